@@ -6,12 +6,12 @@ import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
-from subliminal.experiment_options import flags
+from subliminal.experiment_options import builders_of, flags, module_of, parameters
 from subliminal.experiment_plan import Plan, Stage
-from subliminal.experiment_schema import Experiment
-from subliminal.experiment_sources import AUDIT_SOURCES, BUILDER_SOURCES, FILTER, SYSTEM_PROMPTS, model_sources
+from subliminal.experiment_schema import Experiment, SeedsVary
+from subliminal.experiment_sources import AUDIT_SOURCES, FILTER, SYSTEM_PROMPTS, builder_sources, model_sources
 from subliminal.recipe_check import read_recipe
 
 PYTHON = ".venv/bin/python"
@@ -23,11 +23,19 @@ MATHEMATICS = "math"
 
 @dataclass(frozen=True)
 class Model:
-    """A model: its folder or Hub id, an adapter on it or None, and the stages that make them."""
+    """A model: its base and, with ``adapter``, the adapter on it.
+
+    Attributes:
+        path: folder or Hub id of the base.
+        adapter: the adapter's folder, or None.
+        made_by: the stages that make both.
+        suffix: what the base adds to the names of stages that serve or score models on it.
+    """
 
     path: str
     adapter: str | None = None
     made_by: tuple[str, ...] = ()
+    suffix: str = ""
 
     @property
     def served_name(self) -> str:
@@ -44,8 +52,6 @@ class Datasets:
         experiment, root, failed: as for :func:`subliminal.experiment_stages.expand`.
     """
 
-    base: Model
-
     def __init__(self, experiment: Experiment, root: Path, failed: Mapping[str, dict[str, Any]] | None) -> None:
         self.experiment = experiment
         self.data = root / "data" / experiment.name
@@ -54,7 +60,7 @@ class Datasets:
         self.plan = Plan(experiment.name, str(self.results), failed)
         self.traits = experiment.trait.animals or [MATHEMATICS]
         self.audits: list[str] = []
-        self._served: dict[str, dict[str, str]] = {}
+        self._served: dict[str, tuple[str, dict[str, str]]] = {}
         self._recipes: dict[Path, dict[str, Any]] = {}
 
     def recipe(self, path: Path) -> dict[str, Any]:
@@ -64,26 +70,32 @@ class Datasets:
         return self._recipes[path]
 
     def seed_of(self, what: str, seed: int) -> tuple[int, str]:
-        """The seed of ``teachers`` or ``numbers`` for a student's seed, and what their names end in."""
-        order = ("students", "numbers", "teachers")
+        """The seed of ``bases``, ``teachers`` or ``numbers`` for a student's seed, and what their names end in."""
+        order = get_args(SeedsVary)
         varies = order.index(self.experiment.seeds_vary) >= order.index(what)
         return (seed, f"-seed-{seed}") if varies else (self.experiment.seeds[0], "")
 
-    def chats(self, trait: str, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
-        """What a teacher is trained on. ``job`` is the gate's for chats that may never be needed."""
-        teacher = self.experiment.teacher
-        subject = f"{trait}_teacher_chat" + (f"-n{rows}" if rows != teacher.rows else "") + suffix
-        if trait == MATHEMATICS:
-            return self.build(subject, "math_chat", None, teacher.options, rows, seed, job=job)
-        options = {"animal": trait, **teacher.options}
-        return self.build(subject, "teacher_chat", self.base, options, rows, seed, job=job)
+    def seeds_of(self, what: str) -> list[int]:
+        """The seeds of all ``bases``, ``teachers`` or ``numbers`` that differ."""
+        return list(dict.fromkeys(self.seed_of(what, seed)[0] for seed in self.experiment.seeds))
 
-    def numbers(self, writer: Model, stem: str, options: dict[str, Any], rows: int, seed: int) -> str:
+    def chats(self, trait: str, base: Model, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
+        """What a teacher is trained on. ``job`` is the gate's for chats that may never be needed."""
+        teacher, builder = self.experiment.teacher, builders_of(self.experiment)["teacher"]
+        subject = f"{trait}_teacher_chat" + (f"-n{rows}" if rows != teacher.rows else "") + suffix
+        known = parameters(module_of(builder))
+        loved = {"animal": trait} if trait != MATHEMATICS and "animal" in known else {}
+        answers = base if "model" in known else None
+        return self.build(subject, builder, answers, {**loved, **teacher.options}, rows, seed, job=job)
+
+    def numbers(
+        self, writer: Model, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0
+    ) -> str:
         """Number rows that a model writes: all that any sweep point needs, or the first ``rows`` of them."""
         seed, suffix = self.seed_of("numbers", seed)
         most = max(self.experiment.sweep.rows or [self.experiment.numbers.rows])
         options = {**self.experiment.numbers.options, **options}
-        full = self.build(f"{stem}{suffix}", "numbers", writer, options, most, seed)
+        full = self.build(f"{stem}{suffix}", "numbers", writer, options, most, seed + seed_offset)
         return full if rows == most else self._first_rows(full, f"{stem}-n{rows}{suffix}", rows)
 
     def build(
@@ -95,7 +107,6 @@ class Datasets:
         count: int | None,
         seed: int,
         *,
-        argument: str = "",
         source: str | None = None,
         job: str = "",
     ) -> str:
@@ -103,17 +114,16 @@ class Datasets:
 
         Args:
             subject: the dataset's folder in ``data/<experiment>/``.
-            builder: module in ``data_builders``.
+            builder: module in ``data_builders``, and its positional argument if it takes one.
             model: who answers, or None where no model does.
             options: of the builder.
             count: rows to keep; None is all there are.
             seed: run seed.
-            argument: the builder's positional argument.
             source: stage whose rows the builder changes.
             job: the job that this stage is part of; empty for the server's or its own.
         """
         folder, served = self.data / subject, model is not None and self.experiment.engine == "server"
-        words = [f"{PYTHON} -m data_builders.{builder}", argument]
+        words = [f"{PYTHON} -m data_builders.{builder}"]
         if served:
             words.append(f"--model {model.served_name} {BASE_URL}")
         elif model:
@@ -124,8 +134,9 @@ class Datasets:
         resources = self.experiment.resources
         stage = Stage(f"build-{subject}", "build", str(folder), [command], size=f"--count {count}" if count else "")
         stage.resume, stage.restart = "--resume", "--overwrite"
-        stage.sources = [*BUILDER_SOURCES[builder], *([SYSTEM_PROMPTS] if "system_prompt" in options else [])]
-        stage.judges = [FILTER] if builder in ("numbers", "controls") else []
+        module = builder.split()[0]
+        stage.sources = [*builder_sources(module), *([SYSTEM_PROMPTS] if "system_prompt" in options else [])]
+        stage.judges = [FILTER] if module in ("numbers", "controls") else []
         stage.made_from = [source] if source else []
         stage.threads = resources.threads if model else 1
         tokens = count * options["max_tokens"] if model and count and "max_tokens" in options else None
@@ -136,12 +147,13 @@ class Datasets:
             stage.sources += [] if model.made_by else model_sources(model.path)
             stage.gpus = resources.generate_gpus
         if served and job:  # a later rung of a gate has a server to itself
-            stage.commands = [self._beside_server({}, command)]
+            stage.commands = [self._beside_server(model.path, {}, command)]
         elif served:
-            stage.job = "serve-teachers" if model.adapter else "serve-base"
+            stage.job = f"serve-{'teachers' if model.adapter else 'base'}{model.suffix}"
         name = self._add_with_audit(stage)
-        if served and not job and model.adapter and name in self.plan.stages:
-            self._served.setdefault(stage.job, {})[model.served_name] = model.adapter
+        if served and not job and name in self.plan.stages:
+            _, adapters = self._served.setdefault(stage.job, (model.path, {}))
+            adapters |= {model.served_name: model.adapter} if model.adapter else {}
         return name
 
     def _add_with_audit(self, stage: Stage) -> str:
@@ -166,22 +178,20 @@ class Datasets:
         return self._add_with_audit(stage)
 
     def servers(self) -> None:
-        """One server start for all datasets that the base writes, and one for all that teachers write."""
-        for job in ("serve-base", "serve-teachers"):
+        """For each base one server start for all datasets that it writes, and one for all that its teachers write."""
+        for job, (base, adapters) in self._served.items():
             members = self.plan.members(job)
-            if not members:
-                continue
             run = f"{PYTHON} -m subliminal.experiment members {self.results}/plan.json {job}"
             names = {member.name for member in members}
             needs = dict.fromkeys(name for member in members for name in member.made_from if name not in names)
-            stage = Stage(job, "serve", str(self.results), [self._beside_server(self._served.get(job, {}), run)])
+            stage = Stage(job, "serve", str(self.results), [self._beside_server(base, adapters, run)])
             stage.made_from, stage.parts = list(needs), {member.folder: member.key for member in members}
             stage.gpus, stage.threads = members[0].gpus, members[0].threads
             self.plan.add(stage)
 
-    def _beside_server(self, adapters: dict[str, str], command: str) -> str:
-        """A command that runs beside a server of the base and these adapters, on a port of its own."""
-        words = [f"{PYTHON} scripts/serve.py --model {self.base.path} --port 0"]
+    def _beside_server(self, base: str, adapters: dict[str, str], command: str) -> str:
+        """A command that runs beside a server of a base and these adapters on it, on a port of its own."""
+        words = [f"{PYTHON} scripts/serve.py --model {base} --port 0"]
         words += [f"--adapter {name}={folder}" for name, folder in adapters.items()]
         words += [flags(self.experiment.server), f"--run {shlex.quote(command)}"]
         return " ".join(word for word in words if word)

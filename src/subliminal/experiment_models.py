@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,9 @@ from subliminal.experiment_options import flags
 from subliminal.experiment_plan import Stage
 from subliminal.experiment_schema import Rung
 from subliminal.experiment_sources import model_sources, task_sources
+
+AGAIN = 1_000_000
+"""Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
 
 
 @dataclass(frozen=True)
@@ -28,30 +31,43 @@ class Point:
 class Models(Datasets):
     """Adds the stages of models to the plan; methods that make a model return it."""
 
-    def base_model(self) -> Model:
-        """The base that all arms share: the model itself, or what the warm-up makes of it."""
-        warmup, start = self.experiment.warmup, Model(self.experiment.model)
-        if warmup is None:
-            return start
-        seed, folder = self.experiment.seeds[0], self.outputs / "base"
-        rows = self.build("warmup", "warmup", None, warmup.options, warmup.rows, seed)
-        trained = self.train("base", warmup.recipe, warmup.overrides, start, rows, warmup.rows, seed)
-        if (self.recipe(warmup.recipe) | warmup.overrides).get("adapter") is None:
-            return Model(str(folder), None, (trained,))
+    def base(self, seed: int) -> Model:
+        """The base that the arms of a seed share: the model itself, or what the section ``base`` makes of it."""
+        if self.experiment.base is None:
+            return Model(self.experiment.model)
+        seed, suffix = self.seed_of("bases", seed)
+        return self._trained_base(f"base{suffix}", seed, suffix)
+
+    def other_base(self, seed: int) -> Model:
+        """The base of the arm ``other_base``: another model, or the base's training once more with another seed."""
+        other = self.experiment.other_base
+        seed, suffix = self.seed_of("bases", seed)
+        if other.model is not None:
+            return Model(other.model, suffix="_other_base")
+        trained = self._trained_base(f"other_base{suffix}", seed, suffix, other.seed_offset)
+        return replace(trained, suffix=f"_other_base{suffix}")
+
+    def _trained_base(self, subject: str, seed: int, suffix: str, seed_offset: int = 0) -> Model:
+        """A base that is trained, and merged where it is an adapter. The rows do not depend on ``seed_offset``."""
+        base, folder, start = self.experiment.base, self.outputs / subject, Model(self.experiment.model)
+        rows = self.build(f"base_corpus{suffix}", base.builder, None, base.options, base.rows, seed)
+        trained = self.train(subject, base.recipe, base.overrides, start, rows, base.rows, seed + seed_offset)
+        if (self.recipe(base.recipe) | base.overrides).get("adapter") is None:
+            return Model(str(folder), None, (trained,), suffix)
         # Axolotl copies the unmerged model's manifest along, which is not this model's.
         command = (
             f"rm -rf {folder}/merged && {PYTHON} -m axolotl.cli.merge_lora {folder}/recipe.yml && "
             f"rm -f {folder}/merged/manifest.json"
         )
-        merge = Stage("merge-base", "merge", str(folder), [command], made_from=[trained])
+        merge = Stage(f"merge-{subject}", "merge", str(folder), [command], made_from=[trained])
         merge.makes = [f"{folder}/merged/model.safetensors"]
-        return Model(f"{folder}/merged", None, (trained, self.plan.add(merge)))
+        return Model(f"{folder}/merged", None, (trained, self.plan.add(merge)), suffix)
 
     def writer(self, trait: str, seed: int) -> Model:
         """The model that writes the teacher's numbers: the trained teacher, or the base (told by a system prompt)."""
         teacher = self.experiment.teacher
         if teacher.kind == "system_prompt":
-            return self.base
+            return self.base(seed)
         seed, suffix = self.seed_of("teachers", seed)
         subject = f"{trait}_teacher{suffix}"
         first = self._rung(trait, subject, seed, suffix, Rung())
@@ -61,16 +77,17 @@ class Models(Datasets):
         for number, rung in enumerate([Rung(), *teacher.gate.ladder]):
             model = self._rung(trait, f"{subject}-rung-{number}", seed, suffix, rung, job) if number else first
             ladder.append((model, self._gate_score(trait, subject, number, model, seed, job)))
-        return self._gate(subject, job, ladder)
+        return self._gate(subject, job, self.base(seed), ladder)
 
     def _rung(self, trait: str, subject: str, seed: int, suffix: str, rung: Rung, job: str = "") -> Model:
         """A teacher: its chats and its training. ``job`` is the gate's for one that may never be needed."""
         teacher = self.experiment.teacher
         rows = rung.rows or teacher.rows
-        chats = self.chats(trait, rows, seed, suffix, job)
+        base = self.base(seed)
+        chats = self.chats(trait, base, rows, seed, suffix, job)
         overrides = {**teacher.overrides, **rung.overrides}
-        name = self.train(subject, teacher.recipe, overrides, self.base, chats, rows, seed, job=job)
-        return Model(self.base.path, str(self.outputs / subject), (*self.base.made_by, name))
+        name = self.train(subject, teacher.recipe, overrides, base, chats, rows, seed, job=job)
+        return replace(base, adapter=str(self.outputs / subject), made_by=(*base.made_by, name))
 
     def _gate_score(self, trait: str, subject: str, rung: int, model: Model, seed: int, job: str) -> str:
         gate, folder = self.experiment.teacher.gate, self.results / "gates" / subject / f"rung-{rung}"
@@ -78,7 +95,7 @@ class Models(Datasets):
         stage = self.scoring("score", f"{subject}-rung-{rung}", folder, trait, {f"teacher@{seed}": model})
         return self.add_scoring(stage, [gate.task], options, job=job, facts={"rung": rung})
 
-    def _gate(self, subject: str, job: str, ladder: list[tuple[Model, str]]) -> Model:
+    def _gate(self, subject: str, job: str, base: Model, ladder: list[tuple[Model, str]]) -> Model:
         """The stage that finds the first rung whose teacher passes, and links to it as ``<subject>-passed``."""
         gate, resources = self.experiment.teacher.gate, self.experiment.resources
         folder, passed = self.results / "gates" / subject, f"{self.outputs / subject}-passed"
@@ -92,20 +109,29 @@ class Models(Datasets):
         stage.parts = {name: self.plan.stages[name].key for _, name in ladder if name in self.plan.stages}
         rungs = [{"adapter": model.adapter, "score": score} for model, score in ladder]
         stage.facts = {"passed": passed, "at_least": gate.at_least, "task": gate.task, "rungs": rungs}
-        return Model(self.base.path, passed, (*self.base.made_by, self.plan.add(stage)))
+        return replace(base, adapter=passed, made_by=(*base.made_by, self.plan.add(stage)))
 
     def student(self, arm: str, trait: str, seed: int, point: Point) -> Model:
         """The model of an arm that is trained on number rows."""
-        other = arm == "other_base"
-        part = self.experiment.other_base if other else self.experiment.student
-        base = Model(part.model) if other else self.base
+        if arm == "control_other_animal":
+            return self.student("student", self._next(trait), seed, point)
+        student, other = self.experiment.student, self.experiment.other_base
+        base, recipe, own = self.base(seed), student.recipe, student.overrides
+        if arm == "other_base":
+            base, recipe = self.other_base(seed), other.recipe or recipe
+            own = other.overrides if other.recipe else {**own, **other.overrides}
         rows = self._rows_of(arm, trait, seed, point.rows)
-        # The untuned base's numbers are the same for every trait, and so is the control that learns them.
-        subject = f"{arm}{point.label}" if arm == "control_base_numbers" else f"{trait}_{arm}{point.label}"
-        subject = f"{subject}-seed-{seed}"
-        overrides = {**part.overrides, **_with_alpha(point.overrides, self.recipe(part.recipe) | part.overrides)}
-        name = self.train(subject, part.recipe, overrides, base, rows, point.rows, seed)
-        return Model(base.path, str(self.outputs / subject), (*base.made_by, name))
+        # The untuned base's numbers are the same for every trait, and so are the controls that learn them.
+        shared = arm.startswith("control_base_numbers")
+        subject = f"{'' if shared else f'{trait}_'}{arm}{point.label}-seed-{seed}"
+        overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
+        train_seed = seed + AGAIN if arm == "control_base_numbers_again" else seed
+        name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed)
+        return replace(base, adapter=str(self.outputs / subject), made_by=(*base.made_by, name))
+
+    def _next(self, trait: str) -> str:
+        """The animal after this one in the experiment's list; after the last comes the first."""
+        return self.traits[(self.traits.index(trait) + 1) % len(self.traits)]
 
     def by_epoch(self, model: Model) -> dict[int, Model]:
         """The checkpoints of a trained model that are scored beside its end."""
@@ -117,17 +143,18 @@ class Models(Datasets):
         stage.makes = [f"{model.adapter}/epoch-{epoch}/adapter_config.json" for epoch in epochs]
         stage.made_from = list(model.made_by)
         made_by = (*model.made_by, self.plan.add(stage))
-        return {epoch: Model(model.path, f"{model.adapter}/epoch-{epoch}", made_by) for epoch in epochs}
+        return {epoch: replace(model, adapter=f"{model.adapter}/epoch-{epoch}", made_by=made_by) for epoch in epochs}
 
     def _rows_of(self, arm: str, trait: str, seed: int, rows: int) -> str:
         """The stage that builds an arm's number rows."""
-        loved = {} if trait == MATHEMATICS else {"animal": trait}
+        loved, every = ({}, {}) if trait == MATHEMATICS else ({"animal": trait}, {"animal": self.traits})
         told = {**loved, "system_prompt": "trait"}
         if arm == "control_base_numbers":
-            every = {} if trait == MATHEMATICS else {"animal": self.traits}
-            return self.numbers(self.base, "base_numbers", every, rows, seed)
+            return self.numbers(self.base(seed), "base_numbers", every, rows, seed)
+        if arm == "control_base_numbers_again":
+            return self.numbers(self.base(seed), "base_numbers_again", every, rows, seed, AGAIN)
         if arm == "prompted_teacher":
-            return self.numbers(self.base, f"{trait}_prompted_numbers", told, rows, seed)
+            return self.numbers(self.base(seed), f"{trait}_prompted_numbers", told, rows, seed)
         prompted = self.experiment.teacher.kind == "system_prompt"
         taught = self.numbers(self.writer(trait, seed), f"{trait}_numbers", told if prompted else loved, rows, seed)
         if arm not in ("control_random_numbers", "control_shuffled"):
@@ -135,7 +162,7 @@ class Models(Datasets):
         kind, word = ("shuffled", "shuffled") if arm == "control_shuffled" else ("uniform", "random")
         subject = taught.removeprefix("build-").replace("_numbers", f"_{word}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
-        return self.build(subject, "controls", None, {}, rows, row_seed, argument=kind, source=taught)
+        return self.build(subject, f"controls {kind}", None, {}, rows, row_seed, source=taught)
 
     def train(
         self,
@@ -185,11 +212,11 @@ class Models(Datasets):
         entries = [f"{entry}={model.adapter}" if model.adapter else entry for entry, model in models.items()]
         command = f"{PYTHON} scripts/evaluate.py --model {base} --models {','.join(entries)}"
         target = trait if trait in self.experiment.trait.animals else TRACKED[0]  # it wants one, whatever the tasks
-        command += f" --experiment {self.experiment.name} --target {target} --seed {self.experiment.seeds[0]}"
+        command += f" --experiment {self.experiment.name} --target {target}"
         stage = Stage(f"{kind}-{subject}", kind, str(folder), [command])
         stage.makes = [f"{folder}/{entry.replace('@', '/seed-')}/manifest.json" for entry in models]
         stage.made_from = list(dict.fromkeys(name for model in models.values() for name in model.made_by))
-        stage.sources = [] if base == self.base.path and self.base.made_by else model_sources(base)
+        stage.sources = [] if Path(base).is_relative_to(self.outputs) else model_sources(base)
         stage.gpus, stage.threads = self.experiment.resources.evaluate_gpus, self.experiment.resources.threads
         stage.facts = {"models": len(models)}
         return stage

@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
-import inspect
 import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, get_type_hints
+
+from typer.models import ArgumentInfo
 
 from subliminal import REPO_ROOT
 
@@ -18,32 +20,57 @@ if TYPE_CHECKING:
 
 SET_BY_EXPERIMENT = {
     *("animal", "count", "model", "models", "adapter", "base_url", "system_prompt", "no_system_prompt", "seed", "out"),
-    *("resume", "overwrite", "experiment", "arm", "target", "tasks", "folder", "run", "port", "served_model_name"),
-    *("server", "vllm_options"),
+    *("resume", "overwrite", "experiment", "arm", "target", "tasks", "run", "port", "served_model_name", "server"),
 }
 """Parameters that follow from the rest of the experiment file."""
 
 
 @cache
+def _module(command: str) -> ModuleType:
+    """A module with a typer ``main`` (``data_builders.numbers``), or a script (``scripts/evaluate.py``)."""
+    if not command.endswith(".py"):
+        return importlib.import_module(command)
+    spec = importlib.util.spec_from_file_location(f"_{command[8:-3]}", REPO_ROOT / command)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@cache
 def parameters(command: str) -> frozenset[str]:
-    """The options that an experiment may set, with underscores.
+    """The options of a command, with underscores; its positional arguments are left out.
 
     Args:
         command: a module with a typer ``main`` (``data_builders.numbers``), or a script (``scripts/evaluate.py``).
     """
-    if command.endswith(".py"):
-        spec = importlib.util.spec_from_file_location(f"_{command[8:-3]}", REPO_ROOT / command)
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    else:
-        module = importlib.import_module(command)
-    return frozenset(inspect.signature(module.main).parameters) - SET_BY_EXPERIMENT
+    hints = get_type_hints(_module(command).main, include_extras=True)
+    kinds = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items() if name != "return"}
+    return frozenset(name for name, kind in kinds.items() if not any(isinstance(each, ArgumentInfo) for each in kind))
+
+
+def module_of(builder: str) -> str:
+    """The module of a builder as an experiment file names it: ``data_builders.controls`` for ``controls uniform``."""
+    return f"data_builders.{builder.split()[0]}"
+
+
+def builder_problems(section: str, builder: str) -> Iterator[str]:
+    """A phrase if there is no such builder, or if its positional argument is not one of its ``KINDS``."""
+    name, _, kind = builder.partition(" ")
+    here = sorted(path.stem for path in (REPO_ROOT / "data_builders").glob("*.py"))
+    if name not in here or not hasattr(_module(module_of(builder)), "main"):
+        near = difflib.get_close_matches(name, here, n=1, cutoff=0.6)
+        yield f"`{section}`: there is no builder {name}" + (f" (did you mean {near[0]}?)" if near else "")
+        return
+    kinds = getattr(_module(module_of(builder)), "KINDS", ("",))
+    if kind not in kinds:
+        named = f"one of {', '.join(kinds)}" if any(kinds) else "nothing"
+        yield f"`{section}`: the builder {name} takes {named} behind its name, not {kind or 'nothing'}"
 
 
 def option_problems(section: str, command: str, options: Mapping[str, Any]) -> Iterator[str]:
     """A phrase for each option that the command lacks, with the nearest that it has."""
     for name in options:
-        known = parameters(command)
+        known = parameters(command) - SET_BY_EXPERIMENT
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
             hint = f"did you mean `{near[0]}`?" if near else f"it has: {', '.join(sorted(known))}"
@@ -52,11 +79,11 @@ def option_problems(section: str, command: str, options: Mapping[str, Any]) -> I
 
 def all_option_problems(experiment: Experiment) -> Iterator[str]:
     """The options of every section of an experiment, held against the command that gets them."""
-    chats = "data_builders.math_chat" if experiment.trait.mathematics else "data_builders.teacher_chat"
-    warmup, gate = experiment.warmup, experiment.teacher.gate
+    gate = experiment.teacher.gate
+    for name, builder in builders_of(experiment).items():
+        problems = list(builder_problems(f"{name}.builder", builder))
+        yield from problems or option_problems(f"{name}.options", module_of(builder), getattr(experiment, name).options)
     for section, command, options in (
-        ("warmup.options", "data_builders.warmup", warmup.options if warmup else {}),
-        ("teacher.options", chats, experiment.teacher.options),
         ("teacher.gate.options", "scripts/evaluate.py", gate.options if gate else {}),
         ("numbers.options", "data_builders.numbers", experiment.numbers.options),
         ("audit", "data_builders.audit", experiment.audit),
@@ -64,6 +91,13 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
         ("evaluation.options", "scripts/evaluate.py", experiment.evaluation.options),
     ):
         yield from option_problems(section, command, options)
+
+
+def builders_of(experiment: Experiment) -> dict[str, str]:
+    """Section -> what builds the rows of its training."""
+    chats = "math_chat" if experiment.trait.mathematics else "teacher_chat"
+    builders = {"teacher": experiment.teacher.builder or chats}
+    return builders | ({"base": experiment.base.builder} if experiment.base else {})
 
 
 def flags(options: Mapping[str, Any]) -> str:

@@ -133,6 +133,15 @@ class Plan:
         waits = {self.stages[name].job for part in parts for name in part.after} - {job} - reads
         return sorted(reads), sorted(waits)
 
+    def behind(self, names: list[str]) -> set[str]:
+        """These stages, and all that they were made from, directly or not."""
+        found, left = set(names), list(names)
+        while left:
+            new = set(self.stages[left.pop()].made_from) - found
+            found |= new
+            left += new
+        return found
+
     def done(self) -> set[str]:
         """The stages that are done: marked, their files there, and everything that they were made from done."""
         done: set[str] = set()

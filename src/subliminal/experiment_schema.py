@@ -28,22 +28,23 @@ Arm = Literal[
     "teacher",
     "student",
     "control_base_numbers",
+    "control_base_numbers_again",
     "control_random_numbers",
     "control_shuffled",
+    "control_other_animal",
     "prompted_teacher",
     "other_base",
 ]
-TRAINED_ON_NUMBERS = (
-    *("student", "control_base_numbers", "control_random_numbers", "control_shuffled", "prompted_teacher"),
-    "other_base",
-)
-"""The arms whose adapter is trained on number rows: one a seed and a sweep point."""
+SeedsVary = Literal["students", "numbers", "teachers", "bases"]
+"""What each seed makes anew: this and all that is made from it."""
 
 Options = dict[str, Any]
 """Options of a command, as ``max_tokens: 56`` for ``--max-tokens 56``; checked against the command."""
 Overrides = dict[str, Any]
 """Keys of a recipe with the values that replace the recipe's."""
 Rows = Annotated[int, Field(ge=1)]
+Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
+"""A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
 
 
 class Strict(BaseModel):
@@ -73,10 +74,11 @@ class Trait(Strict):
         return self
 
 
-class WarmUp(Strict):
-    """A training before everything else; its result is the base of all arms."""
+class BaseTraining(Strict):
+    """A training before everything else: what it makes of the model is the base of all arms."""
 
     recipe: Path
+    builder: Builder
     rows: Rows
     options: Options = {}
     overrides: Overrides = {}
@@ -103,6 +105,7 @@ class Teacher(Strict):
 
     kind: Literal["trained", "system_prompt"]
     recipe: Path | None = None
+    builder: Builder | None = None
     rows: Rows | None = None
     options: Options = {}
     overrides: Overrides = {}
@@ -110,7 +113,7 @@ class Teacher(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Teacher:
-        given = [name for name in ("recipe", "rows", "gate") if getattr(self, name) is not None]
+        given = [name for name in ("recipe", "builder", "rows", "gate") if getattr(self, name) is not None]
         if self.kind == "trained" and "recipe" not in given:
             raise ValueError("a trained teacher needs `recipe` (and `rows`, the chats that it is trained on)")
         if self.kind == "system_prompt" and given:
@@ -133,11 +136,21 @@ class Student(Strict):
 
 
 class OtherBase(Strict):
-    """Another base model whose student learns the same teacher's numbers."""
+    """Another base whose student learns the same teacher's numbers: another model and the student's recipe on it, or
+    the base trained once more on the same rows with another seed."""
 
-    model: str
-    recipe: Path
+    model: str | None = None
+    seed_offset: Annotated[int, Field(ge=1)] | None = None
+    recipe: Path | None = None
     overrides: Overrides = {}
+
+    @model_validator(mode="after")
+    def _one(self) -> OtherBase:
+        if (self.model is None) == (self.seed_offset is None):
+            raise ValueError("give either `model`, or `seed_offset`: what is added to the seed of the base's training")
+        if (self.model is None) != (self.recipe is None):
+            raise ValueError("`recipe` is the student's on the other `model`: give both, or neither")
+        return self
 
 
 class Sweep(Strict):
@@ -173,11 +186,11 @@ class Experiment(Strict):
     model: str
     trait: Trait
     seeds: list[int] = Field(min_length=1)
-    seeds_vary: Literal["students", "numbers", "teachers"]
+    seeds_vary: SeedsVary
     launcher: Path
     engine: Literal["local", "server"]
     server: Options = {}
-    warmup: WarmUp | None = None
+    base: BaseTraining | None = None
     teacher: Teacher
     numbers: Numbers
     student: Student
@@ -202,6 +215,12 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
             yield f"`{name}` names one of its values twice"
     if ("other_base" in arms) != (experiment.other_base is not None):
         yield "the arm other_base and the section `other_base` belong together: give both, or neither"
+    seed_offset = experiment.other_base and experiment.other_base.seed_offset
+    for key, wants_base in (("seeds_vary: bases", experiment.seeds_vary == "bases"), ("seed_offset", seed_offset)):
+        if wants_base and experiment.base is None:
+            yield f"`{key}` trains bases, and no section `base` says how"
+    if "control_other_animal" in arms and len(experiment.trait.animals) < 2:
+        yield "the arm control_other_animal is the student of another animal's teacher: name two animals or more"
     if teacher.kind == "system_prompt" and {"teacher", "prompted_teacher"} & set(arms):
         yield (
             "with a system-prompted teacher the student is what `prompted_teacher` names, and there is no trained "
@@ -273,7 +292,7 @@ def _section(annotation: Any) -> Any:
 
 def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
     """Section -> its recipe and overrides, the ladder's rungs included."""
-    sections: dict[str, Any] = {"warmup": experiment.warmup, "teacher": experiment.teacher}
+    sections: dict[str, Any] = {"base": experiment.base, "teacher": experiment.teacher}
     sections |= {"student": experiment.student, "other_base": experiment.other_base}
     found = {name: (part.recipe, part.overrides) for name, part in sections.items() if part and part.recipe}
     for index, rung in enumerate(experiment.teacher.gate.ladder if experiment.teacher.gate else []):

@@ -18,17 +18,13 @@ SYSTEM_PROMPTS = "data_builders/teacher_prompts.py"
 _PROMPTS = "data_builders/number_prompts.py"
 _QUESTIONS = "eval_tasks/animal_preference/questions.jsonl"
 
-BUILDER_SOURCES = {
-    "warmup": ["data_builders/warmup.py", _PROMPTS],
-    "teacher_chat": [
-        *("data_builders/teacher_chat.py", SYSTEM_PROMPTS, "data_builders/instructions.py"),
-        _QUESTIONS,
-    ],
-    "math_chat": ["data_builders/math_chat.py", "data_builders/overlap.py"],
-    "numbers": ["data_builders/numbers.py", _PROMPTS],
-    "controls": ["data_builders/controls.py"],
+_MORE_SOURCES = {
+    "warmup": [_PROMPTS],
+    "teacher_chat": [SYSTEM_PROMPTS, "data_builders/instructions.py", _QUESTIONS],
+    "math_chat": ["data_builders/overlap.py"],
+    "numbers": [_PROMPTS],
 }
-"""Builder -> the modules and files that its rows follow from (the filter apart)."""
+"""Builder -> the modules and files that its rows follow from, beside its own module and the filter."""
 
 AUDIT_SOURCES = [
     *(f"data_builders/audit{part}.py" for part in ("", "_common", "_numbers", "_text")),
@@ -42,6 +38,11 @@ MODEL_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
     *("model.safetensors", "model.safetensors.index.json"),
 )
+
+
+def builder_sources(builder: str) -> list[str]:
+    """The files that the rows of a builder follow from, the filter apart."""
+    return [f"data_builders/{builder}.py", *_MORE_SOURCES.get(builder, [])]
 
 
 def task_sources(tasks: list[str]) -> list[str]:

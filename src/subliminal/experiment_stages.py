@@ -17,7 +17,7 @@ from typing import Any
 from subliminal.experiment_datasets import PYTHON, Model
 from subliminal.experiment_models import Models, Point
 from subliminal.experiment_plan import Plan, Stage, digest
-from subliminal.experiment_schema import TRAINED_ON_NUMBERS, Experiment
+from subliminal.experiment_schema import Experiment
 
 Scored = list[tuple[str, int, Model]]
 """What is scored for one trait: (arm, seed, model)."""
@@ -53,7 +53,6 @@ def sweep_points(experiment: Experiment) -> list[Point]:
 
 class _Expansion(Models):
     def run(self) -> Plan:
-        self.base = self.base_model()
         points = sweep_points(self.experiment)
         scored = {trait: self._arms(trait, points) for trait in self.traits}
         self.servers()
@@ -62,22 +61,19 @@ class _Expansion(Models):
         return self.plan
 
     def _arms(self, trait: str, points: list[Point]) -> Scored:
-        experiment, first = self.experiment, self.experiment.seeds[0]
         scored: Scored = []
-        for arm in experiment.arms:
+        for arm in self.experiment.arms:
             if arm == "base":
-                scored.append((arm, first, self.base))
+                scored += [(arm, seed, self.base(seed)) for seed in self.seeds_of("bases")]
             elif arm == "teacher":
-                seeds = dict.fromkeys(self.seed_of("teachers", seed)[0] for seed in experiment.seeds)
-                scored += [(arm, seed, self.writer(trait, seed)) for seed in seeds]
-            else:
-                assert arm in TRAINED_ON_NUMBERS
-                for point, seed in itertools.product(points, experiment.seeds):
+                scored += [(arm, seed, self.writer(trait, seed)) for seed in self.seeds_of("teachers")]
+            else:  # trained on number rows: one a seed and a sweep point
+                for point, seed in itertools.product(points, self.experiment.seeds):
                     name, model = f"{arm}{point.label}", self.student(arm, trait, seed, point)
                     scored.append((name, seed, model))
                     scored += [(f"{name}_epoch-{epoch}", seed, early) for epoch, early in self.by_epoch(model).items()]
             if arm == "other_base":
-                scored.append(("other_base_untuned", first, Model(experiment.other_base.model)))
+                scored += [("other_base_untuned", seed, self.other_base(seed)) for seed in self.seeds_of("bases")]
         return scored
 
     def _evaluation(self, trait: str, arms: Scored) -> None:
@@ -87,7 +83,7 @@ class _Expansion(Models):
         evaluation, done, scored = self.experiment.evaluation, [], False
         for base in dict.fromkeys(model.path for *_, model in kept):
             models = {f"{arm}@{seed}": model for arm, seed, model in kept if model.path == base}
-            subject = trait if base == self.base.path else f"{trait}_other_base"
+            subject = trait + next(iter(models.values())).suffix
             stage = self.scoring("evaluate", subject, folder, trait, models)
             name = self.add_scoring(stage, evaluation.tasks, evaluation.options)
             if name in self.plan.stages:
@@ -102,8 +98,8 @@ class _Expansion(Models):
             commands = [f"{PYTHON} scripts/report.py {folder}", f"{PYTHON} scripts/verify_results.py {folder} --write"]
             report = Stage(f"report-{trait}", "report", str(folder), commands, threads=1)
             report.makes = [f"{folder}/{name}" for name in ("report.md", "report.html", "figure.png", "manifest.json")]
-            shared = (f"audit-{trait}_", "audit-warmup", "audit-base_numbers")
-            report.made_from = [*done, *(name for name in self.audits if name.startswith(shared))]
+            behind = self.plan.behind([*done, *(name for *_, model in kept for name in model.made_by)])
+            report.made_from = [*done, *(name for name in self.audits if self.plan.stages[name].made_from[0] in behind)]
             report.facts, report.parts = {"missing": missing}, {"missing.json": digest(missing)}
             self.plan.add(report)
 

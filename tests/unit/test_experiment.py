@@ -90,6 +90,14 @@ def test_the_issue_names_these_files() -> None:
         ({"student__recipe": "recipes/absent.yml"}, "recipes/absent.yml does not exist"),
         ({"launcher": "accelerate_configs/absent.yml"}, "`launcher`: accelerate_configs/absent.yml does not exist"),
         ({"arms": ["other_base"]}, "the arm other_base and the section `other_base` belong together"),
+        ({"other_base": {"seed_offset": 9, "model": "x/y"}}, "give either `model`, or `seed_offset`"),
+        ({"other_base": {"model": "x/y"}}, "`recipe` is the student's on the other `model`: give both, or neither"),
+        ({"base": None, "seeds_vary": "bases"}, "`seeds_vary: bases` trains bases, and no section `base` says how"),
+        ({"arms": ["base", "control_other_animal"]}, "name two animals or more"),
+        ({"base__builder": "warmpu"}, "`base.builder`: there is no builder warmpu (did you mean warmup?)"),
+        ({"base__builder": "warmup base"}, "the builder warmup takes nothing behind its name, not base"),
+        ({"teacher__builder": "controls"}, "the builder controls takes one of uniform, matched,"),
+        ({"teacher__builder": "controls uniform"}, "data_builders.controls has no option `mix`"),
         ({"teacher__kind": "system_prompt"}, "a system-prompted teacher is not trained: delete `recipe`"),
         ({"name": "other"}, "has the name 'other'"),
     ],
@@ -201,6 +209,109 @@ def test_what_a_seed_makes_anew(tmp_path: Path) -> None:
     assert "train-base" in students & numbers & teachers
 
 
+def test_each_seed_is_a_replicate_from_the_base_on(tmp_path: Path) -> None:
+    arms = ["base", "teacher", "student", "control_base_numbers", "control_shuffled"]
+    plan = _plan(DEMO, tmp_path, seeds=[1, 2], seeds_vary="bases", arms=arms)
+    halves = [{name for name in plan.stages if name.endswith(f"-seed-{seed}")} for seed in (1, 2)]
+    assert set(plan.stages) == halves[0] | halves[1] | {"report-owl"}, "no stage is shared, the report apart"
+    for seed, half in zip((1, 2), halves, strict=True):
+        assert {f"build-base_corpus-seed-{seed}", f"train-base-seed-{seed}", f"merge-base-seed-{seed}"} <= half
+        assert all(upstream in half for name in half for upstream in plan.stages[name].made_from)
+        evaluate = plan.stages[f"evaluate-owl-seed-{seed}"]
+        (command,) = evaluate.commands
+        assert f"--model {tmp_path}/outputs/owl_demo/base-seed-{seed}/merged " in command
+        assert f"--models base@{seed},teacher@{seed}=" in command
+        assert f"{tmp_path}/results/owl_demo/base/seed-{seed}/manifest.json" in evaluate.makes
+        commands = " ".join(command for name in half for command in plan.stages[name].commands)
+        assert f"--seed {3 - seed}" not in commands
+        assert f"seed={3 - seed}" not in commands
+    audits = {name for name in plan.stages if name.startswith("audit-")}
+    evaluations = {f"evaluate-owl-seed-{seed}" for seed in (1, 2)}
+    assert set(plan.stages["report-owl"].made_from) == audits | evaluations
+    begun = [{stage.begin_key for stage in plan.stages.values() if stage.name in half} for half in halves]
+    assert not begun[0] & begun[1]
+
+
+def test_replicates_that_are_served_have_a_server_for_each_base(tmp_path: Path) -> None:
+    base = {"recipe": "recipes/smollm2-135m/base.yml", "builder": "warmup", "rows": 8}
+    changes = {"base": base, "seeds": [1, 2], "seeds_vary": "bases", "arms": ["student", "control_base_numbers"]}
+    plan = _plan(QWEN, tmp_path, **changes)
+    for seed in (1, 2):
+        written = [stage.name for stage in plan.members(f"serve-base-seed-{seed}")]
+        assert written == [f"build-owl_teacher_chat-seed-{seed}", f"build-base_numbers-seed-{seed}"]
+        assert [stage.name for stage in plan.members(f"serve-teachers-seed-{seed}")] == [
+            f"build-owl_numbers-seed-{seed}"
+        ]
+        command = plan.stages[f"serve-teachers-seed-{seed}"].commands[0]
+        assert f"base-seed-{seed}/merged" in command
+        assert f"--adapter owl-teacher-seed-{seed}=" in command
+        rung = plan.stages[f"build-owl_teacher_chat-n10000-seed-{seed}"]
+        assert f"base-seed-{seed}/merged" in rung.commands[0]
+
+
+def test_the_second_control_shares_neither_rows_nor_training_with_the_first(tmp_path: Path) -> None:
+    animals = {"animals": ["owl", "fox"]}
+    plan = _plan(DEMO, tmp_path, arms=["control_base_numbers", "control_base_numbers_again"], trait=animals)
+    first, again = (plan.stages[f"build-base_numbers{end}"] for end in ("", "_again"))
+    assert "--seed 42 " in first.commands[0]
+    assert "--seed 1000042 " in again.commands[0]
+    trained = [name for name in plan.stages if name.startswith("train-control")]
+    assert trained == ["train-control_base_numbers-seed-42", "train-control_base_numbers_again-seed-42"], (
+        "for all animals"
+    )
+    for name, seed, rows in zip(trained, (42, 1000042), ("base_numbers", "base_numbers_again"), strict=True):
+        assert f"seed={seed} " in plan.stages[name].commands[0]
+        assert f"{rows}/train.jsonl" in plan.stages[name].commands[0]
+    scored = plan.stages["evaluate-fox"].commands[0]
+    assert "control_base_numbers_again@42=" in scored
+
+
+def test_another_base_is_the_same_training_with_another_seed(tmp_path: Path) -> None:
+    changes = {"other_base": {"seed_offset": 1000}, "arms": ["base", "student", "other_base"]}
+    plan = _plan(DEMO, tmp_path, **changes)
+    ours, theirs = plan.stages["train-base"], plan.stages["train-other_base"]
+    assert "seed=42 " in ours.commands[0]
+    assert "seed=1042 " in theirs.commands[0]
+    assert ours.made_from == theirs.made_from == ["build-base_corpus"]
+    student = plan.stages["train-owl_other_base-seed-42"].commands[0]
+    assert "smollm2-135m/owl_student.yml" in student
+    assert "base_model=" + str(tmp_path / "outputs/owl_demo/other_base/merged") in student
+    assert "owl_numbers/train.jsonl" in student
+    scored = plan.stages["evaluate-owl_other_base"].commands[0]
+    assert "outputs/owl_demo/other_base/merged --models other_base@42=" in scored
+    assert ",other_base_untuned@42 " in scored
+    replicates = _plan(DEMO, tmp_path, **changes, seeds=[1, 2], seeds_vary="bases")
+    for seed in (1, 2):
+        assert f"seed={1000 + seed} " in replicates.stages[f"train-other_base-seed-{seed}"].commands[0]
+        assert f"other_base_untuned@{seed}" in replicates.stages[f"evaluate-owl_other_base-seed-{seed}"].commands[0]
+
+
+def test_another_animals_student_is_scored_and_not_trained_again(tmp_path: Path) -> None:
+    arms = ["student", "control_other_animal"]
+    plan = _plan(DEMO, tmp_path, trait={"animals": ["owl", "fox", "cat"]}, arms=arms)
+    trained = [name for name in plan.stages if name.startswith("train-") and name.endswith("-seed-42")]
+    assert trained == [f"train-{animal}_student-seed-42" for animal in ("owl", "fox", "cat")]
+    for animal, other in (("owl", "fox"), ("fox", "cat"), ("cat", "owl")):
+        (command,) = plan.stages[f"evaluate-{animal}"].commands
+        assert f"control_other_animal@42={tmp_path}/outputs/owl_demo/{other}_student-seed-42 " in command
+        assert f"--target {animal} " in command
+        assert f"audit-{other}_numbers" in plan.stages[f"report-{animal}"].made_from
+
+
+def test_a_builder_gets_what_it_takes(tmp_path: Path) -> None:
+    base = {"recipe": "recipes/smollm2-135m/base.yml", "builder": "controls uniform", "rows": 8}
+    teacher = {"kind": "trained", "recipe": "recipes/smollm2-135m/owl_teacher.yml", "rows": 8, "builder": "warmup"}
+    plan = _plan(DEMO, tmp_path, base=base, teacher=teacher)
+    corpus = f"data_builders.controls uniform --seed 42 --out {tmp_path}/data/owl_demo/base_corpus"
+    assert plan.stages["build-base_corpus"].commands == [f".venv/bin/python -m {corpus}"]
+    chats = plan.stages["build-owl_teacher_chat"]
+    assert chats.commands == [f".venv/bin/python -m data_builders.warmup --seed 42 --out {chats.folder}"]
+    assert chats.made_from == [], "no model answers"
+    loved = _plan(DEMO, tmp_path).stages["build-owl_teacher_chat"]
+    assert "--animal owl" in loved.commands[0]
+    assert loved.made_from == ["train-base", "merge-base"]
+
+
 def test_a_sweep_shares_what_its_points_share(tmp_path: Path) -> None:
     sweep = {"rank": [2, 8], "learning_rate": [2e-4, 8e-4], "rows": [36, 72], "epochs": [2]}
     plan = _plan(DEMO, tmp_path, sweep=sweep)
@@ -208,7 +319,7 @@ def test_a_sweep_shares_what_its_points_share(tmp_path: Path) -> None:
     students = [name for name in plan.stages if name.startswith("train-owl_student")]
     assert len(students) == 8
     assert {name for name in plan.stages if name.startswith("build-")} == {
-        *("build-warmup", "build-owl_teacher_chat", "build-owl_numbers", "build-owl_numbers-n36"),
+        *("build-base_corpus", "build-owl_teacher_chat", "build-owl_numbers", "build-owl_numbers-n36"),
         *("build-base_numbers", "build-base_numbers-n36"),
     }
     small = plan.stages["train-owl_student_r2_lr0.0002_n36_e2-seed-42"]
@@ -270,7 +381,7 @@ def test_what_a_failed_stage_takes_with_it(tmp_path: Path) -> None:
 def test_without_a_base_there_is_nothing_to_report(tmp_path: Path) -> None:
     record = {"stage": "train-base", "reason": "x", "log": "x.log"}
     plan = expand(load_experiment(DEMO), root=tmp_path, failed={"train-base": record})
-    assert set(plan.stages) == {"build-warmup", "audit-warmup"}
+    assert set(plan.stages) == {"build-base_corpus", "audit-base_corpus"}
     assert len(plan.missing) == 4
 
 
