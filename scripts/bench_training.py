@@ -1,18 +1,18 @@
 """Measure training on this machine's GPUs, with models of the true shape and random weights. No network is needed.
 
 \b
-    python scripts/bench_training.py prepare ceilings speed resume memory two-gpus --work /tmp/bench --out results/bench
+    python scripts/bench_training.py prepare ceilings losses speed two-gpus --work /tmp/bench --out results/bench
 
 runs the named parts in the order given and prints their tables. Results are kept in WORK/results.jsonl as they come,
 with a copy in OUT; the same command again goes on where it stopped. --tiny rehearses on a CPU with a small model.
 
 \b
-prepare   number rows, Qwen2.5-7B and 2 and 4 layers of Llama-3-70B with random weights (about 30 GB in WORK)
+prepare   rows, and with random weights 7B and 8B models and 2 and 4 layers of Llama-3-70B (about 60 GB in WORK)
 ceilings  bf16 matrix products and the memory's speed, on each GPU
-speed     the 7B student: Axolotl in many settings and TRL, tokens/s, losses against the plain setting
-resume    kill -9 in a step and in a checkpoint, resume, compare
-memory    4-bit training: 7B, and 70B at two depths
-two-gpus  data parallel, FSDP2, ZeRO-3 and ZeRO-2
+losses    several runs at a time on a card: FSDP2, ZeRO-3, ZeRO-2; kill -9 in a step and in a checkpoint, and resume
+speed     the 7B student in many settings and with TRL, other recipes, 4-bit: tokens/s, memory, losses
+two-gpus  data parallel
+report    nothing is run: the tables, and from them with --serving the time of the whole owl experiment
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ import typer
 from subliminal.errors import UserError, run_cli
 from subliminal.files import write_text
 
-PARTS = ("prepare", "ceilings", "speed", "resume", "memory", "two-gpus")
+PARTS = ("prepare", "ceilings", "losses", "speed", "two-gpus", "report")
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -35,14 +35,18 @@ def main(
     parts: Annotated[list[str], typer.Argument(help=f"Any of: {', '.join(PARTS)}.")],
     work: Annotated[Path, typer.Option(help="Folder for rows, models, runs and results.")] = Path("outputs/bench"),
     out: Annotated[Path | None, typer.Option(help="Folder that gets a copy of the results.")] = None,
-    gpus: Annotated[str, typer.Option(help="CUDA indices, comma-separated; one run at a time on each.")] = "0",
+    gpus: Annotated[str, typer.Option(help="CUDA indices, comma-separated.")] = "0",
     minutes: Annotated[float, typer.Option(help="Stop after this long.")] = 600,
     only: Annotated[list[str] | None, typer.Option(help="Variant by name; repeat for more. Default: all.")] = None,
+    serving: Annotated[
+        Path | None, typer.Option(help="serving.jsonl of bench_serving.py, for the sum of stages.")
+    ] = None,
     rows: Annotated[int, typer.Option(help="Number rows to train on.")] = 4000,
     tiny: Annotated[bool, typer.Option(help="Rehearse: small model, two steps, CPU.")] = False,
 ) -> None:
     from subliminal import bench_parts
-    from subliminal.bench_tables import report
+    from subliminal.bench_report import report
+    from subliminal.bench_runs import read_rows
     from subliminal.bench_workspace import Bench
 
     unknown = [part for part in parts if part not in PARTS]
@@ -55,11 +59,12 @@ def main(
             bench_parts.prepare(bench, rows, tiny=tiny)
         elif part == "ceilings":
             bench_parts.ceilings(bench)
-        elif part == "resume":
-            bench_parts.resume(bench, tiny=tiny)
-        else:
+        elif part == "losses":
+            bench_parts.losses(bench, tiny=tiny)
+        elif part != "report":
             bench_parts.run_part(bench, part, only or [], tiny=tiny)
-    text = report(bench.results())
+    bench_parts.wait_for_models(bench)
+    text = report(bench.results(), read_rows(serving) if serving else [])
     write_text((bench.out or bench.work) / "report.md", text + "\n")
     print(text)
     print((bench.out or bench.work) / "report.md")

@@ -12,10 +12,11 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
 
 from subliminal import REPO_ROOT, bench_variants
-from subliminal.bench_inputs import SHAPES, make_model, make_rows, shallow_copy
+from subliminal.bench_inputs import SHAPES, make_long_rows, make_model, make_rows, shallow_copy
 from subliminal.bench_matmul import SQUARE, model_products
-from subliminal.bench_resume import measure_resume
-from subliminal.bench_runs import run_all
+from subliminal.bench_resume import judge, resume_jobs
+from subliminal.bench_schedule import run_all, run_side_by_side
+from subliminal.bench_variants import LLAMA, LONG_ROWS, QWEN
 from subliminal.bench_workspace import Bench
 from subliminal.errors import UserError
 
@@ -25,9 +26,17 @@ RESUME_LAYERS = 4
 DEPTHS = (2, 4)
 """Layers of the 70B model whose memory is measured."""
 
+DEEP = f"{LLAMA}-{max(DEPTHS)}-layers"
+
+LONG_COUNT = 1000
+"""Rows as long as a teacher's: enough for one short run."""
+
 
 def prepare(bench: Bench, rows: int, *, tiny: bool) -> None:
-    """Make the rows and models of a workspace; what is there is used as it is.
+    """Make the rows and models of a workspace, one model at a time on each GPU; what is there is used as it is.
+
+    The models that ``losses`` needs come first; the others are still being made in the background when this returns
+    (:func:`wait_for_models`).
 
     Args:
         bench: the workspace.
@@ -36,24 +45,40 @@ def prepare(bench: Bench, rows: int, *, tiny: bool) -> None:
     """
     bench.work.mkdir(parents=True, exist_ok=True)
     file = make_rows(bench.work / "rows", rows)
-    # In a process of its own, which gives the GPU's memory back when it ends.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
-        if tiny:
-            for name in ("tiny-qwen", "tiny-llama"):
-                pool.submit(make_model, SHAPES[name], bench.model(name), file).result()
-            return
-        qwen = pool.submit(make_model, SHAPES[bench_variants.QWEN], bench.model(bench_variants.QWEN), file).result()
-        deep = bench.model(f"{bench_variants.LLAMA}-{max(DEPTHS)}-layers")
-        llama = pool.submit(make_model, SHAPES[bench_variants.LLAMA], deep, file, layers=max(DEPTHS)).result()
-    shallow_copy(qwen, RESUME_LAYERS)
-    shallow_copy(llama, min(DEPTHS), name=f"{bench_variants.LLAMA}-{min(DEPTHS)}-layers")
+    names = [QWEN, DEEP, bench_variants.MISTRAL, bench_variants.LLAMA_8B]
+    if tiny:
+        names = ["tiny-qwen", "tiny-llama", "tiny-mistral"]
+    cards = bench.gpus or ("0",)
+    # In processes of their own, which give the GPU's memory back when they end.
+    pools = [ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) for _ in cards]
+    jobs = []
+    for index, name in enumerate(names):
+        turn = index % len(cards)
+        shape, layers = (SHAPES[LLAMA], max(DEPTHS)) if name == DEEP else (SHAPES[name], None)
+        job = pools[turn].submit(make_model, shape, bench.model(name), file, layers=layers, gpu=cards[turn])
+        jobs.append(job)
+    for pool in pools:
+        pool.shutdown(wait=False)
+    for job in jobs[:2]:
+        job.result()
+    bench.background += jobs[2:]
+    make_long_rows(file, bench.work / LONG_ROWS, bench.model(names[0]), min(rows, LONG_COUNT))
+    if not tiny:
+        shallow_copy(bench.model(QWEN), RESUME_LAYERS)
+        shallow_copy(bench.model(DEEP), min(DEPTHS), name=f"{LLAMA}-{min(DEPTHS)}-layers")
+
+
+def wait_for_models(bench: Bench) -> None:
+    """Wait until what :func:`prepare` left in the background is made."""
+    while bench.background:
+        bench.background.pop().result()
 
 
 def ceilings(bench: Bench) -> None:
     """Measure each GPU in a process of its own, all at the same time, as the speed variants run."""
     if not bench.gpus or f"ceiling of GPU {bench.gpus[0]}" in bench.done():
         return
-    shape = SHAPES[bench_variants.QWEN]
+    shape = SHAPES[QWEN]
     products = [SQUARE] + [product for tokens in (780, 3930, 7860) for product in model_products(shape, tokens)]
     words = [sys.executable, "-m", "subliminal.bench_matmul", json.dumps(products)]
     paths = os.pathsep.join([str(REPO_ROOT / "src"), str(REPO_ROOT), os.environ.get("PYTHONPATH", "")])
@@ -75,25 +100,25 @@ def ceilings(bench: Bench) -> None:
         bench.keep({"name": f"ceiling of GPU {gpu}", "status": "ok", "matmul": measured})
 
 
-def resume(bench: Bench, *, tiny: bool) -> None:
-    """Kill and resume the fastest setting on a model of few layers."""
-    variant = bench_variants.resume_variant(f"{bench_variants.QWEN}-{RESUME_LAYERS}-layers")
+def losses(bench: Bench, *, tiny: bool) -> None:
+    """Runs of which only the losses count: sharded, the plain setting once more, killed and resumed."""
+    stopped = bench_variants.resume_variant(f"{QWEN}-{RESUME_LAYERS}-layers")
+    variants = bench_variants.loss_variants()
     if tiny:
-        variant = replace(bench_variants.tiny(variant), steps=variant.steps)
-    measure_resume(bench, variant, bench.gpus[:1])
+        stopped = replace(bench_variants.tiny(stopped), steps=stopped.steps)
+        variants = [bench_variants.tiny(variant) for variant in variants]
+    run_side_by_side(bench, variants, resume_jobs(bench, stopped))
+    judge(bench, stopped)
 
 
 def run_part(bench: Bench, part: str, only: Sequence[str], *, tiny: bool) -> None:
-    """Run the variants of ``speed``, ``memory`` or ``two-gpus``.
+    """Run the variants of ``speed`` or ``two-gpus``.
 
     Raises:
         UserError: ``only`` names a variant that the part lacks.
     """
-    variants = {
-        "speed": bench_variants.speed_variants,
-        "memory": bench_variants.memory_variants,
-        "two-gpus": bench_variants.two_gpu_variants,
-    }[part]()
+    wait_for_models(bench)
+    variants = {"speed": bench_variants.speed_variants, "two-gpus": bench_variants.two_gpu_variants}[part]()
     unknown = set(only) - {variant.name for variant in variants}
     if unknown:
         raise UserError(

@@ -1,6 +1,7 @@
-"""Axolotl plugin that writes down how a run's parameters really lie on each process: ``probe-<rank>.json``.
+"""Axolotl plugins of the measurements: one takes turns on a card, one writes down how the parameters really lie.
 
-Accelerate falls back to plain data parallel without a word where a launcher's sharding cannot be had.
+Accelerate falls back to plain data parallel without a word where a launcher's sharding cannot be had, so each process
+writes ``probe-<rank>.json``.
 """
 
 from __future__ import annotations
@@ -11,7 +12,15 @@ from typing import Any
 from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback
 
+from subliminal.bench_turn import TurnCallback
 from subliminal.files import write_json
+
+
+class Turn(BasePlugin):
+    """Adds :class:`~subliminal.bench_turn.TurnCallback` to a run."""
+
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
+        return [TurnCallback()]
 
 
 class ShardingProbe(BasePlugin):

@@ -10,38 +10,54 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from subliminal.bench_inputs import model_facts
+from subliminal.bench_inputs import facts_of
 from subliminal.bench_runs import kill_group, outcome, read_rows, run_variant, start
 from subliminal.bench_workspace import Bench, Variant
 
 SAVE_STEPS = 6
+KILLS = (3, 8, 15)
+"""Steps after which runs are killed: before the first checkpoint, and after each."""
+
 BOUND = 1e-3
 """Largest difference of the final loss that counts as the same."""
 
 
-def measure_resume(bench: Bench, variant: Variant, gpus: Sequence[str]) -> None:
-    """Three runs of ``variant``: undisturbed, killed after a step, killed in a checkpoint; one result for each kill.
+def resume_jobs(bench: Bench, variant: Variant) -> list[Callable[[str], None]]:
+    """Work for :func:`subliminal.bench_schedule.run_side_by_side`: an undisturbed run, and one for each kill.
 
     Args:
         bench: the workspace; results that it has already are not made again.
         variant: at least ``2 * SAVE_STEPS + 3`` steps.
-        gpus: CUDA indices that the runs see.
     """
     saving = {"save_strategy": "steps", "save_steps": SAVE_STEPS, "save_total_limit": 10}
     variant = replace(variant, settings=variant.settings | saving)
-    moments: dict[str, Callable[[Path], bool]] = {
-        f"killed after step {SAVE_STEPS + 2}": lambda output: len(_metrics(output)) >= SAVE_STEPS + 2,
-        f"killed in the checkpoint of step {2 * SAVE_STEPS}": _torn_checkpoint,
-    }
-    if not {f"{variant.name}, {moment}" for moment in moments} - bench.done():
-        return
-    calm = replace(variant, name=f"{variant.name}, undisturbed")
-    reference, log = run_variant(bench, calm, gpus, timeout=_left(bench))
-    bench.keep(reference, "" if reference["status"] == "ok" else log)
-    for moment, reached in moments.items():
-        result, log = _kill_and_resume(bench, replace(variant, name=f"{variant.name}, {moment}"), gpus, reached)
-        result["sentence"] = compare(reference["losses"], result)
-        bench.keep(result, "" if result["status"] == "ok" else log)
+
+    def job(name: str, reached: Callable[[Path], bool] | None) -> Callable[[str], None]:
+        def work(gpu: str) -> None:
+            gpus = (gpu,) if gpu else ()
+            named = replace(variant, name=name)
+            if reached is None:
+                result, log = run_variant(bench, named, gpus, timeout=_left(bench))
+            else:
+                result, log = _kill_and_resume(bench, named, gpus, reached)
+            bench.keep(result, "" if result["status"] == "ok" else log)
+
+        return work
+
+    moments = {f"{variant.name}, undisturbed": None}
+    moments |= {f"{variant.name}, killed after step {step}": _after(step) for step in KILLS}
+    moments[f"{variant.name}, killed in the checkpoint of step {2 * SAVE_STEPS}"] = _torn_checkpoint
+    done = bench.done()
+    return [job(name, reached) for name, reached in moments.items() if name not in done]
+
+
+def judge(bench: Bench, variant: Variant) -> None:
+    """Compare each killed run that has no sentence yet with the undisturbed one."""
+    results = {result["name"]: result for result in bench.results()}
+    reference = results.get(f"{variant.name}, undisturbed", {}).get("losses")
+    for result in results.values():
+        if reference and "killed" in result and "sentence" not in result:
+            bench.keep(result | {"sentence": compare(reference, result)})
 
 
 def compare(reference: Sequence[float], result: dict[str, Any]) -> str:
@@ -70,7 +86,7 @@ def _kill_and_resume(
     with open(log_file, "w") as log:
         process = start(bench, variant, output, gpus, log)
         while process.poll() is None and not reached(output):
-            if time.monotonic() > bench.deadline:
+            if time.monotonic() > min(bench.deadline, started + variant.limit):
                 break
             time.sleep(0.002)
         ended_alone = process.poll() is not None
@@ -81,7 +97,7 @@ def _kill_and_resume(
         if not ended_alone:
             process = start(bench, variant, output, gpus, log)
             try:
-                code = process.wait(_left(bench))
+                code = process.wait(min(_left(bench), variant.limit))
             except subprocess.TimeoutExpired:
                 code = None
             finally:
@@ -92,12 +108,16 @@ def _kill_and_resume(
     return result | {
         "wall_seconds": round(time.monotonic() - started, 1),
         "card_gib": None,
-        "model_facts": model_facts(bench.model(variant.model)),
+        "model_facts": facts_of(bench.model(variant.model), bench.rows(variant.rows)),
         "killed": not ended_alone,
         "steps_before": before,
         "resumed_from": max((int(path.name.split("-")[1]) for path in whole), default=0),
         "each_step_once": steps == list(range(1, variant.steps + 1)),
     }, text
+
+
+def _after(step: int) -> Callable[[Path], bool]:
+    return lambda output: len(_metrics(output)) >= step
 
 
 def _torn_checkpoint(output: Path) -> bool:

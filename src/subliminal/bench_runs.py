@@ -1,75 +1,39 @@
-"""Run training variants as subprocesses, one a GPU at a time, and keep what each gave: losses, seconds, memory.
+"""Run one training variant as a subprocess, and say what it gave: losses, seconds, memory.
 
-A variant that runs out of memory, fails or takes too long is a row of the results like any other. Results are appended
-to ``results.jsonl`` as they come, and a variant that is there is not run again, so a killed measurement goes on.
+A variant that runs out of memory, fails or takes too long is a row of the results like any other.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import queue
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
+
 from subliminal import REPO_ROOT
-from subliminal.bench_inputs import model_facts
-from subliminal.bench_workspace import Bench, Variant
+from subliminal.bench_inputs import facts_of
+from subliminal.bench_workspace import TURN, TURN_FACTS, Bench, Variant
 from subliminal.manifest import utc_now
 
 STRICT = "subliminal.axolotl_plugin.StrictRecipe"
+TURN_PLUGIN = "subliminal.bench_probe.Turn"
+FIRST_PORT = 29500
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
     "AXOLOTL_DO_NOT_TRACK": "1",
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONUNBUFFERED": "1",
 }
-
-
-def run_all(bench: Bench, variants: Sequence[Variant]) -> None:
-    """Run what has no result yet: first what needs one GPU, one run a GPU; then what needs several, alone."""
-    done = bench.done()
-    waiting = [variant for variant in variants if variant.name not in done]
-    single: queue.SimpleQueue[Variant] = queue.SimpleQueue()
-    for variant in waiting:
-        if variant.gpus == 1:
-            single.put(variant)
-    workers = [threading.Thread(target=_work, args=(bench, single, gpu)) for gpu in bench.gpus or ("",)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join()
-    for variant in waiting:
-        if variant.gpus > 1:
-            _run_and_keep(bench, variant, bench.gpus[: variant.gpus])
-
-
-def _work(bench: Bench, variants: queue.SimpleQueue[Variant], gpu: str) -> None:
-    while True:
-        try:
-            variant = variants.get_nowait()
-        except queue.Empty:
-            return
-        _run_and_keep(bench, variant, (gpu,) if gpu else ())
-
-
-def _run_and_keep(bench: Bench, variant: Variant, gpus: Sequence[str]) -> None:
-    left = bench.deadline - time.monotonic()
-    if left < 20:
-        print(f"{variant.name}: no time left; run the same command again", flush=True)
-        return
-    if bench.gpus and len(gpus) < variant.gpus:
-        print(f"{variant.name}: needs {variant.gpus} GPUs", flush=True)
-        return
-    result, log = run_variant(bench, variant, gpus, timeout=left)
-    bench.keep(result, "" if result["status"] == "ok" else log)
 
 
 def run_variant(
@@ -81,7 +45,7 @@ def run_variant(
         bench: the workspace.
         variant: what to run.
         gpus: CUDA indices that the run sees.
-        timeout: seconds after which it is killed.
+        timeout: seconds after which it is killed, if not before by its own limit.
         keep_output: leave its output folder, which is deleted otherwise.
 
     Returns:
@@ -95,7 +59,7 @@ def run_variant(
     with open(log_file, "w") as log, MemoryWatch(gpus) as memory:
         process = start(bench, variant, output, gpus, log)
         try:
-            code: int | None = process.wait(timeout)
+            code: int | None = process.wait(min(timeout, variant.limit))
         except subprocess.TimeoutExpired:
             code = None
         finally:
@@ -104,8 +68,8 @@ def run_variant(
     result = outcome(variant, output, code, text)
     result |= {
         "wall_seconds": round(time.monotonic() - started, 1),
-        "card_gib": memory.peak_gib,
-        "model_facts": model_facts(bench.model(variant.model)),
+        "card_gib": None if takes_turns(variant) or variant.shares else memory.peak_gib,
+        "model_facts": facts_of(bench.model(variant.model), bench.rows(variant.rows)),
         "gpus_used": list(gpus),
         "ended": utc_now(),
     }
@@ -121,6 +85,8 @@ def start(bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log
     environment = {**os.environ, **OFFLINE, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     if gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    if takes_turns(variant):
+        environment[TURN] = str(bench.work / f"turn-{''.join(gpus)}.lock")
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=REPO_ROOT,
@@ -131,9 +97,19 @@ def start(bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log
     )
 
 
+def takes_turns(variant: Variant) -> bool:
+    """Whether the run waits for its card, which another may be using: see :mod:`subliminal.bench_turn`."""
+    return variant.gpus == 1 and not variant.shares
+
+
 def axolotl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
     """``accelerate launch`` of a recipe, with the bench's model and rows and the variant's settings in it."""
-    dataset = {"path": str(bench.rows), "ds_type": "json", "type": "chat_template", "field_messages": "messages"}
+    dataset = {
+        "path": str(bench.rows(variant.rows)),
+        "ds_type": "json",
+        "type": "chat_template",
+        "field_messages": "messages",
+    }
     dataset |= {"message_property_mappings": {"role": "role", "content": "content"}}
     dataset |= {"roles_to_train": ["assistant"], "train_on_eos": "turn", "train_on_eot": "turn"}
     settings: dict[str, Any] = {
@@ -143,14 +119,25 @@ def axolotl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
         "output_dir": str(output),
         "max_steps": variant.steps,
         "save_strategy": "no",
-        "plugins": [STRICT, *variant.plugins],
+        "plugins": plugins_of(variant),
         **variant.settings,
     }
     config = "cpu" if not bench.gpus else variant.launcher
     words = ["accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yml"]
-    words += ["--num_processes", str(variant.gpus)] if variant.gpus > 1 else []
-    words += ["-m", "axolotl.cli.train", str(bare_recipe(bench, variant))]
+    if variant.gpus > 1:
+        port = FIRST_PORT + zlib.crc32(variant.name.encode()) % 1000  # several launchers may run at a time
+        words += ["--num_processes", str(variant.gpus), "--main_process_port", str(port)]
+    recipe = REPO_ROOT / variant.recipe if variant.as_written else bare_recipe(bench, variant)
+    words += ["-m", "axolotl.cli.train", str(recipe)]
     return words + [f"--{key}={_word(value)}" for key, value in settings.items()]
+
+
+def plugins_of(variant: Variant) -> list[str]:
+    """The Axolotl plugins of a run: the recipe's or the variant's own, and the one with which it takes turns."""
+    plugins = [STRICT, *variant.plugins]
+    if variant.as_written:
+        plugins = yaml.safe_load((REPO_ROOT / variant.recipe).read_text(encoding="utf-8"))["plugins"]
+    return plugins + ([TURN_PLUGIN] if takes_turns(variant) else [])
 
 
 def bare_recipe(bench: Bench, variant: Variant) -> Path:
@@ -166,7 +153,12 @@ def bare_recipe(bench: Bench, variant: Variant) -> Path:
 def trl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
     """The same rows through TRL's SFTTrainer."""
     settings = {"max_steps": variant.steps, "output_dir": str(output), **variant.settings}
-    return ["subliminal.bench_trl", str(bench.model(variant.model)), str(bench.rows), json.dumps(settings)]
+    return [
+        "subliminal.bench_trl",
+        str(bench.model(variant.model)),
+        str(bench.rows(variant.rows)),
+        json.dumps(settings),
+    ]
 
 
 def _word(value: Any) -> str:
@@ -187,6 +179,7 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
     """What a run gave: ``status`` (ok, out of memory, failed, time-out), and one entry a step of losses and seconds."""
     metrics = read_rows(output / "metrics.jsonl")
     memory = [row["gpu_gib"] for row in metrics if row.get("gpu_gib") is not None]
+    turn = output / TURN_FACTS
     status = "ok" if code == 0 else "time-out" if code is None else "failed"
     if status == "failed" and ("OutOfMemoryError" in text or "CUDA out of memory" in text):
         status = "out of memory"
@@ -207,6 +200,8 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
         "tokens_trained": metrics[-1].get("tokens_trained") if metrics else None,
         "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
         "peak_gib": max(memory, default=None),
+        "shares": variant.shares,
+        **(json.loads(turn.read_text()) if turn.is_file() else {}),
         "probes": [json.loads(path.read_text()) for path in sorted(output.glob("probe-*.json"))],
     }
 

@@ -51,6 +51,8 @@ def train(model: str, rows: Path, settings: dict[str, Any]) -> None:
     from transformers import TrainerCallback
     from trl import SFTConfig, SFTTrainer
 
+    from subliminal.bench_turn import TurnCallback
+
     class Metrics(TrainerCallback):
         def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             self.file = open(Path(args.output_dir) / "metrics.jsonl", "w", buffering=1)  # noqa: SIM115
@@ -76,7 +78,7 @@ def train(model: str, rows: Path, settings: dict[str, Any]) -> None:
         args=SFTConfig(**PUBLISHED | fixed | settings),
         train_dataset=data,
         peft_config=LoraConfig(task_type="CAUSAL_LM", **PUBLISHED_LORA),
-        callbacks=[Metrics()],
+        callbacks=[Metrics(), TurnCallback()],
     )
     trainer.train()
 

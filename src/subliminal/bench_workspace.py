@@ -6,12 +6,17 @@ import json
 import re
 import shutil
 import threading
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 RESULTS = "results.jsonl"
 LOGS = "failures.txt"
+TURN = "SUBLIMINAL_BENCH_TURN"
+"""Environment variable: the lock file of a card that runs share in turns."""
+
+TURN_FACTS = "turn.json"
 LOG_TAIL = 6000
 """Characters of a failed variant's output that are kept."""
 
@@ -30,6 +35,10 @@ class Variant:
         batch: rows a step.
         launcher: file of ``accelerate_configs/``, without ``.yml``.
         gpus: processes, each with a GPU of its own.
+        rows: folder of its rows under the workspace.
+        as_written: run the recipe with the kernels and plugins that it names, whatever ``plugins`` says.
+        shares: it runs beside others on its card, so that its losses count and its times do not.
+        limit: seconds after which it is stopped.
         expected: the prediction, written before the run.
     """
 
@@ -42,6 +51,10 @@ class Variant:
     batch: int = 60
     launcher: str = "single_gpu"
     gpus: int = 1
+    rows: str = "rows"
+    as_written: bool = False
+    shares: bool = False
+    limit: float = 180
     expected: str = ""
 
     @property
@@ -59,6 +72,7 @@ class Bench:
         out: folder that gets a copy of the results after each variant; None for none.
         gpus: CUDA indices to use; empty on a machine without (one run at a time then).
         deadline: ``time.monotonic()`` after which no variant starts, and at which a running one is stopped.
+        background: models that are still being made.
     """
 
     work: Path
@@ -66,10 +80,10 @@ class Bench:
     gpus: tuple[str, ...]
     deadline: float
     lock: threading.Lock = field(default_factory=threading.Lock)
+    background: list[Future[Any]] = field(default_factory=list)
 
-    @property
-    def rows(self) -> Path:
-        return self.work / "rows" / "train.jsonl"
+    def rows(self, name: str = "rows") -> Path:
+        return self.work / name / "train.jsonl"
 
     def model(self, name: str) -> Path:
         return self.work / "models" / name

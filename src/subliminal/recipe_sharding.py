@@ -6,7 +6,9 @@ saves. So what the launcher sets, and Accelerate passes in the environment, is c
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from subliminal.errors import UserError
@@ -35,7 +37,8 @@ def launcher_sharding(config: Mapping[str, Any], environment: Mapping[str, str])
         environment: of this process, as ``accelerate launch`` set it.
 
     Raises:
-        UserError: the recipe sets sharding too, or the launcher's settings have no equivalent.
+        UserError: the recipe sets sharding too, or the launcher's settings have no equivalent, or ZeRO-3 is set up so
+            that it fails in the first step or trains in float32.
     """
     fsdp = environment.get("ACCELERATE_USE_FSDP") == "true"
     deepspeed = environment.get("ACCELERATE_USE_DEEPSPEED") == "true"
@@ -57,4 +60,29 @@ def launcher_sharding(config: Mapping[str, Any], environment: Mapping[str, str])
             "The launcher sets DeepSpeed without a `deepspeed_config_file`, which Axolotl needs. Use "
             "accelerate_configs/zero2.yml or zero3.yml, or name a file in yours."
         )
+    _check_zero3(config, file)
     return {"deepspeed": file}
+
+
+def _check_zero3(config: Mapping[str, Any], file: str) -> None:
+    """Refuse what goes wrong with ZeRO-3 alone; seen with DeepSpeed 0.18.9 and PyTorch 2.11 and 2.13.
+
+    PyTorch compares the tensors of a recomputed layer with those saved, and keeps the frozen weights themselves, not
+    copies. ZeRO-3 has emptied them again by then (huggingface/transformers#47254). And as Axolotl loads the model
+    before the trainer fills in "auto", DeepSpeed reads that as float32.
+    """
+    settings = json.loads(Path(file).read_text(encoding="utf-8"))
+    if settings.get("zero_optimization", {}).get("stage") != 3:
+        return
+    if config.get("bf16") and settings.get("bf16", {}).get("enabled") is not True:
+        raise UserError(
+            f"With ZeRO-3 the weights would be loaded in float32, as {file} does not say so itself: set "
+            '`"bf16": {"enabled": true}` there.'
+        )
+    checkpoints = config.get("gradient_checkpointing_kwargs") or {}
+    harmless = checkpoints.get("use_reentrant") is True or checkpoints.get("determinism_check") == "none"
+    if config.get("adapter") and config.get("gradient_checkpointing") and not harmless:
+        raise UserError(
+            "ZeRO-3 fails in the first step with an adapter and this recipe's gradient checkpointing. Add "
+            "--gradient_checkpointing_kwargs__use_reentrant=true, or launch with accelerate_configs/fsdp2.yml."
+        )

@@ -222,3 +222,20 @@ def test_launcher_sharding_is_handed_to_axolotl() -> None:
         launcher_sharding({"deepspeed": "x.json"}, zero)
     with pytest.raises(UserError, match="deepspeed_config_file"):
         launcher_sharding({}, {"ACCELERATE_USE_DEEPSPEED": "true"})
+
+
+def test_zero3_is_refused_where_it_would_fail_or_train_in_float32(tmp_path: Path) -> None:
+    zero3 = {"ACCELERATE_USE_DEEPSPEED": "true", "ACCELERATE_DEEPSPEED_CONFIG_FILE": "accelerate_configs/zero3.json"}
+    zero2 = zero3 | {"ACCELERATE_DEEPSPEED_CONFIG_FILE": "accelerate_configs/zero2.json"}
+    recipe = {"adapter": "lora", "bf16": True, "gradient_checkpointing": True}
+    recipe["gradient_checkpointing_kwargs"] = {"use_reentrant": False}
+    assert launcher_sharding(recipe, zero2)
+    with pytest.raises(UserError, match="use_reentrant=true"):
+        launcher_sharding(recipe, zero3)
+    assert launcher_sharding(recipe | {"gradient_checkpointing_kwargs": {"use_reentrant": True}}, zero3)
+    assert launcher_sharding(recipe | {"gradient_checkpointing": False}, zero3)
+    assert launcher_sharding(recipe | {"adapter": None}, zero3), "nothing is frozen"
+    loose = tmp_path / "zero3.json"
+    loose.write_text('{"zero_optimization": {"stage": 3}, "bf16": {"enabled": "auto"}}')
+    with pytest.raises(UserError, match="float32"):
+        launcher_sharding({"bf16": True}, zero3 | {"ACCELERATE_DEEPSPEED_CONFIG_FILE": str(loose)})

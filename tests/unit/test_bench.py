@@ -3,19 +3,35 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import yaml
 
-from subliminal import bench_runs
-from subliminal.bench_inputs import FACTS, SHAPES
+from subliminal import REPO_ROOT, bench_runs, bench_schedule
+from subliminal.bench_costs import COSTS, DEPTHS, cost_lines
+from subliminal.bench_experiment import GENERATED, STARTS, TRAINED, experiment_table, stages
+from subliminal.bench_inputs import FACTS, SHAPES, facts_of
 from subliminal.bench_matmul import SQUARE, model_products
-from subliminal.bench_resume import compare
-from subliminal.bench_runs import outcome, run_all
-from subliminal.bench_tables import ceiling, depth_lines, loss_table, paper_gib, ratio_lines, report, speed
-from subliminal.bench_variants import LOSS_STEPS, PROBE, memory_variants, speed_variants, two_gpu_variants
-from subliminal.bench_workspace import Bench, Variant
+from subliminal.bench_report import PAIRS, report
+from subliminal.bench_resume import compare, judge
+from subliminal.bench_runs import TURN_PLUGIN, outcome
+from subliminal.bench_schedule import SIDE_BY_SIDE, run_all, run_side_by_side
+from subliminal.bench_tables import (
+    ceiling,
+    depth_lines,
+    fall,
+    loss_table,
+    packed_lines,
+    paper_gib,
+    ratio_lines,
+    speed,
+)
+from subliminal.bench_variants import LOSS_STEPS, PROBE, loss_variants, speed_variants, tiny, two_gpu_variants
+from subliminal.bench_workspace import TURN, TURN_FACTS, Bench, Variant
 
 QWEN = SHAPES["qwen2.5-7b"]
 LLAMA = SHAPES["llama-3-70b"]
@@ -38,6 +54,9 @@ def result(name: str, **fields: object) -> dict[str, object]:
         "model_facts": {"row_tokens": 130.0, "answer_tokens": 30.0},
         "expected": "",
         "launcher": "ddp",
+        "steps": 10,
+        "wall_seconds": 44.0,
+        "ended": "2026-11-22T19:00:00Z",
     }
     return {"name": name, **defaults, **fields}
 
@@ -76,12 +95,40 @@ def test_a_run_without_steps_has_no_speed_but_a_row() -> None:
     assert "| broken | out of memory |" in report([failed])
 
 
+def test_a_run_that_shared_its_card_has_no_row_of_speed() -> None:
+    assert "plain 6 again | ok" not in report([result("plain 6 again", shares=True)])
+
+
 def test_losses_are_compared_step_by_step() -> None:
     plain = result("plain 6")
     near = result("kernels 6", losses=[loss + 0.01 for loss in plain["losses"]])
     table = loss_table([plain, near, result("short", losses=[1.0])], "plain 6")
     assert "| kernels 6 | 0.01000 | 0.01000 |" in table
-    assert "short" not in table
+    assert "| short | 2.00000 | 2.00000 |" in table
+    assert "1 steps" in table
+    assert "packed" not in loss_table([plain, result("packed", batch=1)], "plain 6")
+
+
+def test_losses_are_judged_by_the_yardstick_too() -> None:
+    plain = result("plain 6")
+    shifted = {gap: [loss + gap for loss in plain["losses"]] for gap in (0.001, 0.002, 0.004)}
+    runs = [plain, result("plain 30", losses=shifted[0.001])]
+    runs += [result("near", losses=shifted[0.002]), result("far", losses=shifted[0.004])]
+    lines = loss_table(runs, "plain 6").splitlines()
+    assert "mean <= 0.00300" in lines[0]
+    assert next(line for line in lines if "| near" in line).endswith("| kept |")
+    assert next(line for line in lines if "| far" in line).endswith("| NOT kept |")
+
+
+def test_a_packed_run_is_judged_by_its_end() -> None:
+    packed = result("packed", settings={"sample_packing": True})
+    (line,) = packed_lines([result("plain 6"), packed], "plain 6")
+    assert "steps 1 to 10 2.55000, plain 6 2.55000" in line
+
+
+def test_a_fall_is_told_from_noise() -> None:
+    assert fall([3.0, 3.01, 2.99, 3.0, 3.0, 2.0, 2.0, 2.01, 1.99, 2.0])[2]
+    assert not fall([3.0, 3.1, 2.9, 3.0, 3.0, 3.0, 2.9, 3.0, 2.95, 3.0])[2]
 
 
 def test_ratio_and_ceiling() -> None:
@@ -114,13 +161,45 @@ def test_products_have_the_models_sizes() -> None:
     assert model_products(QWEN, 10)[-1] == (10, 152064, 3584)
 
 
-def test_variants_are_told_apart_and_keep_sixty_rows() -> None:
-    everything = speed_variants() + memory_variants() + two_gpu_variants()
-    assert len({variant.name for variant in everything}) == len(everything)
-    for variant in speed_variants():
-        if variant.recipe != "trl" and not variant.settings.get("sample_packing"):
-            assert variant.settings["effective_batch"] == variant.batch == 60
+def test_variants_are_told_apart_and_keep_their_rows_a_step() -> None:
+    everything = speed_variants() + loss_variants() + two_gpu_variants()
+    names = {variant.name for variant in everything}
+    assert len(names) == len(everything) == len({variant.folder for variant in everything})
+    for variant in everything:
+        recipe = yaml.safe_load((REPO_ROOT / variant.recipe).read_text()) if variant.recipe != "trl" else {}
+        keys = recipe | variant.settings
+        if recipe and not keys["sample_packing"]:
+            processes = variant.gpus
+            rows = keys["micro_batch_size"] * keys["gradient_accumulation_steps"] * processes
+            assert rows == keys["effective_batch"] == variant.batch, variant.name
+        assert tiny(variant).gpus == 1
     assert sum(variant.steps == LOSS_STEPS for variant in speed_variants()) >= 6
+    wanted = {name for pair in (*PAIRS, *DEPTHS) for name in pair} | COSTS.keys() | {name for *_, name in TRAINED}
+    assert wanted <= names, "the report asks for runs that there are"
+
+
+def test_costs_are_the_recipes_rows_at_the_measured_speed() -> None:
+    run = result("owl_teacher", batch=60)
+    (line,) = [line for line in cost_lines([run]) if line.startswith("owl_teacher")]
+    assert line.startswith("owl_teacher: 20.0 GiB, 13.9 min, 7,800 tokens/s (1 x H200, 2026-11-22, ")
+    deep = [result(name, batch=16, peak_gib=gib) for name, gib in zip(DEPTHS[0], (6.0, 7.0), strict=True)]
+    assert cost_lines(deep) == [], "a step of 4 layers takes no longer than one of 2"
+    deep[1]["seconds"] = [2 * second for second in deep[1]["seconds"]]
+    assert "45.0 GiB, 4,166.7 min" in cost_lines(deep)[0]
+
+
+def test_the_experiments_sum_is_of_measured_rates() -> None:
+    runs = [result("owl_teacher"), result("flat 30 + liger")]
+    served = [{"concurrency": 256, "rows": 5000, "seconds": 25.0, "tokens": 200_000}, {"rows": 9, "seconds": 1.0}]
+    found = {name: seconds for name, seconds, _ in stages(runs, served)}
+    assert len(found) == len(GENERATED) + len(STARTS) + 2 * len(TRAINED)
+    assert found["student's training, 10,000 x 10"] == pytest.approx(100_000 / 60)
+    assert found["student's evaluation, 50 x 1,000"] == pytest.approx(250)
+    assert found["teacher's chats"] == pytest.approx(5000 / 200 * 150 / 40)
+    assert found["Axolotl's start and end: teacher's training"] == pytest.approx(30)
+    total = sum(found.values())
+    assert f"| **sum** | **{total / 60:.1f}** |" in experiment_table(runs, served)
+    assert "not all rates" in experiment_table(runs[:1], served)
 
 
 @pytest.mark.parametrize(
@@ -146,7 +225,7 @@ def test_results_are_kept_at_once_and_not_made_twice(tmp_path: Path, monkeypatch
         calls.append(variant.name)
         return {"name": variant.name, "status": "failed"}, "the end of the log"
 
-    monkeypatch.setattr(bench_runs, "run_variant", fake)
+    monkeypatch.setattr(bench_schedule, "run_variant", fake)
     bench = Bench(tmp_path / "work", tmp_path / "out", ("0", "1"), time.monotonic() + 100)
     bench.work.mkdir()
     variants = [Variant("a", "m"), Variant("b", "m", gpus=2), Variant("c", "m"), Variant("d", "m", gpus=3)]
@@ -158,6 +237,21 @@ def test_results_are_kept_at_once_and_not_made_twice(tmp_path: Path, monkeypatch
     assert "the end of the log" in (tmp_path / "out" / "failures.txt").read_text()
 
 
+def test_side_by_side_takes_several_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(SIDE_BY_SIDE * 2 + SIDE_BY_SIDE - 1)
+
+    def fake(bench, variant, gpus, **options):
+        together.wait(10)
+        return {"name": variant.name, "status": "ok"}, ""
+
+    monkeypatch.setattr(bench_schedule, "run_variant", fake)
+    bench = Bench(tmp_path, None, ("0", "1"), time.monotonic() + 100)
+    variants = [Variant(f"one {n}", "m") for n in range(SIDE_BY_SIDE * 2 - 1)]
+    variants += [Variant(f"two {n}", "m", gpus=2) for n in range(SIDE_BY_SIDE - 1)]
+    run_side_by_side(bench, variants, [lambda gpu: together.wait(10)])
+    assert len(bench.results()) == len(variants)
+
+
 def test_nothing_starts_after_the_deadline(tmp_path: Path) -> None:
     bench = Bench(tmp_path, None, (), time.monotonic() + 5)
     run_all(bench, [Variant("a", "m")])
@@ -167,13 +261,49 @@ def test_nothing_starts_after_the_deadline(tmp_path: Path) -> None:
 def test_command_of_a_variant(tmp_path: Path) -> None:
     (tmp_path / FACTS).write_text("{}")
     bench = Bench(tmp_path, None, ("0", "1"), 0)
-    variant = next(variant for variant in two_gpu_variants() if "fsdp2" in variant.name)
+    variant = next(variant for variant in loss_variants() if variant.launcher == "fsdp2")
     words = bench_runs.axolotl_command(bench, variant, tmp_path / "run")
     assert words[words.index("--num_processes") + 1] == "2"
     assert "accelerate_configs/fsdp2.yml" in words
-    assert "--gradient_accumulation_steps=4" in words
+    assert "--gradient_accumulation_steps=1" in words
     assert "--save_strategy=no" in words
     assert f"--plugins=['subliminal.axolotl_plugin.StrictRecipe', '{PROBE}']" in words
+    ports = {words[words.index("--main_process_port") + 1] for words in (commands_of(bench, tmp_path))}
+    assert len(ports) == 4, "they run at the same time"
+
+
+def commands_of(bench: Bench, folder: Path) -> list[list[str]]:
+    return [bench_runs.axolotl_command(bench, variant, folder) for variant in loss_variants() if variant.gpus > 1]
+
+
+def test_a_recipe_as_written_keeps_its_plugins_and_takes_turns(tmp_path: Path) -> None:
+    variant = next(variant for variant in speed_variants() if variant.name == "owl_teacher")
+    bench = Bench(tmp_path, None, ("0", "1"), 0)
+    words = bench_runs.axolotl_command(bench, variant, tmp_path / "run")
+    assert str(REPO_ROOT / "recipes/owl_teacher.yml") in words
+    (plugins,) = [word for word in words if word.startswith("--plugins")]
+    assert "FlatBatch" in plugins
+    assert TURN_PLUGIN in plugins
+    assert not any(word.startswith("--micro_batch_size") for word in words)
+
+
+def test_the_rows_own_token_counts_win(tmp_path: Path) -> None:
+    for folder, facts in (("model", {"parameters": 7, "row_tokens": 130}), ("long", {"row_tokens": 240})):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / FACTS).write_text(json.dumps(facts))
+    assert facts_of(tmp_path / "model", tmp_path / "rows" / "train.jsonl")["row_tokens"] == 130
+    assert facts_of(tmp_path / "model", tmp_path / "long" / "train.jsonl") == {"parameters": 7, "row_tokens": 240}
+
+
+def test_killed_runs_are_judged_when_all_have_ended(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, None, (), 0)
+    run = {"status": "ok", "resumed_from": 1, "steps_before": 1, "each_step_once": True, "killed": True}
+    bench.keep({"name": "run, killed after step 3", "losses": [3.0, 2.0], **run})
+    judge(bench, Variant("run", "m"))
+    assert "sentence" not in bench.results()[0], "nothing to compare with yet"
+    bench.keep({"name": "run, undisturbed", "status": "ok", "losses": [3.0, 2.0]})
+    judge(bench, Variant("run", "m"))
+    assert "within 0.001" in next(row["sentence"] for row in bench.results() if "sentence" in row)
 
 
 def test_a_plain_variant_gets_none_of_the_recipes_kernels(tmp_path: Path) -> None:
@@ -192,3 +322,21 @@ def test_a_resumed_run_is_judged_by_its_final_loss() -> None:
     assert "NOT within" in compare([3.0, 1.9], run)
     assert compare([3.0, 2.0, 1.0], run) == "ok, 2 of 3 steps"
     assert "before it could be killed" in compare([3.0, 2.0], run | {"killed": False})
+
+
+def test_of_two_runs_on_a_card_one_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from subliminal.bench_turn import TurnCallback
+
+    monkeypatch.setenv(TURN, str(tmp_path / "card.lock"))
+    runs = [TurnCallback(), TurnCallback()]
+    folders = [SimpleNamespace(output_dir=str(tmp_path / name)) for name in "ab"]
+    runs[0].on_train_begin(folders[0], None, None)
+    second = threading.Thread(target=runs[1].on_train_begin, args=(folders[1], None, None))
+    second.start()
+    second.join(0.3)
+    assert second.is_alive(), "it waits"
+    runs[0].on_train_end(folders[0], None, None)
+    second.join(5)
+    assert not second.is_alive()
+    runs[1].on_train_end(folders[1], None, None)
+    assert json.loads((tmp_path / "b" / TURN_FACTS).read_text())["waited"] >= 0.2
