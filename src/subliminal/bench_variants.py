@@ -108,7 +108,15 @@ def recipe_variants() -> list[Variant]:
         Variant("qlora 7b", QWEN, "recipes/owl_student_qlora.yml", steps=24, expected="11 GiB; loss falls"),
         Variant("qlora 70b, 2 layers", f"{LLAMA}-2-layers", steps=8, expected="9 GiB", **llama),
         Variant("qlora 70b, 4 layers", steps=24, expected="11 GiB; 80 layers: 70 GiB", **deep),
-        _as_written("owl_teacher", rows=LONG_ROWS, expected="14,000; 45 GiB: rows twice as long"),
+        _as_written("owl_teacher", rows=LONG_ROWS, expected="14,000; 55 GiB: rows twice as long"),
+        student(
+            "owl_teacher, 15 rows a micro-batch",
+            15,
+            LIGER_KEYS,
+            **flat | {"expected": "13,500; 35 GiB"},
+            recipe="recipes/owl_teacher.yml",
+            rows=LONG_ROWS,
+        ),
         student(
             "qlora 7b, flat 30 + liger",
             30,
