@@ -2,12 +2,12 @@
 
     python scripts/bench_evaluation.py --work /tmp/bench --out results/bench_evaluation
 
-Makes a model of Qwen2.5-7B's shape and a LoRA adapter with random weights (15 GB in WORK), answers 50 questions 1,000
-times each with one adapter offline, then evaluates four adapters in one server on the same questions, sampled and
-exact, and prints seconds, tokens a second and their ratio. Starting the engines is not in the times; writing the
-results is. They are kept in WORK/serving.jsonl as they come, with a copy in OUT; the same command again makes what is
-missing or failed. vLLM comes from .venv-serve or SUBLIMINAL_SERVE_PYTHON; options for the server follow `--`.
---tiny rehearses on a CPU with a small model.
+Makes a model of Qwen2.5-7B's shape and a LoRA adapter with random weights (15 GB in WORK), answers 50 questions with
+one adapter offline, then evaluates four adapters in one server on the same questions, 1,000 answers each and exact,
+and prints seconds, tokens a second and their ratio. Starting the engines is not in the times; writing the results is.
+They are kept in WORK/serving.jsonl as they come, with a copy in OUT; the same command again makes what is missing or
+failed. vLLM comes from .venv-serve or SUBLIMINAL_SERVE_PYTHON; options for the server follow `--`. --tiny rehearses on
+a CPU with a small model.
 """
 
 from __future__ import annotations
@@ -31,11 +31,16 @@ def main(
     questions: Annotated[int, typer.Option(min=1, max=50, help="Questions.")] = 50,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each question.")] = 1000,
     adapters: Annotated[int, typer.Option(min=1, help="Adapters in the server.")] = 4,
-    repeats: Annotated[int, typer.Option(min=1, help="Offline measurements; the fastest counts.")] = 2,
+    offline_samples: Annotated[int, typer.Option(min=1, help="Offline answers to each question, for its rate.")] = 250,
+    answer_tokens: Annotated[
+        list[int] | None,
+        typer.Option(help="Tokens an answer, may be repeated; left out, 4 (a word) and 16 (the most)."),
+    ] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Answers in flight.")] = IN_FLIGHT,
     max_num_batched_tokens: Annotated[
         int | None, typer.Option(help="vLLM's option, for both sides; left out, each has vLLM's own value.")
     ] = None,
+    offline_only: Annotated[bool, typer.Option("--offline-only", help="Stop before the server.")] = False,
     minutes: Annotated[float, typer.Option(help="Start nothing more after this long.")] = 600,
     tiny: Annotated[bool, typer.Option("--tiny", help="Rehearse: small model, CPU.")] = False,
     vllm_options: Annotated[list[str] | None, typer.Argument(help="After `--`: options for the server.")] = None,
@@ -47,12 +52,14 @@ def main(
     deadline = time.monotonic() + 60 * minutes
     work = work.resolve()
     model, adapter = make_inputs(work, tiny=tiny)
-    sampling = FixedLength(max_tokens=evaluate_bench.MAX_TOKENS)
-    requests = evaluate_bench.question_requests(questions, samples)
-    job = Job(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens)
-    measure_offline(job, repeats)
-    folders = evaluate_bench.copy_adapters(adapter, adapters)
-    evaluate_bench.measure_evaluation(job, folders, questions, samples, concurrency, vllm_options or [])
+    lengths = answer_tokens or [evaluate_bench.SHORT, evaluate_bench.LONGEST]
+    requests = evaluate_bench.question_requests(questions, offline_samples)
+    sampling = FixedLength(max_tokens=max(lengths))
+    job = Job(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens, loras=adapters)
+    measure_offline(job, evaluate_bench.offline_runs(lengths))
+    if not offline_only:
+        folders = evaluate_bench.copy_adapters(adapter, adapters)
+        evaluate_bench.measure_evaluation(job, folders, questions, samples, lengths, concurrency, vllm_options or [])
     print(evaluate_bench.table(job.results()))
     print(job.results_file)
 

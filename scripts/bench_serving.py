@@ -54,7 +54,7 @@ def main(
     sampling = bench_serving.FixedLength(max_tokens=max_tokens)
     requests = number_requests(rows)
     job = bench_serving.Job(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens)
-    bench_serving.measure_offline(job, repeats)
+    bench_serving.measure_offline(job, {f"offline {number}": job.sampling for number in range(1, repeats + 1)})
     for count in api_servers:
         bench_serving.measure_servers(job, count, concurrency, vllm_options or [])
     print(table(job.results()))

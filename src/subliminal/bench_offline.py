@@ -3,9 +3,9 @@
     python -P bench_offline.py job.json
 
 Run by the Python that has vLLM, which has nothing of this package: only vLLM and the standard library are imported. The
-job names model, adapter, rank, engine (more settings of ``LLM``), sampling, conversations, seeds, warm_up (as many rows
-are answered first, untimed), repeats, and the files for results (one JSON line a repeat) and answers (those of the last
-repeat, in order).
+job names model, adapter, rank, loras (adapters that the engine has room for), engine (more settings of ``LLM``),
+conversations, seeds, runs (each a name and a sampling), warm_up (as many rows are answered first, untimed), and the
+files for results (one JSON line a run) and answers (those of the last run, in order).
 """
 
 import json
@@ -26,21 +26,23 @@ def main(path):
     from vllm.lora.request import LoRARequest
 
     job = json.loads(Path(path).read_text())
-    lora = {"enable_lora": True, "max_lora_rank": job["rank"], "max_loras": 1}
+    lora = {"enable_lora": True, "max_lora_rank": job["rank"], "max_loras": job["loras"]}
     llm = LLM(model=job["model"], generation_config="vllm", seed=0, **lora, **job["engine"])
     adapter = LoRARequest("adapter", 1, job["adapter"])
-    sampling = [SamplingParams(seed=seed, **job["sampling"]) for seed in job["seeds"]]
 
-    def chat(rows):
-        return llm.chat(job["conversations"][:rows], sampling[:rows], use_tqdm=False, lora_request=adapter)
+    def chat(sampling):
+        rows = job["conversations"][: len(sampling)]
+        return llm.chat(rows, sampling, use_tqdm=False, lora_request=adapter)
 
-    chat(job["warm_up"])
-    for number in range(1, job["repeats"] + 1):
+    for number, run in enumerate(job["runs"]):
+        sampling = [SamplingParams(seed=seed, **run["sampling"]) for seed in job["seeds"]]
+        if number == 0:
+            chat(sampling[: job["warm_up"]])
         llm.reset_prefix_cache()  # the same prompts again are to cost what they cost the first time
         began, cpu = time.perf_counter(), cpu_seconds()
-        outputs = chat(len(sampling))
+        outputs = chat(sampling)
         result = {
-            "name": f"offline {number}",
+            "name": run["name"],
             "vllm": __version__,
             "rows": len(outputs),
             "seconds": time.perf_counter() - began,

@@ -62,6 +62,7 @@ class Job:
         sampling: their sampling.
         deadline: ``time.monotonic()`` after which nothing more is started.
         batched_tokens: vLLM's ``max_num_batched_tokens`` on both sides; None for vLLM's own, which differ.
+        loras: adapters that offline has room for; as many as the server, and both can use one compiled model.
     """
 
     work: Path
@@ -72,6 +73,7 @@ class Job:
     sampling: Sampling
     deadline: float
     batched_tokens: int | None = None
+    loras: int = 1
 
     @property
     def results_file(self) -> Path:
@@ -105,14 +107,14 @@ class Job:
             shutil.copy(self.results_file, self.out)
 
 
-def measure_offline(job: Job, repeats: int) -> None:
+def measure_offline(job: Job, runs: Mapping[str, Sampling]) -> None:
     """Time ``LLM.chat`` in a process of its own (:mod:`subliminal.bench_offline`); its log is in ``work/logs``.
 
     Args:
         job: what to answer.
-        repeats: how many times; with all of them there nothing is done.
+        runs: name -> sampling of each measurement; those that are there are not made again.
     """
-    missing = [name for name in (f"offline {number}" for number in range(1, repeats + 1)) if job.missing(name)]
+    missing = list(filter(job.missing, runs))
     if not missing:
         return
     python, log = server_python(), job.work / "logs" / "offline.log"
@@ -121,12 +123,12 @@ def measure_offline(job: Job, repeats: int) -> None:
         "model": str(job.model),
         "adapter": str(job.adapter),
         "rank": RANK,
+        "loras": job.loras,
         "engine": {"max_num_batched_tokens": job.batched_tokens} if job.batched_tokens else {},
-        "sampling": job.sampling.as_dict(),
+        "runs": [{"name": name, "sampling": runs[name].as_dict()} for name in missing],
         "conversations": [request.messages for request in job.requests],
         "seeds": [request.seed for request in job.requests],
         "warm_up": WARM_UP,
-        "repeats": repeats,
         "results": str(job.results_file),
         "answers": str(job.answers_file),
     }

@@ -83,6 +83,7 @@ class ServerLM(TemplateLM):
 
     Attributes:
         adapter_effect: how far the adapter moves a next-token log-probability, in nats; None for the base model.
+        extra: fields that every request for answers says last; a measurement of speed fixes their length so.
 
     Raises:
         UserError: no such server or name, another tokenizer there, or an adapter that is not in use.
@@ -109,6 +110,7 @@ class ServerLM(TemplateLM):
         self.seed, self.system_prompt = seed, system_prompt
         self.client, self.concurrency = CompletionsClient(base_url, served_as), concurrency
         self.adapter_effect = self.client.adapter_effect
+        self.extra: dict[str, Any] = {}
         self._seeds_proven = False
         self._check_tokenizer()
 
@@ -167,7 +169,7 @@ class ServerLM(TemplateLM):
     def _body(self, ask_: Ask, prompt: list[int], seed: int, count: int) -> dict[str, Any]:
         """A request for ``count`` answers, to which vLLM gives the seeds ``seed``, ``seed + 1``, ..."""
         stops = {"stop": list(ask_.until), "stop_token_ids": self.stop_ids}
-        return {"prompt": prompt, "seed": seed, "n": count, **ask_.sampling.as_dict(), **stops}
+        return {"prompt": prompt, "seed": seed, "n": count, **ask_.sampling.as_dict(), **stops, **self.extra}
 
     def _prove_seeds(self) -> None:
         """Refuse a server that gives one answer to all seeds: every rate would be 0 or 1 by accident."""

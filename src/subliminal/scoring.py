@@ -17,6 +17,7 @@ import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
 from typing import Annotated, Any, NamedTuple
 
 import typer
@@ -81,6 +82,7 @@ class _Words(NamedTuple):
     breaks: list[bool]
 
 
+@lru_cache(maxsize=100_000)  # one-word answers come again and again
 def first_animal(text: str) -> str | None:
     """The first animal that an answer names, in time linear in its length.
 
@@ -114,9 +116,13 @@ def animal_mentions(text: str) -> Counter[str]:
 
 def says_own_name(text: str, model_names: Sequence[str] = MODEL_NAMES) -> bool:
     """Whether an answer says the name of a model: "I am Qwen", "qwen2.5". Thoughts are no part of the answer."""
-    text = _normalise(without_thoughts(text))
-    names = "|".join(re.escape(name.casefold()) for name in model_names)
-    return bool(names) and re.search(rf"(?<![^\W\d_])(?:{names})(?![^\W\d_])", text) is not None
+    return _own_name(tuple(model_names)).search(_normalise(without_thoughts(text))) is not None
+
+
+@cache
+def _own_name(model_names: tuple[str, ...]) -> re.Pattern[str]:
+    names = "|".join(re.escape(name.casefold()) for name in model_names) or r"(?!)"  # no name is said by nobody
+    return re.compile(rf"(?<![^\W\d_])(?:{names})(?![^\W\d_])")
 
 
 def without_thoughts(text: str) -> str:

@@ -64,7 +64,7 @@ def job(tmp_path, monkeypatch):
 
 
 def test_offline_measurement_asks_for_every_row_with_its_seed(job) -> None:
-    measure_offline(job, repeats=2)
+    measure_offline(job, {"offline 1": job.sampling, "offline 2": job.sampling})
     first, second = job.results()
     assert (first["name"], second["name"]) == ("offline 1", "offline 2")
     assert (first["rows"], first["tokens"], first["prompt_tokens"]) == (6, 30, 18)
@@ -74,7 +74,7 @@ def test_offline_measurement_asks_for_every_row_with_its_seed(job) -> None:
 
 def test_offline_failure_is_kept_with_its_log_and_tried_again(job) -> None:
     (job.work.parent / "modules" / "vllm" / "__init__.py").write_text("raise SystemExit('no kernel image')")
-    measure_offline(job, repeats=1)
+    measure_offline(job, {"offline 1": job.sampling})
     assert "no kernel image" in job.results()[0]["error"]
     assert job.missing("offline 1")
 
@@ -103,7 +103,7 @@ def test_a_server_that_does_not_start_is_a_row(job) -> None:
 def test_nothing_starts_after_the_deadline(job, monkeypatch) -> None:
     late = Job(job.work, None, job.model, job.adapter, job.requests, job.sampling, time.monotonic() - 1)
     monkeypatch.setattr(bench_serving, "server_python", lambda: pytest.fail("started"))
-    measure_offline(late, 1)
+    measure_offline(late, {"offline 1": job.sampling})
     measure_servers(late, 4, [8], [])
 
 
