@@ -56,7 +56,8 @@ def run_variant(
     log_file = bench.work / "runs" / f"{variant.folder}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    with open(log_file, "w") as log, MemoryWatch(gpus) as memory:
+    alone = not (takes_turns(variant) or variant.shares)
+    with open(log_file, "w") as log, MemoryWatch(gpus if alone else ()) as memory:
         process = start(bench, variant, output, gpus, log)
         try:
             code: int | None = process.wait(min(timeout, variant.limit))
@@ -68,7 +69,7 @@ def run_variant(
     result = outcome(variant, output, code, text)
     result |= {
         "wall_seconds": round(time.monotonic() - started, 1),
-        "card_gib": None if takes_turns(variant) or variant.shares else memory.peak_gib,
+        "card_gib": memory.peak_gib,
         "model_facts": facts_of(bench.model(variant.model), bench.rows(variant.rows)),
         "gpus_used": list(gpus),
         "ended": utc_now(),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -11,13 +13,13 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from subliminal import REPO_ROOT, bench_runs, bench_schedule
+from subliminal import REPO_ROOT, bench_resume, bench_runs, bench_schedule
 from subliminal.bench_costs import COSTS, DEPTHS, cost_lines
 from subliminal.bench_experiment import GENERATED, STARTS, TRAINED, experiment_table, stages
 from subliminal.bench_inputs import FACTS, SHAPES, facts_of
 from subliminal.bench_matmul import SQUARE, model_products
 from subliminal.bench_report import PAIRS, report
-from subliminal.bench_resume import compare, judge
+from subliminal.bench_resume import compare, judge, resume_jobs
 from subliminal.bench_runs import TURN_PLUGIN, outcome
 from subliminal.bench_schedule import SIDE_BY_SIDE, run_all, run_side_by_side
 from subliminal.bench_tables import (
@@ -322,6 +324,53 @@ def test_a_resumed_run_is_judged_by_its_final_loss() -> None:
     assert "NOT within" in compare([3.0, 1.9], run)
     assert compare([3.0, 2.0, 1.0], run) == "ok, 2 of 3 steps"
     assert "before it could be killed" in compare([3.0, 2.0], run | {"killed": False})
+
+
+FAKE_RUN = """
+import json, pathlib, sys, time
+output = pathlib.Path(sys.argv[1])
+output.mkdir(parents=True, exist_ok=True)
+whole = [folder for folder in output.glob("checkpoint-*") if (folder / "trainer_state.json").is_file()]
+begin = max((int(folder.name.split("-")[1]) for folder in whole), default=0)
+metrics = output / "metrics.jsonl"
+kept = metrics.read_text().splitlines()[:begin] if metrics.is_file() else []
+metrics.write_text("".join(line + "\\n" for line in kept))
+for step in range(begin + 1, 19):
+    time.sleep(0.04)
+    with metrics.open("a") as handle:
+        handle.write(json.dumps({"step": step, "loss": 3 - 0.1 * step, "seconds": step}) + "\\n")
+    if step % 6 == 0:
+        folder = output / f"checkpoint-{step}"
+        folder.mkdir(exist_ok=True)
+        (folder / "adapter").touch()
+        time.sleep(0.3)
+        (folder / "trainer_state.json").touch()
+"""
+
+
+def test_runs_are_killed_at_their_moments_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(bench, variant, output, gpus, log):
+        words = [sys.executable, "-c", FAKE_RUN, str(output)]
+        return subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+
+    monkeypatch.setattr(bench_runs, "start", start)
+    monkeypatch.setattr(bench_resume, "start", start)
+    bench = Bench(tmp_path, None, ("0", "1"), time.monotonic() + 60)
+    bench.model("m").mkdir(parents=True)
+    (bench.model("m") / FACTS).write_text("{}")
+    variant = Variant("run", "m", steps=18)
+    run_side_by_side(bench, [], resume_jobs(bench, variant))
+    judge(bench, variant)
+    found = {result["name"]: result for result in bench.results()}
+    assert len(found) == 5
+    for name, result in found.items():
+        assert result["status"] == "ok", name
+        assert len(result["losses"]) == 18
+    for moment, step in {"after step 3": 0, "after step 8": 6, "after step 15": 12, "in the checkpoint of": 6}.items():
+        (killed,) = [result for name, result in found.items() if f"killed {moment}" in name]
+        assert killed["resumed_from"] == step, moment
+        assert "every step there once: True" in killed["sentence"]
+        assert resume_jobs(bench, variant) == [], "each once"
 
 
 def test_of_two_runs_on_a_card_one_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
