@@ -82,6 +82,7 @@ def _kill_and_resume(
     output = bench.work / "runs" / variant.folder
     shutil.rmtree(output, ignore_errors=True)
     log_file = bench.work / "runs" / f"{variant.folder}.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with open(log_file, "w") as log:
         process = start(bench, variant, output, gpus, log)

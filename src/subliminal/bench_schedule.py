@@ -6,8 +6,10 @@ On each GPU two runs take turns (:mod:`subliminal.bench_turn`); those of which o
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from subliminal.bench_runs import run_variant
 from subliminal.bench_workspace import Bench, Variant
@@ -43,10 +45,9 @@ def run_side_by_side(bench: Bench, variants: Sequence[Variant], more: Sequence[C
         return _spread(bench, waiting, 1)
     with ThreadPoolExecutor(SIDE_BY_SIDE - 1) as pool:
         several = [variant for variant in waiting if variant.gpus > 1]
-        jobs = [pool.submit(run_and_keep, bench, variant, bench.gpus[: variant.gpus]) for variant in several]
+        for variant in several:
+            pool.submit(_alone, run_and_keep, bench, variant, bench.gpus[: variant.gpus])
         _spread(bench, waiting, SIDE_BY_SIDE, more)
-        for job in jobs:
-            job.result()
 
 
 def run_and_keep(bench: Bench, variant: Variant, gpus: Sequence[str]) -> None:
@@ -78,7 +79,7 @@ def _spread(
 
     def lane(gpu: str) -> None:
         while (job := _next(waiting, bench)) is not None:
-            job(gpu)
+            _alone(job, gpu)
 
     with ThreadPoolExecutor(len(lanes)) as pool:
         list(pool.map(lane, lanes))
@@ -87,3 +88,11 @@ def _spread(
 def _next(jobs: Iterator[Callable[[str], None]], bench: Bench) -> Callable[[str], None] | None:
     with bench.lock:
         return next(jobs, None)
+
+
+def _alone(job: Callable[..., None], *arguments: Any) -> None:
+    """Do a job; a mistake in its bookkeeping must not cost the others their time on the card."""
+    try:
+        job(*arguments)
+    except Exception:
+        traceback.print_exc()
