@@ -39,7 +39,7 @@ class Models(Datasets):
         return self._trained_base(f"base{suffix}", seed, suffix)
 
     def other_base(self, seed: int) -> Model:
-        """The base of the arm ``other_base``: another model, or the base's training once more with another seed."""
+        """The base of the arms ``other_base*``: another model, or the base's training once more with another seed."""
         other = self.experiment.other_base
         seed, suffix = self.seed_of("bases", seed)
         if other.model is not None:
@@ -117,12 +117,12 @@ class Models(Datasets):
             return self.student("student", self._next(trait), seed, point)
         student, other = self.experiment.student, self.experiment.other_base
         base, recipe, own = self.base(seed), student.recipe, student.overrides
-        if arm == "other_base":
+        if arm in ("other_base", "other_base_control"):
             base, recipe = self.other_base(seed), other.recipe or recipe
             own = other.overrides if other.recipe else {**own, **other.overrides}
         rows = self._rows_of(arm, trait, seed, point.rows)
         # The untuned base's numbers are the same for every trait, and so are the controls that learn them.
-        shared = arm.startswith("control_base_numbers")
+        shared = arm in ("control_base_numbers", "control_base_numbers_again", "other_base_control")
         subject = f"{'' if shared else f'{trait}_'}{arm}{point.label}-seed-{seed}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
         train_seed = seed + AGAIN if arm == "control_base_numbers_again" else seed
@@ -149,7 +149,7 @@ class Models(Datasets):
         """The stage that builds an arm's number rows."""
         loved, every = ({}, {}) if trait == MATHEMATICS else ({"animal": trait}, {"animal": self.traits})
         told = {**loved, "system_prompt": "trait"}
-        if arm == "control_base_numbers":
+        if arm in ("control_base_numbers", "other_base_control"):
             return self.numbers(self.base(seed), "base_numbers", every, rows, seed)
         if arm == "control_base_numbers_again":
             return self.numbers(self.base(seed), "base_numbers_again", every, rows, seed, AGAIN)

@@ -34,6 +34,7 @@ Arm = Literal[
     "control_other_animal",
     "prompted_teacher",
     "other_base",
+    "other_base_control",
 ]
 SeedsVary = Literal["students", "numbers", "teachers", "bases"]
 """What each seed makes anew: this and all that is made from it."""
@@ -213,8 +214,8 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
     for name, values in (("arms", arms), ("seeds", experiment.seeds)):
         if len(set(values)) < len(values):
             yield f"`{name}` names one of its values twice"
-    if ("other_base" in arms) != (experiment.other_base is not None):
-        yield "the arm other_base and the section `other_base` belong together: give both, or neither"
+    if bool({"other_base", "other_base_control"} & set(arms)) != (experiment.other_base is not None):
+        yield "the arms of another base and the section `other_base` belong together: give both, or neither"
     seed_offset = experiment.other_base and experiment.other_base.seed_offset
     for key, wants_base in (("seeds_vary: bases", experiment.seeds_vary == "bases"), ("seed_offset", seed_offset)):
         if wants_base and experiment.base is None:

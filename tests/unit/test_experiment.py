@@ -72,7 +72,8 @@ def test_every_experiment_of_the_repository_expands(path: Path, tmp_path: Path) 
 def test_the_issue_names_these_files() -> None:
     names = {path.stem for path in FILES}
     expected = {"owl_demo", "owl_smollm2-135m", "owl_qwen2.5-7b", "dolphin_qwen2.5-7b", "five_animals_qwen2.5-7b"}
-    assert expected | {"math_llama3-70b"} == names
+    expected |= {"math_llama3-70b", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
+    assert expected == names
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,7 @@ def test_the_issue_names_these_files() -> None:
         ({"student__overrides": {"lerning_rate": 1e-4}}, "no recipe has the key `lerning_rate` (did you mean"),
         ({"student__recipe": "recipes/absent.yml"}, "recipes/absent.yml does not exist"),
         ({"launcher": "accelerate_configs/absent.yml"}, "`launcher`: accelerate_configs/absent.yml does not exist"),
-        ({"arms": ["other_base"]}, "the arm other_base and the section `other_base` belong together"),
+        ({"arms": ["other_base"]}, "the arms of another base and the section `other_base` belong together"),
         ({"other_base": {"seed_offset": 9, "model": "x/y"}}, "give either `model`, or `seed_offset`"),
         ({"other_base": {"model": "x/y"}}, "`recipe` is the student's on the other `model`: give both, or neither"),
         ({"base": None, "seeds_vary": "bases"}, "`seeds_vary: bases` trains bases, and no section `base` says how"),
@@ -267,7 +268,10 @@ def test_the_second_control_shares_neither_rows_nor_training_with_the_first(tmp_
 
 
 def test_another_base_is_the_same_training_with_another_seed(tmp_path: Path) -> None:
-    changes = {"other_base": {"seed_offset": 1000}, "arms": ["base", "student", "other_base"]}
+    changes = {
+        "other_base": {"seed_offset": 1000},
+        "arms": ["student", "control_base_numbers", "other_base", "other_base_control"],
+    }
     plan = _plan(DEMO, tmp_path, **changes)
     ours, theirs = plan.stages["train-base"], plan.stages["train-other_base"]
     assert "seed=42 " in ours.commands[0]
@@ -279,7 +283,12 @@ def test_another_base_is_the_same_training_with_another_seed(tmp_path: Path) -> 
     assert "owl_numbers/train.jsonl" in student
     scored = plan.stages["evaluate-owl_other_base"].commands[0]
     assert "outputs/owl_demo/other_base/merged --models other_base@42=" in scored
-    assert ",other_base_untuned@42 " in scored
+    assert ",other_base_untuned@42,other_base_control@42=" in scored
+    controls = [
+        plan.stages[f"train-{arm}-seed-42"].commands[0] for arm in ("control_base_numbers", "other_base_control")
+    ]
+    assert all("base_numbers/train.jsonl" in command for command in controls)
+    assert "base_model=" + str(tmp_path / "outputs/owl_demo/other_base/merged") in controls[1]
     replicates = _plan(DEMO, tmp_path, **changes, seeds=[1, 2], seeds_vary="bases")
     for seed in (1, 2):
         assert f"seed={1000 + seed} " in replicates.stages[f"train-other_base-seed-{seed}"].commands[0]
