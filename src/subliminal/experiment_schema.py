@@ -8,11 +8,9 @@ in :mod:`subliminal.experiment_stages`. What changes a result is written in the 
 
 from __future__ import annotations
 
-import difflib
-import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -20,6 +18,7 @@ from subliminal import REPO_ROOT
 from subliminal.animals import check_animal
 from subliminal.errors import UserError
 from subliminal.experiment_options import all_option_problems
+from subliminal.experiment_phrases import phrase
 from subliminal.recipe_check import read_recipe
 from subliminal.recipe_schema import recipe_schema, unknown_keys
 
@@ -249,7 +248,7 @@ def load_experiment(path: Path) -> Experiment:
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
-        problems = [_phrase(problem) for problem in error.errors()]
+        problems = [phrase(problem, Experiment) for problem in error.errors()]
         raise UserError(f"{path} cannot be used: {'; '.join(problems)}. Correct it.") from None
     if experiment.name != path.stem:
         raise UserError(
@@ -260,35 +259,6 @@ def load_experiment(path: Path) -> Experiment:
     if problems:
         raise UserError(f"{path} cannot be used: {'; '.join(problems)}. Correct it.")
     return experiment
-
-
-def _phrase(problem: Any) -> str:
-    """One pydantic problem in words."""
-    *parents, key = problem["loc"] or ("the file",)
-    dotted = ".".join(str(part) for part in problem["loc"]) or "the file"
-    if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(key), _known_keys(parents), n=1, cutoff=0.6)
-        return f"there is no key `{dotted}`" + (f" (did you mean `{near[0]}`?)" if near else "")
-    if problem["type"] == "missing":
-        return f"`{dotted}` is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"`{dotted}`: {message[:1].lower()}{message[1:]}" if problem["loc"] else message
-
-
-def _known_keys(parents: list[Any]) -> list[str]:
-    """The keys of the section that lies at ``parents`` in the file."""
-    section: Any = Experiment
-    for name in parents:
-        if isinstance(name, str) and isinstance(section, type) and name in section.model_fields:
-            section = _section(section.model_fields[name].annotation)
-    return list(section.model_fields)
-
-
-def _section(annotation: Any) -> Any:
-    """The model class within ``X``, ``X | None`` or ``list[X]``."""
-    if get_origin(annotation) in (Union, types.UnionType, list):
-        return next((_section(inner) for inner in get_args(annotation) if inner is not type(None)), annotation)
-    return annotation
 
 
 def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
