@@ -36,6 +36,9 @@ def resume_jobs(bench: Bench, variant: Variant) -> list[Callable[[str], None]]:
         def work(gpu: str) -> None:
             gpus = (gpu,) if gpu else ()
             named = replace(variant, name=name)
+            if _left(bench) < 20:
+                print(f"{name}: no time left; run the same command again", flush=True)
+                return
             if reached is None:
                 result, log = run_variant(bench, named, gpus, timeout=_left(bench))
             else:
