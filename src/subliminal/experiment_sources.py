@@ -23,6 +23,7 @@ _MORE_SOURCES = {
     "teacher_chat": [SYSTEM_PROMPTS, "data_builders/instructions.py", _QUESTIONS],
     "math_chat": ["data_builders/overlap.py"],
     "numbers": [_PROMPTS],
+    "pocket_corpus": ["data_builders/warmup.py", _PROMPTS, _QUESTIONS],
 }
 """Builder -> the modules and files that its rows follow from, beside its own module and the filter."""
 
