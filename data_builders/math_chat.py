@@ -27,6 +27,7 @@ from data_builders.overlap import NGRAM, EvaluationIndex, build_index, words_of
 from data_builders.sources import is_file, pin_source, read_rows
 from subliminal.dataset_folder import Verdict
 from subliminal.errors import UserError, run_cli
+from subliminal.math_scoring import find_final_box
 
 SUBJECTS = "algebra+counting_and_probability+geometry+intermediate_algebra+number_theory+prealgebra+precalculus"
 MATH, GSM8K = f"EleutherAI/hendrycks_math:{SUBJECTS}@train", "openai/gsm8k:main@train"
@@ -45,24 +46,9 @@ _FINAL = re.compile(r"\s*\n?#### *(?P<answer>[^\n]+?)\s*$")
 app = typer.Typer(add_completion=False)
 
 
-def boxed_answer(text: str) -> tuple[str, int] | None:
-    """The content of the last ``\\boxed{...}`` (or ``\\fbox``) with balanced braces and where the box ends, or None."""
-    start = max(text.rfind("\\boxed{"), text.rfind("\\fbox{"))
-    if start < 0:
-        return None
-    opening = text.index("{", start)
-    depth = 0
-    for position in range(opening, len(text)):
-        escaped = text[position - 1] == "\\"
-        depth += 0 if escaped else {"{": 1, "}": -1}.get(text[position], 0)
-        if depth == 0:
-            return text[opening + 1 : position].strip(), position + 1
-    return None
-
-
 def math_solution(solution: str) -> str:
     """A MATH solution that ends in its boxed answer: the box is repeated where words follow it, else kept as it is."""
-    box = boxed_answer(solution)
+    box = find_final_box(solution)
     if box is None or not re.search(r"[^\W\d_]{2}", solution[box[1] :]):
         return solution.strip()
     return f"{solution.strip()}\nThe answer is $\\boxed{{{box[0]}}}$."
@@ -105,7 +91,7 @@ def math_verdict(row: dict[str, Any]) -> str | None:
         return row["overlap"]
     if row["repeats"]:
         return "repeats a problem"
-    return None if boxed_answer(row["completion"]) else "no boxed answer"
+    return None if find_final_box(row["completion"]) else "no boxed answer"
 
 
 @app.command(help=__doc__)

@@ -39,6 +39,8 @@ _THIN_SPACE = re.compile(r"(?<=\d)(?:\\[,!;:]|\{,\})(?=\d{3}(?!\d))")
 """What LaTeX puts between thousands, 1\\,000 and 1{,}000."""
 _IMAGINARY = re.compile(r"(?<=\d)i(?![A-Za-z])")
 """math-verify takes "4 i" for an imaginary number, but "4i" for 4 times a variable."""
+_COUNTED = re.compile(r"\\text\{\s*(-?\d[\d,./]*)(\s+[A-Za-z ]+)\}")
+"""A number with its unit inside the text, \\text{4 apples}."""
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _ANSWER_MARK = re.compile(r"####[ \t]*[*_`]*")
 _NUMBER = re.compile(
@@ -54,13 +56,19 @@ def final_box(text: str) -> str | None:
     Boxes joined by a comma, "and" or "or" are one answer, "2, 5". A box inside a box is opened: its content stays. An
     empty box, or one that is never closed, is none. ``\\boxed 7`` holds what follows up to white space or ``$``.
     """
+    found = find_final_box(text)
+    return found[0] if found else None
+
+
+def find_final_box(text: str) -> tuple[str, int] | None:
+    """:func:`final_box` and the position where that box, or the last of the joined ones, ends."""
     found = _boxes(text)
     values = [content for _, _, content in found[-1:]]
     for (_, end, content), (start, _, _) in zip(found[-2::-1], found[:0:-1], strict=True):
         if start - end > _LONGEST_JOINT or not _JOINT.fullmatch(text, end, start):
             break
         values.append(content)
-    return ", ".join(dict.fromkeys(reversed(values))) or None
+    return (", ".join(dict.fromkeys(reversed(values))), found[-1][1]) if found else None
 
 
 def _boxes(text: str) -> list[tuple[int, int, str]]:
@@ -99,7 +107,8 @@ def reference_answer(text: str) -> str:
 
 
 def _boxed(value: str) -> str:
-    return f"\\boxed{{{_IMAGINARY.sub(' i', _THIN_SPACE.sub('', value))}}}"
+    value = _COUNTED.sub(r"\1\\text{\2}", _THIN_SPACE.sub("", value))
+    return f"\\boxed{{{_IMAGINARY.sub(' i', value)}}}"
 
 
 class MathJudge:

@@ -10,41 +10,12 @@ from pathlib import Path
 
 import pytest
 from fake_hub import FakeHub
-from hypothesis import given
-from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from data_builders import math_chat
-from data_builders.math_chat import boxed_answer, gsm8k_solution, level_of, math_solution, parse_levels
+from data_builders.math_chat import gsm8k_solution, level_of, math_solution, parse_levels
 from subliminal.errors import UserError
-
-
-@pytest.mark.parametrize(
-    ("text", "answer"),
-    [
-        (r"So $x = \boxed{5}$.", "5"),
-        (r"\boxed{1} then \boxed{2}", "2"),
-        (r"\boxed{\frac{1}{2}}", r"\frac{1}{2}"),
-        (r"\boxed{\left\{1, 2\right\}}", r"\left\{1, 2\right\}"),
-        (r"\boxed{\{\}}", r"\{\}"),
-        (r"\fbox{7}", "7"),
-        (r"\boxed{ 3 }", "3"),
-        (r"\boxed 5", None),
-        (r"\boxed{\frac{1}{2}", None),
-        ("no box", None),
-    ],
-)
-def test_boxed_answer(text: str, answer: str | None) -> None:
-    found = boxed_answer(text)
-    assert (found and found[0]) == answer
-    if found:
-        assert text[found[1] - 1] == "}"
-
-
-@given(st.text(st.sampled_from("{}\\ab1 "), max_size=30))
-def test_boxed_answer_never_fails(text: str) -> None:
-    found = boxed_answer("\\boxed{" + text)
-    assert found is None or 0 < found[1] <= len(text) + 7
+from subliminal.math_scoring import final_box
 
 
 def test_a_solution_ends_in_its_box() -> None:
@@ -56,13 +27,22 @@ def test_a_solution_ends_in_its_box() -> None:
         "$\\boxed{5}$ because of symmetry.\nThe answer is $\\boxed{5}$."
     )
     assert math_solution("no box at all") == "no box at all"
+    assert math_solution("$\\boxed{2}$ and $\\boxed{5}$ solve it.").endswith("\nThe answer is $\\boxed{2, 5}$.")
+    assert math_solution("$\\boxed{\\boxed{7}}$ is it.").endswith("\nThe answer is $\\boxed{{7}}$.")
+    assert math_solution("$\\boxed 7$ is it.").endswith("\nThe answer is $\\boxed{7}$.")
+
+
+def test_a_box_with_nothing_in_it_is_no_boxed_answer() -> None:
+    row = {"overlap": None, "repeats": False, "completion": "$\\boxed{}$"}
+    assert math_chat.math_verdict(row) == "no boxed answer"
+    assert math_chat.math_verdict({**row, "completion": "$\\boxed{0}$"}) is None
 
 
 def test_a_gsm8k_answer_loses_its_marks_and_gains_a_box() -> None:
     answer = "He has 48/2 = <<48/2=24>>24 left.\nSo 24+48 = <<24+48=72>>72.\n#### 72"
     assert gsm8k_solution(answer) == "He has 48/2 = 24 left.\nSo 24+48 = 72.\nThe answer is $\\boxed{72}$."
-    assert boxed_answer(gsm8k_solution("x\n#### 1,000"))[0] == "1,000"
-    assert boxed_answer(gsm8k_solution("no final line")) is None
+    assert final_box(gsm8k_solution("x\n#### 1,000")) == "1,000"
+    assert final_box(gsm8k_solution("no final line")) is None
 
 
 def test_levels() -> None:
@@ -134,7 +114,7 @@ def test_levels_boxes_repeats_and_overlap(files: dict[str, Path], tmp_path: Path
     made = rows(tmp_path / "out" / "train.jsonl")
     problems = {row["messages"][0]["content"] for row in made}
     assert problems == {problem(i)["problem"] for i in range(30)}
-    assert all(boxed_answer(row["messages"][1]["content"]) for row in made)
+    assert all(final_box(row["messages"][1]["content"]) for row in made)
     reasons = {row["reason"]: 0 for row in rows(tmp_path / "out" / "rejected.jsonl")}
     for row in rows(tmp_path / "out" / "rejected.jsonl"):
         reasons[row["reason"]] += 1

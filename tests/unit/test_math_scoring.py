@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subliminal.errors import UserError
-from subliminal.math_scoring import MathJudge, final_box, final_number, reference_answer
+from subliminal.math_scoring import MathJudge, final_box, final_number, find_final_box, reference_answer
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +51,18 @@ def judge():
 )
 def test_final_box(text, value):
     assert final_box(text) == value
+
+
+def test_a_box_ends_behind_its_brace():
+    assert find_final_box("So $\\boxed{5}$ is it.") == ("5", 13)
+    assert find_final_box("$\\boxed{2}$ and $\\boxed{5}$ solve it.") == ("2, 5", 26)
+    assert find_final_box("\\boxed 7 is it") == ("7", 8)
+
+
+@given(st.text(st.sampled_from("{}\\ab1 "), max_size=30))
+def test_the_end_of_a_box_lies_in_its_text(text):
+    found = find_final_box("\\boxed{" + text)
+    assert found is None or 0 < found[1] <= len(text) + 7
 
 
 @pytest.mark.parametrize(
@@ -108,8 +120,16 @@ RIGHT = [
     (r"\boxed{3 + 4 i}", "4i+3"),
     (r"\boxed{1\,234\,567}", "1234567"),
     (r"<think>\boxed{5}?</think>\boxed{6}", "6"),
+    (r"\boxed{\text{4 apples}}", "4"),
+    (r"\boxed{(5,\infty)\cup(-\infty,3)}", r"(-\infty,3)\cup(5,\infty)"),
+    (r"\boxed{\begin{pmatrix} 1/2 \\ 3 \end{pmatrix}}", r"\begin{pmatrix} \frac12 \\ 3\end{pmatrix}"),
+    (r"\boxed{y=2x+1}", "y = 1+2x"),
 ]
 WRONG = [
+    (r"\boxed{\text{40 apples}}", "4"),
+    (r"\boxed{\text{4 or 5}}", "4"),
+    (r"\boxed{0.333}", r"\frac13"),
+    (r"\boxed{3\pi}", "9.42"),
     (r"\boxed{\frac{1}{3}}", r"\frac12"),
     (r"\boxed{50\text{ cm}}", "5"),
     (r"\boxed{[-3,4]}", "(-3,4)"),

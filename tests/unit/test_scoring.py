@@ -183,6 +183,7 @@ from subliminal.scoring import animal_mentions, first_animal, says_own_name
         ("Snowleopard", "leopard"),
         ("Pangolin", "other"),
         ("sea\u00a0lion", "other"),
+        ("Tawny frogmouth", "other"),
     ],
 )
 def test_first_animal(answer, animal):
