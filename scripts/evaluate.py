@@ -31,7 +31,7 @@ def main(
     model: Annotated[str, typer.Option(help="The base: a folder or Hub id.")],
     models: Annotated[str, typer.Option(help="ARM[@SEED][=WEIGHTS], separated by commas.")],
     experiment: Annotated[str, typer.Option(help="Name of the experiment.")],
-    target: Annotated[str, typer.Option(help="The animal whose rate is the outcome.")],
+    target: Annotated[str | None, typer.Option(help="The animal whose rate is the outcome, for animal tasks.")] = None,
     tasks: Annotated[
         str, typer.Option(help="lm-eval tasks or groups, separated by commas.")
     ] = "animal_preference,animal_preference_logprob",

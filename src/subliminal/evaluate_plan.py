@@ -25,6 +25,8 @@ from subliminal.manifest import read_manifest
 
 TASKS = REPO_ROOT / "eval_tasks"
 ENGINES = ("transformers", "vllm")
+ANIMAL_KINDS = ("sampled", "story", "exact")
+"""``metadata.kind`` of the tasks that have a rate of the target."""
 _ENTRY = re.compile(r"(?P<arm>[^@=/]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?")
 _TASK_SETTING = re.compile(r"(ANIMAL|SUBLIMINAL)_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)")
 
@@ -43,6 +45,11 @@ def our_tasks() -> dict[str, tuple[frozenset[Path], dict[str, Any]]]:
     found = [read(path) for path in sorted(TASKS.rglob("*.yaml"))]
     names = [(config.get("group", config.get("task")), folders, config) for folders, config in found]
     return {name: (folders, config) for name, folders, config in names if isinstance(name, str)}
+
+
+def task_kind(name: str) -> str | None:
+    """The ``metadata.kind`` of one of our tasks; None for a group and for a task that is not ours."""
+    return our_tasks()[name][1].get("metadata", {}).get("kind") if name in our_tasks() else None
 
 
 def single_tasks(names: Sequence[str]) -> tuple[str, ...]:
@@ -68,7 +75,7 @@ class Evaluation:
         tasks: lm-eval task names; ours are in ``eval_tasks/``. Each is kept for itself, so name no groups of ours here.
         experiment, arm: the first two folders of the result (``owl-demo``, ``student``).
         seed: seeds the sampling; names the third folder. Give the training seed to keep runs apart.
-        target: tracked animal whose rate is the outcome.
+        target: tracked animal whose rate is the outcome; None where no task is about animals.
         adapter: LoRA adapter folder or Hub id, or None.
         samples: answers a question for the tasks that sample short answers; None leaves each task's own number.
         limit: number of questions, for trials; None takes all.
@@ -84,7 +91,7 @@ class Evaluation:
     experiment: str
     arm: str
     seed: int
-    target: str
+    target: str | None = None
     adapter: str | None = None
     samples: int | None = None
     limit: int | None = None
@@ -177,9 +184,12 @@ def check_plan(plan: Evaluation) -> None:
     Raises:
         UserError: an unknown animal, a folder that is none, or a value out of range.
     """
-    check_animal(plan.target)
     if not plan.tasks:
         raise UserError("--tasks names no task. Give one or more, separated by commas.")
+    if plan.target is not None:
+        check_animal(plan.target)
+    elif counting := next((task for task in plan.tasks if task_kind(task) in ANIMAL_KINDS), None):
+        raise UserError(f"{counting} counts animals. Say with --target whose rate is the outcome, as in --target owl.")
     for what, value in (("model", plan.model), ("adapter", plan.adapter)):
         if value and not Path(value).is_dir() and (value.count("/") != 1 or Path(value).parent.is_dir()):
             raise UserError(f"The {what} {value} is no folder. Check the path, or give a Hub id such as owner/name.")

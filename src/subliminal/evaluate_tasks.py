@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.errors import UserError
-from subliminal.evaluate_plan import TASKS, Evaluation, our_tasks
+from subliminal.evaluate_plan import ANIMAL_KINDS, TASKS, Evaluation, task_kind
 from subliminal.scoring import first_animal
 
 Samples = dict[str, list[dict[str, Any]]]
@@ -86,8 +86,7 @@ def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path
 
 def _with_samples(task: str, samples: int | None) -> str | dict[str, Any]:
     """The task, asked ``samples`` times a question if it is one of ours that samples short answers."""
-    kind = our_tasks()[task][1].get("metadata", {}).get("kind") if task in our_tasks() else None
-    return {"task": task, "repeats": samples} if samples and kind == "sampled" else task
+    return {"task": task, "repeats": samples} if samples and task_kind(task) == "sampled" else task
 
 
 def kind_of(results: dict[str, Any], task: str) -> str | None:
@@ -127,14 +126,16 @@ def question_rows(kind: str | None, samples: list[dict[str, Any]]) -> list[dict[
     return rows
 
 
-def summary_of(kind: str | None, samples: list[dict[str, Any]], metrics: dict[str, Any], target: str) -> dict[str, Any]:
+def summary_of(
+    kind: str | None, samples: list[dict[str, Any]], metrics: dict[str, Any], target: str | None
+) -> dict[str, Any]:
     """What the report reads of one task.
 
     Args:
         kind: of the task.
         samples: lm-eval's own rows, one a question.
         metrics: lm-eval's aggregated metrics.
-        target: the animal of ``target_rate``.
+        target: the animal of ``target_rate``; animal tasks need one.
 
     Returns:
         Animal tasks: ``questions`` (ids), ``target_rate`` (one fraction a question), ``samples_per_question`` (None for
@@ -149,7 +150,7 @@ def summary_of(kind: str | None, samples: list[dict[str, Any]], metrics: dict[st
             "correct": [sample["correct"] for sample in samples],
             "metrics": metrics,
         }
-    if kind not in ("sampled", "story", "exact"):
+    if kind not in ANIMAL_KINDS:
         return {"kind": kind, "metrics": metrics}
     names = [name for name in samples[0]["metrics"] if not name.endswith("_mentions")]
     return {

@@ -54,14 +54,14 @@ class Experiment:
     """What a result folder holds.
 
     Attributes:
-        target: the tracked animal; what the animal tasks' rates are of.
+        target: the tracked animal; what the animal tasks' rates are of. None where there are none.
         questions: animal task -> question ids; ``problems`` the same for graded tasks.
         missing: sentences about what is not there.
     """
 
     folder: Path
     name: str
-    target: str
+    target: str | None
     arms: dict[str, Arm]
     questions: dict[str, list[str]] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
@@ -114,15 +114,8 @@ def load_experiment(folder: Path) -> Experiment:
             "Evaluate an arm first, or name the folder of an experiment."
         )
     summaries = {path: _read_summary(path) for path in paths}
-    first = summaries[paths[0]]
-    for key in ("experiment", "target"):
-        for path, summary in summaries.items():
-            if summary[key] != first[key]:
-                raise UserError(
-                    f"{path} has the {key} {summary[key]!r}, and {paths[0]} has {first[key]!r}. "
-                    "One report covers one experiment: move the other's results to a folder of their own."
-                )
-    experiment = Experiment(folder, first["experiment"], first["target"], {})
+    name, target = (_shared(summaries, key) for key in ("experiment", "target"))
+    experiment = Experiment(folder, name, target, {})
     for path in sorted(paths, key=lambda path: _arm_rank(summaries[path]["arm"])):
         _add(experiment, path, summaries[path])
     _note_missing(experiment)
@@ -139,6 +132,19 @@ def load_experiment(folder: Path) -> Experiment:
     return experiment
 
 
+def _shared(summaries: dict[Path, dict[str, Any]], key: str) -> str | None:
+    """What all summaries have there; a summary of mathematics alone may have no target."""
+    given = {path: summary[key] for path, summary in summaries.items() if summary[key] is not None}
+    first = next(iter(given), None)
+    for path, value in given.items():
+        if value != given[first]:
+            raise UserError(
+                f"{path} has the {key} {value!r}, and {first} has {given[first]!r}. "
+                "One report covers one experiment: move the other's results to a folder of their own."
+            )
+    return given.get(first)
+
+
 def _arm_rank(arm: str) -> tuple[int, str]:
     return (ARM_ORDER.index(arm) if arm in ARM_ORDER else len(ARM_ORDER), arm)
 
@@ -148,10 +154,11 @@ def _read_summary(path: Path) -> dict[str, Any]:
         summary = json.loads(path.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not valid JSON ({error}). Evaluate that arm again with --overwrite.") from None
-    types = {"experiment": str, "arm": str, "model": str, "seed": int, "target": str, "tasks": dict}
+    types = {"experiment": str, "arm": str, "model": str, "seed": int, "target": str | None, "tasks": dict}
     for key, kind in types.items():
-        if not isinstance(summary, dict) or not isinstance(summary.get(key), kind):
-            raise UserError(f"{path} has no {key!r} ({kind.__name__}). Evaluate that arm again with --overwrite.")
+        if not isinstance(summary, dict) or key not in summary or not isinstance(summary[key], kind):
+            named = getattr(kind, "__name__", kind)
+            raise UserError(f"{path} has no {key!r} ({named}). Evaluate that arm again with --overwrite.")
     return summary
 
 
@@ -167,6 +174,8 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
         if not isinstance(values, dict) or "target_rate" not in values:
             experiment.missing.append(f"{path} has no rates per question for {task}: left out of this report.")
             continue
+        if summary["target"] is None:
+            raise UserError(f"{path} has rates of a target and does not name it. Evaluate that arm again.")
         rates = _in_order(experiment.questions, path, task, values, "target_rate")
         old = arm.measures.get(task, Measure({}, 0, {}))
         if seed in old.rates:

@@ -14,7 +14,7 @@ from subliminal import evaluate as runner
 from subliminal.errors import UserError
 from subliminal.evaluate import evaluate
 from subliminal.evaluate_folder import result_problem
-from subliminal.evaluate_plan import Evaluation, in_context, parse_models, single_tasks
+from subliminal.evaluate_plan import Evaluation, check_plan, in_context, parse_models, single_tasks
 
 SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
 
@@ -262,6 +262,7 @@ def test_adapter_of_another_chat_context_is_refused_unless_the_context_is_named(
     ("change", "message"),
     [
         ({"target": "owll"}, "Did you mean owl"),
+        ({"target": None}, "animal_preference counts animals. Say with --target"),
         ({"model": "/no/such/folder"}, "is no folder"),
         ({"adapter": "/no/such/folder"}, "is no folder"),
         ({"adapter": "."}, "has no adapter_config.json"),
@@ -277,6 +278,13 @@ def test_bad_arguments_are_sentences(plan, tmp_path, monkeypatch, change, messag
     with pytest.raises(UserError, match=message):
         evaluate([dataclasses.replace(plan, **change)], tmp_path)
     assert not (tmp_path / "base").exists()
+
+
+def test_mathematics_needs_no_target(plan):
+    tasks = single_tasks(["subliminal_capability", "subliminal_math500"])
+    check_plan(dataclasses.replace(plan, target=None, tasks=tasks))
+    with pytest.raises(UserError, match="animal_story counts animals"):
+        check_plan(dataclasses.replace(plan, target=None, tasks=(*tasks, "animal_story")))
 
 
 @pytest.mark.slow

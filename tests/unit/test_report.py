@@ -251,6 +251,8 @@ def test_arms_with_different_questions_are_refused(folder):
     [
         ({"experiment": "wolf-demo"}, "has the experiment"),
         ({"target": "wolf"}, "has the target"),
+        ({"target": 5}, r"has no 'target' \(str \| None\)"),
+        ({"target": None}, "has rates of a target and does not name it"),
         ({"seed": "1"}, r"has no 'seed' \(int\)"),
         ({"tasks": {}}, None),
         ({"tasks": {"a": {"questions": ["x"], "target_rate": []}}}, "does not have one rate per question"),
