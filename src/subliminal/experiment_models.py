@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from subliminal.animals import TRACKED
 from subliminal.experiment_datasets import MATHEMATICS, PYTHON, Datasets, Model
 from subliminal.experiment_options import flags
 from subliminal.experiment_plan import Stage
@@ -211,8 +210,7 @@ class Models(Datasets):
         base = next(iter(models.values())).path
         entries = [f"{entry}={model.adapter}" if model.adapter else entry for entry, model in models.items()]
         command = f"{PYTHON} scripts/evaluate.py --model {base} --models {','.join(entries)}"
-        target = trait if trait in self.experiment.trait.animals else TRACKED[0]  # it wants one, whatever the tasks
-        command += f" --experiment {self.experiment.name} --target {target}"
+        command += f" --experiment {self.experiment.name}" + ("" if trait == MATHEMATICS else f" --target {trait}")
         stage = Stage(f"{kind}-{subject}", kind, str(folder), [command])
         stage.makes = [f"{folder}/{entry.replace('@', '/seed-')}/manifest.json" for entry in models]
         stage.made_from = list(dict.fromkeys(name for model in models.values() for name in model.made_by))

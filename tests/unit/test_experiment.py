@@ -321,6 +321,13 @@ def test_a_builder_gets_what_it_takes(tmp_path: Path) -> None:
     assert loved.made_from == ["train-base", "merge-base"]
 
 
+def test_mathematics_has_no_animal(tmp_path: Path) -> None:
+    plan = expand(load_experiment(REPO_ROOT / "experiments" / "math_llama3-70b.yml"), root=tmp_path)
+    commands = [command for stage in plan.stages.values() for command in stage.commands]
+    assert not any("--target" in command or "--animal" in command for command in commands)
+    assert "data_builders.math_chat --levels" in plan.stages["build-math_teacher_chat"].commands[0]
+
+
 def test_a_sweep_shares_what_its_points_share(tmp_path: Path) -> None:
     sweep = {"rank": [2, 8], "learning_rate": [2e-4, 8e-4], "rows": [36, 72], "epochs": [2]}
     plan = _plan(DEMO, tmp_path, sweep=sweep)
