@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Annotated
 
@@ -19,8 +21,9 @@ import typer
 
 from subliminal import watchdog
 from subliminal.errors import run_cli
+from subliminal.served_adapters import parse_adapters
 from subliminal.server_checks import check_server
-from subliminal.serving import parse_adapters, serve
+from subliminal.serving import serve
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -47,7 +50,7 @@ def main(
     name = served_model_name or model
     if base_url:
         _report(base_url, name, adapters)
-        raise typer.Exit(_run(run, base_url) if run else 0)
+        raise typer.Exit(_run(run, base_url, lambda: None) if run else 0)
     with serve(
         model,
         adapters,
@@ -61,7 +64,7 @@ def main(
     ) as server:
         _report(server.base_url, name, adapters)
         if run:
-            raise typer.Exit(_run(run, server.base_url))
+            raise typer.Exit(_run(run, server.base_url, server.check))
         with suppress(KeyboardInterrupt):
             server.hold()
 
@@ -73,10 +76,15 @@ def _report(base_url: str, name: str, adapters: dict) -> None:
     print(base_url, flush=True)
 
 
-def _run(command: str, base_url: str) -> int:
+def _run(command: str, base_url: str, check: Callable[[], None]) -> int:
+    """The status of a command that runs for as long as ``check`` raises nothing."""
     process = watchdog.start(["sh", "-c", command], env={**os.environ, "SUBLIMINAL_BASE_URL": base_url})
     try:
-        return process.wait()
+        while process.poll() is None:
+            check()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(timeout=0.5)
+        return process.returncode
     finally:
         watchdog.stop(process)
 

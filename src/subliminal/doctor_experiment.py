@@ -41,7 +41,8 @@ def examine_experiment(path: Path, gpus: list[Gpu] | None = None) -> Iterator[Li
     by_path = {recipe: name for name, (recipe, _) in reversed(recipes_of(experiment).items())}
     for recipe, name in reversed(by_path.items()):
         yield recipe_line(name, recipe, gpus)
-    names = [experiment.model, *([experiment.other_base.model] if experiment.other_base else [])]
+    other = experiment.other_base and experiment.other_base.model
+    names = [experiment.model, *([other] if other else [])]
     for model in names:
         yield model_line(model)
 

@@ -17,12 +17,15 @@ from typing import Any
 from subliminal import REPO_ROOT, watchdog
 from subliminal.errors import UserError
 from subliminal.experiment_plan import Plan
-from subliminal.experiment_run import failure_path
+from subliminal.experiment_run import failure_path, full_disk
 from subliminal.experiment_schema import Experiment
 from subliminal.experiment_stages import expand
 from subliminal.files import write_json
 from subliminal.gpu_slot import visible_gpus
 from subliminal.serving import log_tail
+
+RECORD = 2**16
+"""Bytes that the records of failures take at most."""
 
 SNAKEMAKE = REPO_ROOT / ".venv-workflow" / "bin" / "snakemake"
 
@@ -44,10 +47,11 @@ def run_experiment(experiment: Experiment, *, root: Path, cores: int, gpus: int 
         0 if everything is done, 1 if something is missing.
 
     Raises:
-        UserError: another process runs this experiment, the machine has too few GPUs, or Snakemake itself fails.
+        UserError: another process runs this experiment, the machine has too few GPUs, the disk is full, or Snakemake
+            itself fails.
     """
     results = root / "results" / experiment.name
-    with _hold(results):
+    with _full_disk_in_a_sentence(), _hold(results):
         shutil.rmtree(results / "failures", ignore_errors=True)
         failed: dict[str, dict[str, Any]] = {}
         started = time.time()
@@ -63,6 +67,7 @@ def run_experiment(experiment: Experiment, *, root: Path, cores: int, gpus: int 
             new = {name: record for name, record in _failures(plan).items() if name not in failed}
             failed |= new
             if status and not new:
+                _check_space(results)
                 raise UserError(f"Snakemake ended with status {status} and no stage failed. {_snakemake_log(started)}")
             if not status:
                 break
@@ -150,12 +155,12 @@ def _failures(plan: Plan) -> dict[str, dict[str, Any]]:
 
 def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
     """Say what is missing, and print the reports' paths last."""
-    for record in failed.values():
+    for record in {record["stage"]: record for record in failed.values()}.values():
         print(f"error: {record['stage']} failed: {record['reason']} (log: {record['log']})", file=sys.stderr)
     reports = [stage for stage in plan.stages.values() if stage.kind == "report"]
     if failed:
-        arms = [f"{item['arm']} (seed {item['seed']})" for item in plan.missing]
-        print(f"error: not finished: {', '.join(arms)}. The same command tries again.", file=sys.stderr)
+        missing = [f"{item['arm']} (seed {item['seed']})" for item in plan.missing] or list(failed)
+        print(f"error: not finished: {', '.join(missing)}. The same command tries again.", file=sys.stderr)
     elif not reports:
         raise UserError(f"{plan.name} has nothing to report.")
     if reports:
@@ -164,6 +169,23 @@ def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
         print(f"  {stage.folder}/report.md")
         print(f"  {stage.folder}/report.html")
     return 1 if failed else 0
+
+
+@contextmanager
+def _full_disk_in_a_sentence() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise full_disk(error) or error from None
+
+
+def _check_space(folder: Path) -> None:
+    """Say so if the disk is so full that a stage could not even record why it failed."""
+    free = shutil.disk_usage(folder).free
+    if free < RECORD:
+        raise UserError(
+            f"The disk of {folder} is full ({free:,} bytes are free). Free some space; the same command then goes on."
+        )
 
 
 @contextmanager

