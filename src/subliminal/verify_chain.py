@@ -164,8 +164,16 @@ def _roots(folder: Path) -> tuple[Path, ...]:
 
 
 def _relative(path: str, roots: tuple[Path, ...]) -> str:
-    """A path below one of the roots without that root, so that all stages name a file alike."""
+    """A path below one of the roots without that root, so that all stages name a file alike.
+
+    A folder that is a link (a teacher that passed its gate, a checkpoint by epoch) has the name of what it links to.
+    """
     for root in roots:
-        if Path(path).is_absolute() and Path(path).is_relative_to(root):
-            return Path(path).relative_to(root).as_posix()
+        whole = root / path
+        if whole.parent.is_dir():
+            whole = whole.parent.resolve() / whole.name
+        elif not Path(path).is_absolute():
+            continue
+        if whole.is_relative_to(root):
+            return whole.relative_to(root).as_posix()
     return Path(path).as_posix()
