@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import time
 from pathlib import Path
 
@@ -88,7 +90,51 @@ def test_state_of_a_slurm_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, s
         (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    assert script("status", "workflow/profiles/slurm").state("4711;one") == state
+    monkeypatch.chdir(tmp_path)
+    assert script("job", "workflow/profiles/slurm").state("4711;one") == state
+
+
+def test_a_slurm_job_leaves_its_status_and_slurm_is_asked_once_a_minute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / ".snakemake").mkdir()
+    jobscript, given = tmp_path / "snakejob.train.3.sh", tmp_path / "given.sh"
+    jobscript.write_text("#!/bin/sh\n# properties\n(exit 3) && exit 0 || exit 1\n")
+    for name, body in (
+        ("sbatch", f'echo "$@" > {tmp_path}/options; cat > {given}; echo "4711;one"'),
+        ("squeue", f"echo x >> {tmp_path}/asked; echo TIMEOUT"),
+    ):
+        (tmp_path / name).write_text(f"#!/bin/sh\n{body}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    monkeypatch.chdir(tmp_path)
+    job = script("job", "workflow/profiles/slurm")
+    assert job.submit(["--partition=gpu", "--gpus=1"], str(jobscript)) == "4711;one"
+    assert (tmp_path / "options").read_text().split() == ["--parsable", "--partition=gpu", "--gpus=1"]
+    assert [job.state("4711;one") for _ in range(3)] == ["running"] * 3
+    assert not (tmp_path / "asked").exists()
+    record = tmp_path / ".snakemake/slurm-4711.job"
+    os.utime(record, (0, 0))
+    assert [job.state("4711;one"), job.state("4711;one")] == ["failed", "running"], "asked once, and not for a minute"
+    subprocess.run(["sh", str(given)])
+    assert job.state("4711;one") == "failed", "its status is 1"
+    jobscript.write_text("#!/bin/sh\nexit 0\n")
+    job.submit([], str(jobscript))
+    subprocess.run(["sh", str(given)])
+    assert job.state("4711;one") == "success"
+    assert not record.exists()
+
+
+def test_sbatch_that_refuses_a_job_ends_with_its_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+):
+    (tmp_path / "sbatch").write_text("#!/bin/sh\necho 'sbatch: error: invalid partition specified: gpu' >&2; exit 1\n")
+    (tmp_path / "sbatch").chmod(0o755)
+    (tmp_path / "job.sh").write_text("#!/bin/sh\n")
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    with pytest.raises(SystemExit, match="1"):
+        script("job", "workflow/profiles/slurm").submit([], str(tmp_path / "job.sh"))
+    assert "invalid partition" in capfd.readouterr().err
 
 
 @pytest.mark.slow
