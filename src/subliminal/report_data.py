@@ -21,6 +21,7 @@ ARM_ORDER = (
     *("prompted_teacher", "other_base"),
 )
 """The order in which reports name the arms; any other arm follows."""
+AGAIN = "Evaluate that arm again with --overwrite."
 EXPECTED = ("base", "teacher", "student", "control")
 """What an experiment should have; any arm whose name begins so will do."""
 
@@ -152,13 +153,20 @@ def _arm_rank(arm: str) -> tuple[int, str]:
 def _read_summary(path: Path) -> dict[str, Any]:
     try:
         summary = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}). Evaluate that arm again with --overwrite.") from None
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Evaluate that arm again.") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}). {AGAIN}") from None
     types = {"experiment": str, "arm": str, "model": str, "seed": int, "target": str | None, "tasks": dict}
     for key, kind in types.items():
         if not isinstance(summary, dict) or key not in summary or not isinstance(summary[key], kind):
             named = getattr(kind, "__name__", kind)
-            raise UserError(f"{path} has no {key!r} ({named}). Evaluate that arm again with --overwrite.")
+            raise UserError(f"{path} has no {key!r} ({named}). {AGAIN}")
+    if path.parts[-3:-1] != (summary["arm"], f"seed-{summary['seed']}"):
+        raise UserError(
+            f"{path} is the summary of {summary['arm']}, seed {summary['seed']}: it belongs into the folder "
+            f"{summary['arm']}/seed-{summary['seed']}. Move it there, or evaluate the arm of this folder again."
+        )
     return summary
 
 
@@ -177,13 +185,16 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
         if summary["target"] is None:
             raise UserError(f"{path} has rates of a target and does not name it. Evaluate that arm again.")
         rates = _in_order(experiment.questions, path, task, values, "target_rate")
+        samples, share = values.get("samples_per_question") or 0, values.get("share") or {}
+        if not isinstance(samples, int) or not isinstance(share, dict):
+            raise UserError(f"{path}: {task}: samples_per_question is no number, or share is no table. {AGAIN}")
         old = arm.measures.get(task, Measure({}, 0, {}))
         if seed in old.rates:
             raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
         arm.measures[task] = Measure(
             rates={**old.rates, seed: rates},
-            samples=(old.samples or 0) + (values.get("samples_per_question") or 0) or None,
-            share=_mean_share(old, values.get("share") or {}),
+            samples=(old.samples or 0) + samples or None,
+            share=_mean_share(old, share),
         )
 
 
@@ -192,7 +203,9 @@ def _manifest(folder: Path) -> dict[str, Any]:
         manifest = read_manifest(folder)
     except ValueError as error:
         raise UserError(f"{folder}/manifest.json is not valid JSON ({error}). Evaluate that arm again.") from None
-    return manifest if isinstance(manifest, dict) else {}
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("config", {}), dict):
+        raise UserError(f"{folder}/manifest.json is not the manifest of an evaluation. {AGAIN}")
+    return manifest
 
 
 def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
@@ -202,16 +215,14 @@ def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: s
         raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
     answers[seed] = _in_order(experiment.problems, path, task, values, "correct")
     if not set(answers[seed]) <= {0.0, 1.0}:
-        raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. Evaluate that arm again with --overwrite.")
+        raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. {AGAIN}")
 
 
 def _in_order(known: dict[str, list[str]], path: Path, task: str, values: dict[str, Any], key: str) -> np.ndarray:
     """One number a question, in the order of the first arm's questions, which ``known`` keeps by task."""
     questions, rates = values.get("questions"), values[key]
     if not isinstance(questions, list) or not isinstance(rates, list) or len(questions) != len(rates):
-        raise UserError(
-            f"{path}: {task} does not have one rate per question. Evaluate that arm again with --overwrite."
-        )
+        raise UserError(f"{path}: {task} does not have one rate per question. {AGAIN}")
     by_question = dict(zip(map(str, questions), rates, strict=True))
     order = known.setdefault(task, list(by_question))
     if len(by_question) != len(questions) or set(by_question) != set(order):
@@ -224,7 +235,7 @@ def _in_order(known: dict[str, list[str]], path: Path, task: str, values: dict[s
         problem = (
             f"the rate of question {wrong[0]} is no fraction" if wrong else "an interval needs 2 questions or more"
         )
-        raise UserError(f"{path}: {task}: {problem}. Evaluate that arm again with --overwrite.")
+        raise UserError(f"{path}: {task}: {problem}. {AGAIN}")
     return np.array([by_question[question] for question in order], dtype=float)
 
 

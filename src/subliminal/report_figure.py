@@ -117,7 +117,8 @@ def _arms_panel(panel: Any, experiment: Experiment, arms: list[Estimate], names:
     scale = " (logarithmic above 1 %)" if panel.get_xscale() != "linear" else ""
     what = f"“{experiment.target}”" if experiment.questions else "problems solved"
     panel.set_xlabel(f"share of {what}, %{scale}")
-    panel.set_title("Arms, with 95 % intervals", loc="left", fontsize=12, color=INK)
+    over = "questions" if experiment.questions else "problems"
+    panel.set_title(f"Arms, with 95 % intervals over {over}", loc="left", fontsize=12, color=INK)
 
 
 def _differences_panel(panel: Any, experiment: Experiment, differences: list[Comparison], labels: list[str]) -> None:
@@ -126,7 +127,7 @@ def _differences_panel(panel: Any, experiment: Experiment, differences: list[Com
     _rows(panel, labels)
     panel.axvline(0, color=INK, linewidth=1)
     panel.set_xlabel(f"difference in share of “{experiment.target}”, percentage points")
-    panel.set_title("Paired differences, with 95 % intervals", loc="left", fontsize=12, color=INK)
+    panel.set_title("Paired differences, with 95 % intervals over questions", loc="left", fontsize=12, color=INK)
 
 
 def _points(panel: Any, experiment: Experiment, points: list[tuple]) -> None:

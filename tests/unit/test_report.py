@@ -258,6 +258,13 @@ def test_arms_with_different_questions_are_refused(folder):
         ({"tasks": {"a": {"questions": ["x"], "target_rate": []}}}, "does not have one rate per question"),
         ({"tasks": {"a": {"questions": ["x", "y"], "target_rate": [0.1, 7]}}}, "the rate of question y is no fraction"),
         ({"tasks": {"a": {"questions": ["x"], "target_rate": [0.1]}}}, "needs 2 questions"),
+        ({"tasks": {"a": {"questions": ["x", "y"], "target_rate": [0, 1], "share": 3}}}, "share is no table"),
+        ({"tasks": {"a": {"questions": ["x", "y"], "target_rate": [0, 1], "samples_per_question": "4"}}}, "no number"),
+        (
+            {"seed": 7},
+            r"student/seed-1/\S+ is the summary of student, seed 7: it belongs into the folder student/seed-7",
+        ),
+        ({"arm": "control"}, "is the summary of control, seed 1"),
     ],
 )
 def test_results_that_do_not_fit_are_refused(folder, change, sentence):
@@ -290,6 +297,14 @@ def spoil_manifest(folder: Path) -> None:
     write(folder / "base/seed-1/manifest.json", '{"kind": "res')
 
 
+def foreign_manifest(folder: Path) -> None:
+    write(folder / "base/seed-1/manifest.json", {"kind": "result", "config": "owl.yml"})
+
+
+def dangling_summary(folder: Path) -> None:
+    (folder / "base/seed-1/lost_summary.json").symlink_to("nowhere")
+
+
 def spoil_missing(folder: Path) -> None:
     write(folder / "missing.json", {"missing": [{"arm": "control"}]})
 
@@ -306,6 +321,8 @@ def spoil_audit(folder: Path) -> None:
     ("spoil", "sentence"),
     [
         (spoil_manifest, "base/seed-1/manifest.json is not valid JSON"),
+        (foreign_manifest, "base/seed-1/manifest.json is not the manifest of an evaluation"),
+        (dangling_summary, "base/seed-1/lost_summary.json cannot be read"),
         (spoil_missing, "missing.json is not of the form"),
         (spoil_results, "m_results.json is cut off or foreign"),
         (spoil_audit, "audit.json is not valid JSON"),
