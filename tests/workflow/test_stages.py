@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import termios
@@ -483,6 +485,20 @@ def test_snakemake_runs_exactly_what_has_no_mark(tmp_path: Path) -> None:
     changed = expand(other, root=tmp_path)
     experiment_driver.prepare(changed)
     assert _jobs(_dry_run(changed, tmp_path)[0]) == 4, "two students, the evaluation and the report"
+
+
+def test_a_stage_costs_less_than_two_seconds_beside_its_command(tmp_path: Path) -> None:
+    plan, last = Plan("chain", str(tmp_path / "results")), []
+    for number in range(8):
+        folder = tmp_path / f"stage-{number}"
+        made, command = f"{folder}/made", f"date +%s.%N > {folder}/made"
+        last = [plan.add(Stage(f"train-{number}", "train", str(folder), [command], [made], last, threads=1))]
+    experiment_driver.prepare(plan)
+    assert experiment_driver._snakemake(plan, 2, 0, []) == 0
+    times = [float((tmp_path / f"stage-{number}" / "made").read_text()) for number in range(8)]
+    between = statistics.median(later - earlier for earlier, later in itertools.pairwise(times))
+    print(f"between the commands of two stages: {between:.2f} s at load {os.getloadavg()[0]:.1f}")
+    assert between < 2
 
 
 @pytest.mark.slow
