@@ -89,11 +89,7 @@ def verify(folder: Path) -> Verdict:
 
 def _verify_evaluation(verdict: Verdict, path: Path) -> dict[str, TaskScores]:
     """Score one ``<arm>/seed-<n>`` again; returns task -> scores."""
-    folder, summary = path.parent, read_json(path)
-    place, told = f"{folder.parent.name}/{folder.name}", f"{summary['arm']}/seed-{summary['seed']}"
-    if place != told:
-        verdict.problems.append(f"{path} says that it is {told}, but it lies in {place}.")
-    scores = {}
+    folder, summary, scores = path.parent, read_json(path), {}
     for task in summary["tasks"]:
         samples = samples_file(folder, task)
         if samples is None:

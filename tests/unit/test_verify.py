@@ -192,6 +192,17 @@ def test_experiment_manifest_ties_each_number_to_all_files_behind_it(made: Path)
     assert manifest["packages"]
 
 
+def test_a_number_rests_on_what_is_behind_a_linked_adapter(results: Path):
+    root, path = results.parents[1], results / "student/seed-1/manifest.json"
+    (root / "outputs/student-passed").symlink_to("student")  # as a gate's teacher, and a checkpoint by epoch
+    replace(path, '"adapter": "outputs/student"', '"adapter": "outputs/student-passed"')
+    path.write_text(path.read_text().replace("outputs/student/", "outputs/student-passed/"))
+    numbers = json.loads(write_experiment_manifest(results).read_text())["numbers"]
+    student = next(entry for entry in numbers if entry["arm"] == "student")
+    assert {"outputs/student/adapter_model.safetensors", "recipes/student.yml"} <= set(student["rests_on"])
+    assert "data/student_numbers/train.jsonl" in student["rests_on"]
+
+
 def test_report_with_another_number(made: Path, tmp_path: Path):
     root = tmp_path / "checkout"
     shutil.copytree(made, root)
@@ -308,13 +319,15 @@ def test_results_of_another_experiment_among_them(results: Path):
     foreign = results / "student" / "seed-2"
     shutil.copytree(results / "student" / "seed-1", foreign)
     replace(foreign / "student_summary.json", '"experiment": "owls"', '"experiment": "dolphins"')
+    replace(foreign / "student_summary.json", '"seed": 1', '"seed": 2')
     with pytest.raises(UserError, match=r"student_summary\.json has the experiment"):
         verify(results)
 
 
 def test_results_in_the_wrong_folder(results: Path):
     (results / "student" / "seed-1").rename(results / "student" / "seed-3")
-    told(results, "student_summary.json says that it is student/seed-1", "student/seed-3")
+    with pytest.raises(UserError, match=r"seed-3/student_summary\.json is .* belongs into the folder student/seed-1"):
+        verify(results)
 
 
 def test_foreign_folders(tmp_path: Path):
