@@ -39,8 +39,8 @@ def main(
     minutes: Annotated[float, typer.Option(help="Stop after this long.")] = 600,
     only: Annotated[list[str] | None, typer.Option(help="Variant by name; repeat for more. Default: all.")] = None,
     serving: Annotated[
-        Path | None, typer.Option(help="serving.jsonl of bench_serving.py, for the sum of stages.")
-    ] = None,
+        list[Path], typer.Option(help="Results of bench_serving.py and bench_evaluation.py, for the sum of stages.")
+    ] = [],  # noqa: B006
     rows: Annotated[int, typer.Option(help="Number rows to train on.")] = 4000,
     tiny: Annotated[bool, typer.Option(help="Rehearse: small model, two steps, CPU.")] = False,
 ) -> None:
@@ -64,7 +64,7 @@ def main(
         elif part != "report":
             bench_parts.run_part(bench, part, only or [], tiny=tiny)
     bench_parts.wait_for_models(bench)
-    text = report(bench.results(), read_rows(serving) if serving else [])
+    text = report(bench.results(), [row for path in serving for row in read_rows(path)])
     write_text((bench.out or bench.work) / "report.md", text + "\n")
     print(text)
     print((bench.out or bench.work) / "report.md")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from subliminal.bench_inputs import SHAPES
-from subliminal.bench_tables import WARM_UP, Result, speed
+from subliminal.bench_tables import WARM_UP, Result, speed, status
 from subliminal.recipe_check import RECIPES, read_recipe
 from subliminal.recipe_header import header_lines, header_rows
 
@@ -30,7 +30,7 @@ DEPTHS = (
 
 def cost_lines(results: Sequence[Result]) -> list[str]:
     """One line a recipe whose run is there: the recipe's name and the text for its header."""
-    runs = {result["name"]: result for result in results if result.get("status") == "ok" and "losses" in result}
+    runs = {result["name"]: result for result in results if "losses" in result and status(result) == "ok"}
     lines = []
     for name, recipes in COSTS.items():
         values = speed(runs[name], SHAPES["qwen2.5-7b"], None) if name in runs else {}

@@ -47,7 +47,9 @@ class Family:
 
     Args:
         special: all of them.
-        bos, eos, pad: which of them begins a text, ends an answer, fills a batch; ``bos`` None for none.
+        bos, eos, pad: which of them begins a text, ends an answer, fills a batch; ``bos`` None for none. ``pad`` stands
+            in no chat: a new model's embedding of it is zero, and through 32 layers of RMSNorm the gradient at a
+            position that is zero grows beyond bfloat16.
         template: Jinja.
     """
 
@@ -64,7 +66,7 @@ FAMILIES = {
     ),
     "llama": Family(
         ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
-        *("<|begin_of_text|>", "<|eot_id|>", "<|begin_of_text|>", LLAMA_TEMPLATE),
+        *("<|begin_of_text|>", "<|eot_id|>", "<|end_of_text|>", LLAMA_TEMPLATE),
     ),
     "mistral": Family(("<unk>", "<s>", "</s>", "[INST]", "[/INST]"), "<s>", "</s>", "<unk>", MISTRAL_TEMPLATE),
 }

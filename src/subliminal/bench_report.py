@@ -19,6 +19,7 @@ from subliminal.bench_tables import (
     paper_gib,
     ratio_lines,
     speed_table,
+    status,
 )
 
 PAIRS = (
@@ -36,14 +37,15 @@ def report(results: Sequence[Result], serving: Sequence[dict[str, Any]] = ()) ->
 
     Args:
         results: of the training measurements, oldest first.
-        serving: of the serving measurement, for the sum over the whole experiment.
+        serving: of the serving and evaluation measurements, for the sum over the whole experiment.
     """
     shape, llama = SHAPES["qwen2.5-7b"], SHAPES["llama-3-70b"]
     rate = ceiling(results)
     students = [r for r in results if r.get("model") in ("qwen2.5-7b", "tiny-qwen") and "losses" in r]
     others = [r for r in results if r.get("losses")]
     parts = [f"bf16 product of 8192 x 8192 x 8192: {rate:.0f} TFLOP/s" if rate else "no card measured"]
-    parts += [speed_table(students, shape, rate), loss_table(students, "plain 6")]
+    parts += [speed_table(students, shape, rate)]
+    parts += [loss_table(students, reference) for reference in ("plain 6", "flat 30 + liger, in turns")]
     for name in ("mistral-7b", "llama-3-8b"):
         runs = [r for r in results if r.get("model") == name and "losses" in r]
         parts += [f"{name}:\n\n{speed_table(runs, SHAPES[name], rate)}"] if runs else []
@@ -69,7 +71,7 @@ def fall_line(result: Result) -> str:
     probes = result.get("probes") or []
     held = ", ".join(f"{p['parameters_held']:.3g} of {p['parameters']:.3g} parameters" for p in probes)
     return (
-        f"{result['name']} ({result['launcher']}, {result['processes']} processes, {result['status']}): "
+        f"{result['name']} ({result['launcher']}, {result['processes']} processes, {status(result)}): "
         f"{len(result['losses'])} steps, loss {first:.3f} to {last:.3f} (means of five), "
         f"{'falls' if fell else 'does NOT fall'} by more than noise; peak {number(result['peak_gib'])} GiB"
         + (f"; on each process {held}" if held else "")

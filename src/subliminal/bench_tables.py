@@ -22,7 +22,15 @@ on the largest one, and on the mean in multiples of what another order of summat
 NOISES = 3
 """Losses fall if the fall is more than so many standard deviations of five neighbouring steps."""
 
+NO_NUMBER = "loss is no number"
+"""Status of a run that ended well, but whose losses are not finite."""
+
 Result = dict[str, Any]
+
+
+def status(result: Result) -> str:
+    """How a run ended, or :data:`NO_NUMBER`: the Trainer logs a loss that is not finite as exactly 0."""
+    return NO_NUMBER if result["status"] == "ok" and 0.0 in result.get("losses", ()) else result["status"]
 
 
 def ceiling(results: Sequence[Result]) -> float | None:
@@ -84,7 +92,7 @@ def speed_table(results: Sequence[Result], shape: Shape, rate: float | None) -> 
         percent = f"{values['percent']:.1f} ({values['percent_all']:.1f})" if "percent" in values else ""
         cells = [
             result["name"],
-            result["status"],
+            status(result),
             f"{values['tokens_per_second']:,.0f}" if values else "",
             percent,
             f"{values['step_seconds']:.3f}" if values else "",

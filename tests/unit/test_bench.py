@@ -15,14 +15,15 @@ import yaml
 
 from subliminal import REPO_ROOT, bench_resume, bench_runs, bench_schedule
 from subliminal.bench_costs import COSTS, DEPTHS, cost_lines
-from subliminal.bench_experiment import GENERATED, STARTS, TRAINED, experiment_table, stages
-from subliminal.bench_inputs import FACTS, SHAPES, facts_of
+from subliminal.bench_experiment import GENERATED, SERVERS, TRAINED, experiment_table, stages
+from subliminal.bench_inputs import FACTS, FAMILIES, SHAPES, facts_of
 from subliminal.bench_matmul import SQUARE, model_products
 from subliminal.bench_report import PAIRS, report
 from subliminal.bench_resume import compare, judge, resume_jobs
 from subliminal.bench_runs import TURN_PLUGIN, outcome
 from subliminal.bench_schedule import SIDE_BY_SIDE, run_all, run_side_by_side
 from subliminal.bench_tables import (
+    NO_NUMBER,
     ceiling,
     depth_lines,
     fall,
@@ -31,9 +32,12 @@ from subliminal.bench_tables import (
     paper_gib,
     ratio_lines,
     speed,
+    status,
 )
 from subliminal.bench_variants import LOSS_STEPS, PROBE, loss_variants, speed_variants, tiny, two_gpu_variants
 from subliminal.bench_workspace import TURN, TURN_FACTS, Bench, Variant
+from subliminal.experiment_schema import load_experiment
+from subliminal.experiment_stages import expand
 
 QWEN = SHAPES["qwen2.5-7b"]
 LLAMA = SHAPES["llama-3-70b"]
@@ -190,18 +194,57 @@ def test_costs_are_the_recipes_rows_at_the_measured_speed() -> None:
     assert "45.0 GiB, 4,166.7 min" in cost_lines(deep)[0]
 
 
+SERVED = [
+    {"name": "server", "concurrency": 256, "rows": 5000, "seconds": 25.0, "tokens": 200_000},
+    {"name": "words", "concurrency": 2048, "adapters": 4, "rows": 200_000, "seconds": 100.0, "tokens": 800_000},
+    {"name": "logprob", "concurrency": 2048, "adapters": 4, "rows": 200_000, "seconds": 1.0, "tokens": 1.0},
+    {"name": "offline", "rows": 9, "seconds": 1.0, "tokens": 9},
+]
+
+
 def test_the_experiments_sum_is_of_measured_rates() -> None:
-    runs = [result("owl_teacher"), result("flat 30 + liger")]
-    served = [{"concurrency": 256, "rows": 5000, "seconds": 25.0, "tokens": 200_000}, {"rows": 9, "seconds": 1.0}]
-    found = {name: seconds for name, seconds, _ in stages(runs, served)}
-    assert len(found) == len(GENERATED) + len(STARTS) + 2 * len(TRAINED)
+    runs = [result("owl_teacher"), result("flat 30 + liger"), result("waits", waited=9.0, wall_seconds=400.0)]
+    found = {name: seconds for name, seconds, *_ in stages(runs, SERVED)}
+    assert len(found) == len(GENERATED) + len(SERVERS) + 2 * len(TRAINED)
     assert found["student's training, 10,000 x 10"] == pytest.approx(100_000 / 60)
-    assert found["student's evaluation, 50 x 1,000"] == pytest.approx(250)
+    assert found["control's evaluation, 50 x 1,000"] == pytest.approx(25), "at the rate of one-word answers"
+    assert found["teacher's numbers, 10,000 kept"] == pytest.approx(11_111 / 200), "at the rate of number rows"
     assert found["teacher's chats"] == pytest.approx(5000 / 200 * 150 / 40)
-    assert found["Axolotl's start and end: teacher's training"] == pytest.approx(30)
+    assert found["Axolotl's start and end: teacher's training"] == pytest.approx(30), "waiting for the card is no start"
     total = sum(found.values())
-    assert f"| **sum** | **{total / 60:.1f}** |" in experiment_table(runs, served)
-    assert "not all rates" in experiment_table(runs[:1], served)
+    control = 11_111 / 200 + 25 + 100_000 / 60 + 30
+    table = experiment_table(runs, SERVED)
+    assert f"| **sum** | **{total / 60:.1f}** | without the control {(total - control) / 60:.1f};" in table
+    for lacking in (SERVED[:1], SERVED[1:]):
+        assert "not all rates" in experiment_table(runs, lacking)
+    assert "not all rates" in experiment_table(runs[:1], SERVED)
+
+
+def test_the_sum_has_the_starts_of_vllm_that_the_workflow_makes() -> None:
+    """One server for each job that serves, and one for each evaluation and gate, with the arms that the sum names."""
+    experiment = load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
+    arms = ["base", "teacher", "student", "control_base_numbers"]
+    plan = expand(experiment.model_copy(update={"seeds": [42], "arms": arms}))
+    first = [stage for stage in plan.stages.values() if "rung-" not in stage.name or stage.name.endswith("rung-0")]
+    servers = {stage.job for stage in first if stage.job.startswith("serve-")}
+    own = [stage.name for stage in first if any("--server" in command for command in stage.commands)]
+    assert len(servers) + len(own) == len(SERVERS), (servers, own)
+
+
+def test_a_loss_logged_as_zero_is_no_number() -> None:
+    """The Trainer logs 0.0 for a loss that is not finite: such a run ended well, and its cost is not said."""
+    broken = result("owl_teacher", losses=[12.5, *[0.0] * 9])
+    assert status(broken) == NO_NUMBER
+    assert status(result("fine")) == "ok"
+    assert f"| owl_teacher | {NO_NUMBER} |" in report([broken])
+    assert cost_lines([broken]) == []
+
+
+def test_no_chat_has_the_padding_token() -> None:
+    for name, family in FAMILIES.items():
+        assert family.pad in family.special, name
+        assert family.pad not in (family.bos, family.eos), name
+        assert family.pad not in family.template, name
 
 
 @pytest.mark.parametrize(
