@@ -50,8 +50,23 @@ One YAML is one training run by Axolotl; every value that changes the result is 
 
 The batch of these experiments is counted in rows (60 for the owl). Packing fills each step with as many rows as fit:
 the number of rows then varies from step to step, and the number of steps changes with the lengths of the data, so that
-treatment and control no longer take the same steps. Number rows are of similar length: padding a micro-batch
-of eight to its longest row adds about an eighth to its tokens.
+treatment and control no longer take the same steps. `subliminal.flat_batch.FlatBatch`, in most recipes for a GPU, lays
+the rows of a micro-batch end to end instead: no padding, the very rows of the padded step, and as fast as packing (both
+measured: [RESULTS.md](../RESULTS.md)).
+
+## Another base model, or another state of one
+
+`revision_of_model` is a commit of the base model on the Hub, where one is known here. Whoever sets another `base_model`
+sets it too: `--set base_model=NAME --set revision_of_model=COMMIT` (`main` for the newest state).
+
+## Results
+
+The columns GiB, minutes and tokens/s were measured on the machine and day that their row names, for `math_student` and
+`math_control` with 2 and 4 layers. Models on a GPU had random weights, so the loss that a recipe ends at is not
+measured there. The commands: the first on two H200, the second without a GPU for the lines in the headers.
+
+    python scripts/bench_training.py prepare losses speed --work /tmp/bench --out OUT --gpus 0,1
+    python scripts/bench_training.py report --work results/published/2026-11-22-h200-training --out OUT
 
 """
 
