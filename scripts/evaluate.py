@@ -18,19 +18,21 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
+from subliminal.errors import UserError, run_cli
 from subliminal.evaluate import default_folder, evaluate
 from subliminal.evaluate_engines import IN_FLIGHT, in_process, on_server
-from subliminal.evaluate_plan import Evaluation, in_context, parse_models, single_tasks
+from subliminal.evaluate_plan import Evaluation, base_of, in_context, parse_models, single_tasks
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command(help=__doc__)
 def main(
-    model: Annotated[str, typer.Option(help="The base: a folder or Hub id.")],
     models: Annotated[str, typer.Option(help="ARM[@SEED][=WEIGHTS], separated by commas.")],
-    experiment: Annotated[str, typer.Option(help="Name of the experiment.")],
+    model: Annotated[
+        str | None, typer.Option(help="The base: a folder or Hub id (default: the adapters' own).")
+    ] = None,
+    experiment: Annotated[str | None, typer.Option(help="Name of the experiment (default: the name of --out).")] = None,
     target: Annotated[str | None, typer.Option(help="The animal whose rate is the outcome, for animal tasks.")] = None,
     tasks: Annotated[
         str, typer.Option(help="lm-eval tasks or groups, separated by commas.")
@@ -60,8 +62,11 @@ def main(
 ) -> None:
     served = server or base_url is not None
     names = single_tasks([name.strip() for name in tasks.split(",") if name.strip()])
+    if experiment is None and out is None:
+        raise UserError("Name the experiment with --experiment, or its folder with --out results/NAME.")
+    experiment = experiment or out.resolve().name
     common = Evaluation(
-        model=model, tasks=names, experiment=experiment, arm="base", seed=seed, target=target,
+        model=model or base_of(models), tasks=names, experiment=experiment, arm="base", seed=seed, target=target,
         samples=samples, limit=limit, batch_size=batch_size, dtype=dtype, engine="vllm" if served else "transformers",
     )  # fmt: skip
     plans = in_context(parse_models(models, common), system_prompt)

@@ -135,8 +135,9 @@ def _time_evaluation(job: Job, server: Server, plans: Sequence[Evaluation], engi
     seconds, client_cpu = time.perf_counter() - began, time.process_time() - client
     cores = {key: (value - servers.get(key, 0)) / seconds for key, value in cpu_by_process(server.process.pid).items()}
     tokens = {key: value - counted.get(key, 0) for key, value in counters(server).items()}
+    asked = [plan.limit * plan.samples for plan in plans if plan.tasks == (SAMPLED,)]
     return {
-        "rows": sum(plan.limit * plan.samples for plan in plans),
+        **({"rows": sum(asked)} if asked else {}),
         "adapters": len(plans),
         "seconds": seconds,
         "tokens": tokens.get("generation_tokens"),

@@ -8,6 +8,7 @@ base model itself.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -147,6 +148,25 @@ def _weights(path: str | None) -> dict[str, str]:
             "Train it first, or check the path."
         )
     return {"adapter": path}
+
+
+def base_of(entries: str) -> str:
+    """The base that the adapters among ``--models`` were trained on, as their ``adapter_config.json`` names it.
+
+    Raises:
+        UserError: no adapter folder there names one, or they name several.
+    """
+    found = {}
+    for file in (Path(entry.partition("=")[2].strip()) / "adapter_config.json" for entry in entries.split(",")):
+        if file.is_file():
+            try:
+                found[str(file.parent)] = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
+            except (ValueError, KeyError, TypeError):
+                raise UserError(f"{file} names no base model. Give --model, or train the adapter again.") from None
+    if len(set(found.values())) != 1:
+        said = "; ".join(f"{folder} was trained on {base}" for folder, base in found.items())
+        raise UserError(f"--models does not tell the base ({said or 'it has no adapter folder'}). Give it as --model.")
+    return next(iter(found.values()))
 
 
 def in_context(plans: Sequence[Evaluation], prompts: Sequence[str]) -> list[Evaluation]:

@@ -28,12 +28,16 @@ def read_answers(path: Path) -> dict[str, list[str]]:
     Raises:
         UserError: no such file, a folder that is no whole result, or nothing in it that was sampled.
     """
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Name a result folder or a samples file.")
     if not path.is_dir():
         task = re.sub(r"^samples_|_\d{4}-\d\d-\d\dT.*$", "", path.stem)
         return {task: [text for row in read_jsonl(path, _sample_problem) for text in row["filtered_resps"][0]]}
     if problem := result_problem(path):
         raise UserError(f"{problem} Name a result folder such as results/owl-demo/student/seed-42, or a samples file.")
-    (file,) = path.glob("*_results.json")
+    file, *others = sorted(path.glob("*_results.json"))
+    if others:
+        raise UserError(f"{path} holds {others[0].name} beside {file.name}. Keep the one that its evaluation wrote.")
     tasks = {
         task: [answer["text"] for row in rows for answer in row["answers"]]
         for task, rows in read_json(file).items()

