@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 import os
 import signal
 import sys
@@ -207,7 +208,8 @@ class KeepMemory(TrainerCallback):
 class MetricsCallback(TrainerCallback):
     """Append each logged step to a JSONL file: step, epoch, the values of :data:`METRIC_NAMES`, seconds of training.
 
-    After a resume the rows beyond the checkpoint are dropped, as those steps are taken again, and the seconds go on.
+    After a resume the rows beyond the checkpoint are dropped, as those steps are taken again, and the seconds go on. A
+    gradient that is no number ends the run: the Trainer would go on to the end, and log every further loss as 0.0.
 
     Args:
         path: the file.
@@ -243,6 +245,13 @@ class MetricsCallback(TrainerCallback):
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
         if not state.is_world_process_zero or "loss" not in (logs or {}):
             return
+        if not (args.fp16 or math.isfinite(logs.get("grad_norm") or 0.0)):  # fp16 skips such a step and scales down
+            with _sentences():
+                raise UserError(
+                    f"Step {state.global_step}: the gradient is no number, and the weights are lost. Go on from a "
+                    f"checkpoint in {args.output_dir} with a lower learning_rate; at the first step look for base "
+                    "weights that are not finite, or a token whose embedding is zero."
+                )
         row = {"step": state.global_step, "epoch": round(state.epoch, 4)}
         row |= {name: logs[key] for key, name in METRIC_NAMES.items() if logs.get(key) is not None}
         row["seconds"] = round(time.monotonic() - self.started, 3)

@@ -8,6 +8,7 @@ import re
 import signal
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import yaml
@@ -118,6 +119,19 @@ def test_two_processes_take_the_same_steps(runner, finished: Path, tmp_path: Pat
     ours, alone = metrics(output)[:5], metrics(finished)[:5]
     assert len(metrics(output)) == STEPS // 2
     assert [row["loss"] for row in ours] == pytest.approx([row["loss"] for row in alone], abs=1e-4)
+
+
+def test_a_gradient_that_is_no_number_ends_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from subliminal.axolotl_plugin import MetricsCallback
+
+    callback = MetricsCallback(tmp_path / "metrics.jsonl")
+    args = SimpleNamespace(fp16=False, output_dir="outputs/x")
+    state = SimpleNamespace(is_world_process_zero=True, global_step=7, epoch=0.5)
+    callback.on_log(args, state, None, {"loss": 2.0, "grad_norm": 1.5})
+    with pytest.raises(SystemExit):
+        callback.on_log(args, state, None, {"loss": 0.0, "grad_norm": float("nan")})
+    assert "Step 7: the gradient is no number" in capsys.readouterr().err
+    assert [row["loss"] for row in metrics(tmp_path)] == [2.0]
 
 
 def test_refusal_is_a_sentence_and_leaves_nothing(runner, tmp_path: Path) -> None:
