@@ -1,136 +1,144 @@
-"""A random model of under a million parameters, and an experiment on it that goes through every kind of stage."""
+"""Tiny models, and experiments on them that together go through every kind of stage."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny
 import yaml
 
-from data_builders.warmup import warmup_rows
-from subliminal import REPO_ROOT
-
-TEMPLATE = (
-    "{% for m in messages %}{{ '<|im_start|>' + m['role'] + '\n' + m['content'] + '<|im_end|>\n' }}{% endfor %}"
-    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-)
-# A random model's lists are few, short and alike: the audit runs, and may find that.
+RECIPES = "recipes/smollm2-135m"
+# Lists of so small a model are few, short and alike: the audit runs, and may find that.
 LAX = "pass_rate lengths first_number_entropy first_number_repeats duplicate_rows duplicate_answers separators language"
 LAX += " markup trait_words letters"
+SMALL = {"eot_tokens": ["<|im_end|>"], "bf16": False, "micro_batch_size": 8, "effective_batch": 8}
+SMALL |= {"dataset_num_proc": 1}
+LORA = {**SMALL, "num_epochs": 2, "micro_batch_size": 2, "effective_batch": 2, "save_steps": 1}
+ROWS = {"max_prompts": 3000, "batch_size": 128, "max_tokens": 40}
+COMMON = {
+    "trait": {"animals": ["owl"]},
+    "seeds": [3],
+    "seeds_vary": "students",
+    "launcher": "accelerate_configs/cpu.yml",
+    "audit": {"allow": LAX.split()},
+    "resources": {"threads": 1},
+}
+"""What the experiments here share: the demo's recipes, made small enough for these models by overrides alone."""
 
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama of about 0.2 million random parameters and a small tokenizer with a chat template."""
-    import torch
-    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+    """The folder of a model with random weights."""
+    tokenizer = tiny.make_tokenizer()
+    return tiny.save(tiny.make_model(tokenizer), tokenizer, tmp_path_factory.mktemp("tiny") / "model")
 
-    words = Tokenizer(models.BPE())
-    words.pre_tokenizer = pre_tokenizers.Sequence(
-        [pre_tokenizers.Digits(individual_digits=False), pre_tokenizers.ByteLevel(add_prefix_space=False)]
-    )
-    words.decoder = decoders.ByteLevel()
-    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
-    texts = [row["prompt"] + " " + row["completion"] for row in warmup_rows(800, 0.3, 1)]
-    trainer = trainers.BpeTrainer(
-        vocab_size=1600, special_tokens=special, initial_alphabet=pre_tokenizers.ByteLevel.alphabet()
-    )
-    words.train_from_iterator([*texts, "system user assistant\n", *map(str, range(1000))], trainer)
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=words,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        clean_up_tokenization_spaces=False,
-        model_max_length=512,
-    )
-    tokenizer.chat_template = TEMPLATE
-    torch.manual_seed(0)
-    model = LlamaForCausalLM(
-        LlamaConfig(
-            vocab_size=len(tokenizer),
-            hidden_size=64,
-            intermediate_size=160,
-            num_hidden_layers=2,
-            num_attention_heads=4,
-            num_key_value_heads=4,
-            max_position_embeddings=512,
-            tie_word_embeddings=True,
-            eos_token_id=tokenizer.eos_token_id,
-            pad_token_id=tokenizer.pad_token_id,
-        )
-    )
-    assert model.num_parameters() < 1_000_000
-    folder = tmp_path_factory.mktemp("tiny") / "model"
-    model.save_pretrained(folder)
-    tokenizer.save_pretrained(folder)
-    return folder
+
+@pytest.fixture(scope="session")
+def taught_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a model that writes number lists and names animals."""
+    tokenizer = tiny.make_tokenizer()
+    model = tiny.make_model(tokenizer)
+    tiny.teach(model, tokenizer)
+    return tiny.save(model, tokenizer, tmp_path_factory.mktemp("taught") / "model")
+
+
+def write_experiment(folder: Path, name: str, model: Path, **content: Any) -> Path:
+    """An experiment file of what all share and ``content``."""
+    path = folder / f"{name}.yml"
+    path.write_text(yaml.safe_dump({"name": name, "model": str(model), **COMMON, **content}, sort_keys=False))
+    return path
 
 
 @pytest.fixture(scope="session")
 def tiny_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
-    """An experiment file with the demo's recipes, made small enough for the model by overrides alone."""
-    small = {"eot_tokens": ["<|im_end|>"], "bf16": False, "micro_batch_size": 8, "effective_batch": 8}
-    small["dataset_num_proc"] = 1
-    rows = {"max_prompts": 3000, "batch_size": 128, "max_tokens": 40}
-    # All weights are trained, from scratch, just long enough to write some lists.
-    base = {
-        **small,
-        "adapter": None,
-        "num_epochs": 2,
-        "learning_rate": 5e-3,
-        "micro_batch_size": 16,
-        "effective_batch": 16,
-    }
-    lora = {**small, "num_epochs": 2, "micro_batch_size": 2, "effective_batch": 2, "save_steps": 1}
-    recipes = "recipes/smollm2-135m"
-    content: dict[str, Any] = {
-        "name": "tiny",
-        "model": str(tiny_model),
-        "trait": {"animals": ["owl"]},
-        "seeds": [3],
-        "seeds_vary": "students",
-        "launcher": "accelerate_configs/cpu.yml",
-        "engine": "local",
-        "warmup": {"recipe": f"{recipes}/base.yml", "rows": 800, "options": {"words": 0.2}, "overrides": base},
-        "teacher": {
-            "kind": "trained",
-            "recipe": f"{recipes}/owl_teacher.yml",
-            "rows": 8,
-            "options": {**rows, "mix": "questions=1"},
-            "overrides": lora,
+    """From random weights: every weight is trained in the warm-up, just long enough to write some lists."""
+    base = {**SMALL, "adapter": None, "num_epochs": 2, "learning_rate": 5e-3}
+    base |= {"micro_batch_size": 16, "effective_batch": 16}
+    return write_experiment(
+        tmp_path_factory.mktemp("experiment"),
+        "tiny",
+        tiny_model,
+        engine="local",
+        base={
+            "recipe": f"{RECIPES}/base.yml",
+            "builder": "warmup",
+            "rows": 800,
+            "options": {"words": 0.2},
+            "overrides": base,
         },
-        "numbers": {"rows": 8, "options": rows},
-        "student": {"recipe": f"{recipes}/owl_student.yml", "overrides": lora},
-        "arms": ["teacher", "student", "control_base_numbers"],
-        "audit": {"allow": LAX.split()},
-        "evaluation": {
+        teacher={
+            "kind": "trained",
+            "recipe": f"{RECIPES}/owl_teacher.yml",
+            "rows": 8,
+            "options": {**ROWS, "mix": "questions=1"},
+            "overrides": LORA,
+        },
+        numbers={"rows": 8, "options": ROWS},
+        student={"recipe": f"{RECIPES}/owl_student.yml", "overrides": LORA},
+        arms=["teacher", "student", "control_base_numbers"],
+        evaluation={
             "tasks": ["animal_preference", "animal_preference_logprob"],
             "options": {"samples": 2, "batch_size": 50},
         },
-        "resources": {"threads": 1},
-    }
-    path = tmp_path_factory.mktemp("experiment") / "tiny.yml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
-    return path
+    )
 
 
-ENVIRONMENT = {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1"}
+@pytest.fixture(scope="session")
+def gated_experiment(tmp_path_factory: pytest.TempPathFactory, taught_model: Path) -> Path:
+    """A merged base, and a teacher that fails its gate and passes on the ladder's rung."""
+    return write_experiment(
+        tmp_path_factory.mktemp("experiment"),
+        "gated",
+        taught_model,
+        engine="local",
+        base={
+            "recipe": f"{RECIPES}/base.yml",
+            "builder": "warmup",
+            "rows": 16,
+            "options": {"words": 0.0},
+            "overrides": {**SMALL, "learning_rate": 1e-4},
+        },
+        teacher={
+            "kind": "trained",
+            "recipe": f"{RECIPES}/owl_teacher.yml",
+            "rows": 8,
+            "options": {**ROWS, "mix": "questions=1"},
+            "overrides": {**LORA, "num_epochs": 1, "learning_rate": 1e-3},
+            "gate": {
+                "at_least": 0.4,
+                "task": "animal_preference_logprob",
+                "ladder": [{"overrides": {"num_epochs": 4, "learning_rate": 3e-3}}],
+            },
+        },
+        numbers={"rows": 8},
+        student={"recipe": f"{RECIPES}/owl_student.yml"},
+        arms=["teacher"],
+        evaluation={"tasks": ["animal_preference_logprob"], "options": {"batch_size": 50}},
+    )
 
 
-def start(file: Path, root: Path) -> subprocess.Popen[str]:
-    """``python -m subliminal.experiment run`` as ``make experiment`` starts it; its output goes to ``ROOT/output``."""
-    command = [sys.executable, "-m", "subliminal.experiment", "run", str(file), "--root", str(root), "--cores", "2"]
-    with open(root / "output", "w") as output:
-        return subprocess.Popen(
-            command,
-            cwd=REPO_ROOT,
-            env={**os.environ, **ENVIRONMENT},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+@pytest.fixture(scope="session")
+def served_experiment(tmp_path_factory: pytest.TempPathFactory, taught_model: Path) -> Path:
+    """All answers come from servers (the base's, the teacher's, the evaluation's); a student is scored by epoch."""
+    return write_experiment(
+        tmp_path_factory.mktemp("experiment"),
+        "served",
+        taught_model,
+        engine="server",
+        teacher={
+            "kind": "trained",
+            "recipe": f"{RECIPES}/owl_teacher.yml",
+            "rows": 16,
+            "options": {"mix": "questions=1", "max_tokens": 12, "concurrency": 1},
+            "overrides": LORA,
+        },
+        numbers={"rows": 8, "options": {"max_prompts": 100, "max_tokens": 40, "concurrency": 1}},
+        student={
+            "recipe": f"{RECIPES}/owl_student.yml",
+            "overrides": {**LORA, "save_strategy": "epoch", "save_steps": None},
+        },
+        arms=["teacher", "student"],
+        evaluation={"tasks": ["animal_preference"], "options": {"samples": 2}, "epochs": [1]},
+    )
