@@ -41,7 +41,7 @@ doctor: ## can this machine do the work of EXP=experiments/<name>.yml, and what 
 test: setup setup-workflow ## every test that needs no GPU and no server, but those of test-workflow
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest
 
-test-workflow: setup setup-workflow ## a small experiment stopped in every stage, and a real Slurm where one is installed
+test-workflow: setup setup-workflow ## small experiments stopped in every stage, a full disk, a lost network, and a real Slurm where installed
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m workflow
 
 test-serve: setup setup-serve ## the tests against a real vLLM server
