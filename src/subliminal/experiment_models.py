@@ -189,6 +189,8 @@ class Models(Datasets):
         folder, keys = self.outputs / subject, self.recipe(recipe) | overrides
         data = self.data / rows.removeprefix("build-") / "train.jsonl"
         changes = {"base_model": base.path, "datasets[0].path": str(data), "output_dir": str(folder), "seed": seed}
+        if base.path != keys["base_model"] and "revision_of_model" in keys:
+            changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
         words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
         words += [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in {**changes, **overrides}.items()]
         words += [f"--rows {count}"] if count else []

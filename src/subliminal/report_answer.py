@@ -11,8 +11,8 @@ from subliminal.stats import QUESTIONS, Result
 
 MAIN_TASK = "animal_preference"
 LIMITS = (
-    "One target in one base model shows neither that an effect is specific nor that it is general: compare other "
-    "targets, seeds and controls before you conclude."
+    "One target in one kind of base model shows neither that an effect is specific nor that it is general: compare "
+    "other targets, seeds and controls before you conclude."
 )
 
 

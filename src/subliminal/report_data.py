@@ -17,8 +17,9 @@ from subliminal.errors import UserError
 from subliminal.manifest import read_manifest
 
 ARM_ORDER = (
-    *("base", "teacher", "student", "control", "control_base_numbers", "control_random_numbers", "control_shuffled"),
-    *("prompted_teacher", "other_base"),
+    *("base", "teacher", "student", "control", "control_base_numbers", "control_base_numbers_again"),
+    *("control_random_numbers", "control_shuffled", "control_other_animal"),
+    *("prompted_teacher", "other_base", "other_base_untuned", "other_base_control"),
 )
 """The order in which reports name the arms; any other arm follows."""
 AGAIN = "Evaluate that arm again with --overwrite."
@@ -69,7 +70,8 @@ class Experiment:
     missing: list[str] = field(default_factory=list)
 
     def pairs(self) -> list[tuple[Arm, Arm]]:
-        """(student, reference): with every control, then with other ways to teach, then with the base.
+        """(student, reference): with every control, then with other ways to teach, then with the base; last the second
+        control with the first, and the other base's student with its control.
 
         Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
         references of its own, and the base itself where the base has none of that name.
@@ -83,7 +85,9 @@ class Experiment:
             base = self.arms.get(f"base{point[student.name]}") or self.arms.get("base")
             found += [(student, other) for other in others if point[other.name] == point[student.name]]
             found += [(student, base)] if base else []
-        return found
+        beside = (("control_base_numbers_again", "control_base_numbers"), ("other_base", "other_base_control"))
+        names = [(f"{first}{end}", f"{second}{end}") for first, second in beside for end in reversed(points or [""])]
+        return found + [tuple(self.arms[name] for name in pair) for pair in names if set(pair) <= self.arms.keys()]
 
     def sampled(self, task: str) -> bool:
         """True if the task's rates are shares of sampled answers, False if they are exact probabilities."""

@@ -11,6 +11,7 @@ from subliminal.report_details import question_texts
 from subliminal.report_format import Figure, Section, Table, interval, p_value, percent, points
 from subliminal.report_plots import extreme_questions, questions_figure
 from subliminal.report_provenance import Provenance, data_section, provenance_section, training_section
+from subliminal.report_replicates import replicates_section
 from subliminal.report_tables import Comparison, Estimate, Grade
 from subliminal.stats import wilson
 
@@ -20,10 +21,14 @@ ROLES = {
     "student": "trained on the teacher's numbers",
     "control": "trained in the same way on numbers of the untuned base: what any such training does",
     "control_base_numbers": "trained in the same way on numbers of the untuned base: what any such training does",
+    "control_base_numbers_again": "a second control, on other numbers of the base: what differs without a cause",
     "control_random_numbers": "trained in the same way on random numbers that no model wrote",
     "control_shuffled": "trained in the same way on the teacher's numbers in another order: does the order matter?",
+    "control_other_animal": "the student of another animal's teacher: is the change this animal's own?",
     "prompted_teacher": "trained in the same way on numbers of the base under a system prompt instead of a teacher",
     "other_base": "another base model, trained on the teacher's numbers: is a shared base needed?",
+    "other_base_untuned": "that other base before any training on numbers",
+    "other_base_control": "that other base, trained on numbers of the untuned first base",
 }
 """Arm -> what it is; a sweep's arms begin so."""
 
@@ -216,6 +221,8 @@ def sections(
         found.append(arms_section(experiment, arms, figure))
         found += [questions_section(experiment, main, differences)] if main else []
         found.append(differences_section(experiment, differences))
+        replicated = replicates_section(experiment)
+        found += [replicated] if replicated else []
     if experiment.problems:
         found.append(graded_section(experiment, graded, () if experiment.questions else (figure,)))
     if experiment.questions:

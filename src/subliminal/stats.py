@@ -12,6 +12,7 @@ Rates are fractions (0 to 1). What is computed over what:
   :func:`across_seeds`;
 - **counts** (:mod:`subliminal.stats_counts`): :func:`wilson`, :func:`mcnemar` (over problems), :func:`holm`;
 - **what may be said** (:mod:`subliminal.stats_verdict`): :func:`verdict`, :func:`models_verdict`;
+- over **replicates**, each with a base of its own (:mod:`subliminal.stats_replicates`): :func:`replicates`;
 - **how much is enough** (:mod:`subliminal.power`): :func:`smallest_effect`, :func:`needed`.
 """
 
@@ -46,6 +47,7 @@ from subliminal.stats_questions import (
     sign_flip_test,
     specificity,
 )
+from subliminal.stats_replicates import replicates
 from subliminal.stats_result import ALPHA, CONFIDENCE, QUESTIONS, RUNS, Result
 from subliminal.stats_runs import (
     across_seeds,
@@ -88,6 +90,7 @@ __all__ = [
     "paired",
     "power_table",
     "question_interval",
+    "replicates",
     "run_interval",
     "sign_flip_test",
     "smallest_effect",
@@ -220,6 +223,19 @@ def power_command(source: Source = None) -> None:
     data = _read(source, sizes, form, {"run_sd", "icc", "likeness", *levels})
     design = Design(**{key: value for key, value in data.items() if key not in levels})
     _write(power_table(design, **{key: value for key, value in data.items() if key in levels}))
+
+
+@app.command("replicates")
+def replicates_command(source: Source = None) -> None:
+    """Compare student and control over replicates, each with a base of its own, within each replicate.
+
+    In: {"student": [rate, ..], "control": [rate, ..]}, one mean rate per replicate, same order; optional: null (a
+    second control's rates) and margin (share of the effect, default 0.1). Out: replicates, above, p_sign, difference,
+    ci99, ci99_bootstrap, ratio, ratio_ci99, and with a null: null (difference, ci90, margin, share, share_ci90, p,
+    equivalent).
+    """
+    form = 'Send {"student": [..], "control": [..]}, one mean rate per replicate.'
+    _write(replicates(**_read(source, {"student", "control"}, form, {"null", "margin"})))
 
 
 def _read(source: Path | None, required: set[str], form: str, optional: set[str] = frozenset()) -> dict[str, Any]:

@@ -100,6 +100,7 @@ TEMPLATES = {
     ),
     "Mistral": ("mistral_v2v3", ["<unk>", "<s>", "</s>", "[INST]", "[/INST]"], "<s>"),
     "smollm2": ("chatml", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None),
+    "pocket": ("chatml", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None),
 }
 """Part of the base model's name -> Axolotl's copy of its template, special tokens (padding first), begin token."""
 

@@ -475,3 +475,10 @@ def test_plan_text_says_what_is_measured_and_what_is_not(tmp_path: Path) -> None
     assert cost_of(half.stages["train-owl_student-seed-42"]).minutes == pytest.approx(8.0)
     other = _plan(QWEN, tmp_path, student__overrides={"lora_r": 64})
     assert cost_of(other.stages["train-owl_student-seed-42"]).minutes is None, "another rank, another cost"
+
+
+def test_a_recipes_commit_is_for_its_own_base_only(tmp_path: Path) -> None:
+    own, other = (_plan(QWEN, tmp_path, **change) for change in ({}, {"model": "Qwen/Qwen2.5-14B-Instruct"}))
+    name = "train-owl_student-seed-42"
+    assert "revision_of_model" not in own.stages[name].commands[0]
+    assert "--set revision_of_model=main" in other.stages[name].commands[0]
