@@ -356,6 +356,15 @@ def test_every_control_is_compared_and_a_sweep_point_with_its_own(folder):
     assert "| other_base | another base model, trained on the teacher's numbers: is a shared base needed? |" in text
 
 
+def test_the_second_control_meets_the_first_and_the_other_base_its_own_control(folder):
+    for arm in ("control_base_numbers", "control_base_numbers_again", "other_base", "other_base_control"):
+        add_arm(folder.parents[1], arm, rate=0.02)
+    found = [c.label for c in comparisons(load_experiment(folder))]
+    assert len(found) == len(set(found))
+    assert {"control_base_numbers_again − control_base_numbers", "other_base − other_base_control"} <= set(found)
+    assert not any(label.startswith("student") and "other_base" in label for label in found)
+
+
 def test_audits_adapters_and_contexts_are_shown(folder):
     audit = {"passed": True, "train_sha256": "x", "checks": {"letters": {"status": "pass", "reason": None}}}
     audit["checks"]["tokens"] = {"status": "skipped", "reason": "No --tokenizer was named."}
