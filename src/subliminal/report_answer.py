@@ -36,7 +36,9 @@ def main_comparison(experiment: Experiment, differences: Sequence[Comparison]) -
 
     A choice made before any result is seen: of two measures the headline does not take the one that says more.
     """
-    against_control = [c for c in differences if c.reference.startswith("control")]
+    against_control = [
+        c for c in differences if c.treatment.startswith("student") and c.reference.startswith("control")
+    ]
     return min(
         against_control,
         key=lambda c: (c.task != MAIN_TASK, not experiment.sampled(c.task)),

@@ -18,6 +18,7 @@ from fake_results import OTHERS, RATES, SAMPLES, add_arm, add_results, graded, s
 from subliminal import REPO_ROOT, stats
 from subliminal.errors import UserError
 from subliminal.report import compose, render, write_report
+from subliminal.report_answer import main_comparison
 from subliminal.report_data import load_experiment
 from subliminal.report_format import number
 from subliminal.report_provenance import trace
@@ -359,9 +360,11 @@ def test_every_control_is_compared_and_a_sweep_point_with_its_own(folder):
 def test_the_second_control_meets_the_first_and_the_other_base_its_own_control(folder):
     for arm in ("control_base_numbers", "control_base_numbers_again", "other_base", "other_base_control"):
         add_arm(folder.parents[1], arm, rate=0.02)
-    found = [c.label for c in comparisons(load_experiment(folder))]
-    assert len(found) == len(set(found))
-    assert {"control_base_numbers_again − control_base_numbers", "other_base − other_base_control"} <= set(found)
+    compared = comparisons(load_experiment(folder))
+    found = {c.label for c in compared}
+    assert len(compared) == len({(c.label, c.task) for c in compared})
+    assert {"control_base_numbers_again − control_base_numbers", "other_base − other_base_control"} <= found
+    assert main_comparison(load_experiment(folder), compared[-2:]) is None, "no student, no headline"
     assert not any(label.startswith("student") and "other_base" in label for label in found)
 
 
