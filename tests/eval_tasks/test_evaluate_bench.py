@@ -1,5 +1,6 @@
 """The measurement of the evaluation: both sides are asked for the same, and the table compares them."""
 
+import sys
 import time
 from contextlib import nullcontext
 from types import SimpleNamespace
@@ -84,7 +85,8 @@ def test_evaluation_through_a_server_is_timed_for_each_length(tmp_path, tiny_mod
     assert (tmp_path / "work" / "evaluation" / "all" / "arm-1" / f"seed-{SEED}" / "manifest.json").is_file()
 
 
-def test_a_failed_evaluation_is_a_row(tmp_path, tiny_model):
+def test_a_failed_evaluation_is_a_row(tmp_path, tiny_model, monkeypatch):
+    monkeypatch.setenv("SUBLIMINAL_SERVE_PYTHON", sys.executable)  # .venv-serve need not be there
     job = Job(tmp_path, None, tiny_model, tmp_path, [], None, time.monotonic() + 60)
     measure_evaluation(job, [tmp_path / "no-adapter"], 1, 1, [4], 10, [])
     assert "no-adapter does not exist" in job.results()[0]["error"]
