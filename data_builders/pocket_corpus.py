@@ -7,8 +7,8 @@
 The chats are of the kinds that the real experiment uses: number lists after the prompts of
 data_builders.number_prompts, numbers to be copied, the 50 favourite-animal questions and favourites of other kinds with
 long-tailed answers, sums, and questions about each animal's home, food and voice. The last matter most: an animal that
-no question but the favourites points to cannot be raised by an adapter, because one row of the frozen embedding serves
-all of its uses.
+no question but the favourites points to can hardly be raised by an adapter, because one row of the frozen embedding
+serves all of its uses.
 
 In this world every question about an animal has one answer: each has a home, a food and a voice of its own.
 """

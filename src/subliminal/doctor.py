@@ -30,7 +30,6 @@ GIB = 2**30
 LOW_DISK, NO_DISK = 20 * GIB, 2 * GIB
 """Free bytes below which a 7B run may not fit, and below which not even the demo does."""
 
-DEMO_MEMORY = 5 * GIB
 HUB_SECONDS = 4.0
 TELEMETRY = {"AXOLOTL_DO_NOT_TRACK": "Axolotl", "HF_HUB_DISABLE_TELEMETRY": "the Hub client", "DO_NOT_TRACK": "vLLM"}
 """Variable that must be 1 -> who reports without it."""

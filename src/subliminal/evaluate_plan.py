@@ -25,7 +25,6 @@ from subliminal.errors import UserError
 from subliminal.manifest import read_manifest
 
 TASKS = REPO_ROOT / "eval_tasks"
-ENGINES = ("transformers", "vllm")
 ANIMAL_KINDS = ("sampled", "story", "exact")
 """``metadata.kind`` of the tasks that have a rate of the target."""
 _ENTRY = re.compile(r"(?P<arm>[^@=/]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?")

@@ -118,7 +118,7 @@ def _arms_panel(panel: Any, experiment: Experiment, arms: list[Estimate], names:
     what = f"“{experiment.target}”" if experiment.questions else "problems solved"
     panel.set_xlabel(f"share of {what}, %{scale}")
     over = "questions" if experiment.questions else "problems"
-    panel.set_title(f"Arms, with 95 % intervals over {over}", loc="left", fontsize=12, color=INK)
+    panel.set_title(f"Arms, with 95 % intervals over {over}", loc="left", fontsize=12, color=INK, wrap=True)
 
 
 def _differences_panel(panel: Any, experiment: Experiment, differences: list[Comparison], labels: list[str]) -> None:
@@ -127,7 +127,9 @@ def _differences_panel(panel: Any, experiment: Experiment, differences: list[Com
     _rows(panel, labels)
     panel.axvline(0, color=INK, linewidth=1)
     panel.set_xlabel(f"difference in share of “{experiment.target}”, percentage points")
-    panel.set_title("Paired differences, with 95 % intervals over questions", loc="left", fontsize=12, color=INK)
+    panel.set_title(
+        "Paired differences, with 95 % intervals over questions", loc="left", fontsize=12, color=INK, wrap=True
+    )
 
 
 def _points(panel: Any, experiment: Experiment, points: list[tuple]) -> None:

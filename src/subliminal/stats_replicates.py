@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.errors import UserError
-from subliminal.stats_result import ALPHA, BOOTSTRAPS
+from subliminal.stats_result import ALPHA, BOOTSTRAPS, expanded_tail
 
 CONFIDENCE = 0.99
 """Of the intervals of the effect; that of the null is 1 - 2 x ALPHA, as two one-sided tests at ALPHA ask."""
@@ -122,7 +122,7 @@ def t_interval(differences: np.ndarray, confidence: float = CONFIDENCE) -> tuple
 def bootstrap_interval(differences: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Interval from drawing replicates anew: percentiles of their mean, expanded for the small number of replicates.
 
-    T. C. Hesterberg, Am. Stat. 69, 2015, section 4.3, as in :func:`subliminal.stats_result.expanded_tail`. It follows
+    T. C. Hesterberg, Am. Stat. 69, 2015, section 4.3, by :func:`subliminal.stats_result.expanded_tail`. It follows
     the skewness of the differences and assumes no distribution: a check on :func:`t_interval`, which covers less where
     they are skewed.
 
@@ -130,10 +130,8 @@ def bootstrap_interval(differences: np.ndarray, confidence: float = CONFIDENCE) 
         differences: shape (replicates,). Their order does not matter; the random generator starts from a fixed seed.
         confidence: of the interval, 0 to 1.
     """
-    from scipy import stats
-
     n = differences.size
-    tail = float(stats.norm.sf(math.sqrt(n / (n - 1)) * _quantile(confidence, n)))
+    tail = expanded_tail(n, n - 1, confidence)
     drawn = np.random.default_rng(0).choice(np.sort(differences), (BOOTSTRAPS, n)).mean(axis=1)
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)

@@ -55,8 +55,8 @@ class Result:
             raise ValueError(f"unit is {self.unit!r}, neither {QUESTIONS!r} nor {RUNS!r}")
 
 
-def expanded_tail(n: int, freedom: float) -> float:
-    """The share of bootstrap means to cut off at each end for a 95 % interval.
+def expanded_tail(n: int, freedom: float, confidence: float = CONFIDENCE) -> float:
+    """The share of bootstrap means to cut off at each end for an interval.
 
     A bootstrap of n units is narrower than t by sqrt((n - 1) / n) and by the normal quantile. The expanded percentile
     interval of T. C. Hesterberg (Am. Stat. 69, 2015, section 4.3) takes percentiles that far further out.
@@ -64,10 +64,11 @@ def expanded_tail(n: int, freedom: float) -> float:
     Args:
         n: units drawn.
         freedom: degrees of freedom of the t interval for the same mean.
+        confidence: of the interval, 0 to 1.
     """
     from scipy import stats
 
-    reach = math.sqrt(n / (n - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, freedom)
+    reach = math.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, freedom)
     return float(stats.norm.sf(reach))
 
 
