@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 from subliminal.report_data import Experiment
 from subliminal.report_format import Headline, Section, interval, p_value, points
+from subliminal.report_replicates import null_sentence, replicate_facts, replicate_rates
 from subliminal.report_tables import Comparison, Grade
-from subliminal.stats import QUESTIONS, Result
+from subliminal.stats import QUESTIONS, Result, replicates
+from subliminal.stats_result import REPLICATES
 
 MAIN_TASK = "animal_preference"
 LIMITS = (
@@ -28,7 +30,15 @@ def answer_section(experiment: Experiment, differences: Sequence[Comparison], gr
     )
     told = [c for c in differences if c.verdict and (c is not main or c.models)]
     text = [_said(c, f"{c.label}, {experiment.measure_name(c.task)}") for c in told]
-    return Section("The answer", [*text, LIMITS], [], headline=headline)
+    return Section("The answer", [*_null(experiment, main.task), *text, LIMITS], [], headline=headline)
+
+
+def _null(experiment: Experiment, task: str) -> list[str]:
+    """The sentence on the second control, where there are replicates of it."""
+    rates = replicate_rates(experiment, task)
+    if "null" not in rates:
+        return []
+    return [null_sentence(replicates(**{arm: list(by_seed.values()) for arm, by_seed in rates.items()})["null"])]
 
 
 def main_comparison(experiment: Experiment, differences: Sequence[Comparison]) -> Comparison | None:
@@ -52,7 +62,7 @@ def _graded_answer(experiment: Experiment, graded: Sequence[Grade]) -> Section:
         return Section("The answer", ["There is no student with a control yet, so there is nothing to answer."], [])
     headline = _headline(f"{main.label}, share of problems solved, {main.task}", main.result, main)
     others = [f"{g.label}, {g.task}: {g.verdict.sentence}" for g in graded if g.verdict and g is not main]
-    return Section("The answer", [*others, LIMITS], [], headline=headline)
+    return Section("The answer", [*_null(experiment, main.task), *others, LIMITS], [], headline=headline)
 
 
 def _said(comparison: Comparison, label: str) -> str:
@@ -61,9 +71,9 @@ def _said(comparison: Comparison, label: str) -> str:
 
 
 def _result(comparison: Comparison) -> Result | None:
-    """The test over training runs where there is one, else the one over questions."""
-    if comparison.verdict and comparison.verdict.result:
-        return comparison.verdict.result
+    """The test over training runs or replicates where there is one, else the one over questions."""
+    if comparison.over:
+        return comparison.over
     return comparison.models.result if comparison.models else None
 
 
@@ -74,10 +84,12 @@ def _headline(label: str, result: Result | None, compared: Comparison | Grade) -
         number, facts = points(test["difference"]), [("95 % interval over questions", interval(*test["ci95"]))]
     else:
         number = points(result.estimate)
-        units = f"{result.n[0]} questions" if result.unit == QUESTIONS else f"{result.n[0]} and {result.n[1]} runs"
+        paired = result.unit in (QUESTIONS, REPLICATES)
+        units = f"{result.n[0]} {result.unit}" if paired else f"{result.n[0]} and {result.n[1]} runs"
         facts = [
             (f"95 % interval over {result.unit}", interval(*result.interval) if result.interval else "none"),
             (f"p over {result.unit}", p_value(result.p) if result.p is not None else "none"),
             ("test", f"{result.method.split(' over ')[0]} over {units}"),
         ]
+        facts += replicate_facts(compared.replicates) if compared.replicates else []
     return Headline(label, number, facts, compared.verdict.claim.capitalize(), compared.verdict.sentence)

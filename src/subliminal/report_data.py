@@ -50,6 +50,10 @@ class Arm:
     graded: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     manifests: dict[int, dict[str, Any]] = field(default_factory=dict)
 
+    def rates(self, task: str) -> dict[int, np.ndarray]:
+        """Seed -> one rate a question, or 0 or 1 a problem; empty where the arm has no result for the task."""
+        return self.measures[task].rates if task in self.measures else self.graded.get(task, {})
+
 
 @dataclass
 class Experiment:

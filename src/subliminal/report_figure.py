@@ -11,6 +11,9 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
+from subliminal.report_answer import main_comparison
 from subliminal.report_data import Experiment
 from subliminal.report_tables import Comparison, Estimate
 
@@ -22,6 +25,8 @@ NAMES = {PAPER: "paper", INK: "ink", GRID: "line"} | {color: f"series-{i}" for i
 MARKERS = "oDs^"
 LINEAR_UP_TO = 20.0
 """Per cent: with an arm beyond it (a teacher), the axis is logarithmic above 1 %, so that arms near 1 % stay apart."""
+LINE = 0.36
+"""Height of a replicate's line, where an arm's is 1."""
 WIDTH = 6.4
 """Inches of every figure."""
 
@@ -74,6 +79,9 @@ def themed(picture: str, words: str) -> str:
 def arms_figure(experiment: Experiment, arms: list[Estimate], differences: list[Comparison]) -> Any:
     """Every arm with its interval, and below it the paired differences.
 
+    Where each seed has a base of its own, the student and its control of every replicate stand between the two, joined;
+    the differences have their intervals over replicates then, and an arm has none.
+
     Args:
         experiment: gives the order of tasks and the target.
         arms: estimates (fractions), drawn as per cent.
@@ -81,15 +89,21 @@ def arms_figure(experiment: Experiment, arms: list[Estimate], differences: list[
     """
     names = list(dict.fromkeys(estimate.arm for estimate in arms))
     labels = list(dict.fromkeys(comparison.label for comparison in differences))
-    rows = [len(names), max(1, len(labels))] if labels else [len(names)]
+    main = main_comparison(experiment, differences)
+    main = main if main and main.replicates else None
+    rows = [len(names), len(labels)] if labels else [len(names)]
+    if main:
+        rows.insert(1, 1.2 + LINE * len(main.by_seed))
     height = 1.9 + 0.62 * sum(rows) + 0.6 * len(rows)
     figure, panels = new_figure([count + 0.7 for count in rows], height=height)
-    _arms_panel(panels[0], experiment, arms, names)
+    _arms_panel(panels[0], experiment, arms, names, intervals=main is None)
+    if main:
+        _replicates_panel(panels[1], experiment, main)
     if labels:
-        _differences_panel(panels[1], experiment, differences, labels)
+        _differences_panel(panels[-1], experiment, differences, labels, "questions" if main is None else "replicates")
     for panel in panels:
         dress(panel, grid="x")
-    handles, titles = panels[0].get_legend_handles_labels()
+    handles, titles = panels[-1].get_legend_handles_labels()
     figure.legend(handles, titles, loc="outside lower center", ncols=2, frameon=False, labelcolor=INK)
     return figure
 
@@ -101,35 +115,73 @@ def png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _arms_panel(panel: Any, experiment: Experiment, arms: list[Estimate], names: list[str]) -> None:
-    points = [(e.task, names.index(e.arm), e.mean, e.interval, e.by_seed) for e in arms]
+def _arms_panel(panel: Any, experiment: Experiment, arms: list[Estimate], names: list[str], *, intervals: bool) -> None:
+    points = [
+        (e.task, names.index(e.arm), e.mean, e.interval if intervals else (e.mean, e.mean), e.by_seed) for e in arms
+    ]
     _points(panel, experiment, points)
     _rows(panel, names)
-    top = 100 * max(estimate.interval[1] for estimate in arms)
-    if top > LINEAR_UP_TO and experiment.questions:
+    what = f"“{experiment.target}”" if experiment.questions else "problems solved"
+    _rate_axis(panel, what, [value for *_, ends, by_seed in points for value in (*ends, *by_seed.values())])
+    over = "questions" if experiment.questions else "problems"
+    title = f"Arms, with 95 % intervals over {over}" if intervals else "Arms: means, and every replicate"
+    panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
+
+
+def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
+    """The axis of shares, from 0 to beyond the largest of ``rates`` (fractions)."""
+    top = 100 * max(rates)
+    if top > LINEAR_UP_TO and what != "problems solved":
         panel.set_xscale("symlog", linthresh=1, linscale=0.8)
-        ticks = [0, 0.5, 1, 2, 5, 10, 20, 50, 100]
+        ticks = [0, 0.5, 1, 2, 5, 10, 25, 100]
         panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         panel.minorticks_off()
         panel.set_xlim(-0.08, 130)
     else:
         panel.set_xlim(-0.02 * top, 1.08 * top)
     scale = " (logarithmic above 1 %)" if panel.get_xscale() != "linear" else ""
-    what = f"“{experiment.target}”" if experiment.questions else "problems solved"
-    panel.set_xlabel(f"share of {what}, %{scale}")
-    over = "questions" if experiment.questions else "problems"
-    panel.set_title(f"Arms, with 95 % intervals over {over}", loc="left", fontsize=12, color=INK, wrap=True)
+    panel.set_xlabel(f"share of {what}, %{scale}", loc="right")
 
 
-def _differences_panel(panel: Any, experiment: Experiment, differences: list[Comparison], labels: list[str]) -> None:
-    points = [(c.task, labels.index(c.label), c.test["difference"], c.test["ci95"], c.by_seed) for c in differences]
-    _points(panel, experiment, points)
-    _rows(panel, labels)
-    panel.axvline(0, color=INK, linewidth=1)
-    panel.set_xlabel(f"difference in share of “{experiment.target}”, percentage points")
-    panel.set_title(
-        "Paired differences, with 95 % intervals over questions", loc="left", fontsize=12, color=INK, wrap=True
+def _replicates_panel(panel: Any, experiment: Experiment, main: Comparison) -> None:
+    """A line for each replicate, from its control to its student, the largest difference on top."""
+    seeds = sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])
+    arms = (experiment.arms[name].rates(main.task) for name in (main.treatment, main.reference))
+    ours, theirs = (100 * np.array([float(arm[seed].mean()) for seed in seeds]) for arm in arms)
+    places = np.arange(len(seeds))
+    panel.hlines(places, np.minimum(ours, theirs), np.maximum(ours, theirs), color=INK, linewidth=1)
+    hollow = {"markerfacecolor": PAPER, "markeredgecolor": SERIES[1]}
+    panel.plot(theirs, places, "D", markersize=5, label=main.reference, **hollow)
+    panel.plot(ours, places, "o", markersize=5, color=SERIES[0], label=main.treatment)
+    panel.set_yticks(places, [f"seed {seed}" for seed in seeds])
+    panel.set_ylim(len(seeds) - 0.4, -0.6)
+    _rate_axis(panel, f"“{experiment.target}”", [*ours / 100, *theirs / 100])
+    title = f"Replicates, {experiment.measure_name(main.task)}\n"  # the second line is the legend's
+    panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
+    panel.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.1, labelcolor=INK, fontsize=9
     )
+
+
+def _differences_panel(
+    panel: Any, experiment: Experiment, differences: list[Comparison], labels: list[str], unit: str
+) -> None:
+    points = [(c.task, labels.index(c.label), c.test["difference"], _interval(c, unit), c.by_seed) for c in differences]
+    _points(panel, experiment, points)
+    _rows(panel, [label.replace(" − ", "\n− ") for label in labels])
+    panel.axvline(0, color=INK, linewidth=1)
+    panel.set_xlabel(f"difference in share of “{experiment.target}”, percentage points", loc="right")
+    panel.set_title(
+        f"Paired differences, with 95 % intervals over {unit}", loc="left", fontsize=12, color=INK, wrap=True
+    )
+
+
+def _interval(comparison: Comparison, unit: str) -> tuple[float, float]:
+    """What is drawn at a difference; the difference itself where there is no interval over replicates."""
+    if unit == "questions":
+        return comparison.test["ci95"]
+    over = comparison.over
+    return over.interval if over and over.interval else (comparison.test["difference"],) * 2
 
 
 def _points(panel: Any, experiment: Experiment, points: list[tuple]) -> None:

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from subliminal.report_data import Arm, Experiment
-from subliminal.stats import Result, Verdict, mcnemar, mean_ci, models_verdict, paired, verdict, wilson
+from subliminal.report_replicates import replicate_seeds
+from subliminal.stats import Result, Verdict, mcnemar, mean_ci, models_verdict, paired, replicates, verdict, wilson
+from subliminal.stats_replicates import LEAST
+from subliminal.stats_verdict import replicates_verdict
 
 TOP = 10
 APART = ("own_name", "rest")
@@ -31,18 +36,23 @@ class Comparison:
 
     Attributes:
         test: the three tests over questions (:func:`subliminal.stats.paired`), of the rates averaged over seeds.
-        verdict: what may be said of the training data; None against the base, which no training run made.
+        over: the test over training runs (Welch's), or over replicates (paired) where each seed has a base of its own;
+            None with too few of them, and against a base that all seeds share.
+        verdict: what may be said of the training data; None where the two do not differ in it as student and control.
         models: what may be said of the two models, where there is one of each.
         by_seed: seed -> mean difference, for the figure.
+        replicates: what :func:`subliminal.stats_replicates.replicates` says, where there are enough; else None.
     """
 
     treatment: str
     reference: str
     task: str
     test: dict[str, Any]
+    over: Result | None
     verdict: Verdict | None
     models: Verdict | None
     by_seed: dict[int, float]
+    replicates: dict[str, Any] | None
 
     @property
     def label(self) -> str:
@@ -51,13 +61,17 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Grade:
-    """Treatment minus reference in one graded task: McNemar's test of one run of each, or a test over runs."""
+    """Treatment minus reference in one graded task: a test over runs or replicates, or McNemar's of one run of each.
+
+    ``verdict`` and ``replicates`` are as in :class:`Comparison`.
+    """
 
     treatment: str
     reference: str
     task: str
     result: Result
     verdict: Verdict | None
+    replicates: dict[str, Any] | None
 
     @property
     def label(self) -> str:
@@ -102,24 +116,44 @@ def comparisons(experiment: Experiment) -> list[Comparison]:
 
 
 def _compare(treatment: Arm, reference: Arm, task: str) -> Comparison:
-    """Seeds are paired by number for the figure; one that the reference lacks meets the mean of its seeds."""
-    ours, theirs = treatment.measures[task], reference.measures[task]
-    by_seed = {
-        seed: float((rates - theirs.rates.get(seed, theirs.mean_rates)).mean())
-        for seed, rates in sorted(ours.rates.items())
-    }
-    runs = [list(measure.rates.values()) for measure in (ours, theirs)]
-    samples = ours.samples and ours.samples // len(ours.rates)
-    means = [measure.mean_rates.clip(0, 1) for measure in (ours, theirs)]
+    """Seeds are paired by number for the figure; one that the reference lacks meets the mean of its seeds.
+
+    Where each seed has a base of its own, only seeds that both arms have are compared.
+    """
+    ours, theirs = (dict(sorted(arm.rates(task).items())) for arm in (treatment, reference))
+    seeds, measure = replicate_seeds([treatment, reference], task), treatment.measures[task]
+    samples = measure.samples and measure.samples // len(measure.rates)
+    if seeds:
+        ours, theirs = ({seed: arm[seed] for seed in seeds} for arm in (ours, theirs))
+    means = [np.mean(list(arm.values()), axis=0) for arm in (ours, theirs)]
+    over, said, table = _over_training(treatment, reference, task, samples)
     return Comparison(
         treatment=treatment.name,
         reference=reference.name,
         task=task,
-        test=paired(*means),
-        verdict=None if reference.name == "base" else verdict(*runs, samples),
-        models=models_verdict(*means, samples) if len(runs[0]) == len(runs[1]) == 1 else None,
-        by_seed=by_seed,
+        test=paired(*(mean.clip(0, 1) for mean in means)),
+        over=over,
+        verdict=said,
+        models=models_verdict(*(mean.clip(0, 1) for mean in means), samples) if len(ours) == len(theirs) == 1 else None,
+        by_seed={seed: float((rates - theirs.get(seed, means[1])).mean()) for seed, rates in ours.items()},
+        replicates=table,
     )
+
+
+def _over_training(
+    treatment: Arm, reference: Arm, task: str, samples: int | None
+) -> tuple[Result | None, Verdict | None, dict[str, Any] | None]:
+    """The fields ``over``, ``verdict`` and ``replicates`` of a comparison."""
+    base, null = reference.name.startswith("base"), treatment.name.startswith("control")
+    seeds, table = replicate_seeds([treatment, reference], task), None
+    if seeds:
+        means = [[float(arm.rates(task)[seed].mean()) for seed in seeds] for arm in (treatment, reference)]
+        said, table = replicates_verdict(*means), replicates(*means) if len(seeds) >= LEAST else None
+    elif base:
+        return None, None, None
+    else:
+        said = verdict(*(list(arm.rates(task).values()) for arm in (treatment, reference)), samples)
+    return said.result, None if base or null else said, table
 
 
 def grades(experiment: Experiment) -> list[Grade]:
@@ -128,10 +162,10 @@ def grades(experiment: Experiment) -> list[Grade]:
     for treatment, reference in experiment.pairs():
         for task in experiment.problems:
             if task in treatment.graded and task in reference.graded:
+                over, said, table = _over_training(treatment, reference, task, None)
                 runs = [list(arm.graded[task].values()) for arm in (treatment, reference)]
-                said = None if reference.name == "base" else verdict(*runs, None)
-                result = said.result if said and said.result else mcnemar(*(run[0].astype(bool) for run in runs))
-                found.append(Grade(treatment.name, reference.name, task, result, said))
+                result = over or mcnemar(*(run[0].astype(bool) for run in runs))
+                found.append(Grade(treatment.name, reference.name, task, result, said, table))
     return found
 
 

@@ -13,7 +13,7 @@ from subliminal.report_plots import extreme_questions, questions_figure
 from subliminal.report_provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report_replicates import replicates_section
 from subliminal.report_tables import Comparison, Estimate, Grade
-from subliminal.stats import wilson
+from subliminal.stats import RUNS, wilson
 
 ROLES = {
     "base": "the model before any training on numbers",
@@ -33,7 +33,7 @@ ROLES = {
 """Arm -> what it is; a sweep's arms begin so."""
 
 
-def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure) -> Section:
+def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, main: Comparison | None) -> Section:
     """Arm x measure with intervals and the figure; every seed where there are several; what each arm is."""
     rows = [
         [
@@ -54,7 +54,13 @@ def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure) -
         "never narrower than that of all answers pooled (Clopper-Pearson)."
     ]
     if any(len(e.by_seed) > 1 for e in arms):
-        text.append("Small dots in the figure are single training seeds; the intervals drawn are over questions only.")
+        text.append(
+            "Small dots in the figure are single replicates. Lines join "
+            f"{main.treatment} and {main.reference} of one replicate, {experiment.measure_name(main.task)}. The "
+            "intervals drawn are 95 % t intervals over replicates."
+            if main and main.replicates
+            else "Small dots in the figure are single training seeds; the intervals drawn are over questions only."
+        )
         seeds = sorted({seed for e in arms for seed in e.by_seed})
         by_seed = [
             [e.arm, experiment.measure_name(e.task), *(percent(e.by_seed[s]) if s in e.by_seed else "–" for s in seeds)]
@@ -73,7 +79,11 @@ def _role(arm: str) -> str:
 def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
     """The figure of the arms in words, for those who do not see it."""
     shares = "; ".join(f"{e.arm} {percent(e.mean)} ({e.task})" for e in arms)
-    changes = "; ".join(f"{c.label} {points(c.test['difference'])} points ({c.task})" for c in differences)
+    changes = "; ".join(
+        f"{c.label} {points(c.test['difference'])} points ({c.task}"
+        + (f", above 0 in {c.replicates['above']} of {c.replicates['replicates']} replicates)" if c.replicates else ")")
+        for c in differences
+    )
     return f"Shares per arm: {shares}." + (f" Differences: {changes}." if changes else "")
 
 
@@ -129,7 +139,8 @@ def differences_section(experiment: Experiment, differences: list[Comparison]) -
     """Paired differences with three p-values over questions, and what the training runs allow to say."""
     if not differences:
         return Section("Differences", ["There is no student with a control or base to compare it with yet."], [])
-    header = ["difference", "measure", "points", "95 % interval over questions", "95 % interval over training runs"]
+    unit = " or ".join(dict.fromkeys(c.over.unit for c in differences if c.over)) or RUNS
+    header = ["difference", "measure", "points", "95 % interval over questions", f"95 % interval over {unit}"]
     header += ["of the training data", "p permutation", "p t", "p Wilcoxon"]
     rows = [
         [
@@ -137,7 +148,7 @@ def differences_section(experiment: Experiment, differences: list[Comparison]) -
             experiment.measure_name(c.task),
             points(c.test["difference"]),
             interval(*c.test["ci95"]),
-            _over_runs(c),
+            _over_training(c),
             c.verdict.claim if c.verdict else "–",
             *(p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")),
         ]
@@ -147,20 +158,19 @@ def differences_section(experiment: Experiment, differences: list[Comparison]) -
         "Percentage points, paired question by question. The first interval and the three p-values are over questions: "
         "they say whether these models differ. They are two-sided and not corrected for the number of rows. The "
         "interval allows for skewed rates and the tests do not, so near 0.05 they can disagree. What may be said of "
-        "the training data rests on the test over training runs alone.",
+        f"the training data rests on the test over {unit} alone.",
     ]
     return Section("Differences", text, [Table(header, rows)])
 
 
-def _over_runs(comparison: Comparison) -> str:
-    """Interval and p over training runs, or why there is none."""
-    if comparison.verdict is None:
-        return "–"
-    result = comparison.verdict.result
+def _over_training(comparison: Comparison) -> str:
+    """Interval and p over training runs or replicates, or why there is none."""
+    result = comparison.over
     if result is None:
-        return "one run"
+        said = comparison.verdict
+        return "–" if said is None else "one run" if said.unit == RUNS else "too few"
     if result.interval is None:
-        return "runs all equal"
+        return "all equal"
     return f"{interval(*result.interval)}, p {p_value(result.p)}"
 
 
@@ -218,11 +228,11 @@ def sections(
     main = main_comparison(experiment, differences)
     found = [answer_section(experiment, differences, graded)]
     if experiment.questions:
-        found.append(arms_section(experiment, arms, figure))
+        found.append(arms_section(experiment, arms, figure, main))
         found += [questions_section(experiment, main, differences)] if main else []
         found.append(differences_section(experiment, differences))
-        replicated = replicates_section(experiment)
-        found += [replicated] if replicated else []
+    replicated = replicates_section(experiment)
+    found += [replicated] if replicated else []
     if experiment.problems:
         found.append(graded_section(experiment, graded, () if experiment.questions else (figure,)))
     if experiment.questions:

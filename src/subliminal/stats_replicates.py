@@ -15,6 +15,12 @@ Coverage of nominal 99 % intervals, and how often two controls exactly the margi
 | effects normal, spread a fifth of the mean | 98.9 | 98.5      | 99.0  | 4.7         |
 | effects log-normal, sigma 0.5              | 97.6 | 98.0      | 97.8  | 2.4         |
 | effects log-normal, sigma 0.8              | 95.7 | 97.0      | 96.0  | 1.5         |
+| students between 1 % and 90 %              | 97.5 | 98.3      | 97.9  | 2.7         |
+
+The wider and the more skewed the effects, the further the t interval falls short of its 99 %, nearly always because its
+upper end is too low: a claim that the effect is above zero is safe. The bootstrap interval falls less short; reports
+give both. Where nothing differs, the paired t test keeps its level: two arms drawn alike, each between 1 % and 90 %,
+were called different at p < 0.05 in 4.9 % of 10,000 experiments, as their difference is symmetric about 0 then.
 """
 
 from __future__ import annotations
@@ -26,7 +32,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.errors import UserError
-from subliminal.stats_result import ALPHA, BOOTSTRAPS, expanded_tail
+from subliminal.stats_result import ALPHA, BOOTSTRAPS, REPLICATES, Result, expanded_tail
 
 CONFIDENCE = 0.99
 """Of the intervals of the effect; that of the null is 1 - 2 x ALPHA, as two one-sided tests at ALPHA ask."""
@@ -34,6 +40,7 @@ MARGIN = 0.1
 """Difference of two controls, as a share of the effect, that counts as none."""
 LEAST = 3
 """Replicates that a spread between them needs."""
+NO_SPREAD = " (the differences are all equal: their spread cannot be estimated)"
 
 
 def replicates(
@@ -70,6 +77,48 @@ def replicates(
         "ratio_ci99": ratio_interval(first, second),
     }
     return table if null is None else {**table, "null": equivalence(student, control, null, margin)}
+
+
+def over_replicates(treatment: Sequence[float], control: Sequence[float]) -> Result:
+    """Student's paired t test of the mean difference over replicates, with its 95 % interval.
+
+    Args:
+        treatment: one arm's mean rate in each replicate, at least three.
+        control: the other's, the same replicates in the same order.
+
+    Returns:
+        Unit: replicates. If all differences are equal, ``statistic``, ``p`` and ``interval`` are None.
+
+    Raises:
+        UserError: as :func:`replicates`.
+    """
+    from scipy import stats
+
+    first, second = _pairs(treatment=treatment, control=control)
+    differences = np.round(first - second, 12)  # equal differences must not differ in the last digit
+    estimate, n, method = float(differences.mean()), (first.size, first.size), "paired t test over replicates"
+    if np.ptp(differences) == 0:
+        return Result(estimate, None, None, None, REPLICATES, n, method + NO_SPREAD)
+    test = stats.ttest_1samp(differences, 0)
+    interval = t_interval(differences, 1 - ALPHA)
+    return Result(estimate, float(test.statistic), float(test.pvalue), interval, REPLICATES, n, method)
+
+
+def replicates_needed(effect: float, spread: float, power: float, *, more_than: int, most: int) -> int | None:
+    """The fewest replicates whose paired t test at level ALPHA sees an effect; None if ``most`` do not.
+
+    Args:
+        effect: mean difference, a fraction.
+        spread: standard deviation of the difference between replicates, above 0.
+        power: chance to see it, 0 to 1.
+        more_than: the replicates that there are.
+        most: the largest number tried.
+    """
+    from statsmodels.stats.power import ttest_power
+
+    counts = np.arange(max(more_than + 1, LEAST), most + 1)
+    enough = counts[ttest_power(abs(effect) / spread, counts, ALPHA) >= power]
+    return int(enough[0]) if enough.size else None
 
 
 def _pairs(**arms: Sequence[float]) -> list[np.ndarray]:

@@ -4,6 +4,7 @@ Every result names its **unit of inference**, the thing that would be drawn anew
 
 - :data:`QUESTIONS`: "these two models differ". The models are given, other questions could have been asked.
 - :data:`RUNS`: "the teacher's data did it". Other training runs (seeds, dataset seeds) could have been made.
+- :data:`REPLICATES`: the same, where each run has a base of its own and is compared with the control on that base.
 
 The two answer different questions. Functions over questions take one rate per question (shape ``(questions,)``) of one
 model; functions over runs take one row per training run (shape ``(runs, questions)``) and refuse anything flatter, so
@@ -24,6 +25,7 @@ ALPHA = 0.05
 CONFIDENCE = 1 - ALPHA
 QUESTIONS = "questions"
 RUNS = "training runs"
+REPLICATES = "replicates"
 BOOTSTRAPS = 9_999
 """Resamples of a bootstrap; the random generator starts from a fixed seed."""
 
@@ -37,8 +39,9 @@ class Result:
         statistic: the test's statistic (which one: ``method``), or None where the method is an interval only.
         p: two-sided p-value, or None where there is none.
         interval: 95 % interval of ``estimate``, or None where the data say nothing about its width.
-        unit: :data:`QUESTIONS` or :data:`RUNS`; p and interval hold for new draws of this, and of nothing else.
-        n: how many units the treatment and the control have; over questions these are the same questions.
+        unit: :data:`QUESTIONS`, :data:`RUNS` or :data:`REPLICATES`; p and interval hold for new draws of this, and of
+            nothing else.
+        n: how many units the treatment and the control have; questions and replicates are the same in both.
         method: the test and the interval, by name.
     """
 
@@ -51,8 +54,8 @@ class Result:
     method: str
 
     def __post_init__(self) -> None:
-        if self.unit not in (QUESTIONS, RUNS):
-            raise ValueError(f"unit is {self.unit!r}, neither {QUESTIONS!r} nor {RUNS!r}")
+        if self.unit not in (units := (QUESTIONS, RUNS, REPLICATES)):
+            raise ValueError(f"unit is {self.unit!r}, none of {', '.join(units)}")
 
 
 def expanded_tail(n: int, freedom: float, confidence: float = CONFIDENCE) -> float:

@@ -1,10 +1,11 @@
 """What may be said of student against control, and no more.
 
-Two claims, two functions: :func:`verdict` is about training data and needs several training runs per arm;
-:func:`models_verdict` is about two given models and needs one of each. Both return one of four claims: "student above
-control", "student below control", "no difference within the margin" (the 95 % interval lies inside it, a stricter form
-of the two one-sided tests of D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987), or "cannot tell", with how many
-training runs, questions or samples would do.
+Three functions: :func:`verdict` is about training data and needs several training runs per arm;
+:func:`replicates_verdict` is about the same where each run has a base of its own; :func:`models_verdict` is about two
+given models and needs one of each. All return one of four claims: "student above control", "student below control", "no
+difference within the margin" (the 95 % interval lies inside it, a stricter form of the two one-sided tests of D. J.
+Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987), or "cannot tell", with how many training runs, replicates, questions
+or samples would do.
 """
 
 from __future__ import annotations
@@ -12,18 +13,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from subliminal.errors import UserError
-from subliminal.power import Design, Needed, design_of, needed
+from subliminal.power import MOST, POWER, Design, Needed, design_of, needed
 from subliminal.stats_questions import over_questions
-from subliminal.stats_result import ALPHA, RUNS, Result, run_arms
+from subliminal.stats_replicates import LEAST, over_replicates, replicates_needed
+from subliminal.stats_result import ALPHA, REPLICATES, RUNS, Result, run_arms
 from subliminal.stats_runs import LEAST_RUNS, Runs, over_runs
 from subliminal.stats_wording import (
     ABOVE,
     BELOW,
     CANNOT_TELL,
+    FEW_REPLICATES,
     NO_DIFFERENCE,
     needed_sentence,
     one_run_sentence,
+    replicates_needed_sentence,
     verdict_sentence,
 )
 
@@ -66,6 +72,35 @@ def verdict(treatment: Runs, control: Runs, samples: int | None, margin: float =
         sentence = f"{one_run_sentence((len(first), len(second)))} {needed_sentence(more, design)}"
         return Verdict(CANNOT_TELL, RUNS, sentence, None, more)
     return _judge(over_runs(first, second), design, margin)
+
+
+def replicates_verdict(treatment: Sequence[float], control: Sequence[float], margin: float = MARGIN) -> Verdict:
+    """Did the teacher's data make a difference? Tested over replicates, each with a base of its own, within each
+    (:func:`subliminal.stats_replicates.over_replicates`).
+
+    Args:
+        treatment: the student's mean rate in each replicate, fractions. With fewer than three the claim is "cannot
+            tell", whatever the rates.
+        control: the control's, the same replicates in the same order.
+        margin: as in :func:`verdict`.
+
+    Raises:
+        UserError: as :func:`subliminal.stats_replicates.replicates`.
+    """
+    _check_margin(margin)
+    if len(treatment) < LEAST:
+        sentence = FEW_REPLICATES.format(count=len(treatment), least=LEAST)
+        return Verdict(CANNOT_TELL, REPLICATES, sentence, None, None)
+    result = over_replicates(treatment, control)
+    claim = _claim(result, margin)
+    sentence, more = verdict_sentence(claim, result, margin), None
+    if claim == CANNOT_TELL and result.interval:
+        effect = max(result.estimate, margin, key=abs)
+        spread = float(np.std(np.subtract(treatment, control), ddof=1))
+        seeds = replicates_needed(effect, spread, POWER, more_than=len(treatment), most=MOST["seeds"])
+        more = Needed(effect, REPLICATES, seeds, None, None)
+        sentence += " " + replicates_needed_sentence(more, spread)
+    return Verdict(claim, REPLICATES, sentence, result, more)
 
 
 def models_verdict(

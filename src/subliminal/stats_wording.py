@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from subliminal.power import MOST, POWER, Design, Needed
 from subliminal.report_format import number, p_value, points
-from subliminal.stats_result import ALPHA, QUESTIONS, RUNS, Result
+from subliminal.stats_result import ALPHA, QUESTIONS, REPLICATES, RUNS, Result
 
 ABOVE = "student above control"
 BELOW = "student below control"
@@ -32,16 +32,18 @@ ONE_RUN_OF = "one training run in the {arm} arm"
 TOO_WIDE = "the interval holds 0 and reaches beyond ±{margin} points"
 DISAGREE = "the test and the interval do not agree that the difference is other than 0"
 NO_SPREAD = "the runs of each arm are all equal, so their spread cannot be estimated"
+NO_SPREAD_OF_REPLICATES = "the differences of all replicates are equal, so their spread cannot be estimated"
+FEW_REPLICATES = "Cannot tell: {count} replicates do not show how much the difference varies between them; {least} may."
 
 
 def verdict_sentence(claim: str, result: Result, margin: float) -> str:
     """The sentence of a claim, in the words of its unit."""
-    reason = NO_SPREAD
+    reason = NO_SPREAD_OF_REPLICATES if result.unit == REPLICATES else NO_SPREAD
     if result.interval:
         low, high = result.interval
         wide = result.p >= ALPHA and low <= 0 <= high
         reason = TOO_WIDE.format(margin=number(100 * margin)) if wide else DISAGREE
-    return (TRAINING if result.unit == RUNS else MODELS)[claim].format(
+    return (MODELS if result.unit == QUESTIONS else TRAINING)[claim].format(
         size=number(100 * abs(result.estimate)),
         difference=f"difference {points(result.estimate)}",
         margin=number(100 * margin),
@@ -53,7 +55,9 @@ def verdict_sentence(claim: str, result: Result, margin: float) -> str:
 
 def _test(result: Result) -> str:
     """Interval, p, test and number of units, as they stand in brackets."""
-    units = f"{result.n[0]} and {result.n[1]} training runs" if result.unit == RUNS else f"{result.n[0]} questions"
+    units = f"{result.n[0]} {result.unit}"
+    if result.unit == RUNS:
+        units = f"{result.n[0]} and {result.n[1]} training runs"
     parts = [f"95 % interval {points(result.interval[0])} to {points(result.interval[1])}"] if result.interval else []
     if result.p is not None:
         parts.append("p < 0.001" if result.p < 0.001 else f"p = {p_value(result.p)}")
@@ -85,6 +89,19 @@ def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str
         return f"{size}, not even {MOST[noun]:,} {'training runs per arm' if noun == 'seeds' else noun} would do."
     alone = "; more samples alone would not" if design.samples and not needed.samples else ""
     return f"{size}, {' or '.join(ways)} would do{alone}."
+
+
+def replicates_needed_sentence(needed: Needed, spread: float, power: float = POWER) -> str:
+    """How many replicates would do; ``spread`` is the standard deviation of the difference between those there are."""
+    size = (
+        f"To see a difference of {points(needed.effect)} points with {100 * power:.0f} % power, if it varies between "
+        f"replicates by a standard deviation of {number(100 * spread)} points as here,"
+    )
+    return (
+        f"{size} {needed.seeds:,} replicates would do."
+        if needed.seeds
+        else (f"{size} not even {MOST['seeds']:,} replicates would do.")
+    )
 
 
 def smallest_sentence(effect: float | None, design: Design, unit: str, power: float = POWER) -> str:

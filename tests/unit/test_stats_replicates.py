@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from scipy.special import expit
 from statsmodels.stats.descriptivestats import sign_test as statsmodels_sign_test
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
@@ -13,8 +16,10 @@ from subliminal.errors import UserError
 from subliminal.stats_replicates import (
     bootstrap_interval,
     equivalence,
+    over_replicates,
     ratio_interval,
     replicates,
+    replicates_needed,
     sign_test,
     t_interval,
 )
@@ -50,6 +55,25 @@ def test_t_interval_agrees_with_statsmodels() -> None:
     for confidence in (0.9, 0.99):
         expected = DescrStatsW(STUDENT - CONTROL).tconfint_mean(1 - confidence)
         assert t_interval(STUDENT - CONTROL, confidence) == pytest.approx(expected)
+
+
+def test_the_paired_test_agrees_with_scipy_and_with_its_interval() -> None:
+    result = over_replicates(STUDENT, CONTROL)
+    expected = scipy_stats.ttest_rel(STUDENT, CONTROL)
+    assert (result.statistic, result.p) == pytest.approx((expected.statistic, expected.pvalue))
+    assert result.interval == pytest.approx(tuple(expected.confidence_interval(0.95)))
+    assert (result.unit, result.n) == ("replicates", (8, 8))
+    equal = over_replicates(CONTROL + 0.02, CONTROL)
+    assert (equal.p, equal.interval) == (None, None), "differences that are all equal have no known spread"
+
+
+def test_replicates_needed_agree_with_simulation() -> None:
+    n = replicates_needed(0.01, 0.02, 0.8, more_than=5, most=1_000)
+    rng = np.random.default_rng(4)
+    seen = scipy_stats.ttest_1samp(rng.normal(0.01, 0.02, (4_000, n)), 0, axis=1).pvalue < 0.05
+    assert seen.mean() == pytest.approx(0.81, abs=0.02)
+    assert replicates_needed(0.01, 0.02, 0.8, more_than=200, most=1_000) == 201
+    assert replicates_needed(0.0001, 0.02, 0.8, more_than=5, most=1_000) is None
 
 
 def test_bootstrap_is_near_t_and_leans_to_the_long_tail() -> None:
@@ -117,35 +141,56 @@ def test_wrong_input_is_a_sentence(arms: tuple, words: str) -> None:
 # --- simulated experiments ---
 
 EFFECT = 0.03
+LOGITS = (-1.4, 1.6)
+"""Mean and standard deviation of the log-odds of :func:`wide`."""
+
+
+def wide(rng: np.random.Generator, n: int) -> np.ndarray:
+    """Effects from nearly nothing to nearly everything: nine in ten lie between 1.6 and 70 points."""
+    return 0.9 * expit(rng.normal(*LOGITS, n))
+
+
+WIDE_MEAN = 0.9 * float(scipy_stats.norm(*LOGITS).expect(expit))
 DESIGNS = {
-    "effects normal, spread a fifth of the mean": lambda rng, n: rng.normal(EFFECT, EFFECT / 5, n),
-    "effects log-normal, sigma 0.5": lambda rng, n: EFFECT * np.exp(rng.normal(-0.125, 0.5, n)),
-    "effects log-normal, sigma 0.8": lambda rng, n: EFFECT * np.exp(rng.normal(-0.32, 0.8, n)),
+    "effects normal, spread a fifth of the mean": (lambda rng, n: rng.normal(EFFECT, EFFECT / 5, n), EFFECT),
+    "effects log-normal, sigma 0.5": (lambda rng, n: EFFECT * np.exp(rng.normal(-0.125, 0.5, n)), EFFECT),
+    "effects log-normal, sigma 0.8": (lambda rng, n: EFFECT * np.exp(rng.normal(-0.32, 0.8, n)), EFFECT),
+    "students between 1 % and 90 %": (wide, WIDE_MEAN),
 }
-"""Design -> effects of n replicates."""
+"""Design -> effects of n replicates, and their mean in truth."""
 
 
-def experiment(rng: np.random.Generator, effects: np.ndarray) -> tuple[np.ndarray, ...]:
+def experiment(rng: np.random.Generator, effects: np.ndarray, truth: float) -> tuple[np.ndarray, ...]:
     """Student, control and null rates: controls of 1 % that vary with their base; the null is off by the margin."""
     base = 0.01 * np.exp(rng.normal(-0.02, 0.2, effects.size))
     control, null = (base + rng.normal(0, 0.0005, effects.size) for _ in range(2))
-    return base + effects, control, null + stats_replicates.MARGIN * EFFECT
+    return base + effects, control, null + stats_replicates.MARGIN * truth
 
 
 def simulated(design: str, repeats: int, *, n: int = 20) -> dict[str, float]:
     """Share of experiments whose intervals hold the truth, and whose null is called equivalent at the very margin."""
     rng, held = np.random.default_rng(5), {"t": 0, "bootstrap": 0, "ratio": 0, "equivalence": 0}
+    draw, truth = DESIGNS[design]
     for _ in range(repeats):
-        student, control, null = experiment(rng, DESIGNS[design](rng, n))
+        student, control, null = experiment(rng, draw(rng, n), truth)
         differences = student - control
-        for name, (low, high), truth in (
-            ("t", t_interval(differences), EFFECT),
-            ("bootstrap", bootstrap_interval(differences), EFFECT),
-            ("ratio", ratio_interval(student, control), (0.01 + EFFECT) / 0.01),
+        for name, (low, high), expected in (
+            ("t", t_interval(differences), truth),
+            ("bootstrap", bootstrap_interval(differences), truth),
+            ("ratio", ratio_interval(student, control), (0.01 + truth) / 0.01),
         ):
-            held[name] += low <= truth <= high
+            held[name] += low <= expected <= high
         held["equivalence"] += equivalence(student, control, null)["equivalent"]
     return {name: count / repeats for name, count in held.items()}
+
+
+def without_effect(draw: Callable[[np.random.Generator, int], np.ndarray], repeats: int, *, n: int = 20) -> float:
+    """Share of experiments that the paired t test calls different where student and control are drawn alike.
+
+    Their difference is symmetric about 0 then, however skewed the rates are.
+    """
+    rng = np.random.default_rng(6)
+    return sum(over_replicates(draw(rng, n), draw(rng, n)).p < 0.05 for _ in range(repeats)) / repeats
 
 
 REPEATS, DRAWS = 1_000, 1_999
@@ -163,13 +208,20 @@ def _near(share: float, level: float) -> bool:
 
 @pytest.mark.usefixtures("_quick")
 def test_twenty_replicates_cover_and_keep_their_level() -> None:
-    alike, skewed, very = (simulated(design, REPEATS) for design in DESIGNS)
+    alike, skewed, very, between = (simulated(design, REPEATS) for design in DESIGNS)
     for name in ("t", "bootstrap", "ratio"):
         assert _near(alike[name], 0.99), name
         assert skewed[name] > 0.97, name
         assert very[name] > 0.95, name
+        assert between[name] > 0.96, name
     assert _near(alike["equivalence"], 0.05)
-    assert max(skewed["equivalence"], very["equivalence"]) < 0.05, "skewed effects make it cautious"
+    assert max(arm["equivalence"] for arm in (skewed, very, between)) < 0.05, "skewed effects make it cautious"
+
+
+def test_two_arms_drawn_alike_are_seldom_called_different() -> None:
+    share = without_effect(wide, REPEATS)
+    assert share < scipy_stats.binom.ppf(0.999, REPEATS, 0.05) / REPEATS
+    assert share > 0.02
 
 
 def test_sign_test_keeps_its_level_whatever_the_distribution() -> None:
@@ -181,6 +233,7 @@ def test_sign_test_keeps_its_level_whatever_the_distribution() -> None:
 
 if __name__ == "__main__":
     stats_replicates.BOOTSTRAPS = DRAWS
+    print(f"no effect, arms between 1 % and 90 %: different in {100 * without_effect(wide, 10 * REPEATS):.1f} %")
     for name in DESIGNS:
         shares = " | ".join(f"{100 * share:.1f}" for share in simulated(name, REPEATS).values())
         print(f"| {name} | {shares} |")

@@ -10,6 +10,8 @@ import pytest
 from subliminal import stats
 from subliminal.errors import UserError
 from subliminal.power import RUN_SD
+from subliminal.stats_replicates import over_replicates
+from subliminal.stats_verdict import replicates_verdict
 
 QUESTIONS = 50
 
@@ -161,3 +163,39 @@ def test_rates_near_the_ends_do_not_break_the_plan():
             verdict = stats.verdict(arm(student), arm(control), samples)
             assert verdict.claim == "cannot tell"
             assert stats.models_verdict(arm(student)[0], arm(control)[0], samples).sentence
+
+
+BASES = np.array([0.002, 0.01, 0.05, 0.1, 0.3, 0.5])
+WAVE = 0.002 * np.array([-1, 1, -1, 1, -1, 1])
+
+
+@pytest.mark.parametrize(
+    ("change", "claim"),
+    [
+        (0.03 + WAVE, "student above control"),
+        (-0.001 + WAVE / 4, "student below control"),
+        (WAVE, "no difference within the margin"),
+        (np.array([0.0, 0.05, -0.01, 0.0, 0.04, -0.01]), "cannot tell"),
+    ],
+)
+def test_four_claims_over_replicates(change, claim):
+    verdict = replicates_verdict(list(BASES + change), list(BASES))
+    assert (verdict.claim, verdict.unit) == (claim, "replicates")
+    assert verdict.result == over_replicates(BASES + change, BASES)
+    assert verdict.sentence.lower().startswith(claim)
+    assert "paired t test over 6 replicates" in verdict.sentence
+    assert (verdict.needed is not None) == (claim == "cannot tell")
+    if verdict.needed:
+        assert verdict.needed.seeds > 6
+        assert f" {verdict.needed.seeds} replicates would do." in verdict.sentence
+
+
+def test_too_few_or_equal_replicates_tell_nothing():
+    few = replicates_verdict([0.5, 0.6], [0.1, 0.1])
+    assert (few.claim, few.result) == ("cannot tell", None)
+    assert few.sentence.startswith("Cannot tell: 2 replicates do not show")
+    equal = replicates_verdict([0.5] * 4, [0.1] * 4)
+    assert equal.claim == "cannot tell"
+    assert "the differences of all replicates are equal" in equal.sentence
+    with pytest.raises(UserError, match="The margin is 5"):
+        replicates_verdict([0.5] * 4, [0.1] * 4, margin=5)
