@@ -51,7 +51,7 @@ def _cost(recipe: str, result: Result, values: dict[str, float]) -> str:
         rows / values["rows_per_second"] / 60,
         values["tokens_per_second"],
         f"{_date(result)}, random weights; {reserved:.1f} GiB with the allocator's cache; minutes extrapolated from "
-        f"{len(result['losses']) - WARM_UP} steps: RESULTS.md",
+        f"{len(result['losses']) - WARM_UP} steps: BENCHMARKS.md",
     )
 
 
@@ -72,7 +72,7 @@ def _deep_cost(shallow: Result, deep: Result) -> str:
         at_full_depth(shallow["peak_gib"], deep["peak_gib"]),
         rows / deep["batch"] * step / 60,
         deep["batch"] * deep["model_facts"]["row_tokens"] / step,
-        f"{_date(deep)}, random weights; extrapolated from 2 and 4 layers to 80: RESULTS.md",
+        f"{_date(deep)}, random weights; extrapolated from 2 and 4 layers to 80: BENCHMARKS.md",
     )
 
 

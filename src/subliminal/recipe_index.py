@@ -52,7 +52,7 @@ The batch of these experiments is counted in rows (60 for the owl). Packing fill
 the number of rows then varies from step to step, and the number of steps changes with the lengths of the data, so that
 treatment and control no longer take the same steps. `subliminal.flat_batch.FlatBatch`, in most recipes for a GPU, lays
 the rows of a micro-batch end to end instead: no padding, the very rows of the padded step, and as fast as packing (both
-measured: [RESULTS.md](../RESULTS.md)).
+measured: [BENCHMARKS.md](../BENCHMARKS.md)).
 
 ## Another base model, or another state of one
 
@@ -72,7 +72,7 @@ measured there. The commands: the first on two H200, the second without a GPU fo
 
 FOOTNOTE = """
 GiB is the peak that PyTorch allocated on one GPU (of the process on a CPU). tokens/s counts the tokens of the rows,
-without padding. How it was measured, and everything else that was tried: [RESULTS.md](../RESULTS.md).
+without padding. How it was measured, and everything else that was tried: [BENCHMARKS.md](../BENCHMARKS.md).
 """
 
 
