@@ -1,0 +1,80 @@
+"""Publish experiments: pack their raw answers, make RESULTS.md of them, and check that it is what they say.
+
+python scripts/results.py publish results/owl_pocket     # -> results/published/<date>-owl_pocket/
+python scripts/results.py write                          # -> RESULTS.md
+python scripts/results.py verify                         # scores the raw answers again; fails at the first difference
+python scripts/results.py unpack results/published/2026-01-01-owl_pocket --out /tmp/owl   # the files as they were
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from subliminal.errors import UserError, run_cli
+
+app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
+
+Published = Annotated[Path, typer.Option(help="Where the published experiments lie.")]
+Page = Annotated[Path, typer.Option(help="The page.")]
+PUBLISHED, PAGE = Path("results/published"), Path("RESULTS.md")
+
+
+@app.command()
+def publish(
+    folder: Annotated[Path, typer.Argument(help="results/<experiment>, finished.")],
+    file: Annotated[
+        Path | None, typer.Option(help="The experiment file; default experiments/<experiment>.yml.")
+    ] = None,
+    search: Annotated[
+        str | None, typer.Option(help="Folder beside it with tried.csv: what was tried before; default as it was.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option(help="Replace what is published of this experiment.")] = False,
+    published: Published = PUBLISHED,
+) -> None:
+    """Pack a finished experiment into the repository and name it in experiments.txt."""
+    from subliminal.published import publish as pack
+
+    made = pack(folder, published=published, file=file, search=search, overwrite=overwrite)
+    for path in sorted(made.iterdir()):
+        print(f"{path}  {path.stat().st_size:,} bytes")
+    print(made)
+
+
+@app.command()
+def write(published: Published = PUBLISHED, page: Page = PAGE) -> None:
+    """Make the page anew from the raw answers."""
+    from subliminal.files import write_text
+    from subliminal.published_page import page_text
+
+    write_text(page, page_text(published, page))
+    print(page)
+
+
+@app.command()
+def verify(published: Published = PUBLISHED, page: Page = PAGE) -> None:
+    """Score the raw answers again and compare everything that was written about them, the page included."""
+    from subliminal.published_verify import verify_published
+
+    for sentence in verify_published(published, page):
+        print(f"checked: {sentence}.", flush=True)
+
+
+@app.command()
+def unpack(
+    folder: Annotated[Path, typer.Argument(help="results/published/<date>-<experiment>")],
+    out: Annotated[Path, typer.Option(help="A folder that does not exist yet; gets results/, data/ and outputs/.")],
+) -> None:
+    """Lay out the files of a published experiment as they were, but for weights and training rows."""
+    from subliminal.published import lay_out
+
+    if out.exists():
+        raise UserError(f"{out} exists already. Name another folder with --out.")
+    lay_out(folder, out)
+    print(out)
+
+
+if __name__ == "__main__":
+    run_cli(app)
