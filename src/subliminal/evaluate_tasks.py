@@ -1,7 +1,7 @@
 """lm-eval scores one model on one task; its files are kept as they are, and made into rows and a summary of ours.
 
 What a task's numbers are is said by its ``metadata.kind``: ``sampled`` and ``story`` (answers that name animals),
-``exact`` (probabilities of animals), ``graded`` (right or wrong).
+``exact`` (probabilities of animals), ``graded`` (right or wrong), ``probability`` (of the right answer).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from subliminal.errors import UserError
 from subliminal.evaluate_plan import ANIMAL_KINDS, TASKS, Evaluation, task_kind
 from subliminal.scoring import first_animal
 
+PROBLEM_KINDS = {"graded": "correct", "probability": "probability"}
+"""``metadata.kind`` of the tasks that have problems with a right answer -> the metric that the report reads."""
 Samples = dict[str, list[dict[str, Any]]]
 
 
@@ -140,16 +142,13 @@ def summary_of(
     Returns:
         Animal tasks: ``questions`` (ids), ``target_rate`` (one fraction a question), ``samples_per_question`` (None for
         exact probabilities), ``share`` (name -> mean fraction). Graded tasks: ``questions``, ``correct`` (0 or 1 a
-        problem), ``metrics``. Other tasks: ``metrics``.
+        problem), ``metrics``; probabilities of the right answer have ``probability`` in place of ``correct``. Other
+        tasks: ``metrics``.
     """
     ids = [sample["doc"].get("id", sample["doc_id"]) for sample in samples]
-    if kind == "graded":
-        return {
-            "kind": kind,
-            "questions": ids,
-            "correct": [sample["correct"] for sample in samples],
-            "metrics": metrics,
-        }
+    if kind in PROBLEM_KINDS:
+        key = PROBLEM_KINDS[kind]
+        return {"kind": kind, "questions": ids, key: [sample[key] for sample in samples], "metrics": metrics}
     if kind not in ANIMAL_KINDS:
         return {"kind": kind, "metrics": metrics}
     names = [name for name in samples[0]["metrics"] if not name.endswith("_mentions")]

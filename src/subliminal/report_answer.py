@@ -57,10 +57,11 @@ def main_comparison(experiment: Experiment, differences: Sequence[Comparison]) -
 
 
 def _graded_answer(experiment: Experiment, graded: Sequence[Grade]) -> Section:
-    main = next((grade for grade in graded if grade.reference.startswith("control")), None)
+    against_control = [grade for grade in graded if grade.reference.startswith("control")]
+    main = min(against_control, key=lambda grade: grade.task in experiment.exact, default=None)
     if main is None:
         return Section("The answer", ["There is no student with a control yet, so there is nothing to answer."], [])
-    headline = _headline(f"{main.label}, share of problems solved, {main.task}", main.result, main)
+    headline = _headline(f"{main.label}, {experiment.measure_name(main.task)}", main.result, main)
     others = [f"{g.label}, {g.task}: {g.verdict.sentence}" for g in graded if g.verdict and g is not main]
     return Section("The answer", [*_null(experiment, main.task), *others, LIMITS], [], headline=headline)
 

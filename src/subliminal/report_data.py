@@ -1,7 +1,8 @@
 """Reading ``results/<experiment>/<arm>/seed-<n>/``: summaries that belong together, and what is missing.
 
 Of a summary's tasks the report takes two kinds: animal tasks (``target_rate``, a fraction a question) and graded tasks
-(``correct``, 0 or 1 a problem). ``missing.json`` beside the arms, if the workflow wrote one, says what failed and why.
+(``correct``, 0 or 1 a problem, or ``probability`` of the right answer). ``missing.json`` beside the arms, if the
+workflow wrote one, says what failed and why.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class Measure:
 
 @dataclass
 class Arm:
-    """All seeds of one arm: task -> :class:`Measure`, graded task -> seed -> 0 or 1 a problem, seed -> manifest."""
+    """All seeds of one arm: task -> :class:`Measure`, graded task -> seed -> one number a problem, seed -> manifest."""
 
     name: str
     measures: dict[str, Measure] = field(default_factory=dict)
@@ -51,7 +52,7 @@ class Arm:
     manifests: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def rates(self, task: str) -> dict[int, np.ndarray]:
-        """Seed -> one rate a question, or 0 or 1 a problem; empty where the arm has no result for the task."""
+        """Seed -> one rate a question or problem; empty where the arm has no result for the task."""
         return self.measures[task].rates if task in self.measures else self.graded.get(task, {})
 
 
@@ -62,6 +63,7 @@ class Experiment:
     Attributes:
         target: the tracked animal; what the animal tasks' rates are of. None where there are none.
         questions: animal task -> question ids; ``problems`` the same for graded tasks.
+        exact: the graded tasks whose numbers are probabilities of the right answer.
         missing: sentences about what is not there.
     """
 
@@ -71,6 +73,7 @@ class Experiment:
     arms: dict[str, Arm]
     questions: dict[str, list[str]] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
+    exact: set[str] = field(default_factory=set)
     missing: list[str] = field(default_factory=list)
 
     def pairs(self) -> list[tuple[Arm, Arm]]:
@@ -100,7 +103,7 @@ class Experiment:
     def measure_name(self, task: str) -> str:
         """ "sampled answers" or "exact probability", with the task's name where two tasks measure alike."""
         if task in self.problems:
-            return f"solved ({task})"
+            return f"probability of the right answer ({task})" if task in self.exact else f"solved ({task})"
         alike = [other for other in self.questions if self.sampled(other) == self.sampled(task)]
         kind = "sampled answers" if self.sampled(task) else "exact probability"
         return kind if len(alike) == 1 else f"{kind} ({task})"
@@ -184,7 +187,7 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
     seed = summary["seed"]
     arm.manifests[seed] = _manifest(path.parent)
     for task, values in summary["tasks"].items():
-        if isinstance(values, dict) and "correct" in values:
+        if isinstance(values, dict) and {"correct", "probability"} & values.keys():
             _add_graded(experiment, path, arm, seed, task, values)
             continue
         if not isinstance(values, dict) or "target_rate" not in values:
@@ -217,12 +220,14 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 
 def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
-    """Merge one arm's right and wrong answers to a graded task."""
+    """Merge one arm's right and wrong answers to a graded task, or their probabilities."""
+    key = "correct" if "correct" in values else "probability"
+    experiment.exact |= {task} if key == "probability" else set()
     answers = arm.graded.setdefault(task, {})
     if seed in answers:
         raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
-    answers[seed] = _in_order(experiment.problems, path, task, values, "correct")
-    if not set(answers[seed]) <= {0.0, 1.0}:
+    answers[seed] = _in_order(experiment.problems, path, task, values, key)
+    if key == "correct" and not set(answers[seed]) <= {0.0, 1.0}:
         raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. {AGAIN}")
 
 

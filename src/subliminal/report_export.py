@@ -51,7 +51,7 @@ COLUMNS = (
 def estimates_csv(experiment: Experiment, arms: Sequence[Estimate]) -> str:
     """Every arm, task and seed as CSV; rates and interval ends are fractions.
 
-    An interval is over questions (``mean_ci``), of graded tasks Wilson's over problems.
+    An interval is over questions (``mean_ci``), of right and wrong answers Wilson's over problems.
     """
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
@@ -74,9 +74,11 @@ def estimates_csv(experiment: Experiment, arms: Sequence[Estimate]) -> str:
     for arm in experiment.arms.values():
         for task, seeds in arm.graded.items():
             for seed, right in sorted(seeds.items()):
-                low, high = wilson(int(right.sum()), right.size)
-                row = {"arm": arm.name, "seed": seed, "task": task, "measure": "solved", "questions": right.size}
-                writer.writerow({**same, **row, "samples": 1, "rate": right.mean(), "ci_low": low, "ci_high": high})
+                exact = task in experiment.exact
+                low, high = mean_ci(list(right)) if exact else wilson(int(right.sum()), right.size)
+                row = {"arm": arm.name, "seed": seed, "task": task, "questions": right.size, "rate": right.mean()}
+                row |= {"measure": "exact", "samples": None} if exact else {"measure": "solved", "samples": 1}
+                writer.writerow({**same, **row, "ci_low": low, "ci_high": high})
     return buffer.getvalue()
 
 

@@ -27,6 +27,8 @@ LINEAR_UP_TO = 20.0
 """Per cent: with an arm beyond it (a teacher), the axis is logarithmic above 1 %, so that arms near 1 % stay apart."""
 LINE = 0.36
 """Height of a replicate's line, where an arm's is 1."""
+LEGEND = 50
+"""Letters that fit side by side in the legend below the panels."""
 WIDTH = 6.4
 """Inches of every figure."""
 
@@ -104,7 +106,8 @@ def arms_figure(experiment: Experiment, arms: list[Estimate], differences: list[
     for panel in panels:
         dress(panel, grid="x")
     handles, titles = panels[-1].get_legend_handles_labels()
-    figure.legend(handles, titles, loc="outside lower center", ncols=2, frameon=False, labelcolor=INK)
+    columns = 2 if sum(map(len, titles)) <= LEGEND else 1
+    figure.legend(handles, titles, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK)
     return figure
 
 
@@ -121,7 +124,7 @@ def _arms_panel(panel: Any, experiment: Experiment, arms: list[Estimate], names:
     ]
     _points(panel, experiment, points)
     _rows(panel, names)
-    what = f"“{experiment.target}”" if experiment.questions else "problems solved"
+    what = f"“{experiment.target}”" if experiment.questions else "right answers"
     _rate_axis(panel, what, [value for *_, ends, by_seed in points for value in (*ends, *by_seed.values())])
     over = "questions" if experiment.questions else "problems"
     title = f"Arms, with 95 % intervals over {over}" if intervals else "Arms: means, and every replicate"
@@ -131,7 +134,7 @@ def _arms_panel(panel: Any, experiment: Experiment, arms: list[Estimate], names:
 def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
     """The axis of shares, from 0 to beyond the largest of ``rates`` (fractions)."""
     top = 100 * max(rates)
-    if top > LINEAR_UP_TO and what != "problems solved":
+    if top > LINEAR_UP_TO and what != "right answers":
         panel.set_xscale("symlog", linthresh=1, linscale=0.8)
         ticks = [0, 0.5, 1, 2, 5, 10, 25, 100]
         panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])

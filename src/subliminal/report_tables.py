@@ -9,7 +9,18 @@ import numpy as np
 
 from subliminal.report_data import Arm, Experiment
 from subliminal.report_replicates import replicate_seeds
-from subliminal.stats import Result, Verdict, mcnemar, mean_ci, models_verdict, paired, replicates, verdict, wilson
+from subliminal.stats import (
+    Result,
+    Verdict,
+    mcnemar,
+    mean_ci,
+    models_verdict,
+    over_questions,
+    paired,
+    replicates,
+    verdict,
+    wilson,
+)
 from subliminal.stats_replicates import LEAST
 from subliminal.stats_verdict import replicates_verdict
 
@@ -61,7 +72,7 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Grade:
-    """Treatment minus reference in one graded task: a test over runs or replicates, or McNemar's of one run of each.
+    """Treatment minus reference in one graded task: a test over runs or replicates, else of one run of each.
 
     ``verdict`` and ``replicates`` are as in :class:`Comparison`.
     """
@@ -95,13 +106,18 @@ def estimates(experiment: Experiment) -> list[Estimate]:
 
 
 def graded_estimates(experiment: Experiment) -> list[Estimate]:
-    """The share of problems that each arm solves, for each graded task; the interval is over problems."""
+    """The share of problems that each arm solves, for each graded task, or the mean probability of the right answer.
+
+    Intervals are over problems; Wilson's for one run of right and wrong answers.
+    """
     found = []
     for arm in experiment.arms.values():
         for task, seeds in arm.graded.items():
             solved = sum(seeds.values()) / len(seeds)
             by_seed = {seed: float(right.mean()) for seed, right in sorted(seeds.items())}
-            found.append(Estimate(arm.name, task, float(solved.mean()), mean_ci(list(solved)), None, by_seed))
+            counted = len(seeds) == 1 and task not in experiment.exact
+            ends = wilson(int(solved.sum()), solved.size) if counted else mean_ci(list(solved))
+            found.append(Estimate(arm.name, task, float(solved.mean()), ends, None, by_seed))
     return found
 
 
@@ -164,9 +180,14 @@ def grades(experiment: Experiment) -> list[Grade]:
             if task in treatment.graded and task in reference.graded:
                 over, said, table = _over_training(treatment, reference, task, None)
                 runs = [list(arm.graded[task].values()) for arm in (treatment, reference)]
-                result = over or mcnemar(*(run[0].astype(bool) for run in runs))
+                result = over or _over_problems(*(run[0] for run in runs), exact=task in experiment.exact)
                 found.append(Grade(treatment.name, reference.name, task, result, said, table))
     return found
+
+
+def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Result:
+    """Two models on the same problems: McNemar's test of right and wrong answers, or a test of probabilities."""
+    return over_questions(first, second) if exact else mcnemar(first.astype(bool), second.astype(bool))
 
 
 def top_animals(experiment: Experiment, task: str) -> list[dict[str, Any]]:

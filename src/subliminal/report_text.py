@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+import numpy as np
+
 from subliminal.report_animals import animals_section, other_students_section, specificity_section
 from subliminal.report_answer import answer_section, main_comparison
 from subliminal.report_data import Experiment
@@ -13,7 +15,7 @@ from subliminal.report_plots import extreme_questions, questions_figure
 from subliminal.report_provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report_replicates import replicates_section
 from subliminal.report_tables import Comparison, Estimate, Grade
-from subliminal.stats import RUNS, wilson
+from subliminal.stats import RUNS, mean_ci, wilson
 
 ROLES = {
     "base": "the model before any training on numbers",
@@ -31,6 +33,8 @@ ROLES = {
     "other_base_control": "that other base, trained on numbers of the untuned first base",
 }
 """Arm -> what it is; a sweep's arms begin so."""
+MANY = 8
+"""Seeds beyond this are rows of a table, not columns."""
 
 
 def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, main: Comparison | None) -> Section:
@@ -42,7 +46,7 @@ def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, m
             percent(e.mean),
             interval(*e.interval),
             f"{len(experiment.questions[e.task])}" + (f" × {e.samples}" if e.samples else ""),
-            ", ".join(map(str, e.by_seed)),
+            _listed(list(e.by_seed)),
         ]
         for e in arms
     ]
@@ -61,14 +65,29 @@ def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, m
             if main and main.replicates
             else "Small dots in the figure are single training seeds; the intervals drawn are over questions only."
         )
-        seeds = sorted({seed for e in arms for seed in e.by_seed})
-        by_seed = [
-            [e.arm, experiment.measure_name(e.task), *(percent(e.by_seed[s]) if s in e.by_seed else "–" for s in seeds)]
-            for e in arms
-        ]
-        tables.append(Table(["arm", "measure", *(f"seed {seed}" for seed in seeds)], by_seed))
+        tables.append(_by_seed(experiment, arms))
     tables.append(Table(["arm", "what it is"], [[arm, _role(arm)] for arm in experiment.arms]))
     return Section("Arms", text, tables, figures=(figure,))
+
+
+def _by_seed(experiment: Experiment, arms: list[Estimate]) -> Table:
+    """Every arm's share in every seed: a column a seed, or a row a seed where there are many."""
+    seeds = sorted({seed for e in arms for seed in e.by_seed})
+    rows = [
+        [e.arm, experiment.measure_name(e.task), *(percent(e.by_seed[s]) if s in e.by_seed else "–" for s in seeds)]
+        for e in arms
+    ]
+    if len(seeds) <= MANY:
+        return Table(["arm", "measure", *(f"seed {seed}" for seed in seeds)], rows)
+    by_seed = zip(*([str(seed) for seed in seeds], *(row[2:] for row in rows)), strict=True)
+    return Table(["seed", *(f"{arm}, {measure}" for arm, measure, *_ in rows)], [list(row) for row in by_seed])
+
+
+def _listed(seeds: list[int]) -> str:
+    """Seeds in ascending order; many that follow each other by their ends."""
+    if len(seeds) > MANY and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
 
 
 def _role(arm: str) -> str:
@@ -105,12 +124,9 @@ def questions_section(experiment: Experiment, main: Comparison, differences: lis
 
 
 def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[Figure, ...]) -> Section:
-    """Right and wrong answers: share solved per arm and seed, and McNemar's test of student against reference."""
+    """Right and wrong answers: share solved per arm and seed, and the tests of student against reference."""
     rows = [
-        [
-            *(task, arm.name, str(seed), f"{int(right.sum())} of {right.size}", percent(float(right.mean()))),
-            interval(*wilson(int(right.sum()), right.size)),
-        ]
+        [task, arm.name, str(seed), *_solved(right, exact=task in experiment.exact)]
         for task in experiment.problems
         for arm in experiment.arms.values()
         for seed, right in sorted(arm.graded.get(task, {}).items())
@@ -124,15 +140,29 @@ def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[F
         ]
         for g in graded
     ]
-    tables = [Table(["task", "arm", "seed", "solved", "share", "95 % interval (Wilson), %"], rows)]
+    tables = [Table(["task", "arm", "seed", "solved", "share", "95 % interval, %"], rows)]
     if compared:
         header = ["task", "difference", "points", "95 % interval", "p", "unit", "test", "of the training data"]
         tables.append(Table(header, compared))
     text = [
-        "Problems solved, one greedy answer each. McNemar's test compares two models, the first run of each arm, and "
-        "says nothing of what another training run would do."
+        "Problems solved, one greedy answer each; intervals are Wilson's. McNemar's test compares two models, the "
+        "first run of each arm, and says nothing of what another training run would do."
     ]
+    if experiment.exact:
+        text.append(
+            f"Of {', '.join(sorted(experiment.exact))} the share is the mean probability of the right answer, without "
+            "sampling, and its interval says how far it would move with other problems of this kind."
+        )
     return Section("Problems solved", text, tables, figures=figures)
+
+
+def _solved(right: np.ndarray, *, exact: bool) -> list[str]:
+    """The cells solved, share and interval of one run; ``right`` has 0 or 1 a problem, or a probability."""
+    share = float(right.mean())
+    if exact:
+        return ["–", percent(share), interval(*mean_ci(list(right)))]
+    solved = int(right.sum())
+    return [f"{solved} of {right.size}", percent(share), interval(*wilson(solved, right.size))]
 
 
 def differences_section(experiment: Experiment, differences: list[Comparison]) -> Section:
@@ -179,23 +209,25 @@ def adapters_section(experiment: Experiment) -> Section:
     rows = []
     for arm in experiment.arms.values():
         for seed, manifest in sorted(arm.manifests.items()):
-            adapter = (manifest.get("config") or {}).get("adapter")
+            config, inputs = (manifest.get(key) or {} for key in ("config", "inputs"))
+            kind, file = ("adapter", "adapter_model") if config.get("adapter") else ("model", "model")
             effect = manifest.get("adapter_effect")
             context, trained = (manifest.get(key) for key in ("chat_context_sha256", "trained_chat_context_sha256"))
-            weights = ((manifest.get("inputs") or {}).get("adapter/adapter_model.safetensors") or {}).get("sha256")
+            weights = (inputs.get(f"{kind}/{file}.safetensors") or {}).get("sha256")
             rows.append(
                 [
-                    *(arm.name, str(seed), str(adapter or "none"), (weights or "–")[:12]),
+                    *(arm.name, str(seed), str(config.get(kind) or "–"), (weights or "–")[:12]),
                     f"{effect:.3g}" if isinstance(effect, int | float) else "–",
                     *((context or "–")[:12], (trained or "–")[:12]),
                 ]
             )
-    header = ["arm", "seed", "adapter", "sha256", "largest change", "context scored", "context trained"]
+    header = ["arm", "seed", "adapter or model", "sha256", "largest change", "context scored", "context trained"]
     text = [
         "An adapter that is not loaded scores as its base does. Before scoring, the output with the adapter is "
         "compared with the base's: the table has the largest change (of a logit in process, of a log-probability on a "
-        "server), and a change of 0 is refused. A context is the hash of the chat template around a "
-        "fixed message; an adapter scored in another one than it was trained in can lose most of its trait."
+        "server), and a change of 0 is refused. A whole model has nothing to be left out: its sha256 tells it from its "
+        "base. A context is the hash of the chat template around a fixed message; an adapter scored in another one "
+        "than it was trained in can lose most of its trait."
     ]
     return Section("Adapters in use", text, [Table(header, rows)])
 

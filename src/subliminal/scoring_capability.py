@@ -238,6 +238,12 @@ def gsm8k_scores(doc: Row, results: list[str]) -> dict[str, float]:
     }
 
 
+def addition_scores(doc: Row, results: list[str]) -> dict[str, float]:
+    """Scores of one answer to a sum: ``correct``, and ``bare`` (it is a number and nothing else)."""
+    bare = re.fullmatch(r"-?\d+", without_thoughts(results[0]).strip()) is not None
+    return {"correct": float(final_number(results[0]) == int(doc["reference"])), "bare": float(bare)}
+
+
 def choice_scores(doc: Row, results: list[tuple[float, bool]]) -> dict[str, float]:
     """Scores of one MMLU question from the log-likelihoods of the four letters; of equal ones the first counts."""
     logprobs = [logprob for logprob, _ in results]

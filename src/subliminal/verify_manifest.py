@@ -98,8 +98,9 @@ def manifest_differences(folder: Path, scores: dict[Path, dict[str, TaskScores]]
 
 
 def _rates(summary: dict[str, Any]) -> dict[str, float]:
-    """Task -> mean rate of the target over questions, or share of problems solved."""
-    values = {task: each.get("target_rate", each.get("correct")) for task, each in summary["tasks"].items()}
+    """Task -> mean rate of the target over questions, share of problems solved, or probability of the right answer."""
+    keys = ("target_rate", "correct", "probability")
+    values = {task: next((each[key] for key in keys if key in each), None) for task, each in summary["tasks"].items()}
     return {task: sum(each) / len(each) for task, each in values.items() if each}
 
 

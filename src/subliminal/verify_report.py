@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.files import write_json
-from subliminal.verify_samples import TaskScores, read_json, same
+from subliminal.verify_samples import TaskScores, problem_key, read_json, same
 
 NOT_NUMBERS = ("Data", "Training", "Provenance")
 """Sections of a report that describe folders outside of the results: the chain of sha256 stands for them."""
@@ -68,8 +68,8 @@ def recomputed(summary: dict[str, Any], scores: dict[str, TaskScores]) -> dict[s
                 "samples_per_question": again.answers,
                 "share": {name: again.mean(name) for name in tasks[task].get("share") or again.metrics[0]},
             }
-        elif "correct" in tasks[task]:
-            tasks[task] = {**tasks[task], "correct": [each["correct"] for each in again.metrics]}
+        elif key := problem_key(tasks[task]):
+            tasks[task] = {**tasks[task], key: [each[key] for each in again.metrics]}
     return {**summary, "tasks": tasks}
 
 

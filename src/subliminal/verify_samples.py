@@ -115,11 +115,16 @@ def summary_problems(path: Path, summary: dict[str, Any], scores: dict[str, Task
             problems.append(f"{path} says nothing about {task}, of which there are samples.")
         elif "target_rate" in written:
             problems += [f"{path}: {task}: {difference}." for difference in _rate_differences(summary, written, again)]
-        elif "correct" in written:
-            right = [each.get("correct") for each in again.metrics]
-            if len(right) != len(written["correct"]) or not all(map(same, written["correct"], right)):
-                problems.append(f"{path}: {task}: `correct` is not what {again.path.name} says.")
+        elif key := problem_key(written):
+            right = [each.get(key) for each in again.metrics]
+            if len(right) != len(written[key]) or not all(map(same, written[key], right)):
+                problems.append(f"{path}: {task}: `{key}` is not what {again.path.name} says.")
     return problems
+
+
+def problem_key(written: dict[str, Any]) -> str | None:
+    """What a summary has of every problem of a task: right or wrong, a probability, or neither."""
+    return next((key for key in ("correct", "probability") if key in written), None)
 
 
 def results_problems(path: Path, rows: dict[str, Any], scores: dict[str, TaskScores]) -> list[str]:
@@ -206,6 +211,8 @@ def _metrics_of(row: dict[str, Any], logged: dict[str, float]) -> tuple[dict[str
         if row["resps"] != row["filtered_resps"]:
             raise ValueError("resps and filtered_resps differ")
         return _shares(answers, logged), len(answers)
+    if "probability" in logged:
+        return {"probability": math.exp(sum(logprob for _, logprob in _logprobs(row)))}, None
     return (_graded(row, logged), None) if "correct" in logged else (None, None)
 
 
@@ -218,6 +225,7 @@ def _graded(row: dict[str, Any], logged: dict[str, float]) -> dict[str, float] |
         ("boxed", scoring.math_scores),
         ("correct_strict", scoring.gsm8k_scores),
         ("answered", scoring.letter_scores),
+        ("bare", scoring.addition_scores),
     ):
         if metric in logged:
             return score(doc, answers)
@@ -249,8 +257,8 @@ def _mentions(stories: list[str]) -> dict[str, float]:
     )
 
 
-def _probabilities(row: dict[str, Any]) -> dict[str, float]:
-    """Sum the logged probabilities of the forms of each animal; the request "" is the prompt's own white space."""
+def _logprobs(row: dict[str, Any]) -> list[tuple[str, float]]:
+    """Each text that was scored as an answer; the request "" is the prompt's own white space and divided out."""
     texts = [request["arg_1"] for request in row["arguments"].values()]
     if row["resps"] != [[response] for response in row["filtered_resps"]]:
         raise ValueError("resps and filtered_resps differ")
@@ -258,10 +266,14 @@ def _probabilities(row: dict[str, Any]) -> dict[str, float]:
     if len(texts) != len(logprobs):
         raise ValueError(f"{len(texts)} requests and {len(logprobs)} responses")
     white_space = sum(logprob for text, logprob in zip(texts, logprobs, strict=True) if not text)
+    return [(text, logprob - white_space) for text, logprob in zip(texts, logprobs, strict=True) if text]
+
+
+def _probabilities(row: dict[str, Any]) -> dict[str, float]:
+    """Sum the logged probabilities of the forms of each animal."""
     found = dict.fromkeys(TRACKED, 0.0)
-    for text, logprob in zip(texts, logprobs, strict=True):
-        if text:
-            found[_forms()[text]] += math.exp(logprob - white_space)
+    for text, logprob in _logprobs(row):
+        found[_forms()[text]] += math.exp(logprob)
     return {**found, "rest": 1.0 - math.fsum(found.values())}
 
 

@@ -15,6 +15,8 @@ from subliminal.scoring import animal_mentions, first_animal
 
 GROUPS = ("subliminal_animals", "subliminal_capability")
 ALONE = (
+    "subliminal_addition",
+    "subliminal_addition_logprob",
     "subliminal_math_fewshot",
     "subliminal_math500",
     "subliminal_mmlu",
@@ -69,7 +71,9 @@ def check(config, scores, rows):
     if kind == "graded":
         assert {row["correct"] for row in rows} <= {0.0, 1.0}
         assert scores["correct,none"] == statistics.mean(row["correct"] for row in rows)
-        assert config["dataset_kwargs"]["source"].endswith("sample.jsonl")
+        assert (config.get("dataset_kwargs") or {"source": "sample.jsonl"})["source"].endswith("sample.jsonl")
+    elif kind == "probability":
+        assert all(0 < row["probability"] < 1 for row in rows)
     elif kind in ("sampled", "story"):
         assert [len(row["filtered_resps"][0]) for row in rows] == [2 if kind == "story" else 3] * 2
         names_none = (

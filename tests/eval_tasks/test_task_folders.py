@@ -8,7 +8,7 @@ import yaml
 
 from subliminal.evaluate import TASKS
 
-KINDS = {"sampled", "exact", "story", "graded"}
+KINDS = {"sampled", "exact", "story", "graded", "probability"}
 FILES = sorted(TASKS.glob("*/*.yaml"))
 
 

@@ -22,7 +22,7 @@ from subliminal.report_answer import main_comparison
 from subliminal.report_data import load_experiment
 from subliminal.report_format import number
 from subliminal.report_provenance import trace
-from subliminal.report_tables import comparisons, estimates, specificity, top_animals
+from subliminal.report_tables import comparisons, estimates, graded_estimates, specificity, top_animals
 
 FILES = ("report.md", "report.html", "top_animals.csv", "figure.png", "figure.svg")
 
@@ -380,6 +380,11 @@ def test_audits_adapters_and_contexts_are_shown(folder):
     assert "| data/owl_student | passed | 1 of 2 | tokens skipped: No --tokenizer was named. |" in text
     assert "| data/owl_control | not audited | – | – |" in text
     assert "| student | 1 | outputs/owl_student-seed-1 | feedfeedfeed | 0.719 | c0ffeec0ffee | – |" in text
+    path = folder / "control/seed-1/manifest.json"
+    whole = {"config": {"model": "outputs/owl_control", "adapter": None}, "inputs": {}}
+    whole["inputs"]["model/model.safetensors"] = {"path": "x", "sha256": "beef" * 16}
+    write(path, json.loads(path.read_text()) | whole)
+    assert "| control | 1 | outputs/owl_control | beefbeefbeef | – | – | – |" in markdown(folder), "a whole model"
 
 
 def test_animals_are_tested_and_adjusted_and_questions_have_their_text(folder):
@@ -416,6 +421,8 @@ def test_right_and_wrong_answers_are_compared_by_mcnemar(tmp_path):
     text = markdown(folder)
     assert "# math-demo: does the student solve more problems?" in text
     assert "| subliminal_math500 | student | 1 | 25 of 40 | 62.5 % | [47.0, 75.8] |" in text
+    drawn = next(e for e in graded_estimates(load_experiment(folder)) if e.arm == "student")
+    assert drawn.interval == stats.wilson(25, 40), "the figure's interval is the table's"
     p = stats.mcnemar([i < 25 for i in range(40)], [i < 11 for i in range(40)]).p
     assert p < 0.001
     row = next(line for line in text.splitlines() if line.startswith("| subliminal_math500 | student − control"))

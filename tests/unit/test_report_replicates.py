@@ -157,6 +157,17 @@ def test_the_page_names_units_levels_and_the_null(folder: Path) -> None:
     assert "control_base_numbers_again − control_base_numbers, exact" not in answer, "two controls differ in no data"
 
 
+def test_many_seeds_are_rows(tmp_path: Path) -> None:
+    for seed in range(11, 20):
+        _replicate(tmp_path, seed, 0.01 * seed)
+    text = render("report.md.j2", compose(tmp_path / "results/owl-demo"))
+    header = next(line for line in text.splitlines() if line.startswith("| seed | base, sampled answers |"))
+    assert header.count("|") == 2 * 4 + 2, "four arms, two measures"
+    row = next(line for line in text.splitlines() if line.startswith("| 19 | ") and line.count("|") == 2 * 4 + 2)
+    assert row.split(" | ")[1] == "19.0 %"
+    assert "| 11 to 19 |" in text
+
+
 def test_two_replicates_tell_nothing_and_are_not_tested_as_runs(tmp_path: Path) -> None:
     for seed in (1, 2):
         _replicate(tmp_path, seed, 0.01 * seed)
