@@ -25,9 +25,6 @@ PUBLISHED, PAGE = Path("results/published"), Path("RESULTS.md")
 @app.command()
 def publish(
     folder: Annotated[Path, typer.Argument(help="results/<experiment>, finished.")],
-    file: Annotated[
-        Path | None, typer.Option(help="The experiment file; default experiments/<experiment>.yml.")
-    ] = None,
     search: Annotated[
         str | None, typer.Option(help="Folder beside it with tried.csv: what was tried before; default as it was.")
     ] = None,
@@ -37,7 +34,7 @@ def publish(
     """Pack a finished experiment into the repository and name it in experiments.txt."""
     from subliminal.published import publish as pack
 
-    made = pack(folder, published=published, file=file, search=search, overwrite=overwrite)
+    made = pack(folder, published=published, search=search, overwrite=overwrite)
     for path in sorted(made.iterdir()):
         print(f"{path}  {path.stat().st_size:,} bytes")
     print(made)

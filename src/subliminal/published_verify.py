@@ -36,7 +36,10 @@ def verify_published(published: Path, page: Path) -> Iterator[str]:
     """
     published = published.absolute()
     for entry in entries(published):
-        yield f"{entry.name}: {_verify_experiment(published, entry)}"
+        try:
+            yield f"{entry.name}: {_verify_experiment(published, entry)}"
+        except UserError as error:
+            raise UserError(f"{entry.name}: {error}") from None
     if not page.is_file():
         raise UserError(f"{page} is missing. `python scripts/results.py write` makes it.")
     written, again = (text.splitlines() for text in (page.read_text(encoding="utf-8"), page_text(published, page)))
@@ -52,26 +55,26 @@ def _verify_experiment(published: Path, entry: Entry) -> str:
     with unpacked(published, entry) as reports:
         results = Path("results") / entry.experiment
         if (folder / FILE).read_bytes() != Path(f"experiments/{entry.experiment}.yml").read_bytes():
-            raise UserError(f"{folder / FILE} is not the file that was run. {_restore(folder / FILE)}")
+            raise UserError(f"{FILE} is not the file that was run. {_restore(folder / FILE)}")
         for report in reports:
             verdict = verify(report)
             lost = [name for name in verdict.absent if str(report) in name and "cannot be recomputed" in name]
             if verdict.problems or lost:
-                raise UserError(f"{folder}: {[*verdict.problems, *lost][0]} {_restore(folder)}")
+                raise UserError(f"{[*verdict.problems, *lost][0]} {_restore(folder)}")
             _check_figure(report, folder / figure_name(report, results))
             done.append(verdict.checked[0])
         problems = check_chain(provenance_of(results).manifests, results).problems
         if problems:
-            raise UserError(f"{folder}: {problems[0]} {_restore(folder)}")
+            raise UserError(f"{problems[0]} {_restore(folder)}")
     return "; ".join(done)
 
 
 def _check_figure(report: Path, figure: Path) -> None:
     """The figure must be the one that the report's manifest records."""
     if not figure.is_file():
-        raise UserError(f"{figure} is missing. {_restore(figure)}")
+        raise UserError(f"{figure.name} is missing. {_restore(figure)}")
     if sha256_of(figure) != read_manifest(report)["files"]["figure.png"]:
-        raise UserError(f"{figure} is not the figure of the report. {_restore(figure)}")
+        raise UserError(f"{figure.name} is not the figure of the report. {_restore(figure)}")
 
 
 def _apart(line: str, expected: str) -> str:
