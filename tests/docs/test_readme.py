@@ -1,4 +1,7 @@
-"""Every command in a README is one that exists: targets, scripts, modules, options, recipes and folders."""
+"""Every command in a README, RESULTS.md or BENCHMARKS.md is one that exists.
+
+That is: targets, scripts, modules, options, recipes and folders.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import pytest
 from subliminal import REPO_ROOT
 
 DOCUMENTS = [
-    REPO_ROOT / "README.md",
+    *(REPO_ROOT / name for name in ("README.md", "RESULTS.md", "BENCHMARKS.md")),
     *(
         path
         for folder in ("eval_tasks", "experiments", "cloud", "workflow")
@@ -54,6 +57,12 @@ def _help(*words: str) -> str:
     return done.stdout
 
 
+def _subcommand(words: list[str], *program: str) -> list[str]:
+    """The first word, if it is a command of the program."""
+    commands = _help(*program).partition("Commands")[2]
+    return words[:1] if words and re.search(rf"^\W*{re.escape(words[0])} ", commands, re.MULTILINE) else []
+
+
 def _check_options(words: list[str], text: str) -> None:
     own = words[: words.index("--")] if "--" in words else words  # what follows `--` is for another program
     for word in own:
@@ -84,14 +93,11 @@ def test_command_exists(document: Path, command: str) -> None:
         for word in rest:
             assert "=" in word or word in targets, f"no make target {word}"
     elif program == "python" and rest[0] == "-m" and rest[1].startswith(("data_builders", "subliminal")):
-        command = (
-            rest[2:3] if re.search(rf"^\W*{rest[2]} ", _help("-m", rest[1]).partition("Commands")[2], re.M) else []
-        )
-        _check_options(rest[2:], _help("-m", rest[1], *command))
+        _check_options(rest[2:], _help("-m", rest[1], *_subcommand(rest[2:], "-m", rest[1])))
     elif program == "python" and rest[0].startswith("scripts/"):
-        _check_options(rest[1:], _help(rest[0]))
+        _check_options(rest[1:], _help(rest[0], *_subcommand(rest[1:], rest[0])))
     elif program in ("accelerate", "lm_eval", "axolotl", "modal", "srun", "kubectl", "pytest", "apt-get") or (
-        program == "python" and rest[1].startswith("axolotl")
+        program == "python" and rest[1].startswith(("axolotl", "pytest"))
     ):
         pass  # other people's options; the paths were checked above, the recipes in tests/recipes
     else:

@@ -373,6 +373,34 @@ def test_an_unfinished_experiment_is_not_published(made: Path, tmp_path: Path, m
     assert not (tmp_path / "published").exists()
 
 
+def test_problems_that_are_solved_have_a_chapter_too(tmp_path: Path):
+    files = {"experiments/sums.yml": b"trait: {mathematics: true}\nseeds: [1, 2]\nseeds_vary: teachers\n"}
+    for arm, seed, right in (("student", 1, 4), ("student", 2, 3), ("control_base_numbers", 1, 2)):
+        rows = []
+        for n in range(5):
+            doc = {"id": f"p{n}", "reference": str(n)}
+            answers = [f"#### {n if n < right else 99}"]
+            scores = {"correct": float(n < right), "correct_strict": float(n < right)}
+            head = {"doc_id": n, "doc": doc, "resps": [answers], "filtered_resps": answers, "metrics": [*scores]}
+            rows.append(json.dumps({**head, **scores}))
+        folder = f"results/sums/{arm}/seed-{seed}"
+        task = {"kind": "graded", "questions": [f"p{n}" for n in range(5)], "correct": [0] * 5, "metrics": {}}
+        names = {"experiment": "sums", "arm": arm, "model": "m", "seed": seed, "target": None}
+        samples = f"{folder}/lm_eval/samples_subliminal_gsm8k_2026-01-01T10-00-00.000001.jsonl"
+        files[samples] = "\n".join(rows).encode()
+        files[f"{folder}/m_summary.json"] = json.dumps({**names, "tasks": {"subliminal_gsm8k": task}}).encode()
+        files[f"{folder}/manifest.json"] = b'{"kind": "result", "config": {}, "started": "2026-01-01T10:00:00"}'
+    made = tmp_path / "published/2026-01-01-sums"
+    made.mkdir(parents=True)
+    (made / "raw.tar.xz").write_bytes(pack(files))
+    (made / "experiment.yml").write_bytes(files["experiments/sums.yml"])
+    put(tmp_path / "published/experiments.txt", "2026-01-01-sums\n")
+    page = page_text(tmp_path / "published", tmp_path / "RESULTS.md")
+    assert "## sums: does the student solve more problems?" in page
+    assert "| subliminal_gsm8k | student | 2 | 3 of 5 | 60.0 % |" in page  # from the answers; the summary says none
+    assert "### Number data" not in page
+
+
 def test_a_page_without_experiments_says_so(tmp_path: Path):
     assert "No experiment is published yet." in page_text(tmp_path, tmp_path / "RESULTS.md")
 
