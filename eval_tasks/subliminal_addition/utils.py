@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,13 @@ PROBABILITY_METRICS = mean_metrics(["probability"], higher_is_better=True)
 
 
 def load_sums(**_: Any) -> dict[str, datasets.Dataset]:
-    """The sums beside this file, wherever lm-eval is started. lm-eval passes its metadata, which is not needed."""
-    return lm_eval_dataset(read_questions(Path(__file__).with_name("sums.jsonl")))
+    """The sums beside this file in a mixed order that is always the same, so that ``--limit`` takes some of all sizes.
+
+    lm-eval passes its metadata, which is not needed.
+    """
+    rows = read_questions(Path(__file__).with_name("sums.jsonl"))
+    random.Random("subliminal-addition").shuffle(rows)
+    return lm_eval_dataset(rows)
 
 
 class SumProbability(ConfigurableTask):

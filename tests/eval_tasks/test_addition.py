@@ -46,6 +46,13 @@ def test_no_row_of_any_corpus_asks_one_of_them(kind):
     assert not asked & {row["prompt"] for row in rows}
 
 
+def test_the_first_sums_are_a_mixed_sample(tasks):
+    first = [doc["id"] for doc in tasks["subliminal_addition"].test_docs()]
+    assert sorted(first) == sorted(row["id"] for row in ROWS)
+    assert first == [doc["id"] for doc in tasks[EXACT].test_docs()]
+    assert len({name.split("+")[0] for name in first[:20]}) > 10
+
+
 def test_answers_are_greedy(tasks):
     assert tasks["subliminal_addition"].config.generation_kwargs == {
         "do_sample": False, "temperature": 0.0, "top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0,
