@@ -244,7 +244,7 @@ def test_misuse_gets_a_sentence(call, sentence):
 
 
 def test_a_result_without_a_unit_cannot_be_made():
-    with pytest.raises(ValueError, match="neither 'questions' nor 'training runs'"):
+    with pytest.raises(ValueError, match="none of questions, training runs, replicates"):
         stats.Result(0.0, None, 0.5, None, "samples", (2, 2), "t")
 
 
