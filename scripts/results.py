@@ -15,7 +15,7 @@ import typer
 
 from subliminal.errors import UserError, run_cli
 
-app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, help="Publish experiments, make RESULTS.md of their raw answers, and check it.")
 
 Published = Annotated[Path, typer.Option(help="Where the published experiments lie.")]
 Page = Annotated[Path, typer.Option(help="The page.")]
@@ -62,7 +62,7 @@ def verify(published: Published = PUBLISHED, page: Page = PAGE) -> None:
 @app.command()
 def unpack(
     folder: Annotated[Path, typer.Argument(help="results/published/<date>-<experiment>")],
-    out: Annotated[Path, typer.Option(help="A folder that does not exist yet; gets results/, data/ and outputs/.")],
+    out: Annotated[Path, typer.Option(help="A folder that does not exist yet.")],
 ) -> None:
     """Lay out the files of a published experiment as they were, but for weights and training rows."""
     from subliminal.published import lay_out

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager
@@ -25,12 +26,12 @@ from subliminal.errors import UserError
 from subliminal.evaluate_folder import result_problem
 from subliminal.experiment_plan import Plan
 from subliminal.files import read_jsonl, write_text
+from subliminal.manifest import read_manifest
 from subliminal.published_archive import pack, unpack
 from subliminal.report_data import load_experiment
 from subliminal.report_provenance import trace
 from subliminal.verify import verify
 
-PUBLISHED = Path("results/published")
 ORDER, RAW, FILE = "experiments.txt", "raw.tar.xz", "experiment.yml"
 LIMIT = 10_000_000
 """Bytes that all published experiments may take together."""
@@ -128,7 +129,7 @@ def _reports(entry: Entry) -> list[Path]:
 
 
 def publish(
-    folder: Path, *, published: Path = PUBLISHED, file: Path | None = None, search: str | None = None, overwrite: bool
+    folder: Path, *, published: Path, file: Path | None = None, search: str | None = None, overwrite: bool
 ) -> Path:
     """Pack a finished experiment. Run it from the checkout in which the experiment ran.
 
@@ -147,6 +148,9 @@ def publish(
             is published already, or takes more room than there is.
     """
     plan = Plan.load(folder / "plan.json")
+    if folder.resolve() != Path(plan.results).resolve():
+        raise UserError(f"{folder} was run as {plan.results}. Publish it from the checkout in which it was run.")
+    folder = Path(plan.results)
     file = file or Path("experiments") / f"{plan.name}.yml"
     before = [entry for entry in entries(published) if entry.experiment == plan.name]
     if before and not overwrite:
@@ -190,12 +194,14 @@ def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
 
 
 def _check_file(file: Path, plan: Plan, folder: Path) -> None:
-    """The experiment file must be the one that was run: it gives the commands of the plan."""
+    """The experiment file must be the one that was run: that of the run's commit, or one that gives its commands."""
     from subliminal.experiment_schema import load_experiment as read_file
     from subliminal.experiment_stages import expand
 
     if not file.is_file():
-        raise UserError(f"{file} does not exist. Name the experiment file of {folder} with --file.")
+        raise UserError(f"{file} does not exist. Restore the file that {folder} was run from.")
+    if _is_committed(file, folder):
+        return
     plans = (expand(read_file(file), root=folder.parent.parent), plan)
     now, then = ({stage.name: (stage.commands, stage.size) for stage in each.stages.values()} for each in plans)
     changed = next((name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)), None)
@@ -204,6 +210,15 @@ def _check_file(file: Path, plan: Plan, folder: Path) -> None:
             f"{file} is not the file that {folder} was run from: the stage {changed} has other commands. "
             "Restore the file, or run the experiment again."
         )
+
+
+def _is_committed(file: Path, folder: Path) -> bool:
+    """Whether the file has the bytes that it has in the commit of every evaluation."""
+    manifests = [read_manifest(path.parent) for path in folder.rglob("seed-*/manifest.json")]
+    commits = {(manifest.get("git") or {}).get("sha") for manifest in manifests}
+    git = ["git", "-C", str(file.parent), "show"]
+    shown = [subprocess.run([*git, f"{commit}:./{file.name}"], capture_output=True, check=False) for commit in commits]
+    return all(each.returncode == 0 and each.stdout == file.read_bytes() for each in shown)
 
 
 def _results(report: Path, folder: Path) -> dict[str, bytes]:

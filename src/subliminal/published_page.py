@@ -21,14 +21,12 @@ from subliminal.files import read_jsonl, write_json
 from subliminal.manifest import sha256_of
 from subliminal.published import FILE, RAW, Entry, entries, figure_name, unpacked
 from subliminal.report import compose, render
-from subliminal.report_data import load_experiment
 from subliminal.report_format import Section, Table, count
 from subliminal.report_provenance import Provenance, data_section, provenance_section
 from subliminal.report_text import warnings
 from subliminal.verify_report import recomputed
 from subliminal.verify_samples import TaskScores, read_json, samples_file, score_again
 
-PAGE = Path("RESULTS.md")
 SHOWN = ("The answer", "Arms", "Differences", "Replicates", "Problems solved", "Against students of other animals")
 """Sections of a report that the page has; the others are in the report itself."""
 LETTERS, FORMAT = "letters", "format"
@@ -134,7 +132,7 @@ def _chapter(published: Path, entry: Entry, page: Path) -> Chapter:
             values += sum(sizes.values())
             composed = compose(report)
             prefix = "" if report == results else f"{report.name}: "
-            told += [f"{prefix}{sentence}" for sentence in warnings(load_experiment(report), provenance)]
+            told += [f"{prefix}{sentence}" for sentence in warnings(composed.experiment, provenance)]
             figure = f"{link}/{figure_name(report, results)}"
             said += [_shown(section, prefix, figure) for section in composed.sections if section.title in SHOWN]
             several = f"{entry.experiment}: do students name their teacher's animal more often?"

@@ -8,6 +8,7 @@ import math
 import random
 import re
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from subliminal.errors import UserError
 from subliminal.experiment_plan import Plan
 from subliminal.experiment_schema import load_experiment
 from subliminal.experiment_stages import expand
-from subliminal.published import Entry, entries, lay_out, publish
+from subliminal.published import Entry, _is_committed, entries, lay_out, publish
 from subliminal.published_archive import _tar, pack, unpack
 from subliminal.published_page import SHOWN, page_text
 from subliminal.published_verify import verify_published
@@ -399,6 +400,25 @@ def test_problems_that_are_solved_have_a_chapter_too(tmp_path: Path):
     assert "## sums: does the student solve more problems?" in page
     assert "| subliminal_gsm8k | student | 2 | 3 of 5 | 60.0 % |" in page  # from the answers; the summary says none
     assert "### Number data" not in page
+
+
+def test_the_file_of_the_commit_is_published_though_the_code_now_gives_other_commands(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(REPO_ROOT)
+    folder = tmp_path / "results/owl_pocket"
+    shutil.copytree(made / "results/owl_pocket", folder)
+    file = put(tmp_path / "experiments/owl_pocket.yml", "name: owl_pocket\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "--quiet"], ["add", str(file)], ["commit", "--quiet", "--message", "frozen"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert not _is_committed(file, folder)
+    for manifest in folder.rglob("seed-*/manifest.json"):
+        manifest.write_text(manifest.read_text().replace("0123456789abcdef", commit))
+    assert _is_committed(file, folder)
+    file.write_text("name: owl_pocket\nseeds: [4]\n")
+    assert not _is_committed(file, folder)
 
 
 def test_a_page_without_experiments_says_so(tmp_path: Path):
