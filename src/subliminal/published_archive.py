@@ -3,7 +3,7 @@
 Results of many models are alike but for their numbers, and a number with all its digits compresses badly as text. So
 every decimal number of a JSON file is taken out of its text: what is left is nearly the same for all models, and the
 numbers, each different one once, lie as eight-byte floats in ``numbers.f8`` (first bytes of all, then second bytes, and
-so on), with the order in which they are used in ``order.i4``. Number for number that halves what xz alone makes of the
+so on), with the order in which they are used in ``order.i4``. That takes about a third of what xz alone makes of the
 files. The same files give the same bytes.
 """
 
