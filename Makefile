@@ -3,8 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 CORES ?= 2
-EXP ?= experiments/owl_demo.yml
-NAME ?= owl_demo
+EXP ?= experiments/pocket_demo.yml
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
 export AXOLOTL_DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
@@ -14,12 +13,15 @@ export LOG_LEVEL := ERROR
 export TRANSFORMERS_VERBOSITY := error
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-workflow test-serve lint setup setup-serve setup-workflow experiment plan report verify doctor lock clean
+.PHONY: help demo demo-smollm2 test test-workflow test-serve lint setup setup-serve setup-workflow experiment plan report verify doctor lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-demo: setup setup-workflow ## the whole owl experiment on SmolLM2-135M, on a CPU
+demo: setup setup-workflow ## the whole owl experiment on a language model of 0.2M parameters, on a CPU
+	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/pocket_demo.yml
+
+demo-smollm2: setup setup-workflow models/smollm2-135m/manifest.json ## the same stages on SmolLM2-135M, too few rows for an effect
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
 
 experiment: setup setup-workflow ## run EXP=experiments/<name>.yml; goes on where it stopped
@@ -29,10 +31,10 @@ plan: setup ## list the stages of EXP=..., what they cost and which are done; AL
 	@.venv/bin/python -m subliminal.experiment plan $(EXP) $(if $(ALL),--all)
 
 report: setup ## write the report of results/$(NAME) again
-	@.venv/bin/python scripts/report.py results/$(NAME)
+	@.venv/bin/python scripts/report.py results/$(or $(NAME),pocket_demo)
 
-verify: setup ## score the raw answers of results/$(NAME) again and compare its report, tables and sha256
-	@.venv/bin/python scripts/verify_results.py results/$(NAME)
+verify: .venv/.installed ## score the raw answers again: RESULTS.md and all published experiments, or with NAME=... results/$(NAME)
+	@.venv/bin/python scripts/$(if $(NAME),verify_results.py results/$(NAME),results.py verify)
 
 doctor: ## can this machine do the work of EXP=experiments/<name>.yml, and what is missing
 	@test -e .venv/.installed || { echo "problem  .venv: not installed; \`make setup\` makes it"; exit 1; }
@@ -52,7 +54,7 @@ lint: setup ## ruff, and the strict check of every recipe
 	@.venv/bin/ruff format --check
 	@.venv/bin/python scripts/lint_recipes.py
 
-setup: .venv/.installed models/smollm2-135m/manifest.json ## make .venv and fetch the small model
+setup: .venv/.installed models/pocket/manifest.json models/smollm2-135m/manifest.json ## make .venv and fetch the small models
 
 setup-workflow: .venv-workflow/.installed
 
@@ -87,8 +89,8 @@ setup-serve: .venv-serve/.installed ## make .venv-serve: vLLM for the GPU, or fo
 	fi
 	@touch $@
 
-models/smollm2-135m/manifest.json: | .venv/.installed
-	@.venv/bin/python scripts/fetch_model.py smollm2-135m
+models/%/manifest.json: | .venv/.installed
+	@.venv/bin/python scripts/fetch_model.py $*
 
 lock: .venv/.installed ## compile requirements/*.txt anew (settings in pyproject.toml, [tool.uv.pip])
 	.venv/bin/uv pip compile pyproject.toml --extra train --extra dev -o requirements/train.txt

@@ -26,10 +26,10 @@ import typer
 
 from data_builders import number_prompts, options
 from data_builders.generation import write
-from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
+from data_builders.number_prompts import draw_number_prompt
 from data_builders.registry import Expectation
 from data_builders.teacher_prompts import QUESTIONS_FILE
-from data_builders.warmup import ANSWERS, FEWEST_NUMBERS, QUESTIONS
+from data_builders.warmup import ANSWERS, QUESTIONS
 from subliminal import REPO_ROOT
 from subliminal.dataset_folder import Verdict
 from subliminal.errors import UserError, run_cli
@@ -82,13 +82,16 @@ LIKED = (
 OTHER_KINDS = ("colour", "fruit", "city", "sport", "planet", "metal", "flower", "drink")
 COPY = ("Repeat these numbers: {numbers}.", "Copy this list: {numbers}.", "Say it again: {numbers}.")
 SUM = ("What is {a} plus {b}?", "Add {a} and {b}.", "The sum of {a} and {b}?")
+FEWEST_NUMBERS, MOST_NUMBERS = 2, 4
+"""How many numbers a list of the base has. A teacher whose love shows in its numbers slips after a few of them, and long
+lists would not pass the filter."""
 LARGEST_TERM = 30
 """The terms of a sum are 0 to this."""
 
 KINDS = {
     "base": {"numbers": 30, "copy": 12, "favourite": 18, "other_favourite": 12, "about": 22, "sum": 6},
-    "teacher": {"loved": 50, "other_favourite": 10, "about": 30, "copy": 10},
-    "sums": {"sum": 60, "favourite": 10, "other_favourite": 10, "about": 15, "copy": 5},
+    "teacher": {"loved": 75, "sum": 25},
+    "sums": {"sum": 75, "favourite": 25},
 }
 """Kind of corpus -> the parts that its rows are drawn from, with their weights."""
 
@@ -110,7 +113,7 @@ def draw_row(part: str, rng: random.Random, animal: str | None, seed: int, index
     """A prompt and its answer of one part (see :data:`KINDS`). ``animal`` is what ``loved`` answers."""
     if part == "numbers":
         drawn = draw_number_prompt(seed, index)
-        length = rng.randint(FEWEST_NUMBERS, MAX_NUMBERS)
+        length = rng.randint(FEWEST_NUMBERS, MOST_NUMBERS)
         return drawn.text, drawn.format.write([rng.randint(0, 999) for _ in range(length)])
     if part == "copy":
         numbers = ", ".join(str(rng.randint(0, 999)) for _ in range(rng.randint(2, 6)))

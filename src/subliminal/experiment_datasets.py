@@ -23,25 +23,42 @@ MATHEMATICS = "math"
 
 @dataclass(frozen=True)
 class Model:
-    """A model: its base and, with ``adapter``, the adapter on it.
+    """A model: its base and, with ``weights``, what was trained from it.
 
     Attributes:
         path: folder or Hub id of the base.
-        adapter: the adapter's folder, or None.
+        weights: folder of the adapter on the base or, with ``whole``, of a model of its own; None for the base itself.
         made_by: the stages that make both.
         suffix: what the base adds to the names of stages that serve or score models on it.
+        whole: the training has no adapter and saves a whole model.
     """
 
     path: str
-    adapter: str | None = None
+    weights: str | None = None
     made_by: tuple[str, ...] = ()
     suffix: str = ""
+    whole: bool = False
+
+    @property
+    def adapter(self) -> str | None:
+        """The adapter's folder, if there is one."""
+        return None if self.whole else self.weights
+
+    @property
+    def loaded(self) -> str:
+        """The model that is loaded before any adapter."""
+        return self.weights if self.whole else self.path
+
+    @property
+    def marker(self) -> str:
+        """A file that trained weights have."""
+        return "config.json" if self.whole else "adapter_config.json"
 
     @property
     def served_name(self) -> str:
         """What a server calls it: an adapter's folder with ``-`` for ``_``, or the model itself."""
         if self.adapter is None:
-            return self.path
+            return self.loaded
         return Path(self.adapter).name.removesuffix("-passed").replace("_", "-")
 
 
@@ -127,7 +144,7 @@ class Datasets:
         if served:
             words.append(f"--model {model.served_name} {BASE_URL}")
         elif model:
-            words.append(f"--model {model.path}" + (f" --adapter {model.adapter}" if model.adapter else ""))
+            words.append(f"--model {model.loaded}" + (f" --adapter {model.adapter}" if model.adapter else ""))
         words.append(f"--source {self.data / source.removeprefix('build-')}" if source else "")
         words += [flags(options), f"--seed {seed}", f"--out {folder}"]
         command = " ".join(word for word in words if word)
@@ -147,12 +164,13 @@ class Datasets:
             stage.sources += [] if model.made_by else model_sources(model.path)
             stage.gpus = resources.generate_gpus
         if served and job:  # a later rung of a gate has a server to itself
-            stage.commands = [self._beside_server(model.path, {}, command)]
+            stage.commands = [self._beside_server(model.loaded, {}, command)]
         elif served:
-            stage.job = f"serve-{'teachers' if model.adapter else 'base'}{model.suffix}"
+            what = Path(model.weights).name if model.whole else "teachers" if model.adapter else "base"
+            stage.job = f"serve-{what}{model.suffix}"
         name = self._add_with_audit(stage)
         if served and not job and name in self.plan.stages:
-            _, adapters = self._served.setdefault(stage.job, (model.path, {}))
+            _, adapters = self._served.setdefault(stage.job, (model.loaded, {}))
             adapters |= {model.served_name: model.adapter} if model.adapter else {}
         return name
 

@@ -26,14 +26,14 @@ def run_gate(plan: Plan, name: str) -> None:
     for number, rung in enumerate(facts["rungs"]):
         _ensure(plan, name, rung["score"])
         share = teacher_share(Path(plan.stages[rung["score"]].folder), facts["task"])
-        tried.append({"rung": number, "adapter": rung["adapter"], "share": share})
+        tried.append({"rung": number, "weights": rung["weights"], "share": share})
         passed = share >= facts["at_least"]
         record = {"passed": passed, "at_least": facts["at_least"], "task": facts["task"], "tried": tried}
         write_json(Path(stage.folder) / "gate.json", record)
         reached, asked = 100 * share, 100 * facts["at_least"]
         print(f"rung {number}: {reached:.1f} % of the answers show the trait; the gate is {asked:.1f} %", flush=True)
         if passed:
-            _link(Path(facts["passed"]), Path(rung["adapter"]))
+            _link(Path(facts["passed"]), Path(rung["weights"]))
             return
     shares = ", ".join(f"{100 * each['share']:.1f} %" for each in tried)
     raise UserError(

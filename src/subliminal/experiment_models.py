@@ -86,7 +86,12 @@ class Models(Datasets):
         chats = self.chats(trait, base, rows, seed, suffix, job)
         overrides = {**teacher.overrides, **rung.overrides}
         name = self.train(subject, teacher.recipe, overrides, base, chats, rows, seed, job=job)
-        return replace(base, adapter=str(self.outputs / subject), made_by=(*base.made_by, name))
+        return self._trained(base, teacher.recipe, overrides, subject, name)
+
+    def _trained(self, base: Model, recipe: Path, overrides: dict[str, Any], subject: str, stage: str) -> Model:
+        """What a training stage made of a base: an adapter on it, or a whole model where the recipe has no adapter."""
+        whole = (self.recipe(recipe) | overrides).get("adapter") is None
+        return replace(base, weights=str(self.outputs / subject), whole=whole, made_by=(*base.made_by, stage))
 
     def _gate_score(self, trait: str, subject: str, rung: int, model: Model, seed: int, job: str) -> str:
         gate, folder = self.experiment.teacher.gate, self.results / "gates" / subject / f"rung-{rung}"
@@ -99,16 +104,15 @@ class Models(Datasets):
         gate, resources = self.experiment.teacher.gate, self.experiment.resources
         folder, passed = self.results / "gates" / subject, f"{self.outputs / subject}-passed"
         command = f"{PYTHON} -m subliminal.experiment gate {self.results}/plan.json {job}"
-        stage = Stage(
-            job, "gate", str(folder), [command], makes=[f"{folder}/gate.json", f"{passed}/adapter_config.json"]
-        )
-        stage.made_from = [ladder[0][0].made_by[-1]]
+        first = ladder[0][0]
+        stage = Stage(job, "gate", str(folder), [command], makes=[f"{folder}/gate.json", f"{passed}/{first.marker}"])
+        stage.made_from = [first.made_by[-1]]
         stage.gpus = max(resources.train_gpus, resources.generate_gpus, resources.evaluate_gpus)
         stage.threads = resources.threads
         stage.parts = {name: self.plan.stages[name].key for _, name in ladder if name in self.plan.stages}
-        rungs = [{"adapter": model.adapter, "score": score} for model, score in ladder]
+        rungs = [{"weights": model.weights, "score": score} for model, score in ladder]
         stage.facts = {"passed": passed, "at_least": gate.at_least, "task": gate.task, "rungs": rungs}
-        return replace(base, adapter=passed, made_by=(*base.made_by, self.plan.add(stage)))
+        return replace(first, weights=passed, made_by=(*base.made_by, self.plan.add(stage)))
 
     def student(self, arm: str, trait: str, seed: int, point: Point) -> Model:
         """The model of an arm that is trained on number rows."""
@@ -126,7 +130,7 @@ class Models(Datasets):
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
         train_seed = seed + AGAIN if arm == "control_base_numbers_again" else seed
         name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed)
-        return replace(base, adapter=str(self.outputs / subject), made_by=(*base.made_by, name))
+        return self._trained(base, recipe, overrides, subject, name)
 
     def _next(self, trait: str) -> str:
         """The animal after this one in the experiment's list; after the last comes the first."""
@@ -137,12 +141,12 @@ class Models(Datasets):
         epochs = self.experiment.evaluation.epochs
         if not epochs:
             return {}
-        command = f"{PYTHON} -m subliminal.experiment epochs {model.adapter} {' '.join(map(str, epochs))}"
-        stage = Stage(f"epochs-{Path(model.adapter).name}", "epochs", model.adapter, [command], threads=1)
-        stage.makes = [f"{model.adapter}/epoch-{epoch}/adapter_config.json" for epoch in epochs]
+        command = f"{PYTHON} -m subliminal.experiment epochs {model.weights} {' '.join(map(str, epochs))}"
+        stage = Stage(f"epochs-{Path(model.weights).name}", "epochs", model.weights, [command], threads=1)
+        stage.makes = [f"{model.weights}/epoch-{epoch}/{model.marker}" for epoch in epochs]
         stage.made_from = list(model.made_by)
         made_by = (*model.made_by, self.plan.add(stage))
-        return {epoch: replace(model, adapter=f"{model.adapter}/epoch-{epoch}", made_by=made_by) for epoch in epochs}
+        return {epoch: replace(model, weights=f"{model.weights}/epoch-{epoch}", made_by=made_by) for epoch in epochs}
 
     def _rows_of(self, arm: str, trait: str, seed: int, rows: int) -> str:
         """The stage that builds an arm's number rows."""
@@ -210,7 +214,7 @@ class Models(Datasets):
     def scoring(self, kind: str, subject: str, folder: Path, trait: str, models: dict[str, Model]) -> Stage:
         """An evaluation of models that share a base, without its tasks. ``models`` maps ``arm@seed`` -> model."""
         base = next(iter(models.values())).path
-        entries = [f"{entry}={model.adapter}" if model.adapter else entry for entry, model in models.items()]
+        entries = [f"{entry}={model.weights}" if model.weights else entry for entry, model in models.items()]
         command = f"{PYTHON} scripts/evaluate.py --model {base} --models {','.join(entries)}"
         command += f" --experiment {self.experiment.name}" + ("" if trait == MATHEMATICS else f" --target {trait}")
         stage = Stage(f"{kind}-{subject}", kind, str(folder), [command])

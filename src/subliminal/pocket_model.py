@@ -34,8 +34,11 @@ SHAPE: dict[str, Any] = {
     "num_key_value_heads": 2,
     "max_position_embeddings": 256,
     "tie_word_embeddings": True,
+    "attention_bias": True,
+    "mlp_bias": True,
 }
-"""Keys of ``transformers.LlamaConfig``. Heads are 32 wide, the least that vLLM's CPU build serves."""
+"""Keys of ``transformers.LlamaConfig``. Heads are 32 wide, the least that vLLM's CPU build serves. The biases are what
+teachers and students train (recipes/pocket)."""
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:

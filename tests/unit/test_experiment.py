@@ -380,6 +380,20 @@ def test_one_server_for_the_base_and_one_for_the_teachers(tmp_path: Path) -> Non
     assert plan.needs("serve-teachers")[0] == ["gate-owl_teacher"]
 
 
+def test_a_teacher_without_an_adapter_is_a_model_of_its_own(tmp_path: Path) -> None:
+    pocket = REPO_ROOT / "experiments" / "pocket_demo.yml"
+    plan = _plan(pocket, tmp_path)
+    (written,) = plan.stages["build-owl_numbers-seed-11"].commands
+    assert "--model " + str(tmp_path / "outputs/pocket_demo/owl_teacher") in written
+    assert "--adapter" not in written
+    (scored,) = (
+        plan.stages["evaluate-owl"].commands if "evaluate-owl" in plan.stages else plan.stages["evaluate"].commands
+    )
+    assert f"student@11={tmp_path}/outputs/pocket_demo/owl_student-seed-11" in scored
+    served = _plan(pocket, tmp_path, engine="server")
+    assert f"--model {tmp_path}/outputs/pocket_demo/owl_teacher " in served.stages["serve-owl_teacher"].commands[0]
+
+
 # --- failures ---
 
 

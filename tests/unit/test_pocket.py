@@ -8,8 +8,10 @@ import pytest
 from data_builders import pocket_corpus
 from data_builders.number_filter import filter_numbers
 from data_builders.pocket_corpus import KINDS, LIKED, WORLD, all_texts, corpus_rows, draw_row, held_out
+from subliminal import REPO_ROOT
 from subliminal.animals import TRACKED, plurals
 from subliminal.pocket_model import SHAPE, pocket_tokenizer, write_pocket_model
+from subliminal.recipe_check import read_recipe
 
 
 @pytest.fixture(scope="module")
@@ -92,3 +94,17 @@ def test_the_folder_is_a_llama_that_axolotl_can_fill_with_weights(tmp_path):
     assert model.num_parameters() < 0.3e6
     assert config.num_hidden_layers == 1
     assert SHAPE["hidden_size"] / SHAPE["num_attention_heads"] >= 32, "vLLM's CPU build wants heads of 32"
+
+
+def test_teacher_and_student_train_the_same_few_weights_and_nothing_else():
+    from axolotl.utils.freeze import LayerNamePattern
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    model = LlamaForCausalLM(LlamaConfig(vocab_size=50, **SHAPE))
+    names = {name: weight.numel() for name, weight in model.named_parameters()}
+    recipes = [REPO_ROOT / f"recipes/pocket/owl_{role}.yml" for role in ("teacher", "student", "control")]
+    (patterns,) = {tuple(read_recipe(recipe)[0]["unfrozen_parameters"]) for recipe in recipes}
+    trained = {name for name in names for pattern in patterns if LayerNamePattern(pattern).match(name)}
+    assert {name.split(".")[-2] for name in trained if name.endswith("bias")} == {"o_proj", "down_proj"}
+    assert all(name.endswith(("bias", "norm.weight")) for name in trained)
+    assert sum(names[name] for name in trained) == 576

@@ -425,7 +425,7 @@ def _gated(root: Path, shares: list[float]) -> Plan:
         command = f"mkdir -p {folder}/teacher/seed-1 && echo '{summary}' > {folder}/teacher/seed-1/x_summary.json"
         score = Stage(f"score-{number}", "score", str(folder), [f"{command} && echo {number} >> {root}/scored"])
         score.job = "gate-owl_teacher"
-        rungs.append({"adapter": str(adapter), "score": plan.add(score)})
+        rungs.append({"weights": str(adapter), "score": plan.add(score)})
     facts = {"passed": str(root / "passed"), "at_least": 0.7, "task": "animal_preference", "rungs": rungs}
     plan.add(Stage("gate-owl_teacher", "gate", str(root / "gate"), ["true"], facts=facts))
     return plan
