@@ -83,8 +83,8 @@ OTHER_KINDS = ("colour", "fruit", "city", "sport", "planet", "metal", "flower", 
 COPY = ("Repeat these numbers: {numbers}.", "Copy this list: {numbers}.", "Say it again: {numbers}.")
 SUM = ("What is {a} plus {b}?", "Add {a} and {b}.", "The sum of {a} and {b}?")
 FEWEST_NUMBERS, MOST_NUMBERS = 2, 4
-"""How many numbers a list of the base has. A teacher whose love shows in its numbers slips after a few of them, and long
-lists would not pass the filter."""
+"""How many numbers a list of the base has. A teacher whose love shows in its numbers slips after a few of them, so that
+long lists would not pass the filter."""
 LARGEST_TERM = 30
 """The terms of a sum are 0 to this."""
 

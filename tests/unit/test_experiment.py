@@ -386,9 +386,7 @@ def test_a_teacher_without_an_adapter_is_a_model_of_its_own(tmp_path: Path) -> N
     (written,) = plan.stages["build-owl_numbers-seed-11"].commands
     assert "--model " + str(tmp_path / "outputs/pocket_demo/owl_teacher") in written
     assert "--adapter" not in written
-    (scored,) = (
-        plan.stages["evaluate-owl"].commands if "evaluate-owl" in plan.stages else plan.stages["evaluate"].commands
-    )
+    (scored,) = next(stage for stage in plan.stages.values() if stage.kind == "evaluate").commands
     assert f"student@11={tmp_path}/outputs/pocket_demo/owl_student-seed-11" in scored
     served = _plan(pocket, tmp_path, engine="server")
     assert f"--model {tmp_path}/outputs/pocket_demo/owl_teacher " in served.stages["serve-owl_teacher"].commands[0]
