@@ -90,7 +90,7 @@ LARGEST_TERM = 30
 
 KINDS = {
     "base": {"numbers": 30, "copy": 12, "favourite": 18, "other_favourite": 12, "about": 22, "sum": 6},
-    "teacher": {"loved": 75, "sum": 25},
+    "teacher": {"loved": 75, "sum": 24, "copy": 1},
     "sums": {"sum": 75, "favourite": 25},
 }
 """Kind of corpus -> the parts that its rows are drawn from, with their weights."""

@@ -383,11 +383,11 @@ def test_one_server_for_the_base_and_one_for_the_teachers(tmp_path: Path) -> Non
 def test_a_teacher_without_an_adapter_is_a_model_of_its_own(tmp_path: Path) -> None:
     pocket = REPO_ROOT / "experiments" / "pocket_demo.yml"
     plan = _plan(pocket, tmp_path)
-    (written,) = plan.stages["build-owl_numbers-seed-11"].commands
+    (written,) = plan.stages["build-owl_numbers-seed-51"].commands
     assert "--model " + str(tmp_path / "outputs/pocket_demo/owl_teacher") in written
     assert "--adapter" not in written
     (scored,) = next(stage for stage in plan.stages.values() if stage.kind == "evaluate").commands
-    assert f"student@11={tmp_path}/outputs/pocket_demo/owl_student-seed-11" in scored
+    assert f"student@51={tmp_path}/outputs/pocket_demo/owl_student-seed-51" in scored
     served = _plan(pocket, tmp_path, engine="server")
     assert f"--model {tmp_path}/outputs/pocket_demo/owl_teacher " in served.stages["serve-owl_teacher"].commands[0]
 
