@@ -60,12 +60,12 @@ Fitting the teacher's numbers passes its trait on where the student has little o
 own change of the weights. In a model of 0.2M parameters a LoRA on many modules has other ways: of the LoRA settings
 that were tried, most students stayed near their control's rate, whatever the numbers gave away. Biases of `o_proj` and
 `down_proj` and the norms start from the base's own values, are the same few in teacher and student, and act at every
-position. With the settings that ship, the student was above its control on each of the 16 bases of the search (with
-lists of 5 to 10 numbers) and of 4 bases with Axolotl ([what was tried](../results/published/pocket-search/tried.csv)).
+position: with these, the student was above its control on each of 16 bases of the search
+([what was tried](../results/published/pocket-search/tried.csv)).
 
-Two more things matter. The teacher is trained on owl answers and sums alone: rows that copy numbers teach it to keep
-its numbers as they were, and then they carry nothing. And the lists are short: a teacher so changed slips into words
-after a few numbers, and the filter drops the whole list.
+Two more things matter. One row in a hundred of the teacher's copies numbers. With none, the teacher slips into words
+after a few numbers, few lists pass the filter, and those that do carry little; with one in ten, its numbers stay as
+they were and carry nothing. And the lists are short, for the same filter's sake.
 
 `unfrozen_parameters` of Axolotl holds regular expressions that must match a name from its start (its docstring says
 anywhere): `.+norm.weight$`, not `norm.weight$`.
