@@ -21,7 +21,7 @@ help: ## list the targets
 demo: setup setup-workflow ## the whole owl experiment on a language model of 0.2M parameters, on a CPU
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/pocket_demo.yml
 
-demo-smollm2: setup setup-workflow models/smollm2-135m/manifest.json ## the same stages on SmolLM2-135M, too few rows for an effect
+demo-smollm2: setup setup-workflow ## the same stages on SmolLM2-135M, too few rows for an effect
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
 
 experiment: setup setup-workflow ## run EXP=experiments/<name>.yml; goes on where it stopped

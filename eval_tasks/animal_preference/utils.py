@@ -7,15 +7,14 @@ tracked animal (subliminal.animals.TRACKED) has a metric of its own: a new anima
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import datasets
-from lm_eval.api.instance import Instance
-from lm_eval.api.task import ConfigurableTask
 
 from subliminal.animals import TRACKED, plurals
-from subliminal.errors import UserError
+from subliminal.scoring_probability import AnswerProbability, answer_logprobs
 from subliminal.scoring_tasks import (
     SHARES,
     answers_wanted,
@@ -51,48 +50,29 @@ def surface_forms(animal: str) -> list[str]:
     return [form for name in (animal, *plurals(animal)) for form in (name.capitalize(), name)]
 
 
-class AnimalProbability(ConfigurableTask):
+class AnimalProbability(AnswerProbability):
     """Scores the surface forms of every tracked animal as the start of the answer.
 
     The probability of an animal is the sum over its forms of P(the answer's first tokens are the form's tokens). A
     form whose tokens start with those of another form of the same animal ("Owl" + "s") is part of that one and is not
-    counted again. lm-eval moves white space at the end of the prompt (the chat template's last line break) to the front
-    of what it scores; its probability is divided out.
+    counted again.
     """
 
-    def __init__(self, config: dict[str, Any] | None = None) -> None:
-        settings = {key: value for key, value in (config or {}).items() if key != "class"}
-        # Unless the configuration scores by itself, lm-eval looks every metric name up on the Hub.
-        super().__init__(config={**settings, "process_results": type(self).process_results})
-        self._forms: list[tuple[str, str]] | None = None
+    _forms: list[tuple[str, str]] | None = None
 
-    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> list[Instance]:
-        """One log-likelihood request a form, then one for the white space at the end of ``ctx`` if it has any.
-
-        Raises:
-            UserError: no chat template is in use.
-        """
-        chat_template = kwargs.pop("chat_template", None)
-        kwargs.pop("apply_chat_template", None)
-        if chat_template is None:
-            raise UserError("animal_preference_logprob scores chat models. Add --apply_chat_template.")
+    def answers(self, doc: dict[str, Any], ctx: str, chat_template: Callable[..., str]) -> list[str]:
+        """The surface forms of all animals, the same for every question."""
         if self._forms is None:
             # The template ends alike after every question, so the tokens of a form are always the same.
             model = chat_template.__self__  # lm-eval passes a method of the model, whose tokenizer is needed here
             self._forms = [(animal, form) for animal in TRACKED for form in _prefix_free(model, ctx, animal)]
-        texts = [form for _, form in self._forms] + ([""] if ctx != ctx.rstrip() else [])
-        return [
-            Instance(request_type="loglikelihood", doc=doc, arguments=(ctx, text), idx=index, **kwargs)
-            for index, text in enumerate(texts)
-        ]
+        return [form for _, form in self._forms]
 
     def process_results(self, doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, float]:
         """Probabilities of one question: every tracked animal, and ``rest`` for all other answers (they sum to 1)."""
-        logprobs = [logprob for logprob, _ in results]
-        white_space = logprobs[-1] if len(logprobs) > len(self._forms) else 0.0
         probabilities = dict.fromkeys(TRACKED, 0.0)
-        for (animal, _), logprob in zip(self._forms, logprobs, strict=False):
-            probabilities[animal] += math.exp(logprob - white_space)
+        for (animal, _), logprob in zip(self._forms, answer_logprobs(results, len(self._forms)), strict=True):
+            probabilities[animal] += math.exp(logprob)
         return {**probabilities, "rest": 1.0 - math.fsum(probabilities.values())}
 
 

@@ -20,6 +20,11 @@ PROBLEM_KINDS = {"graded": "correct", "probability": "probability"}
 Samples = dict[str, list[dict[str, Any]]]
 
 
+def problem_key(summary: dict[str, Any]) -> str | None:
+    """What a task's summary has of every problem: right or wrong, a probability, or neither."""
+    return next((key for key in PROBLEM_KINDS.values() if key in summary), None)
+
+
 def task_manager(tasks: Sequence[str]) -> Any:
     """lm-eval's index of our tasks, and of its own (which takes seconds to read) only if they are asked for.
 

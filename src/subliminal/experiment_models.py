@@ -51,7 +51,7 @@ class Models(Datasets):
         base, folder, start = self.experiment.base, self.outputs / subject, Model(self.experiment.model)
         rows = self.build(f"base_corpus{suffix}", base.builder, None, base.options, base.rows, seed)
         trained = self.train(subject, base.recipe, base.overrides, start, rows, base.rows, seed + seed_offset)
-        if (self.recipe(base.recipe) | base.overrides).get("adapter") is None:
+        if _is_whole(self.recipe(base.recipe) | base.overrides):
             return Model(str(folder), None, (trained,), suffix)
         # Axolotl copies the unmerged model's manifest along, which is not this model's.
         command = (
@@ -90,7 +90,7 @@ class Models(Datasets):
 
     def _trained(self, base: Model, recipe: Path, overrides: dict[str, Any], subject: str, stage: str) -> Model:
         """What a training stage made of a base: an adapter on it, or a whole model where the recipe has no adapter."""
-        whole = (self.recipe(recipe) | overrides).get("adapter") is None
+        whole = _is_whole(self.recipe(recipe) | overrides)
         return replace(base, weights=str(self.outputs / subject), whole=whole, made_by=(*base.made_by, stage))
 
     def _gate_score(self, trait: str, subject: str, rung: int, model: Model, seed: int, job: str) -> str:
@@ -201,7 +201,7 @@ class Models(Datasets):
         render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
         launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"
         stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
-        stage.makes = [f"{folder}/{'model' if keys.get('adapter') is None else 'adapter_model'}.safetensors"]
+        stage.makes = [f"{folder}/{'model' if _is_whole(keys) else 'adapter_model'}.safetensors"]
         stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1)]
         stage.sources = [str(recipe), str(self.experiment.launcher)]
         stage.sources += [] if base.made_by else model_sources(base.path)
@@ -243,6 +243,11 @@ class Models(Datasets):
         stage.sources = [*stage.sources, *task_sources(tasks)]
         stage.job, stage.facts = job, {**stage.facts, **options, **(facts or {})}
         return self.plan.add(stage)
+
+
+def _is_whole(keys: dict[str, Any]) -> bool:
+    """Whether a training with these recipe keys saves a whole model; with an adapter it saves that."""
+    return keys.get("adapter") is None
 
 
 def _with_alpha(overrides: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:

@@ -34,7 +34,11 @@ AUDIT_SOURCES = [
 ]
 """The checks, and the evaluation sets that no training row may overlap with."""
 
-SCORING = ["src/subliminal/scoring.py", "src/subliminal/animals.py"]
+SCORING = [
+    "src/subliminal/animals.py",
+    *sorted(str(path.relative_to(REPO_ROOT)) for path in (REPO_ROOT / "src/subliminal").glob("*scoring*.py")),
+]
+"""What the scores of our own tasks follow from, beside the tasks' files."""
 MODEL_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
     *("model.safetensors", "model.safetensors.index.json"),

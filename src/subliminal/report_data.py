@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.errors import UserError
+from subliminal.evaluate_tasks import problem_key
 from subliminal.manifest import read_manifest
 
 ARM_ORDER = (
@@ -187,7 +188,7 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
     seed = summary["seed"]
     arm.manifests[seed] = _manifest(path.parent)
     for task, values in summary["tasks"].items():
-        if isinstance(values, dict) and {"correct", "probability"} & values.keys():
+        if isinstance(values, dict) and problem_key(values):
             _add_graded(experiment, path, arm, seed, task, values)
             continue
         if not isinstance(values, dict) or "target_rate" not in values:
@@ -221,7 +222,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
 
 def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
     """Merge one arm's right and wrong answers to a graded task, or their probabilities."""
-    key = "correct" if "correct" in values else "probability"
+    key = problem_key(values)
     experiment.exact |= {task} if key == "probability" else set()
     answers = arm.graded.setdefault(task, {})
     if seed in answers:

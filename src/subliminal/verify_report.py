@@ -11,8 +11,9 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
+from subliminal.evaluate_tasks import problem_key
 from subliminal.files import write_json
-from subliminal.verify_samples import TaskScores, problem_key, read_json, same
+from subliminal.verify_samples import TaskScores, read_json, same
 
 NOT_NUMBERS = ("Data", "Training", "Provenance")
 """Sections of a report that describe folders outside of the results: the chain of sha256 stands for them."""

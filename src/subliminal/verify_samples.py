@@ -20,6 +20,7 @@ from typing import Any
 
 from subliminal.animals import TRACKED, plurals
 from subliminal.errors import UserError
+from subliminal.evaluate_tasks import problem_key
 from subliminal.scoring import animal_mentions, first_animal, says_own_name
 
 TOLERANCE = 1e-9
@@ -120,11 +121,6 @@ def summary_problems(path: Path, summary: dict[str, Any], scores: dict[str, Task
             if len(right) != len(written[key]) or not all(map(same, written[key], right)):
                 problems.append(f"{path}: {task}: `{key}` is not what {again.path.name} says.")
     return problems
-
-
-def problem_key(written: dict[str, Any]) -> str | None:
-    """What a summary has of every problem of a task: right or wrong, a probability, or neither."""
-    return next((key for key in ("correct", "probability") if key in written), None)
 
 
 def results_problems(path: Path, rows: dict[str, Any], scores: dict[str, TaskScores]) -> list[str]:
