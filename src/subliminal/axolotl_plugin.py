@@ -30,7 +30,7 @@ from transformers import TrainerCallback
 
 from subliminal import recipe_run
 from subliminal.errors import UserError
-from subliminal.manifest import finish_manifest, new_manifest
+from subliminal.manifest import finish_manifest, new_manifest, on_gpu
 from subliminal.recipe_sharding import launcher_sharding
 from subliminal.trackio_start import start_without_bucket
 
@@ -105,10 +105,9 @@ class StrictRecipe(BasePlugin):
 
     def load_datasets(self, cfg: Any, preprocess: bool = False) -> None:
         """Load nothing, but note the chat context; and drop the device map {"": rank} of several processes on a CPU."""
-        import torch
         from axolotl.loaders import load_tokenizer
 
-        if cfg.world_size > 1 and not torch.cuda.is_available():
+        if cfg.world_size > 1 and not on_gpu():
             cfg["device_map"] = "cpu"
         with _sentences():
             if not self.prepared:  # a training command that `_is_training` does not know
@@ -123,16 +122,12 @@ class StrictRecipe(BasePlugin):
 
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """A progress bar with the time left on a terminal, one line a logged step elsewhere; and bf16 on a CPU too."""
-        import torch
-
         if cfg.use_trackio:
             start_without_bucket()
-        return {"disable_tqdm": not sys.stderr.isatty(), "use_cpu": not torch.cuda.is_available()}
+        return {"disable_tqdm": not sys.stderr.isatty(), "use_cpu": not on_gpu()}
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Count what is trained on, and log every step to ``metrics.jsonl``."""
-        import torch
-
         sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in trainer.model.parameters()]
         trained_on = len(trainer.train_dataset)
         dropped = None if self.rows is None else self.rows - trained_on
@@ -150,7 +145,7 @@ class StrictRecipe(BasePlugin):
             "processes": cfg.world_size,
         }
         metrics = MetricsCallback(Path(cfg.output_dir) / recipe_run.METRICS)
-        return [metrics] if torch.cuda.is_available() else [metrics, KeepMemory()]
+        return [metrics] if on_gpu() else [metrics, KeepMemory()]
 
     def post_train_unload(self, cfg: Any) -> None:
         """Write the manifest. This hook runs once, after the model is saved (``post_train`` runs before that too)."""

@@ -102,10 +102,21 @@ def package_versions() -> dict[str, str]:
     return versions
 
 
-def device_name() -> str:
-    """The accelerator's name if torch is loaded and sees one, else the CPU and its core count."""
+def on_gpu() -> bool:
+    """Whether this process computes on a GPU: torch is loaded and sees one, and Accelerate was not told to leave it.
+
+    ``use_cpu: true`` of an Accelerate file reaches the process as ACCELERATE_USE_CPU.
+    """
     torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    told = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "on")
+    return torch is not None and torch.cuda.is_available() and not told
+
+
+def device_name() -> str:
+    """The GPUs' number and name if this process computes on them, else the CPU and its core count."""
+    if on_gpu():
+        import torch
+
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     return f"CPU, {os.cpu_count()} cores, {platform.machine()}"
 
