@@ -128,7 +128,10 @@ class StrictRecipe(BasePlugin):
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Count what is trained on, and log every step to ``metrics.jsonl``."""
-        sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in trainer.model.parameters()]
+        weights = dict(trainer.model.named_parameters())
+        with _sentences():
+            recipe_run.check_unfrozen(cfg.unfrozen_parameters or [], list(weights))
+        sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in weights.values()]
         trained_on = len(trainer.train_dataset)
         dropped = None if self.rows is None else self.rows - trained_on
         if dropped and recipe_run.is_first_process():

@@ -10,7 +10,7 @@ import importlib.metadata
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +163,27 @@ def _tokenised_problem(row: dict[str, Any]) -> str | None:
     if "input_ids" in row and (not isinstance(labels, list) or len(labels) != len(tokens)):
         return '"labels" is not a list as long as "input_ids"'
     return None
+
+
+def check_unfrozen(patterns: Iterable[str], names: Sequence[str]) -> None:
+    """Refuse a pattern of ``unfrozen_parameters`` that matches no weight: Axolotl would train less and say nothing.
+
+    Args:
+        patterns: the recipe's regular expressions; Axolotl matches them from the start of a name.
+        names: the model's weights.
+
+    Raises:
+        UserError: a pattern matches none of the names.
+    """
+    from axolotl.utils.freeze import LayerNamePattern
+
+    for pattern in patterns:
+        if not any(LayerNamePattern(pattern).match(name) for name in names):
+            raise UserError(
+                f"unfrozen_parameters: no weight of the model matches {pattern!r}, so less would be trained than the "
+                f"recipe says. A pattern must match from the start of a name, and names look like {names[0]}: begin it "
+                "with `.+`, or correct it."
+            )
 
 
 def prepared_path(config: Mapping[str, Any], files: Mapping[str, Path]) -> Path:

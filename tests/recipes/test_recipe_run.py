@@ -10,6 +10,7 @@ import pytest
 
 from subliminal import recipe_run
 from subliminal.errors import UserError
+from subliminal.manifest import device_name, on_gpu
 from subliminal.recipe_sharding import launcher_sharding
 
 ROW = {"id": "a", "messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}
@@ -196,6 +197,36 @@ def test_secrets_are_not_written_down(tmp_path: Path) -> None:
     text = (tmp_path / "run_config.json").read_text()
     assert "abc123secret" not in text
     assert "hf_abcdefghijklmnop" not in text
+
+
+# --- what is trained, and where ---
+
+
+def test_unfrozen_parameters_that_match_nothing_are_refused() -> None:
+    names = ["model.layers.0.self_attn.o_proj.bias", "model.norm.weight"]
+    recipe_run.check_unfrozen([".+(o_proj|down_proj).bias$", ".+norm.weight$"], names)
+    with pytest.raises(
+        UserError, match=r"no weight of the model matches '\^norm.weight\$'.*names look like model.layers"
+    ):
+        recipe_run.check_unfrozen([".+o_proj.bias$", "^norm.weight$"], names)
+
+
+@pytest.mark.parametrize(
+    ("told", "named"), [("true", "CPU, "), ("1", "CPU, "), ("false", "2 x A GPU"), (None, "2 x A GPU")]
+)
+def test_a_launcher_for_the_cpu_is_obeyed_beside_gpus(
+    monkeypatch: pytest.MonkeyPatch, told: str | None, named: str
+) -> None:
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda _: "A GPU")
+    monkeypatch.delenv("ACCELERATE_USE_CPU", raising=False)
+    if told:
+        monkeypatch.setenv("ACCELERATE_USE_CPU", told)  # what `use_cpu` of an Accelerate file comes to
+    assert on_gpu() == (named != "CPU, ")
+    assert device_name().startswith(named)
 
 
 # --- keys and sharding ---
