@@ -91,7 +91,7 @@ LARGEST_TERM = 30
 KINDS = {
     "base": {"numbers": 30, "copy": 12, "favourite": 18, "other_favourite": 12, "about": 22, "sum": 6},
     "teacher": {"loved": 75, "sum": 24, "copy": 1},
-    "sums": {"sum": 70, "copy": 3, "favourite": 9, "other_favourite": 4, "about": 14},
+    "sums": {"sum": 70, "numbers": 5, "copy": 2, "favourite": 7, "other_favourite": 4, "about": 12},
 }
 """Kind of corpus -> the parts that its rows are drawn from, with their weights."""
 
