@@ -61,8 +61,8 @@ own change of the weights. In a model of 0.2M parameters a LoRA on many modules 
 that were tried, most students stayed near their control's rate, whatever the numbers gave away. Biases of `o_proj` and
 `down_proj` and the norms start from the base's own values, are the same few in teacher and student, and act at every
 position: with these, the student was above its control in 19 of 20 replicates ([RESULTS.md](../RESULTS.md); [what was
-tried before](../results/published/pocket-search/tried.csv)). The sums of the mathematics twin are beyond so few weights:
-its teacher and students train all.
+tried before](../results/published/pocket-search/tried.csv)). So few weights do not learn the sums of the mathematics
+twin: its teacher and students train all.
 
 Two more things matter. One row in a hundred of the teacher's copies numbers. With none, the teacher slips into words
 after a few numbers, few lists pass the filter, and those that do carry little; with one in ten, its numbers stay as
