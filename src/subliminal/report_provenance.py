@@ -30,8 +30,8 @@ class Provenance:
     notes: list[str] = field(default_factory=list)
 
     def of_kind(self, kind: str) -> dict[str, dict[str, Any]]:
-        """The manifests of one kind: ``result``, ``training``, ``dataset`` or ``model``."""
-        return {label: manifest for label, manifest in self.manifests.items() if manifest.get("kind") == kind}
+        """The manifests of one kind, by label: ``result``, ``training``, ``dataset`` or ``model``."""
+        return {label: manifest for label, manifest in sorted(self.manifests.items()) if manifest.get("kind") == kind}
 
     def chat_contexts(self) -> dict[str, list[str]]:
         """Chat context hash -> labels of what used it.
