@@ -452,7 +452,7 @@ def test_csv_and_json_hold_what_the_page_says(folder):
 
 def test_the_chain_ends_quietly_at_hub_names_and_absent_folders(folder):
     found = trace(load_experiment(folder))
-    assert list(found.of_kind("dataset")) == ["data/owl_teacher", "data/owl_student", "data/owl_control"]
+    assert list(found.of_kind("dataset")) == ["data/owl_control", "data/owl_student", "data/owl_teacher"]
     assert found.losses["outputs/owl_student-seed-1"] == [(1, 3.0), (2, 1.5), (3, 1.0), (4, 0.75)]
     assert found.notes == []
 
