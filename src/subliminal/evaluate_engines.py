@@ -15,7 +15,7 @@ from typing import Any
 
 from subliminal.errors import UserError
 from subliminal.evaluate_plan import Evaluation
-from subliminal.manifest import device_name, on_gpu
+from subliminal.manifest import device_name
 from subliminal.server_checks import ask
 
 IN_FLIGHT = 2048
@@ -36,7 +36,7 @@ def in_process(plans: Sequence[Evaluation]) -> Iterator[Loader]:
 
     from subliminal.lm_eval_model import SharedPrefixLM
 
-    device = "cuda" if on_gpu() else "cpu"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     fast_bfloat16 = device == "cuda" or torch.cpu._is_avx512_bf16_supported()  # 3.3 times as fast on such a CPU
     wanted = plans[0].dtype
     dtype = wanted if wanted != "auto" else "bfloat16" if fast_bfloat16 else "float32"

@@ -16,7 +16,6 @@ from typing import Any
 from subliminal.chat import PROBE, chat_context_sha256, render_prompt
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.errors import UserError
-from subliminal.manifest import on_gpu
 
 SORT_WINDOW = 8
 """Batches whose rows are sorted by prompt length together, so that little padding is computed."""
@@ -38,13 +37,14 @@ class TransformersEngine:
         _expect_folder(model, "model", "config.json")
         if adapter:
             _expect_folder(adapter, "adapter", "adapter_config.json")
+        import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
         from transformers.utils import logging
 
         if not sys.stderr.isatty():
             logging.disable_progress_bar()
         self.model_name, self.adapter, self.batch_size = model, adapter, batch_size
-        self.device = "cuda" if on_gpu() else "cpu"
+        self.device = "cuda" if torch.cuda.is_available() else "cpu"
         try:
             self.tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
             self.model = AutoModelForCausalLM.from_pretrained(
