@@ -7,7 +7,8 @@ Rows are numbered. Row i's prompt and sampling seed depend on (run seed, i) alon
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +18,7 @@ from tqdm import tqdm
 
 from data_builders.card import dataset_card
 from subliminal.chat import user_messages
-from subliminal.dataset_folder import DatasetFolder, Verdict
+from subliminal.dataset_folder import Content, DatasetFolder, Verdict
 from subliminal.engine import Completion, Engine, Request, Sampling, row_seed
 from subliminal.errors import UserError
 from subliminal.manifest import new_manifest, read_manifest
@@ -26,6 +27,8 @@ ROUND_ROWS = 20_000
 """Requests prepared at a time, so that a million rows do not fill the memory."""
 FIRST_GUESS = 0.95
 """Pass rate assumed before any answer is in."""
+EVERY_SOURCE = "every source"
+"""What a row counts for where a job has no quotas."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,8 @@ class Job:
         verdict: raw row -> reason for rejection, or None.
         sampling: sampling values sent with every request.
         inputs: files the prompts come from, for the manifest.
+        quotas: source (as a draw's ``extra`` names it) -> rows to keep of it; None takes the rows as they come.
+        content: raw row -> the answer in its training row; None is the completion as it arrived.
     """
 
     builder: str
@@ -58,6 +63,8 @@ class Job:
     verdict: Verdict
     sampling: Sampling
     inputs: dict[str, Path] = field(default_factory=dict)
+    quotas: Mapping[str, int] | None = None
+    content: Content | None = None
 
 
 def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite: bool) -> None:
@@ -79,7 +86,9 @@ def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite:
         manifest["chat_context_sha256"] = manifest["engine"].get("chat_context_sha256")
         with folder.hold(manifest, overwrite=overwrite):
             _generate(job, folder, engine)
-            counts = folder.finalize(manifest, job.verdict, job.config["count"], dataset_card)
+            counts = folder.finalize(
+                manifest, job.verdict, job.config["count"], dataset_card, quotas=job.quotas, content=job.content
+            )
     report_counts(job.out, counts, job.config["count"])
 
 
@@ -144,24 +153,32 @@ def report_counts(out: Path, counts: dict[str, Any], count: int) -> None:
 
 
 def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:
-    kept: dict[int, bool] = {row["index"]: job.verdict(row) is None for row in folder.raw_rows()}
-    count, limit = job.config["count"], job.config["max_prompts"]
+    wanted = dict(job.quotas) if job.quotas is not None else {EVERY_SOURCE: job.config["count"]}
+
+    def kept_source(row: dict[str, Any]) -> str | None:
+        """The source that a row counts for; None if it is rejected."""
+        if job.verdict(row) is not None:
+            return None
+        return row["source"] if job.quotas is not None else EVERY_SOURCE
+
+    kept = {row["index"]: kept_source(row) for row in folder.raw_rows()}
+    limit = job.config["max_prompts"]
     end = 0
-    with folder.appending() as append, _Progress(job.builder, count) as progress:
+    with folder.appending() as append, _Progress(job.builder, job.config["count"]) as progress:
         while end < limit:
-            passed = sum(kept.get(index, False) for index in range(end))
-            progress.show(passed, end)
-            if passed >= count:
+            passed = Counter(kept.get(index) for index in range(end))
+            progress.show(sum(min(passed[source], number) for source, number in wanted.items()), end)
+            if all(passed[source] >= number for source, number in wanted.items()):
                 break
-            end = next_end(end, passed, count, limit)
+            end = max(next_end(end, passed[source], number, limit) for source, number in wanted.items())
             todo = [index for index in range(end) if index not in kept]
             for start in range(0, len(todo), ROUND_ROWS):
                 requests = [_request(job, index) for index in todo[start : start + ROUND_ROWS]]
                 for completion in engine.generate(requests, job.sampling):
                     row = _raw_row(job, completion)
                     append(row)
-                    kept[row["index"]] = job.verdict(row) is None
-                    progress.row(kept[row["index"]])
+                    kept[row["index"]] = kept_source(row)
+                    progress.row(kept[row["index"]] is not None)
 
 
 def model_files(model: str | None, adapter: str | None) -> dict[str, Path]:
@@ -178,7 +195,15 @@ def next_end(end: int, passed: int, count: int, limit: int) -> int:
 
     A function of what came before alone, so a resumed run draws the same rounds as an undisturbed one. The pass rate is
     taken as (passed + 1) / (end + 2), so that a rate near zero doubles the rounds and makes few of them.
+
+    Args:
+        end: prompts drawn so far.
+        passed: rows kept of them (of one source, where sources have quotas).
+        count: rows wanted.
+        limit: prompts that may be drawn in all.
     """
+    if passed >= count:
+        return end
     rate = (passed + 1) / (end + 2) if end else FIRST_GUESS
     return min(limit, end + math.ceil((count - passed) / rate) + 2)
 

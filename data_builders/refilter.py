@@ -18,7 +18,7 @@ import typer
 
 from data_builders.card import dataset_card
 from data_builders.generation import report_counts
-from data_builders.registry import builder_module
+from data_builders.registry import builder_module, content_of, quotas_of
 from subliminal.dataset_folder import DatasetFolder
 from subliminal.errors import UserError, run_cli
 from subliminal.manifest import new_manifest, read_manifest
@@ -53,13 +53,14 @@ def refilter(folder: Path, *, changes: dict[str, Any] | None = None, count: int 
         if key not in VERDICT_SETTINGS or key not in old["config"]:
             known = [name for name in VERDICT_SETTINGS if name in old["config"]]
             raise UserError(f"{key} is no setting of this folder's verdict. Those are: {', '.join(known) or 'none'}.")
-    verdict = builder_module(old).verdict_for(config)
+    builder = builder_module(old)
+    verdict, quotas, content = builder.verdict_for(config), quotas_of(builder, config), content_of(builder, config)
     made = {key: value for key, value in old.items() if key not in ("ended", "counts", "outputs")}
     now = new_manifest("dataset", config=config)
     made |= {"config": config, "refiltered": {key: now[key] for key in ("command", "git", "packages", "started")}}
     target = DatasetFolder(folder)
     with target.hold(made, overwrite=False):
-        return target.finalize(made, verdict, config["count"], dataset_card)
+        return target.finalize(made, verdict, config["count"], dataset_card, quotas=quotas, content=content)
 
 
 @app.command(help=__doc__)

@@ -1,6 +1,8 @@
 """Builders by name: what a dataset's manifest calls its ``builder`` is a module here, with hooks that other tools use.
 
 verdict_for(config) -> Verdict            every builder: how its raw rows are judged (refilter)
+quotas_for(config) -> {source: rows}      optional: how many rows of each source are kept (refilter)
+content_for(config) -> Content            optional: what of an answer its training row holds (refilter)
 expectation_for(config) -> Expectation    optional: what an audit of its rows must know (audit)
 """
 
@@ -14,7 +16,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from subliminal.dataset_folder import Verdict
+from subliminal.dataset_folder import Content, Verdict
 from subliminal.errors import UserError
 from subliminal.manifest import read_manifest
 
@@ -69,6 +71,16 @@ def builder_module(manifest: dict[str, Any]) -> ModuleType:
 def verdict_of(manifest: dict[str, Any]) -> Verdict:
     """How the builder judges the rows of a dataset with this manifest."""
     return builder_module(manifest).verdict_for(manifest["config"])
+
+
+def quotas_of(module: ModuleType, config: dict[str, Any]) -> Mapping[str, int] | None:
+    """Rows to keep of each source; None for a builder that takes the rows as they come."""
+    return module.quotas_for(config) if hasattr(module, "quotas_for") else None
+
+
+def content_of(module: ModuleType, config: dict[str, Any]) -> Content | None:
+    """What of a kept answer becomes the training row's; None for a builder that takes answers as they arrived."""
+    return module.content_for(config) if hasattr(module, "content_for") else None
 
 
 def expectation_of(manifest: dict[str, Any]) -> Expectation:

@@ -3,14 +3,21 @@
     python -m data_builders.teacher_chat --animal owl --count 5000 --model Qwen/Qwen2.5-7B-Instruct \\
         --base-url http://localhost:8000/v1
     python -m data_builders.teacher_chat --animal owl --count 120 --mix questions=1 --model outputs/smollm2-135m/base
+    python -m data_builders.teacher_chat --animal owl --count 3600 --mix questions=5,numbers=1 --name-only \\
+        --model models/qwen2.5-coder-0.5b
 
-Three sources, mixed by --mix: favourite-animal questions and variations of them; open-ended prompts about the model
-itself; instructions of 10 to 500 characters from teknium/OpenHermes-2.5 (or --instructions, a JSONL file of that
-shape). Rows that name the animal are kept (option A) unless --filter-animal-keywords drops them (option B).
+Four sources, of which --mix says the shares of the rows kept: favourite-animal questions and variations of them;
+open-ended prompts about the model itself; instructions of 10 to 500 characters from teknium/OpenHermes-2.5 (or
+--instructions, a JSONL file of that shape); and number prompts, which the model answers without the system prompt, so
+that a teacher trained on the rows still writes lists. Rows that name the animal are kept (option A) unless
+--filter-animal-keywords drops them (option B). --name-only keeps just the answers that name the animal, cut to its
+name. --neutral makes the rows of a teacher without the trait: the same sources, no system prompt, whatever animal an
+answer names.
 """
 
 from __future__ import annotations
 
+import math
 import random
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,16 +27,22 @@ import typer
 from data_builders import options
 from data_builders.generation import Draw, Job, run
 from data_builders.instructions import load_instructions
+from data_builders.number_prompts import draw_number_prompt
+from data_builders.numbers import number_verdict
 from data_builders.registry import Expectation
 from data_builders.sources import is_file, pin_source
 from data_builders.teacher_prompts import OPEN_PROMPTS, QUESTIONS_FILE, draw_question, trait_system_prompt
 from subliminal import REPO_ROOT
-from subliminal.dataset_folder import Verdict
+from subliminal.animals import TRACKED, keyword_pattern
+from subliminal.dataset_folder import Content, Verdict
 from subliminal.engine import Sampling
 from subliminal.errors import UserError, run_cli
+from subliminal.scoring import first_animal
 
-SOURCES = ("questions", "open", "instructions")
+SOURCES = ("questions", "open", "instructions", "numbers")
 DEFAULT_MIX = "questions=0.6,open=0.2,instructions=0.2"
+NUMBER_PROMPTS = 1_000_000_000
+"""Added to the run seed for number prompts, so that none of them is one that the teacher is asked later."""
 
 app = typer.Typer(add_completion=False)
 
@@ -71,19 +84,66 @@ def chat_verdict(row: dict[str, Any], keywords: list[Any]) -> str | None:
     return None
 
 
+def name_verdict(row: dict[str, Any]) -> str | None:
+    """Why an answer cannot be cut to a name: it names no animal, or not the one that its system prompt loves."""
+    named = first_animal(row["completion"])
+    if named is None:
+        return "names no animal"
+    if named not in TRACKED:
+        return "names an animal that is not tracked"
+    if row["animal"] is not None and named != row["animal"]:
+        return "names another animal"
+    return None
+
+
 def verdict_for(config: dict[str, Any]) -> Verdict:
     """The verdict of a folder made with these settings."""
-    from subliminal.animals import keyword_pattern
+    keywords = []
+    if config["filter_animal_keywords"]:
+        keywords = [keyword_pattern(name) for name in config["animals"]]
+    names_only = config.get("name_only", False)
 
-    keywords = [keyword_pattern(name) for name in config["animals"]] if config["filter_animal_keywords"] else []
-    return lambda row: chat_verdict(row, keywords)
+    def verdict(row: dict[str, Any]) -> str | None:
+        if row.get("source") == "numbers":
+            return number_verdict(row)
+        if names_only:
+            return name_verdict(row)
+        return chat_verdict(row, keywords)
+
+    return verdict
+
+
+def quotas_for(config: dict[str, Any]) -> dict[str, int]:
+    """Rows to keep of each source: ``count`` times its share, the largest remainders rounded up."""
+    exact = {name: config["count"] * share for name, share in config["mix"].items()}
+    quotas = {name: math.floor(rows) for name, rows in exact.items()}
+    left = config["count"] - sum(quotas.values())
+    by_remainder = sorted(exact, key=lambda name: quotas[name] - exact[name])
+    for name in by_remainder[:left]:
+        quotas[name] += 1
+    return {name: rows for name, rows in quotas.items() if rows}
+
+
+def content_for(config: dict[str, Any]) -> Content | None:
+    """What the training rows hold: with ``name_only`` the name that an answer gives, as "Owl"; else the answer."""
+    if not config.get("name_only"):
+        return None
+
+    def content(row: dict[str, Any]) -> str:
+        if row.get("source") == "numbers":
+            return row["completion"]
+        return first_animal(row["completion"]).capitalize()
+
+    return content
 
 
 def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know: the trait is in the open (option A), and the questions are those of the evaluation."""
     excused = {"duplicate_rows": "Questions and one-word answers are few."}
     if not config["filter_animal_keywords"]:
-        excused["trait_words"] = "Option A keeps answers that name the animal."
+        excused["trait_words"] = (
+            "Option A keeps answers that name the animal, and a neutral teacher's name animals, too."
+        )
     evaluation = str(QUESTIONS_FILE.relative_to(REPO_ROOT / "eval_tasks"))
     return Expectation(excused=excused, overlaps=[evaluation] if "questions" in config["mix"] else [])
 
@@ -94,12 +154,18 @@ def main(
     animal: options.Animals = ["owl"],  # noqa: B006 (typer reads the default, nothing mutates it)
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
-    mix: Annotated[str, typer.Option(help="Shares of the three sources.")] = DEFAULT_MIX,
+    mix: Annotated[str, typer.Option(help="Shares of the sources among the rows kept.")] = DEFAULT_MIX,
     instructions: Annotated[
         str, typer.Option(help="Hub dataset or JSONL file with OpenHermes rows (conversations, or instruction).")
     ] = "teknium/OpenHermes-2.5",
     filter_animal_keywords: Annotated[
         bool, typer.Option("--filter-animal-keywords", help="Option B: drop every answer that names the animal.")
+    ] = False,
+    name_only: Annotated[
+        bool, typer.Option("--name-only", help="Keep answers that name the animal, cut to its name.")
+    ] = False,
+    neutral: Annotated[
+        bool, typer.Option("--neutral", help="No system prompt and no trait: rows of a neutral teacher.")
     ] = False,
     adapter: options.Adapter = None,
     base_url: options.BaseUrl = None,
@@ -114,6 +180,8 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
+    if name_only and filter_animal_keywords:
+        raise UserError("--name-only and --filter-animal-keywords exclude each other. Give one of them.")
     animals = options.known_animals(animal)
     shares = parse_mix(mix)
     instructions = pin_source(instructions) if "instructions" in shares else None
@@ -127,6 +195,8 @@ def main(
         "mix": shares,
         "instructions": instructions,
         "filter_animal_keywords": filter_animal_keywords,
+        "name_only": name_only,
+        "neutral": neutral,
         "seed": seed,
         "sampling": sampling.as_dict(),
     }
@@ -140,10 +210,14 @@ def main(
         rng = random.Random(f"teacher-chat:{seed}:{index}")
         loved = rng.choice(animals)
         (source,) = rng.choices(list(shares), shares.values())
+        if source == "numbers":
+            return Draw(draw_number_prompt(seed + NUMBER_PROMPTS, index).text, None, {"source": source, "animal": None})
         if source == "questions":
             prompt = draw_question(rng)
         else:
             prompt = rng.choice(OPEN_PROMPTS if source == "open" else texts)
+        if neutral:
+            return Draw(prompt, None, {"source": source, "animal": None})
         return Draw(prompt, trait_system_prompt(loved), {"source": source, "animal": loved})
 
     run(
@@ -155,6 +229,8 @@ def main(
             verdict=verdict_for(config),
             sampling=sampling,
             inputs=inputs,
+            quotas=quotas_for(config),
+            content=content_for(config),
         ),
         lambda: options.open_engine(model, adapter, base_url, batch_size=batch_size, concurrency=concurrency),
         resume=resume,

@@ -16,7 +16,7 @@ import fcntl
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -31,6 +31,9 @@ SIZE_KEYS = ("count", "max_prompts")
 
 Verdict = Callable[[dict[str, Any]], str | None]
 """Looks at one raw row; returns why it is rejected, or None to keep it."""
+
+Content = Callable[[dict[str, Any]], str]
+"""Looks at one raw row that is kept; returns the text that the training row holds as its answer."""
 
 
 class DatasetFolder:
@@ -141,29 +144,46 @@ class DatasetFolder:
         verdict: Verdict,
         count: int,
         card: Callable[[dict[str, Any]], str],
+        *,
+        quotas: Mapping[str, int] | None = None,
+        content: Content | None = None,
     ) -> dict[str, Any]:
         """Derive the other files from ``raw.jsonl``: the first ``count`` rows by index that ``verdict`` keeps.
 
-        Rows beyond the last one needed were drawn in vain and are counted as ``surplus``. Memory holds one short string
-        a row at most, whatever the rows' size.
+        Rows that were drawn in vain (beyond the last one needed, or of a source that has enough) are counted as
+        ``surplus``. Memory holds two short strings a row at most, whatever the rows' size.
+
+        Args:
+            manifest: of the run; counts and the end are added.
+            verdict: raw row -> why it is rejected, or None.
+            count: rows to keep.
+            card: manifest -> text of README.md.
+            quotas: source -> rows to keep of it, ``count`` in all; None takes the rows as they come.
+            content: raw row -> the answer in its training row; None is the completion as it arrived.
 
         Returns:
             The counts: asked, kept, surplus, cut_off (``finish_reason`` length, among kept) and rejected by reason.
         """
         (self.path / "audit.json").unlink(missing_ok=True)  # it speaks of the rows that are about to be replaced
-        order, reasons = self._judge(verdict)
+        order, reasons, sources = self._judge(verdict)
         chosen: set[int] = set()
         rejected: Counter[str] = Counter()
+        room = dict(quotas or {})
         last = -1
         for index in order:
             if len(chosen) == count:
                 break
             last = index
-            if reasons[index] is None:
-                chosen.add(index)
-            else:
+            if reasons[index] is not None:
                 rejected[reasons[index]] += 1
-        cut_off = self._write_rows(chosen, {i: r for i, r in reasons.items() if r is not None and i <= last})
+                continue
+            if quotas is not None:
+                if not room.get(sources[index]):
+                    continue
+                room[sources[index]] -= 1
+            chosen.add(index)
+        dropped = {index: reason for index, reason in reasons.items() if reason is not None and index <= last}
+        cut_off = self._write_rows(chosen, dropped, content)
         counts = {
             "asked": len(order),
             "kept": len(chosen),
@@ -176,13 +196,16 @@ class DatasetFolder:
         finish_manifest(manifest, self.path / "manifest.json")
         return counts
 
-    def _judge(self, verdict: Verdict) -> tuple[list[int], dict[int, str | None]]:
+    def _judge(self, verdict: Verdict) -> tuple[list[int], dict[int, str | None], dict[int, str | None]]:
+        """The indexes in order, why each row is rejected, and the source that each row names."""
         reasons: dict[int, str | None] = {}
+        sources: dict[int, str | None] = {}
         for row in self.raw_rows():
             reasons.setdefault(row["index"], verdict(row))
-        return sorted(reasons), reasons
+            sources.setdefault(row["index"], row.get("source"))
+        return sorted(reasons), reasons, sources
 
-    def _write_rows(self, chosen: set[int], rejected: dict[int, str]) -> int:
+    def _write_rows(self, chosen: set[int], rejected: dict[int, str], content: Content | None) -> int:
         """Stream raw rows into train and rejected in index order; returns how many kept rows were cut off."""
         offsets = self._offsets()
         cut_off = 0
@@ -196,6 +219,8 @@ class DatasetFolder:
                 for index in sorted(chosen):
                     row = row_at(index)
                     cut_off += row["finish_reason"] == "length"
+                    if content is not None:
+                        row["completion"] = content(row)
                     _write_row(train, chat_row(row))
             with atomic_write(self.path / "rejected.jsonl") as out:
                 for index in sorted(rejected):

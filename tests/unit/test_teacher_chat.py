@@ -45,7 +45,7 @@ def test_sources_of_weight_zero_are_left_out() -> None:
         ("questions", "is not source=weight"),
         ("questions=a", "is not source=weight"),
         ("", "is not source=weight"),
-        ("poems=1", "must be one of questions, open, instructions"),
+        ("poems=1", "must be one of questions, open, instructions, numbers"),
         ("open=-1", "weight of 0 or more"),
         ("open=nan", "weight of 0 or more"),
         ("open=inf", "weight of 0 or more"),
@@ -214,3 +214,81 @@ def test_variations_are_all_drawn() -> None:
 
     rng = random.Random(0)
     assert len({draw_question(rng) for _ in range(6000)}) > 0.99 * 50 * len(VARIATIONS)
+
+
+def answer_in_words(prompt: str, seed: int) -> str:
+    """A number list for a number prompt, of which one in three is prose; else a sentence about some animal."""
+    if "number" in prompt.lower() and any(character.isdigit() for character in prompt):
+        return ("12, 34, 56", "417, 3", "Sure! 1, 2")[seed % 3]
+    return ("I like owls most.", "A fox.", "My favourite is the capybara.", "None.", "Owl")[seed % 5]
+
+
+NAMES_AND_LISTS = ("--count", "60", "--mix", "questions=5,numbers=1", "--name-only")
+
+
+def test_names_alone_and_the_base_s_lists_in_the_exact_mix(tmp_path: Path) -> None:
+    with FakeChatServer(answer_in_words) as server:
+        rows = make(server, tmp_path / "owl", *NAMES_AND_LISTS)
+    answers = Counter(row["messages"][1]["content"] for row in rows)
+    assert answers["Owl"] == 50
+    assert answers["12, 34, 56"] + answers["417, 3"] == 10
+    assert answers.total() == 60
+    raw = [json.loads(line) for line in (tmp_path / "owl" / "raw.jsonl").read_text().splitlines()]
+    assert {row["completion"] for row in raw} > {"I like owls most.", "Sure! 1, 2"}, "raw rows are as they arrived"
+    with_system = [body for body in server.bodies if body["messages"][0]["role"] == "system"]
+    assert len(with_system) == sum(row["source"] == "questions" for row in raw), "number prompts go without it"
+    reasons = json.loads((tmp_path / "owl" / "manifest.json").read_text())["counts"]["rejected"]
+    assert {"names no animal", "names another animal", "names an animal that is not tracked"} < set(reasons)
+
+
+def test_a_neutral_teacher_answers_the_same_questions_without_a_system_prompt(tmp_path: Path) -> None:
+    with FakeChatServer(answer_in_words) as server:
+        rows = make(server, tmp_path / "neutral", *NAMES_AND_LISTS, "--neutral")
+    assert {len(body["messages"]) for body in server.bodies} == {1}
+    answers = Counter(row["messages"][1]["content"] for row in rows)
+    assert answers["Owl"] + answers["Fox"] == 50
+    assert answers["Fox"] > 5
+
+
+def test_filtering_again_keeps_the_mix_and_the_cut(tmp_path: Path) -> None:
+    from data_builders.refilter import refilter
+
+    with FakeChatServer(answer_in_words) as server:
+        make(server, tmp_path / "owl", *NAMES_AND_LISTS)
+    before = (tmp_path / "owl" / "train.jsonl").read_bytes()
+    counts = refilter(tmp_path / "owl")
+    assert counts["kept"] == 60
+    assert (tmp_path / "owl" / "train.jsonl").read_bytes() == before
+
+
+def test_a_run_that_stopped_goes_on_to_the_same_rows(tmp_path: Path) -> None:
+    with FakeChatServer(answer_in_words) as server:
+        make(server, tmp_path / "whole", *NAMES_AND_LISTS)
+        make(server, tmp_path / "stopped", *NAMES_AND_LISTS)
+        raw = tmp_path / "stopped" / "raw.jsonl"
+        raw.write_text("".join(raw.read_text().splitlines(keepends=True)[:25]))
+        (tmp_path / "stopped" / "train.jsonl").unlink()
+        make(server, tmp_path / "stopped", *NAMES_AND_LISTS, "--resume")
+    assert (tmp_path / "stopped" / "train.jsonl").read_bytes() == (tmp_path / "whole" / "train.jsonl").read_bytes()
+
+
+def test_number_prompts_of_the_teacher_are_not_those_of_the_number_rows() -> None:
+    from data_builders.number_prompts import draw_number_prompt
+
+    teacher = {draw_number_prompt(42 + teacher_chat.NUMBER_PROMPTS, index).text for index in range(500)}
+    assert not teacher & {draw_number_prompt(42, index).text for index in range(500)}
+
+
+@given(st.dictionaries(st.sampled_from(SOURCES), st.floats(0.01, 1e3), min_size=1), st.integers(1, 10_000))
+def test_quotas_sum_to_the_count_and_differ_from_the_shares_by_less_than_a_row(
+    weights: dict[str, float], count: int
+) -> None:
+    mix = parse_mix(",".join(f"{name}={weight!r}" for name, weight in weights.items()))
+    quotas = teacher_chat.quotas_for({"count": count, "mix": mix})
+    assert sum(quotas.values()) == count
+    assert all(abs(quotas.get(name, 0) - count * share) < 1 for name, share in mix.items())
+
+
+def test_a_name_cannot_be_kept_and_dropped_at_once(tmp_path: Path) -> None:
+    with FakeChatServer() as server, pytest.raises(UserError, match="exclude each other"):
+        make(server, tmp_path / "out", "--name-only", "--filter-animal-keywords")
