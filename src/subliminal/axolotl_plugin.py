@@ -54,6 +54,9 @@ class StrictRecipeArgs(BaseModel):
     effective_batch: int = Field(
         description="Rows of one optimiser step over all processes; a run that differs is refused."
     )
+    lora_init_seed: int | None = Field(
+        default=None, description="Seed of the adapter's first weights; empty takes `seed`, as without an adapter."
+    )
     overwrite: bool = Field(default=False, description="Delete an earlier run in output_dir and train from the start.")
 
 
@@ -115,10 +118,17 @@ class StrictRecipe(BasePlugin):
             self.manifest["chat_context_sha256"] = training_chat_context(cfg, load_tokenizer(cfg))
 
     def pre_model_load(self, cfg: Any) -> None:
-        """Seed, so that the adapter's initialisation is the seed's: Axolotl's own `seed` comes into force after it."""
+        """Seed the weights that are drawn: Axolotl's own `seed` comes into force after it.
+
+        The adapter has a seed of its own, because two runs that share its first weights (a teacher and its student)
+        are nearer to each other than their bases make them. The trainer seeds itself with `seed` afterwards.
+        """
         from transformers import set_seed
 
-        set_seed(cfg.seed)
+        if cfg.adapter and cfg.lora_init_seed is not None:
+            set_seed(cfg.lora_init_seed)
+        else:
+            set_seed(cfg.seed)
 
     def get_training_args(self, cfg: Any) -> dict[str, Any]:
         """A progress bar with the time left on a terminal, one line a logged step elsewhere; and bf16 on a CPU too."""

@@ -55,7 +55,10 @@ BLOCKS: dict[str, tuple[str, ...]] = {
 }
 """Heading of each block -> keys that every recipe writes out there, in this order; others may stand between them."""
 
-LORA_KEYS = ("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "peft_use_rslora", "peft_use_dora")
+LORA_KEYS = (
+    *("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "peft_use_rslora", "peft_use_dora"),
+    "lora_init_seed",
+)
 CHAT_KEYS = ("path", "ds_type", "field_messages", "message_property_mappings", "roles_to_train", "train_on_eos")
 MAY_BE_EMPTY = ("adapter", "hub_model_id")
 PAIR_MAY_DIFFER = ("output_dir", "hub_model_id", "wandb_name", "wandb_run_id", "trackio_run_name")
@@ -115,13 +118,13 @@ def recipe_problems(path: Path) -> list[str]:
 
 
 def pair_problems(paths: Iterable[Path]) -> list[str]:
-    """What control and treatment (`*_control*.yml` and `*_student*.yml` of one folder) do not have in common."""
+    """What control and treatment (`*control*.yml` and `*student*.yml` of one folder) do not have in common."""
     problems = []
     recipes = {path: read_recipe(path)[0] for path in paths}
     for path, control in recipes.items():
-        if "_control" not in path.name:
+        if "control" not in path.name:
             continue
-        twin = path.with_name(path.name.replace("_control", "_student"))
+        twin = path.with_name(path.name.replace("control", "student"))
         treatment = recipes.get(twin) or (read_recipe(twin)[0] if twin.is_file() else None)
         if treatment is None:
             problems.append(f"{path}: there is no {twin.name} that it could be the control of")
