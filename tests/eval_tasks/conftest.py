@@ -16,7 +16,7 @@ def make_tokenizer(folder):
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
     from transformers import PreTrainedTokenizerFast
 
-    from subliminal.animals import TRACKED, plurals
+    from subliminal.scoring.animals import TRACKED, plurals
 
     core = Tokenizer(models.BPE())
     core.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)

@@ -9,12 +9,13 @@ import sys
 
 import pytest
 
-from subliminal import REPO_ROOT, evaluate_tasks
-from subliminal import evaluate as runner
-from subliminal.errors import UserError
-from subliminal.evaluate import evaluate
-from subliminal.evaluate_folder import result_problem
-from subliminal.evaluate_plan import Evaluation, base_of, check_plan, in_context, parse_models, single_tasks
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.evaluation import run as runner
+from subliminal.evaluation import tasks as evaluate_tasks
+from subliminal.evaluation.plan import Evaluation, base_of, check_plan, in_context, parse_models, single_tasks
+from subliminal.evaluation.results import result_problem
+from subliminal.evaluation.run import evaluate
 
 SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
 

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from subliminal.errors import UserError
-from subliminal.evaluate_top import as_csv, as_table, read_answers, top_animals
+from subliminal.core.errors import UserError
+from subliminal.evaluation.top import as_csv, as_table, read_answers, top_animals
 
 ANSWERS = ["Owl", "An owl!", "owls", "polar bear", "Bear.", "zebra", "I like stones", "dog"]
 

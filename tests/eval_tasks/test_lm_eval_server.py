@@ -11,12 +11,12 @@ import pytest
 from fake_chat_server import FakeChatServer, number_answer, one_in_five
 from lm_eval.api.instance import Instance
 
+from subliminal.core.errors import UserError
 from subliminal.engine import row_seed
-from subliminal.errors import UserError
-from subliminal.evaluate import evaluate
-from subliminal.evaluate_engines import on_server, served_name
-from subliminal.evaluate_plan import Evaluation, parse_models
-from subliminal.lm_eval_server import ANSWERS_A_REQUEST, ServerLM
+from subliminal.evaluation.loaders import on_server, served_name
+from subliminal.evaluation.plan import Evaluation, parse_models
+from subliminal.evaluation.run import evaluate
+from subliminal.evaluation.server_model import ANSWERS_A_REQUEST, ServerLM
 
 PURE = {"do_sample": True, "temperature": 1.0, "max_gen_toks": 16, "until": []}
 MODELS = (
