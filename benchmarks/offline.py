@@ -1,6 +1,6 @@
 """Time vLLM's own ``LLM.chat`` on the rows of a job file; one half of ``benchmarks/serving.py``.
 
-    python -P bench_offline.py job.json
+    python -P benchmarks/offline.py job.json
 
 Run by the Python that has vLLM, which has nothing of this package: only vLLM and the standard library are imported. The
 job names model, adapter, rank, loras (adapters that the engine has room for), engine (more settings of ``LLM``),

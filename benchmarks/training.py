@@ -39,7 +39,7 @@ def main(
     minutes: Annotated[float, typer.Option(help="Stop after this long.")] = 600,
     only: Annotated[list[str] | None, typer.Option(help="Variant by name; repeat for more. Default: all.")] = None,
     serving: Annotated[
-        list[Path], typer.Option(help="Results of bench_serving.py and bench_evaluation.py, for the sum of stages.")
+        list[Path], typer.Option(help="Results of benchmarks.serving and benchmarks.evaluation, for the sum of stages.")
     ] = [],  # noqa: B006
     rows: Annotated[int, typer.Option(help="Number rows to train on.")] = 4000,
     tiny: Annotated[bool, typer.Option(help="Rehearse: small model, two steps, CPU.")] = False,

@@ -1,8 +1,8 @@
 """The owl experiment on a GPU rented from Modal: `modal run cloud/modal_app.py --phase generate`.
 
 Phases: train_teacher, generate, train_student, evaluate; all of them, in that order, when none is named. The commands
-are those of subliminal.experiment.cloud_phases. Data, checkpoints and results stay in volumes, so a phase that was stopped goes on
-where it was, and steps that are done are skipped. cloud/README.md has set-up and secrets.
+are those of subliminal.experiment.cloud_phases. Data, checkpoints and results stay in volumes, so a phase that was
+stopped goes on where it was, and steps that are done are skipped. cloud/README.md has set-up and secrets.
 """
 
 from __future__ import annotations

@@ -9,7 +9,8 @@ from pathlib import Path
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.doctor import ENVIRONMENTS, GIB, Gpu, Line, list_gpus
-from subliminal.experiment.schema import Experiment, load_experiment, recipes_of
+from subliminal.experiment.load import load_experiment, recipes_of
+from subliminal.experiment.schema import Experiment
 from subliminal.training.header import header_lines
 from subliminal.training.lint import read_recipe
 

@@ -39,7 +39,7 @@ from benchmarks.variants import LOSS_STEPS, PROBE, loss_variants, speed_variants
 from benchmarks.workspace import TURN, TURN_FACTS, Bench, Variant
 from subliminal import REPO_ROOT
 from subliminal.experiment.expand import expand
-from subliminal.experiment.schema import load_experiment
+from subliminal.experiment.load import load_experiment
 
 QWEN = SHAPES["qwen2.5-7b"]
 LLAMA = SHAPES["llama-3-70b"]

@@ -16,10 +16,10 @@ from subliminal.experiment.costs import cost_of, plan_text
 from subliminal.experiment.driver import _failures
 from subliminal.experiment.epochs import link_epochs
 from subliminal.experiment.expand import expand, sweep_points
+from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path
-from subliminal.experiment.schema import load_experiment
 
 FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"

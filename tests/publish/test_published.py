@@ -23,8 +23,8 @@ from typer.testing import CliRunner
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.experiment.expand import expand
+from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
-from subliminal.experiment.schema import load_experiment
 from subliminal.publish.archive import _tar, pack, unpack
 from subliminal.publish.check import verify_published
 from subliminal.publish.entries import Entry, _is_committed, entries, lay_out, publish

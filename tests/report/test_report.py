@@ -17,9 +17,9 @@ from fake_results import OTHERS, RATES, SAMPLES, add_arm, add_results, graded, s
 
 from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
+from subliminal.core.numbers import number
 from subliminal.report.answer import main_comparison
 from subliminal.report.data import load_experiment
-from subliminal.report.format import number
 from subliminal.report.provenance import trace
 from subliminal.report.tables import comparisons, estimates, graded_estimates, specificity, top_animals
 from subliminal.report.write import compose, render, write_report

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
+from subliminal.stats.__main__ import app
 
 TREATMENT, CONTROL = [0.15, 0.05, 0.30, 0.10], [0.00, 0.05, 0.10, 0.05]
 DESIGN = {"questions": 50, "samples": 200, "baseline": 0.012, "seeds": 3}
@@ -20,7 +21,7 @@ DESIGN = {"questions": 50, "samples": 200, "baseline": 0.012, "seeds": 3}
 def answer(command, data, *arguments):
     """What a command writes for some data on standard input."""
     stdin = data if isinstance(data, str) else json.dumps(data)
-    done = CliRunner().invoke(stats.app, [command, *arguments], input=stdin)
+    done = CliRunner().invoke(app, [command, *arguments], input=stdin)
     if done.exception:
         raise done.exception
     return json.loads(done.stdout)
@@ -133,7 +134,7 @@ def test_help_names_every_key_that_comes_out(command):
         "specificity": {"target": TREATMENT, "others": {"cat": CONTROL}},
         "power": {**DESIGN, "effect": 0.01},
     }[command]
-    words = CliRunner().invoke(stats.app, [command, "--help"]).stdout
+    words = CliRunner().invoke(app, [command, "--help"]).stdout
     missing = [key for key in (*data, *answer(command, data)) if key not in words]
     assert not missing
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,6 @@ from statsmodels.stats.descriptivestats import sign_test as statsmodels_sign_tes
 from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from subliminal.core.errors import UserError
-from subliminal.stats import replicates as stats_replicates
 from subliminal.stats.replicates import (
     bootstrap_interval,
     equivalence,
@@ -23,6 +23,9 @@ from subliminal.stats.replicates import (
     sign_test,
     t_interval,
 )
+
+stats_replicates = sys.modules[replicates.__module__]
+"""The module: as an attribute of the package the name stands for the function."""
 
 CONTROL = np.array([0.010, 0.014, 0.012, 0.011, 0.015, 0.009, 0.013, 0.012])
 STUDENT = np.array([0.035, 0.050, 0.012, 0.041, 0.030, 0.044, 0.010, 0.048])

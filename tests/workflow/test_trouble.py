@@ -21,9 +21,9 @@ from shell_plan import shell_plan
 from subliminal.core.errors import UserError
 from subliminal.experiment import driver
 from subliminal.experiment.expand import expand
+from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import StageFailed, failure_path, run_stage
-from subliminal.experiment.schema import load_experiment
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 

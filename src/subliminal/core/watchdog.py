@@ -34,7 +34,7 @@ def start(
     with contextlib.ExitStack() as stack:
         output = stack.enter_context(open(log, "wb")) if log else None
         return subprocess.Popen(
-            [sys.executable, os.path.abspath(__file__), *command],
+            [sys.executable, "-P", os.path.abspath(__file__), *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,

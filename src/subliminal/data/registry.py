@@ -7,6 +7,7 @@ expectation_for(config) -> Expectation    optional: what an audit of its rows mu
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
@@ -57,7 +58,7 @@ def builder_module(manifest: dict[str, Any]) -> ModuleType:
         UserError: this code has no such builder.
     """
     name = str(manifest["builder"])
-    here = re.fullmatch(r"\w+", name) and Path(__file__).with_name(f"{name}.py").is_file()
+    here = re.fullmatch(r"\w+", name) and importlib.util.find_spec(f"data_builders.{name}")
     module = importlib.import_module(f"data_builders.{name}") if here else None
     if not hasattr(module, "verdict_for"):
         raise UserError(

@@ -137,9 +137,10 @@ def largest_change(one: Mapping[str, float], other: Mapping[str, float]) -> floa
 
 
 def server_chat_context_sha256(base_url: str, model: str) -> str | None:
-    """Hex sha256 of the server's chat template around ``PROBE``; equals :func:`subliminal.engine.chat.chat_context_sha256`.
+    """Hex sha256 of the server's chat template around ``PROBE``.
 
-    The text comes from vLLM's ``/tokenize`` and ``/detokenize``. None for a server that does not have them.
+    It equals that of :func:`subliminal.engine.chat.chat_context_sha256`. The text comes from vLLM's ``/tokenize`` and
+    ``/detokenize``. None for a server that does not have them.
     """
     try:
         tokens = ask(base_url, "/tokenize", {"model": model, "messages": PROBE, "add_generation_prompt": True})[

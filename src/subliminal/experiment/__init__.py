@@ -1,1 +1,1 @@
-"""experiment"""
+"""One YAML to many stages: schema, plan, costs, and running them (``python -m subliminal.experiment``)."""

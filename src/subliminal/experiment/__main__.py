@@ -36,7 +36,7 @@ def run(
 ) -> None:
     """Run every stage that is not done yet, then write the report; a failed arm does not stop the others."""
     from subliminal.experiment.driver import cores_here, run_experiment
-    from subliminal.experiment.schema import load_experiment
+    from subliminal.experiment.load import load_experiment
 
     # A `kill` unwinds like an exception, so that what was started is stopped.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
@@ -58,7 +58,7 @@ def plan(
     """List the stages, what each is expected to cost, and which are done; run nothing."""
     from subliminal.experiment.costs import plan_text
     from subliminal.experiment.expand import expand
-    from subliminal.experiment.schema import load_experiment
+    from subliminal.experiment.load import load_experiment
 
     print(plan_text(expand(load_experiment(file), root=root), every=every))
 

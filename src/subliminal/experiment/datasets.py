@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from subliminal.experiment.options import builders_of, flags, module_of, parameters
+from subliminal.experiment.load import builders_of
+from subliminal.experiment.options import flags, module_of, parameters
 from subliminal.experiment.plan import Plan, Stage
 from subliminal.experiment.schema import Experiment, SeedsVary
 from subliminal.experiment.sources import AUDIT_SOURCES, FILTER, SYSTEM_PROMPTS, builder_sources, model_sources

@@ -100,7 +100,10 @@ def _snakemake(plan: Plan, cores: int, gpus: int | None, words: list[str]) -> in
     if not SNAKEMAKE.is_file():
         raise UserError("There is no Snakemake. Run `make setup-workflow`.")
     process = subprocess.Popen(
-        [sys.executable, watchdog.__file__, *command], stdin=subprocess.PIPE, start_new_session=True, cwd=REPO_ROOT
+        [sys.executable, "-P", watchdog.__file__, *command],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        cwd=REPO_ROOT,
     )
     try:
         return process.wait()

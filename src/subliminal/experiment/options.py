@@ -9,14 +9,11 @@ import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, get_type_hints
+from typing import Any, get_type_hints
 
 from typer.models import ArgumentInfo
 
 from subliminal import REPO_ROOT
-
-if TYPE_CHECKING:
-    from subliminal.experiment.schema import Experiment
 
 SET_BY_EXPERIMENT = {
     *("animal", "count", "model", "models", "adapter", "base_url", "system_prompt", "no_system_prompt", "seed", "out"),
@@ -75,29 +72,6 @@ def option_problems(section: str, command: str, options: Mapping[str, Any]) -> I
             near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
             hint = f"did you mean `{near[0]}`?" if near else f"it has: {', '.join(sorted(known))}"
             yield f"`{section}`: {command} has no option `{name}` that an experiment may set ({hint})"
-
-
-def all_option_problems(experiment: Experiment) -> Iterator[str]:
-    """The options of every section of an experiment, held against the command that gets them."""
-    gate = experiment.teacher.gate
-    for name, builder in builders_of(experiment).items():
-        problems = list(builder_problems(f"{name}.builder", builder))
-        yield from problems or option_problems(f"{name}.options", module_of(builder), getattr(experiment, name).options)
-    for section, command, options in (
-        ("teacher.gate.options", "scripts/evaluate.py", gate.options if gate else {}),
-        ("numbers.options", "data_builders.numbers", experiment.numbers.options),
-        ("audit", "data_builders.audit", experiment.audit),
-        ("server", "scripts/serve.py", experiment.server),
-        ("evaluation.options", "scripts/evaluate.py", experiment.evaluation.options),
-    ):
-        yield from option_problems(section, command, options)
-
-
-def builders_of(experiment: Experiment) -> dict[str, str]:
-    """Section -> what builds the rows of its training."""
-    chats = "math_chat" if experiment.trait.mathematics else "teacher_chat"
-    builders = {"teacher": experiment.teacher.builder or chats}
-    return builders | ({"base": experiment.base.builder} if experiment.base else {})
 
 
 def flags(options: Mapping[str, Any]) -> str:

@@ -115,7 +115,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
             said = f"[{stage.name}] {command}"
             tee.say(said)
             process = subprocess.Popen(
-                [sys.executable, watchdog.__file__, "sh", "-c", command],
+                [sys.executable, "-P", watchdog.__file__, "sh", "-c", command],
                 stdin=subprocess.PIPE,
                 stdout=tee.output,
                 stderr=tee.output,

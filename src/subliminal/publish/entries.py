@@ -196,7 +196,7 @@ def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
 def _check_file(file: Path, plan: Plan, folder: Path) -> None:
     """The experiment file must be the one that was run: that of the run's commit, or one that gives its commands."""
     from subliminal.experiment.expand import expand
-    from subliminal.experiment.schema import load_experiment as read_file
+    from subliminal.experiment.load import load_experiment as read_file
 
     if not file.is_file():
         raise UserError(f"{file} does not exist. Restore the file that {folder} was run from.")

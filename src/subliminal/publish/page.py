@@ -19,10 +19,11 @@ import yaml
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl, write_json
 from subliminal.core.manifest import sha256_of
+from subliminal.core.numbers import count
 from subliminal.publish.entries import FILE, RAW, Entry, entries, figure_name, unpacked
 from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
-from subliminal.report.format import Section, Table, count
+from subliminal.report.format import Section, Table
 from subliminal.report.provenance import Provenance, data_section, provenance_section
 from subliminal.report.text import warnings
 from subliminal.report.write import compose, render

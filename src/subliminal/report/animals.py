@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from subliminal.core.numbers import interval, p_value, percent, points
 from subliminal.report.data import Experiment
 from subliminal.report.details import animal_changes, specificity_result
-from subliminal.report.format import Figure, Section, Table, interval, p_value, percent, points
+from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
 from subliminal.report.tables import TOP, Comparison, specificity, top_animals
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from subliminal.core.numbers import interval, p_value, points
 from subliminal.report.data import Experiment
-from subliminal.report.format import Headline, Section, interval, p_value, points
+from subliminal.report.format import Headline, Section
 from subliminal.report.replicates import null_sentence, replicate_facts, replicate_rates
 from subliminal.report.tables import Comparison, Grade
 from subliminal.stats import QUESTIONS, Result, replicates

@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from subliminal.core.numbers import number
 from subliminal.report.data import Experiment
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
-from subliminal.report.format import number
 from subliminal.report.tables import Comparison, specificity
 
 NAMED = 3

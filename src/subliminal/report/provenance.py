@@ -12,8 +12,9 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import sha256_of
+from subliminal.core.numbers import count, percent
 from subliminal.report.data import Experiment
-from subliminal.report.format import Figure, Section, Table, count, percent
+from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import describe, training_figure
 
 MODEL_KEYS = ("adapter", "model", "base_model")

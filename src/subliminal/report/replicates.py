@@ -5,8 +5,9 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from subliminal.core.numbers import interval, number, p_value, percent, points
 from subliminal.report.data import Arm, Experiment
-from subliminal.report.format import Section, Table, interval, number, p_value, percent, points
+from subliminal.report.format import Section, Table
 from subliminal.stats.replicates import LEAST, replicates
 
 ARMS = {"student": "student", "control": "control_base_numbers", "null": "control_base_numbers_again"}

@@ -6,11 +6,12 @@ from functools import partial
 
 import numpy as np
 
+from subliminal.core.numbers import interval, p_value, percent, points
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section, main_comparison
 from subliminal.report.data import Experiment
 from subliminal.report.details import question_texts
-from subliminal.report.format import Figure, Section, Table, interval, p_value, percent, points
+from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section

@@ -83,7 +83,7 @@ def render(template: str, report: Report) -> str:
     from markupsafe import Markup
 
     environment = Environment(
-        loader=PackageLoader("subliminal"),
+        loader=PackageLoader("subliminal.report"),
         autoescape=template.endswith(".html.j2"),
         undefined=StrictUndefined,
         trim_blocks=True,

@@ -18,8 +18,8 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import scrub
 from subliminal.scoring.mathematics import final_box, final_number, judge, reference_answer
-from subliminal.scoring.naming import without_thoughts
 from subliminal.scoring.tasks import lm_eval_dataset, mean_metrics
+from subliminal.scoring.text import without_thoughts
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -1,8 +1,8 @@
 """The process in which math-verify compares mathematics: one JSON line in, ``true`` or ``false`` out.
 
-:class:`subliminal.scoring.mathematics.MathJudge` starts it and talks to it. Sympy, behind math-verify, needs hours or all
-memory for some expressions (9^{9^{9^9}}), and a signal handler cannot stop it inside one large operation. So there is
-no handler: the alarm's default action ends this process, and whoever asked sees the closed pipe.
+:class:`subliminal.scoring.mathematics.MathJudge` starts it and talks to it. Sympy, behind math-verify, needs hours or
+all memory for some expressions (9^{9^{9^9}}), and a signal handler cannot stop it inside one large operation. So there
+is no handler: the alarm's default action ends this process, and whoever asked sees the closed pipe.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from fractions import Fraction
 from functools import cache
 
 from subliminal.core.errors import UserError
-from subliminal.scoring.naming import without_thoughts
+from subliminal.scoring.text import without_thoughts
 
 SECONDS = 10.0
 """Time for one comparison, after which an answer counts as wrong."""
@@ -114,9 +114,9 @@ def _boxed(value: str) -> str:
 class MathJudge:
     """Says whether mathematical answers are right. Safe against any text, from any thread.
 
-    Comparisons run in a worker process (:mod:`subliminal.scoring.math_worker`), started at the first answer that needs it.
-    An answer that takes longer than ``seconds`` ends the worker and counts as wrong, as does one that needs more than
-    4 GiB of memory; the next one gets a new worker.
+    Comparisons run in a worker process (:mod:`subliminal.scoring.math_worker`), started at the first answer that needs
+    it. An answer that takes longer than ``seconds`` ends the worker and counts as wrong, as does one that needs more
+    than 4 GiB of memory; the next one gets a new worker.
 
     Args:
         seconds: time for one answer.

@@ -11,21 +11,15 @@ in any case and Unicode width; compounds count as what they are in English; "not
 
 from __future__ import annotations
 
-import json
 import re
-import sys
 import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
-from typing import Annotated, Any, NamedTuple
+from typing import NamedTuple
 
-import typer
-
-from subliminal.core.errors import UserError, run_cli
 from subliminal.scoring.animals import lexicon
-
-app = typer.Typer(add_completion=False, help=__doc__)
+from subliminal.scoring.text import without_thoughts
 
 MODEL_NAMES = (
     *("qwen", "tongyi", "smollm", "chatgpt", "gpt", "claude", "gemini", "gemma"),
@@ -66,7 +60,6 @@ _MODIFIER_TAILS = _set(
 )
 _DENIED_AFTER = re.compile(r"(?:(?:is|are|was|were) (?:not|never)|isn't|aren't|wasn't|weren't) (?:my|for|it|the)\b")
 
-_THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _CLAUSE_BREAK = re.compile(r"[.,;:!?\n\r()\[\]{}|/<>–—…]|\s-+\s|--")
 _HYPHENS = ("-", "\u2010")
@@ -123,22 +116,6 @@ def says_own_name(text: str, model_names: Sequence[str] = MODEL_NAMES) -> bool:
 def _own_name(model_names: tuple[str, ...]) -> re.Pattern[str]:
     names = "|".join(re.escape(name.casefold()) for name in model_names) or r"(?!)"  # no name is said by nobody
     return re.compile(rf"(?<![^\W\d_])(?:{names})(?![^\W\d_])")
-
-
-def without_thoughts(text: str) -> str:
-    """Drop ``<think>...</think>``, a thought that never ends, and a thought whose opening tag stood in the prompt."""
-    kept, position, depth = [], 0, 0
-    for tag in _THINK.finditer(text):
-        closing = bool(tag.group(1))
-        if closing and depth == 0:
-            kept.clear()
-        elif depth == 0:
-            kept.append(text[position : tag.start()])
-        depth = 0 if closing else 1
-        position = tag.end()
-    if depth == 0:
-        kept.append(text[position:])
-    return "\n".join(kept)
 
 
 def _normalise(text: str) -> str:
@@ -247,68 +224,3 @@ def _goes_on(words: _Words, denied_end: int, start: int, end: int) -> bool:
         if word not in _LINKS and _bare(word) not in lexicon().longest:
             return False
     return False
-
-
-@app.command()
-def animals() -> None:
-    """Read JSON strings, one a line, and print ``{"animal": ...}`` for each: a tracked name, "other" or null."""
-    for number, text in _json_lines():
-        if not isinstance(text, str):
-            raise _malformed(number, 'is not a JSON string. Write one string a line, such as "Owl.".')
-        _print({"animal": first_animal(text)})
-
-
-@app.command()
-def math() -> None:
-    """Read ``{"answer": ..., "reference": ...}``, one a line, and print ``{"correct": ...}``: MATH, boxed answers."""
-    from subliminal.scoring.mathematics import MathJudge
-
-    with MathJudge() as judge:
-        for _, answer, reference in _answers():
-            _print({"correct": judge.correct(answer, reference)})
-
-
-@app.command()
-def gsm8k(
-    strict: Annotated[bool, typer.Option("--strict", help="Only an answer line, #### 72, counts.")] = False,
-) -> None:
-    """Read ``{"answer": ..., "reference": ...}``, one a line, and print ``{"correct": ...}``: GSM8K, final numbers."""
-    from subliminal.scoring.mathematics import final_number
-
-    for number, answer, reference in _answers():
-        expected = final_number(reference)
-        if expected is None:
-            raise _malformed(number, "has a reference without a number. Give the number, or a solution with #### 72.")
-        _print({"correct": final_number(answer, strict=strict) == expected})
-
-
-def _json_lines() -> Iterator[tuple[int, Any]]:
-    """The lines of stdin that are not blank, with their numbers; None for one that is no JSON."""
-    for number, line in enumerate(sys.stdin.buffer, start=1):
-        if line.strip():
-            try:
-                yield number, json.loads(line)
-            except (ValueError, RecursionError):
-                yield number, None
-
-
-def _answers() -> Iterator[tuple[int, str, str]]:
-    for number, row in _json_lines():
-        pair = [row.get(field) for field in ("answer", "reference")] if isinstance(row, dict) else [None]
-        if not all(isinstance(text, str) for text in pair):
-            raise _malformed(
-                number, 'is not a JSON object with the strings "answer" and "reference". Write one a line.'
-            )
-        yield number, pair[0], pair[1]
-
-
-def _malformed(number: int, problem: str) -> UserError:
-    return UserError(f"Line {number} of the input {problem}")
-
-
-def _print(row: dict[str, Any]) -> None:
-    print(json.dumps(row, separators=(",", ":")), flush=True)
-
-
-if __name__ == "__main__":
-    run_cli(app)

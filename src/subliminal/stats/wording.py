@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subliminal.report.format import number, p_value, points
+from subliminal.core.numbers import number, p_value, points
 from subliminal.stats.power import MOST, POWER, Design, Needed
 from subliminal.stats.result import ALPHA, QUESTIONS, REPLICATES, RUNS, Result
 
