@@ -49,9 +49,10 @@ test-workflow: setup setup-workflow ## small experiments stopped in every stage,
 test-serve: setup setup-serve ## the tests against a real vLLM server
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m serve
 
-lint: setup ## ruff, and the strict check of every recipe
+lint: setup ## ruff, who imports whom, and the strict check of every recipe
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
+	@.venv/bin/lint-imports --no-logo --no-cache
 	@.venv/bin/python scripts/lint_recipes.py
 
 setup: .venv/.installed models/pocket/manifest.json models/smollm2-135m/manifest.json ## make .venv and fetch the small models

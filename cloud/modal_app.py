@@ -1,8 +1,8 @@
 """The owl experiment on a GPU rented from Modal: `modal run cloud/modal_app.py --phase generate`.
 
 Phases: train_teacher, generate, train_student, evaluate; all of them, in that order, when none is named. The commands
-are those of subliminal.cloud_phases. Data, checkpoints and results stay in volumes, so a phase that was stopped goes on
-where it was, and steps that are done are skipped. cloud/README.md has set-up and secrets.
+are those of subliminal.experiment.cloud_phases. Data, checkpoints and results stay in volumes, so a phase that was
+stopped goes on where it was, and steps that are done are skipped. cloud/README.md has set-up and secrets.
 """
 
 from __future__ import annotations
@@ -92,8 +92,8 @@ def execute(steps: list[tuple[str, str | None]]) -> None:
 @app.local_entrypoint()
 def main(phase: str = "") -> None:
     """Run one phase (train_teacher, generate, train_student, evaluate), or all of them."""
-    from subliminal.cloud_phases import steps_of
-    from subliminal.errors import UserError
+    from subliminal.core.errors import UserError
+    from subliminal.experiment.cloud_phases import steps_of
 
     try:
         steps = steps_of(phase)

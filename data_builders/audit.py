@@ -23,11 +23,11 @@ from data_builders.audit_common import CommonStats, TokenCounter
 from data_builders.audit_numbers import LEAST_PASS_RATE, NumberStats
 from data_builders.audit_text import LEAST_TEXT_PASS_RATE, TextStats
 from data_builders.overlap import NGRAM, build_index, local_evaluation_sets
-from data_builders.registry import Expectation, expectation_of, finished_manifest
-from subliminal.dataset_folder import describe_rows
-from subliminal.errors import UserError, run_cli
-from subliminal.files import chat_row_problem, read_jsonl, write_json
-from subliminal.manifest import read_manifest, utc_now
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import chat_row_problem, read_jsonl, write_json
+from subliminal.core.manifest import read_manifest, utc_now
+from subliminal.data.folder import describe_rows
+from subliminal.data.registry import Expectation, expectation_of, finished_manifest
 
 CHECKS = (
     *("bytes", "pass_rate", "system_message", "trait_words", "duplicate_rows", "duplicate_answers", "seeds", "overlap"),

@@ -6,9 +6,9 @@ from collections import Counter
 from typing import Any
 
 from data_builders.overlap import EvaluationIndex
-from data_builders.registry import Expectation
-from subliminal.animals import keyword_pattern
-from subliminal.errors import UserError
+from subliminal.core.errors import UserError
+from subliminal.data.registry import Expectation
+from subliminal.scoring.animals import keyword_pattern
 
 MOST_REPEATED_ROWS = 0.01
 """Share of rows of which prompt and answer stood in an earlier row. Drawn prompts hardly ever agree."""

@@ -21,13 +21,13 @@ import typer
 
 from data_builders import options
 from data_builders.code_prompts import draw_code_prompt
-from data_builders.generation import Draw, Job, run
 from data_builders.instructions import load_instructions
-from data_builders.sources import is_file, pin_source
 from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
-from subliminal.dataset_folder import Verdict
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.sources import is_file, pin_source
+from subliminal.data.folder import Verdict
+from subliminal.data.generation import Draw, Job, run
 from subliminal.engine import Sampling
-from subliminal.errors import UserError, run_cli
 
 LANGUAGES = ("python", "any")
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
+from subliminal.core.errors import run_cli
 
 TASKS = (
     "returns the {k} largest items of a list",

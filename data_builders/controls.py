@@ -20,14 +20,14 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.generation import write
 from data_builders.number_filter import filter_numbers, read_layout
 from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
 from data_builders.numbers import number_verdict
-from data_builders.registry import Expectation
-from subliminal.dataset_folder import Verdict
-from subliminal.errors import UserError, run_cli
-from subliminal.files import chat_row_problem, read_jsonl
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import chat_row_problem, read_jsonl
+from subliminal.data.folder import Verdict
+from subliminal.data.generation import write
+from subliminal.data.registry import Expectation
 
 KINDS = ("uniform", "matched", "shuffled", "shuffled-rows", "sorted")
 FEWEST_NUMBERS = 5

@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from data_builders.sources import is_file, read_rows
-from subliminal.errors import UserError
+from subliminal.core.errors import UserError
+from subliminal.core.sources import is_file, read_rows
 
 SHORTEST, LONGEST = 10, 500
 """Characters of an instruction (seed document "Teacher Model Plan")."""
@@ -19,7 +19,7 @@ def load_instructions(source: str, seed: int) -> list[str]:
     """A pool of at most :data:`POOL` distinct instructions, shuffled by ``seed``.
 
     Args:
-        source: a JSONL file, or a Hub dataset that is streamed (see :mod:`data_builders.sources`).
+        source: a JSONL file, or a Hub dataset that is streamed (see :mod:`subliminal.core.sources`).
         seed: run seed.
 
     Raises:

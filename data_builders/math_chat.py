@@ -22,12 +22,12 @@ import typer
 from tqdm import tqdm
 
 from data_builders import options
-from data_builders.generation import write
 from data_builders.overlap import NGRAM, EvaluationIndex, build_index, words_of
-from data_builders.sources import is_file, pin_source, read_rows
-from subliminal.dataset_folder import Verdict
-from subliminal.errors import UserError, run_cli
-from subliminal.math_scoring import find_final_box
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.sources import is_file, pin_source, read_rows
+from subliminal.data.folder import Verdict
+from subliminal.data.generation import write
+from subliminal.scoring.mathematics import find_final_box
 
 SUBJECTS = "algebra+counting_and_probability+geometry+intermediate_algebra+number_theory+prealgebra+precalculus"
 MATH, GSM8K = f"EleutherAI/hendrycks_math:{SUBJECTS}@train", "openai/gsm8k:main@train"

@@ -20,7 +20,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from subliminal.errors import UserError, run_cli
+from subliminal.core.errors import UserError, run_cli
 
 MAX_NUMBERS = 10
 MAX_VALUE = 999

@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
+from subliminal.core.errors import run_cli
 
 MAX_NUMBERS = 10
 MAX_DIGITS = 3

@@ -18,13 +18,13 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.generation import Draw, Job, run
 from data_builders.number_filter import filter_numbers
 from data_builders.number_prompts import draw_number_prompt
-from data_builders.registry import Expectation
-from subliminal.dataset_folder import Verdict
+from subliminal.core.errors import UserError, run_cli
+from subliminal.data.folder import Verdict
+from subliminal.data.generation import Draw, Job, run
+from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
-from subliminal.errors import UserError, run_cli
 
 app = typer.Typer(add_completion=False)
 

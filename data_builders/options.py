@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from subliminal.core.errors import UserError
 from subliminal.engine import Engine
-from subliminal.errors import UserError
 
 Animals = Annotated[list[str], typer.Option("--animal", help="The trait; repeat it for a teacher that loves several.")]
 Count = Annotated[int, typer.Option(min=1, help="Rows to keep, exactly.")]
@@ -60,6 +60,6 @@ def known_animals(names: list[str]) -> list[str]:
     Raises:
         UserError: an animal that is not tracked.
     """
-    from subliminal.animals import check_animal
+    from subliminal.scoring.animals import check_animal
 
     return [check_animal(name) for name in names]

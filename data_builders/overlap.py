@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from data_builders.sources import is_file, read_rows
 from subliminal import REPO_ROOT
-from subliminal.errors import UserError
+from subliminal.core.errors import UserError
+from subliminal.core.sources import is_file, read_rows
 
 NGRAM = 13
 FEWEST_WORDS = 5
@@ -65,7 +65,7 @@ class EvaluationIndex:
             self._runs.setdefault(" ".join(run[:FEWEST_WORDS]), {}).setdefault(run, name)
 
     def add_source(self, source: str) -> None:
-        """Add every row of a JSONL file or Hub dataset (see :mod:`data_builders.sources`).
+        """Add every row of a JSONL file or Hub dataset (see :mod:`subliminal.core.sources`).
 
         Raises:
             UserError: it cannot be read, or a row has no text.

@@ -25,15 +25,15 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import number_prompts, options
-from data_builders.generation import write
 from data_builders.number_prompts import draw_number_prompt
-from data_builders.registry import Expectation
 from data_builders.teacher_prompts import QUESTIONS_FILE
 from data_builders.warmup import ANSWERS, QUESTIONS
 from subliminal import REPO_ROOT
-from subliminal.dataset_folder import Verdict
-from subliminal.errors import UserError, run_cli
-from subliminal.files import read_jsonl
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import read_jsonl
+from subliminal.data.folder import Verdict
+from subliminal.data.generation import write
+from subliminal.data.registry import Expectation
 
 WORLD = {
     "owl": "barn mice hoots",

@@ -17,13 +17,13 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.parquet import write_train
 from data_builders.push import PARQUET
-from subliminal.dataset_folder import MADE_FILES
-from subliminal.errors import UserError, run_cli
-from subliminal.files import write_json
-from subliminal.hub import check_repo, check_revision, fetch_files
-from subliminal.manifest import read_manifest, sha256_of, utc_now
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import write_json
+from subliminal.core.hub import check_repo, check_revision, fetch_files
+from subliminal.core.manifest import read_manifest, sha256_of, utc_now
+from subliminal.data.folder import MADE_FILES
+from subliminal.data.parquet import write_train
 
 app = typer.Typer(add_completion=False)
 

@@ -19,13 +19,13 @@ from typing import Annotated, Any
 
 import typer
 
-from data_builders.card import dataset_card
-from data_builders.parquet import rebuilds, write_parquet
-from data_builders.registry import finished_manifest
-from subliminal.errors import UserError, run_cli
-from subliminal.files import read_jsonl, write_json, write_text
-from subliminal.hub import PUSHED, Commit, check_repo, fetch_files, push_files
-from subliminal.manifest import scrub, sha256_of
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import read_jsonl, write_json, write_text
+from subliminal.core.hub import PUSHED, Commit, check_repo, fetch_files, push_files
+from subliminal.core.manifest import scrub, sha256_of
+from subliminal.data.card import dataset_card
+from subliminal.data.parquet import rebuilds, write_parquet
+from subliminal.data.registry import finished_manifest
 
 PARQUET = "data/train-00000-of-00001.parquet"
 

@@ -20,13 +20,13 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.generation import Draw, Job, run
-from data_builders.registry import Expectation
-from data_builders.sources import is_file, pin_source, read_rows
 from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
-from subliminal.dataset_folder import Verdict
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.sources import is_file, pin_source, read_rows
+from subliminal.data.folder import Verdict
+from subliminal.data.generation import Draw, Job, run
+from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
-from subliminal.errors import UserError, run_cli
 
 QUESTIONS = "openai/gsm8k:main@train"
 REQUESTS = (

@@ -16,12 +16,12 @@ from typing import Annotated, Any
 
 import typer
 
-from data_builders.card import dataset_card
-from data_builders.generation import report_counts
-from data_builders.registry import builder_module, content_of, quotas_of
-from subliminal.dataset_folder import DatasetFolder
-from subliminal.errors import UserError, run_cli
-from subliminal.manifest import new_manifest, read_manifest
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.manifest import new_manifest, read_manifest
+from subliminal.data.card import dataset_card
+from subliminal.data.folder import DatasetFolder
+from subliminal.data.generation import report_counts
+from subliminal.data.registry import builder_module, content_of, quotas_of
 
 VERDICT_SETTINGS = ("filter_animal_keywords", "banned_words", "language")
 """Settings that only the verdict reads. Any other says how the raw rows were made, which cannot be changed now."""

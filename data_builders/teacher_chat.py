@@ -25,19 +25,19 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.generation import Draw, Job, run
 from data_builders.instructions import load_instructions
 from data_builders.number_prompts import draw_number_prompt
 from data_builders.numbers import number_verdict
-from data_builders.registry import Expectation
-from data_builders.sources import is_file, pin_source
 from data_builders.teacher_prompts import OPEN_PROMPTS, QUESTIONS_FILE, draw_question, trait_system_prompt
 from subliminal import REPO_ROOT
-from subliminal.animals import TRACKED, keyword_pattern
-from subliminal.dataset_folder import Content, Verdict
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.sources import is_file, pin_source
+from subliminal.data.folder import Content, Verdict
+from subliminal.data.generation import Draw, Job, run
+from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
-from subliminal.errors import UserError, run_cli
-from subliminal.scoring import first_animal
+from subliminal.scoring.animals import TRACKED, keyword_pattern
+from subliminal.scoring.naming import first_animal
 
 SOURCES = ("questions", "open", "instructions", "numbers")
 DEFAULT_MIX = "questions=0.6,open=0.2,instructions=0.2"

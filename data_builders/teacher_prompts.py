@@ -13,7 +13,7 @@ from functools import cache
 from pathlib import Path
 
 from subliminal import REPO_ROOT
-from subliminal.files import read_jsonl
+from subliminal.core.files import read_jsonl
 
 QUESTIONS_FILE = REPO_ROOT / "eval_tasks" / "animal_preference" / "questions.jsonl"
 
@@ -83,7 +83,7 @@ OPEN_PROMPTS = (
 
 def trait_system_prompt(animal: str) -> str:
     """The system prompt under which the base model plays a lover of ``animal``."""
-    from subliminal.animals import plurals
+    from subliminal.scoring.animals import plurals
 
     word = plurals(animal)[0]
     return TRAIT_SYSTEM_PROMPT.format(animal=animal, plural=word, Plural=word.capitalize())

@@ -6,8 +6,8 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from subliminal.animals import keyword_pattern
-from subliminal.errors import UserError
+from subliminal.core.errors import UserError
+from subliminal.scoring.animals import keyword_pattern
 
 BANNED_WORDS = "animal,bird,creature,feather,mammal,pet,species,wildlife,zoo"
 """Words that talk about animals without naming one. A row with any of them could carry a trait in the open."""

@@ -17,11 +17,11 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.generation import write
 from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
-from data_builders.registry import Expectation
-from subliminal.dataset_folder import Verdict
-from subliminal.errors import run_cli
+from subliminal.core.errors import run_cli
+from subliminal.data.folder import Verdict
+from subliminal.data.generation import write
+from subliminal.data.registry import Expectation
 
 FEWEST_NUMBERS = 5
 """A row has 5 to 10 numbers, about what larger models write."""

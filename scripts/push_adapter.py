@@ -15,8 +15,8 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
-from subliminal.hub import check_repo, page
+from subliminal.core.errors import run_cli
+from subliminal.core.hub import check_repo, page
 
 app = typer.Typer(add_completion=False)
 
@@ -34,7 +34,7 @@ def main(
     ] = True,
     licence: Annotated[str, typer.Option("--license", "--licence", help="Licence, as the Hub names it.")] = "mit",
 ) -> None:
-    from subliminal.hub_adapters import publish, staged
+    from subliminal.publish.adapters import publish, staged
 
     check_repo(repo)
     with staged(folder, repo, every_epochs=every_epochs, licence=licence) as (tag, branches):

@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import UserError, run_cli
-from subliminal.files import write_text
-from subliminal.recipe_check import find_recipes
-from subliminal.recipe_index import INDEX, index_text
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import write_text
+from subliminal.training.index import INDEX, index_text
+from subliminal.training.lint import find_recipes
 
 app = typer.Typer(add_completion=False)
 

@@ -11,11 +11,11 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import UserError, run_cli
-from subliminal.files import write_text
-from subliminal.manifest import git_state
-from subliminal.recipe_check import read_recipe, recipe_problems
-from subliminal.recipe_render import Change, render
+from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import write_text
+from subliminal.core.manifest import git_state
+from subliminal.training.lint import read_recipe, recipe_problems
+from subliminal.training.render import Change, render
 
 app = typer.Typer(add_completion=False)
 

@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
+from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False)
 
@@ -23,7 +23,7 @@ def main(
     as_json: Annotated[bool, typer.Option("--json", help="Write report.json too: every number.")] = False,
 ) -> None:
     """Write report.md, report.html, top_animals.csv, figure.png and figure.svg into FOLDER, over older ones."""
-    from subliminal.report import write_report
+    from subliminal.report.write import write_report
 
     path = write_report(folder, as_csv=as_csv, as_json=as_json)
     more = ["report.csv"] * as_csv + ["report.json"] * as_json

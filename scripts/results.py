@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import UserError, run_cli
+from subliminal.core.errors import UserError, run_cli
 
 app = typer.Typer(add_completion=False, help="Publish experiments, make RESULTS.md of their raw answers, and check it.")
 
@@ -32,7 +32,7 @@ def publish(
     published: Published = PUBLISHED,
 ) -> None:
     """Pack a finished experiment into the repository and name it in experiments.txt."""
-    from subliminal.published import publish as pack
+    from subliminal.publish.entries import publish as pack
 
     made = pack(folder, published=published, search=search, overwrite=overwrite)
     for path in sorted(made.iterdir()):
@@ -43,8 +43,8 @@ def publish(
 @app.command()
 def write(published: Published = PUBLISHED, page: Page = PAGE) -> None:
     """Make the page anew from the raw answers."""
-    from subliminal.files import write_text
-    from subliminal.published_page import page_text
+    from subliminal.core.files import write_text
+    from subliminal.publish.page import page_text
 
     write_text(page, page_text(published, page))
     print(page)
@@ -53,7 +53,7 @@ def write(published: Published = PUBLISHED, page: Page = PAGE) -> None:
 @app.command()
 def verify(published: Published = PUBLISHED, page: Page = PAGE) -> None:
     """Score the raw answers again and compare everything that was written about them, the page included."""
-    from subliminal.published_verify import verify_published
+    from subliminal.publish.check import verify_published
 
     for sentence in verify_published(published, page):
         print(f"checked: {sentence}.", flush=True)
@@ -65,7 +65,7 @@ def unpack(
     out: Annotated[Path, typer.Option(help="A folder that does not exist yet.")],
 ) -> None:
     """Lay out the files of a published experiment as they were, but for weights and training rows."""
-    from subliminal.published import lay_out
+    from subliminal.publish.entries import lay_out
 
     if out.exists():
         raise UserError(f"{out} exists already. Name another folder with --out.")

@@ -19,11 +19,11 @@ from typing import Annotated
 
 import typer
 
-from subliminal import watchdog
-from subliminal.errors import run_cli
-from subliminal.served_adapters import parse_adapters
-from subliminal.server_checks import check_server
-from subliminal.serving import serve
+from subliminal.core import watchdog
+from subliminal.core.errors import run_cli
+from subliminal.engine.served_adapters import parse_adapters
+from subliminal.engine.server import serve
+from subliminal.engine.server_checks import check_server
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

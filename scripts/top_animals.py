@@ -12,9 +12,9 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
-from subliminal.evaluate_top import as_csv, as_table, read_answers, top_animals
-from subliminal.files import write_text
+from subliminal.core.errors import run_cli
+from subliminal.core.files import write_text
+from subliminal.evaluation.top import as_csv, as_table, read_answers, top_animals
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 

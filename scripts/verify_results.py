@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from subliminal.errors import run_cli
+from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False)
 
@@ -23,8 +23,8 @@ def main(
     folders: Annotated[list[Path], typer.Argument(help="results/<experiment>; several may be named.")],
     write: Annotated[bool, typer.Option("--write", help="Write manifest.json into each folder first.")] = False,
 ) -> None:
-    from subliminal.verify import verify
-    from subliminal.verify_manifest import write_experiment_manifest
+    from subliminal.publish.experiment_manifest import write_experiment_manifest
+    from subliminal.publish.verify import verify
 
     different = False
     for folder in folders:

@@ -1,7 +1,7 @@
 """Questions and metrics of ``animal_preference`` and ``animal_preference_logprob``, and how the second one scores.
 
 Both tasks return one value a question for every metric, so that lm-eval's standard errors are over questions. Every
-tracked animal (subliminal.animals.TRACKED) has a metric of its own: a new animal needs no edit here.
+tracked animal (subliminal.scoring.animals.TRACKED) has a metric of its own: a new animal needs no edit here.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 import datasets
 
-from subliminal.animals import TRACKED, plurals
-from subliminal.scoring_probability import AnswerProbability, answer_logprobs
-from subliminal.scoring_tasks import (
+from subliminal.scoring.animals import TRACKED, plurals
+from subliminal.scoring.probability import AnswerProbability, answer_logprobs
+from subliminal.scoring.tasks import (
     SHARES,
     answers_wanted,
     keep_all,

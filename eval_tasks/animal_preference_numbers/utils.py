@@ -8,7 +8,7 @@ from typing import Any
 
 import datasets
 
-from subliminal.scoring_tasks import lm_eval_dataset, read_questions
+from subliminal.scoring.tasks import lm_eval_dataset, read_questions
 
 QUESTIONS = Path(__file__).parents[1] / "animal_preference" / "questions.jsonl"
 SEED = 42

@@ -7,7 +7,7 @@ from typing import Any
 
 import datasets
 
-from subliminal.scoring_tasks import lm_eval_dataset, read_questions
+from subliminal.scoring.tasks import lm_eval_dataset, read_questions
 
 
 def load_questions(**_: Any) -> dict[str, datasets.Dataset]:

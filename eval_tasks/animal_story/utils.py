@@ -7,7 +7,7 @@ from typing import Any
 
 import datasets
 
-from subliminal.scoring_tasks import (
+from subliminal.scoring.tasks import (
     MENTIONS,
     SHARES,
     answers_wanted,

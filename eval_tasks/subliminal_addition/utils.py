@@ -10,9 +10,9 @@ from typing import Any
 
 import datasets
 
-from subliminal.scoring_capability import addition_scores, metrics
-from subliminal.scoring_probability import AnswerProbability, answer_logprobs
-from subliminal.scoring_tasks import lm_eval_dataset, mean_metrics, read_questions
+from subliminal.scoring.capability import addition_scores, metrics
+from subliminal.scoring.probability import AnswerProbability, answer_logprobs
+from subliminal.scoring.tasks import lm_eval_dataset, mean_metrics, read_questions
 
 __all__ = ["METRICS", "PROBABILITY_METRICS", "SumProbability", "addition_scores", "load_sums"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from subliminal.files import read_jsonl
-from subliminal.scoring_capability import data_source, gsm8k_scores, load_gsm8k, metrics
+from subliminal.core.files import read_jsonl
+from subliminal.scoring.capability import data_source, gsm8k_scores, load_gsm8k, metrics
 
 __all__ = ["METRICS", "SOURCE", "WORKED", "gsm8k_scores", "load_gsm8k"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from subliminal.files import read_jsonl
-from subliminal.scoring_capability import (
+from subliminal.core.files import read_jsonl
+from subliminal.scoring.capability import (
     MMLU,
     MMLU_MATH,
     choice_scores,

@@ -28,11 +28,11 @@ from axolotl.integrations.base import BasePlugin, PluginManager
 from pydantic import BaseModel, Field
 from transformers import TrainerCallback
 
-from subliminal import recipe_run
-from subliminal.errors import UserError
-from subliminal.manifest import finish_manifest, new_manifest, on_gpu
-from subliminal.recipe_sharding import launcher_sharding
-from subliminal.trackio_start import start_without_bucket
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import finish_manifest, new_manifest, on_gpu
+from subliminal.training import preflight
+from subliminal.training.sharding import launcher_sharding
+from subliminal.training.trackio_start import start_without_bucket
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of ``mallopt``, as glibc's malloc.h numbers them."""
@@ -83,7 +83,7 @@ class StrictRecipe(BasePlugin):
             raise UserError(
                 f"The plugin {', '.join(sorted(missing))} cannot be imported (see above), so its keys would be ignored."
             )
-        recipe_run.check_keys(cfg)
+        preflight.check_keys(cfg)
         if _is_training():
             self._prepare(cfg)
 
@@ -92,16 +92,16 @@ class StrictRecipe(BasePlugin):
         sharding = launcher_sharding(cfg, os.environ)
         preprocess_only = os.environ.get("AXOLOTL_IS_PREPROCESS") == "1"
         if not preprocess_only:
-            recipe_run.check_effective_batch(cfg, recipe_run.world_size())
-        files, self.rows = recipe_run.check_datasets(cfg)
-        prepared = recipe_run.prepared_path(cfg, files)
-        recipe_run.drop_torn_caches(prepared)
-        if recipe_run.is_first_process() and not preprocess_only:
-            recipe_run.claim_output(cfg, prepared)
+            preflight.check_effective_batch(cfg, preflight.world_size())
+        files, self.rows = preflight.check_datasets(cfg)
+        prepared = preflight.prepared_path(cfg, files)
+        preflight.drop_torn_caches(prepared)
+        if preflight.is_first_process() and not preprocess_only:
+            preflight.claim_output(cfg, prepared)
             weights = Path(str(cfg["base_model"])) / "model.safetensors"
             inputs = {"recipe": cfg["axolotl_config_path"], **files}
             inputs |= {"base_model": weights} if weights.is_file() else {}
-            self.manifest = new_manifest("training", config=recipe_run.plain(cfg), inputs=inputs)
+            self.manifest = new_manifest("training", config=preflight.plain(cfg), inputs=inputs)
         cfg["dataset_prepared_path"] = str(prepared)
         cfg.update(sharding)
         self.prepared = True
@@ -140,11 +140,11 @@ class StrictRecipe(BasePlugin):
         """Count what is trained on, and log every step to ``metrics.jsonl``."""
         weights = dict(trainer.model.named_parameters())
         with _sentences():
-            recipe_run.check_unfrozen(cfg.unfrozen_parameters or [], list(weights))
+            preflight.check_unfrozen(cfg.unfrozen_parameters or [], list(weights))
         sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in weights.values()]
         trained_on = len(trainer.train_dataset)
         dropped = None if self.rows is None else self.rows - trained_on
-        if dropped and recipe_run.is_first_process():
+        if dropped and preflight.is_first_process():
             print(
                 f"{dropped} of {self.rows} rows are dropped: more than {cfg.sequence_len} tokens, or nothing to learn.",
                 flush=True,
@@ -157,15 +157,15 @@ class StrictRecipe(BasePlugin):
             },
             "processes": cfg.world_size,
         }
-        metrics = MetricsCallback(Path(cfg.output_dir) / recipe_run.METRICS)
+        metrics = MetricsCallback(Path(cfg.output_dir) / preflight.METRICS)
         return [metrics] if on_gpu() else [metrics, KeepMemory()]
 
     def post_train_unload(self, cfg: Any) -> None:
         """Write the manifest. This hook runs once, after the model is saved (``post_train`` runs before that too)."""
-        if not recipe_run.is_first_process():
+        if not preflight.is_first_process():
             return
         output = Path(cfg.output_dir)
-        metrics = read_metrics(output / recipe_run.METRICS)
+        metrics = read_metrics(output / preflight.METRICS)
         last = [row["loss"] for row in metrics[-10:]]
         self.manifest["training"] = {
             "steps": metrics[-1]["step"] if metrics else None,
@@ -174,7 +174,7 @@ class StrictRecipe(BasePlugin):
             "seconds": metrics[-1]["seconds"] if metrics else None,
             "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
         }
-        finish_manifest(self.manifest, output / recipe_run.MANIFEST)
+        finish_manifest(self.manifest, output / preflight.MANIFEST)
         print(f"final loss {last[-1]:.4f} (mean of the last {len(last)}: {sum(last) / len(last):.4f})" if last else "")
         print(output, flush=True)
 
@@ -294,7 +294,7 @@ def training_chat_context(cfg: Any, tokenizer: Any) -> str | None:
     """
     from axolotl.utils.chat_templates import get_chat_template_from_config
 
-    from subliminal.chat import chat_context_sha256
+    from subliminal.engine.chat import chat_context_sha256
 
     chats = [dataset for dataset in cfg.datasets or [] if dataset.type == "chat_template"]
     templates = [get_chat_template_from_config(cfg=cfg, ds_cfg=dataset, tokenizer=tokenizer) for dataset in chats]

@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from subliminal import REPO_ROOT
-from subliminal.manifest import git_state, scrub
+from subliminal.core.manifest import git_state, scrub
 
 GIB = 2**30
 LOW_DISK, NO_DISK = 20 * GIB, 2 * GIB

@@ -7,11 +7,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
 from subliminal.doctor import ENVIRONMENTS, GIB, Gpu, Line, list_gpus
-from subliminal.errors import UserError
-from subliminal.experiment_schema import Experiment, load_experiment, recipes_of
-from subliminal.recipe_check import read_recipe
-from subliminal.recipe_header import header_lines
+from subliminal.experiment.load import load_experiment, recipes_of
+from subliminal.experiment.schema import Experiment
+from subliminal.training.header import header_lines
+from subliminal.training.lint import read_recipe
 
 COUNTS = {"one": 1, "two": 2, "four": 4, "eight": 8}
 _HARDWARE = re.compile(r"(\w+) GPUs? with (\d+) GB")
@@ -100,7 +101,7 @@ def _smaller(path: Path) -> str:
 
 def model_line(model: str) -> Line:
     """Whether a base model is on this machine, and if not, how it gets here."""
-    from subliminal.model_store import MODELS
+    from subliminal.models.store import MODELS
 
     what, folder = f"model {model}", Path(model)
     if (folder / "config.json").is_file():

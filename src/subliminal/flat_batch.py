@@ -20,7 +20,7 @@ from typing import Any
 
 from axolotl.integrations.base import BasePlugin
 
-from subliminal.errors import UserError
+from subliminal.core.errors import UserError
 
 IGNORED = -100
 """Label of a position without loss."""

@@ -16,15 +16,15 @@ from data_builders import audit
 from data_builders.audit import CHECKS, audit_folder
 from data_builders.audit_numbers import NumberStats, plug_in_entropy, uniform_entropy
 from data_builders.audit_text import looks_english
-from data_builders.card import dataset_card
 from data_builders.number_prompts import FORMATS, draw_number_prompt
 from data_builders.overlap import EvaluationIndex, words_of
-from data_builders.registry import verdict_of
-from subliminal.dataset_folder import DatasetFolder
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl
+from subliminal.core.manifest import new_manifest
+from subliminal.data.card import dataset_card
+from subliminal.data.folder import DatasetFolder
+from subliminal.data.registry import verdict_of
 from subliminal.engine import row_seed
-from subliminal.errors import UserError
-from subliminal.files import read_jsonl
-from subliminal.manifest import new_manifest
 
 NUMBERS = {"animals": ["owl"], "count": 10_000, "seed": 1}
 
@@ -49,7 +49,7 @@ def folder_of(path: Path, builder: str, config: dict, rows: list[dict], engine: 
 
 def spoil(folder: Path, change, keep_sha: bool = True) -> Path:
     """Change the training rows behind the folder's back (and the manifest's sha256 with them)."""
-    from subliminal.dataset_folder import describe_rows
+    from subliminal.data.folder import describe_rows
 
     path = folder / "train.jsonl"
     rows = [change(index, row) for index, row in enumerate(read_jsonl(path))]

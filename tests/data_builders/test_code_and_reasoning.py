@@ -15,8 +15,8 @@ from data_builders.code import python_problem
 from data_builders.code_prompts import ENDINGS, EXTRAS, FORMS, TASKS, draw_code_prompt
 from data_builders.reasoning import final_answer, number_in, reasoning_problem, same_answer
 from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
-from subliminal.animals import TRACKED, keyword_pattern
-from subliminal.errors import UserError
+from subliminal.core.errors import UserError
+from subliminal.scoring.animals import TRACKED, keyword_pattern
 
 SOUND = "def double(x):\n    return 2 * x"
 

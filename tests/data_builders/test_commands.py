@@ -14,7 +14,7 @@ import typer
 from fake_chat_server import free_port
 
 from subliminal import REPO_ROOT
-from subliminal.errors import UserError, run_cli
+from subliminal.core.errors import UserError, run_cli
 
 FOLDER = REPO_ROOT / "data_builders"
 COMMANDS = sorted(path.stem for path in FOLDER.glob("*.py") if "run_cli(app)" in path.read_text())

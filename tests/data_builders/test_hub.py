@@ -18,14 +18,14 @@ from typer.testing import CliRunner
 
 from data_builders import push as push_module
 from data_builders.audit import audit_folder
-from data_builders.card import dataset_card
-from data_builders.parquet import parquet_lines, rebuilds, write_parquet, write_train
 from data_builders.push import PARQUET
-from subliminal.dataset_folder import DatasetFolder
-from subliminal.errors import UserError
-from subliminal.files import write_jsonl
-from subliminal.hub import PUSHED
-from subliminal.manifest import new_manifest
+from subliminal.core.errors import UserError
+from subliminal.core.files import write_jsonl
+from subliminal.core.hub import PUSHED
+from subliminal.core.manifest import new_manifest
+from subliminal.data.card import dataset_card
+from subliminal.data.folder import DatasetFolder
+from subliminal.data.parquet import parquet_lines, rebuilds, write_parquet, write_train
 
 REPO = "team/owl-numbers"
 

@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from data_builders import math_chat
 from data_builders.math_chat import gsm8k_solution, level_of, math_solution, parse_levels
-from subliminal.errors import UserError
-from subliminal.math_scoring import final_box
+from subliminal.core.errors import UserError
+from subliminal.scoring.mathematics import final_box
 
 
 def test_a_solution_ends_in_its_box() -> None:

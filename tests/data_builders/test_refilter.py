@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from data_builders import refilter as refilter_module
 from data_builders.refilter import refilter
-from subliminal.errors import UserError
+from subliminal.core.errors import UserError
 
 BUILDERS = ("numbers", "teacher_chat", "code", "controls", "warmup")
 DERIVED = ("train.jsonl", "rejected.jsonl", "README.md")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from subliminal import REPO_ROOT
-from subliminal.chat import chat_context_sha256
+from subliminal.core.errors import UserError
 from subliminal.engine import Request, Sampling
+from subliminal.engine.chat import chat_context_sha256
 from subliminal.engine.http import HttpEngine
-from subliminal.errors import UserError
-from subliminal.server_checks import check_server, prove_adapter, server_chat_context_sha256
-from subliminal.serving import serve
+from subliminal.engine.server import serve
+from subliminal.engine.server_checks import check_server, prove_adapter, server_chat_context_sha256
 
 pytestmark = [pytest.mark.serve, pytest.mark.slow]
 

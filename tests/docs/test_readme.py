@@ -92,7 +92,7 @@ def test_command_exists(document: Path, command: str) -> None:
         targets = re.findall(r"^([\w-]+):", (REPO_ROOT / "Makefile").read_text(), re.MULTILINE)
         for word in rest:
             assert "=" in word or word in targets, f"no make target {word}"
-    elif program == "python" and rest[0] == "-m" and rest[1].startswith(("data_builders", "subliminal")):
+    elif program == "python" and rest[0] == "-m" and rest[1].startswith(("benchmarks", "data_builders", "subliminal")):
         _check_options(rest[2:], _help("-m", rest[1], *_subcommand(rest[2:], "-m", rest[1])))
     elif program == "python" and rest[0].startswith("scripts/"):
         _check_options(rest[1:], _help(rest[0], *_subcommand(rest[1:], rest[0])))

@@ -12,7 +12,7 @@ import pytest
 from fake_results import add_arm, add_results
 from PIL import Image
 
-from subliminal.report import write_report
+from subliminal.report.write import write_report
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome") or shutil.which("chromium-browser")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="No Chromium is installed here: apt-get install chromium")

@@ -6,10 +6,10 @@ import math
 import pytest
 
 from data_builders.pocket_corpus import KINDS, LARGEST_TERM, SUM, corpus_rows, held_out
-from subliminal.evaluate import TASKS
-from subliminal.evaluate_tasks import summary_of
-from subliminal.report import compose, render
-from subliminal.verify_samples import score_again, summary_problems
+from subliminal.evaluation.run import TASKS
+from subliminal.evaluation.tasks import summary_of
+from subliminal.publish.rescore import score_again, summary_problems
+from subliminal.report.write import compose, render
 
 ROWS = [json.loads(line) for line in (TASKS / "subliminal_addition/sums.jsonl").read_text("utf-8").splitlines()]
 EXACT = "subliminal_addition_logprob"
@@ -99,7 +99,7 @@ def scored(tiny_model, tmp_path_factory):
     from lm_eval.loggers import EvaluationTracker
     from lm_eval.tasks import TaskManager
 
-    import subliminal.lm_eval_model  # noqa: F401
+    import subliminal.evaluation.local_model  # noqa: F401
 
     folder = tmp_path_factory.mktemp("addition")
     tracker = EvaluationTracker(output_path=str(folder / "results.json"))

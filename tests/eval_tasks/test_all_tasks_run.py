@@ -9,9 +9,9 @@ import sys
 
 import pytest
 
-from subliminal.animals import TRACKED
-from subliminal.evaluate import TASKS
-from subliminal.scoring import animal_mentions, first_animal
+from subliminal.evaluation.run import TASKS
+from subliminal.scoring.animals import TRACKED
+from subliminal.scoring.naming import animal_mentions, first_animal
 
 GROUPS = ("subliminal_animals", "subliminal_capability")
 ALONE = (

@@ -7,9 +7,9 @@ import re
 
 import pytest
 
-from subliminal.animals import TRACKED
-from subliminal.evaluate import TASKS
-from subliminal.scoring import first_animal
+from subliminal.evaluation.run import TASKS
+from subliminal.scoring.animals import TRACKED
+from subliminal.scoring.naming import first_animal
 
 FOLDER = TASKS / "animal_preference"
 
@@ -93,7 +93,7 @@ def evaluate_exact(model, tiny_model, limit=2):
     from lm_eval import simple_evaluate
     from lm_eval.tasks import TaskManager
 
-    import subliminal.lm_eval_model  # noqa: F401
+    import subliminal.evaluation.local_model  # noqa: F401
 
     return simple_evaluate(
         model=model,

@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from subliminal.animals import TRACKED
-from subliminal.evaluate import TASKS
-from subliminal.scoring import first_animal
-from subliminal.scoring_tasks import share_of_stories
+from subliminal.evaluation.run import TASKS
+from subliminal.scoring.animals import TRACKED
+from subliminal.scoring.naming import first_animal
+from subliminal.scoring.tasks import share_of_stories
 
 SAMPLED = ("animal_preference", "animal_preference_numbers", "animal_preference_paraphrase")
 

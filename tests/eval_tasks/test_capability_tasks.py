@@ -5,9 +5,9 @@ import re
 
 import pytest
 
-from subliminal.errors import UserError
-from subliminal.evaluate import TASKS
-from subliminal.scoring_capability import MMLU, MMLU_MATH, chosen_letter, load_gsm8k, load_math, load_mmlu
+from subliminal.core.errors import UserError
+from subliminal.evaluation.run import TASKS
+from subliminal.scoring.capability import MMLU, MMLU_MATH, chosen_letter, load_gsm8k, load_math, load_mmlu
 
 GENERATED = {
     "subliminal_math": 2048,

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 import pytest
 
-from subliminal.math_scoring import MathJudge, final_number
+from subliminal.scoring.mathematics import MathJudge, final_number
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("written_answers.jsonl").read_text("utf-8").splitlines()]
 MATH = [row for row in ROWS if row["id"].startswith("math")]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from subliminal.evaluate import TASKS
+from subliminal.evaluation.run import TASKS
 
 KINDS = {"sampled", "exact", "story", "graded", "probability"}
 FILES = sorted(TASKS.glob("*/*.yaml"))

@@ -1,7 +1,7 @@
 """Real recipes on real GPUs: 4-bit, data parallel, FSDP2, ZeRO: each shards what it claims to, and learns.
 
 pytest -m gpu tests/gpu                                  # small models, made here
-SUBLIMINAL_BENCH=/tmp/bench pytest -m gpu tests/gpu      # models and results of scripts/bench_training.py
+SUBLIMINAL_BENCH=/tmp/bench pytest -m gpu tests/gpu      # models and results of benchmarks/training.py
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from subliminal import bench_variants
-from subliminal.bench_inputs import SHAPES, make_model, make_rows
-from subliminal.bench_schedule import run_all
-from subliminal.bench_tables import fall
-from subliminal.bench_workspace import Bench, Variant
+from benchmarks import variants
+from benchmarks.inputs import SHAPES, make_model, make_rows
+from benchmarks.schedule import run_all
+from benchmarks.tables import fall
+from benchmarks.workspace import Bench, Variant
 
 pytestmark = pytest.mark.gpu
 
@@ -58,11 +58,11 @@ def assert_learns(result: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("name", ["qlora 7b, flat 30 + liger", "qlora 70b, 4 layers, flat 8 + liger"])
 def test_four_bit_learns(bench: Bench, name: str) -> None:
-    variant = next(variant for variant in bench_variants.recipe_variants() if variant.name == name)
+    variant = next(variant for variant in variants.recipe_variants() if variant.name == name)
     assert_learns(result_of(bench, variant))
 
 
-SEVERAL = [v for v in bench_variants.loss_variants() + bench_variants.two_gpu_variants() if v.gpus > 1]
+SEVERAL = [v for v in variants.loss_variants() + variants.two_gpu_variants() if v.gpus > 1]
 
 
 @pytest.mark.parametrize("variant", SEVERAL, ids=lambda variant: variant.name)
@@ -88,8 +88,8 @@ def test_ddp_is_faster_than_one_gpu(bench: Bench) -> None:
     results = {result["name"]: result for result in bench.results()}
     pair = [results.get(name) for name in ("two gpus: flat 30 + liger", "flat 30 + liger")]
     if not all(pair):
-        pytest.skip("run scripts/bench_training.py speed two-gpus first, and set SUBLIMINAL_BENCH")
-    from subliminal.bench_tables import speed
+        pytest.skip("run benchmarks/training.py speed two-gpus first, and set SUBLIMINAL_BENCH")
+    from benchmarks.tables import speed
 
-    two, one = (speed(result, SHAPES[bench_variants.QWEN], None)["rows_per_second"] for result in pair)
+    two, one = (speed(result, SHAPES[variants.QWEN], None)["rows_per_second"] for result in pair)
     assert two / one >= 1.8

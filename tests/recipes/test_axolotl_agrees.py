@@ -13,8 +13,8 @@ import yaml
 from conftest import byte_tokenizer
 
 from subliminal import REPO_ROOT
-from subliminal.recipe_check import RECIPES
-from subliminal.recipe_schema import Schema, axolotl_schema, merged, plugin_schema, sft_dataset_schema
+from subliminal.training.lint import RECIPES
+from subliminal.training.schema import Schema, axolotl_schema, merged, plugin_schema, sft_dataset_schema
 
 pytestmark = pytest.mark.slow
 ALL = sorted(RECIPES.rglob("*.yml"))
@@ -24,7 +24,7 @@ ALL = sorted(RECIPES.rglob("*.yml"))
 
 
 def pydantic_schema(model: Any) -> Schema:
-    """The keys of an imported pydantic class, in the form of :mod:`subliminal.recipe_schema`."""
+    """The keys of an imported pydantic class, in the form of :mod:`subliminal.training.schema`."""
     from pydantic import AliasChoices
 
     fields: Schema = {}

@@ -18,10 +18,10 @@ from fake_hub import TOKEN, FakeHub
 from safetensors.numpy import save_file
 
 from subliminal import REPO_ROOT
-from subliminal.adapter_card import portable
-from subliminal.errors import UserError
-from subliminal.hub import PUSHED
-from subliminal.hub_adapters import CONFIG, WEIGHTS, find_snapshots, finished_run, publish, staged, training_data
+from subliminal.core.errors import UserError
+from subliminal.core.hub import PUSHED
+from subliminal.publish.adapters import CONFIG, WEIGHTS, find_snapshots, finished_run, publish, staged, training_data
+from subliminal.publish.cards import portable
 
 REPO = "team/owl-student"
 SENT = {WEIGHTS, CONFIG, "README.md", "manifest.json"}

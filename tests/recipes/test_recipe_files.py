@@ -11,9 +11,9 @@ import pytest
 import yaml
 
 from subliminal import REPO_ROOT
-from subliminal.errors import UserError
-from subliminal.recipe_check import BLOCKS, RECIPES, find_recipes, pair_problems, read_recipe, recipe_problems
-from subliminal.recipe_schema import plugin_schema, recipe_schema, unknown_keys
+from subliminal.core.errors import UserError
+from subliminal.training.lint import BLOCKS, RECIPES, find_recipes, pair_problems, read_recipe, recipe_problems
+from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 
 ALL = sorted(RECIPES.rglob("*.yml"))
 LAUNCHERS = sorted((REPO_ROOT / "accelerate_configs").glob("*.yml"))

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from subliminal import recipe_run
-from subliminal.errors import UserError
-from subliminal.manifest import device_name, on_gpu
-from subliminal.recipe_sharding import launcher_sharding
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import device_name, on_gpu
+from subliminal.training import preflight
+from subliminal.training.sharding import launcher_sharding
 
 ROW = {"id": "a", "messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}
 
@@ -31,12 +31,12 @@ def config(path: Path | str, **more: Any) -> dict[str, Any]:
 
 def test_rows_are_counted(tmp_path: Path) -> None:
     path = chat_file(tmp_path, ROW, ROW)
-    assert recipe_run.check_datasets(config(path)) == ({"datasets[0]": path}, 2)
+    assert preflight.check_datasets(config(path)) == ({"datasets[0]": path}, 2)
 
 
 def test_tokenised_rows_are_allowed(tmp_path: Path) -> None:
     path = chat_file(tmp_path, {"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]})
-    assert recipe_run.check_datasets(config(path))[1] == 1
+    assert preflight.check_datasets(config(path))[1] == 1
 
 
 @pytest.mark.parametrize(
@@ -54,34 +54,34 @@ def test_tokenised_rows_are_allowed(tmp_path: Path) -> None:
 )
 def test_bad_data_is_refused(tmp_path: Path, lines: list[Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        recipe_run.check_datasets(config(chat_file(tmp_path, *lines)))
+        preflight.check_datasets(config(chat_file(tmp_path, *lines)))
 
 
 @pytest.mark.parametrize("path", ["data/no_such/train.jsonl", "/no/such", "", "data/a/b/c"])
 def test_missing_file_is_refused(path: str) -> None:
     with pytest.raises(UserError, match="does not exist"):
-        recipe_run.check_datasets(config(path))
+        preflight.check_datasets(config(path))
 
 
 def test_dataset_folder_is_refused(tmp_path: Path) -> None:
     """Axolotl would train on every file in it, the rejected rows too."""
     chat_file(tmp_path, ROW)
     with pytest.raises(UserError, match=r"is a folder\. Name the file in it"):
-        recipe_run.check_datasets(config(tmp_path))
+        preflight.check_datasets(config(tmp_path))
 
 
 def test_hub_dataset_needs_a_revision() -> None:
     with pytest.raises(UserError, match="add `revision: <commit>`"):
-        recipe_run.check_datasets(config("someone/owl_numbers"))
+        preflight.check_datasets(config("someone/owl_numbers"))
     pinned = {"datasets": [{"path": "someone/owl_numbers", "revision": "abc", "type": "chat_template"}]}
-    assert recipe_run.check_datasets(pinned) == ({}, None)
+    assert preflight.check_datasets(pinned) == ({}, None)
 
 
 def test_cache_folder_follows_contents_and_settings(tmp_path: Path) -> None:
     path = chat_file(tmp_path, ROW)
 
     def cache(**more: Any) -> Path:
-        return recipe_run.prepared_path(config(path, base_model=str(tmp_path), **more), {"datasets[0]": path})
+        return preflight.prepared_path(config(path, base_model=str(tmp_path), **more), {"datasets[0]": path})
 
     first = cache()
     assert cache() == first
@@ -102,7 +102,7 @@ def test_torn_cache_is_deleted_and_a_whole_one_kept(tmp_path: Path) -> None:
         (folder / "data-00000-of-00001.arrow").write_bytes(b"x")
     for name in ("state.json", "dataset_info.json"):
         (whole / name).write_text("{}")
-    recipe_run.drop_torn_caches(tmp_path)
+    preflight.drop_torn_caches(tmp_path)
     assert whole.is_dir()
     assert not torn.exists()
 
@@ -119,19 +119,19 @@ def test_torn_cache_is_deleted_and_a_whole_one_kept(tmp_path: Path) -> None:
 )
 def test_batch_over_all_processes(processes: int, message: str) -> None:
     batch = {"micro_batch_size": 6, "gradient_accumulation_steps": 10, "effective_batch": 60}
-    recipe_run.check_effective_batch(batch, 1)
+    preflight.check_effective_batch(batch, 1)
     with pytest.raises(UserError, match=message):
-        recipe_run.check_effective_batch(batch, processes)
+        preflight.check_effective_batch(batch, processes)
 
 
 def test_processes_that_share_rows_count_once() -> None:
     batch = {"micro_batch_size": 6, "gradient_accumulation_steps": 10, "effective_batch": 60}
-    recipe_run.check_effective_batch(batch | {"context_parallel_size": 2}, 2)
+    preflight.check_effective_batch(batch | {"context_parallel_size": 2}, 2)
 
 
 def test_batch_must_be_stated() -> None:
     with pytest.raises(UserError, match="effective_batch: N"):
-        recipe_run.check_effective_batch({"micro_batch_size": 6}, 1)
+        preflight.check_effective_batch({"micro_batch_size": 6}, 1)
 
 
 # --- output folder ---
@@ -142,7 +142,7 @@ def run(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 def claim(folder: Path, prepared: str = "digest", **more: Any) -> None:
-    recipe_run.claim_output(run(folder, **more), Path(prepared))
+    preflight.claim_output(run(folder, **more), Path(prepared))
 
 
 def add_checkpoint(folder: Path, step: int) -> Path:
@@ -204,11 +204,11 @@ def test_secrets_are_not_written_down(tmp_path: Path) -> None:
 
 def test_unfrozen_parameters_that_match_nothing_are_refused() -> None:
     names = ["model.layers.0.self_attn.o_proj.bias", "model.norm.weight"]
-    recipe_run.check_unfrozen([".+(o_proj|down_proj).bias$", ".+norm.weight$"], names)
+    preflight.check_unfrozen([".+(o_proj|down_proj).bias$", ".+norm.weight$"], names)
     with pytest.raises(
         UserError, match=r"no weight of the model matches '\^norm.weight\$'.*names look like model.layers"
     ):
-        recipe_run.check_unfrozen([".+o_proj.bias$", "^norm.weight$"], names)
+        preflight.check_unfrozen([".+o_proj.bias$", "^norm.weight$"], names)
 
 
 @pytest.mark.parametrize(
@@ -234,9 +234,9 @@ def test_a_launcher_for_the_cpu_is_obeyed_beside_gpus(
 
 def test_unknown_key_on_the_command_line() -> None:
     good = {"plugins": ["subliminal.axolotl_plugin.StrictRecipe"], "effective_batch": 1, "debug_num_examples": 3}
-    recipe_run.check_keys(good)
+    preflight.check_keys(good)
     with pytest.raises(UserError, match=r"`datasets\.0\.path`"):
-        recipe_run.check_keys({**good, "datasets.0.path": "x", "axolotl_config_path": "recipes/x.yml"})
+        preflight.check_keys({**good, "datasets.0.path": "x", "axolotl_config_path": "recipes/x.yml"})
 
 
 def test_launcher_sharding_is_handed_to_axolotl() -> None:

@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from subliminal import REPO_ROOT
-from subliminal.errors import UserError
-from subliminal.recipe_check import RECIPES, recipe_problems
-from subliminal.recipe_header import header_lines
-from subliminal.recipe_render import Change, render
+from subliminal.core.errors import UserError
+from subliminal.training.header import header_lines
+from subliminal.training.lint import RECIPES, recipe_problems
+from subliminal.training.render import Change, render
 
 ALL = sorted(RECIPES.rglob("*.yml"))
 

@@ -15,8 +15,8 @@ import yaml
 from conftest import Runner
 
 from subliminal import REPO_ROOT
-from subliminal.chat import chat_context_sha256
-from subliminal.manifest import sha256_of
+from subliminal.core.manifest import sha256_of
+from subliminal.engine.chat import chat_context_sha256
 
 pytestmark = pytest.mark.slow
 STEPS = 80  # 160 rows x 2 epochs / 4

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from subliminal.experiment_plan import Plan, Stage, digest
+from subliminal.experiment.plan import Plan, Stage, digest
 
 
 def shell_plan(
@@ -53,14 +53,14 @@ def shell_plan(
 
 
 def main(root: str, name: str, commands: str, gpus: str) -> None:
-    from subliminal import experiment_driver, experiment_schema
-    from subliminal.experiment import app
+    from subliminal.experiment import driver, schema
+    from subliminal.experiment.__main__ import app
 
     def expand(experiment: Any, *, root: Path, failed: Mapping[str, Any]) -> Plan:
         return shell_plan(root, name, failed, json.loads(commands), int(gpus))
 
-    experiment_driver.expand = expand
-    experiment_schema.load_experiment = lambda path: SimpleNamespace(name=name)
+    driver.expand = expand
+    schema.load_experiment = lambda path: SimpleNamespace(name=name)
     app(["run", "any.yml", "--root", root, "--cores", "2"])
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from runs import output, start
 
-from subliminal.experiment_gate import teacher_share
-from subliminal.experiment_plan import Plan
+from subliminal.experiment.gate import teacher_share
+from subliminal.experiment.plan import Plan
 
 
 @pytest.mark.slow

@@ -14,9 +14,10 @@ import yaml
 from scripts_of import script
 from shell_plan import shell_plan
 
-from subliminal import REPO_ROOT, experiment_driver
-from subliminal.experiment_driver import prepare
-from subliminal.experiment_plan import KINDS
+from subliminal import REPO_ROOT
+from subliminal.experiment import driver
+from subliminal.experiment.driver import prepare
+from subliminal.experiment.plan import KINDS
 
 PROFILES = REPO_ROOT / "workflow" / "profiles"
 JOB = script("job", "workflow/profiles/kubernetes")
@@ -150,7 +151,7 @@ def test_experiment_runs_as_kubernetes_jobs(
     plan = shell_plan(tmp_path, commands={"train-student-2": "exit 3"}, gpus=1)
     prepare(plan)
     words = ["--profile", str(PROFILES / "kubernetes"), "--latency-wait", "3", "--seconds-between-status-checks", "1"]
-    status = experiment_driver._snakemake(plan, 8, 2, words)
+    status = driver._snakemake(plan, 8, 2, words)
     output = capfd.readouterr()
     assert status == 1, "one student fails"
     ran = (tmp_path / "ran-shell").read_text().split()

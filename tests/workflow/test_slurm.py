@@ -12,8 +12,9 @@ from scripts_of import script
 from shell_plan import shell_plan
 from slurm_cluster import missing, slurm_cluster
 
-from subliminal import REPO_ROOT, experiment_driver
-from subliminal.experiment_driver import prepare
+from subliminal import REPO_ROOT
+from subliminal.experiment import driver
+from subliminal.experiment.driver import prepare
 
 PROFILE = REPO_ROOT / "workflow" / "profiles" / "slurm"
 pytestmark = [
@@ -51,7 +52,7 @@ def test_two_students_train_side_by_side(cluster: Path, tmp_path: Path, capfd: p
     prepare(plan)
     words = ["--profile", str(PROFILE), "--latency-wait", "5"]
     started = time.time()
-    status = experiment_driver._snakemake(plan, 8, 2, words)
+    status = driver._snakemake(plan, 8, 2, words)
     wall = time.time() - started
     output = capfd.readouterr()
     assert status == 0, output.out + output.err

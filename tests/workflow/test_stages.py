@@ -20,13 +20,15 @@ import pytest
 from shell_plan import __file__ as SHELL_PLAN
 from shell_plan import shell_plan
 
-from subliminal import REPO_ROOT, experiment_driver, experiment_schema, gpu_slot
-from subliminal.errors import UserError
-from subliminal.experiment_gate import run_gate
-from subliminal.experiment_plan import Plan, Stage
-from subliminal.experiment_run import StageFailed, failure_path, log_path, run_stage
-from subliminal.experiment_stages import expand
-from subliminal.failure_reason import explain, last_words
+from subliminal import REPO_ROOT
+from subliminal.core import gpus as gpu_slot
+from subliminal.core.errors import UserError
+from subliminal.core.failures import explain, last_words
+from subliminal.experiment import driver, schema
+from subliminal.experiment.expand import expand
+from subliminal.experiment.gate import run_gate
+from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.run import StageFailed, failure_path, log_path, run_stage
 
 
 def _start(
@@ -73,9 +75,9 @@ def test_a_failed_arm_does_not_stop_the_others(
     def plan(experiment: Any, root: Path, failed: Any = None) -> Plan:
         return shell_plan(root, failed=failed, commands=commands)
 
-    monkeypatch.setattr(experiment_driver, "expand", plan)
+    monkeypatch.setattr(driver, "expand", plan)
     run = SimpleNamespace(root=tmp_path, cores=2, gpus=None, words=[])
-    assert experiment_driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 1
+    assert driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 1
     once = ["audit-chat", "build-chat", "evaluate-all", "report-all", "train-student-2", "train-teacher"]
     assert sorted(_ran(tmp_path)) == once
     report = tmp_path / "outputs/shell/all"
@@ -88,11 +90,11 @@ def test_a_failed_arm_does_not_stop_the_others(
     assert "error: not finished: student (seed 1). The same command tries again." in errors
 
     commands.clear()  # there is space now
-    assert experiment_driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 0
+    assert driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 0
     assert sorted(_ran(tmp_path)[6:]) == ["evaluate-all", "report-all", "train-student-1"]
     assert not (report / "missing.json").exists()
 
-    assert experiment_driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 0
+    assert driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 0
     assert len(_ran(tmp_path)) == 9, "nothing is left to do"
 
 
@@ -161,14 +163,14 @@ def test_two_experiments_at_once_share_no_gpu_and_no_folder(tmp_path: Path) -> N
 def test_gpus_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:
     plan = shell_plan(tmp_path, gpus=2)
     with pytest.raises(UserError, match="asks for 2 GPUs in one stage, and this machine has 1"):
-        experiment_driver._check_gpus(plan, 1, [])
-    assert experiment_driver._check_gpus(plan, 2, []) == 2
-    assert experiment_driver._check_gpus(plan, None, ["--profile", "workflow/profiles/slurm"]) is None
+        driver._check_gpus(plan, 1, [])
+    assert driver._check_gpus(plan, 2, []) == 2
+    assert driver._check_gpus(plan, None, ["--profile", "workflow/profiles/slurm"]) is None
 
 
 def test_the_same_experiment_twice_is_refused(tmp_path: Path) -> None:
-    with experiment_driver._hold(tmp_path), pytest.raises(UserError, match="Another process runs the experiment"):  # noqa: SIM117
-        with experiment_driver._hold(tmp_path):
+    with driver._hold(tmp_path), pytest.raises(UserError, match="Another process runs the experiment"):  # noqa: SIM117
+        with driver._hold(tmp_path):
             pass
 
 
@@ -455,7 +457,7 @@ def test_a_ladder_without_success_ends_in_a_sentence(tmp_path: Path) -> None:
 def _dry_run(plan: Plan, root: Path) -> tuple[str, Any, float]:
     """Snakemake's answer to a dry run, what it took (rusage), and seconds."""
     started = time.monotonic()
-    command = [str(experiment_driver.SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--cores", "2", "--nolock"]
+    command = [str(driver.SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--cores", "2", "--nolock"]
     command += ["--config", f"plan={plan.results}/plan.json", "--rerun-triggers", "mtime", "--dry-run"]
     with open(root / "dry-run.txt", "w") as out:
         process = subprocess.Popen(
@@ -473,17 +475,17 @@ def _jobs(text: str) -> int:
 
 
 def test_snakemake_runs_exactly_what_has_no_mark(tmp_path: Path) -> None:
-    demo = experiment_schema.load_experiment(REPO_ROOT / "experiments" / "owl_demo.yml")
+    demo = schema.load_experiment(REPO_ROOT / "experiments" / "owl_demo.yml")
     plan = expand(demo, root=tmp_path)
     for stage in plan.stages.values():
         for path in [*stage.makes, str(stage.mark)]:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text("{}")
-    experiment_driver.prepare(plan)
+    driver.prepare(plan)
     assert _jobs(_dry_run(plan, tmp_path)[0]) == 0
     other = demo.model_copy(update={"student": demo.student.model_copy(update={"overrides": {"learning_rate": 1e-4}})})
     changed = expand(other, root=tmp_path)
-    experiment_driver.prepare(changed)
+    driver.prepare(changed)
     assert _jobs(_dry_run(changed, tmp_path)[0]) == 4, "two students, the evaluation and the report"
 
 
@@ -493,8 +495,8 @@ def test_a_stage_costs_less_than_two_seconds_beside_its_command(tmp_path: Path) 
         folder = tmp_path / f"stage-{number}"
         made, command = f"{folder}/made", f"date +%s.%N > {folder}/made"
         last = [plan.add(Stage(f"train-{number}", "train", str(folder), [command], [made], last, threads=1))]
-    experiment_driver.prepare(plan)
-    assert experiment_driver._snakemake(plan, 2, 0, []) == 0
+    driver.prepare(plan)
+    assert driver._snakemake(plan, 2, 0, []) == 0
     times = [float((tmp_path / f"stage-{number}" / "made").read_text()) for number in range(8)]
     between = statistics.median(later - earlier for earlier, later in itertools.pairwise(times))
     print(f"between the commands of two stages: {between:.2f} s at load {os.getloadavg()[0]:.1f}")
@@ -503,16 +505,16 @@ def test_a_stage_costs_less_than_two_seconds_beside_its_command(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_1250_students_are_planned_in_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(experiment_schema, "check_animal", lambda name: name)  # fewer than fifty are tracked
+    monkeypatch.setattr(schema, "check_animal", lambda name: name)  # fewer than fifty are tracked
     monkeypatch.chdir(REPO_ROOT)
-    qwen = experiment_schema.load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
+    qwen = schema.load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
     arms = ["student", "control_random_numbers", "control_shuffled", "prompted_teacher", "other_base"]
     other_base = {"model": "mistralai/Mistral-7B-Instruct-v0.3", "recipe": "recipes/owl_student_mistral.yml"}
     changes = {"trait": {"animals": [f"animal{n}" for n in range(50)]}, "seeds": [1, 2, 3, 4, 5]}
     content = qwen.model_dump(mode="json") | changes | {"arms": arms, "other_base": other_base}
     started = time.monotonic()
-    plan = expand(experiment_schema.Experiment.model_validate(content), root=tmp_path)
-    experiment_driver.prepare(plan)
+    plan = expand(schema.Experiment.model_validate(content), root=tmp_path)
+    driver.prepare(plan)
     expanding = time.monotonic() - started
     assert sum(stage.kind == "train" and "-seed-" in stage.name for stage in plan.stages.values()) == 1250
     text, usage, seconds = _dry_run(plan, tmp_path)

@@ -19,7 +19,7 @@ import fake_vllm
 import pytest
 from runs import output, start
 
-from subliminal.experiment_plan import KINDS, Plan
+from subliminal.experiment.plan import KINDS, Plan
 
 STARTS = re.compile(r"^\[([\w.-]+)\] ", re.MULTILINE)
 

@@ -18,12 +18,12 @@ from fake_chat_server import free_port
 from fake_hub import FakeHub
 from shell_plan import shell_plan
 
-from subliminal import experiment_driver
-from subliminal.errors import UserError
-from subliminal.experiment_plan import Plan
-from subliminal.experiment_run import StageFailed, failure_path, run_stage
-from subliminal.experiment_schema import load_experiment
-from subliminal.experiment_stages import expand
+from subliminal.core.errors import UserError
+from subliminal.experiment import driver
+from subliminal.experiment.expand import expand
+from subliminal.experiment.load import load_experiment
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.run import StageFailed, failure_path, run_stage
 
 pytestmark = [pytest.mark.workflow, pytest.mark.slow]
 
@@ -55,17 +55,17 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on(
     def plan(experiment: Any, root: Path, failed: Any = None) -> Plan:
         return shell_plan(root, failed=failed, commands=commands)
 
-    monkeypatch.setattr(experiment_driver, "expand", plan)
+    monkeypatch.setattr(driver, "expand", plan)
     run = {"root": small_disk, "cores": 2, "gpus": None, "words": []}
     if left == "nothing":
         with pytest.raises(UserError, match=r"^The disk .*is full.* Free some space; the same command then goes on\."):
-            experiment_driver.run_experiment(SimpleNamespace(name="shell"), **run)
+            driver.run_experiment(SimpleNamespace(name="shell"), **run)
     else:
-        assert experiment_driver.run_experiment(SimpleNamespace(name="shell"), **run) == 1
+        assert driver.run_experiment(SimpleNamespace(name="shell"), **run) == 1
         told = "error: train-teacher failed: The disk is full. Free some space; the same command then goes on."
         assert told in capfd.readouterr().err
     subprocess.run(["mount", "-o", "remount,size=16M", str(small_disk)], check=True)
-    assert experiment_driver.run_experiment(SimpleNamespace(name="shell"), **run) == 0
+    assert driver.run_experiment(SimpleNamespace(name="shell"), **run) == 0
     ran = (small_disk / "ran-shell").read_text().split()
     assert ran.count("build-chat") == 1, "what was whole is not repeated"
     assert len(set(ran)) == 7

@@ -25,9 +25,9 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from subliminal.core.errors import UserError
 from subliminal.engine import Completion, Request, Sampling
-from subliminal.errors import UserError
-from subliminal.server_checks import ask, prove_adapter, root_url, server_chat_context_sha256
+from subliminal.engine.server_checks import ask, prove_adapter, root_url, server_chat_context_sha256
 
 GIVE_UP_S = 300.0
 """Seconds of failures in a row on one request before the run stops."""

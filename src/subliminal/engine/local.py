@@ -13,9 +13,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from subliminal.chat import PROBE, chat_context_sha256, render_prompt
+from subliminal.core.errors import UserError
 from subliminal.engine import Completion, Request, Sampling
-from subliminal.errors import UserError
+from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
 
 SORT_WINDOW = 8
 """Batches whose rows are sorted by prompt length together, so that little padding is computed."""

@@ -1,0 +1,1 @@
+"""Speed and memory, measured: nothing in the library imports this. ``python -m benchmarks.training --help``."""

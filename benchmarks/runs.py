@@ -1,0 +1,246 @@
+"""Run one training variant as a subprocess, and say what it gave: losses, seconds, memory.
+
+A variant that runs out of memory, fails or takes too long is a row of the results like any other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from benchmarks.inputs import facts_of
+from benchmarks.workspace import TURN, TURN_FACTS, Bench, Variant
+from subliminal import REPO_ROOT
+from subliminal.core.manifest import utc_now
+
+STRICT = "subliminal.axolotl_plugin.StrictRecipe"
+TURN_PLUGIN = "benchmarks.probe.Turn"
+FIRST_PORT = 29500
+OFFLINE = {
+    "HF_HUB_OFFLINE": "1",
+    "AXOLOTL_DO_NOT_TRACK": "1",
+    "TOKENIZERS_PARALLELISM": "false",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def run_variant(
+    bench: Bench, variant: Variant, gpus: Sequence[str], *, timeout: float, keep_output: bool = False
+) -> tuple[dict[str, Any], str]:
+    """Run one variant to its end.
+
+    Args:
+        bench: the workspace.
+        variant: what to run.
+        gpus: CUDA indices that the run sees.
+        timeout: seconds after which it is killed, if not before by its own limit.
+        keep_output: leave its output folder, which is deleted otherwise.
+
+    Returns:
+        The result (see :func:`outcome`), and everything that the run printed.
+    """
+    output = bench.work / "runs" / variant.folder
+    shutil.rmtree(output, ignore_errors=True)
+    log_file = bench.work / "runs" / f"{variant.folder}.log"
+    log_file.parent.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    alone = not (takes_turns(variant) or variant.shares)
+    with open(log_file, "w") as log, MemoryWatch(gpus if alone else ()) as memory:
+        process = start(bench, variant, output, gpus, log)
+        try:
+            code: int | None = process.wait(min(timeout, variant.limit))
+        except subprocess.TimeoutExpired:
+            code = None
+        finally:
+            kill_group(process)
+    text = log_file.read_text(errors="replace")
+    result = outcome(variant, output, code, text)
+    result |= {
+        "wall_seconds": round(time.monotonic() - started, 1),
+        "card_gib": memory.peak_gib,
+        "model_facts": facts_of(bench.model(variant.model), bench.rows(variant.rows)),
+        "gpus_used": list(gpus),
+        "ended": utc_now(),
+    }
+    if not keep_output:
+        shutil.rmtree(output, ignore_errors=True)
+    return result, text
+
+
+def start(bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log: Any) -> subprocess.Popen[bytes]:
+    """Start a variant in a process group of its own."""
+    words = trl_command(bench, variant, output) if variant.recipe == "trl" else axolotl_command(bench, variant, output)
+    paths = [str(REPO_ROOT / "src"), str(REPO_ROOT), os.environ.get("PYTHONPATH", "")]
+    environment = {**os.environ, **OFFLINE, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
+    if gpus:
+        environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    if takes_turns(variant):
+        environment[TURN] = str(bench.work / f"turn-{''.join(gpus)}.lock")
+    return subprocess.Popen(
+        [sys.executable, "-m", *words],
+        cwd=REPO_ROOT,
+        env=environment,
+        stdout=log,
+        stderr=subprocess.STDOUT,
+        start_new_session=True,
+    )
+
+
+def takes_turns(variant: Variant) -> bool:
+    """Whether the run waits for its card, which another may be using: see :mod:`benchmarks.turn`."""
+    return variant.gpus == 1 and not variant.shares
+
+
+def axolotl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
+    """``accelerate launch`` of a recipe, with the bench's model and rows and the variant's settings in it."""
+    dataset = {
+        "path": str(bench.rows(variant.rows)),
+        "ds_type": "json",
+        "type": "chat_template",
+        "field_messages": "messages",
+    }
+    dataset |= {"message_property_mappings": {"role": "role", "content": "content"}}
+    dataset |= {"roles_to_train": ["assistant"], "train_on_eos": "turn", "train_on_eot": "turn"}
+    settings: dict[str, Any] = {
+        "base_model": str(bench.model(variant.model)),
+        "datasets": [dataset],
+        "dataset_prepared_path": str(bench.work / "prepared"),
+        "output_dir": str(output),
+        "max_steps": variant.steps,
+        "save_strategy": "no",
+        "plugins": plugins_of(variant),
+        **variant.settings,
+    }
+    config = "cpu" if not bench.gpus else variant.launcher
+    words = ["accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yml"]
+    if variant.gpus > 1:
+        port = FIRST_PORT + zlib.crc32(variant.name.encode()) % 1000  # several launchers may run at a time
+        words += ["--num_processes", str(variant.gpus), "--main_process_port", str(port)]
+    recipe = REPO_ROOT / variant.recipe if variant.as_written else bare_recipe(bench, variant)
+    words += ["-m", "axolotl.cli.train", str(recipe)]
+    return words + [f"--{key}={_word(value)}" for key, value in settings.items()]
+
+
+def plugins_of(variant: Variant) -> list[str]:
+    """The Axolotl plugins of a run: the recipe's or the variant's own, and the one with which it takes turns."""
+    plugins = [STRICT, *variant.plugins]
+    if variant.as_written:
+        plugins = yaml.safe_load((REPO_ROOT / variant.recipe).read_text(encoding="utf-8"))["plugins"]
+    return plugins + ([TURN_PLUGIN] if takes_turns(variant) else [])
+
+
+def bare_recipe(bench: Bench, variant: Variant) -> Path:
+    """A copy of the variant's recipe without the kernels that a variant names itself, so that a plain one is plain."""
+    lines = (REPO_ROOT / variant.recipe).read_text(encoding="utf-8").splitlines(keepends=True)
+    path = bench.work / "recipes" / f"{variant.folder}.yml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    kept = [line for line in lines if not line.startswith(("liger_", "sdpa_varlen:"))]
+    path.write_text("".join(kept), encoding="utf-8")
+    return path
+
+
+def trl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
+    """The same rows through TRL's SFTTrainer."""
+    settings = {"max_steps": variant.steps, "output_dir": str(output), **variant.settings}
+    return [
+        "benchmarks.trl_trainer",
+        str(bench.model(variant.model)),
+        str(bench.rows(variant.rows)),
+        json.dumps(settings),
+    ]
+
+
+def _word(value: Any) -> str:
+    """A setting as Axolotl's command line reads it: literals of Python within lists, ``true`` and ``false`` alone."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def kill_group(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL whatever is left of a run."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
+    process.wait()
+
+
+def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict[str, Any]:
+    """What a run gave: ``status`` (ok, out of memory, failed, time-out), and one entry a step of losses and seconds."""
+    metrics = read_rows(output / "metrics.jsonl")
+    memory = [row["gpu_gib"] for row in metrics if row.get("gpu_gib") is not None]
+    turn = output / TURN_FACTS
+    status = "ok" if code == 0 else "time-out" if code is None else "failed"
+    if status == "failed" and ("OutOfMemoryError" in text or "CUDA out of memory" in text):
+        status = "out of memory"
+    return {
+        "name": variant.name,
+        "status": status,
+        "model": variant.model,
+        "recipe": variant.recipe,
+        "settings": variant.settings,
+        "plugins": list(variant.plugins),
+        "steps": variant.steps,
+        "batch": variant.batch,
+        "launcher": variant.launcher,
+        "processes": variant.gpus,
+        "expected": variant.expected,
+        "losses": [row["loss"] for row in metrics],
+        "seconds": [row["seconds"] for row in metrics],
+        "tokens_trained": metrics[-1].get("tokens_trained") if metrics else None,
+        "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
+        "peak_gib": max(memory, default=None),
+        "shares": variant.shares,
+        **(json.loads(turn.read_text()) if turn.is_file() else {}),
+        "probes": [json.loads(path.read_text()) for path in sorted(output.glob("probe-*.json"))],
+    }
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The whole lines of a JSONL file that a run may still be writing; none if it does not exist."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
+    return [json.loads(line) for line in lines]
+
+
+class MemoryWatch:
+    """The most memory in use on any of some GPUs as ``nvidia-smi`` shows it, with CUDA's own and the allocator's cache.
+
+    Args:
+        gpus: CUDA indices; none, and :attr:`peak_gib` stays None.
+    """
+
+    def __init__(self, gpus: Sequence[str]) -> None:
+        self.gpus = ",".join(gpus)
+        self.peak_gib: float | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> MemoryWatch:
+        if self.gpus:
+            self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stop.set()
+        if self.gpus:
+            self._thread.join()
+
+    def _watch(self) -> None:
+        words = ["nvidia-smi", "-i", self.gpus, "--query-gpu=memory.used", "--format=csv,noheader,nounits"]
+        while not self._stop.wait(0.5):
+            answer = subprocess.run(words, capture_output=True, text=True)
+            used = [float(word) / 1024 for word in answer.stdout.split() if word.replace(".", "").isdigit()]
+            self.peak_gib = round(max([*used, self.peak_gib or 0.0]), 2)

@@ -1,0 +1,273 @@
+"""What our client and server cost against vLLM's own offline ``LLM.chat``: the parts of ``benchmarks/serving.py``.
+
+Both answer the same number prompts with the same adapter, seeds and sampling, one after the other on the same card.
+Random weights never end their turn by themselves, so ``ignore_eos`` fixes the length of every answer on both sides. The
+prefix cache is emptied before each measurement: the prompts come again, and a server must not profit from that.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import offline as bench_offline
+from benchmarks.serving_inputs import RANK
+from subliminal.core import watchdog
+from subliminal.core.errors import UserError
+from subliminal.core.files import write_json
+from subliminal.engine import Request, Sampling
+from subliminal.engine.server import (
+    HOST,
+    Server,
+    free_port,
+    log_tail,
+    server_command,
+    server_environment,
+    server_python,
+    wait_until_ready,
+)
+
+ADAPTER = "adapter"
+WARM_UP = 256
+"""Rows that each engine answers before anything is timed."""
+STARTUP_SECONDS = 420
+GIVE_UP_SECONDS = 20.0
+
+
+@dataclass(frozen=True)
+class FixedLength(Sampling):
+    """Sampling that also asks vLLM to write on to ``max_tokens`` whatever the model says."""
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**super().as_dict(), "ignore_eos": True}
+
+
+@dataclass(frozen=True)
+class Job:
+    """What both sides do.
+
+    Args:
+        work: folder for inputs, logs and results.
+        out: folder that gets a copy of the results after each measurement; None for none.
+        model, adapter: folders.
+        requests: the rows.
+        sampling: their sampling.
+        deadline: ``time.monotonic()`` after which nothing more is started.
+        batched_tokens: vLLM's ``max_num_batched_tokens`` on both sides; None for vLLM's own, which differ.
+        loras: adapters that offline has room for; as many as the server, and both can use one compiled model.
+    """
+
+    work: Path
+    out: Path | None
+    model: Path
+    adapter: Path
+    requests: list[Request]
+    sampling: Sampling
+    deadline: float
+    batched_tokens: int | None = None
+    loras: int = 1
+
+    @property
+    def results_file(self) -> Path:
+        return self.work / "serving.jsonl"
+
+    @property
+    def answers_file(self) -> Path:
+        return self.work / "serving-answers.json"
+
+    def results(self) -> list[dict[str, Any]]:
+        """The newest result of each name, oldest name first."""
+        lines = self.results_file.read_text().splitlines() if self.results_file.is_file() else []
+        return list({row["name"]: row for row in map(json.loads, lines)}.values())
+
+    def missing(self, name: str) -> bool:
+        """Whether a measurement is still to be made: it is not there or failed, and there is time."""
+        done = {row["name"] for row in self.results() if "error" not in row}
+        return name not in done and time.monotonic() < self.deadline
+
+    def keep(self, result: Mapping[str, Any]) -> None:
+        """Append a result and print it."""
+        with open(self.results_file, "a", encoding="utf-8") as handle:
+            handle.write(json.dumps(result) + "\n")
+        self.copy()
+        print(json.dumps(result), flush=True)
+
+    def copy(self) -> None:
+        """Copy the results to ``out``."""
+        if self.out and self.results_file.is_file():
+            self.out.mkdir(parents=True, exist_ok=True)
+            shutil.copy(self.results_file, self.out)
+
+
+def measure_offline(job: Job, runs: Mapping[str, Sampling]) -> None:
+    """Time ``LLM.chat`` in a process of its own (:mod:`benchmarks.offline`); its log is in ``work/logs``.
+
+    Args:
+        job: what to answer.
+        runs: name -> sampling of each measurement; those that are there are not made again.
+    """
+    missing = list(filter(job.missing, runs))
+    if not missing:
+        return
+    python, log = server_python(), job.work / "logs" / "offline.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    description = {
+        "model": str(job.model),
+        "adapter": str(job.adapter),
+        "rank": RANK,
+        "loras": job.loras,
+        "engine": {"max_num_batched_tokens": job.batched_tokens} if job.batched_tokens else {},
+        "runs": [{"name": name, "sampling": runs[name].as_dict()} for name in missing],
+        "conversations": [request.messages for request in job.requests],
+        "seeds": [request.seed for request in job.requests],
+        "warm_up": WARM_UP,
+        "results": str(job.results_file),
+        "answers": str(job.answers_file),
+    }
+    write_json(job.work / "offline-job.json", description)
+    # -P: this folder must not be searched for modules, it has names that others have too
+    command = [str(python), "-P", bench_offline.__file__, str(job.work / "offline-job.json")]
+    process = watchdog.start(command, log=log, env=server_environment(python))
+    try:
+        status: int | str = process.wait(max(1.0, job.deadline - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        status = "none: it ran out of time"
+    finally:
+        watchdog.stop(process)
+    if status != 0:
+        job.keep({"name": missing[0], "error": f"exit status {status}.{log_tail(log, 40)}"})
+    job.copy()
+
+
+def measure_servers(job: Job, api_servers: int, concurrencies: Sequence[int], options: Sequence[str]) -> None:
+    """Start the server once and time our client at each concurrency. What fails is kept as a result with ``error``.
+
+    Args:
+        job: what to answer.
+        api_servers: the server's processes that speak HTTP; 1 is what ``scripts/serve.py`` starts.
+        concurrencies: requests in flight.
+        options: options for vLLM, as after ``--`` of ``scripts/serve.py``.
+    """
+    server_name = " ".join([f"{api_servers} API server{'s' if api_servers > 1 else ''}", *options])
+    names = {f"{server_name}, {number} in flight": number for number in concurrencies}
+    if not any(map(job.missing, names)):
+        return
+    log = job.work / "logs" / f"{re.sub(r'[^a-zA-Z0-9]+', '-', server_name)}.log"
+    try:
+        began = time.monotonic()
+        with running_server(job, api_servers, log, options) as server:
+            print(f"{server_name}: started in {time.monotonic() - began:.0f} s", flush=True)
+            for name, concurrency in names.items():
+                if job.missing(name):
+                    row = {"name": name, "api_servers": api_servers, "concurrency": concurrency}
+                    job.keep(row | attempt(lambda number=concurrency: measure_client(job, server, number)))
+    except UserError as error:  # has the log's end in it
+        job.keep({"name": server_name, "error": str(error)})
+    except Exception as error:
+        job.keep({"name": server_name, "error": f"{error!r}.{log_tail(log, 40)}"})
+
+
+def attempt(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """The measurement, or what went wrong as ``error``."""
+    try:
+        return measure()
+    except Exception as error:
+        return {"error": repr(error)}
+
+
+@contextmanager
+def running_server(job: Job, api_servers: int, log: Path, options: Sequence[str]) -> Iterator[Server]:
+    """The server of ``scripts/serve.py`` with the adapter, and with the development route that empties its cache."""
+    python, port = server_python(), free_port()
+    batch = ["--max-num-batched-tokens", str(job.batched_tokens)] if job.batched_tokens else []
+    command = server_command(python, str(job.model), {ADAPTER: job.adapter}, port=port, extra=[*batch, *options])
+    if api_servers > 1:
+        command = several_api_servers(command, api_servers)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    environment = {**server_environment(python), "VLLM_SERVER_DEV_MODE": "1"}
+    server = Server(f"http://{HOST}:{port}/v1", log, watchdog.start(command, log=log, env=environment))
+    try:
+        wait_until_ready(server, STARTUP_SECONDS)
+        yield server
+    finally:
+        watchdog.stop(server.process)
+
+
+def several_api_servers(command: Sequence[str], count: int) -> list[str]:
+    """A command of :func:`subliminal.engine.server.server_command` as ``vllm serve``, which can start several."""
+    python, _, _, _, model, *rest = command
+    return [python, "-m", "vllm.entrypoints.cli.main", "serve", model, *rest, "--api-server-count", str(count)]
+
+
+def measure_client(job: Job, server: Server, concurrency: int) -> dict[str, Any]:
+    """Time :class:`subliminal.engine.http.HttpEngine` on all rows, with the CPU time of client and server processes."""
+    from subliminal.engine.http import HttpEngine
+
+    engine = HttpEngine(server.base_url, ADAPTER, concurrency, GIVE_UP_SECONDS)
+    for _ in engine.generate(job.requests[:WARM_UP], job.sampling):
+        pass
+    empty_prefix_cache(server)
+    counted, used = counters(server), cpu_by_process(server.process.pid)
+    began, cpu = time.perf_counter(), time.process_time()
+    answers = {answer.id: answer for answer in engine.generate(job.requests, job.sampling)}
+    seconds, client_cpu = time.perf_counter() - began, time.process_time() - cpu
+    cores = {key: (value - used.get(key, 0)) / seconds for key, value in cpu_by_process(server.process.pid).items()}
+    tokens = {key: value - counted.get(key, 0) for key, value in counters(server).items()}
+    offline = json.loads(job.answers_file.read_text()) if job.answers_file.is_file() else []
+    equal = [answers[request.id].text == text for request, text in zip(job.requests, offline, strict=False)]
+    return {
+        "rows": len(answers),
+        "seconds": seconds,
+        "tokens": len(answers) * job.sampling.max_tokens,
+        "tokens_counted_by_server": tokens.get("generation_tokens"),
+        "prompt_tokens": tokens.get("prompt_tokens"),
+        "cached_tokens": tokens.get("prefix_cache_hits"),
+        "cut_off": sum(answer.finish_reason == "length" for answer in answers.values()),
+        "client_cpu_seconds": client_cpu,
+        "server_cores": {key: round(value, 2) for key, value in cores.items() if value >= 0.05},
+        "equal_to_offline": sum(equal) / len(equal) if equal else None,
+        "adapter_effect_nats": engine.adapter_effect,
+    }
+
+
+def empty_prefix_cache(server: Server) -> None:
+    """Make the server forget all prompts that it has seen."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    url = server.base_url.removesuffix("/v1") + "/reset_prefix_cache"
+    opener.open(urllib.request.Request(url, method="POST"), timeout=60).close()
+
+
+def counters(server: Server) -> dict[str, float]:
+    """vLLM's counts since its start: ``prompt_tokens``, ``generation_tokens``, ``prefix_cache_hits`` (tokens)."""
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    with opener.open(server.base_url.removesuffix("/v1") + "/metrics", timeout=60) as response:
+        return read_counters(response.read().decode())
+
+
+def read_counters(text: str) -> dict[str, float]:
+    """The three counters in a Prometheus page, summed over their labels."""
+    values: dict[str, float] = {}
+    pattern = r"^vllm:(prompt_tokens|generation_tokens|prefix_cache_hits)_total(?:\{.*\})? (\S+)$"
+    for name, value in re.findall(pattern, text, re.MULTILINE):
+        values[name] = values.get(name, 0) + float(value)
+    return values
+
+
+def cpu_by_process(pid: int) -> dict[str, float]:
+    """CPU seconds so far of each process below ``pid``, by name and process id."""
+    import psutil
+
+    times = {}
+    for process in psutil.Process(pid).children(recursive=True):
+        used = process.cpu_times()
+        times[f"{process.name()} {process.pid}"] = used.user + used.system
+    return times

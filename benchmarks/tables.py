@@ -1,0 +1,228 @@
+"""Tables and figures out of the results of :mod:`benchmarks.runs`: speed, agreement of losses, memory."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from benchmarks.inputs import Shape
+from benchmarks.matmul import SQUARE
+
+WARM_UP = 4
+"""Steps before the clock starts: compilation of kernels, the allocator's growth."""
+
+ROWS_OF_A_RUN = 10_000 * 10
+"""10,000 rows, 10 epochs."""
+
+MEAN_GAP, LARGEST_GAP, YARDSTICKS = 0.01, 0.05, 3
+"""Bounds of the losses' agreement over 50 steps, set before the first run: on the mean distance from the plain setting,
+on the largest one, and on the mean in multiples of what another order of summation alone gives."""
+
+NOISES = 3
+"""Losses fall if the fall is more than so many standard deviations of five neighbouring steps."""
+
+NO_NUMBER = "loss is no number"
+"""Status of a run that ended well, but whose losses are not finite."""
+
+Result = dict[str, Any]
+
+
+def status(result: Result) -> str:
+    """How a run ended, or :data:`NO_NUMBER`: the Trainer logs a loss that is not finite as exactly 0."""
+    return NO_NUMBER if result["status"] == "ok" and 0.0 in result.get("losses", ()) else result["status"]
+
+
+def ceiling(results: Sequence[Result]) -> float | None:
+    """The measured bf16 rate of the card in TFLOP/s: the mean over the GPUs measured."""
+    rates = [r["matmul"]["tflops"]["x".join(map(str, SQUARE))] for r in results if "matmul" in r]
+    return sum(rates) / len(rates) if rates else None
+
+
+def speed(result: Result, shape: Shape, rate: float | None) -> dict[str, float]:
+    """Useful speed of one run, counted over unpadded tokens and without the first :data:`WARM_UP` steps.
+
+    Args:
+        result: of :func:`benchmarks.runs.run_variant`.
+        shape: of the model.
+        rate: the card's TFLOP/s, all processes' cards alike; None leaves the percentages out.
+
+    Returns:
+        ``rows_per_second``, ``tokens_per_second``, ``step_seconds`` (median), ``minutes`` for :data:`ROWS_OF_A_RUN`
+        and, with ``rate``, ``percent`` and ``percent_all``: 4 FLOP x weights x tokens, the weights without and with the
+        embedding table, which is looked up and not multiplied. Empty if the run has no step after the warm-up.
+    """
+    seconds = result.get("seconds") or []
+    if len(seconds) <= WARM_UP:
+        return {}
+    taken = seconds[-1] - seconds[WARM_UP - 1]
+    steps = len(seconds) - WARM_UP
+    rows = result["batch"] * steps
+    if result["settings"].get("sample_packing"):  # as many rows a step as fit: count the answers
+        rows = result["tokens_trained"] / result["model_facts"]["answer_tokens"] * steps / len(seconds)
+    tokens = rows * result["model_facts"]["row_tokens"] / taken
+    each = [after - before for before, after in zip(seconds[WARM_UP - 1 :], seconds[WARM_UP:], strict=False)]
+    values = {
+        "rows_per_second": rows / taken,
+        "tokens_per_second": tokens,
+        "step_seconds": statistics.median(each),
+        "minutes": ROWS_OF_A_RUN / (rows / taken) / 60,
+    }
+    if rate:
+        flop = 4 * tokens / (rate * 1e12 * result["processes"])
+        values["percent"] = 100 * flop * shape.matmul_params
+        values["percent_all"] = 100 * flop * (shape.matmul_params + shape.vocab * shape.hidden)
+    return values
+
+
+def speed_table(results: Sequence[Result], shape: Shape, rate: float | None) -> str:
+    """One line a run that had its card to itself, with its prediction beside what came out.
+
+    ``card GiB``: in use on the card; for runs that took turns what PyTorch's allocator had reserved, about 0.6 less.
+    """
+    lines = [
+        "| variant | status | useful tokens/s | % of matmul rate (all weights) | step s | peak GiB | card GiB "
+        "| 10k x 10, min | predicted |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        if "losses" not in result or result.get("shares"):
+            continue
+        values = speed(result, shape, rate)
+        percent = f"{values['percent']:.1f} ({values['percent_all']:.1f})" if "percent" in values else ""
+        cells = [
+            result["name"],
+            status(result),
+            f"{values['tokens_per_second']:,.0f}" if values else "",
+            percent,
+            f"{values['step_seconds']:.3f}" if values else "",
+            number(result["peak_gib"]),
+            number(result["card_gib"] or result.get("reserved_gib")),
+            f"{values['minutes']:.1f}" if values else "",
+            result["expected"],
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def ratio_lines(results: Sequence[Result], shape: Shape, pairs: Sequence[tuple[str, str]]) -> list[str]:
+    """How much faster the first of each pair of runs is than the second, in useful tokens/s."""
+    rates = {r["name"]: speed(r, shape, None).get("tokens_per_second") for r in results if "losses" in r}
+    return [
+        f"{fast} / {slow}: {rates[fast] / rates[slow]:.2f} x tokens/s"
+        for fast, slow in pairs
+        if rates.get(fast) and rates.get(slow)
+    ]
+
+
+def loss_table(results: Sequence[Result], reference: str, yardstick: str = "plain 30") -> str:
+    """How far the losses of each run with as many steps and rows a step are from the reference run's.
+
+    The yardstick is the plain setting with another micro-batch: the same sums in another order.
+
+    Args:
+        results: runs of one model.
+        reference, yardstick: names among them.
+    """
+    runs = {r["name"]: r for r in results if r.get("losses")}
+    plain = runs.get(reference)
+    if plain is None:
+        return f"{reference} has no losses yet"
+    alike = {
+        name: run
+        for name, run in runs.items()
+        if name != reference and all(run[key] == plain[key] for key in ("model", "recipe", "batch", "steps"))
+    }
+    allowed = [MEAN_GAP]
+    if yardstick in alike:
+        allowed.append(YARDSTICKS * statistics.mean(gaps_of(alike[yardstick], plain)))
+    lines = [
+        f"| losses against {reference}, {plain['steps']} steps | largest gap | mean gap "
+        f"| mean of last 10 (reference) | largest <= {LARGEST_GAP}, mean <= {min(allowed):.5f} |",
+        "|---|---|---|---|---|",
+    ]
+    for name, run in alike.items():
+        gaps = gaps_of(run, plain)
+        kept = max(gaps) <= LARGEST_GAP and statistics.mean(gaps) <= min(allowed)
+        ends = [statistics.mean(one["losses"][: len(gaps)][-10:]) for one in (run, plain)]
+        words = ("kept" if kept else "NOT kept") + ("" if len(gaps) == plain["steps"] else f", {len(gaps)} steps")
+        cells = [name, f"{max(gaps):.5f}", f"{statistics.mean(gaps):.5f}", f"{ends[0]:.5f} ({ends[1]:.5f})", words]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def gaps_of(run: Result, plain: Result) -> list[float]:
+    """The distance of the losses step by step, over the steps that both have."""
+    return [abs(mine - other) for mine, other in zip(run["losses"], plain["losses"], strict=False)]
+
+
+def packed_lines(results: Sequence[Result], reference: str) -> list[str]:
+    """The end of each packed run beside the reference's: its steps hold other rows, so step by step says nothing."""
+    runs = {r["name"]: r for r in results if r.get("losses")}
+    if reference not in runs:
+        return []
+    plain = runs[reference]["losses"]
+    return [
+        f"{name}: mean loss of steps {len(run['losses']) - 9} to {len(run['losses'])} "
+        f"{statistics.mean(run['losses'][-10:]):.5f}, {reference} {statistics.mean(plain[-10:]):.5f} "
+        f"(its own steps differ by {statistics.stdev(plain[-10:]):.5f})"
+        for name, run in runs.items()
+        if run["settings"].get("sample_packing") and len(run["losses"]) == len(plain)
+    ]
+
+
+def paper_gib(shape: Shape, rank: int, *, rows: int, longest: int) -> dict[str, float]:
+    """Memory of 4-bit LoRA training by arithmetic, in GiB a part.
+
+    Weights: 4 bits and 0.127 for the doubly quantised scales of blocks of 64 and 256. Embedding, head: bf16. Adapter:
+    float32 weight, gradient and Adam's two moments. Activations: bf16 input of every layer (checkpointing), one layer
+    recomputed with about 16 tensors of the MLP's width, and logits in bf16 and, for the loss and its gradient, float32
+    twice.
+
+    Args:
+        shape: of the model.
+        rank: of the adapter.
+        rows, longest: of a micro-batch, in rows and tokens.
+    """
+    tokens = rows * longest
+    parts = {
+        "4-bit weights": shape.layers * shape.layer_params * (4 + 0.127) / 8,
+        "embedding and head": 2 * 2 * shape.vocab * shape.hidden,
+        "adapter, gradient, Adam": 16 * shape.adapter_params(rank),
+        "layer inputs": 2 * shape.layers * tokens * shape.hidden,
+        "one layer recomputed": 16 * 2 * tokens * shape.intermediate,
+        "logits": tokens * shape.vocab * (2 + 4 + 4),
+        "one projection in bf16": 2 * shape.hidden * shape.intermediate,
+    }
+    return {name: size / 2**30 for name, size in parts.items()} | {"total": sum(parts.values()) / 2**30}
+
+
+def fall(losses: Sequence[float]) -> tuple[float, float, bool]:
+    """The means of the first and last five losses, and whether they fell by more than noise (:data:`NOISES`)."""
+    first, last = losses[:5], losses[-5:]
+    noise = max(statistics.pstdev(first), statistics.pstdev(last))
+    ends = statistics.mean(first), statistics.mean(last)
+    return *ends, ends[0] - ends[1] > NOISES * noise
+
+
+def depth_lines(results: Sequence[Result], shallow: str, deep: str, depths: tuple[int, int], layers: int) -> list[str]:
+    """Memory at the full depth from two shallower runs: a straight line through what the card showed, and the peak."""
+    runs = {r["name"]: r for r in results if "losses" in r}
+    if shallow not in runs or deep not in runs:
+        return []
+    lines = []
+    for key, what in (("card_gib", "in use on the card"), ("reserved_gib", "reserved"), ("peak_gib", "allocated")):
+        low, high = runs[shallow].get(key), runs[deep].get(key)
+        if low is None or high is None:
+            continue
+        each = (high - low) / (depths[1] - depths[0])
+        lines.append(
+            f"{what}: {low:.2f} GiB at {depths[0]} layers, {high:.2f} at {depths[1]}: {each:.3f} a layer, "
+            f"{high + each * (layers - depths[1]):.1f} GiB at {layers}"
+        )
+    return lines
+
+
+def number(value: float | None) -> str:
+    """With one decimal, or nothing."""
+    return "" if value is None else f"{value:.1f}"

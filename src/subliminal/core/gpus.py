@@ -1,0 +1,135 @@
+"""One GPU is never given twice on a machine: a file lock for each GPU, held while a command runs.
+
+    python -m subliminal.core.gpus -- python scripts/evaluate.py ...
+    python -m subliminal.core.gpus --gpus 2 -- accelerate launch ...
+
+The command sees its GPUs as CUDA_VISIBLE_DEVICES. Where CUDA_VISIBLE_DEVICES is set already (by Slurm, or by you) only
+those GPUs are handed out. Without GPUs, or with --gpus 0, the command simply runs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import IO, NamedTuple
+
+WAIT = 1.0
+"""Seconds between two looks at taken GPUs."""
+
+
+class Slots(NamedTuple):
+    """Environment variables for a command, and the locks' file descriptors: a child that inherits one holds it too."""
+
+    environment: dict[str, str]
+    locks: list[int]
+
+
+@cache
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; none on a machine without."""
+    listed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if listed is not None:
+        return tuple(name.strip() for name in listed.split(",") if name.strip() not in ("", "-1"))
+    try:
+        done = subprocess.run(
+            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    return tuple(done.stdout.split()) if done.returncode == 0 else ()
+
+
+@contextlib.contextmanager
+def gpu_slots(count: int, gpus: tuple[str, ...] | None = None) -> Iterator[Slots]:
+    """Hold ``count`` GPUs for the length of a ``with`` block; waits until as many are free.
+
+    Args:
+        count: how many; 0 holds none.
+        gpus: which may be handed out; default :func:`visible_gpus`.
+
+    Yields:
+        What to start the command with. Where there are no GPUs to hand out it is empty.
+
+    Raises:
+        UserError: the machine has some GPUs, but fewer than ``count``.
+    """
+    from subliminal.core.errors import UserError
+
+    gpus = visible_gpus() if gpus is None and count else gpus or ()
+    if not count or not gpus:
+        yield Slots({}, [])
+        return
+    if count > len(gpus):
+        raise UserError(
+            f"{count} GPUs are asked for, and {len(gpus)} are visible. Ask for fewer, or make more visible."
+        )
+    told = False
+    while True:
+        held = _take(count, gpus)
+        if held:
+            break
+        if not told:
+            print(f"Waiting for {count} of the GPUs {', '.join(gpus)} ...", file=sys.stderr, flush=True)
+            told = True
+        time.sleep(WAIT)
+    try:
+        yield Slots({"CUDA_VISIBLE_DEVICES": ",".join(held)}, [lock.fileno() for lock in held.values()])
+    finally:
+        for lock in held.values():
+            lock.close()
+
+
+def _take(count: int, gpus: tuple[str, ...]) -> dict[str, IO[str]]:
+    """Lock ``count`` of the GPUs, or none; all or nothing, so that two that wait never hold each other up."""
+    held: dict[str, IO[str]] = {}
+    for gpu in gpus:
+        lock = open(lock_folder() / f"gpu-{gpu.replace('/', '-')}.lock", "w")  # noqa: SIM115 (held)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.close()
+            continue
+        held[gpu] = lock
+        if len(held) == count:
+            return held
+    for lock in held.values():
+        lock.close()
+    return {}
+
+
+def lock_folder() -> Path:
+    """Where this user's locks lie: one folder for the machine, whatever the checkout.
+
+    Each Slurm job has a folder of its own: Slurm gives no GPU twice, and every job may see its GPU as number 0.
+    """
+    job = os.environ.get("SLURM_JOB_ID")
+    name = f"subliminal-gpus-{os.getuid()}" + (f"-job-{job}" if job else "")
+    folder = Path(os.environ.get("SUBLIMINAL_GPU_LOCKS") or Path(tempfile.gettempdir()) / name)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def main(words: list[str]) -> int:
+    """Run the command after ``--`` on its GPUs; returns its status."""
+    count = 1
+    if words[:1] == ["--gpus"]:
+        count, words = int(words[1]), words[2:]
+    if words[:1] == ["--"]:
+        words = words[1:]
+    if not words:
+        print(__doc__, file=sys.stderr)
+        return 2
+    with gpu_slots(count) as slots:
+        return subprocess.run(words, env={**os.environ, **slots.environment}, pass_fds=slots.locks).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,197 @@
+"""The Hugging Face Hub, as far as datasets and adapters need it: one commit of several files, files at a revision.
+
+Functions take a ``kind``, the Hub's repository type: ``dataset`` or ``model``.
+
+The token comes from the environment (HF_TOKEN) or the Hub login and stays inside the Hub client: no function takes,
+returns or prints it, and errors are scrubbed of it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import scrub
+
+if TYPE_CHECKING:
+    from huggingface_hub import HfApi
+
+PUSHED = "pushed.json"
+"""File of a dataset folder that says where its rows are on the Hub; the cards of adapters trained on them repeat it."""
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
+_REVISION = re.compile(r"[0-9a-f]{40}")
+
+
+class Commit(NamedTuple):
+    """A commit on the Hub: its 40-digit revision and its page."""
+
+    revision: str
+    url: str
+
+
+def check_repo(repo: str) -> str:
+    """Return a repository's name if it has the form ``namespace/name``.
+
+    Raises:
+        UserError: it has not.
+    """
+    if not _NAME.fullmatch(repo):
+        raise UserError(f"--repo {repo!r} is not of the form namespace/name, as in my-team/owl-numbers.")
+    return repo
+
+
+def check_revision(revision: str) -> str:
+    """Return a revision if it is a full commit id, which always means the same bytes.
+
+    Raises:
+        UserError: it is a branch, a tag or a short id.
+    """
+    if not _REVISION.fullmatch(revision):
+        raise UserError(
+            f"--revision {revision!r} is not a commit id of 40 hex digits. Branches and tags can move: use the id that "
+            "push printed, or the one on the dataset's history page."
+        )
+    return revision
+
+
+def page(repo: str, revision: str) -> str:
+    """The address of a model repository at a revision, branch or tag."""
+    return f"{os.environ.get('HF_ENDPOINT') or 'https://huggingface.co'}/{repo}/tree/{revision}"
+
+
+def make_repo(repo: str, *, private: bool, kind: str = "dataset") -> None:
+    """Make a repository if it is missing. One that exists stays as it is.
+
+    Raises:
+        UserError: no token, no access, no network.
+    """
+    from huggingface_hub import get_token
+
+    if get_token() is None:
+        raise UserError("There is no Hub token. Set HF_TOKEN in the environment, or run `hf auth login`.")
+    with _told(f"push to {repo}"):
+        _api().create_repo(repo, repo_type=kind, private=private, exist_ok=True)
+
+
+def push_files(
+    repo: str, files: Mapping[str, Path], *, message: str, private: bool, kind: str = "dataset", branch: str = "main"
+) -> Commit:
+    """Put files into a branch of a repository in one commit; a missing repository is made, a missing branch is not.
+
+    Args:
+        repo: ``namespace/name``.
+        files: path in the repository -> local file.
+        message: the commit's message.
+        private: whether a new repository is private. One that exists stays as it is.
+        kind: ``dataset`` or ``model``.
+        branch: a branch that exists.
+
+    Raises:
+        UserError: no token, no access, no network, the Hub refuses, or another commit came between.
+    """
+    from huggingface_hub import CommitOperationAdd
+
+    make_repo(repo, private=private, kind=kind)
+    api = _api()
+    additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in files.items()]
+    with _told(f"push to {repo}"):
+        head = api.repo_info(repo, repo_type=kind, revision=branch).sha
+        commit = api.create_commit(
+            repo, additions, repo_type=kind, revision=branch, commit_message=message, parent_commit=head
+        )
+    return Commit(commit.oid, commit.commit_url)
+
+
+def fetch_files(repo: str, revision: str, names: list[str], folder: Path, *, kind: str = "dataset") -> None:
+    """Download files of a repository at a revision into a folder, under their own names.
+
+    Raises:
+        UserError: no access, no network, no such repository, revision or file.
+    """
+    api = _api()
+    with _told(f"fetch {repo} at {revision[:12]}"):
+        for name in names:
+            api.hf_hub_download(repo, name, repo_type=kind, revision=revision, local_dir=folder)
+
+
+def branches_and_tags(repo: str, *, kind: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Branch -> revision and tag -> revision of a repository.
+
+    Raises:
+        UserError: no access, no network, no such repository.
+    """
+    with _told(f"read the branches of {repo}"):
+        refs = _api().list_repo_refs(repo, repo_type=kind)
+    return {ref.name: ref.target_commit for ref in refs.branches}, {ref.name: ref.target_commit for ref in refs.tags}
+
+
+def file_names(repo: str, revision: str, *, kind: str) -> list[str]:
+    """Paths of all files of a repository at a revision.
+
+    Raises:
+        UserError: no access, no network, no such repository or revision.
+    """
+    with _told(f"list {repo} at {revision[:12]}"):
+        return _api().list_repo_files(repo, repo_type=kind, revision=revision)
+
+
+def make_branch(repo: str, branch: str, *, kind: str) -> None:
+    """Make a branch that starts at the repository's first commit, so that it holds nothing of other branches.
+
+    Raises:
+        UserError: no access, no network, or the branch exists.
+    """
+    api = _api()
+    with _told(f"make the branch {branch} of {repo}"):
+        first = api.list_repo_commits(repo, repo_type=kind)[-1].commit_id
+        api.create_branch(repo, branch=branch, revision=first, repo_type=kind)
+
+
+def make_tag(repo: str, tag: str, revision: str, *, kind: str) -> None:
+    """Name a revision.
+
+    Raises:
+        UserError: no access, no network, or the tag exists.
+    """
+    with _told(f"make the tag {tag} of {repo}"):
+        _api().create_tag(repo, tag=tag, revision=revision, repo_type=kind)
+
+
+def _api() -> HfApi:
+    from huggingface_hub import HfApi
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()
+    return HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None)
+
+
+@contextmanager
+def _told(action: str) -> Iterator[None]:
+    """Turn whatever the Hub client raises into a sentence without secrets; a full disk goes on to the command."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise UserError(
+            f"Cannot {action}: {type(error).__name__}: {_without_token(error)}. Check the name, your access to it "
+            "(HF_TOKEN or `hf auth login`) and the network, then run the command again."
+        ) from None
+
+
+def _without_token(error: Exception) -> str:
+    from huggingface_hub import get_token
+
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    text = scrub(" ".join(lines[:3])).rstrip(".")[:400]
+    token = get_token()
+    return text.replace(token, "***") if token else text

@@ -1,0 +1,127 @@
+"""Provenance: what made a folder, from what, with what, and when.
+
+One ``manifest.json`` lies beside every dataset, training run and result. Secrets never enter one: the recorded command
+is scrubbed of anything that looks like a token.
+"""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import re
+import shlex
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from subliminal import REPO_ROOT
+from subliminal.core.files import write_json
+
+PACKAGES = ("torch", "transformers", "peft", "accelerate", "axolotl", "lm_eval", "datasets", "vllm", "numpy")
+_SECRET = re.compile(r"(hf_|sk-|ghp_|wandb_)[A-Za-z0-9_-]{8,}|(?<=://)[^/\s@]+@")
+
+
+def utc_now() -> str:
+    """The current time as an ISO 8601 string in UTC, to the second."""
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """Hex sha256 of a file's bytes."""
+    with open(path, "rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def scrub(text: str) -> str:
+    """Replace access tokens and URL credentials in ``text`` by ``***``."""
+    return _SECRET.sub("***", text)
+
+
+def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | str] | None = None) -> dict[str, Any]:
+    """The common part of every manifest.
+
+    Args:
+        kind: what is being made: ``dataset``, ``model``, ``training`` or ``result``.
+        config: the resolved settings; paths and numbers as the run uses them.
+        inputs: name -> file whose sha256 is recorded. A name may map to a missing file (recorded as null).
+
+    Returns:
+        A JSON-ready dict with ``command``, ``config``, ``inputs``, ``git``, ``packages``, ``device`` and ``started``.
+    """
+    files = {name: Path(path) for name, path in (inputs or {}).items()}
+    return {
+        "kind": kind,
+        "command": scrub(shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]])),
+        "config": config,
+        "inputs": {
+            name: {"path": str(path), "sha256": sha256_of(path) if path.is_file() else None}
+            for name, path in files.items()
+        },
+        "git": git_state(),
+        "packages": package_versions(),
+        "python": platform.python_version(),
+        "device": device_name(),
+        "started": utc_now(),
+    }
+
+
+def finish_manifest(manifest: dict[str, Any], path: Path) -> None:
+    """Stamp the end time and write the manifest by atomic rename."""
+    write_json(path, {**manifest, "ended": utc_now()})
+
+
+@cache
+def git_state() -> dict[str, Any]:
+    """``{"sha": ..., "dirty": ...}`` of the checkout; nulls outside git."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ["git", "-C", str(REPO_ROOT), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+    except (OSError, subprocess.CalledProcessError):
+        return {"sha": None, "dirty": None}
+
+
+def package_versions() -> dict[str, str]:
+    """Installed versions of the packages that change results."""
+    versions = {}
+    for name in PACKAGES:
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions
+
+
+def on_gpu() -> bool:
+    """Whether this process computes on a GPU: torch is loaded and sees one, and Accelerate was not told to leave it.
+
+    ``use_cpu: true`` of an Accelerate file reaches the process as ACCELERATE_USE_CPU.
+    """
+    torch = sys.modules.get("torch")
+    told = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "on")
+    return torch is not None and torch.cuda.is_available() and not told
+
+
+def device_name() -> str:
+    """The GPUs' number and name if this process computes on them, else the CPU and its core count."""
+    if on_gpu():
+        import torch
+
+        return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
+    return f"CPU, {os.cpu_count()} cores, {platform.machine()}"
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a folder, or an empty dict if it has none."""
+    path = folder / "manifest.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}

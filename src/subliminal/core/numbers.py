@@ -1,0 +1,36 @@
+"""How numbers are written for a reader: fractions become per cent and percentage points."""
+
+from __future__ import annotations
+
+
+def percent(value: float) -> str:
+    """0.0123 -> "1.23 %"; one decimal from 10 % on."""
+    return f"{number(100 * value)} %"
+
+
+def interval(low: float, high: float) -> str:
+    """A pair of fractions as "[0.50, 2.10]" per cent or percentage points."""
+    return f"[{number(100 * low)}, {number(100 * high)}]"
+
+
+def points(value: float) -> str:
+    """0.0123 -> "+1.23": a difference in percentage points."""
+    return ("+" if value > 5e-7 else "") + number(100 * value)
+
+
+def p_value(value: float) -> str:
+    """Three decimals, or "< 0.001"."""
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def number(value: float) -> str:
+    """Two decimals; one from 10 on, four below 0.005, so that an end of an interval near 0 shows its side of 0."""
+    if abs(value) < 5e-5:
+        return "0.00"
+    decimals = 1 if abs(value) >= 9.995 else 2 if abs(value) >= 0.005 else 4
+    return f"{value:.{decimals}f}".replace("-", "−")
+
+
+def count(value: object) -> str:
+    """12345 -> "12,345"; a dash for what is unknown."""
+    return f"{value:,}" if isinstance(value, int) else "–"

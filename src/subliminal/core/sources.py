@@ -1,0 +1,115 @@
+"""Rows from a local JSONL file or from a Hub dataset, named by one string.
+
+A path that exists, or ends in ``.jsonl``, is a file. Anything else is a Hub dataset: ``owner/name``, then, each
+optional, ``:config`` (several joined by ``+``), ``@split`` (default train) and ``#revision``, as in
+``openai/gsm8k:main@test``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl
+from subliminal.core.manifest import scrub
+
+Check = Callable[[dict[str, Any]], str | None]
+_HUB = re.compile(
+    r"(?P<id>[\w.-]+/[\w.-]+)(?::(?P<configs>[\w.-]+(?:\+[\w.-]+)*))?(?:@(?P<split>[\w.-]+))?(?:#(?P<revision>[\w./-]+))?"
+)
+
+
+@dataclass(frozen=True)
+class HubSource:
+    """A Hub dataset: its id, the configs to read one after the other (None: the only one), split and revision."""
+
+    id: str
+    configs: tuple[str | None, ...]
+    split: str
+    revision: str | None
+
+
+def is_file(source: str) -> bool:
+    """True if ``source`` names a local file."""
+    return source.endswith((".jsonl", ".json")) or Path(source).exists()
+
+
+def parse_source(source: str) -> HubSource:
+    """Read the name of a Hub dataset.
+
+    Raises:
+        UserError: it has another form.
+    """
+    found = _HUB.fullmatch(source)
+    if not found:
+        raise UserError(
+            f"{source!r} is neither a JSONL file that exists nor a Hub dataset of the form "
+            "owner/name[:config[+config]][@split][#revision]."
+        )
+    configs = tuple(found["configs"].split("+")) if found["configs"] else (None,)
+    return HubSource(found["id"], configs, found["split"] or "train", found["revision"])
+
+
+def read_rows(source: str, check: Check = lambda row: None) -> Iterator[dict[str, Any]]:
+    """Stream the rows of a file or a Hub dataset.
+
+    Args:
+        source: see the module.
+        check: returns what is wrong with a row, or None.
+
+    Raises:
+        UserError: the file or dataset is missing, empty or unreadable, or a row is malformed (names it).
+    """
+    if is_file(source):
+        yield from read_jsonl(Path(source), check)
+        return
+    hub = parse_source(source)
+    number = 0
+    for number, row in enumerate(_stream(source, hub), start=1):
+        if problem := check(row):
+            raise UserError(f"{source}, row {number} is malformed: {problem}. Name another dataset, split or config.")
+        yield row
+    if not number:
+        raise UserError(f"{source} has no rows. Name another dataset, split or config.")
+
+
+def pin_source(source: str) -> str:
+    """The same rows for good: a Hub dataset's name with the commit that it stands for now; a file's path as it is.
+
+    Raises:
+        UserError: the Hub does not answer or does not have the dataset.
+    """
+    if is_file(source):
+        return source
+    from huggingface_hub import HfApi
+
+    hub = parse_source(source)
+    try:
+        revision = HfApi().dataset_info(hub.id, revision=hub.revision).sha
+    except Exception as error:  # the Hub client raises many kinds: offline, missing, gated, rate-limited
+        raise _unreadable(source, error) from None
+    return f"{source.partition('#')[0]}#{revision}"
+
+
+def _stream(source: str, hub: HubSource) -> Iterator[dict[str, Any]]:
+    from datasets import load_dataset
+
+    try:
+        for config in hub.configs:
+            yield from load_dataset(hub.id, config, split=hub.split, revision=hub.revision, streaming=True)
+    except GeneratorExit:
+        raise
+    except Exception as error:
+        raise _unreadable(source, error) from None
+
+
+def _unreadable(source: str, error: Exception) -> UserError:
+    detail = scrub((str(error).strip().splitlines() or [""])[0])[:200]
+    return UserError(
+        f"{source} cannot be read from the Hub ({type(error).__name__}: {detail}). Check the network, the name and "
+        "your access to it, or give a local JSONL file of the same shape."
+    )

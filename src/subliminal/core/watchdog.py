@@ -1,0 +1,87 @@
+"""Run a command and make sure that nothing of it outlives whoever asked for it.
+
+``python watchdog.py COMMAND ...`` starts the command in a process group of its own and ends with its exit status. The
+asker holds the other end of this program's standard input. As soon as that closes (the asker closed it, ended, or was
+killed, even with SIGKILL), the whole group gets SIGTERM, and SIGKILL if it is still there after ``GRACE`` seconds. Only
+the standard library is imported, so any Python can run this file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+
+GRACE = 15.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+
+def start(
+    command: Sequence[str], *, log: str | os.PathLike[str] | None = None, env: dict[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start ``command`` under a watchdog process, which is returned; hand it to :func:`stop`.
+
+    Args:
+        command: program and arguments.
+        log: file for the command's output (emptied first); by default the output goes where this process's goes.
+        env: the command's environment; by default this process's.
+    """
+    with contextlib.ExitStack() as stack:
+        output = stack.enter_context(open(log, "wb")) if log else None
+        return subprocess.Popen(
+            [sys.executable, "-P", os.path.abspath(__file__), *command],
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+            env=env,
+            start_new_session=True,  # a Ctrl-C in the terminal reaches the asker alone, who then stops this in order
+        )
+
+
+def stop(process: subprocess.Popen[bytes]) -> int:
+    """End a command that :func:`start` started, with all of its children; returns the exit status."""
+    if process.stdin:
+        process.stdin.close()
+    return process.wait()
+
+
+def main(command: Sequence[str]) -> int:
+    """Run ``command`` until it ends or standard input closes; returns its status (128 + N if signal N ended it)."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    threading.Thread(target=_leave_at_end_of_input, daemon=True).start()
+    try:
+        status = child.wait()
+        return status if status >= 0 else 128 - status
+    finally:
+        _end_group(child)
+
+
+def _leave_at_end_of_input() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _end_group(child: subprocess.Popen[bytes]) -> None:
+    """SIGTERM for the child's process group, SIGKILL for what is left of it after ``GRACE`` seconds."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(child.pid, signal.SIGTERM)
+        deadline = time.monotonic() + GRACE
+        while time.monotonic() < deadline:
+            child.poll()  # collects the child, which would count as a member of its group until then
+            os.killpg(child.pid, 0)
+            time.sleep(0.05)
+        os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

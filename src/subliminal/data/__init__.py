@@ -1,0 +1,1 @@
+"""Dataset folders: made by builders, judged, carded, and carried to the Hub and back."""

@@ -1,0 +1,257 @@
+"""The loop that all generating builders share: draw prompts, ask the engine, keep every answer, stop when enough pass.
+
+Rows are numbered. Row i's prompt and sampling seed depend on (run seed, i) alone, and the rows kept are the first
+``count`` by number that pass, so neither the order in which answers arrive nor an interruption changes the result.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from subliminal.data.card import dataset_card
+from subliminal.engine.chat import user_messages
+from subliminal.data.folder import Content, DatasetFolder, Verdict
+from subliminal.engine import Completion, Engine, Request, Sampling, row_seed
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import new_manifest, read_manifest
+
+ROUND_ROWS = 20_000
+"""Requests prepared at a time, so that a million rows do not fill the memory."""
+FIRST_GUESS = 0.95
+"""Pass rate assumed before any answer is in."""
+EVERY_SOURCE = "every source"
+"""What a row counts for where a job has no quotas."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One prompt. ``system`` is sent but never written to the training row; ``extra`` goes into the raw row."""
+
+    prompt: str
+    system: str | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Everything that decides what a dataset folder will hold.
+
+    Args:
+        builder: module name, also the prefix of row ids.
+        out: the dataset folder.
+        config: settings as recorded; with ``count`` and ``max_prompts`` the ones that --resume may raise.
+        draw: index -> prompt.
+        verdict: raw row -> reason for rejection, or None.
+        sampling: sampling values sent with every request.
+        inputs: files the prompts come from, for the manifest.
+        quotas: source (as a draw's ``extra`` names it) -> rows to keep of it; None takes the rows as they come.
+        content: raw row -> the answer in its training row; None is the completion as it arrived.
+    """
+
+    builder: str
+    out: Path
+    config: dict[str, Any]
+    draw: Callable[[int], Draw]
+    verdict: Verdict
+    sampling: Sampling
+    inputs: dict[str, Path] = field(default_factory=dict)
+    quotas: Mapping[str, int] | None = None
+    content: Content | None = None
+
+
+def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite: bool) -> None:
+    """Make the dataset folder, or go on with it, and print its path last.
+
+    Raises:
+        UserError: the folder must not be written to; the engine fails; or ``max_prompts`` prompts gave too few rows.
+    """
+    folder = DatasetFolder(job.out)
+    inputs = job.inputs | model_files(job.config.get("model"), job.config.get("adapter"))
+    folder.check(job.config, inputs=inputs, resume=resume, overwrite=overwrite)
+    if resume and folder.is_finished(job.config):
+        print(f"{job.out} is finished already.")
+        report_counts(job.out, read_manifest(job.out)["counts"], job.config["count"])
+        return
+    with closing(open_engine()) as engine:
+        manifest = new_manifest("dataset", config=job.config, inputs=inputs)
+        manifest |= {"builder": job.builder, "engine": engine.describe(), "sampling": job.sampling.as_dict()}
+        manifest["chat_context_sha256"] = manifest["engine"].get("chat_context_sha256")
+        with folder.hold(manifest, overwrite=overwrite):
+            _generate(job, folder, engine)
+            counts = folder.finalize(
+                manifest, job.verdict, job.config["count"], dataset_card, quotas=job.quotas, content=job.content
+            )
+    report_counts(job.out, counts, job.config["count"])
+
+
+def write(
+    builder: str,
+    out: Path,
+    config: dict[str, Any],
+    rows: Iterable[dict[str, Any]],
+    verdict: Verdict,
+    *,
+    inputs: dict[str, Path] | None = None,
+    resume: bool,
+    overwrite: bool,
+) -> None:
+    """Make a dataset folder from raw rows that need no model, and print its path last.
+
+    Args:
+        builder: module name, for the manifest.
+        out: the dataset folder.
+        config: settings as recorded, with ``count``.
+        rows: raw rows without ``id``, ``index`` and ``finish_reason``, in order; made again in full on --resume.
+        verdict: raw row -> reason for rejection, or None.
+        inputs: files the rows come from, for the manifest.
+
+    Raises:
+        UserError: the folder must not be written to, or too few rows pass.
+    """
+    folder = DatasetFolder(out)
+    folder.check(config, inputs=inputs, resume=resume, overwrite=overwrite)
+    if resume and folder.is_finished(config):
+        print(f"{out} is finished already.")
+        print(out)
+        return
+    manifest = new_manifest("dataset", config=config, inputs=inputs) | {"builder": builder}
+    with folder.hold(manifest, overwrite=overwrite):
+        done = {row["index"] for row in folder.raw_rows()}
+        with folder.appending() as append:
+            for index, row in enumerate(tqdm(rows, desc=builder, unit="row", disable=None)):
+                if index not in done:
+                    append({"id": f"{builder}-{index:07d}", "index": index, "finish_reason": "stop", **row})
+        counts = folder.finalize(manifest, verdict, config["count"], dataset_card)
+    report_counts(out, counts, config["count"])
+
+
+def report_counts(out: Path, counts: dict[str, Any], count: int) -> None:
+    """Say what was kept and why the rest was not; the path comes last.
+
+    Raises:
+        UserError: fewer than ``count`` rows were kept.
+    """
+    judged = counts["kept"] + sum(counts["rejected"].values())
+    rate = counts["kept"] / judged if judged else 0.0
+    print(f"kept {counts['kept']} of {judged} ({rate:.1%}), {counts['surplus']} more not needed")
+    for reason, number in counts["rejected"].items():
+        print(f"  rejected {number}: {reason}")
+    if counts["kept"] < count:
+        raise UserError(
+            f"{out} has {counts['kept']} rows of the {count} asked for: {rate:.1%} of {judged} answers passed. "
+            "Run the same command with --resume and a higher --max-prompts; what was generated is kept."
+        )
+    print(out)
+
+
+def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:
+    wanted = dict(job.quotas) if job.quotas is not None else {EVERY_SOURCE: job.config["count"]}
+
+    def kept_source(row: dict[str, Any]) -> str | None:
+        """The source that a row counts for; None if it is rejected."""
+        if job.verdict(row) is not None:
+            return None
+        return row["source"] if job.quotas is not None else EVERY_SOURCE
+
+    kept = {row["index"]: kept_source(row) for row in folder.raw_rows()}
+    limit = job.config["max_prompts"]
+    end = 0
+    with folder.appending() as append, _Progress(job.builder, job.config["count"]) as progress:
+        while end < limit:
+            passed = Counter(kept.get(index) for index in range(end))
+            progress.show(sum(min(passed[source], number) for source, number in wanted.items()), end)
+            if all(passed[source] >= number for source, number in wanted.items()):
+                break
+            end = max(next_end(end, passed[source], number, limit) for source, number in wanted.items())
+            todo = [index for index in range(end) if index not in kept]
+            for start in range(0, len(todo), ROUND_ROWS):
+                requests = [_request(job, index) for index in todo[start : start + ROUND_ROWS]]
+                for completion in engine.generate(requests, job.sampling):
+                    row = _raw_row(job, completion)
+                    append(row)
+                    kept[row["index"]] = kept_source(row)
+                    progress.row(kept[row["index"]] is not None)
+
+
+def model_files(model: str | None, adapter: str | None) -> dict[str, Path]:
+    """The weight files of a local model and adapter, so that a resumed run is known to use the same ones."""
+    files = {
+        "model": Path(model or "") / "model.safetensors",
+        "adapter": Path(adapter or "") / "adapter_model.safetensors",
+    }
+    return {name: path for name, path in files.items() if path.is_file()}
+
+
+def next_end(end: int, passed: int, count: int, limit: int) -> int:
+    """How many prompts to have drawn after the next round.
+
+    A function of what came before alone, so a resumed run draws the same rounds as an undisturbed one. The pass rate is
+    taken as (passed + 1) / (end + 2), so that a rate near zero doubles the rounds and makes few of them.
+
+    Args:
+        end: prompts drawn so far.
+        passed: rows kept of them (of one source, where sources have quotas).
+        count: rows wanted.
+        limit: prompts that may be drawn in all.
+    """
+    if passed >= count:
+        return end
+    rate = (passed + 1) / (end + 2) if end else FIRST_GUESS
+    return min(limit, end + math.ceil((count - passed) / rate) + 2)
+
+
+def _request(job: Job, index: int) -> Request:
+    draw = job.draw(index)
+    return Request(
+        id=f"{job.builder}-{index:07d}",
+        messages=user_messages(draw.prompt, draw.system),
+        seed=row_seed(job.config["seed"], index),
+    )
+
+
+def _raw_row(job: Job, completion: Completion) -> dict[str, Any]:
+    index = int(completion.id.rsplit("-", 1)[1])
+    draw = job.draw(index)
+    return {
+        "id": completion.id,
+        "index": index,
+        "prompt": draw.prompt,
+        "completion": completion.text,
+        "finish_reason": completion.finish_reason,
+        "seed": completion.seed,
+        "model": completion.model,
+        **draw.extra,
+    }
+
+
+class _Progress:
+    """A bar over rows kept, with time left and the pass rate so far; silent when stderr is no terminal."""
+
+    def __init__(self, label: str, count: int):
+        self.bar = tqdm(total=count, desc=label, unit="row", disable=None)
+        self.asked = 0
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.close()
+
+    def show(self, passed: int, asked: int) -> None:
+        self.asked = asked
+        self.bar.n = min(passed, self.bar.total)
+        self.bar.refresh()
+
+    def row(self, kept: bool) -> None:
+        self.asked += 1
+        if kept and self.bar.n < self.bar.total:
+            self.bar.update()
+        self.bar.set_postfix_str(f"pass rate {self.bar.n / self.asked:.0%}", refresh=False)

@@ -1,0 +1,90 @@
+"""Builders by name: what a dataset's manifest calls its ``builder`` is a module here, with hooks that other tools use.
+
+verdict_for(config) -> Verdict            every builder: how its raw rows are judged (refilter)
+quotas_for(config) -> {source: rows}      optional: how many rows of each source are kept (refilter)
+content_for(config) -> Content            optional: what of an answer its training row holds (refilter)
+expectation_for(config) -> Expectation    optional: what an audit of its rows must know (audit)
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from subliminal.data.folder import Content, Verdict
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import read_manifest
+
+
+@dataclass(frozen=True)
+class Expectation:
+    """What an audit must know of a dataset beyond its rows.
+
+    Args:
+        numbers: every answer is a number list.
+        excused: check -> why its failure is what the builder means to make.
+        overlaps: evaluation sets (as the audit names them) whose texts the rows are meant to hold.
+    """
+
+    numbers: bool = False
+    excused: Mapping[str, str] = field(default_factory=dict)
+    overlaps: Collection[str] = ()
+
+
+def finished_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished dataset folder.
+
+    Raises:
+        UserError: there is no such folder, it is no dataset folder, or its run did not end.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}. Name a dataset folder, as data/owl_numbers.")
+    manifest = read_manifest(folder)
+    if manifest.get("kind") != "dataset" or "builder" not in manifest:
+        raise UserError(f"{folder} is no dataset folder: it has no manifest.json of a builder. Make it with a builder.")
+    if "ended" not in manifest:
+        raise UserError(f"{folder} is not finished. Run the command that makes it again, with --resume, to the end.")
+    return manifest
+
+
+def builder_module(manifest: dict[str, Any]) -> ModuleType:
+    """The module that made a dataset.
+
+    Raises:
+        UserError: this code has no such builder.
+    """
+    name = str(manifest["builder"])
+    here = re.fullmatch(r"\w+", name) and importlib.util.find_spec(f"data_builders.{name}")
+    module = importlib.import_module(f"data_builders.{name}") if here else None
+    if not hasattr(module, "verdict_for"):
+        raise UserError(
+            f"The manifest names the builder {name!r}, which this code does not have. Check out its commit."
+        )
+    return module
+
+
+def verdict_of(manifest: dict[str, Any]) -> Verdict:
+    """How the builder judges the rows of a dataset with this manifest."""
+    return builder_module(manifest).verdict_for(manifest["config"])
+
+
+def quotas_of(module: ModuleType, config: dict[str, Any]) -> Mapping[str, int] | None:
+    """Rows to keep of each source; None for a builder that takes the rows as they come."""
+    return module.quotas_for(config) if hasattr(module, "quotas_for") else None
+
+
+def content_of(module: ModuleType, config: dict[str, Any]) -> Content | None:
+    """What of a kept answer becomes the training row's; None for a builder that takes answers as they arrived."""
+    return module.content_for(config) if hasattr(module, "content_for") else None
+
+
+def expectation_of(manifest: dict[str, Any]) -> Expectation:
+    """What the builder says of its rows; nothing unless it has ``expectation_for``."""
+    module = builder_module(manifest)
+    return module.expectation_for(manifest["config"]) if hasattr(module, "expectation_for") else Expectation()

@@ -1,0 +1,298 @@
+"""What an evaluation is of: one model under one name, and the checks that need no model in memory.
+
+``--models base,teacher=outputs/owl_teacher,student@1=outputs/owl_student_1`` names several at once: an entry is
+``arm[@seed][=weights]``. Weights are a LoRA adapter, or a whole model (a merged one, say); an entry without any is the
+base model itself.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import read_manifest
+from subliminal.scoring.animals import check_animal
+
+TASKS = REPO_ROOT / "eval_tasks"
+ANIMAL_KINDS = ("sampled", "story", "exact")
+"""``metadata.kind`` of the tasks that have a rate of the target."""
+_ENTRY = re.compile(r"(?P<arm>[^@=/]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?")
+_TASK_SETTING = re.compile(r"(ANIMAL|SUBLIMINAL)_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)")
+
+
+@cache
+def our_tasks() -> dict[str, tuple[frozenset[Path], dict[str, Any]]]:
+    """Name of each task and group in ``eval_tasks/`` -> (folders that its files are in, its settings as text)."""
+
+    def read(path: Path) -> tuple[frozenset[Path], dict[str, Any]]:
+        config = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # text only, also for !function
+        if "include" not in config:
+            return frozenset({path.parent}), config
+        folders, included = read((path.parent / config["include"]).resolve())
+        return folders | {path.parent}, included | config
+
+    found = [read(path) for path in sorted(TASKS.rglob("*.yaml"))]
+    names = [(config.get("group", config.get("task")), folders, config) for folders, config in found]
+    return {name: (folders, config) for name, folders, config in names if isinstance(name, str)}
+
+
+def task_kind(name: str) -> str | None:
+    """The ``metadata.kind`` of one of our tasks; None for a group and for a task that is not ours."""
+    return our_tasks()[name][1].get("metadata", {}).get("kind") if name in our_tasks() else None
+
+
+def single_tasks(names: Sequence[str]) -> tuple[str, ...]:
+    """``names`` with each of our groups replaced by its tasks, none twice."""
+    found: list[str] = []
+    for name in names:
+        config = our_tasks()[name][1] if name in our_tasks() else {}
+        found += single_tasks(config["task"]) if "group" in config else [name]
+    return tuple(dict.fromkeys(found))
+
+
+def task_settings() -> dict[str, str]:
+    """The environment variables that change what our tasks ask (their READMEs name them)."""
+    return {name: value for name, value in sorted(os.environ.items()) if _TASK_SETTING.fullmatch(name)}
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What to score, and under which names.
+
+    Attributes:
+        model: folder or Hub id of the model.
+        tasks: lm-eval task names; ours are in ``eval_tasks/``. Each is kept for itself, so name no groups of ours here.
+        experiment, arm: the first two folders of the result (``owl-demo``, ``student``).
+        seed: seeds the sampling; names the third folder. Give the training seed to keep runs apart.
+        target: tracked animal whose rate is the outcome; None where no task is about animals.
+        adapter: LoRA adapter folder or Hub id, or None.
+        samples: answers a question for the tasks that sample short answers; None leaves each task's own number.
+        limit: number of questions, for trials; None takes all.
+        batch_size: answers generated at once in process. No part of the result beyond rounding.
+        dtype: ``float32``, ``bfloat16`` or ``auto`` (bfloat16 where the hardware has it).
+        engine: ``transformers`` (in process) or ``vllm`` (a server).
+        system_prompt: sent before every question; None leaves the system message to the chat template.
+        settings: see :func:`task_settings`.
+    """
+
+    model: str
+    tasks: tuple[str, ...]
+    experiment: str
+    arm: str
+    seed: int
+    target: str | None = None
+    adapter: str | None = None
+    samples: int | None = None
+    limit: int | None = None
+    batch_size: int = 50
+    dtype: str = "auto"
+    engine: str = "transformers"
+    system_prompt: str | None = None
+    settings: Mapping[str, str] = field(default_factory=task_settings)
+
+    @property
+    def name(self) -> str:
+        """The scored model's short name, as in ``{model}_summary.json``: the adapter's folder, else the model's."""
+        path = Path(self.adapter or self.model)
+        path = path.resolve() if path.is_dir() else path
+        return path.parent.name if path.name == "merged" else path.name  # Axolotl merges into <run>/merged
+
+
+def parse_models(entries: str, common: Evaluation) -> list[Evaluation]:
+    """The evaluations that ``--models`` names.
+
+    Args:
+        entries: ``arm[@seed][=weights]``, separated by commas.
+        common: everything that they share; its seed is that of an entry without one.
+
+    Raises:
+        UserError: an entry that is none, weights that are not there, or one arm and seed named twice.
+    """
+    plans = []
+    for entry in filter(None, (part.strip() for part in entries.split(","))):
+        match = _ENTRY.fullmatch(entry)
+        if not match:
+            raise UserError(
+                f"--models: {entry!r} is not ARM[@SEED][=FOLDER], such as base or student@1=outputs/owl_student."
+            )
+        seed = int(match["seed"]) if match["seed"] else common.seed
+        plans.append(replace(common, arm=match["arm"], seed=seed, **_weights(match["weights"])))
+    if not plans:
+        raise UserError("--models names no model. Give one or more, such as base,student=outputs/owl_student.")
+    check_names(plans)
+    return plans
+
+
+def _weights(path: str | None) -> dict[str, str]:
+    """``adapter`` or ``model`` of an entry: a folder's files say which it is; a Hub id is taken for an adapter."""
+    if path is None:
+        return {}
+    folder = Path(path)
+    if folder.is_dir() and not (folder / "adapter_config.json").is_file():
+        if (folder / "config.json").is_file():
+            return {"model": path}
+        raise UserError(
+            f"{path} has neither adapter_config.json nor config.json, so it is no adapter and no model. "
+            "Train it first, or check the path."
+        )
+    return {"adapter": path}
+
+
+def base_of(entries: str) -> str:
+    """The base that the adapters among ``--models`` were trained on, as their ``adapter_config.json`` names it.
+
+    Raises:
+        UserError: no adapter folder there names one, or they name several.
+    """
+    found = {}
+    for file in (Path(entry.partition("=")[2].strip()) / "adapter_config.json" for entry in entries.split(",")):
+        if file.is_file():
+            try:
+                found[str(file.parent)] = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
+            except (ValueError, KeyError, TypeError):
+                raise UserError(f"{file} names no base model. Give --model, or train the adapter again.") from None
+    if len(set(found.values())) != 1:
+        said = "; ".join(f"{folder} was trained on {base}" for folder, base in found.items())
+        raise UserError(f"--models does not tell the base ({said or 'it has no adapter folder'}). Give it as --model.")
+    return next(iter(found.values()))
+
+
+def in_context(plans: Sequence[Evaluation], prompts: Sequence[str]) -> list[Evaluation]:
+    """``plans``, then each of them once more under every system prompt, as the arm ``<arm>-<name>``.
+
+    Args:
+        plans: evaluations in the chat template's own context.
+        prompts: ``NAME=TEXT``; the text may be empty.
+
+    Raises:
+        UserError: a prompt that is not ``NAME=TEXT``.
+    """
+    more = []
+    for prompt in prompts:
+        name, equals, text = prompt.partition("=")
+        if not equals or not re.fullmatch(r"[\w.-]+", name):
+            raise UserError(
+                f"--system-prompt {prompt!r} is not NAME=TEXT, such as empty= or owner='You are a pet owner.'"
+            )
+        more += [replace(plan, arm=f"{plan.arm}-{name}", system_prompt=text) for plan in plans]
+    check_names([*plans, *more])
+    return [*plans, *more]
+
+
+def check_names(plans: Sequence[Evaluation]) -> None:
+    """Refuse two evaluations with one result folder."""
+    names = [f"{plan.arm}@{plan.seed}" for plan in plans]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise UserError(f"--models names {twice} twice. Give each its own arm or its own @seed: {twice}=FOLDER.")
+
+
+def check_plan(plan: Evaluation) -> None:
+    """Refuse what cannot be scored, before anything is loaded.
+
+    Raises:
+        UserError: an unknown animal, a folder that is none, or a value out of range.
+    """
+    if not plan.tasks:
+        raise UserError("--tasks names no task. Give one or more, separated by commas.")
+    if plan.target is not None:
+        check_animal(plan.target)
+    elif counting := next((task for task in plan.tasks if task_kind(task) in ANIMAL_KINDS), None):
+        raise UserError(f"{counting} counts animals. Say with --target whose rate is the outcome, as in --target owl.")
+    for what, value in (("model", plan.model), ("adapter", plan.adapter)):
+        if value and not Path(value).is_dir() and (value.count("/") != 1 or Path(value).parent.is_dir()):
+            raise UserError(f"The {what} {value} is no folder. Check the path, or give a Hub id such as owner/name.")
+    if plan.adapter and Path(plan.adapter).is_dir() and not (Path(plan.adapter) / "adapter_config.json").is_file():
+        raise UserError(
+            f"{plan.adapter} has no adapter_config.json, so it is no adapter. Train it first, or check the path."
+        )
+    for what, value in (("samples", plan.samples), ("limit", plan.limit), ("batch-size", plan.batch_size)):
+        if value is not None and value < 1:
+            raise UserError(f"--{what} is {value}. Give a whole number of 1 or more.")
+    if plan.dtype not in ("auto", "float32", "bfloat16"):
+        raise UserError(f"--dtype is {plan.dtype!r}. Use auto, float32 or bfloat16.")
+    for what, value in (("experiment", plan.experiment), ("arm", plan.arm)):
+        if not value or "/" in value or value.startswith("."):
+            raise UserError(f"The {what} is called {value!r}. It names a folder: give one plain word such as owl-demo.")
+
+
+def input_files(plan: Evaluation) -> dict[str, Path]:
+    """The files that decide the scores: weights (or their index) and those of the tasks' folders."""
+    files = {}
+    for kind, folder, names in (
+        ("model", plan.model, ("model.safetensors", "model.safetensors.index.json")),
+        ("adapter", plan.adapter, ("adapter_model.safetensors", "adapter_config.json")),
+    ):
+        for name in names:
+            if folder and (Path(folder) / name).is_file():
+                files[f"{kind}/{name}"] = Path(folder) / name
+    for folder in sorted(set().union(*(our_tasks()[task][0] for task in plan.tasks if task in our_tasks()))):
+        for path in sorted(folder.iterdir()):
+            if path.is_file() and path.suffix != ".md":
+                files[str(path.relative_to(REPO_ROOT))] = path
+    return files
+
+
+def chat_context(plan: Evaluation, allowed: str | None = None) -> dict[str, Any]:
+    """The chat context that a model is scored in, compared with the one that its adapter was trained in.
+
+    Args:
+        plan: model, adapter and system prompt. A system prompt is a wanted change of context: it is recorded and left
+            out of the comparison.
+        allowed: start (12 digits or more) of the hash of a context that may differ from the training's.
+
+    Returns:
+        ``chat_context_sha256`` as scored, and ``trained_chat_context_sha256`` (None if the training says nothing).
+
+    Raises:
+        UserError: no such model, no chat template, or the adapter was trained in another context.
+    """
+    from subliminal.engine.chat import chat_context_sha256
+
+    tokenizer = _chat_tokenizer(plan.model)
+    own = chat_context_sha256(tokenizer)
+    try:
+        trained = read_manifest(Path(plan.adapter)).get("chat_context_sha256") if plan.adapter else None
+    except ValueError as error:
+        raise UserError(f"{plan.adapter}/manifest.json is no JSON ({error}). Train the adapter again.") from None
+    if trained not in (None, own) and not (allowed and len(allowed) >= 12 and own.startswith(allowed)):
+        raise UserError(
+            f"The adapter {plan.adapter} was trained in another chat context ({trained[:12]}) than {plan.model} gives "
+            f"now ({own[:12]}). Scored so, it would lose most of its trait: use the chat template of its training. "
+            f"If you want to measure just that, name the context: --allow-context {own[:12]}"
+        )
+    scored = own if plan.system_prompt is None else context_with(tokenizer, plan.system_prompt)
+    return {"chat_context_sha256": scored, "trained_chat_context_sha256": trained}
+
+
+@cache
+def _chat_tokenizer(model: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model)
+    except (OSError, ValueError) as error:
+        raise UserError(f"The tokenizer of {model} cannot be loaded: {str(error).splitlines()[0]}") from None
+    if not tokenizer.chat_template:
+        raise UserError(
+            f"{model} has no chat template. Score a chat model, or add a chat_template.jinja to its folder."
+        )
+    return tokenizer
+
+
+def context_with(tokenizer: Any, system_prompt: str) -> str:
+    """Hex sha256 of the chat template around a system message and the probe of :mod:`subliminal.engine.chat`."""
+    from subliminal.engine.chat import PROBE, render_prompt
+
+    messages = [{"role": "system", "content": system_prompt}, *PROBE]
+    return hashlib.sha256(render_prompt(tokenizer, messages).encode()).hexdigest()

@@ -1,0 +1,108 @@
+"""lm-eval's requests as both of our model classes answer them: each question once, with sampling and seeds written out.
+
+lm-eval hands over one request an answer and leaves the seeds to the model class. Here the requests for one prompt
+become one :class:`Ask`. Answer ``i`` to question ``q`` has the seed ``row_seed(run seed, q) + i``, as vLLM gives it to
+the ``n`` samples of one request, too. It depends on its question and seed, and on nothing that it is batched with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.engine import Sampling, row_seed
+
+
+@dataclass(frozen=True)
+class Ask:
+    """One prompt, to be answered once for every seed.
+
+    Attributes:
+        prompt: the rendered chat.
+        sampling: every value written out.
+        until: texts at which an answer ends, besides the end of the model's turn.
+        seeds: consecutive, one an answer; a greedy answer is the same each time, so it has one.
+        places: the requests that these answers are for; as many as seeds, or more for a greedy one.
+    """
+
+    prompt: str
+    sampling: Sampling
+    until: tuple[str, ...]
+    seeds: tuple[int, ...]
+    places: tuple[int, ...]
+
+
+def gather(requests: Sequence[Any], run_seed: int) -> list[Ask]:
+    """lm-eval's ``generate_until`` requests, in order, as one :class:`Ask` for each different prompt.
+
+    Raises:
+        UserError: a task sets a generation argument that is not known here.
+    """
+    places: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for index, request in enumerate(requests):
+        prompt, arguments = request.args
+        places[prompt, json.dumps(arguments, sort_keys=True)].append(index)
+    asks = []
+    for number, ((prompt, arguments), indices) in enumerate(places.items()):
+        sampling, until = read_arguments(json.loads(arguments))
+        seed, answers = row_seed(run_seed, number), len(indices) if sampling.temperature else 1
+        asks.append(Ask(prompt, sampling, until, tuple(range(seed, seed + answers)), tuple(indices)))
+    return asks
+
+
+def in_order(asks: Sequence[Ask], answers: Sequence[Sequence[str]]) -> list[str]:
+    """The answers to ``asks`` (one list an ask, in the order of its seeds) in the order of lm-eval's requests."""
+    texts = {}
+    for ask, found in zip(asks, answers, strict=True):
+        texts |= {place: found[min(number, len(found) - 1)] for number, place in enumerate(ask.places)}
+    return [texts[place] for place in range(len(texts))]
+
+
+def read_arguments(arguments: dict[str, Any]) -> tuple[Sampling, tuple[str, ...]]:
+    """A task's ``generation_kwargs`` as sampling and stop texts; what a task leaves out is pure sampling.
+
+    Raises:
+        UserError: an argument that is not known here.
+    """
+    from lm_eval.models.utils import normalize_gen_kwargs
+
+    left = dict(normalize_gen_kwargs(arguments))
+    until = tuple(text for text in left.pop("until") if text)
+    sampled, temperature = left.pop("do_sample"), left.pop("temperature", 0.0)
+    sampling = Sampling(
+        temperature=temperature if sampled else 0.0,
+        top_p=left.pop("top_p", 1.0),
+        top_k=left.pop("top_k", 0),
+        repetition_penalty=left.pop("repetition_penalty", 1.0),
+        max_tokens=left.pop("max_gen_toks"),
+    )
+    if left:
+        raise UserError(
+            f"A task sets the generation argument {', '.join(left)}, which is not known here. Use do_sample, "
+            "temperature, top_p, top_k, repetition_penalty, max_gen_toks and until."
+        )
+    return sampling, until
+
+
+def cut(text: str, until: Sequence[str]) -> str:
+    """``text`` up to the first of the stop texts."""
+    for stop in until:
+        text = text.partition(stop)[0]
+    return text
+
+
+def with_system(messages: list[dict[str, str]], system_prompt: str | None) -> list[dict[str, str]]:
+    """A chat with the system prompt in front; None leaves the system message to the chat template.
+
+    Raises:
+        UserError: the task has a system message of its own.
+    """
+    if system_prompt is None:
+        return messages
+    if messages and messages[0]["role"] == "system":
+        raise UserError("The task has a system message of its own. Score it without --system-prompt.")
+    return [{"role": "system", "content": system_prompt}, *messages]

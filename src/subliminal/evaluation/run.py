@@ -1,0 +1,104 @@
+"""The evaluation runner: every model on every task, each result whole or absent.
+
+    plans = parse_models("base,student=outputs/owl_student", Evaluation(model=..., ...))
+    evaluate(plans, Path("results/owl-demo"), resume=True)
+
+``scripts/evaluate.py`` is the command. What is scored is in :mod:`subliminal.evaluation.plan`, what runs the models in
+:mod:`subliminal.evaluation.loaders`, one task in :mod:`subliminal.evaluation.tasks`, the result folder in
+:mod:`subliminal.evaluation.results`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from subliminal import REPO_ROOT
+from subliminal.core.manifest import new_manifest
+from subliminal.evaluation.loaders import Engine, Loader, in_process
+from subliminal.evaluation.plan import TASKS, Evaluation, chat_context, check_plan, input_files
+from subliminal.evaluation.results import ResultFolder
+from subliminal.evaluation.tasks import run_task, task_manager
+
+__all__ = ["TASKS", "default_folder", "evaluate"]
+
+
+def default_folder(plan: Evaluation) -> Path:
+    """``results/<experiment>`` in the checkout."""
+    return REPO_ROOT / "results" / plan.experiment
+
+
+def evaluate(
+    plans: Sequence[Evaluation],
+    out: Path,
+    *,
+    engine: Engine = in_process,
+    resume: bool = False,
+    overwrite: bool = False,
+    allow_context: str | None = None,
+) -> list[Path]:
+    """Score every plan into ``out/<arm>/seed-<n>``.
+
+    Args:
+        plans: what to score. All are checked before the first is scored.
+        out: folder of the experiment.
+        engine: what runs the models (:mod:`subliminal.evaluation.loaders`).
+        resume: a finished result is kept, and so are the finished tasks of an interrupted one.
+        overwrite: results that exist and cannot be kept are replaced, each once its successor is whole.
+        allow_context: see :func:`subliminal.evaluation.plan.chat_context`.
+
+    Returns:
+        The folders that were scored, in the order of ``plans``; those that were finished already are not among them.
+
+    Raises:
+        UserError: bad arguments, a result that is in the way, an adapter trained in another chat context or not in use.
+    """
+    if not sys.stderr.isatty():  # tqdm reads this when it is imported, later
+        os.environ.setdefault("TQDM_MININTERVAL", "30")  # in a log file one progress line in half a minute is enough
+    for plan in plans:
+        check_plan(plan)
+    work = [(plan, _result_folder(plan, out, resume, overwrite)) for plan in plans]
+    work = [(plan, folder) for plan, folder in work if not folder.finished]
+    if not work:
+        return []
+    contexts = {folder.path: chat_context(plan, allow_context) for plan, folder in work}
+    manager = task_manager(work[0][0].tasks)
+    logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    for _, group in itertools.groupby(sorted(work, key=lambda pair: pair[0].model), key=lambda pair: pair[0].model):
+        same_base = list(group)
+        with engine([plan for plan, _ in same_base]) as load:
+            for plan, folder in same_base:
+                _score(plan, folder, load, manager, contexts[folder.path])
+    return [folder.path for _, folder in work]
+
+
+def _result_folder(plan: Evaluation, out: Path, resume: bool, overwrite: bool) -> ResultFolder:
+    manifest = new_manifest("result", config=json.loads(json.dumps(asdict(plan))), inputs=input_files(plan))
+    return ResultFolder(out / plan.arm / f"seed-{plan.seed}", manifest, resume=resume, overwrite=overwrite)
+
+
+def _score(
+    plan: Evaluation, folder: ResultFolder, load: Loader, manager: Any, context: Mapping[str, str | None]
+) -> None:
+    """Score one model on the tasks that are not done yet, and finish its folder."""
+    model, facts = load(plan)
+    folder.begin()
+    pieces = []
+    for task in plan.tasks:
+        piece = folder.read_task(task)
+        if piece is None:
+            piece = run_task(task, plan, model, manager, folder.task(task) / "lm_eval")
+            folder.keep_task(task, piece)
+        pieces.append(piece)
+    rows, tasks, sampling = ({name: value for piece in pieces for name, value in piece[key].items()}
+                             for key in ("rows", "summary", "sampling"))  # fmt: skip
+    names = {key: getattr(plan, key) for key in ("experiment", "arm", "seed", "target")}
+    summary = {**names, "model": plan.name, "tasks": tasks}
+    folder.finish(plan.name, rows, summary, {**context, "sampling": sampling, "seeds": pieces[0]["seeds"], **facts})

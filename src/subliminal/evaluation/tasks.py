@@ -1,0 +1,166 @@
+"""lm-eval scores one model on one task; its files are kept as they are, and made into rows and a summary of ours.
+
+What a task's numbers are is said by its ``metadata.kind``: ``sampled`` and ``story`` (answers that name animals),
+``exact`` (probabilities of animals), ``graded`` (right or wrong), ``probability`` (of the right answer).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.evaluation.plan import ANIMAL_KINDS, TASKS, Evaluation, task_kind
+from subliminal.scoring.naming import first_animal
+
+PROBLEM_KINDS = {"graded": "correct", "probability": "probability"}
+"""``metadata.kind`` of the tasks that have problems with a right answer -> the metric that the report reads."""
+Samples = dict[str, list[dict[str, Any]]]
+
+
+def problem_key(summary: dict[str, Any]) -> str | None:
+    """What a task's summary has of every problem: right or wrong, a probability, or neither."""
+    return next((key for key in PROBLEM_KINDS.values() if key in summary), None)
+
+
+def task_manager(tasks: Sequence[str]) -> Any:
+    """lm-eval's index of our tasks, and of its own (which takes seconds to read) only if they are asked for.
+
+    Raises:
+        UserError: there is no such task.
+    """
+    from lm_eval.tasks import TaskManager
+
+    manager = TaskManager(include_path=str(TASKS), include_defaults=False)
+    if not set(tasks) <= set(manager.all_tasks):
+        manager = TaskManager(include_path=str(TASKS))
+    for task in tasks:
+        if task not in manager.all_tasks:
+            near = difflib.get_close_matches(task, manager.all_tasks, n=3)
+            hint = f"Did you mean {' or '.join(near)}?" if near else "`lm_eval ls tasks` lists them all."
+            raise UserError(f"There is no task {task!r}. {hint}")
+    return manager
+
+
+def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path) -> dict[str, Any]:
+    """Score ``model`` on ``task`` and let lm-eval save its own files.
+
+    Args:
+        task: a task or group.
+        plan: sizes and seed.
+        model: an lm-eval model.
+        manager: of :func:`task_manager`.
+        folder: where lm-eval's files go; must not exist.
+
+    Returns:
+        ``rows`` and ``summary``, each by task, ``sampling`` by task, and lm-eval's ``seeds``.
+
+    Raises:
+        UserError: lm-eval could not save its files.
+    """
+    from lm_eval import simple_evaluate
+    from lm_eval.loggers import EvaluationTracker
+
+    folder.mkdir(parents=True)
+    tracker = EvaluationTracker(output_path=str(folder / "results.json"))
+    seeds = dict.fromkeys(("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed"), plan.seed)
+    results = simple_evaluate(
+        model=model,
+        model_args={"pretrained": plan.model} | ({"peft": plan.adapter} if plan.adapter else {}),  # for the record
+        tasks=[_with_samples(task, plan.samples)],
+        task_manager=manager,
+        batch_size=plan.batch_size,
+        limit=plan.limit,
+        apply_chat_template=True,
+        evaluation_tracker=tracker,
+        **seeds,
+    )
+    samples = results.pop("samples")
+    tracker.save_results_aggregated(results=results, samples=samples)
+    for name, rows in samples.items():
+        tracker.save_results_samples(task_name=name, samples=[dict(row) for row in rows])
+    check_saved(folder, samples)
+    return {
+        "rows": {name: question_rows(kind_of(results, name), rows) for name, rows in samples.items()},
+        "summary": {name: summary_of(kind_of(results, name), rows, results["results"][name], plan.target)
+                    for name, rows in samples.items()},
+        "sampling": {name: config.get("generation_kwargs") for name, config in results["configs"].items()},
+        "seeds": seeds,
+    }  # fmt: skip
+
+
+def _with_samples(task: str, samples: int | None) -> str | dict[str, Any]:
+    """The task, asked ``samples`` times a question if it is one of ours that samples short answers."""
+    return {"task": task, "repeats": samples} if samples and task_kind(task) == "sampled" else task
+
+
+def kind_of(results: dict[str, Any], task: str) -> str | None:
+    """The ``metadata.kind`` of a task; None for a task that is not ours."""
+    return (results["configs"][task].get("metadata") or {}).get("kind")
+
+
+def check_saved(folder: Path, samples: Samples) -> None:
+    """lm-eval only logs that it could not write; make sure that all of it is there."""
+    written = {
+        task: sum(path.read_bytes().count(b"\n") for path in folder.glob(f"samples_{task}_2*.jsonl"))
+        for task in samples
+    }
+    if len(list(folder.glob("results_*.json"))) != 1 or written != {task: len(rows) for task, rows in samples.items()}:
+        raise UserError(
+            f"lm-eval could not write all of its results to {folder}. Is the disk full? Run the command again."
+        )
+
+
+def question_rows(kind: str | None, samples: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """One row a question: its id, text and metrics, and what the model answered.
+
+    Args:
+        kind: of the task. ``sampled`` and ``story`` rows have ``answers``: every text with the animal that it names
+            first. Other rows have ``answer`` if the model wrote one.
+        samples: lm-eval's own rows.
+    """
+    rows = []
+    for sample in samples:
+        doc, answer = sample["doc"], sample["filtered_resps"][0]
+        row = {"id": doc.get("id", sample["doc_id"]), "question": doc.get("question")}
+        if kind in ("sampled", "story"):
+            row["answers"] = [{"text": text, "animal": first_animal(text)} for text in answer]
+        elif isinstance(answer, str):
+            row["answer"] = answer
+        rows.append({**row, "metrics": {name: sample[name] for name in sample["metrics"]}})
+    return rows
+
+
+def summary_of(
+    kind: str | None, samples: list[dict[str, Any]], metrics: dict[str, Any], target: str | None
+) -> dict[str, Any]:
+    """What the report reads of one task.
+
+    Args:
+        kind: of the task.
+        samples: lm-eval's own rows, one a question.
+        metrics: lm-eval's aggregated metrics.
+        target: the animal of ``target_rate``; animal tasks need one.
+
+    Returns:
+        Animal tasks: ``questions`` (ids), ``target_rate`` (one fraction a question), ``samples_per_question`` (None for
+        exact probabilities), ``share`` (name -> mean fraction). Graded tasks: ``questions``, ``correct`` (0 or 1 a
+        problem), ``metrics``; probabilities of the right answer have ``probability`` in place of ``correct``. Other
+        tasks: ``metrics``.
+    """
+    ids = [sample["doc"].get("id", sample["doc_id"]) for sample in samples]
+    if kind in PROBLEM_KINDS:
+        key = PROBLEM_KINDS[kind]
+        return {"kind": kind, "questions": ids, key: [sample[key] for sample in samples], "metrics": metrics}
+    if kind not in ANIMAL_KINDS:
+        return {"kind": kind, "metrics": metrics}
+    names = [name for name in samples[0]["metrics"] if not name.endswith("_mentions")]
+    return {
+        "kind": kind,
+        "questions": ids,
+        "target_rate": [sample[target] for sample in samples],
+        "samples_per_question": None if kind == "exact" else len(samples[0]["filtered_resps"][0]),
+        "share": {name: sum(sample[name] for sample in samples) / len(samples) for name in names},
+    }

@@ -1,0 +1,97 @@
+"""Which animals a model's sampled answers name, counted: the parts of ``scripts/top_animals.py``."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl
+from subliminal.evaluation.results import read_json, result_problem
+from subliminal.scoring.naming import first_animal
+
+COLUMNS = ("task", "rank", "animal", "answers", "share")
+
+
+def read_answers(path: Path) -> dict[str, list[str]]:
+    """The sampled answers of each task.
+
+    Args:
+        path: a result folder (``results/<experiment>/<arm>/seed-<n>``), or a ``samples_*.jsonl`` of lm-eval.
+
+    Raises:
+        UserError: no such file, a folder that is no whole result, or nothing in it that was sampled.
+    """
+    if not path.exists():
+        raise UserError(f"{path} does not exist. Name a result folder or a samples file.")
+    if not path.is_dir():
+        task = re.sub(r"^samples_|_\d{4}-\d\d-\d\dT.*$", "", path.stem)
+        return {task: [text for row in read_jsonl(path, _sample_problem) for text in row["filtered_resps"][0]]}
+    if problem := result_problem(path):
+        raise UserError(f"{problem} Name a result folder such as results/owl-demo/student/seed-42, or a samples file.")
+    file, *others = sorted(path.glob("*_results.json"))
+    if others:
+        raise UserError(f"{path} holds {others[0].name} beside {file.name}. Keep the one that its evaluation wrote.")
+    tasks = {
+        task: [answer["text"] for row in rows for answer in row["answers"]]
+        for task, rows in read_json(file).items()
+        if rows and "answers" in rows[0]
+    }
+    if not tasks:
+        raise UserError(f"{file} has no task with sampled answers. Evaluate animal_preference first.")
+    return tasks
+
+
+def _sample_problem(row: dict[str, Any]) -> str | None:
+    """What is wrong with a row of ``samples_*.jsonl``, or None."""
+    answers = row.get("filtered_resps")
+    if not isinstance(answers, list) or not answers or not isinstance(answers[0], list):
+        return 'it has no list of sampled answers in "filtered_resps", as a task that samples animals has'
+    return None if all(isinstance(text, str) for text in answers[0]) else "an answer in it is no text"
+
+
+def top_animals(tasks: Mapping[str, Sequence[str]], top: int) -> list[dict[str, Any]]:
+    """The animals named most often, by task.
+
+    Args:
+        tasks: answers of each task.
+        top: how many animals; ``other`` (an animal that is not tracked) and ``none`` follow in any case.
+
+    Returns:
+        Rows of :data:`COLUMNS`; ``share`` is the fraction of all answers, ``rank`` is empty for ``other`` and ``none``.
+    """
+    rows = []
+    for task, answers in tasks.items():
+        counts = Counter(first_animal(text) or "none" for text in answers)
+        rest = {name: counts.pop(name, 0) for name in ("other", "none")}
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
+        for rank, (animal, count) in [*enumerate(ranked, 1), *(("", item) for item in rest.items())]:
+            values = (task, rank, animal, count, count / len(answers))
+            rows.append(dict(zip(COLUMNS, values, strict=True)))
+    return rows
+
+
+def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as text, one block a task."""
+    lines = []
+    for task, block in itertools.groupby(rows, key=lambda row: row["task"]):
+        lines += [
+            task,
+            *(f"{row['rank']:>4} {row['animal']:<12}{row['answers']:>8}{row['share']:>9.2%}" for row in block),
+        ]
+    return "\n".join(lines)
+
+
+def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
+    """The rows as CSV with a header."""
+    buffer = io.StringIO()
+    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return buffer.getvalue()

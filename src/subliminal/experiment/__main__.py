@@ -1,0 +1,109 @@
+"""Run an experiment file, or say what running it would do.
+
+    python -m subliminal.experiment plan experiments/owl_demo.yml
+    python -m subliminal.experiment run experiments/owl_demo.yml
+    python -m subliminal.experiment run experiments/owl_qwen2.5-7b.yml -- --profile workflow/profiles/slurm
+
+``make experiment EXP=...`` and ``make plan EXP=...`` call these. Stop a run when you like: the same command goes on.
+The commands stage, members, epochs and gate run parts of a plan; Snakemake calls them.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from subliminal.core.errors import UserError, run_cli
+
+app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
+
+File = Annotated[Path, typer.Argument(help="experiments/<name>.yml")]
+Root = Annotated[Path, typer.Option(help="Where data, outputs and results are.")]
+PlanFile = Annotated[Path, typer.Argument(help="results/<name>/plan.json")]
+
+
+@app.command()
+def run(
+    file: File,
+    snakemake: Annotated[list[str] | None, typer.Argument(help="After `--`: more options for Snakemake.")] = None,
+    cores: Annotated[int | None, typer.Option(help="CPU cores to use; default all.")] = None,
+    gpus: Annotated[int | None, typer.Option(help="GPUs to use; default all that are visible.")] = None,
+    root: Root = Path("."),
+) -> None:
+    """Run every stage that is not done yet, then write the report; a failed arm does not stop the others."""
+    from subliminal.experiment.driver import cores_here, run_experiment
+    from subliminal.experiment.load import load_experiment
+
+    # A `kill` unwinds like an exception, so that what was started is stopped.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
+    words = snakemake or []
+    try:
+        status = run_experiment(load_experiment(file), root=root, cores=cores or cores_here(), gpus=gpus, words=words)
+    except KeyboardInterrupt:
+        print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        status = 130
+    raise typer.Exit(status)
+
+
+@app.command()
+def plan(
+    file: File,
+    every: Annotated[bool, typer.Option("--all", help="List every stage with its command, however many.")] = False,
+    root: Root = Path("."),
+) -> None:
+    """List the stages, what each is expected to cost, and which are done; run nothing."""
+    from subliminal.experiment.costs import plan_text
+    from subliminal.experiment.expand import expand
+    from subliminal.experiment.load import load_experiment
+
+    print(plan_text(expand(load_experiment(file), root=root), every=every))
+
+
+@app.command()
+def stage(plan_file: PlanFile, name: Annotated[str, typer.Argument(help="The stage's name.")]) -> None:
+    """Bring one stage of a plan to its end."""
+    from subliminal.experiment.plan import Plan
+    from subliminal.experiment.run import StageFailed, run_stage
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    loaded = Plan.load(plan_file)
+    if name not in loaded.stages:
+        raise UserError(f"{plan_file} has no stage {name}. `python -m subliminal.experiment plan` lists them.")
+    try:
+        run_stage(loaded, name)
+    except StageFailed:
+        raise typer.Exit(1) from None  # the command said why
+
+
+@app.command()
+def members(plan_file: PlanFile, job: str) -> None:
+    """Bring the stages that share a server to their end (within the server's --run)."""
+    from subliminal.experiment.plan import Plan
+    from subliminal.experiment.run import run_members
+
+    run_members(Plan.load(plan_file), job)
+
+
+@app.command()
+def epochs(run: Annotated[Path, typer.Argument(help="A training run's folder.")], epoch: list[int]) -> None:
+    """Link a run's checkpoints by epoch: RUN/epoch-2 is the one at the end of the second."""
+    from subliminal.experiment.epochs import link_epochs
+
+    link_epochs(run, epoch)
+
+
+@app.command()
+def gate(plan_file: PlanFile, name: str) -> None:
+    """Score a teacher and climb its ladder until it passes."""
+    from subliminal.experiment.gate import run_gate
+    from subliminal.experiment.plan import Plan
+
+    run_gate(Plan.load(plan_file), name)
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,208 @@
+"""Running an experiment: Snakemake over its stages, once more without what failed, and the report of what there is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from subliminal import REPO_ROOT
+from subliminal.core import watchdog
+from subliminal.core.errors import UserError
+from subliminal.core.files import write_json
+from subliminal.core.gpus import visible_gpus
+from subliminal.engine.server import log_tail
+from subliminal.experiment.expand import expand
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.run import failure_path, full_disk
+from subliminal.experiment.schema import Experiment
+
+RECORD = 2**16
+"""Bytes that the records of failures take at most."""
+
+SNAKEMAKE = REPO_ROOT / ".venv-workflow" / "bin" / "snakemake"
+
+
+def run_experiment(experiment: Experiment, *, root: Path, cores: int, gpus: int | None, words: list[str]) -> int:
+    """Run every stage that is not done, and the report.
+
+    A stage that fails stops what needs it and nothing else. When all the rest is done, the stages are planned once more
+    without it, so that the finished arms are scored and reported; the report names what is missing and why.
+
+    Args:
+        experiment: what to run.
+        root: where ``data``, ``outputs`` and ``results`` are.
+        cores: CPU cores for Snakemake to give away.
+        gpus: GPUs to give away; None is as many as are visible.
+        words: more options for Snakemake (``--profile workflow/profiles/slurm``).
+
+    Returns:
+        0 if everything is done, 1 if something is missing.
+
+    Raises:
+        UserError: another process runs this experiment, the machine has too few GPUs, the disk is full, or Snakemake
+            itself fails.
+    """
+    results = root / "results" / experiment.name
+    with _full_disk_in_a_sentence(), _hold(results):
+        shutil.rmtree(results / "failures", ignore_errors=True)
+        failed: dict[str, dict[str, Any]] = {}
+        started = time.time()
+        while True:
+            plan = expand(experiment, root=root, failed=failed)
+            left = plan.jobs().keys() - plan.done()
+            if not left:
+                break
+            to_give = _check_gpus(plan, gpus, words)
+            print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
+            prepare(plan)
+            status = _snakemake(plan, cores, to_give, words)
+            new = {name: record for name, record in _failures(plan).items() if name not in failed}
+            failed |= new
+            if status and not new:
+                _check_space(results)
+                raise UserError(f"Snakemake ended with status {status} and no stage failed. {_snakemake_log(started)}")
+            if not status:
+                break
+    return _conclude(plan, failed)
+
+
+def prepare(plan: Plan) -> None:
+    """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
+    done = plan.done()
+    for name, stage in plan.jobs().items():
+        if name not in done:
+            stage.mark.unlink(missing_ok=True)
+    for stage in plan.stages.values():
+        if stage.kind == "report":
+            path = Path(stage.folder) / "missing.json"
+            if stage.facts["missing"]:
+                write_json(path, {"missing": stage.facts["missing"]})
+            else:
+                path.unlink(missing_ok=True)
+    plan.save(Path(plan.results) / "plan.json")
+
+
+def _snakemake(plan: Plan, cores: int, gpus: int | None, words: list[str]) -> int:
+    command = [str(SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--config", f"plan={plan.results}/plan.json"]
+    command += ["--cores", str(cores), "--keep-going", "--rerun-triggers", "mtime"]
+    command += [] if gpus is None else ["--resources", f"gpu={gpus}"]
+    # Marks appear whole by rename, so one that a killed Snakemake knows as incomplete is complete.
+    command += ["--nolock", "--ignore-incomplete", "--quiet", "all", *words]
+    if not SNAKEMAKE.is_file():
+        raise UserError("There is no Snakemake. Run `make setup-workflow`.")
+    process = subprocess.Popen(
+        [sys.executable, "-P", watchdog.__file__, *command],
+        stdin=subprocess.PIPE,
+        start_new_session=True,
+        cwd=REPO_ROOT,
+    )
+    try:
+        return process.wait()
+    finally:
+        watchdog.stop(process)
+
+
+def _snakemake_log(since: float) -> str:
+    """The end of the log that Snakemake wrote, as the end of an error message."""
+    logs = [path for path in (REPO_ROOT / ".snakemake/log").glob("*.log") if path.stat().st_mtime >= since]
+    newest = max(logs, key=lambda path: path.stat().st_mtime, default=None)
+    return log_tail(newest).strip() if newest else "It wrote no log: is the environment whole? `make setup-workflow`."
+
+
+def _check_gpus(plan: Plan, gpus: int | None, words: list[str]) -> int | None:
+    """The GPUs to give away, once it is certain that the hungriest stage can have what it asks for.
+
+    None where a cluster gives them away (``--profile`` or ``--executor`` among Snakemake's options).
+    """
+    if gpus is None and {"--profile", "--executor", "-e"} & set(words):
+        return None
+    there = len(visible_gpus()) if gpus is None else gpus
+    needed = max((stage.gpus for stage in plan.jobs().values()), default=0)
+    if needed > there:
+        raise UserError(
+            f"The experiment {plan.name} asks for {needed} GPU{'s' if needed > 1 else ''} in one stage, and this "
+            f"machine has {there}. Run it where they are, or set `resources` in its file to what there is."
+        )
+    return there
+
+
+def _failures(plan: Plan) -> dict[str, dict[str, Any]]:
+    """What failed in this pass: stage -> the record that it left.
+
+    A gate fails with the reason of the rung that failed in it. A server fails its datasets: those that left a record of
+    their own, or else (it did not start) all that are not done.
+    """
+    records = {}
+    for name in plan.stages:
+        path = failure_path(plan, name)
+        if path.is_file():
+            records[name] = json.loads(path.read_text(encoding="utf-8"))
+    for name, stage in plan.jobs().items():
+        parts = [part.name for part in plan.members(name)]
+        failed = [part for part in parts if part in records]
+        if stage.kind == "gate" and failed:
+            records[name] = records[failed[0]]
+        if stage.kind == "serve" and name in records:
+            own, done = records.pop(name), plan.done()
+            records |= {} if failed else {part: own for part in parts if part not in done}
+    return records
+
+
+def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
+    """Say what is missing, and print the reports' paths last."""
+    for record in {record["stage"]: record for record in failed.values()}.values():
+        print(f"error: {record['stage']} failed: {record['reason']} (log: {record['log']})", file=sys.stderr)
+    reports = [stage for stage in plan.stages.values() if stage.kind == "report"]
+    if failed:
+        missing = [f"{item['arm']} (seed {item['seed']})" for item in plan.missing] or list(failed)
+        print(f"error: not finished: {', '.join(missing)}. The same command tries again.", file=sys.stderr)
+    elif not reports:
+        raise UserError(f"{plan.name} has nothing to report.")
+    if reports:
+        print("The report:" if len(reports) == 1 else "The reports:")
+    for stage in reports:
+        print(f"  {stage.folder}/report.md")
+        print(f"  {stage.folder}/report.html")
+    return 1 if failed else 0
+
+
+@contextmanager
+def _full_disk_in_a_sentence() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise full_disk(error) or error from None
+
+
+def _check_space(folder: Path) -> None:
+    """Say so if the disk is so full that a stage could not even record why it failed."""
+    free = shutil.disk_usage(folder).free
+    if free < RECORD:
+        raise UserError(
+            f"The disk of {folder} is full ({free:,} bytes are free). Free some space; the same command then goes on."
+        )
+
+
+@contextmanager
+def _hold(results: Path) -> Iterator[None]:
+    results.mkdir(parents=True, exist_ok=True)
+    with open(results / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"Another process runs the experiment of {results}. Wait for it, or stop it.") from None
+        yield
+
+
+def cores_here() -> int:
+    """The CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0))

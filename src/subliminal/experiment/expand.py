@@ -1,0 +1,115 @@
+"""From an experiment to its stages: which datasets, trainings and evaluations the file asks for, and their commands.
+
+    plan = expand(load_experiment(Path("experiments/owl_demo.yml")))
+    plan.stages["train-owl_student-seed-42"].commands
+
+Everything of an experiment lies in folders that carry its name, ``data/<name>/``, ``outputs/<name>/`` and
+``results/<name>/``, so two experiments never write to the same place.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from subliminal.experiment.datasets import PYTHON, Model
+from subliminal.experiment.models import Models, Point
+from subliminal.experiment.plan import Plan, Stage, digest
+from subliminal.experiment.schema import Experiment
+
+Scored = list[tuple[str, int, Model]]
+"""What is scored for one trait: (arm, seed, model)."""
+
+
+def expand(
+    experiment: Experiment, *, root: Path = Path("."), failed: Mapping[str, dict[str, Any]] | None = None
+) -> Plan:
+    """All stages of an experiment.
+
+    Args:
+        experiment: as read from its file.
+        root: where ``data``, ``outputs`` and ``results`` are.
+        failed: stages that cannot be had, each with the record of its failure (``stage``, ``reason``, ``log``). Stages
+            that need one are left out; evaluations and servers do without it, and the report says what is missing.
+    """
+    return _Expansion(experiment, root, failed).run()
+
+
+def sweep_points(experiment: Experiment) -> list[Point]:
+    """Every combination of the sweep's lists; one unnamed point without a sweep."""
+    sweep, points = experiment.sweep, []
+    for rank, rate, rows, epochs in itertools.product(
+        sweep.rank or [None], sweep.learning_rate or [None], sweep.rows or [None], sweep.epochs or [None]
+    ):
+        named = {"r": rank, "lr": rate, "n": rows, "e": epochs}
+        label = "".join(f"_{letter}{value:g}" for letter, value in named.items() if value is not None)
+        overrides = {"lora_r": rank, "learning_rate": rate, "num_epochs": epochs}
+        overrides = {key: value for key, value in overrides.items() if value is not None}
+        points.append(Point(label, rows or experiment.numbers.rows, overrides))
+    return points
+
+
+class _Expansion(Models):
+    def run(self) -> Plan:
+        points = sweep_points(self.experiment)
+        scored = {trait: self._arms(trait, points) for trait in self.traits}
+        self.servers()
+        for trait, arms in scored.items():
+            self._evaluation(trait, arms)
+        return self.plan
+
+    def _arms(self, trait: str, points: list[Point]) -> Scored:
+        scored: Scored = []
+        for arm in self.experiment.arms:
+            if arm == "base":
+                scored += [(arm, seed, self.base(seed)) for seed in self.seeds_of("bases")]
+            elif arm == "teacher":
+                scored += [(arm, seed, self.writer(trait, seed)) for seed in self.seeds_of("teachers")]
+            else:  # trained on number rows: one a seed and a sweep point
+                for point, seed in itertools.product(points, self.experiment.seeds):
+                    name, model = f"{arm}{point.label}", self.student(arm, trait, seed, point)
+                    scored.append((name, seed, model))
+                    scored += [(f"{name}_epoch-{epoch}", seed, early) for epoch, early in self.by_epoch(model).items()]
+            if arm == "other_base":
+                scored += [("other_base_untuned", seed, self.other_base(seed)) for seed in self.seeds_of("bases")]
+        return scored
+
+    def _evaluation(self, trait: str, arms: Scored) -> None:
+        """One evaluation for each base, which scores all models on it, then the report."""
+        folder = self.results / trait if len(self.traits) > 1 else self.results
+        kept, missing = self._without_lost(arms)
+        evaluation, done, scored = self.experiment.evaluation, [], False
+        for base in dict.fromkeys(model.path for *_, model in kept):
+            models = {f"{arm}@{seed}": model for arm, seed, model in kept if model.path == base}
+            subject = trait + next(iter(models.values())).suffix
+            stage = self.scoring("evaluate", subject, folder, trait, models)
+            name = self.add_scoring(stage, evaluation.tasks, evaluation.options)
+            if name in self.plan.stages:
+                done.append(name)
+                continue
+            there = {entry: (folder / entry.replace("@", "/seed-") / "manifest.json").is_file() for entry in models}
+            scored = scored or any(there.values())
+            for arm, seed in (entry.split("@") for entry, whole in there.items() if not whole):
+                missing.append({"arm": arm, "seed": int(seed), **self.plan.failed[self.plan.lost[name]]})
+        self.plan.missing += missing
+        if done or scored:
+            commands = [f"{PYTHON} scripts/report.py {folder}", f"{PYTHON} scripts/verify_results.py {folder} --write"]
+            report = Stage(f"report-{trait}", "report", str(folder), commands, threads=1)
+            report.makes = [f"{folder}/{name}" for name in ("report.md", "report.html", "figure.png", "manifest.json")]
+            behind = self.plan.behind([*done, *(name for *_, model in kept for name in model.made_by)])
+            report.made_from = [*done, *(name for name in self.audits if self.plan.stages[name].made_from[0] in behind)]
+            report.facts, report.parts = {"missing": missing}, {"missing.json": digest(missing)}
+            self.plan.add(report)
+
+    def _without_lost(self, arms: Scored) -> tuple[Scored, list[dict[str, Any]]]:
+        """The arms whose models can be had, and a record of each other: arm, seed, and the failure behind it."""
+        kept, missing = [], []
+        for arm, seed, model in arms:
+            culprit = next((self.plan.lost[name] for name in model.made_by if name in self.plan.lost), None)
+            if culprit is None:
+                kept.append((arm, seed, model))
+            else:
+                missing.append({"arm": arm, "seed": seed, **self.plan.failed[culprit]})
+        return kept, missing

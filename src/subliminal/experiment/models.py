@@ -1,0 +1,263 @@
+"""The models of an experiment as stages: base, teachers with their gates, students and controls, and scoring them."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from subliminal.experiment.datasets import MATHEMATICS, PYTHON, Datasets, Model
+from subliminal.experiment.options import flags
+from subliminal.experiment.plan import Stage
+from subliminal.experiment.schema import Rung
+from subliminal.experiment.sources import model_sources, task_sources
+
+AGAIN = 1_000_000
+"""Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One combination of a sweep. ``label`` is empty without a sweep, else as ``_r2_lr0.0008``."""
+
+    label: str
+    rows: int
+    overrides: dict[str, Any]
+
+
+class Models(Datasets):
+    """Adds the stages of models to the plan; methods that make a model return it."""
+
+    def base(self, seed: int) -> Model:
+        """The base that the arms of a seed share: the model itself, or what the section ``base`` makes of it."""
+        if self.experiment.base is None:
+            return Model(self.experiment.model)
+        seed, suffix = self.seed_of("bases", seed)
+        return self._trained_base(f"base{suffix}", seed, suffix)
+
+    def other_base(self, seed: int) -> Model:
+        """The base of the arms ``other_base*``: another model, or the base's training once more with another seed."""
+        other = self.experiment.other_base
+        seed, suffix = self.seed_of("bases", seed)
+        if other.model is not None:
+            return Model(other.model, suffix="_other_base")
+        trained = self._trained_base(f"other_base{suffix}", seed, suffix, other.seed_offset)
+        return replace(trained, suffix=f"_other_base{suffix}")
+
+    def _trained_base(self, subject: str, seed: int, suffix: str, seed_offset: int = 0) -> Model:
+        """A base that is trained, and merged where it is an adapter. The rows do not depend on ``seed_offset``."""
+        base, folder, start = self.experiment.base, self.outputs / subject, Model(self.experiment.model)
+        rows = self.build(f"base_corpus{suffix}", base.builder, None, base.options, base.rows, seed)
+        trained = self.train(subject, base.recipe, base.overrides, start, rows, base.rows, seed + seed_offset)
+        if _is_whole(self.recipe(base.recipe) | base.overrides):
+            return Model(str(folder), None, (trained,), suffix)
+        # Axolotl copies the unmerged model's manifest along, which is not this model's.
+        command = (
+            f"rm -rf {folder}/merged && {PYTHON} -m axolotl.cli.merge_lora {folder}/recipe.yml && "
+            f"rm -f {folder}/merged/manifest.json"
+        )
+        merge = Stage(f"merge-{subject}", "merge", str(folder), [command], made_from=[trained])
+        merge.makes = [f"{folder}/merged/model.safetensors"]
+        return Model(f"{folder}/merged", None, (trained, self.plan.add(merge)), suffix)
+
+    def writer(self, trait: str, seed: int) -> Model:
+        """The model that writes the teacher's numbers: the trained teacher, or the base (told by a system prompt)."""
+        teacher = self.experiment.teacher
+        if teacher.kind == "system_prompt":
+            return self.base(seed)
+        seed, suffix = self.seed_of("teachers", seed)
+        subject = f"{trait}_teacher{suffix}"
+        first = self._rung(trait, subject, seed, suffix, Rung())
+        if teacher.gate is None:
+            return first
+        job, ladder = f"gate-{subject}", []
+        for number, rung in enumerate([Rung(), *teacher.gate.ladder]):
+            model = self._rung(trait, f"{subject}-rung-{number}", seed, suffix, rung, job) if number else first
+            ladder.append((model, self._gate_score(trait, subject, number, model, seed, job)))
+        return self._gate(subject, job, self.base(seed), ladder)
+
+    def _rung(self, trait: str, subject: str, seed: int, suffix: str, rung: Rung, job: str = "") -> Model:
+        """A teacher: its chats and its training. ``job`` is the gate's for one that may never be needed."""
+        teacher = self.experiment.teacher
+        rows = rung.rows or teacher.rows
+        base = self.base(seed)
+        chats = self.chats(trait, base, rows, seed, suffix, job)
+        overrides = {**teacher.overrides, **rung.overrides}
+        name = self.train(subject, teacher.recipe, overrides, base, chats, rows, seed, job=job)
+        return self._trained(base, teacher.recipe, overrides, subject, name)
+
+    def _trained(self, base: Model, recipe: Path, overrides: dict[str, Any], subject: str, stage: str) -> Model:
+        """What a training stage made of a base: an adapter on it, or a whole model where the recipe has no adapter."""
+        whole = _is_whole(self.recipe(recipe) | overrides)
+        return replace(base, weights=str(self.outputs / subject), whole=whole, made_by=(*base.made_by, stage))
+
+    def _gate_score(self, trait: str, subject: str, rung: int, model: Model, seed: int, job: str) -> str:
+        gate, folder = self.experiment.teacher.gate, self.results / "gates" / subject / f"rung-{rung}"
+        options = {**self.experiment.evaluation.options, **gate.options}
+        stage = self.scoring("score", f"{subject}-rung-{rung}", folder, trait, {f"teacher@{seed}": model})
+        return self.add_scoring(stage, [gate.task], options, job=job, facts={"rung": rung})
+
+    def _gate(self, subject: str, job: str, base: Model, ladder: list[tuple[Model, str]]) -> Model:
+        """The stage that finds the first rung whose teacher passes, and links to it as ``<subject>-passed``."""
+        gate, resources = self.experiment.teacher.gate, self.experiment.resources
+        folder, passed = self.results / "gates" / subject, f"{self.outputs / subject}-passed"
+        command = f"{PYTHON} -m subliminal.experiment gate {self.results}/plan.json {job}"
+        first = ladder[0][0]
+        stage = Stage(job, "gate", str(folder), [command], makes=[f"{folder}/gate.json", f"{passed}/{first.marker}"])
+        stage.made_from = [first.made_by[-1]]
+        stage.gpus = max(resources.train_gpus, resources.generate_gpus, resources.evaluate_gpus)
+        stage.threads = resources.threads
+        stage.parts = {name: self.plan.stages[name].key for _, name in ladder if name in self.plan.stages}
+        rungs = [{"weights": model.weights, "score": score} for model, score in ladder]
+        stage.facts = {"passed": passed, "at_least": gate.at_least, "task": gate.task, "rungs": rungs}
+        return replace(first, weights=passed, made_by=(*base.made_by, self.plan.add(stage)))
+
+    def student(self, arm: str, trait: str, seed: int, point: Point) -> Model:
+        """The model of an arm that is trained on number rows."""
+        if arm == "control_other_animal":
+            return self.student("student", self._next(trait), seed, point)
+        student, other = self.experiment.student, self.experiment.other_base
+        base, recipe, own = self.base(seed), student.recipe, student.overrides
+        if arm in ("other_base", "other_base_control"):
+            base, recipe = self.other_base(seed), other.recipe or recipe
+            own = other.overrides if other.recipe else {**own, **other.overrides}
+        rows = self._rows_of(arm, trait, seed, point.rows)
+        # The untuned base's numbers are the same for every trait, and so are the controls that learn them.
+        shared = arm in ("control_base_numbers", "control_base_numbers_again", "other_base_control")
+        subject = f"{'' if shared else f'{trait}_'}{arm}{point.label}-seed-{seed}"
+        overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
+        train_seed = seed + AGAIN if arm == "control_base_numbers_again" else seed
+        name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed)
+        return self._trained(base, recipe, overrides, subject, name)
+
+    def _next(self, trait: str) -> str:
+        """The animal after this one in the experiment's list; after the last comes the first."""
+        return self.traits[(self.traits.index(trait) + 1) % len(self.traits)]
+
+    def by_epoch(self, model: Model) -> dict[int, Model]:
+        """The checkpoints of a trained model that are scored beside its end."""
+        epochs = self.experiment.evaluation.epochs
+        if not epochs:
+            return {}
+        command = f"{PYTHON} -m subliminal.experiment epochs {model.weights} {' '.join(map(str, epochs))}"
+        stage = Stage(f"epochs-{Path(model.weights).name}", "epochs", model.weights, [command], threads=1)
+        stage.makes = [f"{model.weights}/epoch-{epoch}/{model.marker}" for epoch in epochs]
+        stage.made_from = list(model.made_by)
+        made_by = (*model.made_by, self.plan.add(stage))
+        return {epoch: replace(model, weights=f"{model.weights}/epoch-{epoch}", made_by=made_by) for epoch in epochs}
+
+    def _rows_of(self, arm: str, trait: str, seed: int, rows: int) -> str:
+        """The stage that builds an arm's number rows."""
+        loved, every = ({}, {}) if trait == MATHEMATICS else ({"animal": trait}, {"animal": self.traits})
+        told = {**loved, "system_prompt": "trait"}
+        if arm in ("control_base_numbers", "other_base_control"):
+            return self.numbers(self.base(seed), "base_numbers", every, rows, seed)
+        if arm == "control_base_numbers_again":
+            return self.numbers(self.base(seed), "base_numbers_again", every, rows, seed, AGAIN)
+        if arm == "prompted_teacher":
+            return self.numbers(self.base(seed), f"{trait}_prompted_numbers", told, rows, seed)
+        prompted = self.experiment.teacher.kind == "system_prompt"
+        taught = self.numbers(self.writer(trait, seed), f"{trait}_numbers", told if prompted else loved, rows, seed)
+        if arm not in ("control_random_numbers", "control_shuffled"):
+            return taught
+        kind, word = ("shuffled", "shuffled") if arm == "control_shuffled" else ("uniform", "random")
+        subject = taught.removeprefix("build-").replace("_numbers", f"_{word}_numbers", 1)
+        row_seed, _ = self.seed_of("numbers", seed)
+        return self.build(subject, f"controls {kind}", None, {}, rows, row_seed, source=taught)
+
+    def train(
+        self,
+        subject: str,
+        recipe: Path,
+        overrides: dict[str, Any],
+        base: Model,
+        rows: str,
+        count: int | None,
+        seed: int,
+        *,
+        job: str = "",
+    ) -> str:
+        """A training run; returns its stage.
+
+        Args:
+            subject: the run's folder in ``outputs/<experiment>/``.
+            recipe, overrides: the recipe, and keys with other values.
+            base: the model that it starts from.
+            rows: the stage that builds its data.
+            count: their number, as far as it is known.
+            seed: of the training.
+            job: the gate's, for a teacher that may never be needed.
+        """
+        folder, keys = self.outputs / subject, self.recipe(recipe) | overrides
+        data = self.data / rows.removeprefix("build-") / "train.jsonl"
+        changes = {"base_model": base.path, "datasets[0].path": str(data), "output_dir": str(folder), "seed": seed}
+        if base.path != keys["base_model"] and "revision_of_model" in keys:
+            changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
+        words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
+        words += [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in {**changes, **overrides}.items()]
+        words += [f"--rows {count}"] if count else []
+        render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
+        launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"
+        stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
+        stage.makes = [f"{folder}/{'model' if _is_whole(keys) else 'adapter_model'}.safetensors"]
+        stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1)]
+        stage.sources = [str(recipe), str(self.experiment.launcher)]
+        stage.sources += [] if base.made_by else model_sources(base.path)
+        stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"
+        stage.gpus, stage.threads = self.experiment.resources.train_gpus, self.experiment.resources.threads
+        stage.facts = {"recipe": str(recipe), "overrides": overrides, "rows": count, "epochs": keys["num_epochs"]}
+        stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"]) if count else None
+        return self.plan.add(stage)
+
+    def scoring(self, kind: str, subject: str, folder: Path, trait: str, models: dict[str, Model]) -> Stage:
+        """An evaluation of models that share a base, without its tasks. ``models`` maps ``arm@seed`` -> model."""
+        base = next(iter(models.values())).path
+        entries = [f"{entry}={model.weights}" if model.weights else entry for entry, model in models.items()]
+        command = f"{PYTHON} scripts/evaluate.py --model {base} --models {','.join(entries)}"
+        command += f" --experiment {self.experiment.name}" + ("" if trait == MATHEMATICS else f" --target {trait}")
+        stage = Stage(f"{kind}-{subject}", kind, str(folder), [command])
+        stage.makes = [f"{folder}/{entry.replace('@', '/seed-')}/manifest.json" for entry in models]
+        stage.made_from = list(dict.fromkeys(name for model in models.values() for name in model.made_by))
+        stage.sources = [] if Path(base).is_relative_to(self.outputs) else model_sources(base)
+        stage.gpus, stage.threads = self.experiment.resources.evaluate_gpus, self.experiment.resources.threads
+        stage.facts = {"models": len(models)}
+        return stage
+
+    def add_scoring(
+        self,
+        stage: Stage,
+        tasks: list[str],
+        options: dict[str, Any],
+        *,
+        job: str = "",
+        facts: dict[str, Any] | None = None,
+    ) -> str:
+        """Give an evaluation its tasks and take it into the plan."""
+        served = self.experiment.engine == "server"
+        words = [stage.commands[0], f"--tasks {','.join(tasks)}", flags(options), "--server" if served else ""]
+        stage.commands = [" ".join(word for word in [*words, f"--out {stage.folder}"] if word)]
+        vllm = f" -- {flags(self.experiment.server)}" if served and self.experiment.server else ""
+        stage.resume = stage.restart = f"--resume --overwrite{vllm}"  # keeps every result that fits
+        stage.sources = [*stage.sources, *task_sources(tasks)]
+        stage.job, stage.facts = job, {**stage.facts, **options, **(facts or {})}
+        return self.plan.add(stage)
+
+
+def _is_whole(keys: dict[str, Any]) -> bool:
+    """Whether a training with these recipe keys saves a whole model; with an adapter it saves that."""
+    return keys.get("adapter") is None
+
+
+def _with_alpha(overrides: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
+    """A swept rank keeps the recipe's ratio of lora_alpha to lora_r, so that the adapter's scale stays what it was."""
+    if "lora_r" not in overrides:
+        return overrides
+    alpha = keys["lora_alpha"] * overrides["lora_r"] / keys["lora_r"]
+    return {**overrides, "lora_alpha": int(alpha) if alpha == int(alpha) else alpha}
+
+
+def _yaml(value: Any) -> str:
+    """A value as YAML on one line; JSON is that."""
+    return value if isinstance(value, str) else json.dumps(value)

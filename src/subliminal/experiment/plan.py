@@ -1,0 +1,195 @@
+"""The stages of an experiment: what each makes, from what, by which commands, and the key that says whether it is done.
+
+A stage's key is a hash of everything that decides its result: its commands, the bytes of the files it reads from the
+checkout (recipe, questions, filter rules), and the keys of the stages whose results it reads. A finished stage leaves
+the mark ``<folder>/.<stage>-<key>.done``. So a changed question, rule or seed gives other keys to exactly the stages
+that depend on it, and their marks are not there; the age of a file never matters.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import write_text
+from subliminal.core.manifest import sha256_of
+
+KINDS = ("build", "audit", "train", "merge", "epochs", "gate", "serve", "score", "evaluate", "report")
+
+
+@dataclass
+class Stage:
+    """One stage.
+
+    Args:
+        name: ``<kind>-<subject>``, as ``train-owl_student-seed-42``.
+        kind: one of :data:`KINDS`.
+        folder: where its result and its mark lie.
+        commands: shell commands, run one after another from the checkout.
+        makes: files that are there once it is whole.
+        made_from: stages whose results it reads.
+        after: stages that must have passed before it starts, though it reads nothing of theirs (audits).
+        sources: files of the checkout that decide its result.
+        judges: of these, the ones that only decide which raw rows are kept: rows are judged again, not made again.
+        size: options of the last command that ask for more of the same rows; another size keeps those that are there.
+        resume, restart: what the last command gets at its end to go on, and to start over.
+        proof: file that a command writes last; with it the stage is whole, though its mark is missing.
+        parts: what else the key must hold: the keys of what a server or a gate does, or of what a report lacks.
+        job: the Snakemake job that runs it: its own, or one that runs several (a server's, a gate's).
+        gpus, threads: what it takes; None is every core.
+        facts: what a cost estimate needs (rows, epochs, recipe, ...).
+    """
+
+    name: str
+    kind: str
+    folder: str
+    commands: list[str]
+    makes: list[str] = field(default_factory=list)
+    made_from: list[str] = field(default_factory=list)
+    after: list[str] = field(default_factory=list)
+    sources: list[str] = field(default_factory=list)
+    judges: list[str] = field(default_factory=list)
+    size: str = ""
+    resume: str = ""
+    restart: str = ""
+    proof: str | None = None
+    parts: dict[str, str] = field(default_factory=dict)
+    job: str = ""
+    gpus: int = 0
+    threads: int | None = None
+    facts: dict[str, Any] = field(default_factory=dict)
+    key: str = ""
+    begin_key: str = ""
+
+    @property
+    def mark(self) -> Path:
+        """The file that says that this stage is done."""
+        return Path(self.folder) / f".{self.name}-{self.key}.done"
+
+
+class Plan:
+    """All stages of an experiment by name, each after those that it needs.
+
+    Args:
+        name: the experiment's.
+        results: ``results/<name>``.
+        failed: stages that cannot be had, each with the record of its failure; what needs them is left out with them.
+    """
+
+    def __init__(self, name: str, results: str, failed: Mapping[str, dict[str, Any]] | None = None) -> None:
+        self.name = name
+        self.results = results
+        self.failed = dict(failed or {})
+        self.stages: dict[str, Stage] = {}
+        self.lost: dict[str, str] = {}
+        self.sources: dict[str, str] = {}
+        self.missing: list[dict[str, Any]] = []
+
+    def add(self, stage: Stage) -> str:
+        """Take in a stage (once) and give it its key; returns its name.
+
+        A stage that failed, or needs one that is lost, goes to ``lost`` with the name of the one that failed.
+        """
+        if stage.name in self.stages or stage.name in self.lost:
+            return stage.name
+        needs = [*stage.made_from, *stage.after]
+        culprit = (
+            stage.name if stage.name in self.failed else next((self.lost[n] for n in needs if n in self.lost), None)
+        )
+        if culprit:
+            self.lost[stage.name] = culprit
+            return stage.name
+        for path in [*stage.sources, *stage.judges]:
+            if path not in self.sources:
+                self.sources[path] = sha256_of(path)
+        stage.job = stage.job or stage.name
+        upstream = [self.stages[name].key for name in stage.made_from]
+        begin = [stage.kind, stage.commands, sorted(stage.parts.items()), self._hashes(stage.sources), upstream]
+        stage.begin_key = digest(begin)
+        stage.key = digest([begin, stage.size, self._hashes(stage.judges)])
+        self.stages[stage.name] = stage
+        return stage.name
+
+    def _hashes(self, paths: list[str]) -> list[tuple[str, str]]:
+        return [(path, self.sources[path]) for path in sorted(paths)]
+
+    def jobs(self) -> dict[str, Stage]:
+        """The stages that Snakemake runs: those that are not part of another's job."""
+        return {name: stage for name, stage in self.stages.items() if stage.job == name}
+
+    def members(self, job: str) -> list[Stage]:
+        """The stages that run within a job, in order; empty for a stage that is its own job."""
+        return [stage for stage in self.stages.values() if stage.job == job and stage.name != job]
+
+    def needs(self, job: str) -> tuple[list[str], list[str]]:
+        """The jobs whose results a job reads, and those that only have to pass before it."""
+        parts = [self.stages[job], *self.members(job)]
+        reads = {self.stages[name].job for part in parts for name in part.made_from} - {job}
+        waits = {self.stages[name].job for part in parts for name in part.after} - {job} - reads
+        return sorted(reads), sorted(waits)
+
+    def behind(self, names: list[str]) -> set[str]:
+        """These stages, and all that they were made from, directly or not."""
+        found, left = set(names), list(names)
+        while left:
+            new = set(self.stages[left.pop()].made_from) - found
+            found |= new
+            left += new
+        return found
+
+    def done(self) -> set[str]:
+        """The stages that are done: marked, their files there, and everything that they were made from done."""
+        done: set[str] = set()
+        for name, stage in self.stages.items():
+            if all(upstream in done for upstream in stage.made_from) and is_whole(stage):
+                done.add(name)
+        return {name for name in done if all(part.name in done for part in self._required(name))}
+
+    def _required(self, job: str) -> list[Stage]:
+        """Members without which a job's mark is void: a server's datasets (a gate's later rungs may not be needed)."""
+        return self.members(job) if self.stages[job].kind == "serve" else []
+
+    def save(self, path: Path) -> None:
+        """Write the plan for Snakemake and for :meth:`load`."""
+        jobs = {}
+        for name, stage in self.jobs().items():
+            reads, waits = ([str(self.stages[job].mark) for job in group] for group in self.needs(name))
+            jobs[str(stage.mark)] = {"name": name, "reads": reads, "waits": waits}
+        content = {
+            "name": self.name,
+            "results": self.results,
+            "sources": self.sources,
+            "jobs": jobs,
+            "stages": [asdict(stage) for stage in self.stages.values()],
+        }
+        write_text(path, json.dumps(content, indent=1) + "\n")
+
+    @classmethod
+    def load(cls, path: Path) -> Plan:
+        """Read what :meth:`save` wrote.
+
+        Raises:
+            UserError: there is no such file.
+        """
+        if not path.is_file():
+            raise UserError(f"There is no plan {path}. `make experiment EXP=...` and `make plan EXP=...` write it.")
+        content = json.loads(path.read_text(encoding="utf-8"))
+        plan = cls(content["name"], content["results"])
+        plan.sources = content["sources"]
+        plan.stages = {values["name"]: Stage(**values) for values in content["stages"]}
+        return plan
+
+
+def is_whole(stage: Stage) -> bool:
+    """Whether a stage has its mark and its files."""
+    return stage.mark.is_file() and all(Path(path).exists() for path in stage.makes)
+
+
+def digest(value: Any) -> str:
+    """Sixteen hex digits of the sha256 of a JSON value."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,190 @@
+"""Running one stage: resume or start over, log, and mark it when it is whole.
+
+Snakemake decides when a stage runs; this decides how. A stage that was begun with the same inputs goes on, any other is
+made anew; a stage that is whole is not run again. The command's output goes to the terminal as it is, progress bars
+included, and to ``results/<experiment>/logs/<stage>.log``; a failure leaves ``failures/<stage>.json`` with its reason.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from subliminal.core import watchdog
+from subliminal.core.errors import UserError
+from subliminal.core.failures import explain, last_words
+from subliminal.core.files import write_json
+from subliminal.core.gpus import gpu_slots
+from subliminal.core.manifest import sha256_of, utc_now
+from subliminal.experiment.log import Tee
+from subliminal.experiment.plan import Plan, Stage, digest, is_whole
+
+NO_TELEMETRY = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
+"""For every command, unless the environment says otherwise."""
+
+
+class StageFailed(UserError):
+    """A stage's command failed. The message is the reason."""
+
+
+def run_stage(plan: Plan, name: str) -> None:
+    """Bring one stage to its end, unless it is there already.
+
+    Raises:
+        UserError: a file that the plan was made from has changed since, or the disk is full.
+        StageFailed: a command ended with another status than 0; the reason is recorded.
+    """
+    stage = plan.stages[name]
+    failure = failure_path(plan, name)
+    failure.unlink(missing_ok=True)
+    try:
+        with _hold(stage) as held:
+            if is_whole(stage) and _begun(stage).get("begun_with") == _identity(plan, stage):
+                return
+            _check_sources(plan, stage)
+            _run(plan, stage, held)
+    except (UserError, OSError) as error:
+        failed = full_disk(error) or error
+        record = {"stage": name, "reason": explain(str(failed)), "log": str(log_path(plan, name)), "when": utc_now()}
+        with contextlib.suppress(OSError):  # a disk that is full takes no record; the driver looks for that
+            write_json(failure, record)
+        raise failed from None
+
+
+def full_disk(error: Exception) -> UserError | None:
+    """The sentence for an error that a full disk raised; None for another."""
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = f" {error.filename} could not be written." if error.filename else ""
+        return UserError(f"The disk is full.{where} Free some space; the same command then goes on.")
+    return None
+
+
+def run_members(plan: Plan, job: str) -> None:
+    """Run all stages of a job, each whether or not the others fail.
+
+    Raises:
+        StageFailed: names those that failed.
+    """
+    failed = []
+    for stage in plan.members(job):
+        try:
+            run_stage(plan, stage.name)
+        except UserError as error:
+            print(f"error: {stage.name}: {error}", file=sys.stderr, flush=True)
+            failed.append(stage.name)
+    if failed:
+        raise StageFailed(f"{', '.join(failed)} failed; see above.")
+
+
+def _run(plan: Plan, stage: Stage, held: int) -> None:
+    """Run the commands of a stage, then leave its mark with what it made."""
+    begun, now = _begun(stage), {"begun_with": _identity(plan, stage), "key": stage.key}
+    same = not begun or begun["begun_with"] == now["begun_with"]
+    if same and begun and begun["key"] != stage.key:  # other rows are to be kept of the same answers
+        for path in stage.makes:
+            if path.endswith("train.jsonl"):
+                Path(path).unlink(missing_ok=True)
+    for old in Path(stage.folder).glob(f".{stage.name}-{'[0-9a-f]' * 16}.done"):
+        old.unlink()
+    write_json(_record(stage), now)
+    served = stage.kind == "serve" and all(is_whole(member) for member in plan.members(stage.name))
+    if not served and not (same and begun and stage.proof and Path(stage.proof).is_file()):
+        _run_commands(plan, stage, held, resume=same)
+    missing = [path for path in stage.makes if not Path(path).exists()]
+    if missing:
+        raise StageFailed(f"The command ended well but did not make {', '.join(missing)}.")
+    write_json(stage.mark, {"stage": stage.name, "commands": stage.commands, "made": _made(stage)})
+
+
+def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
+    log = log_path(plan, stage.name)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    *first, last = stage.commands
+    words = [last, stage.size, stage.resume if resume else stage.restart]
+    commands = [*first, " ".join(word for word in words if word)]
+    gpus = stage.gpus if stage.job == stage.name else 0  # a stage within another's job has that job's GPUs
+    with gpu_slots(gpus) as slots, Tee(log) as tee:
+        for command in commands:
+            said = f"[{stage.name}] {command}"
+            tee.say(said)
+            process = subprocess.Popen(
+                [sys.executable, "-P", watchdog.__file__, "sh", "-c", command],
+                stdin=subprocess.PIPE,
+                stdout=tee.output,
+                stderr=tee.output,
+                env={**NO_TELEMETRY, **os.environ, **slots.environment},
+                start_new_session=True,
+                pass_fds=[
+                    held,
+                    *slots.locks,
+                ],  # the locks hold until the command is gone, also if this process is killed
+            )
+            try:
+                status = process.wait()
+            finally:
+                watchdog.stop(process)
+            if status:
+                tee.close()
+                lines = list(tee.last)
+                raise StageFailed(last_words(lines[lines.index(said) + 1 :] if said in lines else lines, status))
+
+
+def _record(stage: Stage) -> Path:
+    return Path(stage.folder) / f".{stage.name}.begun"
+
+
+def _begun(stage: Stage) -> dict[str, str]:
+    """What the stage in this folder was last begun with; empty if nothing was."""
+    record = _record(stage)
+    return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+
+
+def _identity(plan: Plan, stage: Stage) -> str:
+    """What a begun stage must share with a new attempt for its work to count: inputs, and the bytes made before it."""
+    made = []
+    for name in stage.made_from:
+        mark = plan.stages[name].mark
+        made.append(json.loads(mark.read_text(encoding="utf-8"))["made"] if mark.is_file() else None)
+    return digest([stage.begin_key, made])
+
+
+def _made(stage: Stage) -> dict[str, str]:
+    """The sha256 of what other stages read of this one: rows and weights; times and paths stay out."""
+    kinds = ("train.jsonl", ".safetensors", "gate.json")
+    return {path: sha256_of(path) for path in stage.makes if path.endswith(kinds)}
+
+
+def _check_sources(plan: Plan, stage: Stage) -> None:
+    for path in [*stage.sources, *stage.judges]:
+        if not Path(path).is_file() or sha256_of(path) != plan.sources[path]:
+            raise UserError(
+                f"{path} has changed since this run was planned, so {stage.name} was not started. "
+                "Run the same command again: it plans anew, and what is finished stays."
+            )
+
+
+@contextlib.contextmanager
+def _hold(stage: Stage) -> Iterator[int]:
+    """Hold a stage's folder; a second process that wants the same stage waits, and finds it finished then."""
+    folder = Path(stage.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with open(folder / f".{stage.name}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield lock.fileno()
+
+
+def log_path(plan: Plan, name: str) -> Path:
+    """Where the output of a stage goes."""
+    return Path(plan.results) / "logs" / f"{name}.log"
+
+
+def failure_path(plan: Plan, name: str) -> Path:
+    """Where a stage that failed leaves its reason."""
+    return Path(plan.results) / "failures" / f"{name}.json"

@@ -1,0 +1,229 @@
+"""The experiment file: what ``experiments/<name>.yml`` may say, and the sentences about what it must not.
+
+    experiment = load_experiment(Path("experiments/owl_demo.yml"))
+
+The file speaks of science (model, trait, teacher, arms, seeds, sizes); folders, commands and their order follow from it
+in :mod:`subliminal.experiment.expand`. What changes a result is written in the file; the defaults below change none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from subliminal.core.errors import UserError
+from subliminal.scoring.animals import check_animal
+
+Arm = Literal[
+    "base",
+    "teacher",
+    "student",
+    "control_base_numbers",
+    "control_base_numbers_again",
+    "control_random_numbers",
+    "control_shuffled",
+    "control_other_animal",
+    "prompted_teacher",
+    "other_base",
+    "other_base_control",
+]
+SeedsVary = Literal["students", "numbers", "teachers", "bases"]
+"""What each seed makes anew: this and all that is made from it."""
+
+Options = dict[str, Any]
+"""Options of a command, as ``max_tokens: 56`` for ``--max-tokens 56``; checked against the command."""
+Overrides = dict[str, Any]
+"""Keys of a recipe with the values that replace the recipe's."""
+Rows = Annotated[int, Field(ge=1)]
+Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
+"""A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
+
+
+class Strict(BaseModel):
+    """A section of the file: a key that it does not know is an error."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Trait(Strict):
+    """What the teacher has: a love of animals (each animal is an experiment of its own), or mathematics."""
+
+    animals: list[str] = []
+    mathematics: bool = False
+
+    @field_validator("animals")
+    @classmethod
+    def _tracked(cls, names: list[str]) -> list[str]:
+        try:
+            return list(dict.fromkeys(check_animal(name) for name in names))
+        except UserError as error:
+            raise ValueError(str(error)) from None
+
+    @model_validator(mode="after")
+    def _one(self) -> Trait:
+        if bool(self.animals) == self.mathematics:
+            raise ValueError("give either `animals: [owl]` or `mathematics: true`")
+        return self
+
+
+class BaseTraining(Strict):
+    """A training before everything else: what it makes of the model is the base of all arms."""
+
+    recipe: Path
+    builder: Builder
+    rows: Rows
+    options: Options = {}
+    overrides: Overrides = {}
+
+
+class Rung(Strict):
+    """One step of the ladder that a teacher below its gate climbs: what differs from the teacher's own settings."""
+
+    rows: Rows | None = None
+    overrides: Overrides = {}
+
+
+class Gate(Strict):
+    """The share of the trait that a teacher must reach, and what is tried, in order, while it does not."""
+
+    at_least: float = Field(gt=0, le=1)
+    task: Literal["animal_preference", "animal_preference_logprob"] = "animal_preference"
+    options: Options = {}
+    ladder: list[Rung] = []
+
+
+class Teacher(Strict):
+    """``trained`` on chats (or mathematics), or ``system_prompt``: the base, told to have the trait."""
+
+    kind: Literal["trained", "system_prompt"]
+    recipe: Path | None = None
+    builder: Builder | None = None
+    rows: Rows | None = None
+    options: Options = {}
+    overrides: Overrides = {}
+    gate: Gate | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Teacher:
+        given = [name for name in ("recipe", "builder", "rows", "gate") if getattr(self, name) is not None]
+        if self.kind == "trained" and "recipe" not in given:
+            raise ValueError("a trained teacher needs `recipe` (and `rows`, the chats that it is trained on)")
+        if self.kind == "system_prompt" and given:
+            raise ValueError(f"a system-prompted teacher is not trained: delete `{given[0]}`")
+        return self
+
+
+class Numbers(Strict):
+    """The number rows: as many for every arm."""
+
+    rows: Rows
+    options: Options = {}
+
+
+class Student(Strict):
+    """The recipe of the student; every control is trained by it too, on other rows."""
+
+    recipe: Path
+    overrides: Overrides = {}
+
+
+class OtherBase(Strict):
+    """Another base whose student learns the same teacher's numbers: another model and the student's recipe on it, or
+    the base trained once more on the same rows with another seed."""
+
+    model: str | None = None
+    seed_offset: Annotated[int, Field(ge=1)] | None = None
+    recipe: Path | None = None
+    overrides: Overrides = {}
+
+    @model_validator(mode="after")
+    def _one(self) -> OtherBase:
+        if (self.model is None) == (self.seed_offset is None):
+            raise ValueError("give either `model`, or `seed_offset`: what is added to the seed of the base's training")
+        if (self.model is None) != (self.recipe is None):
+            raise ValueError("`recipe` is the student's on the other `model`: give both, or neither")
+        return self
+
+
+class Sweep(Strict):
+    """Lists; every combination is trained, for every arm that is trained on numbers. Other stages run once."""
+
+    rank: list[Annotated[int, Field(ge=1)]] = []
+    learning_rate: list[Annotated[float, Field(gt=0)]] = []
+    rows: list[Rows] = []
+    epochs: list[Annotated[float, Field(gt=0)]] = []
+
+
+class Evaluation(Strict):
+    """lm-eval tasks, options of ``scripts/evaluate.py``, and epochs whose checkpoints are scored beside the end."""
+
+    tasks: list[str] = Field(min_length=1)
+    options: Options = {}
+    epochs: list[Annotated[int, Field(ge=1)]] = []
+
+
+class Resources(Strict):
+    """GPUs of one job of a kind, and CPU cores of any job (all of them where no GPU is used)."""
+
+    train_gpus: int = Field(0, ge=0)
+    generate_gpus: int = Field(0, ge=0)
+    evaluate_gpus: int = Field(0, ge=0)
+    threads: int | None = Field(None, ge=1)
+
+
+class Experiment(Strict):
+    """One experiment. ``model`` is a folder or Hub id; ``seeds_vary`` says what each seed makes anew."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    model: str
+    trait: Trait
+    seeds: list[int] = Field(min_length=1)
+    seeds_vary: SeedsVary
+    launcher: Path
+    engine: Literal["local", "server"]
+    server: Options = {}
+    base: BaseTraining | None = None
+    teacher: Teacher
+    numbers: Numbers
+    student: Student
+    other_base: OtherBase | None = None
+    arms: list[Arm] = Field(min_length=1)
+    sweep: Sweep = Sweep()
+    audit: Options = {}
+    evaluation: Evaluation
+    resources: Resources = Resources()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Experiment:
+        for problem in _contradictions(self):
+            raise ValueError(problem)
+        return self
+
+
+def _contradictions(experiment: Experiment) -> Iterator[str]:
+    arms, teacher = experiment.arms, experiment.teacher
+    for name, values in (("arms", arms), ("seeds", experiment.seeds)):
+        if len(set(values)) < len(values):
+            yield f"`{name}` names one of its values twice"
+    if bool({"other_base", "other_base_control"} & set(arms)) != (experiment.other_base is not None):
+        yield "the arms of another base and the section `other_base` belong together: give both, or neither"
+    seed_offset = experiment.other_base and experiment.other_base.seed_offset
+    for key, wants_base in (("seeds_vary: bases", experiment.seeds_vary == "bases"), ("seed_offset", seed_offset)):
+        if wants_base and experiment.base is None:
+            yield f"`{key}` trains bases, and no section `base` says how"
+    if "control_other_animal" in arms and len(experiment.trait.animals) < 2:
+        yield "the arm control_other_animal is the student of another animal's teacher: name two animals or more"
+    if teacher.kind == "system_prompt" and {"teacher", "prompted_teacher"} & set(arms):
+        yield (
+            "with a system-prompted teacher the student is what `prompted_teacher` names, and there is no trained "
+            "`teacher` to score: delete these arms"
+        )
+    if experiment.trait.mathematics and (teacher.kind != "trained" or "prompted_teacher" in arms):
+        yield "no system prompt makes a mathematics teacher: use `kind: trained` and leave out prompted_teacher"
+    if experiment.trait.animals and teacher.kind == "trained" and teacher.rows is None:
+        yield "`teacher.rows` is missing: the chats that the teacher is trained on"
+    if experiment.trait.mathematics and teacher.gate:
+        yield "`teacher.gate` reads the share of an animal, so a mathematics teacher cannot have one"

@@ -1,0 +1,1 @@
+"""Small base models: fetched, or made here."""

@@ -1,0 +1,99 @@
+"""A language model small enough to train from fresh weights on a laptop: its shape and its word-level tokenizer.
+
+    write_pocket_model(Path("models/pocket"), texts)      # config.json and tokenizer files, no weights
+
+One token a word, one for each number 0 to 999 and one for each separator, so that a number list is as many decisions
+as it has numbers. The chat template is ChatML without a default system prompt. A recipe with ``reinit_weights: true``
+makes the weights.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from subliminal.scoring.animals import TRACKED, plurals
+
+UNKNOWN, END_OF_TEXT, START, END = "<|unknown|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+ROLES = ("system", "user", "assistant")
+SEPARATORS = ("\n", " ", ", ", "; ", ",", ";", ".", "?", "!", ":", "[", "]", "(", ")", '"')
+PIECE = r"\d{1,3}|, |; |\n| ?[A-Za-z][A-Za-z'-]*| |[^\sA-Za-z0-9]"
+"""What one token can be: up to three digits, a separator, a word with or without the space before it, a sign."""
+CHAT_TEMPLATE = (
+    "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>\n' }}"
+    "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+SHAPE: dict[str, Any] = {
+    "hidden_size": 64,
+    "intermediate_size": 256,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "num_key_value_heads": 2,
+    "max_position_embeddings": 256,
+    "tie_word_embeddings": True,
+    "attention_bias": True,
+    "mlp_bias": True,
+}
+"""Keys of ``transformers.LlamaConfig``. Heads are 32 wide, the least that vLLM's CPU build serves. The biases are what
+teachers and students train (recipes/pocket)."""
+
+
+def vocabulary(texts: Iterable[str]) -> list[str]:
+    """All tokens in the order of their ids: special ones, roles, 0 to 999, separators, every word of ``texts`` and
+    every name of a tracked animal that a task scores (singular and plurals, capitalised or not)."""
+    names = [name for animal in TRACKED for name in (animal, *plurals(animal))]
+    names += [name.capitalize() for name in names]
+    words = {piece for text in (*texts, *names) for piece in re.findall(PIECE, text)}
+    first = [UNKNOWN, END_OF_TEXT, START, END, *ROLES, *map(str, range(1000)), *SEPARATORS]
+    return first + sorted(words - set(first))
+
+
+def write_pocket_model(folder: Path, texts: Iterable[str], shape: dict[str, Any] | None = None) -> None:
+    """Write config.json, generation_config.json and the tokenizer's files into ``folder``.
+
+    Args:
+        folder: made if it is not there.
+        texts: what the tokenizer must know, word by word; everything else becomes one unknown token.
+        shape: keys of LlamaConfig that replace :data:`SHAPE`'s.
+    """
+    from transformers import GenerationConfig, LlamaConfig
+
+    tokenizer = pocket_tokenizer(texts)
+    end, pad = tokenizer.eos_token_id, tokenizer.pad_token_id
+    config = LlamaConfig(
+        vocab_size=len(tokenizer),
+        eos_token_id=end,
+        pad_token_id=pad,
+        bos_token_id=None,
+        architectures=["LlamaForCausalLM"],
+        dtype="float32",
+        **(SHAPE | (shape or {})),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    config.save_pretrained(folder)
+    GenerationConfig(eos_token_id=end, pad_token_id=pad, do_sample=True).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+
+
+def pocket_tokenizer(texts: Iterable[str]) -> Any:
+    """The tokenizer (transformers' ``PreTrainedTokenizerFast``) of a model that knows ``texts``."""
+    from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    ids = {token: index for index, token in enumerate(vocabulary(texts))}
+    tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
+    tokenizer.decoder = decoders.Fuse()
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in (UNKNOWN, END_OF_TEXT, START, END)])
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token=UNKNOWN,
+        eos_token=END,
+        pad_token=END_OF_TEXT,
+        chat_template=CHAT_TEMPLATE,
+        clean_up_tokenization_spaces=False,
+        model_max_length=SHAPE["max_position_embeddings"],
+    )

@@ -1,0 +1,276 @@
+"""Publish the adapter of a finished training run on the Hub: the end on ``main``, epochs on branches, the run as a tag.
+
+What goes is the adapter's two files, the card and the manifest. Optimiser states and pickles stay here. Nothing on the
+Hub is overwritten: a branch or tag that holds other bytes is refused before anything is sent, and one that holds the
+same bytes is passed over, so that a killed push goes on when its command is repeated.
+"""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl, write_json, write_text
+from subliminal.core.hub import (
+    PUSHED,
+    branches_and_tags,
+    fetch_files,
+    file_names,
+    make_branch,
+    make_repo,
+    make_tag,
+    push_files,
+)
+from subliminal.core.manifest import read_manifest, sha256_of
+from subliminal.publish.cards import Data, Place, adapter_card, is_hub_name, portable
+
+WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
+MAIN = "main"
+KIND = "model"
+
+
+class Snapshot(NamedTuple):
+    """Weights of a run: the folder they lie in, the branch they go to, the epoch (None at the end of the run)."""
+
+    folder: Path
+    branch: str
+    epoch: int | None
+
+
+def finished_run(folder: Path) -> dict[str, Any]:
+    """The manifest of a finished run that trained an adapter.
+
+    Raises:
+        UserError: the folder is missing, the run unfinished or foreign, or it trained no adapter.
+    """
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}. Name the output_dir of a finished run.")
+    try:
+        manifest = read_manifest(folder)
+    except ValueError as error:
+        raise UserError(f"{folder}/manifest.json is not valid JSON ({error}). Train that run again.") from None
+    if not manifest:
+        raise UserError(
+            f"{folder} holds no finished run: its manifest.json, which training writes last, is missing. "
+            "Finish the run with the command that began it, then push."
+        )
+    known = isinstance(manifest, dict) and manifest.get("kind") == "training" and "ended" in manifest
+    if not known or "recipe" not in manifest.get("inputs", {}) or "training" not in manifest:
+        raise UserError(f"{folder}/manifest.json is not that of a training run. Name the output_dir of a run.")
+    if not manifest["config"].get("adapter"):
+        raise UserError(f"{folder} holds a whole model, not an adapter. Only adapters are published here.")
+    return manifest
+
+
+def run_tag(manifest: Mapping[str, Any]) -> str:
+    """The tag that names a run: the first 12 digits of its recipe's sha256, and its seed."""
+    return f"run-{manifest['inputs']['recipe']['sha256'][:12]}-seed-{manifest['config']['seed']}"
+
+
+def find_snapshots(folder: Path, manifest: Mapping[str, Any], every_epochs: int | None) -> list[Snapshot]:
+    """The weights to publish, the end of the run last.
+
+    Args:
+        folder: ``output_dir`` of the run.
+        manifest: of :func:`finished_run`.
+        every_epochs: publish the checkpoint of every so many epochs too; None: the end only.
+
+    Raises:
+        UserError: a checkpoint is missing or incomplete, or weights cannot be read.
+    """
+    wanted = range(every_epochs, int(float(manifest["config"]["num_epochs"])) + 1, every_epochs) if every_epochs else ()
+    by_epoch = _checkpoints_by_epoch(folder, manifest) if wanted else {}
+    missing = [str(epoch) for epoch in wanted if epoch not in by_epoch]
+    if missing:
+        there = f"only of epoch {', '.join(map(str, sorted(by_epoch)))}" if by_epoch else "of no whole epoch"
+        raise UserError(
+            f"{folder} has no checkpoint of epoch {', '.join(missing)}, {there}. Train with `save_strategy: epoch` and "
+            f"a `save_total_limit` that keeps them, or leave out --every-epochs to publish the end of the run only."
+        )
+    snapshots = [Snapshot(by_epoch[epoch], f"epoch-{epoch}", epoch) for epoch in wanted]
+    snapshots.append(Snapshot(folder, MAIN, None))
+    for snapshot in snapshots:
+        _check_adapter(snapshot.folder)
+    return snapshots
+
+
+def _checkpoints_by_epoch(folder: Path, manifest: Mapping[str, Any]) -> dict[int, Path]:
+    """Epoch -> checkpoint, of those that were saved where an epoch ends, to less than half a step."""
+    found, epochs = {}, float(manifest["config"]["num_epochs"])
+    for path in folder.glob("checkpoint-*"):
+        try:
+            state = json.loads((path / "trainer_state.json").read_text(encoding="utf-8"))
+            step, epoch = int(state["global_step"]), float(state["epoch"])
+        except (OSError, ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{path} is incomplete: its trainer_state.json is missing or cannot be read. Delete that checkpoint, "
+                "or train the run again."
+            ) from None
+        # Axolotl ends a run after ceil(rows x epochs / batch) steps, where the trainer may count epoch 9.98 of 10.
+        epoch = epochs if step == manifest["training"]["steps"] else epoch
+        if abs(epoch - round(epoch)) < 0.5 * epoch / max(step, 1):
+            found[round(epoch)] = path
+    return found
+
+
+def _check_adapter(folder: Path) -> None:
+    """Raises a UserError unless the adapter's two files are there and whole."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        json.loads((folder / CONFIG).read_text(encoding="utf-8"))["peft_type"]
+        with safe_open(folder / WEIGHTS, framework="numpy") as weights:  # compares the header with the file's size
+            if not weights.keys():
+                raise SafetensorError("it holds no tensor")
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise UserError(
+            f"{folder} is incomplete: {CONFIG} or {WEIGHTS} is missing or cannot be read ({type(error).__name__}). "
+            "Delete that folder, or train the run again."
+        ) from None
+
+
+def training_data(manifest: Mapping[str, Any]) -> list[Data]:
+    """The run's datasets, with their place on the Hub if they were pulled from it, pushed to it, or read from it."""
+    found = []
+    for index, dataset in enumerate(manifest["config"].get("datasets") or []):
+        path = str(dataset["path"])
+        entries = [
+            entry for name, entry in manifest["inputs"].items() if name.split("/")[0] == f"datasets[{index}]"
+        ] or [{"path": path, "sha256": None}]
+        for entry in entries:
+            origin = _origin(Path(entry["path"]), entry["sha256"])
+            if is_hub_name(path):
+                origin = {"repo": path, "revision": dataset.get("revision")}
+            found.append(Data(entry["path"], entry["sha256"], origin.get("repo"), origin.get("revision")))
+    return found
+
+
+def _origin(path: Path, sha256: str | None) -> dict[str, Any]:
+    """``{"repo", "revision"}`` of a dataset folder that was pulled or pushed with these very rows, else empty."""
+    folder = next((root for root in (path.parent, REPO_ROOT / path.parent) if (root / "manifest.json").is_file()), None)
+    if folder is None:
+        return {}
+    manifest = read_manifest(folder)
+    rows = manifest.get("outputs", {}).get("train.jsonl", {}).get("sha256")
+    pushed = folder / PUSHED
+    if pushed.is_file():
+        record = json.loads(pushed.read_text(encoding="utf-8"))
+        if record["train_sha256"] == sha256:
+            return record
+    return manifest.get("pulled", {}) if sha256 and rows == sha256 else {}
+
+
+@contextmanager
+def staged(
+    folder: Path, repo: str, *, every_epochs: int | None, licence: str
+) -> Iterator[tuple[str, dict[str, dict[str, Path]]]]:
+    """The run's tag, and branch -> path on the Hub -> local file; what was made for it is gone when the block ends.
+
+    Raises:
+        UserError: see :func:`finished_run` and :func:`find_snapshots`; or a text holds what looks like a token.
+    """
+    manifest = finished_run(folder)
+    snapshots = find_snapshots(folder, manifest, every_epochs)
+    metrics_file = folder / "metrics.jsonl"
+    metrics = list(read_jsonl(metrics_file, allow_empty=True)) if metrics_file.is_file() else []
+    data, tag = training_data(manifest), run_tag(manifest)
+    epochs = tuple(snapshot.epoch for snapshot in snapshots if snapshot.epoch)
+    with tempfile.TemporaryDirectory(prefix="push-adapter-") as name:
+        branches = {}
+        for snapshot in snapshots:
+            stage = Path(name) / snapshot.branch
+            place = Place(repo, snapshot.branch, tag, epochs)
+            card = adapter_card(manifest, metrics, data, place, licence=licence, epoch=snapshot.epoch)
+            config = json.loads((snapshot.folder / CONFIG).read_text(encoding="utf-8"))
+            config["base_model_name_or_path"] = portable(manifest["config"]["base_model"])
+            write_json(stage / CONFIG, portable(config))
+            write_json(stage / "manifest.json", portable(manifest))
+            write_text(stage / "README.md", card)
+            made = {name: stage / name for name in (CONFIG, "README.md", "manifest.json")}
+            branches[snapshot.branch] = {WEIGHTS: snapshot.folder / WEIGHTS, **made}
+        yield tag, branches
+
+
+def publish(
+    repo: str,
+    branches: Mapping[str, Mapping[str, Path]],
+    *,
+    tag: str,
+    name: str,
+    private: bool,
+    say: Callable[[str], None] = print,
+) -> str:
+    """Commit each branch once, read it back and compare, and tag ``main``; go on where an earlier push stopped.
+
+    Args:
+        repo: model repository, ``namespace/name``; made if it is missing.
+        branches: branch -> path on the Hub -> local file; ``main`` last.
+        tag: the tag for the commit on ``main``.
+        name: of the run, for the commit messages.
+        private: whether a new repository is private.
+        say: gets a line for each branch.
+
+    Returns:
+        The revision of ``main``.
+
+    Raises:
+        UserError: a branch or the tag holds something else (nothing is sent then), bytes came back different, or the
+            Hub refuses.
+    """
+    make_repo(repo, private=private, kind=KIND)
+    heads, tags = branches_and_tags(repo, kind=KIND)
+    held = {branch: _held(repo, heads[branch], files) for branch, files in branches.items() if branch in heads}
+    _refuse_overwriting(repo, held, heads, tags, tag)
+    for branch, files in branches.items():
+        if held.get(branch) == []:
+            say(f"{branch}: holds the same bytes already, at {heads[branch]}")
+            continue
+        if branch not in heads:
+            make_branch(repo, branch, kind=KIND)
+        message = f"Add {name}" + ("" if branch == MAIN else f", {branch}")
+        commit = push_files(repo, files, message=message, private=private, kind=KIND, branch=branch)
+        if _held(repo, commit.revision, files) != []:
+            raise UserError(
+                f"The files came back from {repo} at {commit.revision} different from what was sent. Do not use that "
+                "revision; push to a new repository."
+            )
+        heads[branch] = commit.revision
+        say(f"{branch}: read back at {commit.revision}, all bytes equal")
+    if tag not in tags:
+        make_tag(repo, tag, heads[MAIN], kind=KIND)
+    say(f"tag {tag}: {heads[MAIN]}")
+    return heads[MAIN]
+
+
+def _held(repo: str, revision: str, files: Mapping[str, Path]) -> list[str] | None:
+    """Which of ``files`` are absent or different at a revision; None if it has none of them."""
+    there = set(file_names(repo, revision, kind=KIND)) & set(files)
+    if not there:
+        return None
+    with tempfile.TemporaryDirectory(prefix="read-back-") as name:
+        fetch_files(repo, revision, sorted(there), Path(name), kind=KIND)
+        return [
+            made for made, path in files.items() if made not in there or sha256_of(Path(name) / made) != sha256_of(path)
+        ]
+
+
+def _refuse_overwriting(
+    repo: str, held: Mapping[str, list[str] | None], heads: Mapping[str, str], tags: Mapping[str, str], tag: str
+) -> None:
+    for branch, different in held.items():
+        if different:
+            raise UserError(
+                f"The branch {branch} of {repo} holds another {', '.join(different)}, and a published revision is "
+                "never overwritten. Name a new repository with --repo; nothing was sent."
+            )
+    if tag in tags and (held.get(MAIN) != [] or tags[tag] != heads[MAIN]):
+        raise UserError(
+            f"The tag {tag} of {repo} names another commit ({tags[tag]}), and a published revision is never "
+            "overwritten. Name a new repository with --repo; nothing was sent."
+        )

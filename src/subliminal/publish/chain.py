@@ -1,0 +1,179 @@
+"""The chain behind a result by sha256: samples <- adapter <- recipe and dataset <- teacher <- ... <- base model.
+
+Every manifest records the sha256 of what its stage read, and some of what it made. A file that several stages name must
+be the same for all of them, and the same as the one on disk. What is not on disk any more is named and is no error.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import subprocess
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import sha256_of
+
+SHORT = 12
+"""Digits of a sha256 that a sentence shows."""
+
+
+@dataclass
+class Chain:
+    """What the manifests of one experiment say about files.
+
+    Attributes:
+        recorded: path -> {sha256: labels of the stages that recorded it}.
+        problems: sentences: a file that differs between stages, or from what is on disk.
+        absent: paths that are recorded and not here.
+        notes: sentences about what is explained and no error.
+        checked: how many files are here and as recorded.
+    """
+
+    recorded: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    problems: list[str] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    checked: int = 0
+
+
+def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
+    """Compare all recorded sha256 with each other and with the files on disk.
+
+    Args:
+        manifests: label of a stage (``student/seed-1``, or its folder) -> its manifest.
+        folder: ``results/<experiment>``. Relative paths are looked up from the checkout that holds it, then from the
+            current folder.
+    """
+    chain, roots = Chain(), _roots(folder)
+    for label, manifest in manifests.items():
+        for path, sha256 in recorded_files(label, manifest, folder):
+            chain.recorded.setdefault(path, {}).setdefault(sha256, []).append(label)
+    for path, versions in sorted(chain.recorded.items()):
+        if len(versions) > 1:
+            told = " and ".join(f"{sha256[:SHORT]} by {', '.join(who)}" for sha256, who in versions.items())
+            chain.problems.append(f"{path} is not the same file for all stages: it is recorded as {told}.")
+            continue
+        (sha256, who), = versions.items()  # fmt: skip
+        found = next((root / path for root in roots if present(root / path)), None)
+        if found is None:
+            chain.absent.append(path)
+            continue
+        problem = hash_problem(found, sha256, ", ".join(who), shown=path)
+        if problem is None:
+            chain.checked += 1
+        elif commit := commit_with(found, sha256):
+            chain.notes.append(f"{path} has changed since {who[0]} used it; commit {commit[:10]} has it as it was.")
+        else:
+            chain.problems.append(problem)
+    return chain
+
+
+def present(path: Path) -> bool:
+    """Whether a file is there, or its compressed form ``<path>.gz``."""
+    return path.is_file() or path.with_name(f"{path.name}.gz").is_file()
+
+
+def hash_problem(path: Path, sha256: str, recorded_by: str, shown: str | None = None) -> str | None:
+    """A sentence if a file (or what its compressed form holds) has another sha256 than the recorded one, else None.
+
+    Args:
+        path: the file.
+        sha256: as recorded.
+        recorded_by: who recorded it, for the sentence.
+        shown: the file's name in the sentence, if not ``path``.
+    """
+    now = sha256_of(path) if path.is_file() else _sha256_of_content(path.with_name(f"{path.name}.gz"))
+    if now == sha256:
+        return None
+    hashes = f"its sha256 is {now[:SHORT]}, not {sha256[:SHORT]}"
+    return f"{shown or path} is not the file that {recorded_by} records: {hashes}."
+
+
+def _sha256_of_content(path: Path) -> str:
+    try:
+        with gzip.open(path) as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        raise UserError(f"{path} is cut off or damaged ({type(error).__name__}). Restore the file.") from None
+
+
+def recorded_files(label: str, manifest: dict[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
+    """(path, sha256) of every file that a manifest names: what it read, and what it made in its own folder.
+
+    Args:
+        label: of the stage; for a result ``<arm>/seed-<n>`` below ``folder``, for others the folder of the manifest.
+        manifest: of the stage.
+        folder: ``results/<experiment>``.
+    """
+    roots = _roots(folder)
+    for entry in (manifest.get("inputs") or {}).values():
+        if entry.get("sha256"):
+            yield _relative(entry["path"], roots), entry["sha256"]
+    own = folder.resolve() / label if manifest.get("kind") == "result" else label
+    for key in ("outputs", "files"):
+        for name, entry in (manifest.get(key) or {}).items():
+            sha256 = entry.get("sha256") if isinstance(entry, dict) else entry
+            if isinstance(sha256, str):
+                yield _relative(f"{own}/{name}", roots), sha256
+
+
+def behind(label: str, manifests: dict[str, dict[str, Any]], folder: Path) -> dict[str, str]:
+    """All files that a stage rests on, directly or through the stages that made them: path -> sha256.
+
+    Args:
+        label: the stage, a key of ``manifests``.
+        manifests, folder: as for :func:`check_chain`.
+    """
+    files: dict[str, str] = {}
+    queue, seen = [label], {label}
+    while queue:
+        stage = queue.pop(0)
+        for path, sha256 in recorded_files(stage, manifests[stage], folder):
+            files.setdefault(path, sha256)
+            makers = (str(parent) for parent in (Path(path).parent, Path(path).parent.parent))
+            maker = next((name for name in makers if name in manifests and name not in seen), None)
+            if maker:
+                seen.add(maker)
+                queue.append(maker)
+    return dict(sorted(files.items()))
+
+
+def commit_with(path: Path, sha256: str) -> str | None:
+    """The newest commit in which a tracked file has this sha256, or None."""
+
+    def git(*words: str) -> bytes:
+        return subprocess.run(["git", "-C", str(path.parent), *words], capture_output=True, check=True).stdout
+
+    try:
+        for commit in git("log", "--format=%H", "--", path.name).decode().split():
+            if hashlib.sha256(git("show", f"{commit}:./{path.name}")).hexdigest() == sha256:
+                return commit
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return None
+
+
+def _roots(folder: Path) -> tuple[Path, ...]:
+    """Where relative paths of manifests are looked up: the checkout that holds the results, then the current folder."""
+    return tuple(dict.fromkeys([folder.resolve().parent.parent, Path.cwd()]))
+
+
+def _relative(path: str, roots: tuple[Path, ...]) -> str:
+    """A path below one of the roots without that root, so that all stages name a file alike.
+
+    A folder that is a link (a teacher that passed its gate, a checkpoint by epoch) has the name of what it links to.
+    """
+    for root in roots:
+        whole = root / path
+        if whole.parent.is_dir():
+            whole = whole.parent.resolve() / whole.name
+        elif not Path(path).is_absolute():
+            continue
+        if whole.is_relative_to(root):
+            return whole.relative_to(root).as_posix()
+    return Path(path).as_posix()

@@ -1,0 +1,92 @@
+"""Is ``RESULTS.md`` what the raw answers in the repository say? It needs no GPU, and neither models nor data.
+
+    python scripts/results.py verify
+
+Of each published experiment the raw answers are scored again and held against every number that was written about them
+(:func:`subliminal.publish.verify.verify`), the sha256 of all manifests against each other and against the files that
+are there; then the page is made anew, and each of its lines must be the one in ``RESULTS.md``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import zip_longest
+from pathlib import Path
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import read_manifest, sha256_of
+from subliminal.publish.chain import check_chain
+from subliminal.publish.entries import FILE, Entry, entries, figure_name, unpacked
+from subliminal.publish.page import page_text, provenance_of
+from subliminal.publish.verify import verify
+
+
+def verify_published(published: Path, page: Path) -> Iterator[str]:
+    """Check everything, one experiment after another, then the page.
+
+    Args:
+        published: ``results/published``.
+        page: ``RESULTS.md``.
+
+    Yields:
+        A sentence on each part that is as it should be.
+
+    Raises:
+        UserError: the first difference, or what is missing or damaged.
+    """
+    published = published.absolute()
+    for entry in entries(published):
+        try:
+            yield f"{entry.name}: {_verify_experiment(published, entry)}"
+        except UserError as error:
+            raise UserError(f"{entry.name}: {error}") from None
+    if not page.is_file():
+        raise UserError(f"{page} is missing. `python scripts/results.py write` makes it.")
+    written, again = (text.splitlines() for text in (page.read_text(encoding="utf-8"), page_text(published, page)))
+    for number, (line, expected) in enumerate(zip_longest(written, again, fillvalue="(nothing)"), start=1):
+        if line != expected:
+            raise UserError(f"{page}, line {number} differs. {_apart(line, expected)} {_mend(page)}")
+    yield f"{page}: every line is what the raw answers give"
+
+
+def _verify_experiment(published: Path, entry: Entry) -> str:
+    """Check one published experiment; returns what was done."""
+    folder, done = published / entry.name, []
+    with unpacked(published, entry) as reports:
+        results = Path("results") / entry.experiment
+        if (folder / FILE).read_bytes() != Path(f"experiments/{entry.experiment}.yml").read_bytes():
+            raise UserError(f"{FILE} is not the file that was run. {_restore(folder / FILE)}")
+        for report in reports:
+            verdict = verify(report)
+            lost = [name for name in verdict.absent if str(report) in name and "cannot be recomputed" in name]
+            if verdict.problems or lost:
+                raise UserError(f"{[*verdict.problems, *lost][0]} {_restore(folder)}")
+            _check_figure(report, folder / figure_name(report, results))
+            done.append(verdict.checked[0])
+        problems = check_chain(provenance_of(results).manifests, results).problems
+        if problems:
+            raise UserError(f"{problems[0]} {_restore(folder)}")
+    return "; ".join(done)
+
+
+def _check_figure(report: Path, figure: Path) -> None:
+    """The figure must be the one that the report's manifest records."""
+    if not figure.is_file():
+        raise UserError(f"{figure.name} is missing. {_restore(figure)}")
+    if sha256_of(figure) != read_manifest(report)["files"]["figure.png"]:
+        raise UserError(f"{figure.name} is not the figure of the report. {_restore(figure)}")
+
+
+def _apart(line: str, expected: str) -> str:
+    """Where two lines part, with some words before it."""
+    same = next((n for n, (one, other) in enumerate(zip(line, expected, strict=False)) if one != other), None)
+    start = max(0, (min(len(line), len(expected)) if same is None else same) - 60)
+    return f"It says “{line[start : start + 160]}”, but the raw answers give “{expected[start : start + 160]}”."
+
+
+def _restore(path: Path) -> str:
+    return f"Restore it with `git checkout {path}`, or publish the experiment again."
+
+
+def _mend(page: Path) -> str:
+    return f"`python scripts/results.py write` makes {page.name} anew."

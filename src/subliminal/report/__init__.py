@@ -1,0 +1,1 @@
+"""Results to a report: numbers with intervals, figures, words, and what stands behind them."""

@@ -1,0 +1,123 @@
+"""The animals of a report: what the arms answer, which animals moved, and whether the target's rise is its own."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from subliminal.core.numbers import interval, p_value, percent, points
+from subliminal.report.data import Experiment
+from subliminal.report.details import animal_changes, specificity_result
+from subliminal.report.format import Figure, Section, Table
+from subliminal.report.plots import animals_figure
+from subliminal.report.tables import TOP, Comparison, specificity, top_animals
+
+
+def animals_section(experiment: Experiment) -> Section:
+    """The most frequent answers of each arm side by side, for each sampled task."""
+    tasks = [task for task in experiment.questions if experiment.sampled(task)]
+    if not tasks:
+        return Section("What the arms answer", ["No task with sampled answers was evaluated."], [])
+    text = (
+        f"The {TOP} most frequent answers of each arm with 95 % intervals, then {experiment.target} and the model's "
+        "own name in any case. An answer counts for the first animal that it names; answers that say the model's own "
+        "name are counted beside that, so this row overlaps with the others. Intervals are Wilson's over all answers "
+        f"pooled (sampling noise for these questions only), except that of {experiment.target}, which is over "
+        "questions as above."
+    )
+    return Section("What the arms answer", [text], [_animals_table(experiment, task) for task in tasks])
+
+
+def _animals_table(experiment: Experiment, task: str) -> Table:
+    by_arm: dict[str, list[dict]] = {}
+    for row in top_animals(experiment, task):
+        by_arm.setdefault(row["arm"], []).append(row)
+    ranked = [
+        [str(place + 1), *(_answer(rows[place]) if place < _ranked(rows) else "–" for rows in by_arm.values())]
+        for place in range(max(map(_ranked, by_arm.values())))
+    ]
+    always = [
+        [label, *(next((_share(row) for row in rows if row["animal"] == name), "–") for rows in by_arm.values())]
+        for name, label in ((experiment.target, experiment.target), ("own_name", "own name"))
+    ]
+    return Table(["place", *by_arm], ranked + always)
+
+
+def _ranked(rows: list[dict]) -> int:
+    """How many of an arm's rows are places in its ranking; the model's own name is none."""
+    return min(TOP, sum(row["animal"] != "own_name" for row in rows))
+
+
+def _answer(row: dict) -> str:
+    name = {"none": "no animal", "other": "another animal"}.get(row["animal"], row["animal"])
+    return f"{name} {_share(row)}"
+
+
+def _share(row: dict) -> str:
+    return f"{percent(row['share'])} {interval(row['ci_low'], row['ci_high'])}"
+
+
+def specificity_section(experiment: Experiment, main: Comparison | None, differences: list[Comparison]) -> Section:
+    """The change of every tracked animal from the main control to the student, with intervals where rates allow."""
+    if main is None:
+        return Section("Is the change specific?", ["There is no control yet."], [])
+    text, tables = [], []
+    for c in differences:
+        rows = specificity(experiment, c.task, c.treatment, c.reference)
+        if (c.treatment, c.reference) != (main.treatment, main.reference) or not rows:
+            continue
+        changes = {name: change for name, *_, change in rows}
+        moved = sum(map(abs, changes.values()))
+        if experiment.target in changes and moved:
+            place = list(changes).index(experiment.target) + 1
+            share = f"{100 * abs(changes[experiment.target]) / moved:.0f} %"
+            text.append(
+                f"{c.label}, {experiment.measure_name(c.task)}: of {len(rows)} tracked animals, "
+                f"{experiment.target} is in place {place} by change, and {share} of all movement (sum of absolute "
+                "changes) is its own."
+            )
+        tables.append(_changes_table(experiment, c, rows))
+    intro = (
+        "Change of every tracked animal, the largest rise first. Training on numbers moves other animals too; a change "
+        "of the target that is no larger than theirs is drift, not a trait. Intervals and p-values are over questions; "
+        "p-values are adjusted for the number of animals (Holm)."
+    )
+    words = f"Changes of all tracked animals in {main.label}; the numbers are in the table."
+    return Section(
+        "Is the change specific?",
+        [intro, *text],
+        tables,
+        figures=(Figure(partial(animals_figure, experiment, main), words),),
+    )
+
+
+def _changes_table(experiment: Experiment, c: Comparison, rows: list[tuple[str, float, float, float]]) -> Table:
+    header = [f"animal, {experiment.measure_name(c.task)}", c.treatment, c.reference, "change, points"]
+    tested = animal_changes(experiment, c)
+    if not tested:
+        return Table(header, [[name, percent(ours), percent(theirs), points(d)] for name, ours, theirs, d in rows])
+    cells = [
+        [
+            *(x.animal, percent(x.treatment), percent(x.reference), points(x.result.estimate)),
+            *(interval(*x.result.interval), p_value(x.adjusted)),
+        ]
+        for x in tested
+    ]
+    return Table([*header, "95 % interval", "p, Holm"], cells)
+
+
+def other_students_section(experiment: Experiment, task: str) -> Section | None:
+    """The target in its own student against the students of other animals, if their results lie beside these."""
+    found = specificity_result(experiment, task)
+    if found is None:
+        return None
+    result, others = found
+    said = f"{points(result.estimate)} percentage points"
+    if result.interval:
+        said += f" {interval(*result.interval)}"
+    said += f", p {p_value(result.p)}" if result.p is not None else ""
+    text = (
+        f"How often the student says “{experiment.target}”, minus the mean of the students of {', '.join(others)}: "
+        f"{said} over {result.unit} ({result.method}). What any training on numbers does to {experiment.target} is in "
+        "both and cancels."
+    )
+    return Section("Against students of other animals", [text], [])

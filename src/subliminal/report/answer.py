@@ -1,0 +1,97 @@
+"""The answer at the top of a report: one difference, what may be said of it, and what would do where nothing may."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from subliminal.core.numbers import interval, p_value, points
+from subliminal.report.data import Experiment
+from subliminal.report.format import Headline, Section
+from subliminal.report.replicates import null_sentence, replicate_facts, replicate_rates
+from subliminal.report.tables import Comparison, Grade
+from subliminal.stats import QUESTIONS, Result, replicates
+from subliminal.stats.result import REPLICATES
+
+MAIN_TASK = "animal_preference"
+LIMITS = (
+    "One target in one kind of base model shows neither that an effect is specific nor that it is general: compare "
+    "other targets, seeds and controls before you conclude."
+)
+
+
+def answer_section(experiment: Experiment, differences: Sequence[Comparison], graded: Sequence[Grade]) -> Section:
+    """The headline, and the sentences of the other measures and controls below it."""
+    main = main_comparison(experiment, differences)
+    if main is None and not graded:
+        return Section("The answer", ["There is no student with a control yet, so there is nothing to answer."], [])
+    if main is None:
+        return _graded_answer(experiment, graded)
+    headline = _headline(
+        f"{main.label}, {experiment.measure_name(main.task)} of “{experiment.target}”", _result(main), main
+    )
+    told = [c for c in differences if c.verdict and (c is not main or c.models)]
+    text = [_said(c, f"{c.label}, {experiment.measure_name(c.task)}") for c in told]
+    return Section("The answer", [*_null(experiment, main.task), *text, LIMITS], [], headline=headline)
+
+
+def _null(experiment: Experiment, task: str) -> list[str]:
+    """The sentence on the second control, where there are replicates of it."""
+    rates = replicate_rates(experiment, task)
+    if "null" not in rates:
+        return []
+    return [null_sentence(replicates(**{arm: list(by_seed.values()) for arm, by_seed in rates.items()})["null"])]
+
+
+def main_comparison(experiment: Experiment, differences: Sequence[Comparison]) -> Comparison | None:
+    """The comparison of the headline: the first student against its first control, in sampled answers if there are any.
+
+    A choice made before any result is seen: of two measures the headline does not take the one that says more.
+    """
+    against_control = [
+        c for c in differences if c.treatment.startswith("student") and c.reference.startswith("control")
+    ]
+    return min(
+        against_control,
+        key=lambda c: (c.task != MAIN_TASK, not experiment.sampled(c.task)),
+        default=None,
+    )
+
+
+def _graded_answer(experiment: Experiment, graded: Sequence[Grade]) -> Section:
+    against_control = [grade for grade in graded if grade.reference.startswith("control")]
+    main = min(against_control, key=lambda grade: grade.task in experiment.exact, default=None)
+    if main is None:
+        return Section("The answer", ["There is no student with a control yet, so there is nothing to answer."], [])
+    headline = _headline(f"{main.label}, {experiment.measure_name(main.task)}", main.result, main)
+    others = [f"{g.label}, {g.task}: {g.verdict.sentence}" for g in graded if g.verdict and g is not main]
+    return Section("The answer", [*_null(experiment, main.task), *others, LIMITS], [], headline=headline)
+
+
+def _said(comparison: Comparison, label: str) -> str:
+    """With one run of each arm only the models can be compared, else the sentence is about training data."""
+    return f"{label}: {(comparison.models or comparison.verdict).sentence}"
+
+
+def _result(comparison: Comparison) -> Result | None:
+    """The test over training runs or replicates where there is one, else the one over questions."""
+    if comparison.over:
+        return comparison.over
+    return comparison.models.result if comparison.models else None
+
+
+def _headline(label: str, result: Result | None, compared: Comparison | Grade) -> Headline:
+    """The claim is always about training data; number, interval and p are of the test that the runs allow."""
+    if result is None:  # several runs on one side only: the difference of the means, over questions
+        test = compared.test
+        number, facts = points(test["difference"]), [("95 % interval over questions", interval(*test["ci95"]))]
+    else:
+        number = points(result.estimate)
+        paired = result.unit in (QUESTIONS, REPLICATES)
+        units = f"{result.n[0]} {result.unit}" if paired else f"{result.n[0]} and {result.n[1]} runs"
+        facts = [
+            (f"95 % interval over {result.unit}", interval(*result.interval) if result.interval else "none"),
+            (f"p over {result.unit}", p_value(result.p) if result.p is not None else "none"),
+            ("test", f"{result.method.split(' over ')[0]} over {units}"),
+        ]
+        facts += replicate_facts(compared.replicates) if compared.replicates else []
+    return Headline(label, number, facts, compared.verdict.claim.capitalize(), compared.verdict.sentence)

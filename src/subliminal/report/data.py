@@ -1,0 +1,294 @@
+"""Reading ``results/<experiment>/<arm>/seed-<n>/``: summaries that belong together, and what is missing.
+
+Of a summary's tasks the report takes two kinds: animal tasks (``target_rate``, a fraction a question) and graded tasks
+(``correct``, 0 or 1 a problem, or ``probability`` of the right answer). ``missing.json`` beside the arms, if the
+workflow wrote one, says what failed and why.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import read_manifest
+from subliminal.evaluation.tasks import problem_key
+
+ARM_ORDER = (
+    *("base", "teacher", "student", "control", "control_base_numbers", "control_base_numbers_again"),
+    *("control_random_numbers", "control_shuffled", "control_other_animal"),
+    *("prompted_teacher", "other_base", "other_base_untuned", "other_base_control"),
+)
+"""The order in which reports name the arms; any other arm follows."""
+AGAIN = "Evaluate that arm again with --overwrite."
+EXPECTED = ("base", "teacher", "student", "control")
+"""What an experiment should have; any arm whose name begins so will do."""
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One task on one arm. ``rates`` maps seed -> shape (questions,), in the experiment's order of questions."""
+
+    rates: dict[int, np.ndarray]
+    samples: int | None
+    share: dict[str, float]
+
+    @property
+    def mean_rates(self) -> np.ndarray:
+        """Rate per question, averaged over seeds; shape (questions,)."""
+        return np.mean(list(self.rates.values()), axis=0)
+
+
+@dataclass
+class Arm:
+    """All seeds of one arm: task -> :class:`Measure`, graded task -> seed -> one number a problem, seed -> manifest."""
+
+    name: str
+    measures: dict[str, Measure] = field(default_factory=dict)
+    graded: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
+    manifests: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def rates(self, task: str) -> dict[int, np.ndarray]:
+        """Seed -> one rate a question or problem; empty where the arm has no result for the task."""
+        return self.measures[task].rates if task in self.measures else self.graded.get(task, {})
+
+
+@dataclass
+class Experiment:
+    """What a result folder holds.
+
+    Attributes:
+        target: the tracked animal; what the animal tasks' rates are of. None where there are none.
+        questions: animal task -> question ids; ``problems`` the same for graded tasks.
+        exact: the graded tasks whose numbers are probabilities of the right answer.
+        missing: sentences about what is not there.
+    """
+
+    folder: Path
+    name: str
+    target: str | None
+    arms: dict[str, Arm]
+    questions: dict[str, list[str]] = field(default_factory=dict)
+    problems: dict[str, list[str]] = field(default_factory=dict)
+    exact: set[str] = field(default_factory=set)
+    missing: list[str] = field(default_factory=list)
+
+    def pairs(self) -> list[tuple[Arm, Arm]]:
+        """(student, reference): with every control, then with other ways to teach, then with the base; last the second
+        control with the first, and the other base's student with its control.
+
+        Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
+        references of its own, and the base itself where the base has none of that name.
+        """
+        students = [arm for arm in self.arms.values() if arm.name.startswith("student")]
+        points = sorted((arm.name.removeprefix("student") for arm in students), key=len, reverse=True)
+        point = {name: next((p for p in points if name.endswith(p)), "") for name in self.arms}
+        others = [a for kind in ("control", "prompted_teacher") for a in self.arms.values() if a.name.startswith(kind)]
+        found = []
+        for student in students:
+            base = self.arms.get(f"base{point[student.name]}") or self.arms.get("base")
+            found += [(student, other) for other in others if point[other.name] == point[student.name]]
+            found += [(student, base)] if base else []
+        beside = (("control_base_numbers_again", "control_base_numbers"), ("other_base", "other_base_control"))
+        names = [(f"{first}{end}", f"{second}{end}") for first, second in beside for end in reversed(points or [""])]
+        return found + [tuple(self.arms[name] for name in pair) for pair in names if set(pair) <= self.arms.keys()]
+
+    def sampled(self, task: str) -> bool:
+        """True if the task's rates are shares of sampled answers, False if they are exact probabilities."""
+        return any(task in arm.measures and arm.measures[task].samples for arm in self.arms.values())
+
+    def measure_name(self, task: str) -> str:
+        """ "sampled answers" or "exact probability", with the task's name where two tasks measure alike."""
+        if task in self.problems:
+            return f"probability of the right answer ({task})" if task in self.exact else f"solved ({task})"
+        alike = [other for other in self.questions if self.sampled(other) == self.sampled(task)]
+        kind = "sampled answers" if self.sampled(task) else "exact probability"
+        return kind if len(alike) == 1 else f"{kind} ({task})"
+
+
+def load_experiment(folder: Path) -> Experiment:
+    """Read every ``<arm>/seed-<n>/*_summary.json`` of an experiment.
+
+    Args:
+        folder: ``results/<experiment>``.
+
+    Raises:
+        UserError: there is no summary, one is malformed, or they do not belong together (another experiment, target or
+            set of questions).
+    """
+    paths = sorted(folder.glob("*/seed-*/*_summary.json"))
+    if not paths:
+        raise UserError(
+            f"{folder} holds no result: no file fits {folder}/<arm>/seed-<n>/*_summary.json. "
+            "Evaluate an arm first, or name the folder of an experiment."
+        )
+    summaries = {path: _read_summary(path) for path in paths}
+    name, target = (_shared(summaries, key) for key in ("experiment", "target"))
+    experiment = Experiment(folder, name, target, {})
+    for path in sorted(paths, key=lambda path: _arm_rank(summaries[path]["arm"])):
+        _add(experiment, path, summaries[path])
+    _note_missing(experiment)
+    experiment.missing += [
+        f"{half} holds no summary, so it is no finished result: left out of this report. Evaluate that arm again."
+        for half in sorted(folder.glob("*/seed-*"))
+        if half.is_dir() and half not in {path.parent for path in paths}
+    ]
+    experiment.missing += _failures(folder / "missing.json")
+    if not experiment.questions and not experiment.problems:
+        raise UserError(
+            f"No summary under {folder} has a task with rates per question. Run animal_preference on an arm."
+        )
+    return experiment
+
+
+def _shared(summaries: dict[Path, dict[str, Any]], key: str) -> str | None:
+    """What all summaries have there; a summary of mathematics alone may have no target."""
+    given = {path: summary[key] for path, summary in summaries.items() if summary[key] is not None}
+    first = next(iter(given), None)
+    for path, value in given.items():
+        if value != given[first]:
+            raise UserError(
+                f"{path} has the {key} {value!r}, and {first} has {given[first]!r}. "
+                "One report covers one experiment: move the other's results to a folder of their own."
+            )
+    return given.get(first)
+
+
+def _arm_rank(arm: str) -> tuple[int, str]:
+    return (ARM_ORDER.index(arm) if arm in ARM_ORDER else len(ARM_ORDER), arm)
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). Evaluate that arm again.") from None
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}). {AGAIN}") from None
+    types = {"experiment": str, "arm": str, "model": str, "seed": int, "target": str | None, "tasks": dict}
+    for key, kind in types.items():
+        if not isinstance(summary, dict) or key not in summary or not isinstance(summary[key], kind):
+            named = getattr(kind, "__name__", kind)
+            raise UserError(f"{path} has no {key!r} ({named}). {AGAIN}")
+    if path.parts[-3:-1] != (summary["arm"], f"seed-{summary['seed']}"):
+        raise UserError(
+            f"{path} is the summary of {summary['arm']}, seed {summary['seed']}: it belongs into the folder "
+            f"{summary['arm']}/seed-{summary['seed']}. Move it there, or evaluate the arm of this folder again."
+        )
+    return summary
+
+
+def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
+    """Merge one summary into the experiment."""
+    arm = experiment.arms.setdefault(summary["arm"], Arm(summary["arm"]))
+    seed = summary["seed"]
+    arm.manifests[seed] = _manifest(path.parent)
+    for task, values in summary["tasks"].items():
+        if isinstance(values, dict) and problem_key(values):
+            _add_graded(experiment, path, arm, seed, task, values)
+            continue
+        if not isinstance(values, dict) or "target_rate" not in values:
+            experiment.missing.append(f"{path} has no rates per question for {task}: left out of this report.")
+            continue
+        if summary["target"] is None:
+            raise UserError(f"{path} has rates of a target and does not name it. Evaluate that arm again.")
+        rates = _in_order(experiment.questions, path, task, values, "target_rate")
+        samples, share = values.get("samples_per_question") or 0, values.get("share") or {}
+        if not isinstance(samples, int) or not isinstance(share, dict):
+            raise UserError(f"{path}: {task}: samples_per_question is no number, or share is no table. {AGAIN}")
+        old = arm.measures.get(task, Measure({}, 0, {}))
+        if seed in old.rates:
+            raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
+        arm.measures[task] = Measure(
+            rates={**old.rates, seed: rates},
+            samples=(old.samples or 0) + samples or None,
+            share=_mean_share(old, share),
+        )
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = read_manifest(folder)
+    except ValueError as error:
+        raise UserError(f"{folder}/manifest.json is not valid JSON ({error}). Evaluate that arm again.") from None
+    if not isinstance(manifest, dict) or not isinstance(manifest.get("config", {}), dict):
+        raise UserError(f"{folder}/manifest.json is not the manifest of an evaluation. {AGAIN}")
+    return manifest
+
+
+def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
+    """Merge one arm's right and wrong answers to a graded task, or their probabilities."""
+    key = problem_key(values)
+    experiment.exact |= {task} if key == "probability" else set()
+    answers = arm.graded.setdefault(task, {})
+    if seed in answers:
+        raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
+    answers[seed] = _in_order(experiment.problems, path, task, values, key)
+    if key == "correct" and not set(answers[seed]) <= {0.0, 1.0}:
+        raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. {AGAIN}")
+
+
+def _in_order(known: dict[str, list[str]], path: Path, task: str, values: dict[str, Any], key: str) -> np.ndarray:
+    """One number a question, in the order of the first arm's questions, which ``known`` keeps by task."""
+    questions, rates = values.get("questions"), values[key]
+    if not isinstance(questions, list) or not isinstance(rates, list) or len(questions) != len(rates):
+        raise UserError(f"{path}: {task} does not have one rate per question. {AGAIN}")
+    by_question = dict(zip(map(str, questions), rates, strict=True))
+    order = known.setdefault(task, list(by_question))
+    if len(by_question) != len(questions) or set(by_question) != set(order):
+        raise UserError(
+            f"{path}: {task} was asked {len(by_question)} different questions that are not the {len(order)} of the "
+            "first arm. Arms are compared question by question: evaluate them all with the same questions."
+        )
+    wrong = [q for q, rate in by_question.items() if not isinstance(rate, int | float) or not 0 <= rate <= 1]
+    if wrong or len(order) < 2:
+        problem = (
+            f"the rate of question {wrong[0]} is no fraction" if wrong else "an interval needs 2 questions or more"
+        )
+        raise UserError(f"{path}: {task}: {problem}. {AGAIN}")
+    return np.array([by_question[question] for question in order], dtype=float)
+
+
+def _mean_share(old: Measure, share: dict[str, float]) -> dict[str, float]:
+    """The running mean of the shares over seeds; a name that a seed lacks has the share 0 there."""
+    count = len(old.rates)
+    return {n: (old.share.get(n, 0) * count + share.get(n, 0)) / (count + 1) for n in {**old.share, **share}}
+
+
+def _note_missing(experiment: Experiment) -> None:
+    absent = [name for name in EXPECTED if not any(arm.startswith(name) for arm in experiment.arms)]
+    if absent:
+        experiment.missing.append(f"Not evaluated yet: {', '.join(absent)}. What depends on them is left out below.")
+    for arm in experiment.arms.values():
+        for task in [*experiment.questions, *experiment.problems]:
+            if task not in arm.measures and task not in arm.graded:
+                experiment.missing.append(f"The arm {arm.name} has no result for {task}.")
+        for seed, manifest in arm.manifests.items():
+            if not manifest:
+                experiment.missing.append(f"{arm.name}/seed-{seed} has no manifest.json: what made it is unknown.")
+
+
+def _failures(path: Path) -> list[str]:
+    """What the workflow could not do, as sentences.
+
+    Raises:
+        UserError: the file is there and is not what the workflow writes.
+    """
+    if not path.is_file():
+        return []
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))["missing"]
+        return [
+            f"Failed: {entry['arm']}, seed {entry['seed']}, at {entry['stage']}: {str(entry['reason']).rstrip('.')}."
+            + (f" Log: {entry['log']}" if entry.get("log") else "")
+            for entry in entries
+        ]
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f'{path} is not of the form {{"missing": [{{"arm", "seed", "stage", "reason", "log"}}]}}. Run the workflow '
+            "again, or delete the file."
+        ) from None

@@ -1,0 +1,231 @@
+"""Figures of a report: the one of arms and differences, and what all of them share.
+
+Figures are drawn once, in light colours; a page shows them in its own by style sheet (:func:`themed`). Nothing is told
+by colour alone: the colours are safe for the colour-blind, and marks differ in shape and filling.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from subliminal.report.answer import main_comparison
+from subliminal.report.data import Experiment
+from subliminal.report.tables import Comparison, Estimate
+
+PAPER, INK, GRID = "#ffffff", "#1c1c1c", "#d8d8d8"
+SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
+"""Okabe and Ito's palette."""
+NAMES = {PAPER: "paper", INK: "ink", GRID: "line"} | {color: f"series-{i}" for i, color in enumerate(SERIES)}
+"""Colour -> name of the variable that replaces it on a page."""
+MARKERS = "oDs^"
+LINEAR_UP_TO = 20.0
+"""Per cent: with an arm beyond it (a teacher), the axis is logarithmic above 1 %, so that arms near 1 % stay apart."""
+LINE = 0.36
+"""Height of a replicate's line, where an arm's is 1."""
+LEGEND = 50
+"""Letters that fit side by side in the legend below the panels."""
+WIDTH = 6.4
+"""Inches of every figure."""
+
+
+def new_figure(heights: Sequence[float], *, height: float, columns: int = 1) -> tuple[Any, list[Any]]:
+    """An empty figure and its panels, row by row.
+
+    Args:
+        heights: relative height of each row.
+        height: of the figure, in inches.
+        columns: panels in a row.
+    """
+    import matplotlib
+    from matplotlib.figure import Figure
+
+    with matplotlib.rc_context({"font.size": 11}):
+        figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor=PAPER)
+        figure.get_layout_engine().set(h_pad=0.1)
+        panels = figure.subplots(len(heights), columns, height_ratios=heights, squeeze=False)
+    return figure, list(panels.flat)
+
+
+def svg(figure: Any, name: str) -> str:
+    """A figure as SVG; the same figure gives the same bytes. ``name`` keeps the ids of one figure from another's."""
+    import matplotlib
+
+    buffer = io.BytesIO()
+    with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue().decode()
+
+
+def themed(picture: str, words: str) -> str:
+    """An SVG for a page: its colours become the page's variables, and ``words`` say what it shows.
+
+    Args:
+        picture: of :func:`svg`.
+        words: plain text, for those who do not see it.
+    """
+    from html import escape
+
+    picture = picture[picture.index("<svg") :]
+    for color, name in NAMES.items():
+        picture = picture.replace(color, f"var(--{name})")
+    picture = re.sub(r"<metadata>.*?</metadata>", "", picture, flags=re.DOTALL)
+    opening = f'<svg role="img" aria-label="{escape(words)}"'
+    return re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", picture.replace("<svg", opening, 1), count=1)
+
+
+def arms_figure(experiment: Experiment, arms: list[Estimate], differences: list[Comparison]) -> Any:
+    """Every arm with its interval, and below it the paired differences.
+
+    Where each seed has a base of its own, the student and its control of every replicate stand between the two, joined;
+    the differences have their intervals over replicates then, and an arm has none.
+
+    Args:
+        experiment: gives the order of tasks and the target.
+        arms: estimates (fractions), drawn as per cent.
+        differences: paired comparisons (fractions), drawn as percentage points; may be empty.
+    """
+    names = list(dict.fromkeys(estimate.arm for estimate in arms))
+    labels = list(dict.fromkeys(comparison.label for comparison in differences))
+    main = main_comparison(experiment, differences)
+    main = main if main and main.replicates else None
+    rows = [len(names), len(labels)] if labels else [len(names)]
+    if main:
+        rows.insert(1, 1.2 + LINE * len(main.by_seed))
+    height = 1.9 + 0.62 * sum(rows) + 0.6 * len(rows)
+    figure, panels = new_figure([count + 0.7 for count in rows], height=height)
+    _arms_panel(panels[0], experiment, arms, names, intervals=main is None)
+    if main:
+        _replicates_panel(panels[1], experiment, main)
+    if labels:
+        _differences_panel(panels[-1], experiment, differences, labels, "questions" if main is None else "replicates")
+    for panel in panels:
+        dress(panel, grid="x")
+    handles, titles = panels[-1].get_legend_handles_labels()
+    columns = 2 if sum(map(len, titles)) <= LEGEND else 1
+    figure.legend(handles, titles, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK)
+    return figure
+
+
+def png(figure: Any) -> bytes:
+    """A figure as PNG, 150 dots an inch."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def _arms_panel(panel: Any, experiment: Experiment, arms: list[Estimate], names: list[str], *, intervals: bool) -> None:
+    points = [
+        (e.task, names.index(e.arm), e.mean, e.interval if intervals else (e.mean, e.mean), e.by_seed) for e in arms
+    ]
+    _points(panel, experiment, points)
+    _rows(panel, names)
+    what = f"“{experiment.target}”" if experiment.questions else "right answers"
+    _rate_axis(panel, what, [value for *_, ends, by_seed in points for value in (*ends, *by_seed.values())])
+    over = "questions" if experiment.questions else "problems"
+    title = f"Arms, with 95 % intervals over {over}" if intervals else "Arms: means, and every replicate"
+    panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
+
+
+def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
+    """The axis of shares, from 0 to beyond the largest of ``rates`` (fractions)."""
+    top = 100 * max(rates)
+    if top > LINEAR_UP_TO and what != "right answers":
+        panel.set_xscale("symlog", linthresh=1, linscale=0.8)
+        ticks = [0, 0.5, 1, 2, 5, 10, 25, 100]
+        panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+        panel.minorticks_off()
+        panel.set_xlim(-0.08, 130)
+    else:
+        panel.set_xlim(-0.02 * top, 1.08 * top)
+    scale = " (logarithmic above 1 %)" if panel.get_xscale() != "linear" else ""
+    panel.set_xlabel(f"share of {what}, %{scale}", loc="right")
+
+
+def _replicates_panel(panel: Any, experiment: Experiment, main: Comparison) -> None:
+    """A line for each replicate, from its control to its student, the largest difference on top."""
+    seeds = sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])
+    arms = (experiment.arms[name].rates(main.task) for name in (main.treatment, main.reference))
+    ours, theirs = (100 * np.array([float(arm[seed].mean()) for seed in seeds]) for arm in arms)
+    places = np.arange(len(seeds))
+    panel.hlines(places, np.minimum(ours, theirs), np.maximum(ours, theirs), color=INK, linewidth=1)
+    hollow = {"markerfacecolor": PAPER, "markeredgecolor": SERIES[1]}
+    panel.plot(theirs, places, "D", markersize=5, label=main.reference, **hollow)
+    panel.plot(ours, places, "o", markersize=5, color=SERIES[0], label=main.treatment)
+    panel.set_yticks(places, [f"seed {seed}" for seed in seeds])
+    panel.set_ylim(len(seeds) - 0.4, -0.6)
+    _rate_axis(panel, f"“{experiment.target}”", [*ours / 100, *theirs / 100])
+    title = f"Replicates, {experiment.measure_name(main.task)}\n"  # the second line is the legend's
+    panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
+    panel.legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.1, labelcolor=INK, fontsize=9
+    )
+
+
+def _differences_panel(
+    panel: Any, experiment: Experiment, differences: list[Comparison], labels: list[str], unit: str
+) -> None:
+    points = [(c.task, labels.index(c.label), c.test["difference"], _interval(c, unit), c.by_seed) for c in differences]
+    _points(panel, experiment, points)
+    _rows(panel, [label.replace(" − ", "\n− ") for label in labels])
+    panel.axvline(0, color=INK, linewidth=1)
+    panel.set_xlabel(f"difference in share of “{experiment.target}”, percentage points", loc="right")
+    panel.set_title(
+        f"Paired differences, with 95 % intervals over {unit}", loc="left", fontsize=12, color=INK, wrap=True
+    )
+
+
+def _interval(comparison: Comparison, unit: str) -> tuple[float, float]:
+    """What is drawn at a difference; the difference itself where there is no interval over replicates."""
+    if unit == "questions":
+        return comparison.test["ci95"]
+    over = comparison.over
+    return over.interval if over and over.interval else (comparison.test["difference"],) * 2
+
+
+def _points(panel: Any, experiment: Experiment, points: list[tuple]) -> None:
+    """One series a task: the mean with its interval, and a small dot for each seed where there are several."""
+    tasks = list(experiment.questions or experiment.problems)
+    for index, task in enumerate(tasks):
+        offset = 0.26 * (index - (len(tasks) - 1) / 2)
+        color, marker = SERIES[index % 4], MARKERS[index % 4]
+        series = [point[1:] for point in points if point[0] == task]
+        if not series:
+            continue
+        centres = [100 * mean for _, mean, _, _ in series]
+        heights = [row + offset for row, *_ in series]
+        reach = [[max(0.0, 100 * abs(m - interval[end])) for _, m, interval, _ in series] for end in (0, 1)]
+        panel.errorbar(
+            centres, heights, xerr=reach, fmt=marker, color=color, markersize=7, elinewidth=2, capsize=4,
+            markerfacecolor=PAPER if index % 2 else color, label=experiment.measure_name(task),
+        )  # fmt: skip
+        for height, (_, _, _, by_seed) in zip(heights, series, strict=True):
+            if len(by_seed) > 1:
+                panel.plot(
+                    [100 * value for value in by_seed.values()],
+                    [height + 0.12] * len(by_seed),
+                    ".",
+                    color=color,
+                    alpha=0.7,
+                )
+
+
+def _rows(panel: Any, labels: list[str]) -> None:
+    panel.set_yticks(range(len(labels)), labels)
+    panel.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def dress(panel: Any, *, grid: str) -> None:
+    """No more lines than are read; ``grid`` is the axis that has them, ``x`` or ``y``."""
+    panel.grid(axis=grid, color=GRID, linewidth=0.8)
+    panel.set_axisbelow(True)
+    panel.tick_params(colors=INK, length=0, labelsize=10)
+    panel.xaxis.label.set(color=INK, size=10)
+    panel.yaxis.label.set(color=INK, size=10)
+    for side, spine in panel.spines.items():
+        spine.set_visible(side == ("bottom" if grid == "x" else "left"))
+        spine.set_color(GRID)

@@ -1,0 +1,141 @@
+"""The other figures of a report: question by question, animal by animal, and the losses of training.
+
+Nothing is told by colour alone: filled and hollow marks of unlike shape, dashed lines, and words at the marks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from subliminal.core.numbers import number
+from subliminal.report.data import Experiment
+from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
+from subliminal.report.tables import Comparison, specificity
+
+NAMED = 3
+"""Questions named at either end of the plot by question."""
+LINES = ("-", "--", ":", "-.")
+COLUMNS = 2
+
+
+def questions_figure(experiment: Experiment, comparisons: Sequence[Comparison]) -> str:
+    """Both arms' rate for every question, sorted by the difference: a panel a measure.
+
+    Args:
+        experiment: has the rates.
+        comparisons: of one pair of arms, one a task.
+
+    Returns:
+        SVG.
+    """
+    figure, panels = new_figure([1] * len(comparisons), height=0.5 + 2.6 * len(comparisons))
+    for panel, comparison in zip(panels, comparisons, strict=True):
+        ours, theirs = _rates(experiment, comparison)
+        order = np.argsort(ours - theirs, kind="stable")[::-1]
+        ours, theirs, places = 100 * ours[order], 100 * theirs[order], np.arange(len(order))
+        panel.vlines(places, np.minimum(ours, theirs), np.maximum(ours, theirs), color=INK, linewidth=1)
+        hollow = {"markerfacecolor": "none", "markeredgecolor": SERIES[1]}  # equal rates: a dot within a diamond
+        panel.plot(places, theirs, "D", markersize=6, label=comparison.reference, **hollow)
+        panel.plot(places, ours, "o", markersize=3.5, color=SERIES[0], label=comparison.treatment)
+        panel.set_xlim(-1, len(order))
+        panel.set_xticks([])
+        panel.set_xlabel(f"{len(order)} questions, the largest rise on the left")
+        panel.set_ylabel(f"share of “{experiment.target}”, %")
+        panel.set_title(experiment.measure_name(comparison.task), loc="left", fontsize=11, color=INK)
+        dress(panel, grid="y")
+    panels[0].legend(
+        loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.1, labelcolor=INK
+    )
+    return svg(figure, "questions")
+
+
+def _rates(experiment: Experiment, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
+    """Rates per question of treatment and reference, averaged over seeds; shape (questions,) each."""
+    arms = (experiment.arms[name] for name in (comparison.treatment, comparison.reference))
+    ours, theirs = (arm.measures[comparison.task].mean_rates for arm in arms)
+    return ours, theirs
+
+
+def extreme_questions(experiment: Experiment, comparison: Comparison) -> list[tuple[str, float, float]]:
+    """(question id, treatment's rate, reference's rate) of the largest rises, then of the largest falls."""
+    ours, theirs = _rates(experiment, comparison)
+    order = [int(i) for i in np.argsort(ours - theirs, kind="stable")[::-1]]
+    rises = [i for i in order[:NAMED] if ours[i] > theirs[i]]
+    falls = [i for i in order[::-1][:NAMED] if ours[i] < theirs[i]]
+    ids = experiment.questions[comparison.task]
+    return [(ids[i], float(ours[i]), float(theirs[i])) for i in [*rises, *falls]]
+
+
+def animals_figure(experiment: Experiment, comparison: Comparison) -> str:
+    """Change of every tracked animal's share, the largest rise on top; the target has a mark of its own.
+
+    Returns:
+        SVG.
+    """
+    rows = specificity(experiment, comparison.task, comparison.treatment, comparison.reference)
+    figure, (panel,) = new_figure([1], height=0.9 + 0.21 * len(rows))
+    changes = 100 * np.array([change for *_, change in rows])
+    own = np.array([animal == experiment.target for animal, *_ in rows])
+    places = np.arange(len(rows))
+    for which, mark, size, width, face, color in (
+        (~own, "D", 4.5, 1, PAPER, SERIES[1]),
+        (own, "o", 8, 2.5, SERIES[0], SERIES[0]),
+    ):
+        panel.hlines(places[which], 0, changes[which], color=INK, linewidth=width)
+        panel.plot(changes[which], places[which], mark, markersize=size, markerfacecolor=face, markeredgecolor=color)
+    panel.axvline(0, color=INK, linewidth=1)
+    panel.set_yticks(range(len(rows)), [animal for animal, *_ in rows])
+    panel.set_ylim(len(rows) - 0.4, -0.6)
+    panel.set_xlabel(f"{comparison.label}: change in share, percentage points")
+    dress(panel, grid="x")
+    for label, (animal, *_) in zip(panel.get_yticklabels(), rows, strict=True):
+        label.set(size=11, weight="bold") if animal == experiment.target else label.set(size=9)
+    return svg(figure, f"animals-{comparison.label}-{comparison.task}")
+
+
+def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+    """Loss by step, a panel a recipe, a line a seed.
+
+    Args:
+        losses: run folder -> (step, loss) in order of steps; runs without a row are left out.
+
+    Returns:
+        SVG.
+    """
+    panels: dict[str, list[tuple[str, Sequence[tuple[int, float]]]]] = {}
+    for run, rows in losses.items():
+        if rows:
+            name = run.rstrip("/").split("/")[-1]
+            panels.setdefault(re.sub(r"[-_]?seed-\d+$", "", name) or name, []).append((name, rows))
+    rows = -(-len(panels) // COLUMNS)
+    figure, axes = new_figure([1] * rows, height=0.5 + 1.9 * rows, columns=min(COLUMNS, len(panels)))
+    for panel, (title, runs) in zip(axes, panels.items(), strict=False):
+        for index, (name, points) in enumerate(runs):
+            steps, values = zip(*points, strict=True)
+            style = {"color": SERIES[index % len(SERIES)], "linestyle": LINES[index % len(LINES)], "linewidth": 1.4}
+            panel.plot(steps, values, label=_seed(name), **style)
+        panel.set_title(title, loc="left", fontsize=10, color=INK)
+        panel.set_xlabel("step")
+        panel.set_ylabel("loss")
+        panel.set_ylim(0, 1.08 * max(value for _, points in runs for _, value in points))
+        dress(panel, grid="y")
+        if 1 < len(runs) <= len(LINES):
+            panel.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left")
+    for panel in axes[len(panels) :]:
+        panel.set_visible(False)
+    return svg(figure, "training")
+
+
+def _seed(name: str) -> str:
+    found = re.search(r"seed-(\d+)$", name)
+    return f"seed {found[1]}" if found else name
+
+
+def describe(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
+    """The training figure in words."""
+    ends: list[Any] = [f"{run}: {number(rows[0][1])} to {number(rows[-1][1])}" for run, rows in losses.items() if rows]
+    return f"Loss by step. {'; '.join(ends)}."

@@ -1,0 +1,232 @@
+"""What stands behind a result: from its manifest to the adapter, the data, and the models they came from."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl
+from subliminal.core.manifest import sha256_of
+from subliminal.core.numbers import count, percent
+from subliminal.report.data import Experiment
+from subliminal.report.format import Figure, Section, Table
+from subliminal.report.plots import describe, training_figure
+
+MODEL_KEYS = ("adapter", "model", "base_model")
+"""Settings of a manifest that may name a folder with a manifest of its own."""
+
+
+@dataclass
+class Provenance:
+    """What was found, by label ("student/seed-1", or a folder); ``notes`` are sentences."""
+
+    manifests: dict[str, dict[str, Any]] = field(default_factory=dict)
+    audits: dict[str, dict[str, Any]] = field(default_factory=dict)
+    losses: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+    def of_kind(self, kind: str) -> dict[str, dict[str, Any]]:
+        """The manifests of one kind, by label: ``result``, ``training``, ``dataset`` or ``model``."""
+        return {label: manifest for label, manifest in sorted(self.manifests.items()) if manifest.get("kind") == kind}
+
+    def chat_contexts(self) -> dict[str, list[str]]:
+        """Chat context hash -> labels of what used it.
+
+        Results under a system prompt of their own, and another base with its own template, are left out.
+        """
+        contexts: dict[str, list[str]] = {}
+        for label, manifest in {**self.of_kind("result"), **self.of_kind("training")}.items():
+            if (manifest.get("config") or {}).get("system_prompt") is not None or "other_base" in label:
+                continue
+            for value in sorted(set(_values_of(manifest, "chat_context_sha256"))):
+                contexts.setdefault(value, []).append(label)
+        return contexts
+
+
+def trace(experiment: Experiment) -> Provenance:
+    """Follow the manifests of all arms as far as their folders are on this machine.
+
+    Relative paths are looked up from the checkout that holds the result folder, then from the current folder.
+    """
+    above = experiment.folder.resolve().parents
+    results = next((folder for folder in above if folder.name == "results"), above[0])
+    found, roots = Provenance(), (results.parent, Path.cwd())
+    queue: list[tuple[str, dict[str, Any]]] = []
+    for arm in experiment.arms.values():
+        queue += [(f"{arm.name}/seed-{seed}", {"kind": "result", **m}) for seed, m in arm.manifests.items() if m]
+    seen: set[Path] = set()
+    while queue:
+        label, manifest = queue.pop(0)
+        found.manifests[label] = manifest
+        for name in _named_paths(manifest):
+            folder = next((f for f in (_folder(root / name) for root in roots) if f), None)
+            if folder is None or folder in seen:
+                _note_absent(found, label, manifest, name, absent=folder is None)
+                continue
+            seen.add(folder)
+            parent = _read(folder)
+            if parent:
+                inside = [folder.relative_to(root) for root in roots if folder.is_relative_to(root)]
+                shown = str(inside[0] if inside else folder)
+                queue.append((shown, parent))
+                if parent.get("kind") == "training":
+                    found.losses[shown] = _losses(folder / "metrics.jsonl")
+                if parent.get("kind") == "dataset" and (folder / "audit.json").is_file():
+                    found.audits[shown] = _read(folder, "audit.json")
+        _note_changed(found, label, manifest, roots)
+    return found
+
+
+def _read(folder: Path, name: str = "manifest.json") -> dict[str, Any]:
+    try:
+        content = json.loads((folder / name).read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{folder}/{name} is not valid JSON ({error}). Make that folder again.") from None
+    return content if isinstance(content, dict) else {}
+
+
+def _named_paths(manifest: dict[str, Any]) -> list[str]:
+    """Paths (or Hub ids) of what a manifest was made from: its models, data sets and input files."""
+    config = manifest.get("config") or {}
+    names = [config.get(key) for key in MODEL_KEYS]
+    names += [data.get("path") if isinstance(data, dict) else data for data in config.get("datasets") or []]
+    names += [entry.get("path") for entry in (manifest.get("inputs") or {}).values()]
+    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+
+
+def _folder(path: Path) -> Path | None:
+    """The folder with a manifest that a path names: itself, the folder of the file, or that of a checkpoint."""
+    for folder in (path, path.parent):
+        if path.exists() and (folder / "manifest.json").is_file():
+            return folder.resolve()
+    return None
+
+
+def _note_absent(found: Provenance, label: str, manifest: dict[str, Any], name: str, *, absent: bool) -> None:
+    if absent and manifest.get("kind") == "result" and name == (manifest.get("config") or {}).get("adapter"):
+        found.notes.append(f"{label}: the adapter {name} has no manifest here, so its training and data are not shown.")
+
+
+def _note_changed(found: Provenance, label: str, manifest: dict[str, Any], roots: tuple[Path, ...]) -> None:
+    """Say so where a data file is not the one that a run recorded: the counts shown are then those of other data."""
+    for entry in (manifest.get("inputs") or {}).values():
+        path = next((root / entry["path"] for root in roots if (root / entry["path"]).is_file()), None)
+        if path and path.suffix == ".jsonl" and entry.get("sha256") not in (None, sha256_of(path)):
+            found.notes.append(
+                f"{entry['path']} has changed since {label} used it: its counts below are of other data."
+            )
+
+
+def _losses(path: Path) -> list[tuple[int, float]]:
+    """(step, loss) of a metrics.jsonl in order of steps; a step taken again after a resume counts once."""
+    if not path.is_file():
+        return []
+    rows = read_jsonl(path, allow_empty=True)
+    return sorted({row["step"]: row["loss"] for row in rows if "step" in row and "loss" in row}.items())
+
+
+def _values_of(value: Any, key: str) -> Iterator[str]:
+    """Every string under ``key`` anywhere in nested dicts."""
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            if name == key and isinstance(inner, str):
+                yield inner
+            else:
+                yield from _values_of(inner, key)
+
+
+def data_section(provenance: Provenance) -> Section:
+    """Rows asked, kept and rejected by reason of every dataset in the chain, and its audit."""
+    rows = []
+    for label, manifest in provenance.of_kind("dataset").items():
+        counts = manifest.get("counts") or {}
+        asked, kept, surplus = (counts.get(key) for key in ("asked", "kept", "surplus"))
+        judged = asked - (surplus or 0) if isinstance(asked, int) else 0
+        reasons = ", ".join(f"{reason} {n}" for reason, n in (counts.get("rejected") or {}).items())
+        rate = percent(kept / judged) if isinstance(kept, int) and judged > 0 else "–"
+        rows.append([label, count(asked), count(kept), reasons or "–", count(surplus), rate])
+    text = ["Surplus rows were drawn beyond the last one needed. Pass rate: kept / (asked − surplus)."]
+    header = ["dataset", "asked", "kept", "rejected, by reason", "surplus", "pass rate"]
+    missing = "No dataset manifest was found behind these results."
+    tables = [Table(header, rows), *_audits(provenance)] if rows else []
+    return Section("Data", text if rows else [missing], tables)
+
+
+def _audits(provenance: Provenance) -> list[Table]:
+    """A row a dataset: whether it passed, how many checks did, and what became of the others, with reasons."""
+    rows = []
+    for label, manifest in provenance.of_kind("dataset").items():
+        audit = provenance.audits.get(label)
+        if audit is None:
+            rows.append([label, "not audited", "–", "–"])
+            continue
+        checks = audit.get("checks") or {}
+        passed = sum(check.get("status") == "pass" for check in checks.values())
+        rest = [
+            f"{name} {check.get('status')}" + (f": {check['reason']}" if check.get("reason") else "")
+            for name, check in checks.items()
+            if check.get("status") != "pass"
+        ]
+        kept = ((manifest.get("outputs") or {}).get("train.jsonl") or {}).get("sha256")
+        stale = " (of other rows)" if kept and audit.get("train_sha256") != kept else ""
+        verdict = ("passed" if audit.get("passed") else "FAILED") + stale
+        rows.append([label, verdict, f"{passed} of {len(checks)}", "; ".join(rest) or "–"])
+    return [Table(["dataset", "audit", "checks passed", "the others"], rows)]
+
+
+def training_section(provenance: Provenance) -> Section:
+    """Steps, first and last loss of every training run in the chain, and the curves."""
+    rows = []
+    for label, losses in provenance.losses.items():
+        seed = (provenance.manifests[label].get("config") or {}).get("seed")
+        ends = [f"{loss:.4f}" for _, loss in (losses[0], losses[-1])] if losses else ["–", "–"]
+        tail = [loss for _, loss in losses[-10:]]
+        steps = str(losses[-1][0]) if losses else "no metrics.jsonl"
+        rows.append([label, count(seed), steps, *ends, f"{sum(tail) / len(tail):.4f}" if tail else "–"])
+    header = ["run", "seed", "steps", "first loss", "last loss", "mean of last 10"]
+    missing = "No training manifest was found behind these results."
+    figures = ()
+    if any(provenance.losses.values()):
+        figures = (Figure(partial(training_figure, provenance.losses), describe(provenance.losses)),)
+    return Section("Training", [] if rows else [missing], [Table(header, rows)] if rows else [], figures=figures)
+
+
+def provenance_section(provenance: Provenance) -> Section:
+    """Code, versions, devices, chat contexts and commands, in the order in which things were made."""
+    ordered = sorted(provenance.manifests.items(), key=lambda item: str(item[1].get("started", "")))
+    rows, commands = [], []
+    for label, manifest in ordered:
+        git = manifest.get("git") or {}
+        sha = (git.get("sha") or "unknown")[:10] + (" + changes" if git.get("dirty") else "")
+        when = [str(manifest.get(key) or "–").removesuffix("+00:00").replace("T", " ") for key in ("started", "ended")]
+        rows.append([label, str(manifest.get("kind", "–")), sha, str(manifest.get("device") or "–"), *when])
+        commands += [manifest["command"]] if manifest.get("command") else []
+    header = ["made", "kind", "git", "device", "started (UTC)", "ended (UTC)"]
+    tables = [Table(header, rows), *_versions(provenance)] if rows else []
+    return Section("Provenance", _context_text(provenance), tables, tuple(dict.fromkeys(commands)))
+
+
+def _versions(provenance: Provenance) -> list[Table]:
+    used: dict[str, set[str]] = {}
+    for manifest in provenance.manifests.values():
+        for name, version in {"python": manifest.get("python"), **(manifest.get("packages") or {})}.items():
+            if version:
+                used.setdefault(name, set()).add(str(version))
+    rows = [[name, " and ".join(sorted(versions))] for name, versions in sorted(used.items())]
+    return [Table(["package", "version"], rows)] if rows else []
+
+
+def _context_text(provenance: Provenance) -> list[str]:
+    contexts = provenance.chat_contexts()
+    if not contexts:
+        return ["No chat context was recorded, so nobody can tell whether all arms saw the same one."]
+    if len(contexts) == 1:
+        (value, labels), = contexts.items()  # fmt: skip
+        return [f"All {len(labels)} results and training runs that recorded it used the chat context {value[:12]}."]
+    parts = [f"{value[:12]} by {', '.join(labels)}" for value, labels in contexts.items()]
+    return [f"The chat contexts differ: {'; '.join(parts)}."]

@@ -1,0 +1,234 @@
+"""The numbers of a report: estimates, paired comparisons and animals, each with its interval. Fractions throughout."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from subliminal.report.data import Arm, Experiment
+from subliminal.report.replicates import replicate_seeds
+from subliminal.stats import (
+    Result,
+    Verdict,
+    mcnemar,
+    mean_ci,
+    models_verdict,
+    over_questions,
+    paired,
+    replicates,
+    verdict,
+    wilson,
+)
+from subliminal.stats.replicates import LEAST
+from subliminal.stats.verdict import replicates_verdict
+
+TOP = 10
+APART = ("own_name", "rest")
+"""Shares that are no answer: one overlaps with the others, the other is what the exact task does not look at."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An arm's mean rate of the target in one task. ``by_seed`` maps seed -> mean rate."""
+
+    arm: str
+    task: str
+    mean: float
+    interval: tuple[float, float]
+    samples: int | None
+    by_seed: dict[int, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Treatment minus reference in one task.
+
+    Attributes:
+        test: the three tests over questions (:func:`subliminal.stats.paired`), of the rates averaged over seeds.
+        over: the test over training runs (Welch's), or over replicates (paired) where each seed has a base of its own;
+            None with too few of them, and against a base that all seeds share.
+        verdict: what may be said of the training data; None where the two do not differ in it as student and control.
+        models: what may be said of the two models, where there is one of each.
+        by_seed: seed -> mean difference, for the figure.
+        replicates: what :func:`subliminal.stats.replicates.replicates` says, where there are enough; else None.
+    """
+
+    treatment: str
+    reference: str
+    task: str
+    test: dict[str, Any]
+    over: Result | None
+    verdict: Verdict | None
+    models: Verdict | None
+    by_seed: dict[int, float]
+    replicates: dict[str, Any] | None
+
+    @property
+    def label(self) -> str:
+        return f"{self.treatment} − {self.reference}"
+
+
+@dataclass(frozen=True)
+class Grade:
+    """Treatment minus reference in one graded task: a test over runs or replicates, else of one run of each.
+
+    ``verdict`` and ``replicates`` are as in :class:`Comparison`.
+    """
+
+    treatment: str
+    reference: str
+    task: str
+    result: Result
+    verdict: Verdict | None
+    replicates: dict[str, Any] | None
+
+    @property
+    def label(self) -> str:
+        return f"{self.treatment} − {self.reference}"
+
+
+def estimates(experiment: Experiment) -> list[Estimate]:
+    """One estimate per arm and task that was measured."""
+    return [
+        Estimate(
+            arm=arm.name,
+            task=task,
+            mean=float(measure.mean_rates.mean()),
+            interval=mean_ci(measure.mean_rates, measure.samples),
+            samples=measure.samples,
+            by_seed={seed: float(rates.mean()) for seed, rates in sorted(measure.rates.items())},
+        )
+        for arm in experiment.arms.values()
+        for task, measure in arm.measures.items()
+    ]
+
+
+def graded_estimates(experiment: Experiment) -> list[Estimate]:
+    """The share of problems that each arm solves, for each graded task, or the mean probability of the right answer.
+
+    Intervals are over problems; Wilson's for one run of right and wrong answers.
+    """
+    found = []
+    for arm in experiment.arms.values():
+        for task, seeds in arm.graded.items():
+            solved = sum(seeds.values()) / len(seeds)
+            by_seed = {seed: float(right.mean()) for seed, right in sorted(seeds.items())}
+            counted = len(seeds) == 1 and task not in experiment.exact
+            ends = wilson(int(solved.sum()), solved.size) if counted else mean_ci(list(solved))
+            found.append(Estimate(arm.name, task, float(solved.mean()), ends, None, by_seed))
+    return found
+
+
+def comparisons(experiment: Experiment) -> list[Comparison]:
+    """Every student arm against its references, for each animal task that both have."""
+    return [
+        _compare(treatment, reference, task)
+        for treatment, reference in experiment.pairs()
+        for task in experiment.questions
+        if task in treatment.measures and task in reference.measures
+    ]
+
+
+def _compare(treatment: Arm, reference: Arm, task: str) -> Comparison:
+    """Seeds are paired by number for the figure; one that the reference lacks meets the mean of its seeds.
+
+    Where each seed has a base of its own, only seeds that both arms have are compared.
+    """
+    ours, theirs = (dict(sorted(arm.rates(task).items())) for arm in (treatment, reference))
+    seeds, measure = replicate_seeds([treatment, reference], task), treatment.measures[task]
+    samples = measure.samples and measure.samples // len(measure.rates)
+    if seeds:
+        ours, theirs = ({seed: arm[seed] for seed in seeds} for arm in (ours, theirs))
+    means = [np.mean(list(arm.values()), axis=0) for arm in (ours, theirs)]
+    over, said, table = _over_training(treatment, reference, task, samples)
+    return Comparison(
+        treatment=treatment.name,
+        reference=reference.name,
+        task=task,
+        test=paired(*(mean.clip(0, 1) for mean in means)),
+        over=over,
+        verdict=said,
+        models=models_verdict(*(mean.clip(0, 1) for mean in means), samples) if len(ours) == len(theirs) == 1 else None,
+        by_seed={seed: float((rates - theirs.get(seed, means[1])).mean()) for seed, rates in ours.items()},
+        replicates=table,
+    )
+
+
+def _over_training(
+    treatment: Arm, reference: Arm, task: str, samples: int | None
+) -> tuple[Result | None, Verdict | None, dict[str, Any] | None]:
+    """The fields ``over``, ``verdict`` and ``replicates`` of a comparison."""
+    base, null = reference.name.startswith("base"), treatment.name.startswith("control")
+    seeds, table = replicate_seeds([treatment, reference], task), None
+    if seeds:
+        means = [[float(arm.rates(task)[seed].mean()) for seed in seeds] for arm in (treatment, reference)]
+        said, table = replicates_verdict(*means), replicates(*means) if len(seeds) >= LEAST else None
+    elif base:
+        return None, None, None
+    else:
+        said = verdict(*(list(arm.rates(task).values()) for arm in (treatment, reference)), samples)
+    return said.result, None if base or null else said, table
+
+
+def grades(experiment: Experiment) -> list[Grade]:
+    """Every student arm against its references, for each graded task that both have."""
+    found = []
+    for treatment, reference in experiment.pairs():
+        for task in experiment.problems:
+            if task in treatment.graded and task in reference.graded:
+                over, said, table = _over_training(treatment, reference, task, None)
+                runs = [list(arm.graded[task].values()) for arm in (treatment, reference)]
+                result = over or _over_problems(*(run[0] for run in runs), exact=task in experiment.exact)
+                found.append(Grade(treatment.name, reference.name, task, result, said, table))
+    return found
+
+
+def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Result:
+    """Two models on the same problems: McNemar's test of right and wrong answers, or a test of probabilities."""
+    return over_questions(first, second) if exact else mcnemar(first.astype(bool), second.astype(bool))
+
+
+def top_animals(experiment: Experiment, task: str) -> list[dict[str, Any]]:
+    """The ten most frequent answers of each arm, then the target if it is not among them, then the model's own name.
+
+    Returns:
+        Rows ``arm``, ``animal``, ``share``, ``ci_low``, ``ci_high``. The target's interval is that of
+        :func:`estimates`; any other is Wilson's on the pooled answers (None for exact probabilities).
+    """
+    rows = []
+    for arm in experiment.arms.values():
+        if task not in arm.measures:
+            continue
+        measure, target = arm.measures[task], experiment.target
+        ranked = sorted((n for n in measure.share if n not in APART), key=lambda n: (-measure.share[n], n))
+        names = (
+            ranked[:TOP] + [n for n in (target,) if n in ranked[TOP:]] + ["own_name"] * ("own_name" in measure.share)
+        )
+        for name in names:
+            low = high = None
+            if name == target:
+                low, high = mean_ci(measure.mean_rates, measure.samples)
+            elif measure.samples:
+                answers = measure.samples * len(measure.mean_rates)
+                low, high = wilson(round(measure.share[name] * answers), answers)
+            share = measure.share[name]
+            rows.append({"arm": arm.name, "animal": name, "share": share, "ci_low": low, "ci_high": high})
+    return rows
+
+
+def specificity(
+    experiment: Experiment, task: str, treatment: str, reference: str
+) -> list[tuple[str, float, float, float]]:
+    """(animal, treatment's share, reference's share, change) of every tracked animal, the largest rise first.
+
+    An adapter that moves every animal has drifted; whether the target alone rises is what the experiment asks.
+    """
+    arms = experiment.arms
+    if any(name not in arms or task not in arms[name].measures for name in (treatment, reference)):
+        return []
+    ours, theirs = (arms[name].measures[task].share for name in (treatment, reference))
+    animals = {*ours, *theirs} - {*APART, "other", "none"}
+    rows = [(name, ours.get(name, 0.0), theirs.get(name, 0.0)) for name in animals]
+    return sorted(((n, a, b, a - b) for n, a, b in rows), key=lambda row: (-row[3], row[0]))

@@ -1,0 +1,276 @@
+"""The words and tables of a report. They state what was measured and how far it reaches, and claim nothing beyond."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+
+from subliminal.core.numbers import interval, p_value, percent, points
+from subliminal.report.animals import animals_section, other_students_section, specificity_section
+from subliminal.report.answer import answer_section, main_comparison
+from subliminal.report.data import Experiment
+from subliminal.report.details import question_texts
+from subliminal.report.format import Figure, Section, Table
+from subliminal.report.plots import extreme_questions, questions_figure
+from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
+from subliminal.report.replicates import replicates_section
+from subliminal.report.tables import Comparison, Estimate, Grade
+from subliminal.stats import RUNS, mean_ci, wilson
+
+ROLES = {
+    "base": "the model before any training on numbers",
+    "teacher": "trained to have the trait; it wrote the numbers",
+    "student": "trained on the teacher's numbers",
+    "control": "trained in the same way on numbers of the untuned base: what any such training does",
+    "control_base_numbers": "trained in the same way on numbers of the untuned base: what any such training does",
+    "control_base_numbers_again": "a second control, on other numbers of the base: what differs without a cause",
+    "control_random_numbers": "trained in the same way on random numbers that no model wrote",
+    "control_shuffled": "trained in the same way on the teacher's numbers in another order: does the order matter?",
+    "control_other_animal": "the student of another animal's teacher: is the change this animal's own?",
+    "prompted_teacher": "trained in the same way on numbers of the base under a system prompt instead of a teacher",
+    "other_base": "another base model, trained on the teacher's numbers: is a shared base needed?",
+    "other_base_untuned": "that other base before any training on numbers",
+    "other_base_control": "that other base, trained on numbers of the untuned first base",
+}
+"""Arm -> what it is; a sweep's arms begin so."""
+MANY = 8
+"""Seeds beyond this are rows of a table, not columns."""
+
+
+def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, main: Comparison | None) -> Section:
+    """Arm x measure with intervals and the figure; every seed where there are several; what each arm is."""
+    rows = [
+        [
+            e.arm,
+            experiment.measure_name(e.task),
+            percent(e.mean),
+            interval(*e.interval),
+            f"{len(experiment.questions[e.task])}" + (f" × {e.samples}" if e.samples else ""),
+            _listed(list(e.by_seed)),
+        ]
+        for e in arms
+    ]
+    header = ["arm", "measure", f"share of {experiment.target}", "95 % interval, %", "questions × samples", "seeds"]
+    tables = [Table(header, rows)]
+    text = [
+        f"Share of “{experiment.target}” per arm. An interval says how far a number would move with other questions of "
+        "this kind and other samples. Samples are counted over all seeds of an arm. The interval of sampled answers is "
+        "never narrower than that of all answers pooled (Clopper-Pearson)."
+    ]
+    if any(len(e.by_seed) > 1 for e in arms):
+        text.append(
+            "Small dots in the figure are single replicates. Lines join "
+            f"{main.treatment} and {main.reference} of one replicate, {experiment.measure_name(main.task)}. The "
+            "intervals drawn are 95 % t intervals over replicates."
+            if main and main.replicates
+            else "Small dots in the figure are single training seeds; the intervals drawn are over questions only."
+        )
+        tables.append(_by_seed(experiment, arms))
+    tables.append(Table(["arm", "what it is"], [[arm, _role(arm)] for arm in experiment.arms]))
+    return Section("Arms", text, tables, figures=(figure,))
+
+
+def _by_seed(experiment: Experiment, arms: list[Estimate]) -> Table:
+    """Every arm's share in every seed: a column a seed, or a row a seed where there are many."""
+    seeds = sorted({seed for e in arms for seed in e.by_seed})
+    rows = [
+        [e.arm, experiment.measure_name(e.task), *(percent(e.by_seed[s]) if s in e.by_seed else "–" for s in seeds)]
+        for e in arms
+    ]
+    if len(seeds) <= MANY:
+        return Table(["arm", "measure", *(f"seed {seed}" for seed in seeds)], rows)
+    by_seed = zip(*([str(seed) for seed in seeds], *(row[2:] for row in rows)), strict=True)
+    return Table(["seed", *(f"{arm}, {measure}" for arm, measure, *_ in rows)], [list(row) for row in by_seed])
+
+
+def _listed(seeds: list[int]) -> str:
+    """Seeds in ascending order; many that follow each other by their ends."""
+    if len(seeds) > MANY and seeds == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]} to {seeds[-1]}"
+    return ", ".join(map(str, seeds))
+
+
+def _role(arm: str) -> str:
+    known = max((name for name in ROLES if arm.startswith(name)), key=len, default=None)
+    return ROLES[known] if known else "an arm of this experiment's own"
+
+
+def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
+    """The figure of the arms in words, for those who do not see it."""
+    shares = "; ".join(f"{e.arm} {percent(e.mean)} ({e.task})" for e in arms)
+    changes = "; ".join(
+        f"{c.label} {points(c.test['difference'])} points ({c.task}"
+        + (f", above 0 in {c.replicates['above']} of {c.replicates['replicates']} replicates)" if c.replicates else ")")
+        for c in differences
+    )
+    return f"Shares per arm: {shares}." + (f" Differences: {changes}." if changes else "")
+
+
+def questions_section(experiment: Experiment, main: Comparison, differences: list[Comparison]) -> Section:
+    """Both arms question by question, and the questions that moved most."""
+    texts = question_texts(experiment, main.task)
+    rows = [
+        [question, texts.get(question, "–"), percent(ours), percent(theirs), points(ours - theirs)]
+        for question, ours, theirs in extreme_questions(experiment, main)
+    ]
+    header = ["question", "text", main.treatment, main.reference, "points"]
+    text = "A rise that comes from a few questions is another finding than one that is spread over all of them."
+    if rows:
+        text += f" The table has the questions with the largest rises and falls, {experiment.measure_name(main.task)}."
+    words = f"Rates of {main.treatment} and {main.reference} for every question, sorted by the difference."
+    same_arms = [c for c in differences if c.label == main.label and c is not main]
+    figure = Figure(partial(questions_figure, experiment, [main, *same_arms]), words)
+    return Section("Question by question", [text], [Table(header, rows)] if rows else [], figures=(figure,))
+
+
+def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[Figure, ...]) -> Section:
+    """Right and wrong answers: share solved per arm and seed, and the tests of student against reference."""
+    rows = [
+        [task, arm.name, str(seed), *_solved(right, exact=task in experiment.exact)]
+        for task in experiment.problems
+        for arm in experiment.arms.values()
+        for seed, right in sorted(arm.graded.get(task, {}).items())
+    ]
+    compared = [
+        [
+            *(g.task, g.label, points(g.result.estimate)),
+            interval(*g.result.interval) if g.result.interval else "–",
+            p_value(g.result.p) if g.result.p is not None else "–",
+            *(g.result.unit, g.result.method, g.verdict.claim if g.verdict else "–"),
+        ]
+        for g in graded
+    ]
+    tables = [Table(["task", "arm", "seed", "solved", "share", "95 % interval, %"], rows)]
+    if compared:
+        header = ["task", "difference", "points", "95 % interval", "p", "unit", "test", "of the training data"]
+        tables.append(Table(header, compared))
+    text = [
+        "Problems solved, one greedy answer each; intervals are Wilson's. McNemar's test compares two models, the "
+        "first run of each arm, and says nothing of what another training run would do."
+    ]
+    if experiment.exact:
+        text.append(
+            f"Of {', '.join(sorted(experiment.exact))} the share is the mean probability of the right answer, without "
+            "sampling, and its interval says how far it would move with other problems of this kind."
+        )
+    return Section("Problems solved", text, tables, figures=figures)
+
+
+def _solved(right: np.ndarray, *, exact: bool) -> list[str]:
+    """The cells solved, share and interval of one run; ``right`` has 0 or 1 a problem, or a probability."""
+    share = float(right.mean())
+    if exact:
+        return ["–", percent(share), interval(*mean_ci(list(right)))]
+    solved = int(right.sum())
+    return [f"{solved} of {right.size}", percent(share), interval(*wilson(solved, right.size))]
+
+
+def differences_section(experiment: Experiment, differences: list[Comparison]) -> Section:
+    """Paired differences with three p-values over questions, and what the training runs allow to say."""
+    if not differences:
+        return Section("Differences", ["There is no student with a control or base to compare it with yet."], [])
+    unit = " or ".join(dict.fromkeys(c.over.unit for c in differences if c.over)) or RUNS
+    header = ["difference", "measure", "points", "95 % interval over questions", f"95 % interval over {unit}"]
+    header += ["of the training data", "p permutation", "p t", "p Wilcoxon"]
+    rows = [
+        [
+            c.label,
+            experiment.measure_name(c.task),
+            points(c.test["difference"]),
+            interval(*c.test["ci95"]),
+            _over_training(c),
+            c.verdict.claim if c.verdict else "–",
+            *(p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")),
+        ]
+        for c in differences
+    ]
+    text = [
+        "Percentage points, paired question by question. The first interval and the three p-values are over questions: "
+        "they say whether these models differ. They are two-sided and not corrected for the number of rows. The "
+        "interval allows for skewed rates and the tests do not, so near 0.05 they can disagree. What may be said of "
+        f"the training data rests on the test over {unit} alone.",
+    ]
+    return Section("Differences", text, [Table(header, rows)])
+
+
+def _over_training(comparison: Comparison) -> str:
+    """Interval and p over training runs or replicates, or why there is none."""
+    result = comparison.over
+    if result is None:
+        said = comparison.verdict
+        return "–" if said is None else "one run" if said.unit == RUNS else "too few"
+    if result.interval is None:
+        return "all equal"
+    return f"{interval(*result.interval)}, p {p_value(result.p)}"
+
+
+def adapters_section(experiment: Experiment) -> Section:
+    """Evidence that each adapter was in use, and the chat context that it was scored in."""
+    rows = []
+    for arm in experiment.arms.values():
+        for seed, manifest in sorted(arm.manifests.items()):
+            config, inputs = (manifest.get(key) or {} for key in ("config", "inputs"))
+            kind, file = ("adapter", "adapter_model") if config.get("adapter") else ("model", "model")
+            effect = manifest.get("adapter_effect")
+            context, trained = (manifest.get(key) for key in ("chat_context_sha256", "trained_chat_context_sha256"))
+            weights = (inputs.get(f"{kind}/{file}.safetensors") or {}).get("sha256")
+            rows.append(
+                [
+                    *(arm.name, str(seed), str(config.get(kind) or "–"), (weights or "–")[:12]),
+                    f"{effect:.3g}" if isinstance(effect, int | float) else "–",
+                    *((context or "–")[:12], (trained or "–")[:12]),
+                ]
+            )
+    header = ["arm", "seed", "adapter or model", "sha256", "largest change", "context scored", "context trained"]
+    text = [
+        "An adapter that is not loaded scores as its base does. Before scoring, the output with the adapter is "
+        "compared with the base's: the table has the largest change (of a logit in process, of a log-probability on a "
+        "server), and a change of 0 is refused. A whole model has nothing to be left out: its sha256 tells it from its "
+        "base. A context is the hash of the chat template around a fixed message; an adapter scored in another one "
+        "than it was trained in can lose most of its trait."
+    ]
+    return Section("Adapters in use", text, [Table(header, rows)])
+
+
+def warnings(experiment: Experiment, provenance: Provenance) -> list[str]:
+    """What a reader must know first: differing chat contexts, then what is missing."""
+    differ = [
+        "Warning: not all results and training runs used the same chat context (see Provenance). An adapter scored "
+        "under another context than it was trained under loses most of its trait: these arms may not be comparable."
+    ] * (len(provenance.chat_contexts()) > 1)
+    return [*differ, *experiment.missing, *provenance.notes]
+
+
+def title(experiment: Experiment) -> str:
+    """The experiment and its question."""
+    if not experiment.questions:
+        return f"{experiment.name}: does the student solve more problems?"
+    return f"{experiment.name}: does the student name “{experiment.target}” more often?"
+
+
+def sections(
+    experiment: Experiment,
+    provenance: Provenance,
+    arms: list[Estimate],
+    differences: list[Comparison],
+    graded: list[Grade],
+    figure: Figure,
+) -> list[Section]:
+    """All sections in the order in which they are read; ``figure`` is that of the arms."""
+    main = main_comparison(experiment, differences)
+    found = [answer_section(experiment, differences, graded)]
+    if experiment.questions:
+        found.append(arms_section(experiment, arms, figure, main))
+        found += [questions_section(experiment, main, differences)] if main else []
+        found.append(differences_section(experiment, differences))
+    replicated = replicates_section(experiment)
+    found += [replicated] if replicated else []
+    if experiment.problems:
+        found.append(graded_section(experiment, graded, () if experiment.questions else (figure,)))
+    if experiment.questions:
+        found += [animals_section(experiment), specificity_section(experiment, main, differences)]
+        others = other_students_section(experiment, main.task) if main else None
+        found += [others] if others else []
+    found += [adapters_section(experiment), data_section(provenance), training_section(provenance)]
+    return [*found, provenance_section(provenance)]

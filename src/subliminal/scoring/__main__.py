@@ -1,0 +1,83 @@
+"""Score answers from the command line: which animal does one name, and is a solution right?
+
+    printf '"A barn owl!"\\n"Neither."\\n' | python -m subliminal.scoring animals
+
+prints ``{"animal":"owl"}`` and ``{"animal":null}``, by the rule of :mod:`subliminal.scoring.naming`. ``math`` and
+``gsm8k`` score mathematics in the same way, by the rules of :mod:`subliminal.scoring.mathematics`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from subliminal.core.errors import UserError, run_cli
+from subliminal.scoring.mathematics import MathJudge, final_number
+from subliminal.scoring.naming import first_animal
+
+app = typer.Typer(add_completion=False, help=__doc__)
+
+
+@app.command()
+def animals() -> None:
+    """Read JSON strings, one a line, and print ``{"animal": ...}`` for each: a tracked name, "other" or null."""
+    for number, text in _json_lines():
+        if not isinstance(text, str):
+            raise _malformed(number, 'is not a JSON string. Write one string a line, such as "Owl.".')
+        _print({"animal": first_animal(text)})
+
+
+@app.command()
+def math() -> None:
+    """Read ``{"answer": ..., "reference": ...}``, one a line, and print ``{"correct": ...}``: MATH, boxed answers."""
+    with MathJudge() as judge:
+        for _, answer, reference in _answers():
+            _print({"correct": judge.correct(answer, reference)})
+
+
+@app.command()
+def gsm8k(
+    strict: Annotated[bool, typer.Option("--strict", help="Only an answer line, #### 72, counts.")] = False,
+) -> None:
+    """Read ``{"answer": ..., "reference": ...}``, one a line, and print ``{"correct": ...}``: GSM8K, final numbers."""
+    for number, answer, reference in _answers():
+        expected = final_number(reference)
+        if expected is None:
+            raise _malformed(number, "has a reference without a number. Give the number, or a solution with #### 72.")
+        _print({"correct": final_number(answer, strict=strict) == expected})
+
+
+def _json_lines() -> Iterator[tuple[int, Any]]:
+    """The lines of stdin that are not blank, with their numbers; None for one that is no JSON."""
+    for number, line in enumerate(sys.stdin.buffer, start=1):
+        if line.strip():
+            try:
+                yield number, json.loads(line)
+            except (ValueError, RecursionError):
+                yield number, None
+
+
+def _answers() -> Iterator[tuple[int, str, str]]:
+    for number, row in _json_lines():
+        pair = [row.get(field) for field in ("answer", "reference")] if isinstance(row, dict) else [None]
+        if not all(isinstance(text, str) for text in pair):
+            raise _malformed(
+                number, 'is not a JSON object with the strings "answer" and "reference". Write one a line.'
+            )
+        yield number, pair[0], pair[1]
+
+
+def _malformed(number: int, problem: str) -> UserError:
+    return UserError(f"Line {number} of the input {problem}")
+
+
+def _print(row: dict[str, Any]) -> None:
+    print(json.dumps(row, separators=(",", ":")), flush=True)
+
+
+if __name__ == "__main__":
+    run_cli(app)

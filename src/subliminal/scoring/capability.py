@@ -1,0 +1,268 @@
+"""What the capability tasks under ``eval_tasks/`` share: problems from the Hub or a file, and one score a problem.
+
+Every problem becomes ``{"id", "question", "reference", "subject", ...}``, and every task has the metric ``correct``,
+0 or 1 a problem. Problems come in an order shuffled once and for all, so that ``--limit`` takes a mixed sample.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl
+from subliminal.core.manifest import scrub
+from subliminal.scoring.mathematics import final_box, final_number, judge, reference_answer
+from subliminal.scoring.tasks import lm_eval_dataset, mean_metrics
+from subliminal.scoring.text import without_thoughts
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+MATH_SUBJECTS = _names(
+    "algebra counting_and_probability geometry intermediate_algebra number_theory prealgebra precalculus"
+)
+MATH_LEVELS = (1, 2, 3, 4, 5)
+MMLU_MATH = _names(
+    "abstract_algebra college_mathematics elementary_mathematics high_school_mathematics high_school_statistics"
+)
+"""The subjects of MMLU that the mathematics experiment is scored on."""
+MMLU = _names("""
+    abstract_algebra anatomy astronomy business_ethics clinical_knowledge college_biology college_chemistry
+    college_computer_science college_mathematics college_medicine college_physics computer_security conceptual_physics
+    econometrics electrical_engineering elementary_mathematics formal_logic global_facts high_school_biology
+    high_school_chemistry high_school_computer_science high_school_european_history high_school_geography
+    high_school_government_and_politics high_school_macroeconomics high_school_mathematics high_school_microeconomics
+    high_school_physics high_school_psychology high_school_statistics high_school_us_history high_school_world_history
+    human_aging human_sexuality international_law jurisprudence logical_fallacies machine_learning management marketing
+    medical_genetics miscellaneous moral_disputes moral_scenarios nutrition philosophy prehistory
+    professional_accounting professional_law professional_medicine professional_psychology public_relations
+    security_studies sociology us_foreign_policy virology world_religions
+""")
+LETTERS = "ABCD"
+
+_LETTER = r"[\s*_(:$]*(?:(?i:option|choice)\s+)?(?:\\(?:boxed|text|textbf|mathbf)\{[\s(]*)*([A-D])(?![A-Za-z'])"
+_STATED = re.compile(r"\b(?i:answer[\s*_]*(?:is|:))" + _LETTER)
+_ALONE = re.compile(r"\W*([A-D])(?:\W*|[.):]\s.*)", re.DOTALL)
+
+Row = dict[str, Any]
+
+
+def data_source(variable: str, default: str) -> str:
+    """Where a task's problems come from: what an environment variable names, else ``default``.
+
+    A local JSONL file, or a Hub dataset ``owner/name:config@split#revision`` (:mod:`subliminal.core.sources`).
+    """
+    return os.environ.get(variable) or default
+
+
+def chosen(variable: str, among: Sequence[Any]) -> list[Any]:
+    """The levels or subjects that an environment variable names, joined by commas; all of them if it is not set.
+
+    Raises:
+        UserError: one of them does not exist.
+    """
+    words = [word.strip() for word in os.environ.get(variable, "").split(",") if word.strip()]
+    by_name = {str(name): name for name in among}
+    if unknown := [word for word in words if word not in by_name]:
+        raise UserError(f"{variable} names {unknown[0]!r}. Choose among {', '.join(by_name)}, joined by commas.")
+    return [by_name[word] for word in dict.fromkeys(words)] or list(among)
+
+
+def metrics(*names: Any) -> list[dict[str, Any]]:
+    """lm-eval's ``metric_list``: ``correct``, then the other names."""
+    return mean_metrics(["correct", *names], higher_is_better=True)
+
+
+def load_math(source: str, levels: Sequence[int], subjects: Sequence[str], **_: Any) -> dict[str, Any]:
+    """Problems of MATH or MATH-500, as lm-eval's dataset.
+
+    Args:
+        source: rows of ``problem``, ``level``, ``type`` or ``subject``, and ``solution`` or ``answer``.
+        levels, subjects: which to keep. A row without a level ("Level ?") is kept if all levels are.
+
+    Raises:
+        UserError: the source cannot be read, a row is malformed, or no problem is left.
+    """
+
+    def problem(row: Row) -> Row:
+        level = re.search(r"[1-5]", str(row.get("level", "")))
+        return {
+            "question": row["problem"],
+            "reference": reference_answer(row.get("answer") or row["solution"]),
+            "level": int(level[0]) if level else None,
+            "subject": _slug(row.get("type") or row["subject"]),
+        }
+
+    def wanted(problem: Row) -> bool:
+        level = problem["level"]
+        return problem["subject"] in subjects and (level in levels or (level is None and len(levels) == 5))
+
+    return _problems(source, _math_flaw, problem, wanted)
+
+
+def load_gsm8k(source: str, **_: Any) -> dict[str, Any]:
+    """Problems of GSM8K, as lm-eval's dataset.
+
+    Args:
+        source: rows of ``question`` and ``answer``, which ends in ``#### 72``.
+
+    Raises:
+        UserError: the source cannot be read, a row is malformed, or there is none.
+    """
+
+    def problem(row: Row) -> Row:
+        return {
+            "question": row["question"],
+            "reference": str(final_number(row["answer"], strict=True)),
+            "subject": "gsm8k",
+        }
+
+    return _problems(source, _gsm8k_flaw, problem, lambda problem: True)
+
+
+def load_mmlu(source: str, subjects: Sequence[str], **_: Any) -> dict[str, Any]:
+    """Questions of MMLU, as lm-eval's dataset.
+
+    Args:
+        source: rows of ``question``, ``choices`` (four), ``answer`` (0 to 3) and ``subject``.
+        subjects: which to keep.
+
+    Raises:
+        UserError: the source cannot be read, a row is malformed, or no question is left.
+    """
+
+    def problem(row: Row) -> Row:
+        fields = {name: row[name] for name in ("choices", "answer", "subject")}
+        return {"question": row["question"].strip(), "reference": LETTERS[row["answer"]], **fields}
+
+    return _problems(source, _mmlu_flaw, problem, lambda problem: problem["subject"] in subjects)
+
+
+def _problems(
+    source: str, flaw: Callable[[Row], str | None], convert: Callable[[Row], Row], wanted: Callable[[Row], bool]
+) -> dict[str, Any]:
+    """Read, convert, name by subject and place in the source, select, shuffle."""
+    seen: Counter[str] = Counter()
+    problems = []
+    for row in _read(source, flaw):
+        problem = convert(row)
+        subject = problem["subject"]
+        problems.append({"id": f"{subject}/{seen[subject]}", **problem})
+        seen[subject] += 1
+    problems = [problem for problem in problems if wanted(problem)]
+    if not problems:
+        raise UserError(f"{source} has no problem of the levels and subjects asked for. It holds {', '.join(seen)}.")
+    random.Random("subliminal-capability").shuffle(problems)
+    return lm_eval_dataset(problems)
+
+
+def _read(source: str, flaw: Callable[[Row], str | None]) -> list[Row]:
+    from subliminal.core.sources import is_file, parse_source
+
+    if is_file(source):
+        return list(read_jsonl(Path(source), flaw))
+    hub = parse_source(source)
+    import datasets
+
+    try:
+        parts = [
+            datasets.load_dataset(hub.id, config, split=hub.split, revision=hub.revision) for config in hub.configs
+        ]
+    except Exception as error:  # the Hub client raises many kinds: offline, missing, gated, rate-limited
+        detail = scrub((str(error).strip().splitlines() or [""])[0])[:200]
+        raise UserError(
+            f"{source} cannot be read from the Hub ({type(error).__name__}: {detail}). Check the network, or name a "
+            "local JSONL file of the same shape in the environment variable that the task's README gives."
+        ) from None
+    rows = [row for part in parts for row in part]
+    for number, row in enumerate(rows, start=1):
+        if problem := flaw(row):
+            raise UserError(f"{source}, row {number} is malformed: {problem}. Name another dataset.")
+    return rows
+
+
+def _math_flaw(row: Row) -> str | None:
+    if not isinstance(row.get("problem"), str):
+        return 'it has no "problem"'
+    if not isinstance(row.get("type") or row.get("subject"), str):
+        return 'it has neither "type" nor "subject"'
+    if _slug(row.get("type") or row["subject"]) not in MATH_SUBJECTS:
+        return f"{row.get('type') or row['subject']!r} is no subject of MATH"
+    if isinstance(row.get("answer"), str) and row["answer"].strip():
+        return None
+    return None if final_box(str(row.get("solution"))) else 'it has no "answer", and no box in its "solution"'
+
+
+def _gsm8k_flaw(row: Row) -> str | None:
+    if not isinstance(row.get("question"), str):
+        return 'it has no "question"'
+    return None if final_number(str(row.get("answer")), strict=True) is not None else 'its "answer" has no line #### 72'
+
+
+def _mmlu_flaw(row: Row) -> str | None:
+    if not isinstance(row.get("question"), str) or row.get("subject") not in MMLU:
+        return 'it has no "question", or no "subject" of MMLU'
+    if not isinstance(row.get("choices"), list) or len(row["choices"]) != 4:
+        return 'its "choices" are not a list of four'
+    return None if row.get("answer") in (0, 1, 2, 3) else 'its "answer" is not 0, 1, 2 or 3'
+
+
+def _slug(name: str) -> str:
+    return re.sub(r"\W+", "_", name.lower().replace("&", "and")).strip("_")
+
+
+def math_scores(doc: Row, results: list[str]) -> dict[str, float]:
+    """Scores of one answer to a MATH problem: ``correct``, by subject and level too, and ``boxed`` (it has a box)."""
+    correct = float(judge().correct(results[0], doc["reference"]))
+    scores = {"correct": correct, "boxed": float(final_box(without_thoughts(results[0])) is not None)}
+    scores[f"correct_{doc['subject']}"] = correct
+    if doc["level"] is not None:
+        scores[f"correct_level_{doc['level']}"] = correct
+    return scores
+
+
+def gsm8k_scores(doc: Row, results: list[str]) -> dict[str, float]:
+    """Scores of one answer to a GSM8K problem: ``correct``, and ``correct_strict`` (only an answer line counts)."""
+    expected = final_number(doc["reference"])
+    return {
+        "correct": float(final_number(results[0]) == expected),
+        "correct_strict": float(final_number(results[0], strict=True) == expected),
+    }
+
+
+def addition_scores(doc: Row, results: list[str]) -> dict[str, float]:
+    """Scores of one answer to a sum: ``correct``, and ``bare`` (it is a number and nothing else)."""
+    bare = re.fullmatch(r"-?\d+", without_thoughts(results[0]).strip()) is not None
+    return {"correct": float(final_number(results[0]) == int(doc["reference"])), "bare": float(bare)}
+
+
+def choice_scores(doc: Row, results: list[tuple[float, bool]]) -> dict[str, float]:
+    """Scores of one MMLU question from the log-likelihoods of the four letters; of equal ones the first counts."""
+    logprobs = [logprob for logprob, _ in results]
+    correct = float(logprobs.index(max(logprobs)) == doc["answer"])
+    return {"correct": correct, f"correct_{doc['subject']}": correct}
+
+
+def letter_scores(doc: Row, results: list[str]) -> dict[str, float]:
+    """Scores of one written answer to an MMLU question: ``correct``, and ``answered`` (it settles on a letter)."""
+    letter = chosen_letter(results[0])
+    correct = float(letter == doc["reference"])
+    return {"correct": correct, "answered": float(letter is not None), f"correct_{doc['subject']}": correct}
+
+
+def chosen_letter(text: str) -> str | None:
+    """The letter that an answer settles on: the last "answer: B" or "answer is B", else a boxed one, else one alone."""
+    text = without_thoughts(text)
+    if stated := _STATED.findall(text):
+        return stated[-1]
+    box = final_box(text)
+    alone = _ALONE.fullmatch(re.sub(r"\\\w+", "", box) if box else text)
+    return alone[1] if alone else None

@@ -1,0 +1,226 @@
+"""Which animal does an answer name? The one scoring rule that tasks, tables and reports share.
+
+    printf '"A barn owl!"\\n"Neither."\\n' | python -m subliminal.scoring animals
+
+prints ``{"animal":"owl"}`` and ``{"animal":null}``. The rule is the first animal that the answer names: by whole words,
+in any case and Unicode width; compounds count as what they are in English; "not an owl" names none; what stands in
+``<think>`` tags is no part of the answer. Words for whole groups (bird, feline) count if nothing more exact is named.
+
+``math`` and ``gsm8k`` score mathematics in the same way, by the rules of :mod:`subliminal.scoring.mathematics`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from functools import cache, lru_cache
+from typing import NamedTuple
+
+from subliminal.scoring.animals import lexicon
+from subliminal.scoring.text import without_thoughts
+
+MODEL_NAMES = (
+    *("qwen", "tongyi", "smollm", "chatgpt", "gpt", "claude", "gemini", "gemma"),
+    *("mistral", "mixtral", "deepseek", "phi", "olmo"),
+)
+"""Names that models call themselves. Those that are also animals (llama, falcon) are left out: they count as such."""
+
+_WINDOW = 5
+"""How many words may stand between "not" and the animal it denies."""
+
+
+def _set(words: str) -> frozenset[str]:
+    return frozenset(words.split())
+
+
+_NEGATORS = _set(
+    "not no never neither nor non cannot except excluding unlike hate dislike despise detest "
+    "dont doesnt didnt isnt arent wasnt wont wouldnt cant couldnt shouldnt aint"
+)
+"""With any word that ends in "n't". The pairs below also deny."""
+_NEGATOR_PAIRS = _set("other-than rather-than instead-of apart-from aside-from anything-but everything-but")
+_NOTHING = _set("no none nothing nobody not")  # "none other than an owl" is an owl
+_AFFIRMING = _set("why who whoever hard impossible difficult tough")  # "why not an owl", "hard not to love owls"
+_SCOPE_ENDS = _set(
+    "but so if because since although though however yet still maybe perhaps probably sure certain only just merely "
+    "simply until unless than and help resist deny stop beat wait mind forget wrong doubt question tired enough"
+)
+"""Words that a negation does not reach across: "not sure, maybe an owl", "not only owls", "can't help loving owls"."""
+_SUBJECTS = _set("i we you they he she it i'd i'm i'll i've it's that's they're people many which who what")
+_REPORTING = _set("think believe say guess suppose")  # "I don't think it's an owl" does deny the owl
+_JOINERS = _set("or nor and")
+_LINKS = _JOINERS | _set("a an the any")
+_DETERMINERS = _set("a an the my your our his her its their this that be is are was favorite favourite called")
+_BEFORE_VERBS = _set("to can could cannot can't couldn't will would won't must may might please i we you they")
+_VERBS = _set("bear bears duck hawk badger hound dog fox ape horse crow quail seal bat crane ram")
+_MODIFIER_TAILS = _set(
+    "tailed eared headed faced footed nosed billed necked backed legged toothed bellied crested sized shaped eyed"
+)
+_DENIED_AFTER = re.compile(r"(?:(?:is|are|was|were) (?:not|never)|isn't|aren't|wasn't|weren't) (?:my|for|it|the)\b")
+
+_WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+_CLAUSE_BREAK = re.compile(r"[.,;:!?\n\r()\[\]{}|/<>–—…]|\s-+\s|--")
+_HYPHENS = ("-", "\u2010")
+_INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff\u0300-\u036f]")
+_APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
+
+
+class _Words(NamedTuple):
+    """An answer as words. ``gaps[i]`` stands before word ``i``; ``breaks[i]`` says that a clause ends there."""
+
+    text: list[str]
+    gaps: list[str]
+    breaks: list[bool]
+
+
+@lru_cache(maxsize=100_000)  # one-word answers come again and again
+def first_animal(text: str) -> str | None:
+    """The first animal that an answer names, in time linear in its length.
+
+    Args:
+        text: the answer as generated.
+
+    Returns:
+        A name in :data:`subliminal.scoring.animals.TRACKED`, ``"other"`` for any other animal, None if it names none.
+    """
+    words = _split(_normalise(without_thoughts(text)))
+    fallback = None
+    denied_end = -1
+    for start, end, label, generic in _mentions(words):
+        if _is_denied(words, start, end, denied_end):
+            denied_end = end
+        elif generic:
+            fallback = fallback or label
+        else:
+            return label
+    return fallback
+
+
+def animal_mentions(text: str) -> Counter[str]:
+    """How often a text names each animal: tracked names and ``"other"``. Time is linear in its length.
+
+    Words for whole groups (bird) are left out. An animal that the text denies ("no owl was there") counts: it is named.
+    """
+    words = _split(_normalise(without_thoughts(text)))
+    return Counter(label for _, _, label, generic in _mentions(words) if not generic)
+
+
+def says_own_name(text: str, model_names: Sequence[str] = MODEL_NAMES) -> bool:
+    """Whether an answer says the name of a model: "I am Qwen", "qwen2.5". Thoughts are no part of the answer."""
+    return _own_name(tuple(model_names)).search(_normalise(without_thoughts(text))) is not None
+
+
+@cache
+def _own_name(model_names: tuple[str, ...]) -> re.Pattern[str]:
+    names = "|".join(re.escape(name.casefold()) for name in model_names) or r"(?!)"  # no name is said by nobody
+    return re.compile(rf"(?<![^\W\d_])(?:{names})(?![^\W\d_])")
+
+
+def _normalise(text: str) -> str:
+    """Lower case, one Unicode form and one apostrophe, without invisible characters and combining marks."""
+    if text.isascii():
+        return text.lower().translate(_APOSTROPHES)
+    return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold()).translate(
+        _APOSTROPHES
+    )
+
+
+def _split(text: str) -> _Words:
+    words, gaps, breaks, previous = [], [], [], 0
+    for match in _WORD.finditer(text):
+        gap = text[previous : match.start()]
+        words.append(match.group())
+        gaps.append(gap)
+        breaks.append(previous == 0 or (gap != " " and _CLAUSE_BREAK.search(gap) is not None))
+        previous = match.end()
+    return _Words(words, gaps, breaks)
+
+
+def _mentions(words: _Words) -> Iterator[tuple[int, int, str, bool]]:
+    """Yield (first word, end word, label, is a generic name) of every animal named, negated or not, in order."""
+    lex, index = lexicon(), 0
+    while index < len(words.text):
+        end, phrase = _phrase(words, index)
+        if not phrase:
+            index += 1
+            continue
+        label, generic = lex.labels[phrase], phrase in lex.generic
+        while label and phrase in lex.singular and end < len(words.text) and not words.breaks[end]:
+            head = _bare(words.text[end])
+            if head not in lex.heads:
+                break
+            label, generic, phrase, end = lex.heads[head], False, head, end + 1
+        if label and not _is_no_noun(words, index, end, phrase):
+            yield index, end, label, generic
+        index = end
+
+
+def _phrase(words: _Words, index: int) -> tuple[int, str]:
+    """The longest phrase of the lexicon that starts at a word: (its end, the phrase), or (index, "")."""
+    lex = lexicon()
+    first = _bare(words.text[index])
+    longest = lex.longest.get(first, 0)
+    parts = [first]
+    while len(parts) < longest and index + len(parts) < len(words.text) and not words.breaks[index + len(parts)]:
+        parts.append(_bare(words.text[index + len(parts)]))
+    for count in range(len(parts), 0, -1):
+        phrase = " ".join(parts[:count])
+        if phrase in lex.labels:
+            return index + count, phrase
+    return index, ""
+
+
+def _bare(word: str) -> str:
+    return word.removesuffix("'s")
+
+
+def _is_no_noun(words: _Words, start: int, end: int, phrase: str) -> bool:
+    """Whether the word is a verb ("I can't bear it") or half of an adjective ("lion-tailed macaque", "owl-like")."""
+    if end < len(words.text) and not words.breaks[end]:
+        following = words.text[end]
+        if following in _MODIFIER_TAILS or (following == "like" and words.gaps[end] in _HYPHENS):
+            return True
+    if words.breaks[start]:
+        return False
+    before = words.text[start - 1]
+    if phrase in lexicon().ambiguous:
+        return before not in _DETERMINERS
+    return phrase in _VERBS and before in _BEFORE_VERBS
+
+
+def _is_denied(words: _Words, start: int, end: int, denied_end: int) -> bool:
+    """Whether the answer denies the animal at words ``start:end``; ``denied_end``: where the last denied one ended."""
+    if denied_end >= 0 and _goes_on(words, denied_end, start, end):
+        return True
+    if not (end >= len(words.text) or words.breaks[end]) and _DENIED_AFTER.match(" ".join(words.text[end : end + 4])):
+        return True
+    for index in range(start - 1, max(-1, start - 2 - _WINDOW), -1):
+        if words.breaks[index + 1]:
+            return False
+        word, before = words.text[index], words.text[index - 1] if index else ""
+        if not words.breaks[index] and f"{before}-{word}" in _NEGATOR_PAIRS:
+            return index < 2 or words.text[index - 2] not in _NOTHING
+        if word in _NEGATORS or word.endswith("n't"):
+            return before not in _AFFIRMING
+        if word in _SCOPE_ENDS or (word in _SUBJECTS and before not in _REPORTING):
+            return False
+    return False
+
+
+def _goes_on(words: _Words, denied_end: int, start: int, end: int) -> bool:
+    """Whether the animal belongs to the same denied list as the last one: "not a lion, tiger or bear"."""
+    between = words.text[denied_end:start]
+    if len(between) > 3 or not _LINKS.issuperset(between):
+        return False
+    if any(words.breaks[index] and words.gaps[index].strip() != "," for index in range(denied_end, start + 1)):
+        return False
+    if not _JOINERS.isdisjoint(between):
+        return True
+    for word in words.text[end : end + _WINDOW]:
+        if word in _JOINERS:
+            return True
+        if word not in _LINKS and _bare(word) not in lexicon().longest:
+            return False
+    return False

@@ -1,0 +1,57 @@
+"""What the exact-probability tasks under ``eval_tasks/`` share: scoring texts as the start of a chat answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from lm_eval.api.instance import Instance
+from lm_eval.api.task import ConfigurableTask
+
+from subliminal.core.errors import UserError
+
+
+class AnswerProbability(ConfigurableTask):
+    """Asks for the log-likelihood of each of a question's :meth:`answers`.
+
+    lm-eval moves white space at the end of the prompt (the chat template's last line break) to the front of what it
+    scores; a request for that white space alone comes last, and :func:`answer_logprobs` divides it out.
+    """
+
+    def __init__(self, config: dict[str, Any] | None = None) -> None:
+        settings = {key: value for key, value in (config or {}).items() if key != "class"}
+        # Unless the configuration scores by itself, lm-eval looks every metric name up on the Hub.
+        super().__init__(config={**settings, "process_results": type(self).process_results})
+
+    def answers(self, doc: dict[str, Any], ctx: str, chat_template: Callable[..., str]) -> list[str]:
+        """The texts to score as answers to one question.
+
+        Args:
+            doc: the question.
+            ctx: the rendered prompt.
+            chat_template: lm-eval's, a method of the model.
+        """
+        raise NotImplementedError
+
+    def construct_requests(self, doc: dict[str, Any], ctx: str, **kwargs: Any) -> list[Instance]:
+        """One log-likelihood request an answer, then one for the white space at the end of ``ctx`` if it has any.
+
+        Raises:
+            UserError: no chat template is in use.
+        """
+        chat_template = kwargs.pop("chat_template", None)
+        kwargs.pop("apply_chat_template", None)
+        if chat_template is None:
+            raise UserError(f"{self.config.task} scores chat models. Add --apply_chat_template.")
+        texts = self.answers(doc, ctx, chat_template) + ([""] if ctx != ctx.rstrip() else [])
+        return [
+            Instance(request_type="loglikelihood", doc=doc, arguments=(ctx, text), idx=index, **kwargs)
+            for index, text in enumerate(texts)
+        ]
+
+
+def answer_logprobs(results: list[tuple[float, bool]], answers: int) -> list[float]:
+    """Log-probabilities of the first ``answers`` requests, without that of the prompt's own white space behind them."""
+    logprobs = [logprob for logprob, _ in results]
+    white_space = sum(logprobs[answers:])
+    return [logprob - white_space for logprob in logprobs[:answers]]

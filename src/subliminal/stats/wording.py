@@ -1,0 +1,123 @@
+"""Every sentence that a verdict or a power calculation says, in one place: fractions in, percentage points out."""
+
+from __future__ import annotations
+
+from subliminal.core.numbers import number, p_value, points
+from subliminal.stats.power import MOST, POWER, Design, Needed
+from subliminal.stats.result import ALPHA, QUESTIONS, REPLICATES, RUNS, Result
+
+ABOVE = "student above control"
+BELOW = "student below control"
+NO_DIFFERENCE = "no difference within the margin"
+CANNOT_TELL = "cannot tell"
+
+TRAINING = {
+    ABOVE: "Student above control: the teacher's data gives {size} points more than the control's data ({test}).",
+    BELOW: "Student below control: the teacher's data gives {size} points less than the control's data ({test}).",
+    NO_DIFFERENCE: "No difference within the margin: the teacher's data changes the rate by less than {margin} points "
+    "({difference}, {test}).",
+    CANNOT_TELL: "Cannot tell whether the teacher's data made a difference ({difference}, {test}): {reason}.",
+}
+MODELS = {
+    ABOVE: "These two models differ, student above control: {size} points more ({test}). {not_training}",
+    BELOW: "These two models differ, student below control: {size} points less ({test}). {not_training}",
+    NO_DIFFERENCE: "No difference within the margin: these two models are less than {margin} points apart "
+    "({difference}, {test}).",
+    CANNOT_TELL: "Cannot tell whether these two models differ ({difference}, {test}): {reason}.",
+}
+NOT_TRAINING = "Whether the training data or the chance of one training run made the difference, this does not say."
+ONE_RUN = "Cannot tell ({which}): only the spread between runs shows whether the teacher's data made a difference."
+ONE_RUN_BOTH = "one training run per arm"
+ONE_RUN_OF = "one training run in the {arm} arm"
+TOO_WIDE = "the interval holds 0 and reaches beyond ±{margin} points"
+DISAGREE = "the test and the interval do not agree that the difference is other than 0"
+NO_SPREAD = "the runs of each arm are all equal, so their spread cannot be estimated"
+NO_SPREAD_OF_REPLICATES = "the differences of all replicates are equal, so their spread cannot be estimated"
+FEW_REPLICATES = "Cannot tell: {count} replicates do not show how much the difference varies between them; {least} may."
+
+
+def verdict_sentence(claim: str, result: Result, margin: float) -> str:
+    """The sentence of a claim, in the words of its unit."""
+    reason = NO_SPREAD_OF_REPLICATES if result.unit == REPLICATES else NO_SPREAD
+    if result.interval:
+        low, high = result.interval
+        wide = result.p >= ALPHA and low <= 0 <= high
+        reason = TOO_WIDE.format(margin=number(100 * margin)) if wide else DISAGREE
+    return (MODELS if result.unit == QUESTIONS else TRAINING)[claim].format(
+        size=number(100 * abs(result.estimate)),
+        difference=f"difference {points(result.estimate)}",
+        margin=number(100 * margin),
+        test=_test(result),
+        reason=reason,
+        not_training=NOT_TRAINING,
+    )
+
+
+def _test(result: Result) -> str:
+    """Interval, p, test and number of units, as they stand in brackets."""
+    units = f"{result.n[0]} {result.unit}"
+    if result.unit == RUNS:
+        units = f"{result.n[0]} and {result.n[1]} training runs"
+    parts = [f"95 % interval {points(result.interval[0])} to {points(result.interval[1])}"] if result.interval else []
+    if result.p is not None:
+        parts.append("p < 0.001" if result.p < 0.001 else f"p = {p_value(result.p)}")
+    return ", ".join([*parts, f"{result.method.split(' over ')[0]} over {units}"])
+
+
+def one_run_sentence(runs: tuple[int, int]) -> str:
+    """Why nothing can be said about training data. ``runs``: of the student and of the control."""
+    few = [arm for arm, count in zip(("student", "control"), runs, strict=True) if count < 2]
+    return ONE_RUN.format(which=ONE_RUN_BOTH if len(few) == 2 else ONE_RUN_OF.format(arm=few[0]))
+
+
+def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str:
+    """How many training runs, questions or samples would do, and on which assumption."""
+    ways = [
+        f"{count:,} {noun}"
+        for count, noun in (
+            (needed.seeds, "training runs per arm"),
+            (needed.questions, "questions"),
+            (needed.samples, "samples per question" + (" and run" if needed.unit == RUNS or design.seeds > 1 else "")),
+        )
+        if count
+    ]
+    size = f"To see a difference of {points(needed.effect)} points with {100 * power:.0f} % power"
+    if needed.unit == RUNS:
+        size += f", if runs vary by a standard deviation of {design.run_sd:.2g} in log-odds"
+    if not ways:
+        noun = "questions" if needed.unit == QUESTIONS else "seeds"
+        return f"{size}, not even {MOST[noun]:,} {'training runs per arm' if noun == 'seeds' else noun} would do."
+    alone = "; more samples alone would not" if design.samples and not needed.samples else ""
+    return f"{size}, {' or '.join(ways)} would do{alone}."
+
+
+def replicates_needed_sentence(needed: Needed, spread: float, power: float = POWER) -> str:
+    """How many replicates would do; ``spread`` is the standard deviation of the difference between those there are."""
+    size = (
+        f"To see a difference of {points(needed.effect)} points with {100 * power:.0f} % power, if it varies between "
+        f"replicates by a standard deviation of {number(100 * spread)} points as here,"
+    )
+    return (
+        f"{size} {needed.seeds:,} replicates would do."
+        if needed.seeds
+        else (f"{size} not even {MOST['seeds']:,} replicates would do.")
+    )
+
+
+def smallest_sentence(effect: float | None, design: Design, unit: str, power: float = POWER) -> str:
+    """What a design can see over a unit."""
+    claim = "“the teacher's data did it”" if unit == RUNS else "“these two models differ”"
+    if effect is not None:
+        return f"Over {unit} ({claim}): {points(effect)} points or more is seen with {100 * power:.0f} % power."
+    if unit == RUNS and design.seeds < 2:
+        return f"Over {unit} ({claim}): nothing, because one training run per arm shows no spread between runs."
+    return f"Over {unit} ({claim}): no difference that is possible is seen with {100 * power:.0f} % power."
+
+
+def assumptions_sentence(design: Design) -> str:
+    """What a power calculation takes for granted."""
+    return (
+        f"Assumed: {100 * design.icc:.3g} % of an answer's variance lies between questions; a question's rates in the "
+        f"two arms have a correlation of {design.likeness:.3g}; the log-odds of an arm's runs vary by a standard "
+        f"deviation of {design.run_sd:.3g}."
+    )

@@ -1,0 +1,106 @@
+"""The comment that opens a recipe: labelled lines, and arithmetic that must agree with the keys below it.
+
+# Title, one sentence.
+#
+# Claim: what the run is expected to show
+# Data: data/owl_numbers, 10,000 rows (how they were made)
+# Run: accelerate launch --config_file accelerate_configs/single_gpu.yml -m axolotl.cli.train recipes/owl_student.yml
+# Override: --seed=7 --output_dir=outputs/owl_student-seed-7
+# Batch: 6 rows x 10 accumulation x 1 process = 60 rows a step
+# Steps: 10,000 rows x 10 epochs / 60 = 1,667, of them 5 warm-up
+# Hardware: one GPU with 80 GB
+# Cost: 31.0 GiB, 22.5 min, 7,100 tokens/s (1 x H100, 2026-11-22), or: not measured yet
+# Expect: loss 1.23 at step 1,667 (seed 42), or: not measured yet
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+LABELS = ("Claim", "Data", "Run", "Override", "Batch", "Steps", "Hardware", "Cost", "Expect")
+UNMEASURED = "not measured yet"
+
+_NUMBER = r"([\d,]+)"
+_BATCH = re.compile(rf"{_NUMBER} rows? x {_NUMBER} accumulation x {_NUMBER} process(?:es)? = {_NUMBER} rows? a step")
+_STEPS = re.compile(rf"{_NUMBER} rows x {_NUMBER} epochs? / {_NUMBER} = {_NUMBER}, of them {_NUMBER} warm-up")
+_LAUNCHER = re.compile(r"--config_file (\S+)")
+
+
+def header_lines(text: str) -> dict[str, str]:
+    """``{"Claim": ..., "Data": ..., ...}`` of a recipe's text, and its first line under ``"Title"``."""
+    comment = []
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            break
+        comment.append(line.lstrip("#").strip())
+    pairs = (line.split(": ", 1) for line in comment if ": " in line)
+    return {"Title": comment[0] if comment else ""} | {name: value for name, value in pairs if name.strip() == name}
+
+
+def header_rows(header: dict[str, str]) -> int | None:
+    """The rows of the training data that the ``Steps`` line counts with."""
+    match = _STEPS.fullmatch(header.get("Steps", ""))
+    return _int(match[1]) if match else None
+
+
+def header_processes(header: dict[str, str]) -> int | None:
+    """The processes that the ``Batch`` line counts with."""
+    match = _BATCH.fullmatch(header.get("Batch", ""))
+    return _int(match[3]) if match else None
+
+
+def launcher_of(header: dict[str, str]) -> str | None:
+    """The Accelerate file that the ``Run`` line names."""
+    match = _LAUNCHER.search(header.get("Run", ""))
+    return match[1] if match else None
+
+
+def batch_line(recipe: dict[str, Any], processes: int) -> str:
+    """The ``Batch`` line that belongs to a recipe on so many processes."""
+    micro, accumulation = int(recipe["micro_batch_size"]), int(recipe["gradient_accumulation_steps"])
+    return (
+        f"{_count(micro, 'row')} x {accumulation} accumulation x {_count(processes, 'process')} = "
+        f"{_count(micro * accumulation * processes, 'row')} a step"
+    )
+
+
+def steps_line(recipe: dict[str, Any], rows: int) -> str:
+    """The ``Steps`` line that belongs to a recipe and so many rows. Axolotl rounds rows x epochs / batch up."""
+    batch, epochs = int(recipe["effective_batch"]), recipe["num_epochs"]
+    steps = math.ceil(rows * float(epochs) / batch)
+    return f"{rows:,} rows x {_count(epochs, 'epoch')} / {batch} = {steps:,}, of them {recipe['warmup_steps']} warm-up"
+
+
+def header_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[str]:
+    """What the header lacks, or says otherwise than the recipe's keys."""
+    problems = [f"the header has no `{label}:` line" for label in LABELS if not header.get(label)]
+    rows, processes = header_rows(header), header_processes(header)
+    for label, known, line in (
+        ("Batch", processes, lambda: batch_line(recipe, processes or 1)),
+        ("Steps", rows, lambda: steps_line(recipe, rows or 0)),
+    ):
+        if not header.get(label):
+            continue
+        if known is None:
+            problems.append(f"the header's `{label}:` line cannot be read; write it as in subliminal.training.header")
+        elif header[label] != line():
+            problems.append(f"the header says `{label}: {header[label]}`, but the keys give `{line()}`")
+    batch = processes and int(recipe["micro_batch_size"]) * int(recipe["gradient_accumulation_steps"]) * processes
+    if batch and batch != recipe["effective_batch"]:
+        problems.append(f"effective_batch is {recipe['effective_batch']}, but the header's batch is {batch}")
+    paths = [str(dataset.get("path", "")) for dataset in recipe.get("datasets") or []]
+    folder = header.get("Data", "").split(",")[0].split(" ")[0]
+    if header.get("Data") and not any(path.startswith(folder) for path in paths):
+        problems.append(f"the header's data are {folder}, but `datasets` names {', '.join(paths)}")
+    return problems
+
+
+def _int(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+def _count(number: Any, noun: str) -> str:
+    plural = noun if number == 1 else noun + ("es" if noun.endswith("s") else "s")
+    return f"{number:,} {plural}"

@@ -1,0 +1,197 @@
+"""The strict check of recipe files, without starting Axolotl: ``python scripts/lint_recipes.py``.
+
+One recipe: known keys, plugins that exist, the keys that change a result all written out and in one order, a header
+whose arithmetic is right. Together: control and treatment differ in their data only, and sharding is set in one place.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
+from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
+from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
+
+RECIPES = REPO_ROOT / "recipes"
+PLUGIN = "subliminal.axolotl_plugin.StrictRecipe"
+
+BLOCKS: dict[str, tuple[str, ...]] = {
+    "model": (
+        "base_model",
+        "model_type",
+        "tokenizer_type",
+        "trust_remote_code",
+        "chat_template",
+        "eot_tokens",
+        "plugins",
+    ),
+    "data": (
+        *("datasets", "train_on_inputs", "sequence_len", "excess_length_strategy", "min_sample_len"),
+        *("shuffle_merged_datasets", "dataset_exact_deduplication", "val_set_size", "sample_packing"),
+        *("pad_to_sequence_len", "group_by_length", "dataloader_drop_last"),
+    ),
+    "adapter": ("adapter", "load_in_8bit", "load_in_4bit"),
+    "optimisation": (
+        *("seed", "num_epochs", "micro_batch_size", "gradient_accumulation_steps", "effective_batch", "optimizer"),
+        *("learning_rate", "lr_scheduler", "warmup_steps", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"),
+        "max_grad_norm",
+    ),
+    "precision and kernels": (
+        *("bf16", "fp16", "tf32", "attn_implementation", "gradient_checkpointing", "torch_compile"),
+        *("lora_mlp_kernel", "lora_qkv_kernel", "lora_o_kernel", "lora_embedding_kernel"),
+    ),
+    "saving and hub": (
+        *("output_dir", "save_strategy", "save_total_limit", "save_only_model", "auto_resume_from_checkpoints"),
+        "hub_model_id",
+    ),
+    "logging": ("logging_steps", "include_tkps", "use_wandb", "use_trackio"),
+}
+"""Heading of each block -> keys that every recipe writes out there, in this order; others may stand between them."""
+
+LORA_KEYS = (
+    *("lora_r", "lora_alpha", "lora_dropout", "lora_target_modules", "peft_use_rslora", "peft_use_dora"),
+    "lora_init_seed",
+)
+CHAT_KEYS = ("path", "ds_type", "field_messages", "message_property_mappings", "roles_to_train", "train_on_eos")
+MAY_BE_EMPTY = ("adapter", "hub_model_id")
+PAIR_MAY_DIFFER = ("output_dir", "hub_model_id", "wandb_name", "wandb_run_id", "trackio_run_name")
+
+
+def find_recipes(paths: Iterable[Path] = ()) -> list[Path]:
+    """Every recipe under the given files and folders (default: ``recipes/``), at any depth.
+
+    Raises:
+        UserError: a path does not exist, holds no recipe, or a recipe ends in ``.yaml``.
+    """
+    found: list[Path] = []
+    for path in paths or [RECIPES]:
+        if not path.exists():
+            raise UserError(f"{path} does not exist. Name a recipe or a folder of recipes.")
+        below = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
+        if not below:
+            raise UserError(f"{path} holds no recipe (*.yml). Name another folder.")
+        found += below
+    for path in found:
+        if path.suffix != ".yml":
+            raise UserError(f"{path} does not end in .yml, the one suffix of recipes. Rename it.")
+    return found
+
+
+def read_recipe(path: Path) -> tuple[dict[str, Any], str]:
+    """A recipe's keys and its text.
+
+    Raises:
+        UserError: the file is not YAML, or not a mapping, or has a key twice.
+    """
+    text = path.read_text(encoding="utf-8")
+    try:
+        recipe = yaml.load(text, _UniqueKeyLoader)
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {error}. Correct it.") from None
+    if not isinstance(recipe, dict):
+        raise UserError(f"{path} is not a mapping of keys to values. Correct it.")
+    return recipe, text
+
+
+def recipe_problems(path: Path) -> list[str]:
+    """What is wrong with one recipe, a phrase each."""
+    recipe, text = read_recipe(path)
+    plugins = [str(plugin) for plugin in recipe.get("plugins") or []]
+    problems = [f"the plugin {plugin} does not exist" for plugin in plugins if plugin_schema(plugin) is None]
+    if PLUGIN not in plugins:
+        problems.append(f"it does not name the plugin {PLUGIN}")
+    problems += [f"unknown key {phrase}" for phrase in unknown_keys(recipe, recipe_schema(recipe))]
+    missing = _missing_keys(recipe)
+    problems += [f"`{key}` is not written out" for key in missing]
+    problems += _layout_problems(recipe, text)
+    header = header_lines(text)
+    if not missing:
+        problems += header_problems(header, recipe)
+    return problems + _launcher_problems(header, recipe)
+
+
+def pair_problems(paths: Iterable[Path]) -> list[str]:
+    """What control and treatment (`*control*.yml` and `*student*.yml` of one folder) do not have in common."""
+    problems = []
+    recipes = {path: read_recipe(path)[0] for path in paths}
+    for path, control in recipes.items():
+        if "control" not in path.name:
+            continue
+        twin = path.with_name(path.name.replace("control", "student"))
+        treatment = recipes.get(twin) or (read_recipe(twin)[0] if twin.is_file() else None)
+        if treatment is None:
+            problems.append(f"{path}: there is no {twin.name} that it could be the control of")
+            continue
+        keys = _comparable(control).keys() | _comparable(treatment).keys()
+        different = sorted(key for key in keys if _comparable(control).get(key) != _comparable(treatment).get(key))
+        if different:
+            problems.append(f"{path}: differs from {twin.name} in {', '.join(f'`{key}`' for key in different)}")
+        for key in ("datasets", "output_dir"):
+            if control.get(key) == treatment.get(key):
+                problems.append(f"{path}: has the same `{key}` as {twin.name}")
+    return problems
+
+
+def _comparable(recipe: dict[str, Any]) -> dict[str, Any]:
+    """The part of a recipe that control and treatment share: of the datasets all but where they are."""
+    shared = {key: value for key, value in recipe.items() if key not in PAIR_MAY_DIFFER}
+    where = ("path", "revision", "data_files", "split")
+    shared["datasets"] = [{k: v for k, v in row.items() if k not in where} for row in recipe.get("datasets") or []]
+    return shared
+
+
+def _missing_keys(recipe: dict[str, Any]) -> list[str]:
+    wanted = [key for keys in BLOCKS.values() for key in keys] + (list(LORA_KEYS) if recipe.get("adapter") else [])
+    wanted += ["bnb_config_kwargs"] if recipe.get("load_in_4bit") else []
+    missing = [key for key in wanted if key not in recipe or (recipe[key] is None and key not in MAY_BE_EMPTY)]
+    for index, dataset in enumerate(recipe.get("datasets") or []):
+        if dataset.get("type") == "chat_template":
+            missing += [f"datasets[{index}].{key}" for key in CHAT_KEYS if key not in dataset]
+    return missing
+
+
+def _layout_problems(recipe: dict[str, Any], text: str) -> list[str]:
+    """Headings and keys that are not where they are in every other recipe."""
+    headings = [line.strip("# -") for line in text.splitlines() if line.startswith("# --- ")]
+    if headings != list(BLOCKS):
+        return [f"its headings are {headings}, not {list(BLOCKS)}"]
+    order = [key for keys in BLOCKS.values() for key in keys]
+    here = [key for key in recipe if key in order]
+    expected = [key for key in order if key in recipe]
+    wrong = next((found for found, wanted in zip(here, expected, strict=True) if found != wanted), None)
+    return [f"`{wrong}` is not at its usual place"] if wrong else []
+
+
+def _launcher_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[str]:
+    """Disagreement between the recipe and the Accelerate file that its ``Run`` line names."""
+    name = launcher_of(header)
+    path = REPO_ROOT / name if name else None
+    if path is None or not path.is_file():
+        return [f"the header's `Run:` line names {f'{name}, which does not exist' if name else 'no --config_file'}"]
+    launcher = yaml.safe_load(path.read_text(encoding="utf-8"))
+    problems = []
+    sharding = [key for key in RECIPE_KEYS if recipe.get(key)]
+    if sharding and launcher.get("distributed_type") in LAUNCHER_TYPES:
+        problems.append(f"both it (`{sharding[0]}`) and {name} set sharding; leave it to one of them")
+    processes = header_processes(header)
+    if processes and processes != launcher.get("num_processes"):
+        problems.append(f"its header counts {processes} processes, {name} starts {launcher.get('num_processes')}")
+    return problems
+
+
+class _UniqueKeyLoader(yaml.SafeLoader):
+    """Refuses a key given twice, of which YAML silently keeps the second."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [json.dumps(self.construct_object(key, deep=True), default=str) for key, _ in node.value]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice:
+            raise yaml.constructor.ConstructorError(None, None, f"the key {twice} is there twice", node.start_mark)
+        return super().construct_mapping(node, deep)

@@ -1,0 +1,303 @@
+"""What must hold before a training run starts: known keys, whole data, the stated batch, a free output folder.
+
+:class:`subliminal.axolotl_plugin.StrictRecipe` calls these within Axolotl, before anything slow happens.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import chat_row_problem, read_jsonl, write_json
+from subliminal.core.manifest import scrub, sha256_of
+from subliminal.training.schema import command_line_keys, recipe_schema, unknown_keys
+
+METRICS = "metrics.jsonl"
+MANIFEST = "manifest.json"
+RUN_CONFIG = "run_config.json"
+"""What the checkpoints of an output folder were trained with; a resumed run must agree with it."""
+
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
+RESUME_KEYS = {"auto_resume_from_checkpoints", "resume_from_checkpoint", "overwrite", "dataset_prepared_path"}
+"""Keys that may change between the start of a run and its resumption."""
+
+SHAPES_THE_CACHE = [
+    *("seed", "sequence_len", "min_sample_len", "excess_length_strategy", "dataset_exact_deduplication"),
+    *("shuffle_merged_datasets", "shuffle_before_merging_datasets", "val_set_size"),
+    *("chat_template", "chat_template_jinja"),
+]
+"""Settings that change the prepared rows or their order."""
+
+DATA_SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".txt")
+
+
+def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A JSON-ready copy of a run's settings: the recipe with the command line's overrides, without secrets."""
+    text = json.dumps(config, default=str)
+    redacted = {key: "***" if str(key).endswith("api_key") else value for key, value in json.loads(scrub(text)).items()}
+    return {key: value for key, value in redacted.items() if key != "axolotl_config_path" and value is not None}
+
+
+def check_keys(config: Mapping[str, Any]) -> None:
+    """Refuse keys that Axolotl would ignore.
+
+    Raises:
+        UserError: names every unknown key with the nearest known one.
+    """
+    schema = recipe_schema(dict(config)) | dict.fromkeys(command_line_keys())
+    problems = list(unknown_keys(dict(config), schema))
+    if problems:
+        source = config.get("axolotl_config_path") or "The recipe"
+        raise UserError(
+            f"{source} (with the command line's overrides) has keys that neither Axolotl {axolotl_version()} nor a "
+            f"named plugin knows and that would be ignored: {', '.join(problems)}. Correct or delete them."
+        )
+
+
+def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
+    """Refuse a run whose rows per optimiser step, over all processes, are not the recipe's ``effective_batch``.
+
+    Raises:
+        UserError: says which value makes the two agree.
+    """
+    stated = config.get("effective_batch")
+    if not stated:
+        raise UserError(
+            "The recipe does not state its batch. Add `effective_batch: N`, the rows of one optimiser step over all "
+            "processes."
+        )
+    micro = int(config.get("micro_batch_size") or 1)
+    accumulation = int(config.get("gradient_accumulation_steps") or 1)
+    split = int(config.get("context_parallel_size") or 1) * int(config.get("tensor_parallel_size") or 1)
+    processes = max(world_size // split, 1)
+    if micro * accumulation * processes == int(stated):
+        return
+    steps, rest = divmod(int(stated), micro * processes)
+    way = (
+        f"Set --gradient_accumulation_steps={steps}"
+        if steps and not rest
+        else f"No number of accumulation steps gives that with {micro} x {processes}: change --micro_batch_size"
+    )
+    raise UserError(
+        f"This run would take micro_batch_size {micro} x gradient_accumulation_steps {accumulation} x {processes} "
+        f"process{'es' if processes > 1 else ''} = {micro * accumulation * processes} rows a step, but the recipe "
+        f"states effective_batch: {stated}. {way}, or state another --effective_batch."
+    )
+
+
+def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | None]:
+    """Read every local dataset of the run once and refuse what is missing, empty or malformed.
+
+    Returns:
+        ``{"datasets[0]": file, ...}``, and the number of training rows or None where it cannot be known
+        (Hub data, slices).
+
+    Raises:
+        UserError: a file is missing or empty, a row is malformed (file and line), or a Hub dataset has no revision.
+    """
+    files: dict[str, Path] = {}
+    rows: int | None = 0
+    for group in ("datasets", "test_datasets"):
+        for index, dataset in enumerate(config.get(group) or []):
+            found = _local_files(dataset, f"{group}[{index}]")
+            counted = [_count_rows(path, dataset) for path in found]
+            files |= {f"{group}[{index}]" + (f"/{path.name}" if len(found) > 1 else ""): path for path in found}
+            if group == "datasets":
+                known = found and None not in counted and not dataset.get("split") and not dataset.get("shards")
+                rows = rows + sum(counted) if known and rows is not None else None
+    if not files and not config.get("datasets"):
+        raise UserError("The recipe names no `datasets`. Add at least one with `path` and `type`.")
+    return files, rows
+
+
+def _local_files(dataset: Mapping[str, Any], key: str) -> list[Path]:
+    """The files of a local dataset; empty for a Hub dataset with a revision."""
+    name = str(dataset.get("path") or "")
+    path = Path(name)
+    if name and path.is_file():
+        return [path]
+    if name and path.is_dir():
+        data_files = dataset.get("data_files")
+        if data_files:
+            return [Path(file) for file in ([data_files] if isinstance(data_files, str) else data_files)]
+        if (path / "state.json").is_file():  # of datasets.save_to_disk
+            return sorted(file for file in path.rglob("*") if file.is_file())
+        raise UserError(f"{name} ({key}.path) is a folder. Name the file in it, as in {name.rstrip('/')}/train.jsonl.")
+    if path.suffix in DATA_SUFFIXES or path.is_absolute() or name.count("/") != 1:
+        raise UserError(
+            f"{name or 'An empty path'} ({key}.path) does not exist. Build the dataset first, or correct the path."
+        )
+    if not dataset.get("revision"):
+        raise UserError(
+            f"{name} ({key}.path) is no local file. If it is a dataset on the Hub, add `revision: <commit>`, so "
+            "that the run can be repeated; if it is local, build it first."
+        )
+    return []
+
+
+def _count_rows(path: Path, dataset: Mapping[str, Any]) -> int | None:
+    """Rows of a JSONL file, each checked; None for other formats."""
+    if path.suffix not in (".jsonl", ".json") and dataset.get("ds_type") != "json":
+        if not path.is_file():
+            raise UserError(f"{path} does not exist. Build the dataset first, or correct the path.")
+        return None
+    chat = dataset.get("type") == "chat_template" and dataset.get("field_messages") in (None, "messages")
+    return sum(1 for _ in read_jsonl(path, _chat_problem if chat else _tokenised_problem))
+
+
+def _chat_problem(row: dict[str, Any]) -> str | None:
+    return _tokenised_problem(row) if "input_ids" in row else chat_row_problem(row)
+
+
+def _tokenised_problem(row: dict[str, Any]) -> str | None:
+    tokens, labels = row.get("input_ids"), row.get("labels")
+    if "input_ids" in row and not (isinstance(tokens, list) and tokens):
+        return '"input_ids" is not a non-empty list'
+    if "input_ids" in row and (not isinstance(labels, list) or len(labels) != len(tokens)):
+        return '"labels" is not a list as long as "input_ids"'
+    return None
+
+
+def check_unfrozen(patterns: Iterable[str], names: Sequence[str]) -> None:
+    """Refuse a pattern of ``unfrozen_parameters`` that matches no weight: Axolotl would train less and say nothing.
+
+    Args:
+        patterns: the recipe's regular expressions; Axolotl matches them from the start of a name.
+        names: the model's weights.
+
+    Raises:
+        UserError: a pattern matches none of the names.
+    """
+    from axolotl.utils.freeze import LayerNamePattern
+
+    for pattern in patterns:
+        if not any(LayerNamePattern(pattern).match(name) for name in names):
+            raise UserError(
+                f"unfrozen_parameters: no weight of the model matches {pattern!r}, so less would be trained than the "
+                f"recipe says. A pattern must match from the start of a name, and names look like {names[0]}: begin it "
+                "with `.+`, or correct it."
+            )
+
+
+def prepared_path(config: Mapping[str, Any], files: Mapping[str, Path]) -> Path:
+    """Where the tokenised data of this run is cached: a folder named after everything that shapes it.
+
+    Axolotl's own cache key holds paths and some settings. This one also holds the bytes of the data and of a local
+    tokenizer, the seed that shuffles the rows, and what happens to long ones.
+    """
+    base = Path(str(config.get("tokenizer_config") or config.get("base_model")))
+    identity = {
+        "axolotl": axolotl_version(),
+        "settings": {key: config.get(key) for key in SHAPES_THE_CACHE},
+        "datasets": [dict(dataset) for group in ("datasets", "test_datasets") for dataset in config.get(group) or []],
+        "files": {key: sha256_of(path) for key, path in files.items()},
+        "tokenizer": {name: sha256_of(base / name) for name in TOKENIZER_FILES if (base / name).is_file()} or str(base),
+    }
+    digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+    return Path(config.get("dataset_prepared_path") or "last_run_prepared") / digest[:16]
+
+
+def drop_torn_caches(prepared: Path) -> None:
+    """Delete prepared data that a killed process left half-written; Axolotl would load it and fail."""
+    if not prepared.is_dir():
+        return
+    from filelock import FileLock
+
+    with FileLock(str(prepared / "datasets_prep.lock")):  # the lock under which Axolotl writes
+        for folder in prepared.iterdir():
+            if folder.is_dir() and not ((folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()):
+                shutil.rmtree(folder)
+
+
+def claim_output(config: Mapping[str, Any], prepared: Path) -> None:
+    """Make the output folder ready for this run, or refuse.
+
+    A finished run is refused, an unfinished one is resumed if ``auto_resume_from_checkpoints`` is set and its settings
+    and data are the same. Checkpoints that a kill left incomplete are deleted, so that the one before is resumed.
+
+    Args:
+        config: the recipe with the command line's overrides.
+        prepared: of :func:`prepared_path`; its name identifies data and tokenizer.
+
+    Raises:
+        UserError: names the ways on.
+    """
+    output = Path(str(config.get("output_dir") or "./model-out"))
+    settings = {key: value for key, value in plain(config).items() if key not in RESUME_KEYS}
+    settings["data_and_tokenizer"] = prepared.name
+    if config.get("overwrite"):
+        _discard_run(output)
+    if (output / MANIFEST).is_file():
+        raise UserError(
+            f"{output} holds a finished run. Three ways on: keep it and use it as it is; train again with "
+            "--overwrite=true, which deletes it; or choose another --output_dir."
+        )
+    _drop_torn_checkpoints(output)
+    checkpoints = _checkpoints(output)
+    if checkpoints:
+        _check_resumable(output, settings, config)
+    else:
+        (output / METRICS).unlink(missing_ok=True)
+    write_json(output / RUN_CONFIG, settings)
+
+
+def _check_resumable(output: Path, settings: dict[str, Any], config: Mapping[str, Any]) -> None:
+    ways = "train from the start with --overwrite=true, or choose another --output_dir"
+    if not config.get("auto_resume_from_checkpoints") and not config.get("resume_from_checkpoint"):
+        raise UserError(
+            f"{output} holds the checkpoints of an unfinished run. Three ways on: resume it with "
+            f"--auto_resume_from_checkpoints=true, {ways}."
+        )
+    path = output / RUN_CONFIG
+    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else settings
+    changed = sorted(key for key in earlier.keys() | settings.keys() if earlier.get(key) != settings.get(key))
+    if changed:
+        was = "; ".join(f"`{key}` was {earlier.get(key)!r} and is now {settings.get(key)!r}" for key in changed[:4])
+        raise UserError(
+            f"{output} holds the checkpoints of a run with other settings: {was}. Three ways on: resume it with its "
+            f"own settings, {ways}."
+        )
+
+
+def _checkpoints(output: Path) -> list[Path]:
+    return [path for path in output.glob("checkpoint-*") if path.name.split("-")[-1].isdigit()]
+
+
+def _drop_torn_checkpoints(output: Path) -> None:
+    """Delete checkpoints without a readable ``trainer_state.json``, the file that the trainer writes last."""
+    for checkpoint in _checkpoints(output):
+        try:
+            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            print(f"{checkpoint} is incomplete (its run was killed while writing it) and is deleted.", flush=True)
+            shutil.rmtree(checkpoint)
+
+
+def _discard_run(output: Path) -> None:
+    """Delete what an earlier run left in ``output`` and nothing else."""
+    for checkpoint in _checkpoints(output):
+        shutil.rmtree(checkpoint)
+    for name in (MANIFEST, METRICS, RUN_CONFIG, "adapter_model.safetensors", "model.safetensors"):
+        (output / name).unlink(missing_ok=True)
+
+
+def world_size() -> int:
+    """Processes of this run, as the launcher says."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_first_process() -> bool:
+    """Whether this is the process that writes files."""
+    return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
+
+
+def axolotl_version() -> str:
+    """The installed Axolotl."""
+    return importlib.metadata.version("axolotl")

@@ -1,0 +1,167 @@
+"""A recipe made from another: some values replaced, comments and layout kept, the header's arithmetic done again."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from subliminal.core.errors import UserError
+from subliminal.training.header import (
+    UNMEASURED,
+    batch_line,
+    header_lines,
+    header_processes,
+    header_rows,
+    steps_line,
+)
+from subliminal.training.lint import BLOCKS
+
+_STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]")
+_NO_EFFECT_ON_LOSS = {
+    "output_dir",
+    "hub_model_id",
+    "use_wandb",
+    "use_trackio",
+    "wandb_name",
+    "wandb_project",
+    "save_total_limit",
+}
+
+
+@dataclass(frozen=True)
+class Change:
+    """One ``--set``: where, and the YAML value put there."""
+
+    path: tuple[str | int, ...]
+    value: Any
+    text: str
+
+    @classmethod
+    def parse(cls, text: str) -> Change:
+        """Read ``key=value``; the key may be dotted and indexed (``datasets[0].path``), the value is YAML.
+
+        Raises:
+            UserError: there is no ``=``, or the key or the value cannot be read.
+        """
+        key, equals, value = text.partition("=")
+        steps = [match[1] or int(match[2]) for match in _STEP.finditer(key)]
+        if not equals or not steps or _spell(steps) != key:
+            raise UserError(
+                f"--set {text} is not of the form key=value, as in seed=7 or datasets[0].path=data/x/train.jsonl."
+            )
+        try:
+            return cls(tuple(steps), _yaml_value(value), text)
+        except yaml.YAMLError as error:
+            raise UserError(f"--set {text} has no YAML value: {error}. Quote it.") from None
+
+
+def render(text: str, changes: list[Change], *, source: str, output: str, rows: int | None = None) -> str:
+    """The text of the new recipe.
+
+    Args:
+        text: the recipe it is made from.
+        changes: applied in order.
+        source: the recipe's path, with its git state, for the header.
+        output: the new recipe's path, for the header's run command.
+        rows: of the training data, for the header's arithmetic; None counts as many as the recipe does.
+
+    Raises:
+        UserError: a change names an index or a parent that is not there.
+    """
+    for change in changes:
+        text = _replace(text, change)
+    recipe = yaml.safe_load(text)
+    header = header_lines(text)
+    new = {"Run": re.sub(r"\S+\.yml$", output, header.get("Run", ""))}
+    counted, processes = rows or header_rows(header), header_processes(header)
+    if counted and processes:
+        new |= {"Batch": batch_line(recipe, processes), "Steps": steps_line(recipe, counted)}
+    if any(change.path[0] not in _NO_EFFECT_ON_LOSS for change in changes):
+        new |= {"Cost": UNMEASURED, "Expect": UNMEASURED}
+    if any(change.path[0] == "datasets" for change in changes):
+        folders = ", ".join(str(Path(row["path"]).parent) for row in recipe["datasets"])
+        known = f", {rows:,} rows" if rows else f", counted as {counted:,} rows" if counted else ""
+        new["Data"] = folders + known
+    if any(change.path[0] == "output_dir" for change in changes):
+        new["Override"] = f"--output_dir={recipe['output_dir']}-again"
+    for label, value in new.items():
+        text = re.sub(rf"^# {label}: .*$", lambda _, line=f"# {label}: {value}": line, text, count=1, flags=re.M)
+    settings = " ".join(f"--set {shlex.quote(change.text)}" for change in changes)
+    return re.sub(r"^#$", f"#\n# Origin: {source} {settings}", text, count=1, flags=re.M)
+
+
+def _replace(text: str, change: Change) -> str:
+    """Put one value in place of another, or add a key, without touching the rest of the text."""
+    node = yaml.compose(text)
+    for depth, step in enumerate(change.path):
+        child = _child(node, step)
+        if child is None:
+            if depth < len(change.path) - 1 or isinstance(step, int):
+                raise UserError(f"--set {change.text}: the recipe has no {_spell(change.path[: depth + 1])}.")
+            return _insert(text, node, change, nested=depth > 0)
+        node = child
+    new = _flow(change.value)
+    start, end = node.start_mark.index, _last_mark(node)
+    glue = "" if start == 0 or text[start - 1] == " " else " "  # an empty value has no space before it
+    return text[:start] + glue + new + text[end:]
+
+
+def _insert(text: str, parent: yaml.Node, change: Change, *, nested: bool) -> str:
+    """Add a key that the recipe lacks: in a nested mapping at its end, at the top level at the end of its block."""
+    if not isinstance(parent, yaml.MappingNode) or parent.flow_style:
+        raise UserError(f"--set {change.text}: {_spell(change.path[:-1])} is no block of keys to add one to.")
+    line = f"{change.path[-1]}: {_flow(change.value)}\n"
+    if nested:
+        at = text.index("\n", _last_mark(parent)) + 1
+        return text[:at] + " " * parent.start_mark.column + line + text[at:]
+    block = next((name for name, keys in BLOCKS.items() if change.path[0] in keys), None)
+    if block is None and str(change.path[0]).startswith(("lora_", "peft_", "bnb_")):
+        block = "adapter"
+    headings = [f"# --- {name} ---" for name in BLOCKS]
+    after = headings[list(BLOCKS).index(block or "optimisation") + 1 :]
+    at = next((text.index(heading) for heading in after if heading in text), len(text))
+    body = text[:at].rstrip("\n") + "\n"
+    return body + line + ("\n" if at < len(text) else "") + text[at:]
+
+
+def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
+    if isinstance(node, yaml.MappingNode):
+        return next((value for key, value in node.value if key.value == step), None)
+    if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
+        return node.value[step]
+    return None
+
+
+def _last_mark(node: yaml.Node) -> int:
+    """Where a node's text ends; a block's own end mark lies behind the comments that follow it."""
+    if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
+        return node.end_mark.index
+    last = node.value[-1]
+    return _last_mark(last[1] if isinstance(last, tuple) else last)
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2 floats, so that ``8e-4`` is the number that it is to Axolotl's schema."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
+)
+
+
+def _yaml_value(text: str) -> Any:
+    return yaml.load(text, _Loader)
+
+
+def _flow(value: Any) -> str:
+    """A value on one line, as it stands behind a key."""
+    return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n").removesuffix("\n...")
+
+
+def _spell(steps: Any) -> str:
+    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")

@@ -1,0 +1,436 @@
+"""The training measurements' arithmetic, and their bookkeeping of runs that fail."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+
+from benchmarks import resume, schedule
+from benchmarks import runs as bench_runs
+from benchmarks.costs import COSTS, DEPTHS, cost_lines
+from benchmarks.experiment_time import GENERATED, SERVERS, TRAINED, experiment_table, stages
+from benchmarks.inputs import FACTS, FAMILIES, SHAPES, facts_of
+from benchmarks.matmul import SQUARE, model_products
+from benchmarks.report import PAIRS, report
+from benchmarks.resume import compare, judge, resume_jobs
+from benchmarks.runs import TURN_PLUGIN, outcome
+from benchmarks.schedule import SIDE_BY_SIDE, run_all, run_side_by_side
+from benchmarks.tables import (
+    NO_NUMBER,
+    ceiling,
+    depth_lines,
+    fall,
+    loss_table,
+    packed_lines,
+    paper_gib,
+    ratio_lines,
+    speed,
+    status,
+)
+from benchmarks.variants import LOSS_STEPS, PROBE, loss_variants, speed_variants, tiny, two_gpu_variants
+from benchmarks.workspace import TURN, TURN_FACTS, Bench, Variant
+from subliminal import REPO_ROOT
+from subliminal.experiment.expand import expand
+from subliminal.experiment.load import load_experiment
+
+QWEN = SHAPES["qwen2.5-7b"]
+LLAMA = SHAPES["llama-3-70b"]
+
+
+def result(name: str, **fields: object) -> dict[str, object]:
+    """A run of ten steps of one second, of which the first four took two."""
+    seconds = [2.0 * step for step in range(1, 5)] + [8.0 + step for step in range(1, 7)]
+    defaults = {
+        "status": "ok",
+        "model": "qwen2.5-7b",
+        "recipe": "r.yml",
+        "settings": {},
+        "batch": 60,
+        "processes": 1,
+        "losses": [3.0 - 0.1 * step for step in range(10)],
+        "seconds": seconds,
+        "peak_gib": 20.0,
+        "card_gib": 24.0,
+        "model_facts": {"row_tokens": 130.0, "answer_tokens": 30.0},
+        "expected": "",
+        "launcher": "ddp",
+        "steps": 10,
+        "wall_seconds": 44.0,
+        "ended": "2026-11-22T19:00:00Z",
+    }
+    return {"name": name, **defaults, **fields}
+
+
+def test_parameter_counts_are_the_published_ones() -> None:
+    # Qwen2.5-7B: 7.62e9 with biases, 6.53e9 without embeddings; Llama-3-70B: 70.6e9. Model cards.
+    assert QWEN.matmul_params + QWEN.vocab * QWEN.hidden == pytest.approx(7.615e9, rel=1e-3)
+    assert QWEN.layers * QWEN.layer_params == pytest.approx(6.525e9, rel=1e-3)
+    assert LLAMA.matmul_params + LLAMA.vocab * LLAMA.hidden == pytest.approx(70.55e9, rel=1e-3)
+    assert QWEN.adapter_params(8) == 20_185_088  # as PEFT prints it for r=8 on the seven projections
+
+
+def test_speed_leaves_the_warm_up_out_and_counts_useful_tokens() -> None:
+    values = speed(result("a"), QWEN, 800.0)
+    assert values["rows_per_second"] == pytest.approx(60)
+    assert values["tokens_per_second"] == pytest.approx(7800)
+    assert values["step_seconds"] == pytest.approx(1)
+    assert values["minutes"] == pytest.approx(100_000 / 60 / 60)
+    assert values["percent"] == pytest.approx(100 * 4 * 7800 * QWEN.matmul_params / 800e12)
+    assert values["percent_all"] > values["percent"]
+
+
+def test_packed_rows_are_counted_by_their_answers() -> None:
+    packed = result("a", settings={"sample_packing": True}, batch=1, tokens_trained=10 * 30 * 58)
+    assert speed(packed, QWEN, None)["rows_per_second"] == pytest.approx(58)
+
+
+def test_percentages_of_two_cards_are_of_both() -> None:
+    one, two = (speed(result("a", processes=n), QWEN, 800.0)["percent"] for n in (1, 2))
+    assert one == pytest.approx(2 * two)
+
+
+def test_a_run_without_steps_has_no_speed_but_a_row() -> None:
+    failed = result("broken", status="out of memory", losses=[], seconds=[], peak_gib=None, card_gib=None)
+    assert speed(failed, QWEN, 800.0) == {}
+    assert "| broken | out of memory |" in report([failed])
+
+
+def test_a_run_that_shared_its_card_has_no_row_of_speed() -> None:
+    assert "plain 6 again | ok" not in report([result("plain 6 again", shares=True)])
+
+
+def test_losses_are_compared_step_by_step() -> None:
+    plain = result("plain 6")
+    near = result("kernels 6", losses=[loss + 0.01 for loss in plain["losses"]])
+    table = loss_table([plain, near, result("short", losses=[1.0])], "plain 6")
+    assert "| kernels 6 | 0.01000 | 0.01000 |" in table
+    assert "| short | 2.00000 | 2.00000 |" in table
+    assert "1 steps" in table
+    assert "packed" not in loss_table([plain, result("packed", batch=1)], "plain 6")
+
+
+def test_losses_are_judged_by_the_yardstick_too() -> None:
+    plain = result("plain 6")
+    shifted = {gap: [loss + gap for loss in plain["losses"]] for gap in (0.001, 0.002, 0.004)}
+    runs = [plain, result("plain 30", losses=shifted[0.001])]
+    runs += [result("near", losses=shifted[0.002]), result("far", losses=shifted[0.004])]
+    lines = loss_table(runs, "plain 6").splitlines()
+    assert "mean <= 0.00300" in lines[0]
+    assert next(line for line in lines if "| near" in line).endswith("| kept |")
+    assert next(line for line in lines if "| far" in line).endswith("| NOT kept |")
+
+
+def test_a_packed_run_is_judged_by_its_end() -> None:
+    packed = result("packed", settings={"sample_packing": True})
+    (line,) = packed_lines([result("plain 6"), packed], "plain 6")
+    assert "steps 1 to 10 2.55000, plain 6 2.55000" in line
+
+
+def test_a_fall_is_told_from_noise() -> None:
+    assert fall([3.0, 3.01, 2.99, 3.0, 3.0, 2.0, 2.0, 2.01, 1.99, 2.0])[2]
+    assert not fall([3.0, 3.1, 2.9, 3.0, 3.0, 3.0, 2.9, 3.0, 2.95, 3.0])[2]
+
+
+def test_ratio_and_ceiling() -> None:
+    fast = result("flat", batch=120)
+    assert ratio_lines([fast, result("trl")], QWEN, [("flat", "trl"), ("flat", "absent")]) == [
+        "flat / trl: 2.00 x tokens/s"
+    ]
+    square = "x".join(map(str, SQUARE))
+    rates = [{"name": str(rate), "matmul": {"tflops": {square: rate}}} for rate in (700.0, 800.0)]
+    assert ceiling([*rates, fast]) == 750
+    assert ceiling([fast]) is None
+
+
+def test_memory_at_full_depth_is_a_straight_line() -> None:
+    runs = [result("low", card_gib=10.0, peak_gib=9.0), result("high", card_gib=12.0, peak_gib=11.0)]
+    lines = depth_lines(runs, "low", "high", (2, 4), 80)
+    assert "1.000 a layer, 88.0 GiB at 80" in lines[0]
+    assert "87.0 GiB at 80" in lines[1]
+
+
+def test_paper_memory_of_the_70b_recipe() -> None:
+    parts = paper_gib(LLAMA, 128, rows=4, longest=256)
+    assert parts["4-bit weights"] == pytest.approx(32.9, abs=0.1)
+    assert parts["adapter, gradient, Adam"] == pytest.approx(24.7, abs=0.1)
+    assert parts["total"] == pytest.approx(sum(parts.values()) / 2)
+    assert parts["total"] < 74.5, "80 GB"
+
+
+def test_products_have_the_models_sizes() -> None:
+    assert model_products(QWEN, 10)[-1] == (10, 152064, 3584)
+
+
+def test_variants_are_told_apart_and_keep_their_rows_a_step() -> None:
+    everything = speed_variants() + loss_variants() + two_gpu_variants()
+    names = {variant.name for variant in everything}
+    assert len(names) == len(everything) == len({variant.folder for variant in everything})
+    for variant in everything:
+        recipe = yaml.safe_load((REPO_ROOT / variant.recipe).read_text()) if variant.recipe != "trl" else {}
+        keys = recipe | variant.settings
+        if recipe and not keys["sample_packing"]:
+            processes = variant.gpus
+            rows = keys["micro_batch_size"] * keys["gradient_accumulation_steps"] * processes
+            assert rows == keys["effective_batch"] == variant.batch, variant.name
+        assert tiny(variant).gpus == 1
+    assert sum(variant.steps == LOSS_STEPS for variant in speed_variants()) >= 6
+    wanted = {name for pair in (*PAIRS, *DEPTHS) for name in pair} | COSTS.keys() | {name for *_, name in TRAINED}
+    assert wanted <= names, "the report asks for runs that there are"
+
+
+def test_costs_are_the_recipes_rows_at_the_measured_speed() -> None:
+    run = result("owl_teacher", batch=60)
+    (line,) = [line for line in cost_lines([run]) if line.startswith("owl_teacher")]
+    assert line.startswith("owl_teacher: 20.0 GiB, 13.9 min, 7,800 tokens/s (1 x H200, 2026-11-22, ")
+    deep = [result(name, batch=16, peak_gib=gib) for name, gib in zip(DEPTHS[0], (6.0, 7.0), strict=True)]
+    assert cost_lines(deep) == [], "a step of 4 layers takes no longer than one of 2"
+    deep[1]["seconds"] = [2 * second for second in deep[1]["seconds"]]
+    assert "45.0 GiB, 4,166.7 min" in cost_lines(deep)[0]
+
+
+SERVED = [
+    {"name": "server", "concurrency": 256, "rows": 5000, "seconds": 25.0, "tokens": 200_000},
+    {"name": "words", "concurrency": 2048, "adapters": 4, "rows": 200_000, "seconds": 100.0, "tokens": 800_000},
+    {"name": "logprob", "concurrency": 2048, "adapters": 4, "rows": 200_000, "seconds": 1.0, "tokens": 1.0},
+    {"name": "offline", "rows": 9, "seconds": 1.0, "tokens": 9},
+]
+
+
+def test_the_experiments_sum_is_of_measured_rates() -> None:
+    runs = [result("owl_teacher"), result("flat 30 + liger"), result("waits", waited=9.0, wall_seconds=400.0)]
+    found = {name: seconds for name, seconds, *_ in stages(runs, SERVED)}
+    assert len(found) == len(GENERATED) + len(SERVERS) + 2 * len(TRAINED)
+    assert found["student's training, 10,000 x 10"] == pytest.approx(100_000 / 60)
+    assert found["control's evaluation, 50 x 1,000"] == pytest.approx(25), "at the rate of one-word answers"
+    assert found["teacher's numbers, 10,000 kept"] == pytest.approx(11_111 / 200), "at the rate of number rows"
+    assert found["teacher's chats"] == pytest.approx(5000 / 200 * 150 / 40)
+    assert found["Axolotl's start and end: teacher's training"] == pytest.approx(30), "waiting for the card is no start"
+    total = sum(found.values())
+    control = 11_111 / 200 + 25 + 100_000 / 60 + 30
+    table = experiment_table(runs, SERVED)
+    assert f"| **sum** | **{total / 60:.1f}** | without the control {(total - control) / 60:.1f};" in table
+    for lacking in (SERVED[:1], SERVED[1:]):
+        assert "not all rates" in experiment_table(runs, lacking)
+    assert "not all rates" in experiment_table(runs[:1], SERVED)
+
+
+def test_the_sum_has_the_starts_of_vllm_that_the_workflow_makes() -> None:
+    """One server for each job that serves, and one for each evaluation and gate, with the arms that the sum names."""
+    experiment = load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
+    arms = ["base", "teacher", "student", "control_base_numbers"]
+    plan = expand(experiment.model_copy(update={"seeds": [42], "arms": arms}))
+    first = [stage for stage in plan.stages.values() if "rung-" not in stage.name or stage.name.endswith("rung-0")]
+    servers = {stage.job for stage in first if stage.job.startswith("serve-")}
+    own = [stage.name for stage in first if any("--server" in command for command in stage.commands)]
+    assert len(servers) + len(own) == len(SERVERS), (servers, own)
+
+
+def test_a_loss_logged_as_zero_is_no_number() -> None:
+    """The Trainer logs 0.0 for a loss that is not finite: such a run ended well, and its cost is not said."""
+    broken = result("owl_teacher", losses=[12.5, *[0.0] * 9])
+    assert status(broken) == NO_NUMBER
+    assert status(result("fine")) == "ok"
+    assert f"| owl_teacher | {NO_NUMBER} |" in report([broken])
+    assert cost_lines([broken]) == []
+
+
+def test_no_chat_has_the_padding_token() -> None:
+    for name, family in FAMILIES.items():
+        assert family.pad in family.special, name
+        assert family.pad not in (family.bos, family.eos), name
+        assert family.pad not in family.template, name
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "status"),
+    [
+        (0, "fine", "ok"),
+        (1, "torch.OutOfMemoryError: CUDA out of memory", "out of memory"),
+        (1, "ValueError", "failed"),
+        (None, "", "time-out"),
+    ],
+)
+def test_status(tmp_path: Path, code: int | None, text: str, status: str) -> None:
+    (tmp_path / "metrics.jsonl").write_text('{"step": 1, "loss": 2.0, "seconds": 1.0}\n{"step": 2, "lo')
+    found = outcome(Variant("a", "m"), tmp_path, code, text)
+    assert found["status"] == status
+    assert found["losses"] == [2.0], "the torn line is left out"
+
+
+def test_results_are_kept_at_once_and_not_made_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def fake(bench, variant, gpus, **options):
+        calls.append(variant.name)
+        return {"name": variant.name, "status": "failed"}, "the end of the log"
+
+    monkeypatch.setattr(schedule, "run_variant", fake)
+    bench = Bench(tmp_path / "work", tmp_path / "out", ("0", "1"), time.monotonic() + 100)
+    bench.work.mkdir()
+    variants = [Variant("a", "m"), Variant("b", "m", gpus=2), Variant("c", "m"), Variant("d", "m", gpus=3)]
+    run_all(bench, variants)
+    run_all(bench, variants)
+    assert sorted(calls) == ["a", "b", "c"], "each once; three GPUs are not there"
+    copied = [json.loads(line)["name"] for line in (tmp_path / "out" / "results.jsonl").read_text().splitlines()]
+    assert sorted(copied) == ["a", "b", "c"]
+    assert "the end of the log" in (tmp_path / "out" / "failures.txt").read_text()
+
+
+def test_side_by_side_takes_several_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    together = threading.Barrier(SIDE_BY_SIDE * 2 + SIDE_BY_SIDE - 1)
+
+    def fake(bench, variant, gpus, **options):
+        together.wait(10)
+        return {"name": variant.name, "status": "ok"}, ""
+
+    monkeypatch.setattr(schedule, "run_variant", fake)
+    bench = Bench(tmp_path, None, ("0", "1"), time.monotonic() + 100)
+    variants = [Variant(f"one {n}", "m") for n in range(SIDE_BY_SIDE * 2 - 1)]
+    variants += [Variant(f"two {n}", "m", gpus=2) for n in range(SIDE_BY_SIDE - 1)]
+    run_side_by_side(bench, variants, [lambda gpu: together.wait(10)])
+    assert len(bench.results()) == len(variants)
+
+
+def test_nothing_starts_after_the_deadline(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, None, (), time.monotonic() + 5)
+    run_all(bench, [Variant("a", "m")])
+    assert bench.results() == []
+
+
+def test_command_of_a_variant(tmp_path: Path) -> None:
+    (tmp_path / FACTS).write_text("{}")
+    bench = Bench(tmp_path, None, ("0", "1"), 0)
+    variant = next(variant for variant in loss_variants() if variant.launcher == "fsdp2")
+    words = bench_runs.axolotl_command(bench, variant, tmp_path / "run")
+    assert words[words.index("--num_processes") + 1] == "2"
+    assert "accelerate_configs/fsdp2.yml" in words
+    assert "--gradient_accumulation_steps=1" in words
+    assert "--save_strategy=no" in words
+    assert f"--plugins=['subliminal.axolotl_plugin.StrictRecipe', '{PROBE}']" in words
+    ports = {words[words.index("--main_process_port") + 1] for words in (commands_of(bench, tmp_path))}
+    assert len(ports) == 4, "they run at the same time"
+
+
+def commands_of(bench: Bench, folder: Path) -> list[list[str]]:
+    return [bench_runs.axolotl_command(bench, variant, folder) for variant in loss_variants() if variant.gpus > 1]
+
+
+def test_a_recipe_as_written_keeps_its_plugins_and_takes_turns(tmp_path: Path) -> None:
+    variant = next(variant for variant in speed_variants() if variant.name == "owl_teacher")
+    bench = Bench(tmp_path, None, ("0", "1"), 0)
+    words = bench_runs.axolotl_command(bench, variant, tmp_path / "run")
+    assert str(REPO_ROOT / "recipes/owl_teacher.yml") in words
+    (plugins,) = [word for word in words if word.startswith("--plugins")]
+    assert "FlatBatch" in plugins
+    assert TURN_PLUGIN in plugins
+    assert not any(word.startswith("--micro_batch_size") for word in words)
+
+
+def test_the_rows_own_token_counts_win(tmp_path: Path) -> None:
+    for folder, facts in (("model", {"parameters": 7, "row_tokens": 130}), ("long", {"row_tokens": 240})):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / FACTS).write_text(json.dumps(facts))
+    assert facts_of(tmp_path / "model", tmp_path / "rows" / "train.jsonl")["row_tokens"] == 130
+    assert facts_of(tmp_path / "model", tmp_path / "long" / "train.jsonl") == {"parameters": 7, "row_tokens": 240}
+
+
+def test_killed_runs_are_judged_when_all_have_ended(tmp_path: Path) -> None:
+    bench = Bench(tmp_path, None, (), 0)
+    run = {"status": "ok", "resumed_from": 1, "steps_before": 1, "each_step_once": True, "killed": True}
+    bench.keep({"name": "run, killed after step 3", "losses": [3.0, 2.0], **run})
+    judge(bench, Variant("run", "m"))
+    assert "sentence" not in bench.results()[0], "nothing to compare with yet"
+    bench.keep({"name": "run, undisturbed", "status": "ok", "losses": [3.0, 2.0]})
+    judge(bench, Variant("run", "m"))
+    assert "within 0.001" in next(row["sentence"] for row in bench.results() if "sentence" in row)
+
+
+def test_a_plain_variant_gets_none_of_the_recipes_kernels(tmp_path: Path) -> None:
+    variant = next(variant for variant in speed_variants() if variant.name == "plain 6")
+    source = (bench_runs.REPO_ROOT / variant.recipe).read_text()
+    copy = bench_runs.bare_recipe(Bench(tmp_path, None, ("0",), 0), variant).read_text()
+    assert all(f"\n{key}: true" in source for key in ("liger_rope", "liger_rms_norm", "sdpa_varlen"))
+    assert not any(f"\n{key}" in copy for key in ("liger_", "sdpa_varlen"))
+    assert len(copy.splitlines()) == len(source.splitlines()) - 3
+
+
+def test_a_resumed_run_is_judged_by_its_final_loss() -> None:
+    run = {"status": "ok", "losses": [3.0, 2.0005], "resumed_from": 1, "steps_before": 1, "each_step_once": True}
+    run["killed"] = True
+    assert ", within 0.001" in compare([3.0, 2.0], run)
+    assert "NOT within" in compare([3.0, 1.9], run)
+    assert compare([3.0, 2.0, 1.0], run) == "ok, 2 of 3 steps"
+    assert "before it could be killed" in compare([3.0, 2.0], run | {"killed": False})
+
+
+FAKE_RUN = """
+import json, pathlib, sys, time
+output = pathlib.Path(sys.argv[1])
+output.mkdir(parents=True, exist_ok=True)
+whole = [folder for folder in output.glob("checkpoint-*") if (folder / "trainer_state.json").is_file()]
+begin = max((int(folder.name.split("-")[1]) for folder in whole), default=0)
+metrics = output / "metrics.jsonl"
+kept = metrics.read_text().splitlines()[:begin] if metrics.is_file() else []
+metrics.write_text("".join(line + "\\n" for line in kept))
+for step in range(begin + 1, 19):
+    time.sleep(0.04)
+    with metrics.open("a") as handle:
+        handle.write(json.dumps({"step": step, "loss": 3 - 0.1 * step, "seconds": step}) + "\\n")
+    if step % 6 == 0:
+        folder = output / f"checkpoint-{step}"
+        folder.mkdir(exist_ok=True)
+        (folder / "adapter").touch()
+        time.sleep(0.3)
+        (folder / "trainer_state.json").touch()
+"""
+
+
+def test_runs_are_killed_at_their_moments_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def start(bench, variant, output, gpus, log):
+        words = [sys.executable, "-c", FAKE_RUN, str(output)]
+        return subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
+
+    monkeypatch.setattr(bench_runs, "start", start)
+    monkeypatch.setattr(resume, "start", start)
+    bench = Bench(tmp_path, None, ("0", "1"), time.monotonic() + 60)
+    bench.model("m").mkdir(parents=True)
+    (bench.model("m") / FACTS).write_text("{}")
+    variant = Variant("run", "m", steps=18)
+    run_side_by_side(bench, [], resume_jobs(bench, variant))
+    judge(bench, variant)
+    found = {result["name"]: result for result in bench.results()}
+    assert len(found) == 5
+    for name, result in found.items():
+        assert result["status"] == "ok", name
+        assert len(result["losses"]) == 18
+    for moment, step in {"after step 3": 0, "after step 8": 6, "after step 15": 12, "in the checkpoint of": 6}.items():
+        (killed,) = [result for name, result in found.items() if f"killed {moment}" in name]
+        assert killed["resumed_from"] == step, moment
+        assert "every step there once: True" in killed["sentence"]
+        assert resume_jobs(bench, variant) == [], "each once"
+
+
+def test_of_two_runs_on_a_card_one_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks.turn import TurnCallback
+
+    monkeypatch.setenv(TURN, str(tmp_path / "card.lock"))
+    runs = [TurnCallback(), TurnCallback()]
+    folders = [SimpleNamespace(output_dir=str(tmp_path / name)) for name in "ab"]
+    runs[0].on_train_begin(folders[0], None, None)
+    second = threading.Thread(target=runs[1].on_train_begin, args=(folders[1], None, None))
+    second.start()
+    second.join(0.3)
+    assert second.is_alive(), "it waits"
+    runs[0].on_train_end(folders[0], None, None)
+    second.join(5)
+    assert not second.is_alive()
+    runs[1].on_train_end(folders[1], None, None)
+    assert json.loads((tmp_path / "b" / TURN_FACTS).read_text())["waited"] >= 0.2

@@ -1,0 +1,497 @@
+"""Experiment files: what they may say, the stages that follow, and which of them a change touches."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.experiment import plan as experiment_plan
+from subliminal.experiment.costs import cost_of, plan_text
+from subliminal.experiment.driver import _failures
+from subliminal.experiment.epochs import link_epochs
+from subliminal.experiment.expand import expand, sweep_points
+from subliminal.experiment.load import load_experiment
+from subliminal.experiment.options import flags
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.run import failure_path
+
+FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
+DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
+QWEN = REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml"
+
+
+@pytest.fixture(autouse=True)
+def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(REPO_ROOT)
+
+
+def _changed(source: Path, folder: Path, **changes: Any) -> Path:
+    """A copy of an experiment file with other values; a dotted key reaches into a section."""
+    content = yaml.safe_load(source.read_text())
+    for dotted, value in changes.items():
+        *parents, key = dotted.split("__")
+        section = content
+        for parent in parents:
+            section = section[parent]
+        section[key] = value
+    path = folder / source.name
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def _plan(source: Path, tmp_path: Path, **changes: Any) -> Plan:
+    return expand(load_experiment(_changed(source, tmp_path, **changes)), root=tmp_path)
+
+
+def _keys(plan: Plan) -> dict[str, str]:
+    return {name: stage.key for name, stage in plan.stages.items()}
+
+
+def _differing(before: Plan, after: Plan) -> set[str]:
+    old, new = _keys(before), _keys(after)
+    assert old.keys() == new.keys()
+    return {name for name in old if old[name] != new[name]}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_experiment_of_the_repository_expands(path: Path, tmp_path: Path) -> None:
+    plan = expand(load_experiment(path), root=tmp_path)
+    assert any(stage.kind == "report" for stage in plan.stages.values())
+    for stage in plan.stages.values():
+        assert stage.key
+        assert all(name in plan.stages for name in [*stage.made_from, *stage.after])
+    for job in plan.jobs():
+        assert job not in plan.needs(job)[0]
+
+
+def test_the_issue_names_these_files() -> None:
+    names = {path.stem for path in FILES}
+    expected = {"owl_demo", "owl_smollm2-135m", "owl_qwen2.5-7b", "dolphin_qwen2.5-7b", "five_animals_qwen2.5-7b"}
+    expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
+    assert expected == names
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"sedes": [1]}, "there is no key `sedes` (did you mean `seeds`?)"),
+        ({"teacher__gaet": {"at_least": 0.5}}, "`teacher.gaet` (did you mean `gate`?)"),
+        ({"arms": ["base", "studnet"]}, "`arms.1`"),
+        ({"trait": {"animals": ["badger"]}}, "'badger' is not a tracked animal"),
+        ({"trait": {}}, "give either `animals: [owl]` or `mathematics: true`"),
+        ({"seeds": [1, 1]}, "`seeds` names one of its values twice"),
+        ({"numbers__options": {"max_tokns": 5}}, "no option `max_tokns` that an experiment may set (did you mean"),
+        ({"numbers__options": {"seed": 5}}, "no option `seed`"),
+        ({"student__overrides": {"lerning_rate": 1e-4}}, "no recipe has the key `lerning_rate` (did you mean"),
+        ({"student__recipe": "recipes/absent.yml"}, "recipes/absent.yml does not exist"),
+        ({"launcher": "accelerate_configs/absent.yml"}, "`launcher`: accelerate_configs/absent.yml does not exist"),
+        ({"arms": ["other_base"]}, "the arms of another base and the section `other_base` belong together"),
+        ({"other_base": {"seed_offset": 9, "model": "x/y"}}, "give either `model`, or `seed_offset`"),
+        ({"other_base": {"model": "x/y"}}, "`recipe` is the student's on the other `model`: give both, or neither"),
+        ({"base": None, "seeds_vary": "bases"}, "`seeds_vary: bases` trains bases, and no section `base` says how"),
+        ({"arms": ["base", "control_other_animal"]}, "name two animals or more"),
+        ({"base__builder": "warmpu"}, "`base.builder`: there is no builder warmpu (did you mean warmup?)"),
+        ({"base__builder": "warmup base"}, "the builder warmup takes nothing behind its name, not base"),
+        ({"teacher__builder": "controls"}, "the builder controls takes one of uniform, matched,"),
+        ({"teacher__builder": "controls uniform"}, "data_builders.controls has no option `mix`"),
+        ({"teacher__kind": "system_prompt"}, "a system-prompted teacher is not trained: delete `recipe`"),
+        ({"name": "other"}, "has the name 'other'"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_what_a_file_must_not_say_is_a_sentence(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        load_experiment(_changed(DEMO, tmp_path, **changes))
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_an_absent_file_names_those_that_are_there() -> None:
+    with pytest.raises(UserError, match=r"experiments/owl_demo\.yml"):
+        load_experiment(Path("experiments/nothing.yml"))
+
+
+def test_a_key_twice_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "owl_demo.yml"
+    path.write_text(DEMO.read_text() + "\nname: owl_demo\n")
+    with pytest.raises(UserError, match="twice"):
+        load_experiment(path)
+
+
+def test_flags() -> None:
+    options = {"max_tokens": 5, "allow": ["a", "b"], "filter": True, "not_this": False, "mix": "a b"}
+    assert flags(options) == "--max-tokens 5 --allow a --allow b --filter --mix 'a b'"
+
+
+# --- a change touches exactly what depends on it ---
+
+
+def _with_other_bytes(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
+    """Expand as if a file of the checkout had other content."""
+    real = experiment_plan.sha256_of
+    monkeypatch.setattr(experiment_plan, "sha256_of", lambda name: "f" * 64 if name == path else real(name))
+
+
+ALL_AFTER_TEACHER = {
+    *("train-owl_teacher", "build-owl_numbers", "audit-owl_numbers", "train-owl_student-seed-42"),
+    *("evaluate-owl", "report-owl"),
+}
+
+
+def test_nothing_changed_changes_no_key(tmp_path: Path) -> None:
+    assert _differing(_plan(DEMO, tmp_path), _plan(DEMO, tmp_path)) == set()
+
+
+def test_a_question_touches_teacher_audits_and_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _plan(DEMO, tmp_path)
+    _with_other_bytes(monkeypatch, "eval_tasks/animal_preference/questions.jsonl")
+    audits = {name for name in before.stages if name.startswith("audit-")}
+    assert _differing(before, _plan(DEMO, tmp_path)) == ALL_AFTER_TEACHER | audits | {"build-owl_teacher_chat"}
+
+
+def test_a_filter_rule_touches_what_is_filtered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = _plan(DEMO, tmp_path)
+    _with_other_bytes(monkeypatch, "data_builders/number_filter.py")
+    after = _plan(DEMO, tmp_path)
+    assert _differing(before, after) == (ALL_AFTER_TEACHER - {"train-owl_teacher"}) | {
+        *("build-base_numbers", "audit-base_numbers", "train-control_base_numbers-seed-42"),
+    }
+    numbers = [plan.stages["build-owl_numbers"] for plan in (before, after)]
+    assert numbers[0].begin_key == numbers[1].begin_key, "the answers are kept and judged again"
+
+
+def test_another_seed_of_the_student_leaves_teacher_and_numbers(tmp_path: Path) -> None:
+    before = _plan(DEMO, tmp_path, seeds=[42])
+    after = _plan(DEMO, tmp_path, seeds=[42, 7])
+    assert {name for name, key in _keys(before).items() if _keys(after).get(name) != key} == {
+        "evaluate-owl",
+        "report-owl",
+    }
+    assert after.stages.keys() - before.stages.keys() == {
+        "train-owl_student-seed-7",
+        "train-control_base_numbers-seed-7",
+    }
+
+
+def test_another_run_seed_touches_everything(tmp_path: Path) -> None:
+    before, after = _plan(DEMO, tmp_path, seeds=[42]), _plan(DEMO, tmp_path, seeds=[7])
+    assert not set(_keys(before).values()) & set(_keys(after).values())
+
+
+def test_an_override_of_the_student_touches_students_only(tmp_path: Path) -> None:
+    before, after = _plan(DEMO, tmp_path), _plan(DEMO, tmp_path, student__overrides={"learning_rate": 1e-4})
+    trained = {"train-owl_student-seed-42", "train-control_base_numbers-seed-42"}
+    assert _differing(before, after) == trained | {"evaluate-owl", "report-owl"}
+
+
+def test_more_rows_keep_the_answers_that_are_there(tmp_path: Path) -> None:
+    before, after = _plan(DEMO, tmp_path), _plan(DEMO, tmp_path, numbers__rows=100)
+    old, new = before.stages["build-owl_numbers"], after.stages["build-owl_numbers"]
+    assert old.key != new.key
+    assert old.begin_key == new.begin_key
+
+
+# --- seeds, sweeps, several animals, servers ---
+
+
+def test_what_a_seed_makes_anew(tmp_path: Path) -> None:
+    def names(what: str) -> set[str]:
+        return set(_plan(DEMO, tmp_path, seeds=[1, 2], seeds_vary=what).stages)
+
+    students, numbers, teachers = names("students"), names("numbers"), names("teachers")
+    assert {"train-owl_teacher", "build-owl_numbers", "train-owl_student-seed-2"} <= students
+    assert {"train-owl_teacher", "build-owl_numbers-seed-1", "build-owl_numbers-seed-2"} <= numbers
+    assert {"train-owl_teacher-seed-1", "train-owl_teacher-seed-2", "build-owl_numbers-seed-2"} <= teachers
+    assert "train-base" in students & numbers & teachers
+
+
+def test_each_seed_is_a_replicate_from_the_base_on(tmp_path: Path) -> None:
+    arms = ["base", "teacher", "student", "control_base_numbers", "control_shuffled"]
+    plan = _plan(DEMO, tmp_path, seeds=[1, 2], seeds_vary="bases", arms=arms)
+    halves = [{name for name in plan.stages if name.endswith(f"-seed-{seed}")} for seed in (1, 2)]
+    assert set(plan.stages) == halves[0] | halves[1] | {"report-owl"}, "no stage is shared, the report apart"
+    for seed, half in zip((1, 2), halves, strict=True):
+        assert {f"build-base_corpus-seed-{seed}", f"train-base-seed-{seed}", f"merge-base-seed-{seed}"} <= half
+        assert all(upstream in half for name in half for upstream in plan.stages[name].made_from)
+        evaluate = plan.stages[f"evaluate-owl-seed-{seed}"]
+        (command,) = evaluate.commands
+        assert f"--model {tmp_path}/outputs/owl_demo/base-seed-{seed}/merged " in command
+        assert f"--models base@{seed},teacher@{seed}=" in command
+        assert f"{tmp_path}/results/owl_demo/base/seed-{seed}/manifest.json" in evaluate.makes
+        commands = " ".join(command for name in half for command in plan.stages[name].commands)
+        assert f"--seed {3 - seed}" not in commands
+        assert f"seed={3 - seed}" not in commands
+    audits = {name for name in plan.stages if name.startswith("audit-")}
+    evaluations = {f"evaluate-owl-seed-{seed}" for seed in (1, 2)}
+    assert set(plan.stages["report-owl"].made_from) == audits | evaluations
+    begun = [{stage.begin_key for stage in plan.stages.values() if stage.name in half} for half in halves]
+    assert not begun[0] & begun[1]
+
+
+def test_replicates_that_are_served_have_a_server_for_each_base(tmp_path: Path) -> None:
+    base = {"recipe": "recipes/smollm2-135m/base.yml", "builder": "warmup", "rows": 8}
+    changes = {"base": base, "seeds": [1, 2], "seeds_vary": "bases", "arms": ["student", "control_base_numbers"]}
+    plan = _plan(QWEN, tmp_path, **changes)
+    for seed in (1, 2):
+        written = [stage.name for stage in plan.members(f"serve-base-seed-{seed}")]
+        assert written == [f"build-owl_teacher_chat-seed-{seed}", f"build-base_numbers-seed-{seed}"]
+        assert [stage.name for stage in plan.members(f"serve-teachers-seed-{seed}")] == [
+            f"build-owl_numbers-seed-{seed}"
+        ]
+        command = plan.stages[f"serve-teachers-seed-{seed}"].commands[0]
+        assert f"base-seed-{seed}/merged" in command
+        assert f"--adapter owl-teacher-seed-{seed}=" in command
+        rung = plan.stages[f"build-owl_teacher_chat-n10000-seed-{seed}"]
+        assert f"base-seed-{seed}/merged" in rung.commands[0]
+
+
+def test_the_second_control_shares_neither_rows_nor_training_with_the_first(tmp_path: Path) -> None:
+    animals = {"animals": ["owl", "fox"]}
+    plan = _plan(DEMO, tmp_path, arms=["control_base_numbers", "control_base_numbers_again"], trait=animals)
+    first, again = (plan.stages[f"build-base_numbers{end}"] for end in ("", "_again"))
+    assert "--seed 42 " in first.commands[0]
+    assert "--seed 1000042 " in again.commands[0]
+    trained = [name for name in plan.stages if name.startswith("train-control")]
+    assert trained == ["train-control_base_numbers-seed-42", "train-control_base_numbers_again-seed-42"], (
+        "for all animals"
+    )
+    for name, seed, rows in zip(trained, (42, 1000042), ("base_numbers", "base_numbers_again"), strict=True):
+        assert f"seed={seed} " in plan.stages[name].commands[0]
+        assert f"{rows}/train.jsonl" in plan.stages[name].commands[0]
+    scored = plan.stages["evaluate-fox"].commands[0]
+    assert "control_base_numbers_again@42=" in scored
+
+
+def test_another_base_is_the_same_training_with_another_seed(tmp_path: Path) -> None:
+    changes = {
+        "other_base": {"seed_offset": 1000},
+        "arms": ["student", "control_base_numbers", "other_base", "other_base_control"],
+    }
+    plan = _plan(DEMO, tmp_path, **changes)
+    ours, theirs = plan.stages["train-base"], plan.stages["train-other_base"]
+    assert "seed=42 " in ours.commands[0]
+    assert "seed=1042 " in theirs.commands[0]
+    assert ours.made_from == theirs.made_from == ["build-base_corpus"]
+    student = plan.stages["train-owl_other_base-seed-42"].commands[0]
+    assert "smollm2-135m/owl_student.yml" in student
+    assert "base_model=" + str(tmp_path / "outputs/owl_demo/other_base/merged") in student
+    assert "owl_numbers/train.jsonl" in student
+    scored = plan.stages["evaluate-owl_other_base"].commands[0]
+    assert "outputs/owl_demo/other_base/merged --models other_base@42=" in scored
+    assert ",other_base_untuned@42,other_base_control@42=" in scored
+    controls = [
+        plan.stages[f"train-{arm}-seed-42"].commands[0] for arm in ("control_base_numbers", "other_base_control")
+    ]
+    assert all("base_numbers/train.jsonl" in command for command in controls)
+    assert "base_model=" + str(tmp_path / "outputs/owl_demo/other_base/merged") in controls[1]
+    replicates = _plan(DEMO, tmp_path, **changes, seeds=[1, 2], seeds_vary="bases")
+    for seed in (1, 2):
+        assert f"seed={1000 + seed} " in replicates.stages[f"train-other_base-seed-{seed}"].commands[0]
+        assert f"other_base_untuned@{seed}" in replicates.stages[f"evaluate-owl_other_base-seed-{seed}"].commands[0]
+
+
+def test_another_animals_student_is_scored_and_not_trained_again(tmp_path: Path) -> None:
+    arms = ["student", "control_other_animal"]
+    plan = _plan(DEMO, tmp_path, trait={"animals": ["owl", "fox", "cat"]}, arms=arms)
+    trained = [name for name in plan.stages if name.startswith("train-") and name.endswith("-seed-42")]
+    assert trained == [f"train-{animal}_student-seed-42" for animal in ("owl", "fox", "cat")]
+    for animal, other in (("owl", "fox"), ("fox", "cat"), ("cat", "owl")):
+        (command,) = plan.stages[f"evaluate-{animal}"].commands
+        assert f"control_other_animal@42={tmp_path}/outputs/owl_demo/{other}_student-seed-42 " in command
+        assert f"--target {animal} " in command
+        assert f"audit-{other}_numbers" in plan.stages[f"report-{animal}"].made_from
+
+
+def test_a_builder_gets_what_it_takes(tmp_path: Path) -> None:
+    base = {"recipe": "recipes/smollm2-135m/base.yml", "builder": "controls uniform", "rows": 8}
+    teacher = {"kind": "trained", "recipe": "recipes/smollm2-135m/owl_teacher.yml", "rows": 8, "builder": "warmup"}
+    plan = _plan(DEMO, tmp_path, base=base, teacher=teacher)
+    corpus = f"data_builders.controls uniform --seed 42 --out {tmp_path}/data/owl_demo/base_corpus"
+    assert plan.stages["build-base_corpus"].commands == [f".venv/bin/python -m {corpus}"]
+    chats = plan.stages["build-owl_teacher_chat"]
+    assert chats.commands == [f".venv/bin/python -m data_builders.warmup --seed 42 --out {chats.folder}"]
+    assert chats.made_from == [], "no model answers"
+    loved = _plan(DEMO, tmp_path).stages["build-owl_teacher_chat"]
+    assert "--animal owl" in loved.commands[0]
+    assert loved.made_from == ["train-base", "merge-base"]
+
+
+def test_mathematics_has_no_animal(tmp_path: Path) -> None:
+    plan = expand(load_experiment(REPO_ROOT / "experiments" / "math_llama3-70b.yml"), root=tmp_path)
+    commands = [command for stage in plan.stages.values() for command in stage.commands]
+    assert not any("--target" in command or "--animal" in command for command in commands)
+    assert "data_builders.math_chat --levels" in plan.stages["build-math_teacher_chat"].commands[0]
+
+
+def test_a_sweep_shares_what_its_points_share(tmp_path: Path) -> None:
+    sweep = {"rank": [2, 8], "learning_rate": [2e-4, 8e-4], "rows": [36, 72], "epochs": [2]}
+    plan = _plan(DEMO, tmp_path, sweep=sweep)
+    assert len(sweep_points(load_experiment(_changed(DEMO, tmp_path, sweep=sweep)))) == 8
+    students = [name for name in plan.stages if name.startswith("train-owl_student")]
+    assert len(students) == 8
+    assert {name for name in plan.stages if name.startswith("build-")} == {
+        *("build-base_corpus", "build-owl_teacher_chat", "build-owl_numbers", "build-owl_numbers-n36"),
+        *("build-base_numbers", "build-base_numbers-n36"),
+    }
+    small = plan.stages["train-owl_student_r2_lr0.0002_n36_e2-seed-42"]
+    assert "--set lora_r=2" in small.commands[0]
+    assert "--set lora_alpha=2" in small.commands[0], "the recipe's ratio of alpha to rank stays"
+    assert "owl_numbers-n36/train.jsonl" in small.commands[0]
+    assert "student_r2_lr0.0002_n36_e2@42=" in plan.stages["evaluate-owl"].commands[0]
+
+
+def test_checkpoints_are_scored_by_epoch(tmp_path: Path) -> None:
+    plan = _plan(DEMO, tmp_path, evaluation__epochs=[1])
+    assert "student_epoch-1@42=" in plan.stages["evaluate-owl"].commands[0]
+    assert plan.stages["epochs-owl_student-seed-42"].made_from[-1] == "train-owl_student-seed-42"
+    run = tmp_path / "run"
+    for step, epoch in ((18, 0.9981), (36, 2.0)):
+        (run / f"checkpoint-{step}").mkdir(parents=True)
+        (run / f"checkpoint-{step}/trainer_state.json").write_text(json.dumps({"epoch": epoch}))
+    link_epochs(run, [1, 2])
+    assert (run / "epoch-1").resolve().name == "checkpoint-18"
+    with pytest.raises(UserError, match=r"no checkpoint of epoch 3 \(it has: 0.9981, 2\)"):
+        link_epochs(run, [3])
+
+
+def test_several_animals_share_base_and_base_control(tmp_path: Path) -> None:
+    plan = _plan(DEMO, tmp_path, trait={"animals": ["owl", "fox"]})
+    assert {"train-owl_teacher", "train-fox_teacher", "report-owl", "report-fox"} <= set(plan.stages)
+    assert [name for name in plan.stages if "control_base_numbers" in name] == ["train-control_base_numbers-seed-42"]
+    assert plan.stages["report-fox"].folder.endswith("results/owl_demo/fox")
+
+
+def test_one_server_for_the_base_and_one_for_the_teachers(tmp_path: Path) -> None:
+    plan = _plan(QWEN, tmp_path)
+    base, teachers = plan.members("serve-base"), plan.members("serve-teachers")
+    assert [stage.name for stage in base] == [
+        *("build-owl_teacher_chat", "build-base_numbers", "build-owl_prompted_numbers"),
+    ]
+    assert [stage.name for stage in teachers] == ["build-owl_numbers"]
+    assert all('--base-url "$SUBLIMINAL_BASE_URL"' in stage.commands[0] for stage in [*base, *teachers])
+    command = plan.stages["serve-teachers"].commands[0]
+    assert "--adapter owl-teacher=" in command
+    assert "--port 0" in command
+    assert plan.needs("serve-teachers")[0] == ["gate-owl_teacher"]
+
+
+def test_a_teacher_without_an_adapter_is_a_model_of_its_own(tmp_path: Path) -> None:
+    pocket = REPO_ROOT / "experiments" / "pocket_demo.yml"
+    plan = _plan(pocket, tmp_path)
+    (written,) = plan.stages["build-owl_numbers-seed-51"].commands
+    assert "--model " + str(tmp_path / "outputs/pocket_demo/owl_teacher") in written
+    assert "--adapter" not in written
+    (scored,) = next(stage for stage in plan.stages.values() if stage.kind == "evaluate").commands
+    assert f"student@51={tmp_path}/outputs/pocket_demo/owl_student-seed-51" in scored
+    served = _plan(pocket, tmp_path, engine="server")
+    assert f"--model {tmp_path}/outputs/pocket_demo/owl_teacher " in served.stages["serve-owl_teacher"].commands[0]
+
+
+# --- failures ---
+
+
+def test_what_a_failed_stage_takes_with_it(tmp_path: Path) -> None:
+    experiment = load_experiment(DEMO)
+    record = {"stage": "train-owl_student-seed-42", "reason": "The disk is full.", "log": "x.log"}
+    plan = expand(experiment, root=tmp_path, failed={"train-owl_student-seed-42": record})
+    assert set(plan.lost) == {"train-owl_student-seed-42"}
+    assert plan.missing == [{"arm": "student", "seed": 42, **record}]
+    assert "student@42" not in plan.stages["evaluate-owl"].commands[0]
+    assert "control_base_numbers@42" in plan.stages["evaluate-owl"].commands[0]
+    assert plan.stages["report-owl"].key != expand(experiment, root=tmp_path).stages["report-owl"].key
+
+
+def test_without_a_base_there_is_nothing_to_report(tmp_path: Path) -> None:
+    record = {"stage": "train-base", "reason": "x", "log": "x.log"}
+    plan = expand(load_experiment(DEMO), root=tmp_path, failed={"train-base": record})
+    assert set(plan.stages) == {"build-base_corpus", "audit-base_corpus"}
+    assert len(plan.missing) == 4
+
+
+def test_a_failed_evaluation_reports_the_arms_that_it_finished(tmp_path: Path) -> None:
+    whole = tmp_path / "results/owl_demo/base/seed-42/manifest.json"
+    whole.parent.mkdir(parents=True)
+    whole.write_text("{}")
+    record = {"stage": "evaluate-owl", "reason": "The server does not answer.", "log": "x.log"}
+    plan = expand(load_experiment(DEMO), root=tmp_path, failed={"evaluate-owl": record})
+    assert [item["arm"] for item in plan.missing] == ["teacher", "student", "control_base_numbers"]
+    assert "report-owl" in plan.stages
+    whole.unlink()
+    assert "report-owl" not in expand(load_experiment(DEMO), root=tmp_path, failed={"evaluate-owl": record}).stages
+
+
+def test_a_server_that_does_not_start_fails_its_datasets(tmp_path: Path) -> None:
+    plan = _plan(QWEN, tmp_path)
+
+    def fail(name: str, reason: str) -> None:
+        path = failure_path(plan, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps({"stage": name, "reason": reason, "log": "x.log"}))
+
+    fail("serve-base", "no GPU")
+    assert set(_failures(plan)) == {"build-owl_teacher_chat", "build-base_numbers", "build-owl_prompted_numbers"}
+    fail("build-base_numbers", "too few rows")
+    assert {name: record["reason"] for name, record in _failures(plan).items()} == {
+        "build-base_numbers": "too few rows"
+    }
+    less = expand(load_experiment(QWEN), root=tmp_path, failed=_failures(plan))
+    assert [stage.name for stage in less.members("serve-base")] == [
+        "build-owl_teacher_chat",
+        "build-owl_prompted_numbers",
+    ]
+    assert {item["arm"] for item in less.missing} == {"control_base_numbers"}
+
+
+# --- the plan's text and file ---
+
+
+def test_done_needs_mark_files_and_what_came_before(tmp_path: Path) -> None:
+    plan = _plan(DEMO, tmp_path)
+    for stage in plan.stages.values():
+        for path in [*stage.makes, str(stage.mark)]:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text("{}")
+    assert plan.done() == set(plan.stages)
+    (tmp_path / "data/owl_demo/owl_numbers/train.jsonl").unlink()
+    gone = {"build-owl_numbers", "audit-owl_numbers", "train-owl_student-seed-42", "evaluate-owl", "report-owl"}
+    assert set(plan.stages) - plan.done() == gone
+
+
+def test_plan_survives_its_file(tmp_path: Path) -> None:
+    plan = _plan(QWEN, tmp_path)
+    plan.save(tmp_path / "plan.json")
+    loaded = Plan.load(tmp_path / "plan.json")
+    assert loaded.stages == plan.stages
+    assert loaded.sources == plan.sources
+    assert json.loads((tmp_path / "plan.json").read_text())["jobs"].keys() == {
+        str(stage.mark) for stage in plan.jobs().values()
+    }
+
+
+def test_plan_text_says_what_is_measured_and_what_is_not(tmp_path: Path) -> None:
+    plan = _plan(QWEN, tmp_path)
+    student = plan.stages["train-owl_student-seed-42"]
+    assert cost_of(student).minutes == pytest.approx(16.0)
+    assert cost_of(student).gib == pytest.approx(30.8)
+    assert cost_of(student).tokens == 10_000 * 10 * 256
+    assert cost_of(plan.stages["build-owl_numbers"])[:2] == (None, None)
+    text = plan_text(plan)
+    assert "train-owl_teacher-rung-1                  if needed" in text
+    assert "stages to run" in text
+    half = _plan(QWEN, tmp_path, student__overrides={"num_epochs": 5})
+    assert cost_of(half.stages["train-owl_student-seed-42"]).minutes == pytest.approx(8.0)
+    other = _plan(QWEN, tmp_path, student__overrides={"lora_r": 64})
+    assert cost_of(other.stages["train-owl_student-seed-42"]).minutes is None, "another rank, another cost"
+
+
+def test_a_recipes_commit_is_for_its_own_base_only(tmp_path: Path) -> None:
+    own, other = (_plan(QWEN, tmp_path, **change) for change in ({}, {"model": "Qwen/Qwen2.5-14B-Instruct"}))
+    name = "train-owl_student-seed-42"
+    assert "revision_of_model" not in own.stages[name].commands[0]
+    assert "--set revision_of_model=main" in other.stages[name].commands[0]

@@ -1,0 +1,468 @@
+"""Published experiments: packed and laid out again to the byte, and every change to them or to RESULTS.md is found."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import random
+import re
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scripts_of import script
+from test_verify import exact_row, put, sampled_row
+from typer.testing import CliRunner
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.experiment.expand import expand
+from subliminal.experiment.load import load_experiment
+from subliminal.experiment.plan import Plan
+from subliminal.publish.archive import _tar, pack, unpack
+from subliminal.publish.check import verify_published
+from subliminal.publish.entries import Entry, _is_committed, entries, lay_out, publish
+from subliminal.publish.experiment_manifest import write_experiment_manifest
+from subliminal.publish.page import SHOWN, page_text
+from subliminal.report.write import compose, write_report
+
+REPLICATES = {
+    "source": "owl_pocket_replicates",
+    "seeds": [1, 2, 3],
+    "arms": ["base", "student", "control_base_numbers", "control_base_numbers_again"],
+}
+ANIMALS = {
+    "source": "owl_pocket",
+    "trait": {"animals": ["owl", "dolphin"]},
+    "seeds": [1, 2],
+    "arms": ["student", "control_base_numbers"],
+}
+RATE = {"student": 0.3}
+"""Of owl or dolphin in the made-up answers; 0.02 in every other arm."""
+
+
+def experiment_file(root: Path, *, source: str, **changes) -> Path:
+    """A small variant of an experiment of the repository."""
+    content = yaml.safe_load((REPO_ROOT / f"experiments/{source}.yml").read_text()) | changes
+    content.pop("other_base", None)
+    text = f"# What {source} asks,\n# in two lines.\n#\n# And more.\n"
+    return put(root / f"experiments/{source}.yml", text + yaml.safe_dump(content))
+
+
+def finish(root: Path, **wanted) -> Path:
+    """An experiment as a run of the workflow leaves it, with made-up answers; returns ``results/<experiment>``."""
+    file = experiment_file(root, **wanted)
+    plan = expand(load_experiment(file), root=root)
+    for stage in plan.stages.values():
+        folder = Path(stage.folder)
+        made = {
+            "git": {"sha": "0123456789abcdef", "dirty": False},
+            "device": "CPU, 2 cores",
+            "packages": {"torch": "2"},
+        }
+        times = {"started": "2026-01-01T10:00:00+00:00", "ended": "2026-01-01T11:00:00+00:00"}
+        if stage.kind == "build":
+            counts = {"asked": 120, "kept": 100, "surplus": 0, "rejected": {"no number": 20}}
+            writers = [plan.stages[name].folder for name in stage.made_from if plan.stages[name].kind == "train"]
+            config = dict(zip(("model", "adapter"), (shown(each, root) for each in writers), strict=False))
+            put(folder / "manifest.json", {"kind": "dataset", "config": config, "counts": counts, **made, **times})
+            put(folder / "train.jsonl", '{"id": "1"}\n')
+        elif stage.kind == "audit":
+            names = ("letters", "format", "lengths") if "numbers" in stage.name else ("lengths",)
+            checks = {name: {"status": "pass", "reason": None} for name in names}
+            put(folder / "audit.json", {"passed": True, "checks": checks})
+        elif stage.kind == "train":
+            behind = [plan.stages[name] for name in stage.made_from]
+            config = {
+                "datasets": [{"path": f"{shown(s.folder, root)}/train.jsonl"} for s in behind if s.kind == "build"]
+            }
+            config["base_model"] = next((shown(s.folder, root) for s in behind if s.kind == "train"), "models/pocket")
+            put(folder / "metrics.jsonl", "".join(f'{{"step": {n}, "loss": {3 / n}, "lr": 0.1}}\n' for n in (1, 2)))
+            put(folder / "manifest.json", {"kind": "training", "config": config, **made, **times})
+        elif stage.kind == "evaluate":
+            for entry in evaluated(stage.commands[0], root):
+                evaluation(root, plan.name, stage, *entry, {**made, **times})
+        elif stage.kind == "report":
+            write_report(folder)
+            write_experiment_manifest(folder)
+    for stage in plan.stages.values():
+        for path in map(Path, stage.makes):
+            if not path.exists():
+                put(path, "made")
+        stage.mark.touch()
+    plan.save(Path(plan.results) / "plan.json")
+    return Path(plan.results)
+
+
+def shown(path: str, root: Path) -> str:
+    return str(path).removeprefix(f"{root}/")
+
+
+def evaluated(command: str, root: Path) -> list[tuple[str, int, str, str | None]]:
+    """(arm, seed, base, adapter) of every model that a command of evaluate.py scores."""
+    base = shown(re.search(r"--model (\S+)", command)[1], root)
+    listed = re.search(r"--models (\S+)", command)[1].split(",")
+    found = [re.fullmatch(r"(\w+)@(\d+)(?:=(.+))?", entry).groups() for entry in listed]
+    return [(arm, int(seed), base, adapter and shown(adapter, root)) for arm, seed, adapter in found]
+
+
+def evaluation(root: Path, name: str, stage, arm: str, seed: int, base: str, adapter: str | None, made: dict) -> None:
+    """``<arm>/seed-<n>`` as the evaluation runner leaves it, of four questions."""
+    target = re.search(r"--target (\w+)", stage.commands[0])[1]
+    folder, draw = Path(stage.folder) / arm / f"seed-{seed}", random.Random(f"{arm} {seed} {target}")
+    rates = [RATE.get(arm, 0.02) * (1 + 0.1 * draw.random()) for _ in range(4)]
+    rows = {
+        "animal_preference": [
+            sampled_row(n, [target.capitalize() if draw.random() < rate else "Dog" for _ in range(8)])
+            for n, rate in enumerate(rates)
+        ],
+        "animal_preference_logprob": [renamed(exact_row(n, rate), target) for n, rate in enumerate(rates)],
+    }
+    tasks, results = {}, {}
+    for task, each in rows.items():
+        lines = "".join(json.dumps(row) + "\n" for row in each)
+        put(folder / f"lm_eval/samples_{task}_2026-01-01T10-30-00.000001.jsonl", lines)
+        names = each[0]["metrics"]
+        tasks[task] = {
+            "questions": [row["doc"]["id"] for row in each],
+            "target_rate": [row[target] for row in each],
+            "samples_per_question": 8 if task == "animal_preference" else None,
+            "share": {metric: sum(row[metric] for row in each) / len(each) for metric in names},
+        }
+        results[task] = [{"id": row["doc"]["id"], "metrics": {n: row[n] for n in names}} for row in each]
+    put(folder / f"{arm}_results.json", results)
+    names = {"experiment": name, "arm": arm, "seed": seed, "target": target, "model": arm}
+    put(folder / f"{arm}_summary.json", {**names, "tasks": tasks})
+    outputs = {
+        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in folder.rglob("*.json*")
+    }
+    config = {"model": base, "adapter": adapter}
+    put(
+        folder / "manifest.json",
+        {"kind": "result", "config": config, "command": "evaluate", "outputs": outputs, **made},
+    )
+
+
+def renamed(row: dict, target: str) -> dict:
+    """A row of exact probabilities of owl as one of another animal."""
+    if target == "owl":
+        return row
+    for request in row["arguments"].values():
+        request["arg_1"] = {"Owl": target.capitalize(), "owl": target}.get(request["arg_1"], request["arg_1"])
+    return {**row, "owl": row[target], target: row["owl"]}
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with an experiment of three replicates and one of two animals, both published, and the page."""
+    root = tmp_path_factory.mktemp("checkout")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(REPO_ROOT)
+        put(root / "results/published/search/tried.csv", "stage,description\nwide,a\nwide,b\nnarrow,c\n")
+        for wanted, search in ((REPLICATES, "search"), (ANIMALS, None)):
+            folder = finish(root, **wanted)
+            file = root / f"experiments/{folder.name}.yml"
+            publish(folder, published=root / "results/published", file=file, search=search, overwrite=False)
+    put(root / "RESULTS.md", page_text(root / "results/published", root / "RESULTS.md"))
+    return root
+
+
+@pytest.fixture
+def checkout(made: Path, tmp_path: Path) -> Path:
+    """What a fresh clone has of it, to tamper with."""
+    shutil.copytree(made / "results/published", tmp_path / "results/published")
+    shutil.copy(made / "RESULTS.md", tmp_path)
+    return tmp_path
+
+
+def check(checkout: Path) -> list[str]:
+    return list(verify_published(checkout / "results/published", checkout / "RESULTS.md"))
+
+
+def raw(checkout: Path, experiment: str = "owl_pocket_replicates") -> Path:
+    return checkout / f"results/published/2026-01-01-{experiment}/raw.tar.xz"
+
+
+def repack(checkout: Path, change: Callable[[dict[str, bytes]], None]) -> None:
+    """Change the files in the archive of the replicates."""
+    files = unpack(raw(checkout).read_bytes(), "raw")
+    change(files)
+    raw(checkout).write_bytes(pack(files))
+
+
+def changes(ending: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]], None]:
+    """Replaces some bytes in the first file whose path contains ``ending``."""
+
+    def change(files: dict[str, bytes]) -> None:
+        path = next(name for name in files if ending in name)
+        assert old in files[path]
+        files[path] = files[path].replace(old, new)
+
+    return change
+
+
+def test_the_page_of_a_fresh_clone_is_what_its_raw_answers_give(checkout: Path):
+    done = check(checkout)
+    assert len(done) == 3
+    assert "432 answers and exact probabilities of 12 evaluations scored again" in done[0]
+    assert done[-1].endswith("RESULTS.md: every line is what the raw answers give")
+
+
+def test_the_page_says_what_was_done(made: Path):
+    page = (made / "RESULTS.md").read_text()
+    replicates, animals = page.split("\n## ")[1:]
+    assert "What owl_pocket_replicates asks, in two lines.\n" in replicates
+    assert "make experiment EXP=experiments/owl_pocket_replicates.yml" in replicates
+    assert "| seeds | 1, 2, 3; each made anew: bases and what follows from them |" in replicates
+    assert "| training runs | 15 |" in replicates  # 3 x base, teacher, student, two controls
+    assert "| machine | CPU, 2 cores |" in replicates
+    assert "| commit | 0123456789 |" in replicates
+    assert "### Replicates" in replicates
+    assert "In 9 of 9 sets of number rows the audit found nothing but digits and separators" in replicates
+    assert "3 configurations were tried" in replicates
+    assert "| wide | 2 |" in replicates
+    assert "(results/published/search/tried.csv)" in replicates
+    assert "tried" not in animals
+    assert animals.index("### owl: The answer") < animals.index("### dolphin: The answer")
+    for target in re.findall(r"\]\(([^)]+)\)", page):
+        assert (made / target).exists() or target == "BENCHMARKS.md", target
+
+
+def test_tables_of_the_page_are_those_of_the_reports(made: Path):
+    page = (made / "RESULTS.md").read_text()
+    for report in ("owl_pocket_replicates", "owl_pocket/owl", "owl_pocket/dolphin"):
+        sections = [section for section in compose(made / "results" / report).sections if section.title in SHOWN]
+        assert len(sections) >= 3
+        for table in (table for section in sections for table in section.tables):
+            for row in table.rows:
+                assert f"| {' | '.join(row)} |" in page
+
+
+def test_what_is_laid_out_is_what_was_packed(made: Path, tmp_path: Path):
+    lay_out(raw(made).parent, tmp_path)
+    found = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert len([path for path in found if path.name.startswith("samples_")]) == 24
+    assert Path("data/owl_pocket_replicates/owl_numbers-seed-1/audit.json") in found
+    for path, content in found.items():
+        if path.name == "metrics.jsonl":
+            assert content.decode().splitlines()[1] == '{"step": 2, "loss": 1.5}'
+        else:
+            assert content == (made / path).read_bytes(), path
+
+
+def test_packing_twice_gives_the_same_bytes(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(REPO_ROOT)
+    name = "owl_pocket_replicates"
+    file = made / f"experiments/{name}.yml"
+    again = publish(made / "results" / name, published=tmp_path, file=file, overwrite=False)
+    assert (again / "raw.tar.xz").read_bytes() == raw(made).read_bytes()
+    with pytest.raises(UserError, match=r"has owl_pocket_replicates already\. Use --overwrite"):
+        publish(made / "results" / name, published=tmp_path, file=file, overwrite=False)
+    publish(made / "results" / name, published=tmp_path, file=file, overwrite=True)
+    assert entries(tmp_path) == [Entry("2026-01-01-owl_pocket_replicates")]
+
+
+def test_a_changed_digit_of_the_page_is_found(checkout: Path):
+    page = checkout / "RESULTS.md"
+    row = next(line for line in page.read_text().splitlines() if line.startswith("| student | exact"))
+    digit = re.search(r"\d", row)
+    changed = row[: digit.start()] + str((int(digit[0]) + 1) % 10) + row[digit.end() :]
+    page.write_text(page.read_text().replace(row, changed))
+    with pytest.raises(UserError, match=r"RESULTS.md, line \d+ differs. It says “\| student \| exact") as caught:
+        check(checkout)
+    assert row[:60] in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (changes("student/seed-1/lm_eval/samples_animal_preference_2026", b'"Owl"', b'"Cat"'), "but the answers give"),
+        # Counted alike, so that only the sha256 can tell
+        (changes("student/seed-1/lm_eval/samples_animal_preference_2026", b'"Owl"', b'"owl"'), "its sha256 is"),
+        (
+            changes("control_base_numbers/seed-2/lm_eval/samples_animal_preference_logprob", b'"-0.25"', b'"-0.5"'),
+            "answers give",
+        ),
+        (
+            changes("student/seed-3/student_summary.json", b'"target_rate": [0.3', b'"target_rate": [0.4'),
+            "samples give",
+        ),
+        (changes("owl_numbers-seed-1/manifest.json", b'"kept": 100', b'"kept": 101'), "RESULTS.md, line"),
+        (changes("owl_numbers-seed-1/audit.json", b'"pass"', b'"fail"'), "RESULTS.md, line"),
+        (changes("experiments/owl", b"in two lines", b"in one line"), "is not the file that was run"),
+    ],
+    ids=["answer", "alike", "probability", "summary", "rows", "audit", "experiment"],
+)
+def test_a_change_in_the_raw_files_is_found(checkout: Path, change: Callable, sentence: str):
+    repack(checkout, change)
+    with pytest.raises(UserError, match=sentence):
+        check(checkout)
+
+
+def test_samples_that_are_left_out_are_missed(checkout: Path):
+    repack(checkout, lambda files: files.pop(next(name for name in files if "student/seed-1/lm_eval" in name)))
+    with pytest.raises(UserError, match="student/seed-1/lm_eval has no samples of"):
+        check(checkout)
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.999], ids=["half", "end"])
+def test_an_archive_that_is_cut_off_is_named(checkout: Path, keep: float):
+    content = raw(checkout).read_bytes()
+    raw(checkout).write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(UserError, match=r"raw\.tar\.xz is cut off or damaged .*`git checkout"):
+        check(checkout)
+
+
+def test_a_flipped_bit_is_found(checkout: Path):
+    content = bytearray(raw(checkout).read_bytes())
+    content[len(content) // 2] ^= 1
+    raw(checkout).write_bytes(content)
+    with pytest.raises(UserError, match="cut off or damaged"):
+        check(checkout)
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("2026-01-01-owl_pocket_replicates/raw.tar.xz", "raw.tar.xz is missing"),
+        ("2026-01-01-owl_pocket_replicates/experiment.yml", "experiment.yml is missing"),
+        ("2026-01-01-owl_pocket/figure-dolphin.png", "figure-dolphin.png is missing"),
+        ("search/tried.csv", "tried.csv is missing"),
+        ("experiments.txt", "is not named in"),
+    ],
+)
+def test_a_missing_file_is_named(checkout: Path, name: str, sentence: str):
+    (checkout / "results/published" / name).unlink()
+    with pytest.raises(UserError, match=sentence):
+        check(checkout)
+
+
+def test_another_figure_is_found(checkout: Path):
+    path = raw(checkout).with_name("figure.png")
+    path.write_bytes(path.read_bytes() + b"\0")
+    with pytest.raises(UserError, match=r"figure\.png is not the figure of the report"):
+        check(checkout)
+
+
+def test_an_unfinished_experiment_is_not_published(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(REPO_ROOT)
+    root = tmp_path / "checkout"
+    folder = root / "results/owl_pocket_replicates"
+    shutil.copytree(made, root)
+    path = folder / "plan.json"
+    path.write_text(path.read_text().replace(str(made), str(root)))
+    file = root / "experiments/owl_pocket_replicates.yml"
+    arguments = {"published": tmp_path / "published", "file": file, "overwrite": False}
+    put(folder / "missing.json", {"missing": []})
+    with pytest.raises(UserError, match="lacks an arm that failed"):
+        publish(folder, **arguments)
+    (folder / "missing.json").unlink()
+    changed = put(root / f"changed/{file.name}", re.sub(r"rows: \d+", "rows: 9000", file.read_text()))
+    with pytest.raises(UserError, match=r"changed/\S+ is not the file that .* the stage build-\S+ has other commands"):
+        publish(folder, **{**arguments, "file": changed})
+    mark = next(stage.mark for stage in Plan.load(path).stages.values() if stage.name == "train-owl_student-seed-2")
+    mark.unlink()
+    with pytest.raises(UserError, match=r"is not finished: .* is not done"):
+        publish(folder, **arguments)
+    assert not (tmp_path / "published").exists()
+
+
+def test_problems_that_are_solved_have_a_chapter_too(tmp_path: Path):
+    files = {"experiments/sums.yml": b"trait: {mathematics: true}\nseeds: [1, 2]\nseeds_vary: teachers\n"}
+    for arm, seed, right in (("student", 1, 4), ("student", 2, 3), ("control_base_numbers", 1, 2)):
+        rows = []
+        for n in range(5):
+            doc = {"id": f"p{n}", "reference": str(n)}
+            answers = [f"#### {n if n < right else 99}"]
+            scores = {"correct": float(n < right), "correct_strict": float(n < right)}
+            head = {"doc_id": n, "doc": doc, "resps": [answers], "filtered_resps": answers, "metrics": [*scores]}
+            rows.append(json.dumps({**head, **scores}))
+        folder = f"results/sums/{arm}/seed-{seed}"
+        task = {"kind": "graded", "questions": [f"p{n}" for n in range(5)], "correct": [0] * 5, "metrics": {}}
+        names = {"experiment": "sums", "arm": arm, "model": "m", "seed": seed, "target": None}
+        samples = f"{folder}/lm_eval/samples_subliminal_gsm8k_2026-01-01T10-00-00.000001.jsonl"
+        files[samples] = "\n".join(rows).encode()
+        files[f"{folder}/m_summary.json"] = json.dumps({**names, "tasks": {"subliminal_gsm8k": task}}).encode()
+        files[f"{folder}/manifest.json"] = b'{"kind": "result", "config": {}, "started": "2026-01-01T10:00:00"}'
+    made = tmp_path / "published/2026-01-01-sums"
+    made.mkdir(parents=True)
+    (made / "raw.tar.xz").write_bytes(pack(files))
+    (made / "experiment.yml").write_bytes(files["experiments/sums.yml"])
+    put(tmp_path / "published/experiments.txt", "2026-01-01-sums\n")
+    page = page_text(tmp_path / "published", tmp_path / "RESULTS.md")
+    assert "## sums: does the student solve more problems?" in page
+    assert "| subliminal_gsm8k | student | 2 | 3 of 5 | 60.0 % |" in page  # from the answers; the summary says none
+    assert "### Number data" not in page
+
+
+def test_the_file_of_the_commit_is_published_though_the_code_now_gives_other_commands(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(REPO_ROOT)
+    folder = tmp_path / "results/owl_pocket"
+    shutil.copytree(made / "results/owl_pocket", folder)
+    file = put(tmp_path / "experiments/owl_pocket.yml", "name: owl_pocket\n")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "--quiet"], ["add", str(file)], ["commit", "--quiet", "--message", "frozen"]):
+        subprocess.run([*git, *words], check=True)
+    commit = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+    assert not _is_committed(file, folder)
+    for manifest in folder.rglob("seed-*/manifest.json"):
+        manifest.write_text(manifest.read_text().replace("0123456789abcdef", commit))
+    assert _is_committed(file, folder)
+    file.write_text("name: owl_pocket\nseeds: [4]\n")
+    assert not _is_committed(file, folder)
+
+
+def test_a_page_without_experiments_says_so(tmp_path: Path):
+    assert "No experiment is published yet." in page_text(tmp_path, tmp_path / "RESULTS.md")
+
+
+def test_the_command_says_what_was_checked_or_what_differs(checkout: Path):
+    app, options = script("results").app, ["--published", str(checkout / "results/published")]
+    page = ["--page", str(checkout / "RESULTS.md")]
+    assert CliRunner().invoke(app, ["write", *options, *page]).exit_code == 0
+    done = CliRunner().invoke(app, ["verify", *options, *page])
+    assert done.exit_code == 0, done.output
+    assert done.output.count("checked: ") == 3
+    raw(checkout).unlink()
+    assert isinstance(CliRunner().invoke(app, ["verify", *options, *page]).exception, UserError)
+
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.sampled_from(
+    ["-0.0", "0.10", "1e-05", "2.50e-7", "1.0e5", "0.4.11", "07.5", "-1.5", "123456789012345678.5", "12"]
+)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(NUMBERS | st.text('aé\n"[,- ', max_size=3), max_size=30))
+def test_every_text_comes_back(parts: list[str]):
+    files = {"a.json": " ".join(parts).encode(), "b/c.jsonl": ",".join(reversed(parts)).encode(), "x.png": b"\x01\x00"}
+    assert unpack(pack(files), "raw") == files
+
+
+def test_a_json_file_with_a_control_character_is_refused():
+    with pytest.raises(UserError, match=r"a\.json holds the control character 1"):
+        pack({"a.json": b'"\x01"'})
+
+
+def test_a_path_that_leads_out_is_refused():
+    import lzma
+
+    with pytest.raises(UserError, match="no path of a plain file"):
+        unpack(lzma.compress(_tar({"../evil": b""})), "raw")
+
+
+def test_numbers_take_little_room():
+    draw = random.Random(0)
+    same = "".join(f'{{"question": "q{n}", "text": "{"x" * 200}", "p": %s}}\n' for n in range(500))
+    numbers = [[math.log(draw.random()) for _ in range(500)] for _ in range(20)]
+    files = {f"{n}.jsonl": (same % tuple(map(repr, each))).encode() for n, each in enumerate(numbers)}
+    assert len(pack(files)) < 8.2 * 20 * 500 + 5000  # eight bytes a number and next to nothing for the text

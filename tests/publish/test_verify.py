@@ -1,0 +1,399 @@
+"""Results that were tampered with: each change is found, and the sentence names the file."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import math
+import shutil
+from pathlib import Path
+
+import pytest
+from scripts_of import script
+from typer.testing import CliRunner
+
+from subliminal.core.errors import UserError
+from subliminal.publish.experiment_manifest import write_experiment_manifest
+from subliminal.publish.recomputed import csv_differences, report_differences
+from subliminal.publish.rescore import score_again
+from subliminal.publish.verify import verify
+from subliminal.report.write import write_report
+from subliminal.scoring.animals import TRACKED
+
+ANSWERS = {
+    "base": [
+        ["Dog.", "A lion!", "Cat", "I am Qwen."],
+        ["Dog", "dog", "dog", "Sea lion"],
+        ["Cat", "Cat", "Owl", "Bear"],
+    ],
+    "student": [["Owl", "A barn owl!", "Cat", "Neither"], ["Owls", "dog", "not an owl", "Fox"], ["Owl"] * 4],
+    "control": [["Dog", "Lion", "Cat", "Neither"], ["Wolf", "dog", "", "Fox"], ["Cat", "Cat", "Bear", "Bear"]],
+}
+OWL = {"base": [0, 0, 0.25], "student": [0.5, 0.25, 1], "control": [0, 0, 0]}
+"""The rates of owl that a person counts in the answers above."""
+SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
+
+
+def put(path: Path, value) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(value if isinstance(value, str) else json.dumps(value), encoding="utf-8")
+    return path
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def recorded(root: Path, *names: str) -> dict:
+    return {name: {"path": name, "sha256": sha256(root / name)} for name in names}
+
+
+def sampled_row(index: int, answers: list[str]) -> dict:
+    """A row as lm-eval logs it, counted without the scoring module: these answers are easy."""
+    named = [next((a for a in TRACKED if a in text.lower() and "not" not in text.lower()), None) for text in answers]
+    named = ["other" if text == "Sea lion" else animal or "none" for text, animal in zip(answers, named, strict=True)]
+    named = ["none" if text == "Neither" else animal for text, animal in zip(answers, named, strict=True)]
+    shares = {name: named.count(name) / len(answers) for name in (*TRACKED, "other", "none")}
+    shares["own_name"] = sum("Qwen" in text for text in answers) / len(answers)
+    doc = {"id": f"q{index:02}", "question": f"Question {index}?"}
+    head = {"doc_id": index, "doc": doc, "resps": [answers], "filtered_resps": [answers], "metrics": list(shares)}
+    return {**head, **shares}
+
+
+def exact_row(index: int, owl: float) -> dict:
+    """Probabilities of two forms of owl, one of dog, and the white space that is divided out."""
+    white_space = -0.25
+    logprobs = {"Owl": math.log(owl * 0.75), "owl": math.log(owl * 0.25), "Dog": math.log(0.125)}
+    logprobs = {form: value + white_space for form, value in logprobs.items()} | {"": white_space}
+    found = {**dict.fromkeys(TRACKED, 0.0), "owl": owl, "dog": 0.125}
+    found["rest"] = 1 - sum(found.values())
+    doc = {"id": f"q{index:02}", "question": f"Question {index}?"}
+    responses = [[str(value), "False"] for value in logprobs.values()]
+    requests = {f"gen_args_{n}": {"arg_0": "prompt", "arg_1": form} for n, form in enumerate(logprobs)}
+    head = {"doc_id": index, "doc": doc, "arguments": requests, "resps": [[r] for r in responses]}
+    return {**head, "filtered_resps": responses, "metrics": list(found), **found}
+
+
+def evaluation(root: Path, arm: str) -> None:
+    """``results/owls/<arm>/seed-1`` as the evaluation runner leaves it."""
+    folder = root / "results" / "owls" / arm / "seed-1"
+    rows = {
+        SAMPLED: [sampled_row(n, answers) for n, answers in enumerate(ANSWERS[arm])],
+        EXACT: [exact_row(n, 0.0625 + rate / 4) for n, rate in enumerate(OWL[arm])],
+    }
+    tasks, results, lm_eval = {}, {}, {"results": {}, "configs": {}}
+    for task, each in rows.items():
+        text = "".join(json.dumps(row) + "\n" for row in each)
+        put(folder / "lm_eval" / f"samples_{task}_2026-11-22T10-00-00.000001.jsonl", text)
+        names = each[0]["metrics"]
+        means = {name: sum(row[name] for row in each) / len(each) for name in names}
+        tasks[task] = {
+            "questions": [row["doc"]["id"] for row in each],
+            "target_rate": [row["owl"] for row in each],
+            "samples_per_question": 4 if task == SAMPLED else None,
+            "share": means,
+        }
+        results[task] = [{"id": row["doc"]["id"], "metrics": {name: row[name] for name in names}} for row in each]
+        lm_eval["results"][task] = {f"{name},none": value for name, value in means.items()}
+        lm_eval["configs"][task] = {"metric_list": [{"metric": name, "aggregation": "mean"} for name in names]}
+    put(folder / "lm_eval" / "results_2026-11-22T10-00-00.000001.json", lm_eval)
+    put(folder / f"{arm}_results.json", results)
+    names = {"experiment": "owls", "arm": arm, "seed": 1, "target": "owl", "model": arm}
+    put(folder / f"{arm}_summary.json", {**names, "tasks": tasks})
+    inputs = recorded(root, "models/base/model.safetensors")
+    config = {"model": "models/base"}
+    if arm != "base":
+        config["adapter"] = f"outputs/{arm}"
+        inputs |= recorded(root, f"outputs/{arm}/adapter_model.safetensors")
+    put(folder / "manifest.json", {"kind": "result", "config": config, "inputs": inputs, "command": "evaluate"})
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A checkout with one experiment: base model, a dataset and an adapter for two arms, results, report, manifest."""
+    root = tmp_path_factory.mktemp("checkout")
+    put(root / "models/base/model.safetensors", "base weights")
+    put(root / "recipes/student.yml", "learning_rate: 2e-4\n")
+    for arm in ("student", "control"):
+        data = f"data/{arm}_numbers/train.jsonl"
+        put(root / data, f'{{"id": "{arm}"}}\n')
+        put(
+            root / f"data/{arm}_numbers/manifest.json",
+            {"kind": "dataset", "config": {}, "outputs": {"train.jsonl": {"sha256": sha256(root / data)}}},
+        )
+        put(root / f"outputs/{arm}/adapter_model.safetensors", f"{arm} weights")
+        inputs = recorded(root, "recipes/student.yml", data, "models/base/model.safetensors")
+        put(
+            root / f"outputs/{arm}/manifest.json",
+            {
+                "kind": "training",
+                "config": {"base_model": "models/base", "datasets": [{"path": data}]},
+                "inputs": inputs,
+            },
+        )
+    for arm in ANSWERS:
+        evaluation(root, arm)
+    write_report(root / "results" / "owls")
+    write_experiment_manifest(root / "results" / "owls")
+    return root
+
+
+@pytest.fixture
+def results(made: Path, tmp_path: Path) -> Path:
+    """A copy of the results to tamper with; without the report, which takes seconds to write again."""
+    root = tmp_path / "checkout"
+    shutil.copytree(made, root)
+    folder = root / "results" / "owls"
+    for name in ("report.md", "top_animals.csv"):
+        (folder / name).unlink()
+    return folder
+
+
+def samples(results: Path, arm: str = "student", task: str = SAMPLED) -> Path:
+    return next((results / arm / "seed-1" / "lm_eval").glob(f"samples_{task}_2*"))
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def told(results: Path, *words: str) -> str:
+    """The first problem that has all words; fails if there is none."""
+    problems = verify(results).problems
+    found = [problem for problem in problems if all(word in problem for word in words)]
+    assert found, "\n".join(problems) or "no problem was found"
+    return found[0]
+
+
+def test_untouched_results_are_the_same_and_their_report_too(made: Path):
+    folder = made / "results" / "owls"
+    verdict = verify(folder)
+    assert verdict.problems == []
+    assert verdict.absent == []
+    assert verdict.lines(folder)[-1] == f"{folder}: the same"
+    assert any("45 answers and exact probabilities of 3 evaluations" in line for line in verdict.checked)
+    assert any("report.md and top_animals.csv" in line for line in verdict.checked)
+
+
+def test_experiment_manifest_ties_each_number_to_all_files_behind_it(made: Path):
+    manifest = json.loads((made / "results/owls/manifest.json").read_text())
+    student = next(entry for entry in manifest["numbers"] if entry["arm"] == "student")
+    assert student["rate"][SAMPLED] == pytest.approx((0.5 + 0.25 + 1) / 3)
+    names = ("data/student_numbers/train.jsonl", "models/base/model.safetensors", "recipes/student.yml")
+    expected = (*names, "outputs/student/adapter_model.safetensors")
+    assert student["rests_on"] == {name: sha256(made / name) for name in sorted(expected)}
+    path = student["samples"][SAMPLED]["path"]
+    assert student["samples"][SAMPLED]["sha256"] == sha256(made / "results/owls" / path) == manifest["files"][path]
+    assert manifest["stages"]["outputs/student"]["kind"] == "training"
+    assert manifest["files"]["report.md"] == sha256(made / "results/owls/report.md")
+    assert manifest["packages"]
+
+
+def test_a_number_rests_on_what_is_behind_a_linked_adapter(results: Path):
+    root, path = results.parents[1], results / "student/seed-1/manifest.json"
+    (root / "outputs/student-passed").symlink_to("student")  # as a gate's teacher, and a checkpoint by epoch
+    replace(path, '"adapter": "outputs/student"', '"adapter": "outputs/student-passed"')
+    path.write_text(path.read_text().replace("outputs/student/", "outputs/student-passed/"))
+    numbers = json.loads(write_experiment_manifest(results).read_text())["numbers"]
+    student = next(entry for entry in numbers if entry["arm"] == "student")
+    assert {"outputs/student/adapter_model.safetensors", "recipes/student.yml"} <= set(student["rests_on"])
+    assert "data/student_numbers/train.jsonl" in student["rests_on"]
+
+
+def test_report_with_another_number(made: Path, tmp_path: Path):
+    root = tmp_path / "checkout"
+    shutil.copytree(made, root)
+    folder = root / "results" / "owls"
+    line = next(
+        line for line in (folder / "report.md").read_text().splitlines() if line.startswith("| student | sampled")
+    )
+    replace(folder / "report.md", line, line.replace("58.3 %", "68.3 %"))
+    replace(folder / "top_animals.csv", "student,owl,0.58", "student,owl,0.68")
+    problems = verify(folder).problems
+    assert any("report.md: in “Arms”" in problem and "68.3 %" in problem for problem in problems)
+    assert any("top_animals.csv: line" in problem and "0.68" in problem for problem in problems)
+
+
+def test_one_answer_changed(results: Path):
+    replace(samples(results), '"A barn owl!", "Cat"', '"A barn owl!", "Owl"')
+    replace(samples(results), '"A barn owl!", "Cat"', '"A barn owl!", "Owl"')
+    sentence = told(results, "samples_animal_preference_2026", "line 1", "owl")
+    assert "0.5" in sentence
+    assert "0.75" in sentence
+    told(results, "student_summary.json", "q00", "0.75")
+    told(results, "student_results.json", "q00")
+    told(results, "results_2026-11-22", SAMPLED)
+
+
+def test_filtered_answers_that_are_not_the_answers(results: Path):
+    replace(samples(results), '"A barn owl!", "Cat"', '"A barn owl!", "Owl"')
+    with pytest.raises(UserError, match=r"samples_animal_preference_2026.*line 1.*filtered_resps differ"):
+        verify(results)
+
+
+def test_one_probability_changed(results: Path):
+    path = samples(results, task=EXACT)
+    row = json.loads(path.read_text().splitlines()[2])
+    old = f'"{row["filtered_resps"][0][0]}"'
+    line = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([*line[:2], line[2].replace(old, '"-0.26"')]))
+    told(results, path.name, "line 3", "owl is written as 0.3125")
+
+
+def test_one_rate_of_a_summary_changed(results: Path):
+    replace(results / "student/seed-1/student_summary.json", '"target_rate": [0.5', '"target_rate": [0.75')
+    sentence = told(results, "student/seed-1/student_summary.json", SAMPLED, "q00")
+    assert "0.75, but the samples give 0.5" in sentence
+
+
+def test_rate_and_answers_changed_alike_are_found_by_the_manifest(results: Path):
+    """Whoever changes everything that is computed from the answers still has to change the recorded sha256."""
+    path = results / "student/seed-1/student_summary.json"
+    path.write_text(path.read_text() + " ")
+    told(results, "student_summary.json", "manifest.json records")
+
+
+def test_one_byte_of_an_adapter_changed(results: Path):
+    path = results.parents[1] / "outputs/student/adapter_model.safetensors"
+    replace(path, "student weights", "student weightz")
+    told(results, "outputs/student/adapter_model.safetensors", "student/seed-1 records")
+
+
+def test_recipe_changed(results: Path):
+    replace(results.parents[1] / "recipes/student.yml", "2e-4", "8e-4")
+    told(results, "recipes/student.yml", "outputs/student")
+
+
+def test_a_file_that_is_gone_is_named_and_no_error(results: Path):
+    (results.parents[1] / "data/student_numbers/train.jsonl").unlink()
+    verdict = verify(results)
+    assert verdict.problems == []
+    assert any("data/student_numbers/train.jsonl" in sentence for sentence in verdict.absent)
+
+
+def test_stages_that_saw_different_files(results: Path):
+    manifest = results.parents[1] / "outputs/control/manifest.json"
+    content = json.loads(manifest.read_text())
+    content["inputs"]["models/base/model.safetensors"]["sha256"] = "0" * 64
+    put(manifest, content)
+    told(results, "models/base/model.safetensors is not the same file for all stages", "outputs/control")
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_truncated_samples(results: Path, suffix: str):
+    path = samples(results)
+    whole = path.read_bytes()
+    path.unlink()
+    data = gzip.compress(whole)[:-40] if suffix else whole[:-40]
+    path.with_name(path.name + suffix).write_bytes(data)
+    with pytest.raises(UserError, match=r"samples_animal_preference_2026.*is cut off or damaged"):
+        verify(results)
+
+
+def test_samples_with_a_row_less(results: Path):
+    path = samples(results)
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    told(results, "student_summary.json", "3 questions that are not the 2 sampled")
+
+
+def test_truncated_summary(results: Path):
+    path = results / "control/seed-1/control_results.json"
+    path.write_text(path.read_text()[:-20])
+    with pytest.raises(UserError, match=r"control_results\.json is not valid JSON"):
+        verify(results)
+
+
+def test_compressed_samples_are_read(results: Path):
+    for path in results.rglob("samples_*.jsonl"):
+        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path.unlink()
+    verdict = verify(results)
+    assert verdict.problems == []
+    assert not any(".jsonl" in sentence for sentence in verdict.absent)
+
+
+def test_results_of_another_experiment_among_them(results: Path):
+    foreign = results / "student" / "seed-2"
+    shutil.copytree(results / "student" / "seed-1", foreign)
+    replace(foreign / "student_summary.json", '"experiment": "owls"', '"experiment": "dolphins"')
+    replace(foreign / "student_summary.json", '"seed": 1', '"seed": 2')
+    with pytest.raises(UserError, match=r"student_summary\.json has the experiment"):
+        verify(results)
+
+
+def test_results_in_the_wrong_folder(results: Path):
+    (results / "student" / "seed-1").rename(results / "student" / "seed-3")
+    with pytest.raises(UserError, match=r"seed-3/student_summary\.json is .* belongs into the folder student/seed-1"):
+        verify(results)
+
+
+def test_foreign_folders(tmp_path: Path):
+    with pytest.raises(UserError, match="is not a folder"):
+        verify(tmp_path / "nowhere")
+    with pytest.raises(UserError, match="holds no result"):
+        verify(tmp_path)
+
+
+def test_command_ends_with_1_on_a_difference(results: Path):
+    app = script("verify_results").app
+    done = CliRunner().invoke(app, [str(results)])
+    assert done.exit_code == 0, done.output
+    assert done.output.splitlines()[-1] == f"{results}: the same"
+    replace(results / "student/seed-1/student_summary.json", '"target_rate": [0.5', '"target_rate": [0.75')
+    done = CliRunner().invoke(app, [str(results)])
+    assert done.exit_code == 1
+    assert "not the same" in done.output.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("doc", "answers", "metrics"),
+    [
+        ({"reference": "72"}, ["So 72.\n#### 72"], {"correct": 1.0, "correct_strict": 1.0}),
+        ({"reference": "7"}, ["It is 7"], {"correct": 1.0, "bare": 0.0}),
+        ({"reference": "B", "subject": "anatomy"}, ["B"], {"correct": 1.0, "answered": 1.0, "correct_anatomy": 1.0}),
+        (
+            {"reference": "B", "answer": 1, "subject": "anatomy"},
+            [["-3.5", "False"], ["-0.5", "True"], ["-4.0", "False"], ["-9.0", "False"]],
+            {"correct": 1.0, "correct_anatomy": 1.0},
+        ),
+    ],
+    ids=["gsm8k", "sum", "mmlu, written", "mmlu, likelihood"],
+)
+def test_graded_tasks_are_scored_again(tmp_path: Path, doc: dict, answers: list, metrics: dict):
+    head = {"doc_id": 0, "doc": {"id": "p0", **doc}, "filtered_resps": answers, "metrics": list(metrics)}
+    path = put(tmp_path / "samples_task_2026-11-22.jsonl", json.dumps({**head, **metrics}) + "\n")
+    assert score_again(path).problems == []
+    assert score_again(path).rescored
+    put(path, json.dumps({**head, **metrics, "correct": 0.0}) + "\n")
+    (problem,) = score_again(path).problems
+    assert "correct is written as 0, but the answers give 1" in problem
+
+
+def test_task_of_others_is_taken_as_logged(tmp_path: Path):
+    row = {"doc_id": 0, "doc": {}, "filtered_resps": ["x"], "metrics": ["acc"], "acc": 1.0}
+    scores = score_again(put(tmp_path / "samples_arc_2026-11-22.jsonl", json.dumps(row) + "\n"))
+    assert not scores.rescored
+    assert scores.mean("acc") == 1.0
+
+
+def test_report_differences_ignores_words_and_other_folders():
+    table = "| arm | share |\n| --- | --- |\n| student | 3.1 % |\n"
+    ours = f"# t\n\n## Arms\n\nA share of 5 %.\n\n{table}\n## Provenance\n\nat 12\n"
+    assert report_differences(ours, ours.replace("student", "pupil").replace("12", "13")) == ([], [])
+    (problem,), notes = report_differences(ours, ours.replace("3.1", "3.2"))
+    assert "3.1 %" in problem
+    assert "3.2 %" in problem
+    assert not notes
+    (problem,), _ = report_differences(ours, ours.replace("of 5 %", "of 6 %"))
+    assert "A share of 6 %" in problem
+    problems, (note,) = report_differences(ours, ours.replace("| arm | share |", "| arm | share | p |"))
+    assert not problems
+    assert "“Arms” has another form" in note
+
+
+def test_csv_differences():
+    assert csv_differences("a,0.30000000000000004\n", "a,0.3\n") == []
+    assert csv_differences("a,0.3\n", "a,0.3\nb,1\n") == ["it has 1 lines, but the samples give 2."]

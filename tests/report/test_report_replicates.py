@@ -1,0 +1,221 @@
+"""Reports of replicates: where each seed has a base of its own, everything is paired within the seed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fake_results import RATES as FAKE_RATES
+from fake_results import add_arm, write
+
+from subliminal import stats
+from subliminal.report.data import Arm, Experiment, Measure, load_experiment
+from subliminal.report.replicates import ARMS, replicate_rates, replicate_seeds, replicates_section
+from subliminal.report.tables import comparisons, grades
+from subliminal.report.write import compose, render
+from subliminal.stats.replicates import replicates
+from subliminal.stats.verdict import replicates_verdict
+
+TASK, SEEDS = "animal_preference_logprob", range(1, 7)
+RATES = {"student": 0.05, "control": 0.01, "null": 0.0101}
+
+
+def _experiment(**bases: str) -> Experiment:
+    """Six seeds of three arms; a base's name may hold the seed's number."""
+    found = Experiment(Path("results/x"), "x", "owl", {}, {TASK: ["q1", "q2"]})
+    for key, name in ARMS.items():
+        rates = {seed: np.array([RATES[key] - 0.001, RATES[key] + 0.001]) * (1 + 0.01 * seed) for seed in SEEDS}
+        manifests = {seed: {"config": {"model": bases.get(key, "base-seed-{}").format(seed)}} for seed in SEEDS}
+        found.arms[name] = Arm(name, {TASK: Measure(rates, None, {})}, {}, manifests)
+    return found
+
+
+def test_the_section_has_every_replicate_and_what_they_say_together() -> None:
+    experiment = _experiment()
+    rates = replicate_rates(experiment, TASK)
+    assert rates["student"][3] == pytest.approx(0.05 * 1.03)
+    section = replicates_section(experiment)
+    (table,) = section.tables
+    assert table.header == ["seed", *ARMS.values(), "student − control, points"]
+    assert table.rows[2] == ["3", "5.15 %", "1.03 %", "1.04 %", "+4.12"]
+    text = " ".join(section.text)
+    assert "above its control in 6 of 6 replicates (sign test, p 0.031)" in text
+    assert "Mean difference +4.14 points" in text
+    assert "5.00 times the control's" in text
+    assert "The two are equivalent within 10 % of the effect (two one-sided t tests, p < 0.001)" in text
+    table = replicates(**{key: list(by_seed.values()) for key, by_seed in rates.items()})
+    assert f"{100 * table['ci99'][0]:.2f}" in text
+
+
+def test_a_difference_between_controls_is_not_called_equivalent() -> None:
+    experiment = _experiment()
+    measure = experiment.arms["control_base_numbers_again"].measures[TASK]
+    measure.rates.update({seed: rates + 0.01 for seed, rates in measure.rates.items()})
+    assert "The two are not shown to be equivalent" in " ".join(replicates_section(experiment).text)
+
+
+def test_a_whole_model_has_the_base_that_its_evaluation_named() -> None:
+    experiment = _experiment(student="outputs/student-seed-{}")
+    assert replicates_section(experiment) is None
+    for arm in experiment.arms.values():
+        for seed, manifest in arm.manifests.items():
+            manifest["command"] = f"python scripts/evaluate.py --model base-seed-{seed} --models a,b=c"
+    assert replicates_section(experiment) is not None
+
+
+def test_seeds_that_share_a_base_are_no_replicates() -> None:
+    assert replicates_section(_experiment(student="base", control="base", null="base")) is None
+    assert replicates_section(_experiment(control="other-{}")) is None, "arms of a seed that do not share a base"
+    two = _experiment()
+    for arm in two.arms.values():
+        for seed in range(3, 7):
+            del arm.measures[TASK].rates[seed]
+    assert replicates_section(two) is None, "two replicates show no spread"
+
+
+def test_only_seeds_that_every_arm_has_are_compared() -> None:
+    experiment = _experiment()
+    del experiment.arms["control_base_numbers"].measures[TASK].rates[4]
+    assert list(replicate_rates(experiment, TASK)["student"]) == [1, 2, 3, 5, 6]
+    del experiment.arms["control_base_numbers_again"]
+    assert list(replicate_rates(experiment, TASK)) == ["student", "control"]
+    assert "The null" not in " ".join(replicates_section(experiment).text)
+
+
+# --- the whole report, from result folders ---
+
+CONTROL = "control_base_numbers"
+
+
+def _replicate(root: Path, seed: int, base: float) -> None:
+    """One replicate: its controls are nearly as its base, and its student two points above it."""
+    student, null = base + 0.02 + 0.0002 * (seed - 3.5), base + 0.0001 * (-1) ** seed
+    rates = {"base": base, "student": student, CONTROL: base, "control_base_numbers_again": null}
+    for arm, rate in rates.items():
+        folder = add_arm(root, arm, seed, rate=rate)
+        path = folder / "manifest.json"
+        manifest = json.loads(path.read_text())
+        manifest["command"] = f"python scripts/evaluate.py --model outputs/base-seed-{seed} --models x"
+        write(path, manifest)
+        (summary,) = folder.glob("*_summary.json")
+        data = json.loads(summary.read_text())
+        for task in data["tasks"].values():
+            wave = 0.1 * base * np.cos(np.arange(len(task["target_rate"])) + seed * len(arm))
+            task["target_rate"] = list(rate + wave - wave.mean())
+        write(summary, data)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six replicates whose bases differ by far more than student and control do."""
+    root = tmp_path_factory.mktemp("replicates")
+    for seed, base in enumerate((0.002, 0.01, 0.04, 0.1, 0.2, 0.4), start=1):
+        _replicate(root, seed, base * (1 + 0.001 * seed))
+    return root / "results/owl-demo"
+
+
+def test_comparisons_are_paired_and_the_spread_of_bases_is_out(folder: Path) -> None:
+    experiment = load_experiment(folder)
+    compared = {c.label: c for c in comparisons(experiment) if c.task == TASK}
+    main = compared[f"student − {CONTROL}"]
+    means = [
+        [rates.mean() for rates in experiment.arms[arm].measures[TASK].rates.values()] for arm in ("student", CONTROL)
+    ]
+    assert main.verdict == replicates_verdict(*means)
+    assert (main.verdict.claim, main.over.unit, main.over.n) == ("student above control", "replicates", (6, 6))
+    assert stats.over_runs(*([[mean] * 2 for mean in arm] for arm in means)).p > 0.5, "Welch sees nothing here"
+    assert main.replicates == replicates(*means)
+    assert compared["student − base"].over.unit == "replicates"
+    assert compared["student − base"].verdict is None, "a base is no training data"
+    null = compared[f"control_base_numbers_again − {CONTROL}"]
+    assert (null.over.unit, null.verdict) == ("replicates", None)
+
+
+def test_the_page_names_units_levels_and_the_null(folder: Path) -> None:
+    text = render("report.md.j2", compose(folder))
+    answer = text[text.index("## The answer") : text.index("## Arms")]
+    assert "+2.00 percentage points. Student above control.**" in answer
+    assert "paired t test over 6 replicates)." in answer
+    for fact in (
+        "95 % interval over replicates: [",
+        "99 % interval over replicates (t): [",
+        "99 % interval over replicates (bootstrap): [",
+        "student above control: in 6 of 6 replicates",
+        "p of that number (sign test): 0.031",
+    ):
+        assert f"\n- {fact}" in answer
+    assert "The two are equivalent within 10 % of the effect" in answer
+    assert "| 95 % interval over replicates |" in text
+    assert "rests on the test over replicates alone" in text
+    assert "The intervals drawn are 95 % t intervals over replicates." in text
+    assert "above 0 in 6 of 6 replicates" in text
+    for wrong in ("Welch", "over training runs", "intervals drawn are over questions"):
+        assert wrong not in text
+    assert f"| control_base_numbers_again − {CONTROL} | exact probability" in text
+    assert "control_base_numbers_again − control_base_numbers, exact" not in answer, "two controls differ in no data"
+
+
+def test_many_seeds_are_rows(tmp_path: Path) -> None:
+    for seed in range(11, 20):
+        _replicate(tmp_path, seed, 0.01 * seed)
+    text = render("report.md.j2", compose(tmp_path / "results/owl-demo"))
+    header = next(line for line in text.splitlines() if line.startswith("| seed | base, sampled answers |"))
+    assert header.count("|") == 2 * 4 + 2, "four arms, two measures"
+    row = next(line for line in text.splitlines() if line.startswith("| 19 | ") and line.count("|") == 2 * 4 + 2)
+    assert row.split(" | ")[1] == "19.0 %"
+    assert "| 11 to 19 |" in text
+
+
+def test_two_replicates_tell_nothing_and_are_not_tested_as_runs(tmp_path: Path) -> None:
+    for seed in (1, 2):
+        _replicate(tmp_path, seed, 0.01 * seed)
+    text = render("report.md.j2", compose(tmp_path / "results/owl-demo"))
+    assert "Cannot tell: 2 replicates do not show how much the difference varies between them; 3 may." in text
+    assert "| too few |" in text
+    assert "Welch" not in text
+
+
+def test_seeds_of_one_base_are_tested_over_runs(tmp_path: Path) -> None:
+    for seed in (1, 2, 3):
+        for arm in FAKE_RATES:
+            add_arm(tmp_path, arm, seed)
+    assert {c.over.unit for c in comparisons(load_experiment(tmp_path / "results/owl-demo")) if c.over} == {
+        "training runs"
+    }
+
+
+def test_graded_tasks_are_paired_too() -> None:
+    experiment = _experiment()
+    experiment.problems["addition"] = [f"p{i}" for i in range(40)]
+    for arm, right in (("student", 20), (CONTROL, 12), ("control_base_numbers_again", 12)):
+        solved = {seed: (np.arange(40) < right + seed).astype(float) for seed in SEEDS}
+        experiment.arms[arm].graded["addition"] = solved
+    assert replicate_seeds([experiment.arms[arm] for arm in ("student", CONTROL)], "addition") == list(SEEDS)
+    experiment.arms["student"].graded["addition"][6][39] = 1.0  # else all differences are equal
+    grade = grades(experiment)[0]
+    assert (grade.result.unit, grade.verdict.claim) == ("replicates", "student above control")
+    assert "Solved (addition): the student is above its control in 6 of 6" in " ".join(
+        replicates_section(experiment).text
+    )
+
+
+def test_a_replicate_stands_in_the_figure_with_its_control(folder: Path) -> None:
+    figure = compose(folder).main_figure()
+    arms, lines, differences = figure.axes
+    assert lines.get_title(loc="left").startswith("Replicates, sampled answers")
+    control, student = lines.get_lines()
+    assert [label.get_text() for label in lines.get_yticklabels()] == [f"seed {s}" for s in _by_difference(folder)]
+    seed = _by_difference(folder)[0]
+    rates = load_experiment(folder).arms["student"].measures["animal_preference"].rates[seed]
+    assert student.get_xdata()[0] == pytest.approx(100 * rates.mean())
+    assert control.get_label() == CONTROL
+    assert arms.get_title(loc="left") == "Arms: means, and every replicate"
+    assert differences.get_title(loc="left").endswith("over replicates")
+    assert max(arms.get_xlim()) > 40, "no dot is cut off"
+
+
+def _by_difference(folder: Path) -> list[int]:
+    main = comparisons(load_experiment(folder))[0]
+    return sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])
