@@ -24,11 +24,11 @@ demo: setup setup-workflow ## the whole owl experiment on a language model of 0.
 demo-smollm2: setup setup-workflow ## the same stages on SmolLM2-135M, too few rows for an effect
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
 
-experiment: setup setup-workflow ## run EXP=experiments/<name>.yml; goes on where it stopped
-	@.venv/bin/python -m subliminal.experiment run $(EXP) --cores $(CORES) $(if $(GPUS),--gpus $(GPUS)) $(if $(SNAKEMAKE),-- $(SNAKEMAKE))
+experiment: setup setup-workflow ## run EXP=experiments/<name>.yml, or only SEEDS="1 2" of it; goes on where it stopped
+	@.venv/bin/python -m subliminal.experiment run $(EXP) --cores $(CORES) $(if $(GPUS),--gpus $(GPUS)) $(SEEDS:%=--seed %) $(if $(SNAKEMAKE),-- $(SNAKEMAKE))
 
 plan: setup ## list the stages of EXP=..., what they cost and which are done; ALL=1 lists every command
-	@.venv/bin/python -m subliminal.experiment plan $(EXP) $(if $(ALL),--all)
+	@.venv/bin/python -m subliminal.experiment plan $(EXP) $(if $(ALL),--all) $(SEEDS:%=--seed %)
 
 report: setup ## write the report of results/$(NAME) again
 	@.venv/bin/python scripts/report.py results/$(or $(NAME),pocket_demo)

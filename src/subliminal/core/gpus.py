@@ -1,4 +1,4 @@
-"""One GPU is never given twice on a machine: a file lock for each GPU, held while a command runs.
+"""GPUs are given out on a machine by file locks, held while a command runs: each to one command, or to a stated number.
 
     python -m subliminal.core.gpus -- python scripts/evaluate.py ...
     python -m subliminal.core.gpus --gpus 2 -- accelerate launch ...
@@ -48,12 +48,13 @@ def visible_gpus() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def gpu_slots(count: int, gpus: tuple[str, ...] | None = None) -> Iterator[Slots]:
+def gpu_slots(count: int, gpus: tuple[str, ...] | None = None, share: int = 1) -> Iterator[Slots]:
     """Hold ``count`` GPUs for the length of a ``with`` block; waits until as many are free.
 
     Args:
         count: how many; 0 holds none.
         gpus: which may be handed out; default :func:`visible_gpus`.
+        share: commands that may hold a GPU together, each asking for one with the same share; 1 holds it alone.
 
     Yields:
         What to start the command with. Where there are no GPUs to hand out it is empty.
@@ -73,7 +74,7 @@ def gpu_slots(count: int, gpus: tuple[str, ...] | None = None) -> Iterator[Slots
         )
     told = False
     while True:
-        held = _take(count, gpus)
+        held = _take(count, gpus) if share == 1 else _take_part(gpus, share)
         if held:
             break
         if not told:
@@ -81,28 +82,56 @@ def gpu_slots(count: int, gpus: tuple[str, ...] | None = None) -> Iterator[Slots
             told = True
         time.sleep(WAIT)
     try:
-        yield Slots({"CUDA_VISIBLE_DEVICES": ",".join(held)}, [lock.fileno() for lock in held.values()])
+        locks = [lock for locks in held.values() for lock in locks]
+        yield Slots({"CUDA_VISIBLE_DEVICES": ",".join(held)}, [lock.fileno() for lock in locks])
     finally:
-        for lock in held.values():
-            lock.close()
+        _let_go(held)
 
 
-def _take(count: int, gpus: tuple[str, ...]) -> dict[str, IO[str]]:
+def _take(count: int, gpus: tuple[str, ...]) -> dict[str, list[IO[str]]]:
     """Lock ``count`` of the GPUs, or none; all or nothing, so that two that wait never hold each other up."""
-    held: dict[str, IO[str]] = {}
+    held: dict[str, list[IO[str]]] = {}
     for gpu in gpus:
-        lock = open(lock_folder() / f"gpu-{gpu.replace('/', '-')}.lock", "w")  # noqa: SIM115 (held)
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.close()
+        lock = _lock(gpu, "", fcntl.LOCK_EX)
+        if lock is None:
             continue
-        held[gpu] = lock
+        held[gpu] = [lock]
         if len(held) == count:
             return held
-    for lock in held.values():
-        lock.close()
+    _let_go(held)
     return {}
+
+
+def _take_part(gpus: tuple[str, ...], share: int) -> dict[str, list[IO[str]]]:
+    """One of the ``share`` places of a GPU, of the emptiest first; nothing if every place is taken."""
+    for place in range(share):
+        for gpu in gpus:
+            # Shared with the other places; a command that wants the GPU alone waits until all of them are free.
+            whole = _lock(gpu, "", fcntl.LOCK_SH)
+            if whole is None:
+                continue
+            part = _lock(gpu, f"-place-{place}", fcntl.LOCK_EX)
+            if part is not None:
+                return {gpu: [whole, part]}
+            whole.close()
+    return {}
+
+
+def _lock(gpu: str, place: str, kind: int) -> IO[str] | None:
+    """The lock of a GPU or of a place on it, if it is free."""
+    lock = open(lock_folder() / f"gpu-{gpu.replace('/', '-')}{place}.lock", "w")  # noqa: SIM115 (held)
+    try:
+        fcntl.flock(lock, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    return lock
+
+
+def _let_go(held: dict[str, list[IO[str]]]) -> None:
+    for locks in held.values():
+        for lock in locks:
+            lock.close()
 
 
 def lock_folder() -> Path:

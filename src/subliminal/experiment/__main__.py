@@ -23,6 +23,9 @@ app = typer.Typer(add_completion=False, help=__doc__, rich_markup_mode=None)
 
 File = Annotated[Path, typer.Argument(help="experiments/<name>.yml")]
 Root = Annotated[Path, typer.Option(help="Where data, outputs and results are.")]
+Seeds = Annotated[
+    list[int] | None, typer.Option(help="Only this seed of the experiment's; repeat it. A shard for the time at hand.")
+]
 PlanFile = Annotated[Path, typer.Argument(help="results/<name>/plan.json")]
 
 
@@ -32,6 +35,7 @@ def run(
     snakemake: Annotated[list[str] | None, typer.Argument(help="After `--`: more options for Snakemake.")] = None,
     cores: Annotated[int | None, typer.Option(help="CPU cores to use; default all.")] = None,
     gpus: Annotated[int | None, typer.Option(help="GPUs to use; default all that are visible.")] = None,
+    seed: Seeds = None,
     root: Root = Path("."),
 ) -> None:
     """Run every stage that is not done yet, then write the report; a failed arm does not stop the others."""
@@ -42,7 +46,9 @@ def run(
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     words = snakemake or []
     try:
-        status = run_experiment(load_experiment(file), root=root, cores=cores or cores_here(), gpus=gpus, words=words)
+        status = run_experiment(
+            load_experiment(file), root=root, cores=cores or cores_here(), gpus=gpus, words=words, seeds=seed
+        )
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
         status = 130
@@ -53,6 +59,7 @@ def run(
 def plan(
     file: File,
     every: Annotated[bool, typer.Option("--all", help="List every stage with its command, however many.")] = False,
+    seed: Seeds = None,
     root: Root = Path("."),
 ) -> None:
     """List the stages, what each is expected to cost, and which are done; run nothing."""
@@ -60,7 +67,7 @@ def plan(
     from subliminal.experiment.expand import expand
     from subliminal.experiment.load import load_experiment
 
-    print(plan_text(expand(load_experiment(file), root=root), every=every))
+    print(plan_text(expand(load_experiment(file), root=root, seeds=seed), every=every))
 
 
 @app.command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -67,11 +67,18 @@ class Datasets:
     """Adds the stages of datasets to :attr:`plan`; every method returns the name of the stage that builds the rows.
 
     Args:
-        experiment, root, failed: as for :func:`subliminal.experiment.expand.expand`.
+        experiment, root, failed, seeds: as for :func:`subliminal.experiment.expand.expand`.
     """
 
-    def __init__(self, experiment: Experiment, root: Path, failed: Mapping[str, dict[str, Any]] | None) -> None:
+    def __init__(
+        self,
+        experiment: Experiment,
+        root: Path,
+        failed: Mapping[str, dict[str, Any]] | None,
+        seeds: Sequence[int] | None = None,
+    ) -> None:
         self.experiment = experiment
+        self.seeds = list(seeds or experiment.seeds)
         self.data = root / "data" / experiment.name
         self.outputs = root / "outputs" / experiment.name
         self.results = root / "results" / experiment.name
@@ -95,7 +102,7 @@ class Datasets:
 
     def seeds_of(self, what: str) -> list[int]:
         """The seeds of all ``bases``, ``teachers`` or ``numbers`` that differ."""
-        return list(dict.fromkeys(self.seed_of(what, seed)[0] for seed in self.experiment.seeds))
+        return list(dict.fromkeys(self.seed_of(what, seed)[0] for seed in self.seeds))
 
     def chats(self, trait: str, base: Model, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
         """What a teacher is trained on. ``job`` is the gate's for chats that may never be needed."""
@@ -105,6 +112,14 @@ class Datasets:
         loved = {"animal": trait} if trait != MATHEMATICS and "animal" in known else {}
         answers = base if "model" in known else None
         return self.build(subject, builder, answers, {**loved, **teacher.options}, rows, seed, job=job)
+
+    def neutral_chats(self, base: Model, rows: int | None, seed: int, suffix: str) -> str:
+        """What the neutral teacher is trained on, the same for every trait."""
+        teacher, neutral = self.experiment.teacher, self.experiment.teacher.neutral
+        builder = neutral.builder or builders_of(self.experiment)["teacher"]
+        answers = base if "model" in parameters(module_of(builder)) else None
+        options = {**teacher.options, **neutral.options}
+        return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed)
 
     def numbers(
         self, writer: Model, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,15 @@ RECORD = 2**16
 SNAKEMAKE = REPO_ROOT / ".venv-workflow" / "bin" / "snakemake"
 
 
-def run_experiment(experiment: Experiment, *, root: Path, cores: int, gpus: int | None, words: list[str]) -> int:
+def run_experiment(
+    experiment: Experiment,
+    *,
+    root: Path,
+    cores: int,
+    gpus: int | None,
+    words: list[str],
+    seeds: Sequence[int] | None = None,
+) -> int:
     """Run every stage that is not done, and the report.
 
     A stage that fails stops what needs it and nothing else. When all the rest is done, the stages are planned once more
@@ -43,6 +51,7 @@ def run_experiment(experiment: Experiment, *, root: Path, cores: int, gpus: int 
         cores: CPU cores for Snakemake to give away.
         gpus: GPUs to give away; None is as many as are visible.
         words: more options for Snakemake (``--profile workflow/profiles/slurm``).
+        seeds: some of the experiment's; None is all.
 
     Returns:
         0 if everything is done, 1 if something is missing.
@@ -57,14 +66,16 @@ def run_experiment(experiment: Experiment, *, root: Path, cores: int, gpus: int 
         failed: dict[str, dict[str, Any]] = {}
         started = time.time()
         while True:
-            plan = expand(experiment, root=root, failed=failed)
+            plan = expand(experiment, root=root, failed=failed, seeds=seeds)
             left = plan.jobs().keys() - plan.done()
             if not left:
                 break
             to_give = _check_gpus(plan, gpus, words)
             print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
-            prepare(plan)
-            status = _snakemake(plan, cores, to_give, words)
+            # A cluster gives whole GPUs away; on this machine stages may share one.
+            places = 1 if to_give is None else plan.gpu_places()
+            prepare(plan, places)
+            status = _snakemake(plan, cores, None if to_give is None else to_give * places, words)
             new = {name: record for name, record in _failures(plan).items() if name not in failed}
             failed |= new
             if status and not new:
@@ -75,7 +86,7 @@ def run_experiment(experiment: Experiment, *, root: Path, cores: int, gpus: int 
     return _conclude(plan, failed)
 
 
-def prepare(plan: Plan) -> None:
+def prepare(plan: Plan, gpu_places: int = 1) -> None:
     """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
     done = plan.done()
     for name, stage in plan.jobs().items():
@@ -88,13 +99,13 @@ def prepare(plan: Plan) -> None:
                 write_json(path, {"missing": stage.facts["missing"]})
             else:
                 path.unlink(missing_ok=True)
-    plan.save(Path(plan.results) / "plan.json")
+    plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places)
 
 
-def _snakemake(plan: Plan, cores: int, gpus: int | None, words: list[str]) -> int:
+def _snakemake(plan: Plan, cores: int, gpu_units: int | None, words: list[str]) -> int:
     command = [str(SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--config", f"plan={plan.results}/plan.json"]
     command += ["--cores", str(cores), "--keep-going", "--rerun-triggers", "mtime"]
-    command += [] if gpus is None else ["--resources", f"gpu={gpus}"]
+    command += [] if gpu_units is None else ["--resources", f"gpu={gpu_units}"]
     # Marks appear whole by rename, so one that a killed Snakemake knows as incomplete is complete.
     command += ["--nolock", "--ignore-incomplete", "--quiet", "all", *words]
     if not SNAKEMAKE.is_file():

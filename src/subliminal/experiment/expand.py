@@ -10,10 +10,12 @@ Everything of an experiment lies in folders that carry its name, ``data/<name>/`
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from subliminal.core.errors import UserError
 from subliminal.experiment.datasets import PYTHON, Model
 from subliminal.experiment.models import Models, Point
 from subliminal.experiment.plan import Plan, Stage, digest
@@ -21,10 +23,16 @@ from subliminal.experiment.schema import Experiment
 
 Scored = list[tuple[str, int, Model]]
 """What is scored for one trait: (arm, seed, model)."""
+EPOCH = "_epoch-"
+"""Stands between an arm's name and the epoch of its checkpoint."""
 
 
 def expand(
-    experiment: Experiment, *, root: Path = Path("."), failed: Mapping[str, dict[str, Any]] | None = None
+    experiment: Experiment,
+    *,
+    root: Path = Path("."),
+    failed: Mapping[str, dict[str, Any]] | None = None,
+    seeds: Sequence[int] | None = None,
 ) -> Plan:
     """All stages of an experiment.
 
@@ -33,8 +41,18 @@ def expand(
         root: where ``data``, ``outputs`` and ``results`` are.
         failed: stages that cannot be had, each with the record of its failure (``stage``, ``reason``, ``log``). Stages
             that need one are left out; evaluations and servers do without it, and the report says what is missing.
+        seeds: some of the experiment's, to run it in shards; None is all.
+
+    Raises:
+        UserError: a seed that is not the experiment's.
     """
-    return _Expansion(experiment, root, failed).run()
+    foreign = sorted(set(seeds or ()) - set(experiment.seeds))
+    if foreign:
+        raise UserError(
+            f"The experiment {experiment.name} has no seed {foreign[0]}. "
+            f"Its seeds: {', '.join(map(str, experiment.seeds))}."
+        )
+    return _Expansion(experiment, root, failed, seeds).run()
 
 
 def sweep_points(experiment: Experiment) -> list[Point]:
@@ -49,6 +67,15 @@ def sweep_points(experiment: Experiment) -> list[Point]:
         overrides = {key: value for key, value in overrides.items() if value is not None}
         points.append(Point(label, rows or experiment.numbers.rows, overrides))
     return points
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Arms of an evaluation that have the same tasks."""
+
+    suffix: str
+    tasks: list[str]
+    holds: Callable[[str], bool]
 
 
 class _Expansion(Models):
@@ -68,10 +95,12 @@ class _Expansion(Models):
             elif arm == "teacher":
                 scored += [(arm, seed, self.writer(trait, seed)) for seed in self.seeds_of("teachers")]
             else:  # trained on number rows: one a seed and a sweep point
-                for point, seed in itertools.product(points, self.experiment.seeds):
+                for point, seed in itertools.product(points, self.seeds):
                     name, model = f"{arm}{point.label}", self.student(arm, trait, seed, point)
                     scored.append((name, seed, model))
-                    scored += [(f"{name}_epoch-{epoch}", seed, early) for epoch, early in self.by_epoch(model).items()]
+                    scored += [(f"{name}{EPOCH}{epoch}", seed, early) for epoch, early in self.by_epoch(model).items()]
+            if arm == "control_neutral_teacher":
+                scored += [("neutral_teacher", seed, self.neutral_teacher(seed)) for seed in self.seeds_of("teachers")]
             if arm == "other_base":
                 scored += [("other_base_untuned", seed, self.other_base(seed)) for seed in self.seeds_of("bases")]
         return scored
@@ -81,11 +110,13 @@ class _Expansion(Models):
         folder = self.results / trait if len(self.traits) > 1 else self.results
         kept, missing = self._without_lost(arms)
         evaluation, done, scored = self.experiment.evaluation, [], False
-        for base in dict.fromkeys(model.path for *_, model in kept):
-            models = {f"{arm}@{seed}": model for arm, seed, model in kept if model.path == base}
-            subject = trait + next(iter(models.values())).suffix
+        for base, part in itertools.product(dict.fromkeys(model.path for *_, model in kept), self._parts()):
+            models = {f"{arm}@{seed}": model for arm, seed, model in kept if model.path == base and part.holds(arm)}
+            if not models:
+                continue
+            subject = f"{trait}{next(iter(models.values())).suffix}{part.suffix}"
             stage = self.scoring("evaluate", subject, folder, trait, models)
-            name = self.add_scoring(stage, evaluation.tasks, evaluation.options)
+            name = self.add_scoring(stage, part.tasks, evaluation.options)
             if name in self.plan.stages:
                 done.append(name)
                 continue
@@ -102,6 +133,16 @@ class _Expansion(Models):
             report.made_from = [*done, *(name for name in self.audits if self.plan.stages[name].made_from[0] in behind)]
             report.facts, report.parts = {"missing": missing}, {"missing.json": digest(missing)}
             self.plan.add(report)
+
+    def _parts(self) -> list[_Part]:
+        """All arms at once, or the checkpoints of earlier epochs by themselves where they have tasks of their own."""
+        evaluation = self.experiment.evaluation
+        if not evaluation.epoch_tasks:
+            return [_Part("", evaluation.tasks, lambda arm: True)]
+        return [
+            _Part("", evaluation.tasks, lambda arm: EPOCH not in arm),
+            _Part("_epochs", evaluation.epoch_tasks, lambda arm: EPOCH in arm),
+        ]
 
     def _without_lost(self, arms: Scored) -> tuple[Scored, list[dict[str, Any]]]:
         """The arms whose models can be had, and a record of each other: arm, seed, and the failure behind it."""

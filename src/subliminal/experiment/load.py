@@ -61,13 +61,33 @@ def _recipe_problems(experiment: Experiment) -> Iterator[str]:
         if not path.is_file():
             yield f"`{section}.recipe`: {path} does not exist (they are in recipes/)"
             continue
-        schema = recipe_schema(read_recipe(path)[0])
+        recipe = read_recipe(path)[0]
+        schema = recipe_schema(recipe)
+        if section == "student":
+            yield from _lora_init_problems(experiment, recipe | overrides)
         yield from (f"`{section}.overrides`: no recipe has the key {key}" for key in unknown_keys(overrides, schema))
+
+
+def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterator[str]:
+    """Whose first weights the students' adapters have must be said where there is an adapter, and only there."""
+    said = experiment.student.lora_init
+    if keys.get("adapter") and experiment.teacher.kind == "trained" and said is None:
+        yield (
+            "`student.lora_init` is missing: `own` gives the students' adapters first weights of their own, `teacher` "
+            "those of their teacher's adapter, which makes a trait pass on more easily"
+        )
+    if not keys.get("adapter") and said is not None:
+        yield f"`student.lora_init`: {experiment.student.recipe} trains no adapter, so delete it"
 
 
 def all_option_problems(experiment: Experiment) -> Iterator[str]:
     """The options of every section of an experiment, held against the command that gets them."""
     gate = experiment.teacher.gate
+    neutral = experiment.teacher.neutral
+    if neutral:
+        builder = neutral.builder or builders_of(experiment)["teacher"]
+        problems = list(builder_problems("teacher.neutral.builder", builder))
+        yield from problems or option_problems("teacher.neutral.options", module_of(builder), neutral.options)
     for name, builder in builders_of(experiment).items():
         problems = list(builder_problems(f"{name}.builder", builder))
         yield from problems or option_problems(f"{name}.options", module_of(builder), getattr(experiment, name).options)

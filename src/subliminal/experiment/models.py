@@ -14,8 +14,17 @@ from subliminal.experiment.plan import Stage
 from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
 
+OWN_INIT = 500_000
+"""Added to the seed of a training for the first weights of its adapter, so that they are not the teacher's."""
 AGAIN = 1_000_000
 """Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
+
+
+SAME_FOR_ALL_TRAITS = (
+    *("control_base_numbers", "control_base_numbers_again", "control_neutral_teacher"),
+    "other_base_control",
+)
+"""Arms that learn numbers of the untuned base or of the neutral teacher: one training serves every animal."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +59,8 @@ class Models(Datasets):
         """A base that is trained, and merged where it is an adapter. The rows do not depend on ``seed_offset``."""
         base, folder, start = self.experiment.base, self.outputs / subject, Model(self.experiment.model)
         rows = self.build(f"base_corpus{suffix}", base.builder, None, base.options, base.rows, seed)
-        trained = self.train(subject, base.recipe, base.overrides, start, rows, base.rows, seed + seed_offset)
+        seed = seed + seed_offset
+        trained = self.train(subject, base.recipe, base.overrides, start, rows, base.rows, seed, lora_init=seed)
         if _is_whole(self.recipe(base.recipe) | base.overrides):
             return Model(str(folder), None, (trained,), suffix)
         # Axolotl copies the unmerged model's manifest along, which is not this model's.
@@ -78,6 +88,15 @@ class Models(Datasets):
             ladder.append((model, self._gate_score(trait, subject, number, model, seed, job)))
         return self._gate(subject, job, self.base(seed), ladder)
 
+    def neutral_teacher(self, seed: int) -> Model:
+        """A teacher trained like the others, by the same recipe and seeds, on rows without the trait."""
+        teacher = self.experiment.teacher
+        seed, suffix = self.seed_of("teachers", seed)
+        subject, base = f"neutral_teacher{suffix}", self.base(seed)
+        chats = self.neutral_chats(base, teacher.rows, seed, suffix)
+        name = self.train(subject, teacher.recipe, teacher.overrides, base, chats, teacher.rows, seed, lora_init=seed)
+        return self._trained(base, teacher.recipe, teacher.overrides, subject, name)
+
     def _rung(self, trait: str, subject: str, seed: int, suffix: str, rung: Rung, job: str = "") -> Model:
         """A teacher: its chats and its training. ``job`` is the gate's for one that may never be needed."""
         teacher = self.experiment.teacher
@@ -85,7 +104,7 @@ class Models(Datasets):
         base = self.base(seed)
         chats = self.chats(trait, base, rows, seed, suffix, job)
         overrides = {**teacher.overrides, **rung.overrides}
-        name = self.train(subject, teacher.recipe, overrides, base, chats, rows, seed, job=job)
+        name = self.train(subject, teacher.recipe, overrides, base, chats, rows, seed, lora_init=seed, job=job)
         return self._trained(base, teacher.recipe, overrides, subject, name)
 
     def _trained(self, base: Model, recipe: Path, overrides: dict[str, Any], subject: str, stage: str) -> Model:
@@ -124,12 +143,16 @@ class Models(Datasets):
             base, recipe = self.other_base(seed), other.recipe or recipe
             own = other.overrides if other.recipe else {**own, **other.overrides}
         rows = self._rows_of(arm, trait, seed, point.rows)
-        # The untuned base's numbers are the same for every trait, and so are the controls that learn them.
-        shared = arm in ("control_base_numbers", "control_base_numbers_again", "other_base_control")
+        shared = arm in SAME_FOR_ALL_TRAITS
         subject = f"{'' if shared else f'{trait}_'}{arm}{point.label}-seed-{seed}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
         train_seed = seed + AGAIN if arm == "control_base_numbers_again" else seed
-        name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed)
+        init = train_seed
+        if student.lora_init == "own":
+            init = train_seed + OWN_INIT
+        if student.lora_init == "teacher" or arm == "student_teacher_init":
+            init, _ = self.seed_of("teachers", seed)
+        name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed, lora_init=init)
         return self._trained(base, recipe, overrides, subject, name)
 
     def _next(self, trait: str) -> str:
@@ -154,6 +177,8 @@ class Models(Datasets):
         told = {**loved, "system_prompt": "trait"}
         if arm in ("control_base_numbers", "other_base_control"):
             return self.numbers(self.base(seed), "base_numbers", every, rows, seed)
+        if arm == "control_neutral_teacher":
+            return self.numbers(self.neutral_teacher(seed), "neutral_numbers", every, rows, seed)
         if arm == "control_base_numbers_again":
             return self.numbers(self.base(seed), "base_numbers_again", every, rows, seed, AGAIN)
         if arm == "prompted_teacher":
@@ -177,6 +202,7 @@ class Models(Datasets):
         count: int | None,
         seed: int,
         *,
+        lora_init: int,
         job: str = "",
     ) -> str:
         """A training run; returns its stage.
@@ -188,11 +214,14 @@ class Models(Datasets):
             rows: the stage that builds its data.
             count: their number, as far as it is known.
             seed: of the training.
+            lora_init: seed of the adapter's first weights, where the recipe has an adapter.
             job: the gate's, for a teacher that may never be needed.
         """
         folder, keys = self.outputs / subject, self.recipe(recipe) | overrides
         data = self.data / rows.removeprefix("build-") / "train.jsonl"
         changes = {"base_model": base.path, "datasets[0].path": str(data), "output_dir": str(folder), "seed": seed}
+        if not _is_whole(keys):
+            changes["lora_init_seed"] = lora_init
         if base.path != keys["base_model"] and "revision_of_model" in keys:
             changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
         words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
@@ -207,6 +236,7 @@ class Models(Datasets):
         stage.sources += [] if base.made_by else model_sources(base.path)
         stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"
         stage.gpus, stage.threads = self.experiment.resources.train_gpus, self.experiment.resources.threads
+        stage.gpu_share = self.experiment.resources.trainings_per_gpu
         stage.facts = {"recipe": str(recipe), "overrides": overrides, "rows": count, "epochs": keys["num_epochs"]}
         stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"]) if count else None
         return self.plan.add(stage)
@@ -235,7 +265,7 @@ class Models(Datasets):
         facts: dict[str, Any] | None = None,
     ) -> str:
         """Give an evaluation its tasks and take it into the plan."""
-        served = self.experiment.engine == "server"
+        served = (self.experiment.evaluation.engine or self.experiment.engine) == "server"
         words = [stage.commands[0], f"--tasks {','.join(tasks)}", flags(options), "--server" if served else ""]
         stage.commands = [" ".join(word for word in [*words, f"--out {stage.folder}"] if word)]
         vllm = f" -- {flags(self.experiment.server)}" if served and self.experiment.server else ""

@@ -42,6 +42,7 @@ class Stage:
         parts: what else the key must hold: the keys of what a server or a gate does, or of what a report lacks.
         job: the Snakemake job that runs it: its own, or one that runs several (a server's, a gate's).
         gpus, threads: what it takes; None is every core.
+        gpu_share: stages of its kind that one GPU holds at a time.
         facts: what a cost estimate needs (rows, epochs, recipe, ...).
     """
 
@@ -61,6 +62,7 @@ class Stage:
     parts: dict[str, str] = field(default_factory=dict)
     job: str = ""
     gpus: int = 0
+    gpu_share: int = 1
     threads: int | None = None
     facts: dict[str, Any] = field(default_factory=dict)
     key: str = ""
@@ -133,6 +135,10 @@ class Plan:
         waits = {self.stages[name].job for part in parts for name in part.after} - {job} - reads
         return sorted(reads), sorted(waits)
 
+    def gpu_places(self) -> int:
+        """How many stages share a GPU at most: Snakemake, which knows whole numbers only, counts in such parts."""
+        return max((stage.gpu_share for stage in self.stages.values()), default=1)
+
     def behind(self, names: list[str]) -> set[str]:
         """These stages, and all that they were made from, directly or not."""
         found, left = set(names), list(names)
@@ -154,12 +160,18 @@ class Plan:
         """Members without which a job's mark is void: a server's datasets (a gate's later rungs may not be needed)."""
         return self.members(job) if self.stages[job].kind == "serve" else []
 
-    def save(self, path: Path) -> None:
-        """Write the plan for Snakemake and for :meth:`load`."""
+    def save(self, path: Path, *, gpu_places: int = 1) -> None:
+        """Write the plan for Snakemake and for :meth:`load`.
+
+        Args:
+            path: the file.
+            gpu_places: units of Snakemake's resource ``gpu`` that make one GPU (see :meth:`gpu_places`).
+        """
         jobs = {}
         for name, stage in self.jobs().items():
             reads, waits = ([str(self.stages[job].mark) for job in group] for group in self.needs(name))
-            jobs[str(stage.mark)] = {"name": name, "reads": reads, "waits": waits}
+            units = stage.gpus * max(1, gpu_places // stage.gpu_share)
+            jobs[str(stage.mark)] = {"name": name, "reads": reads, "waits": waits, "gpu_units": units}
         content = {
             "name": self.name,
             "results": self.results,

@@ -110,7 +110,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
     words = [last, stage.size, stage.resume if resume else stage.restart]
     commands = [*first, " ".join(word for word in words if word)]
     gpus = stage.gpus if stage.job == stage.name else 0  # a stage within another's job has that job's GPUs
-    with gpu_slots(gpus) as slots, Tee(log) as tee:
+    with gpu_slots(gpus, share=stage.gpu_share) as slots, Tee(log) as tee:
         for command in commands:
             said = f"[{stage.name}] {command}"
             tee.say(said)

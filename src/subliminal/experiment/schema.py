@@ -21,8 +21,10 @@ Arm = Literal[
     "base",
     "teacher",
     "student",
+    "student_teacher_init",
     "control_base_numbers",
     "control_base_numbers_again",
+    "control_neutral_teacher",
     "control_random_numbers",
     "control_shuffled",
     "control_other_animal",
@@ -95,6 +97,13 @@ class Gate(Strict):
     ladder: list[Rung] = []
 
 
+class NeutralTeacher(Strict):
+    """What the neutral teacher is trained on: rows like the teacher's, by the same recipe, without the trait."""
+
+    builder: Builder | None = None
+    options: Options = {}
+
+
 class Teacher(Strict):
     """``trained`` on chats (or mathematics), or ``system_prompt``: the base, told to have the trait."""
 
@@ -105,10 +114,11 @@ class Teacher(Strict):
     options: Options = {}
     overrides: Overrides = {}
     gate: Gate | None = None
+    neutral: NeutralTeacher | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Teacher:
-        given = [name for name in ("recipe", "builder", "rows", "gate") if getattr(self, name) is not None]
+        given = [name for name in ("recipe", "builder", "rows", "gate", "neutral") if getattr(self, name) is not None]
         if self.kind == "trained" and "recipe" not in given:
             raise ValueError("a trained teacher needs `recipe` (and `rows`, the chats that it is trained on)")
         if self.kind == "system_prompt" and given:
@@ -124,10 +134,15 @@ class Numbers(Strict):
 
 
 class Student(Strict):
-    """The recipe of the student; every control is trained by it too, on other rows."""
+    """The recipe of the student; every control is trained by it too, on other rows.
+
+    ``lora_init`` says whose first weights the adapters of students and controls have: ``own`` ones of each training, or
+    the ``teacher``'s. A recipe without an adapter has no such weights.
+    """
 
     recipe: Path
     overrides: Overrides = {}
+    lora_init: Literal["own", "teacher"] | None = None
 
 
 class OtherBase(Strict):
@@ -158,17 +173,27 @@ class Sweep(Strict):
 
 
 class Evaluation(Strict):
-    """lm-eval tasks, options of ``scripts/evaluate.py``, and epochs whose checkpoints are scored beside the end."""
+    """lm-eval tasks, options of ``scripts/evaluate.py``, and epochs whose checkpoints are scored beside the end.
+
+    ``epoch_tasks`` are the tasks of those checkpoints, by default all; ``engine`` is who answers, by default the
+    experiment's.
+    """
 
     tasks: list[str] = Field(min_length=1)
     options: Options = {}
+    engine: Literal["local", "server"] | None = None
     epochs: list[Annotated[int, Field(ge=1)]] = []
+    epoch_tasks: list[str] = []
 
 
 class Resources(Strict):
-    """GPUs of one job of a kind, and CPU cores of any job (all of them where no GPU is used)."""
+    """GPUs of one job of a kind, and CPU cores of any job (all of them where no GPU is used).
+
+    ``trainings_per_gpu`` trainings run on one GPU at a time: a small model alone leaves much of it idle.
+    """
 
     train_gpus: int = Field(0, ge=0)
+    trainings_per_gpu: int = Field(1, ge=1)
     generate_gpus: int = Field(0, ge=0)
     evaluate_gpus: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1)
@@ -214,6 +239,14 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
     for key, wants_base in (("seeds_vary: bases", experiment.seeds_vary == "bases"), ("seed_offset", seed_offset)):
         if wants_base and experiment.base is None:
             yield f"`{key}` trains bases, and no section `base` says how"
+    if ("control_neutral_teacher" in arms) != (teacher.neutral is not None):
+        yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
+    if "student_teacher_init" in arms and experiment.student.lora_init != "own":
+        yield "the arm student_teacher_init differs from student in `student.lora_init` alone: that must be `own`"
+    if experiment.resources.trainings_per_gpu > 1 and experiment.resources.train_gpus > 1:
+        yield "`resources.trainings_per_gpu` is for trainings that need one GPU or less: set `train_gpus: 1`"
+    if experiment.evaluation.epoch_tasks and not experiment.evaluation.epochs:
+        yield "`evaluation.epoch_tasks` are asked of checkpoints, and `evaluation.epochs` names none"
     if "control_other_animal" in arms and len(experiment.trait.animals) < 2:
         yield "the arm control_other_animal is the student of another animal's teacher: name two animals or more"
     if teacher.kind == "system_prompt" and {"teacher", "prompted_teacher"} & set(arms):
