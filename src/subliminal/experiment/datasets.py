@@ -169,7 +169,8 @@ class Datasets:
         stage.resume, stage.restart = "--resume", "--overwrite"
         module = builder.split()[0]
         stage.sources = [*builder_sources(module), *([SYSTEM_PROMPTS] if "system_prompt" in options else [])]
-        stage.judges = [FILTER] if module in ("numbers", "controls") else []
+        has_lists = module in ("numbers", "controls") or "numbers" in str(options.get("mix", ""))
+        stage.judges = [FILTER] if has_lists else []
         stage.made_from = [source] if source else []
         stage.threads = resources.threads if model else 1
         tokens = count * options["max_tokens"] if model and count and "max_tokens" in options else None

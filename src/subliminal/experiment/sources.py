@@ -20,7 +20,7 @@ _QUESTIONS = "eval_tasks/animal_preference/questions.jsonl"
 
 _MORE_SOURCES = {
     "warmup": [_PROMPTS],
-    "teacher_chat": [SYSTEM_PROMPTS, "data_builders/instructions.py", _QUESTIONS, _PROMPTS, FILTER],
+    "teacher_chat": [SYSTEM_PROMPTS, "data_builders/instructions.py", _QUESTIONS, _PROMPTS],
     "math_chat": ["data_builders/overlap.py"],
     "numbers": [_PROMPTS],
     "pocket_corpus": ["data_builders/warmup.py", _PROMPTS, _QUESTIONS],
