@@ -53,14 +53,14 @@ def shell_plan(
 
 
 def main(root: str, name: str, commands: str, gpus: str) -> None:
-    from subliminal.experiment import driver, schema
+    from subliminal.experiment import driver, load
     from subliminal.experiment.__main__ import app
 
     def expand(experiment: Any, *, root: Path, failed: Mapping[str, Any]) -> Plan:
         return shell_plan(root, name, failed, json.loads(commands), int(gpus))
 
     driver.expand = expand
-    schema.load_experiment = lambda path: SimpleNamespace(name=name)
+    load.load_experiment = lambda path: SimpleNamespace(name=name)
     app(["run", "any.yml", "--root", root, "--cores", "2"])
 
 

@@ -27,6 +27,7 @@ from subliminal.core.failures import explain, last_words
 from subliminal.experiment import driver, schema
 from subliminal.experiment.expand import expand
 from subliminal.experiment.gate import run_gate
+from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan, Stage
 from subliminal.experiment.run import StageFailed, failure_path, log_path, run_stage
 
@@ -475,7 +476,7 @@ def _jobs(text: str) -> int:
 
 
 def test_snakemake_runs_exactly_what_has_no_mark(tmp_path: Path) -> None:
-    demo = schema.load_experiment(REPO_ROOT / "experiments" / "owl_demo.yml")
+    demo = load_experiment(REPO_ROOT / "experiments" / "owl_demo.yml")
     plan = expand(demo, root=tmp_path)
     for stage in plan.stages.values():
         for path in [*stage.makes, str(stage.mark)]:
@@ -507,7 +508,7 @@ def test_a_stage_costs_less_than_two_seconds_beside_its_command(tmp_path: Path) 
 def test_1250_students_are_planned_in_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(schema, "check_animal", lambda name: name)  # fewer than fifty are tracked
     monkeypatch.chdir(REPO_ROOT)
-    qwen = schema.load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
+    qwen = load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
     arms = ["student", "control_random_numbers", "control_shuffled", "prompted_teacher", "other_base"]
     other_base = {"model": "mistralai/Mistral-7B-Instruct-v0.3", "recipe": "recipes/owl_student_mistral.yml"}
     changes = {"trait": {"animals": [f"animal{n}" for n in range(50)]}, "seeds": [1, 2, 3, 4, 5]}
