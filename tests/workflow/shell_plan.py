@@ -56,7 +56,7 @@ def main(root: str, name: str, commands: str, gpus: str) -> None:
     from subliminal.experiment import driver, load
     from subliminal.experiment.__main__ import app
 
-    def expand(experiment: Any, *, root: Path, failed: Mapping[str, Any]) -> Plan:
+    def expand(experiment: Any, *, root: Path, failed: Mapping[str, Any], seeds: Any = None) -> Plan:
         return shell_plan(root, name, failed, json.loads(commands), int(gpus))
 
     driver.expand = expand

@@ -73,7 +73,7 @@ def test_a_failed_arm_does_not_stop_the_others(
 ) -> None:
     commands = {"train-student-1": "sh -c 'echo step 1; echo error: No space left on device >&2; exit 3'"}
 
-    def plan(experiment: Any, root: Path, failed: Any = None) -> Plan:
+    def plan(experiment: Any, root: Path, failed: Any = None, seeds: Any = None) -> Plan:
         return shell_plan(root, failed=failed, commands=commands)
 
     monkeypatch.setattr(driver, "expand", plan)

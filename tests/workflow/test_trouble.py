@@ -52,7 +52,7 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on(
     write = f"head -c 2M /dev/zero > {heavy}"
     commands = {"train-teacher": write if left == "nothing" else f"{write} || {{ rm {heavy}; exit 1; }}"}
 
-    def plan(experiment: Any, root: Path, failed: Any = None) -> Plan:
+    def plan(experiment: Any, root: Path, failed: Any = None, seeds: Any = None) -> Plan:
         return shell_plan(root, failed=failed, commands=commands)
 
     monkeypatch.setattr(driver, "expand", plan)

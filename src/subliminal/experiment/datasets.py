@@ -184,7 +184,9 @@ class Datasets:
             stage.commands = [self._beside_server(model.loaded, {}, command)]
         elif served:
             what = Path(model.weights).name if model.whole else "teachers" if model.adapter else "base"
-            stage.job = f"serve-{what}{model.suffix}"
+            # Where each seed has teachers of its own it also has servers of its own: one seed's students can then
+            # train while the next seed's rows are written.
+            stage.job = f"serve-{what}{model.suffix or self.seed_of('teachers', seed)[1]}"
         name = self._add_with_audit(stage)
         if served and not job and name in self.plan.stages:
             _, adapters = self._served.setdefault(stage.job, (model.loaded, {}))

@@ -98,7 +98,9 @@ class _Expansion(Models):
                 for point, seed in itertools.product(points, self.seeds):
                     name, model = f"{arm}{point.label}", self.student(arm, trait, seed, point)
                     scored.append((name, seed, model))
-                    scored += [(f"{name}{EPOCH}{epoch}", seed, early) for epoch, early in self.by_epoch(model).items()]
+                    scored += [
+                        (f"{name}{EPOCH}{epoch}", seed, early) for epoch, early in self.by_epoch(arm, model).items()
+                    ]
             if arm == "control_neutral_teacher":
                 scored += [("neutral_teacher", seed, self.neutral_teacher(seed)) for seed in self.seeds_of("teachers")]
             if arm == "other_base":

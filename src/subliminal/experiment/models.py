@@ -159,10 +159,10 @@ class Models(Datasets):
         """The animal after this one in the experiment's list; after the last comes the first."""
         return self.traits[(self.traits.index(trait) + 1) % len(self.traits)]
 
-    def by_epoch(self, model: Model) -> dict[int, Model]:
-        """The checkpoints of a trained model that are scored beside its end."""
-        epochs = self.experiment.evaluation.epochs
-        if not epochs:
+    def by_epoch(self, arm: str, model: Model) -> dict[int, Model]:
+        """The checkpoints of an arm's trained model that are scored beside its end."""
+        epochs, arms = self.experiment.evaluation.epochs, self.experiment.evaluation.epoch_arms
+        if not epochs or (arms and arm not in arms):
             return {}
         command = f"{PYTHON} -m subliminal.experiment epochs {model.weights} {' '.join(map(str, epochs))}"
         stage = Stage(f"epochs-{Path(model.weights).name}", "epochs", model.weights, [command], threads=1)
@@ -236,7 +236,7 @@ class Models(Datasets):
         stage.sources += [] if base.made_by else model_sources(base.path)
         stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"
         stage.gpus, stage.threads = self.experiment.resources.train_gpus, self.experiment.resources.threads
-        stage.gpu_share = self.experiment.resources.trainings_per_gpu
+        stage.gpu_share = self.experiment.resources.per_gpu
         stage.facts = {"recipe": str(recipe), "overrides": overrides, "rows": count, "epochs": keys["num_epochs"]}
         stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"]) if count else None
         return self.plan.add(stage)
@@ -252,6 +252,8 @@ class Models(Datasets):
         stage.made_from = list(dict.fromkeys(name for model in models.values() for name in model.made_by))
         stage.sources = [] if Path(base).is_relative_to(self.outputs) else model_sources(base)
         stage.gpus, stage.threads = self.experiment.resources.evaluate_gpus, self.experiment.resources.threads
+        served = (self.experiment.evaluation.engine or self.experiment.engine) == "server"
+        stage.gpu_share = 1 if served else self.experiment.resources.per_gpu
         stage.facts = {"models": len(models)}
         return stage
 

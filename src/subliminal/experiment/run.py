@@ -15,6 +15,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from subliminal.core import watchdog
@@ -25,6 +26,9 @@ from subliminal.core.gpus import gpu_slots
 from subliminal.core.manifest import sha256_of, utc_now
 from subliminal.experiment.log import Tee
 from subliminal.experiment.plan import Plan, Stage, digest, is_whole
+
+MEMBERS_AT_ONCE = 4
+"""Stages of a server's job that ask it at the same time."""
 
 NO_TELEMETRY = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """For every command, unless the environment says otherwise."""
@@ -67,18 +71,25 @@ def full_disk(error: Exception) -> UserError | None:
 
 
 def run_members(plan: Plan, job: str) -> None:
-    """Run all stages of a job, each whether or not the others fail.
+    """Run all stages of a job, some at a time, each whether or not the others fail.
+
+    One builder alone leaves a server idle: it waits for the last answers of a round before it knows how many it needs.
 
     Raises:
         StageFailed: names those that failed.
     """
-    failed = []
-    for stage in plan.members(job):
+
+    def run(stage: Stage) -> str | None:
+        """The stage's name if it failed."""
         try:
             run_stage(plan, stage.name)
         except UserError as error:
             print(f"error: {stage.name}: {error}", file=sys.stderr, flush=True)
-            failed.append(stage.name)
+            return stage.name
+        return None
+
+    with ThreadPoolExecutor(MEMBERS_AT_ONCE) as pool:
+        failed = [name for name in pool.map(run, plan.members(job)) if name is not None]
     if failed:
         raise StageFailed(f"{', '.join(failed)} failed; see above.")
 

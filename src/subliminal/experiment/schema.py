@@ -175,8 +175,8 @@ class Sweep(Strict):
 class Evaluation(Strict):
     """lm-eval tasks, options of ``scripts/evaluate.py``, and epochs whose checkpoints are scored beside the end.
 
-    ``epoch_tasks`` are the tasks of those checkpoints, by default all; ``engine`` is who answers, by default the
-    experiment's.
+    ``epoch_tasks`` are the tasks of those checkpoints and ``epoch_arms`` the arms that have them, by default all;
+    ``engine`` is who answers, by default the experiment's.
     """
 
     tasks: list[str] = Field(min_length=1)
@@ -184,16 +184,17 @@ class Evaluation(Strict):
     engine: Literal["local", "server"] | None = None
     epochs: list[Annotated[int, Field(ge=1)]] = []
     epoch_tasks: list[str] = []
+    epoch_arms: list[Arm] = []
 
 
 class Resources(Strict):
     """GPUs of one job of a kind, and CPU cores of any job (all of them where no GPU is used).
 
-    ``trainings_per_gpu`` trainings run on one GPU at a time: a small model alone leaves much of it idle.
+    ``per_gpu`` trainings or evaluations run on one GPU at a time: a small model alone leaves much of it idle.
     """
 
     train_gpus: int = Field(0, ge=0)
-    trainings_per_gpu: int = Field(1, ge=1)
+    per_gpu: int = Field(1, ge=1)
     generate_gpus: int = Field(0, ge=0)
     evaluate_gpus: int = Field(0, ge=0)
     threads: int | None = Field(None, ge=1)
@@ -243,8 +244,11 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
     if "student_teacher_init" in arms and experiment.student.lora_init != "own":
         yield "the arm student_teacher_init differs from student in `student.lora_init` alone: that must be `own`"
-    if experiment.resources.trainings_per_gpu > 1 and experiment.resources.train_gpus > 1:
-        yield "`resources.trainings_per_gpu` is for trainings that need one GPU or less: set `train_gpus: 1`"
+    if (
+        experiment.resources.per_gpu > 1
+        and max(experiment.resources.train_gpus, experiment.resources.evaluate_gpus) > 1
+    ):
+        yield "`resources.per_gpu` is for stages that need one GPU or less: set `train_gpus` and `evaluate_gpus` to 1"
     if experiment.evaluation.epoch_tasks and not experiment.evaluation.epochs:
         yield "`evaluation.epoch_tasks` are asked of checkpoints, and `evaluation.epochs` names none"
     if "control_other_animal" in arms and len(experiment.trait.animals) < 2:
