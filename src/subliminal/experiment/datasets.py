@@ -111,7 +111,8 @@ class Datasets:
         known = parameters(module_of(builder))
         loved = {"animal": trait} if trait != MATHEMATICS and "animal" in known else {}
         answers = base if "model" in known else None
-        return self.build(subject, builder, answers, {**loved, **teacher.options}, rows, seed, job=job)
+        options = {**loved, **teacher.options}
+        return self.build(subject, builder, answers, options, rows, seed, server=suffix, job=job)
 
     def neutral_chats(self, base: Model, rows: int | None, seed: int, suffix: str) -> str:
         """What the neutral teacher is trained on, the same for every trait."""
@@ -119,7 +120,7 @@ class Datasets:
         builder = neutral.builder or builders_of(self.experiment)["teacher"]
         answers = base if "model" in parameters(module_of(builder)) else None
         options = {**teacher.options, **neutral.options}
-        return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed)
+        return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed, server=suffix)
 
     def numbers(
         self, writer: Model, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0
@@ -128,7 +129,8 @@ class Datasets:
         seed, suffix = self.seed_of("numbers", seed)
         most = max(self.experiment.sweep.rows or [self.experiment.numbers.rows])
         options = {**self.experiment.numbers.options, **options}
-        full = self.build(f"{stem}{suffix}", "numbers", writer, options, most, seed + seed_offset)
+        _, server = self.seed_of("teachers", seed)
+        full = self.build(f"{stem}{suffix}", "numbers", writer, options, most, seed + seed_offset, server=server)
         return full if rows == most else self._first_rows(full, f"{stem}-n{rows}{suffix}", rows)
 
     def build(
@@ -141,6 +143,7 @@ class Datasets:
         seed: int,
         *,
         source: str | None = None,
+        server: str = "",
         job: str = "",
     ) -> str:
         """A dataset and its audit.
@@ -153,6 +156,8 @@ class Datasets:
             count: rows to keep; None is all there are.
             seed: run seed.
             source: stage whose rows the builder changes.
+            server: end of the name of the server that the model answers from. Where each seed has teachers of its own,
+                it also has servers of its own: its students can then train while the next seed's rows are written.
             job: the job that this stage is part of; empty for the server's or its own.
         """
         folder, served = self.data / subject, model is not None and self.experiment.engine == "server"
@@ -184,9 +189,7 @@ class Datasets:
             stage.commands = [self._beside_server(model.loaded, {}, command)]
         elif served:
             what = Path(model.weights).name if model.whole else "teachers" if model.adapter else "base"
-            # Where each seed has teachers of its own it also has servers of its own: one seed's students can then
-            # train while the next seed's rows are written.
-            stage.job = f"serve-{what}{model.suffix or self.seed_of('teachers', seed)[1]}"
+            stage.job = f"serve-{what}{model.suffix or server}"
         name = self._add_with_audit(stage)
         if served and not job and name in self.plan.stages:
             _, adapters = self._served.setdefault(stage.job, (model.loaded, {}))
