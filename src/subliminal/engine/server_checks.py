@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 
 from subliminal.core.errors import UserError
-from subliminal.engine.chat import PROBE
+from subliminal.engine.chat import PROBE, context_sha256
 from subliminal.engine.client import ask
 
 PROBES = (
@@ -113,4 +112,4 @@ def server_chat_context_sha256(base_url: str, model: str) -> str | None:
         text = ask(base_url, "/detokenize", {"model": model, "tokens": tokens})["prompt"]
     except (UserError, KeyError):
         return None
-    return hashlib.sha256(text.encode()).hexdigest()
+    return context_sha256(text)
