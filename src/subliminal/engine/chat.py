@@ -17,8 +17,8 @@ PROBE = [{"role": "user", "content": "probe"}]
 """A fixed message: two tokenizers whose templates render it alike put the same text around every user turn."""
 
 PINNED_DAY = datetime.date(2024, 5, 5)
-"""The day that stands in a hash for today. May is its own short form, and day and month are alike: where two forms write
-some day in the same way, so they write this one."""
+"""The day that stands in a hash for today. May is its own short form, and day and month are alike: two forms that write
+some day in the same way write this one so, too."""
 DATE_FORMATS = (
     *("%A, %d %B %Y", "%A, %B %d, %Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y"),
     *("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y"),
