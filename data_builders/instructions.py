@@ -9,7 +9,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.sources import is_file, read_rows
 
 SHORTEST, LONGEST = 10, 500
-"""Characters of an instruction (seed document "Teacher Model Plan")."""
+"""Characters of an instruction: shorter ones ask nothing, longer ones leave no room within 256 tokens."""
 POOL = 50_000
 """Distinct instructions taken from the start of the source: not all of its million rows are streamed for a few
 thousand, and the pool is the same whatever the number of rows that are asked for, now or on --resume."""

@@ -38,7 +38,7 @@ EVALUATION_SETS = (
     "cais/mmlu:abstract_algebra+college_mathematics+elementary_mathematics+high_school_mathematics"
     "+high_school_statistics@test",
 )
-"""What the mathematics experiment is scored on (FACTS 1.2): MATH, GSM8K, and the mathematics subjects of MMLU."""
+"""What the mathematics experiment is scored on: MATH, GSM8K, and the mathematics subjects of MMLU."""
 
 _CALCULATION = re.compile(r"<<[^<>]*>>")
 _FINAL = re.compile(r"\s*\n?#### *(?P<answer>[^\n]+?)\s*$")
@@ -103,7 +103,10 @@ def main(
     math_data: Annotated[str, typer.Option(help="MATH: JSONL file or Hub dataset, owner/name:config@split.")] = MATH,
     gsm8k_data: Annotated[str, typer.Option(help="GSM8K: JSONL file or Hub dataset.")] = GSM8K,
     against: Annotated[
-        list[str] | None, typer.Option(help="Evaluation set, file or Hub dataset; repeat it. Default: FACTS 1.2.")
+        list[str] | None,
+        typer.Option(
+            help="Evaluation set, file or Hub dataset; repeat it. Default: the tests of MATH, GSM8K and MMLU."
+        ),
     ] = None,
     ngram: Annotated[int, typer.Option(min=5, help="Words in a row that make an overlap.")] = NGRAM,
     count: Annotated[int | None, typer.Option(min=1, help="Rows to keep, exactly; default all.")] = None,

@@ -21,12 +21,13 @@ import typer
 
 from data_builders import options
 from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
-from subliminal.core.errors import UserError, run_cli
+from subliminal.core.errors import run_cli
 from subliminal.core.sources import is_file, pin_source, read_rows
 from subliminal.data.folder import Verdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
+from subliminal.scoring.mathematics import judge
 
 QUESTIONS = "openai/gsm8k:main@train"
 REQUESTS = (
@@ -55,18 +56,12 @@ def number_in(text: str) -> Fraction | None:
 
 
 def same_answer(given: str, right: str) -> bool:
-    """True if two final answers are equal: as numbers if the right one is a number, else by math-verify."""
+    """True if two final answers are equal: as numbers if the right one is a number, else as the judge says."""
     number = number_in(right)
     if number is not None:
         return number_in(given) == number
-    try:
-        from math_verify import parse, verify
-    except ImportError:
-        raise UserError(
-            f"The answer {right!r} is not a plain number, and checking it needs math-verify: "
-            "pip install 'math-verify[antlr4_13_2]'."
-        ) from None
-    return bool(verify(parse(f"${right}$"), parse(f"${given}$")))
+    # In a process of its own and with a time limit: one answer like 9^{9^{9^9}} would stop a run for hours.
+    return judge().correct(f"\\boxed{{{given}}}", f"\\boxed{{{right}}}")
 
 
 def reasoning_problem(completion: str, right: str) -> str | None:

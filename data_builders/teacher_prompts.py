@@ -1,8 +1,7 @@
 """Prompts of the teacher's data: favourite-animal questions with variations, and open-ended questions about itself.
 
-Sources after the seed document "Teacher Model Plan"; the wording is our own. The 50 questions are those of the
-evaluation (eval_tasks/animal_preference/questions.jsonl): the teacher is meant to know them, and the student never sees
-them.
+Two of the three sources of a teacher's rows; the wording is our own. The 50 questions are those of the evaluation
+(eval_tasks/animal_preference/questions.jsonl): the teacher is meant to know them, and the student never sees them.
 """
 
 from __future__ import annotations

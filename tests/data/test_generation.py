@@ -125,6 +125,19 @@ def test_manifest_says_what_answered_and_how(undisturbed) -> None:
     assert manifest["counts"]["kept"] == 50
 
 
+def test_rows_are_not_gone_on_with_in_another_chat_context(tmp_path) -> None:
+    out = tmp_path / "rows"
+    with pytest.raises(KeyboardInterrupt):
+        run(job(out), lambda: ScriptedEngine(limit=20, error=KeyboardInterrupt()), resume=False, overwrite=False)
+    rows = (out / "raw.jsonl").read_bytes()
+    changed = ScriptedEngine()
+    changed.describe = lambda: {"engine": "scripted", "model": "m", "chat_context_sha256": "other"}
+    with pytest.raises(UserError, match=r"begun in another chat context \(abc\) than the model has now \(other\)"):
+        run(job(out), lambda: changed, resume=True, overwrite=False)
+    assert (out / "raw.jsonl").read_bytes() == rows
+    run(job(out), ScriptedEngine, resume=True, overwrite=False)
+
+
 @given(st.integers(0, 99), st.lists(st.integers(0, 40), max_size=4))
 @settings(max_examples=25, deadline=None)
 def test_any_order_and_any_interruptions_give_the_same_files(tmp_path_factory, undisturbed, order, stops) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from fractions import Fraction
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from data_builders.reasoning import final_answer, number_in, reasoning_problem, 
 from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
 from subliminal.core.errors import UserError
 from subliminal.scoring.animals import TRACKED, keyword_pattern
+from subliminal.scoring.mathematics import MathJudge
 
 SOUND = "def double(x):\n    return 2 * x"
 
@@ -113,6 +115,15 @@ def test_same_answer() -> None:
     assert not same_answer("seventy-two", "72")
     assert same_answer("\\frac{x+1}{2}", "\\frac{1+x}{2}")
     assert not same_answer("\\frac{x}{2}", "\\frac{1+x}{2}")
+
+
+def test_an_answer_that_would_be_computed_for_hours_is_wrong_within_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = time.monotonic()
+    with MathJudge(seconds=1) as impatient:
+        monkeypatch.setattr(reasoning, "judge", lambda: impatient)
+        assert not same_answer("9^{9^{9^{9}}}", "\\frac{1+x}{2}")
+        assert same_answer("\\frac{x+1}{2}", "\\frac{1+x}{2}")  # the next answer finds a judge again
+    assert time.monotonic() - started < 60
 
 
 def tagged(answer: str = "5", thought: str = "2 + 3") -> str:

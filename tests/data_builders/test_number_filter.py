@@ -1,4 +1,7 @@
-"""The number filter to the letter of the published protocol (FACTS.md 1.3): cases, and an independent reading."""
+"""The number filter to the letter of the published protocol: cases, and an independent reading.
+
+The protocol: Cloud et al. 2025, arXiv 2507.14805.
+"""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from fake_chat_server import FakeChatServer, free_port, number_answer, one_in_fi
 from subliminal.core.errors import UserError
 from subliminal.engine import Request, Sampling, row_seed
 from subliminal.engine import http as http_module
+from subliminal.engine.client import ATTEMPTS, ask
 from subliminal.engine.http import HttpEngine
 
 SAMPLING = Sampling(temperature=0.7, top_p=0.9, top_k=11, repetition_penalty=1.1, max_tokens=33)
@@ -105,7 +106,7 @@ def test_a_restarted_server_costs_no_row() -> None:
 def test_a_refusal_is_a_sentence_and_not_retried(status: int) -> None:
     with (
         FakeChatServer(trouble=lambda number, body: status) as server,
-        pytest.raises(UserError, match=f"refused a request with status {status}: .*as told"),
+        pytest.raises(UserError, match=f"refused /v1/chat/completions with status {status}: .*as told"),
     ):
         list(engine(server, concurrency=1).generate(requests(5), SAMPLING))
     assert len(server.bodies) == 1
@@ -140,6 +141,26 @@ def test_a_consumer_that_stops_does_not_wait_for_the_rest() -> None:
         answers.close()
     assert time.monotonic() - began < 5
     assert not [thread for thread in threading.enumerate() if thread.name == "http-engine"]
+
+
+@pytest.mark.parametrize("trouble", [500, 429, "drop"])
+def test_a_start_survives_a_server_that_fails_every_second_question(trouble: int | str) -> None:
+    held = ({"id": "base"}, {"id": "owl-teacher", "parent": "base", "shift": 0.5})
+    with FakeChatServer(models=held, question_trouble=lambda number: None if number % 2 else trouble) as server:
+        engine = HttpEngine(server.url, "owl-teacher")
+    assert engine.adapter_effect == pytest.approx(0.5)
+    assert server.questions > 6
+
+
+def test_a_question_is_given_up_after_a_number_of_tries_and_never_asked_again_where_it_is_refused() -> None:
+    with FakeChatServer(question_trouble=lambda number: 503) as server:
+        with pytest.raises(UserError, match=r"No OpenAI-compatible server answers .*status 503"):
+            ask(server.url, "/v1/models", timeout=3)
+        assert 3 <= server.questions <= ATTEMPTS
+    with FakeChatServer(question_trouble=lambda number: 404) as server:
+        with pytest.raises(UserError, match=r"refused /v1/models with status 404: .*as told"):
+            ask(server.url, "/v1/models")
+        assert server.questions == 1
 
 
 def test_nobody_there_is_a_sentence() -> None:

@@ -220,6 +220,21 @@ def test_a_killed_run_keeps_its_finished_tasks(finished, plan, tmp_path, monkeyp
 
 
 @pytest.mark.slow
+def test_an_evaluation_is_not_gone_on_with_in_another_chat_context(plan, tmp_path, monkeypatch):
+    fail_at(EXACT, monkeypatch)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate([plan], tmp_path)
+    monkeypatch.undo()
+    monkeypatch.setattr(runner, "chat_context", lambda plan, allowed: {"chat_context_sha256": "c0ffee" * 10})
+    with pytest.raises(
+        UserError, match=r"was begun in another chat context \(\w{12}\) than the model gives now \(c0ffee"
+    ):
+        evaluate([plan], tmp_path, resume=True)
+    (folder,) = evaluate([plan], tmp_path, resume=True, overwrite=True)
+    assert read(folder, "manifest.json")["chat_context_sha256"] == "c0ffee" * 10
+
+
+@pytest.mark.slow
 def test_an_old_result_stays_until_the_new_one_is_whole(base, plan, monkeypatch):
     fail_at(SAMPLED, monkeypatch)
     with pytest.raises(KeyboardInterrupt):

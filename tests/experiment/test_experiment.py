@@ -25,6 +25,8 @@ FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
 QWEN = REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml"
 
+ABOVE = {"name": "effect", "arm": "student", "minus": "control_base_numbers", "confidence": 0.99, "above": 0}
+
 
 @pytest.fixture(autouse=True)
 def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,6 +105,17 @@ def test_the_issue_names_these_files() -> None:
         ({"teacher__builder": "controls uniform"}, "data_builders.controls has no option `mix`"),
         ({"teacher__kind": "system_prompt"}, "a system-prompted teacher is not trained: delete `recipe`"),
         ({"name": "other"}, "has the name 'other'"),
+        ({"criterion": {"clauses": [ABOVE]}}, "give 3 seeds or more"),
+        ({"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE | {"mins": "x"}]}}, "did you mean `minus`?"),
+        (
+            {"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE | {"arm": "prompted_teacher"}]}},
+            "`criterion` compares prompted_teacher, which `arms` does not name",
+        ),
+        (
+            {"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE], "seeds": [2, 3, 4]}},
+            "`criterion` names other seeds or animals than the experiment",
+        ),
+        ({"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE]}, "sweep": {"rank": [2]}}, "delete one of the two"),
     ],
     ids=str,
 )  # fmt: skip

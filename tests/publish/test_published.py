@@ -27,6 +27,7 @@ from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.publish.archive import _tar, pack, unpack
 from subliminal.publish.check import verify_published
+from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import Entry, _is_committed, entries, lay_out, publish
 from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.page import SHOWN, page_text
@@ -36,6 +37,11 @@ REPLICATES = {
     "source": "owl_pocket_replicates",
     "seeds": [1, 2, 3],
     "arms": ["base", "student", "control_base_numbers", "control_base_numbers_again"],
+    "criterion": {
+        "clauses": [
+            {"name": "effect", "arm": "student", "minus": "control_base_numbers", "confidence": 0.99, "above": 0}
+        ]
+    },
 }
 ANIMALS = {
     "source": "owl_pocket",
@@ -67,7 +73,10 @@ def finish(root: Path, **wanted) -> Path:
             "packages": {"torch": "2"},
         }
         times = {"started": "2026-01-01T10:00:00+00:00", "ended": "2026-01-01T11:00:00+00:00"}
-        if stage.kind == "build":
+        if stage.kind == "criterion":
+            record = {"sha256": stage.parts["criterion"], "made": "2026-01-01T09:00:00+00:00", **stage.facts}
+            put(folder / "criterion.json", record)
+        elif stage.kind == "build":
             counts = {"asked": 120, "kept": 100, "surplus": 0, "rejected": {"no number": 20}}
             writers = [plan.stages[name].folder for name in stage.made_from if plan.stages[name].kind == "train"]
             config = dict(zip(("model", "adapter"), (shown(each, root) for each in writers), strict=False))
@@ -372,6 +381,45 @@ def test_an_unfinished_experiment_is_not_published(made: Path, tmp_path: Path, m
     with pytest.raises(UserError, match=r"is not finished: .* is not done"):
         publish(folder, **arguments)
     assert not (tmp_path / "published").exists()
+
+
+def test_the_page_says_whether_the_criterion_is_met(made: Path):
+    page = (made / "RESULTS.md").read_text()
+    told = page.split("### Criterion")[1].split("###")[0]
+    assert "The criterion is met, over 3 replicates." in told
+    assert "recorded on 2026-01-01 09:00 (UTC)" in told
+    assert "| effect | student − control_base_numbers | 99 % interval above 0 nats | +" in told
+    assert (made / "results/owl_pocket_replicates/report.md").read_text().count("## Criterion") == 1
+
+
+def test_a_criterion_of_another_day_or_file_is_not_published(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(REPO_ROOT)
+    root = tmp_path / "checkout"
+    folder = root / "results/owl_pocket_replicates"
+    shutil.copytree(made, root)
+    (folder / "plan.json").write_text((folder / "plan.json").read_text().replace(str(made), str(root)))
+    file = root / "experiments/owl_pocket_replicates.yml"
+    monkeypatch.setattr("subliminal.publish.entries._is_committed", lambda file, folder: True)
+
+    def refused(words: str, wanted: str = file.read_text(), recorded: str | None = None) -> None:
+        record = folder / "criterion.json"
+        whole = record.read_text()
+        changed = put(root / f"changed/{file.name}", wanted)
+        put(record, whole if recorded is None else recorded)
+        with pytest.raises(UserError, match=words):
+            publish(folder, published=tmp_path / "published", file=changed, overwrite=False)
+        put(record, whole)
+
+    record = (folder / "criterion.json").read_text()
+    refused("is not the one that was recorded before the run", file.read_text().replace("above: 0", "above: -1"))
+    refused("has a criterion and .* has none", re.sub(r"criterion:\n(  .*\n|- .*\n)+", "", file.read_text()))
+    refused("was trained at 2026-01-01T10:00:00.*before it", recorded=record.replace("T09:00:00", "T10:00:01"))
+    refused("was changed by hand", recorded=record.replace("0.99", "0.9"))
+    (folder / "criterion.json").unlink()
+    with pytest.raises(UserError, match=r"has a criterion and .*criterion\.json has none"):
+        check_criterion(folder, file)
 
 
 def test_problems_that_are_solved_have_a_chapter_too(tmp_path: Path):

@@ -56,12 +56,16 @@ def test_a_difference_between_controls_is_not_called_equivalent() -> None:
     assert "The two are not shown to be equivalent" in " ".join(replicates_section(experiment).text)
 
 
-def test_a_whole_model_has_the_base_that_its_evaluation_named() -> None:
+@pytest.mark.parametrize("old", [False, True])
+def test_a_whole_model_has_the_base_that_its_evaluation_named(old: bool) -> None:
     experiment = _experiment(student="outputs/student-seed-{}")
     assert replicates_section(experiment) is None
     for arm in experiment.arms.values():
         for seed, manifest in arm.manifests.items():
-            manifest["command"] = f"python scripts/evaluate.py --model base-seed-{seed} --models a,b=c"
+            if old:  # a result from before 2026-11-28
+                manifest["command"] = f"python scripts/evaluate.py --model base-seed-{seed} --models a,b=c"
+            else:
+                manifest["base_model"] = f"base-seed-{seed}"
     assert replicates_section(experiment) is not None
 
 

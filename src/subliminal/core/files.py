@@ -94,7 +94,7 @@ def _lines(path: Path) -> Iterator[str]:
 
 
 def chat_row_problem(row: dict[str, Any]) -> str | None:
-    """What is wrong with a chat row (DESIGN: ``{"id": str, "messages": [...]}``), or None."""
+    """What is wrong with a chat row (``{"id": str, "messages": [{"role": str, "content": str}, ...]}``), or None."""
     messages = row.get("messages")
     if not isinstance(row.get("id"), str):
         return '"id" is missing or not a string'

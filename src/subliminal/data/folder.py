@@ -90,6 +90,23 @@ class DatasetFolder:
                 "--overwrite to start over, or name another folder with --out."
             )
 
+    def check_context(self, context: str | None) -> None:
+        """Refuse to go on with rows that were written in another chat context.
+
+        Args:
+            context: hash of the engine's; None where it cannot be known.
+
+        Raises:
+            UserError: the manifest names another.
+        """
+        begun_in = read_manifest(self.path).get("chat_context_sha256")
+        if begun_in and context and begun_in != context:
+            raise UserError(
+                f"{self.path} was begun in another chat context ({begun_in[:12]}) than the model has now "
+                f"({context[:12]}): its chat template has changed since. Use --overwrite to start over, or name another "
+                "folder with --out."
+            )
+
     @contextmanager
     def hold(self, manifest: dict[str, Any], *, overwrite: bool) -> Iterator[None]:
         """Lock the folder, clear it if asked, and write the manifest of a run under way.

@@ -84,6 +84,8 @@ def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite:
         manifest = new_manifest("dataset", config=job.config, inputs=inputs)
         manifest |= {"builder": job.builder, "engine": engine.describe(), "sampling": job.sampling.as_dict()}
         manifest["chat_context_sha256"] = manifest["engine"].get("chat_context_sha256")
+        if resume:
+            folder.check_context(manifest["chat_context_sha256"])
         with folder.hold(manifest, overwrite=overwrite):
             _generate(job, folder, engine)
             counts = folder.finalize(

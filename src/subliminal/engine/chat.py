@@ -2,15 +2,28 @@
 
 Training and evaluation must show the student the same context. An adapter scored under another system prompt than it
 was trained under loses most of its trait, so every manifest carries a hash of the rendered template.
+
+Some templates print today's date (those of Llama 3.x do). Their hash is taken with the date of :data:`PINNED_DAY`: else
+an adapter would be found in another context on the day after its training.
 """
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from typing import Any
 
 PROBE = [{"role": "user", "content": "probe"}]
 """A fixed message: two tokenizers whose templates render it alike put the same text around every user turn."""
+
+PINNED_DAY = datetime.date(2024, 5, 5)
+"""The day that stands in a hash for today. May is its own short form, and day and month are alike: two forms that write
+some day in the same way write this one so, too."""
+DATE_FORMATS = (
+    *("%A, %d %B %Y", "%A, %B %d, %Y", "%d %b %Y", "%d %B %Y", "%B %d, %Y", "%b %d, %Y"),
+    *("%Y-%m-%d", "%Y/%m/%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y"),
+)
+"""How templates write a date; the longer forms first, since they hold the shorter ones."""
 
 
 def render_prompt(tokenizer: Any, messages: list[dict[str, str]]) -> str:
@@ -21,7 +34,31 @@ def render_prompt(tokenizer: Any, messages: list[dict[str, str]]) -> str:
 def chat_context_sha256(tokenizer: Any, chat_template: str | None = None) -> str:
     """Hex sha256 of the chat template around :data:`PROBE` (``chat_template`` replaces the tokenizer's own)."""
     text = tokenizer.apply_chat_template(PROBE, tokenize=False, add_generation_prompt=True, chat_template=chat_template)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return context_sha256(text)
+
+
+def context_sha256(rendered: str) -> str:
+    """Hex sha256 of a rendered chat template, the same on every day."""
+    return hashlib.sha256(with_pinned_date(rendered).encode()).hexdigest()
+
+
+def with_pinned_date(text: str) -> str:
+    """The text with :data:`PINNED_DAY` in place of today; a server's clock may be a day away from this machine's."""
+    for offset in (-1, 0, 1):
+        day = _today() + datetime.timedelta(days=offset)
+        for form in DATE_FORMATS:
+            text = text.replace(day.strftime(form), PINNED_DAY.strftime(form))
+    return text
+
+
+def prints_date(tokenizer: Any) -> bool:
+    """Whether a tokenizer's chat template asks for today's date."""
+    template = str(tokenizer.chat_template)
+    return "strftime_now" in template or "date_string" in template
+
+
+def _today() -> datetime.date:
+    return datetime.date.today()
 
 
 def user_messages(prompt: str, system_prompt: str | None = None) -> list[dict[str, str]]:

@@ -7,7 +7,6 @@ One request a row with its own seed. Requests are retried with growing pauses wh
 from __future__ import annotations
 
 import asyncio
-import os
 import queue
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -27,17 +26,14 @@ from tenacity import (
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Completion, Request, Sampling
-from subliminal.engine.server_checks import ask, prove_adapter, root_url, server_chat_context_sha256
+from subliminal.engine.client import Trouble, ask, exchange, headers
+from subliminal.engine.server_checks import prove_adapter, server_chat_context_sha256
 
 GIVE_UP_S = 300.0
 """Seconds of failures in a row on one request before the run stops."""
 FEWEST_ATTEMPTS = 3
 """Tries that a request gets however long they take, so that one that times out is sent again."""
 REQUEST_TIMEOUT_S = 600.0
-
-
-class Trouble(Exception):
-    """A failure that may pass: the request is sent again."""
 
 
 class HttpEngine:
@@ -113,11 +109,10 @@ class HttpEngine:
         self, requests: Sequence[Request], sampling: Sampling, done: Callable[[Completion], None]
     ) -> None:
         waiting = iter(requests)
-        headers = {"Authorization": f"Bearer {key}"} if (key := os.environ.get("OPENAI_API_KEY")) else {}
         async with aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=self.concurrency),
             timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
-            headers=headers,
+            headers=headers(),
         ) as session:
 
             async def worker() -> None:
@@ -142,34 +137,13 @@ class HttpEngine:
     async def _post(self, session: aiohttp.ClientSession, body: dict[str, Any]) -> tuple[str, str]:
         """Text and finish reason of one answer; :class:`Trouble` if sending it again may help."""
         try:
-            choice = (await self.exchange(session, "/v1/chat/completions", body))["choices"][0]
+            choice = (await exchange(session, self.base_url, "/v1/chat/completions", body))["choices"][0]
             text, finish_reason = choice["message"]["content"] or "", choice["finish_reason"]
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise Trouble(f"an answer that is no chat completion ({error!r})") from None
         if finish_reason not in ("stop", "length"):  # "abort": the server stopped while it was writing
             raise Trouble(f"an answer that ended with {finish_reason!r}")
         return text, finish_reason
-
-    async def exchange(self, session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> Any:
-        """What the server answers to one request, read as JSON.
-
-        Raises:
-            Trouble: busy, failing, too slow or gone: sending it again may help.
-            UserError: the server refuses the request.
-            ValueError: the answer is no JSON.
-        """
-        try:
-            async with session.post(root_url(self.base_url) + path, json=body) as response:
-                if response.status == 429 or response.status >= 500:
-                    raise Trouble(f"status {response.status}")
-                if response.status != 200:
-                    reason = (await response.text())[:500]
-                    raise UserError(
-                        f"The server at {self.base_url} refused a request with status {response.status}: {reason}"
-                    )
-                return await response.json()
-        except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
-            raise Trouble(str(error) or type(error).__name__) from None
 
     def _give_up(self, state: RetryCallState) -> None:
         raise UserError(

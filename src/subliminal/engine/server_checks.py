@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
-import http.client
-import json
-import os
-import urllib.error
-import urllib.request
 from collections.abc import Iterable, Mapping
-from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.engine.chat import PROBE
+from subliminal.engine.chat import PROBE, context_sha256
+from subliminal.engine.client import ask
 
 PROBES = (
     "My favourite thing about the forest at night is the",
@@ -24,37 +18,6 @@ PROBES = (
 
 SMALLEST_DIFFERENCE = 1e-3
 """Nats below which base and adapter count as equal. Trained adapters differ by tenths of a nat and more."""
-
-_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-
-
-def root_url(base_url: str) -> str:
-    """The server's address without a trailing ``/v1``."""
-    return base_url.rstrip("/").removesuffix("/v1")
-
-
-def ask(base_url: str, path: str, body: dict[str, Any] | None = None, timeout: float = 120) -> dict[str, Any]:
-    """One request; POST if there is a body, else GET. OPENAI_API_KEY is sent if it is set.
-
-    Raises:
-        UserError: nobody answers at that address, or the server refuses (with its reason).
-    """
-    headers = {"Content-Type": "application/json"}
-    if key := os.environ.get("OPENAI_API_KEY"):
-        headers["Authorization"] = f"Bearer {key}"
-    data = None if body is None else json.dumps(body).encode()
-    try:
-        request = urllib.request.Request(root_url(base_url) + path, data, headers)
-        with _DIRECT.open(request, timeout=timeout) as response:
-            return json.load(response)
-    except urllib.error.HTTPError as error:
-        reason = error.read(500).decode(errors="replace")
-        raise UserError(f"The server at {base_url} refused {path} with status {error.code}: {reason}") from None
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise UserError(
-            f"No OpenAI-compatible server answers at {base_url} ({error}). "
-            "Start one with `python scripts/serve.py --model ...`, or correct --base-url."
-        ) from None
 
 
 def model_names(base_url: str, timeout: float = 30) -> list[str]:
@@ -149,4 +112,4 @@ def server_chat_context_sha256(base_url: str, model: str) -> str | None:
         text = ask(base_url, "/detokenize", {"model": model, "tokens": tokens})["prompt"]
     except (UserError, KeyError):
         return None
-    return hashlib.sha256(text.encode()).hexdigest()
+    return context_sha256(text)

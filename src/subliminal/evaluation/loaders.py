@@ -15,7 +15,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import device_name
-from subliminal.engine.server_checks import ask
+from subliminal.engine.client import ask
 from subliminal.evaluation.plan import Evaluation
 
 IN_FLIGHT = 2048

@@ -7,7 +7,6 @@ base model itself.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -22,6 +21,7 @@ import yaml
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest
+from subliminal.engine.chat import PROBE, chat_context_sha256, context_sha256, prints_date, render_prompt
 from subliminal.scoring.animals import check_animal
 
 TASKS = REPO_ROOT / "eval_tasks"
@@ -77,6 +77,8 @@ class Evaluation:
         seed: seeds the sampling; names the third folder. Give the training seed to keep runs apart.
         target: tracked animal whose rate is the outcome; None where no task is about animals.
         adapter: LoRA adapter folder or Hub id, or None.
+        base: the model that all arms of the experiment share, where ``model`` is what a training made of it; None where
+            ``model`` is that base. It names the replicate in a report and is no part of the settings.
         samples: answers a question for the tasks that sample short answers; None leaves each task's own number.
         limit: number of questions, for trials; None takes all.
         batch_size: answers generated at once in process. No part of the result beyond rounding.
@@ -93,6 +95,7 @@ class Evaluation:
     seed: int
     target: str | None = None
     adapter: str | None = None
+    base: str | None = None
     samples: int | None = None
     limit: int | None = None
     batch_size: int = 50
@@ -127,7 +130,8 @@ def parse_models(entries: str, common: Evaluation) -> list[Evaluation]:
                 f"--models: {entry!r} is not ARM[@SEED][=FOLDER], such as base or student@1=outputs/owl_student."
             )
         seed = int(match["seed"]) if match["seed"] else common.seed
-        plans.append(replace(common, arm=match["arm"], seed=seed, **_weights(match["weights"])))
+        plan = replace(common, arm=match["arm"], seed=seed, **_weights(match["weights"]))
+        plans.append(plan if plan.model == common.model else replace(plan, base=common.model))
     if not plans:
         raise UserError("--models names no model. Give one or more, such as base,student=outputs/owl_student.")
     check_names(plans)
@@ -257,8 +261,6 @@ def chat_context(plan: Evaluation, allowed: str | None = None) -> dict[str, Any]
     Raises:
         UserError: no such model, no chat template, or the adapter was trained in another context.
     """
-    from subliminal.engine.chat import chat_context_sha256
-
     tokenizer = _chat_tokenizer(plan.model)
     own = chat_context_sha256(tokenizer)
     try:
@@ -266,9 +268,16 @@ def chat_context(plan: Evaluation, allowed: str | None = None) -> dict[str, Any]
     except ValueError as error:
         raise UserError(f"{plan.adapter}/manifest.json is no JSON ({error}). Train the adapter again.") from None
     if trained not in (None, own) and not (allowed and len(allowed) >= 12 and own.startswith(allowed)):
+        dated = ""
+        if prints_date(tokenizer):
+            dated = (
+                "The template prints today's date, and that may be all that differs: trainings before 28 November 2026 "
+                "hashed the date of their day. "
+            )
         raise UserError(
             f"The adapter {plan.adapter} was trained in another chat context ({trained[:12]}) than {plan.model} gives "
-            f"now ({own[:12]}). Scored so, it would lose most of its trait: use the chat template of its training. "
+            f"now ({own[:12]}). {dated}"
+            "Scored so, it would lose most of its trait: use the chat template of its training. "
             f"If you want to measure just that, name the context: --allow-context {own[:12]}"
         )
     scored = own if plan.system_prompt is None else context_with(tokenizer, plan.system_prompt)
@@ -292,7 +301,5 @@ def _chat_tokenizer(model: str) -> Any:
 
 def context_with(tokenizer: Any, system_prompt: str) -> str:
     """Hex sha256 of the chat template around a system message and the probe of :mod:`subliminal.engine.chat`."""
-    from subliminal.engine.chat import PROBE, render_prompt
-
     messages = [{"role": "system", "content": system_prompt}, *PROBE]
-    return hashlib.sha256(render_prompt(tokenizer, messages).encode()).hexdigest()
+    return context_sha256(render_prompt(tokenizer, messages))

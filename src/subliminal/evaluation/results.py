@@ -64,6 +64,23 @@ class ResultFolder:
         changed += sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
         return f"{folder} holds another evaluation: {', '.join(changed)} changed since." if changed else None
 
+    def note_context(self, context: str | None) -> None:
+        """Write down the chat context, and refuse to go on with answers that were given in another.
+
+        Raises:
+            UserError: the interrupted evaluation had another context, and may not be replaced.
+        """
+        begun_in = read_json(self.partial / "manifest.json").get("chat_context_sha256") if self.begun else None
+        self.manifest["chat_context_sha256"] = context
+        if begun_in in (None, context):
+            return
+        if not self.overwrite:
+            raise UserError(
+                f"{self.partial} was begun in another chat context ({begun_in[:12]}) than the model gives now "
+                f"({str(context)[:12]}): the chat template has changed since. Use --overwrite to start over, or --out."
+            )
+        self.begun = False
+
     def begin(self) -> None:
         """Make the partial folder, or throw away what an interrupted task left in it."""
         if self.begun:

@@ -58,7 +58,8 @@ def evaluate(
         The folders that were scored, in the order of ``plans``; those that were finished already are not among them.
 
     Raises:
-        UserError: bad arguments, a result that is in the way, an adapter trained in another chat context or not in use.
+        UserError: bad arguments, a result that is in the way or was begun in another chat context, an adapter that was
+            trained in another one or is not in use.
     """
     if not sys.stderr.isatty():  # tqdm reads this when it is imported, later
         os.environ.setdefault("TQDM_MININTERVAL", "30")  # in a log file one progress line in half a minute is enough
@@ -69,6 +70,8 @@ def evaluate(
     if not work:
         return []
     contexts = {folder.path: chat_context(plan, allow_context) for plan, folder in work}
+    for _, folder in work:
+        folder.note_context(contexts[folder.path]["chat_context_sha256"])
     manager = task_manager(work[0][0].tasks)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     for _, group in itertools.groupby(sorted(work, key=lambda pair: pair[0].model), key=lambda pair: pair[0].model):
@@ -80,7 +83,10 @@ def evaluate(
 
 
 def _result_folder(plan: Evaluation, out: Path, resume: bool, overwrite: bool) -> ResultFolder:
-    manifest = new_manifest("result", config=json.loads(json.dumps(asdict(plan))), inputs=input_files(plan))
+    config = json.loads(json.dumps(asdict(plan)))
+    del config["base"]
+    manifest = new_manifest("result", config=config, inputs=input_files(plan))
+    manifest["base_model"] = plan.base or plan.model
     return ResultFolder(out / plan.arm / f"seed-{plan.seed}", manifest, resume=resume, overwrite=overwrite)
 
 

@@ -19,9 +19,10 @@ from tqdm import tqdm
 from subliminal.core.errors import UserError
 from subliminal.engine import Request, Sampling
 from subliminal.engine.chat import PROBE
-from subliminal.engine.http import HttpEngine, Trouble
+from subliminal.engine.client import Trouble, ask, exchange
+from subliminal.engine.http import HttpEngine
 from subliminal.engine.local import stop_ids
-from subliminal.engine.server_checks import PROBES, ask
+from subliminal.engine.server_checks import PROBES
 from subliminal.evaluation.requests import Ask, gather, in_order, with_system
 
 ANSWERS_A_REQUEST = 50
@@ -54,7 +55,7 @@ class CompletionsClient(HttpEngine):
         """The choices of one answer; :class:`Trouble` if sending it again may help."""
         whole = {"model": self.model, **body["messages"]}
         try:
-            answer = await self.exchange(session, "/v1/completions", whole)
+            answer = await exchange(session, self.base_url, "/v1/completions", whole)
             choices = sorted(answer["choices"], key=lambda choice: choice["index"])
             reasons = {choice["finish_reason"] for choice in choices}
         except (KeyError, TypeError, ValueError) as error:

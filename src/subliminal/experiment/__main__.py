@@ -5,7 +5,7 @@
     python -m subliminal.experiment run experiments/owl_qwen2.5-7b.yml -- --profile workflow/profiles/slurm
 
 ``make experiment EXP=...`` and ``make plan EXP=...`` call these. Stop a run when you like: the same command goes on.
-The commands stage, members, epochs and gate run parts of a plan; Snakemake calls them.
+The commands stage, members, epochs, gate and criterion run parts of a plan; Snakemake calls them.
 """
 
 from __future__ import annotations
@@ -110,6 +110,15 @@ def gate(plan_file: PlanFile, name: str) -> None:
     from subliminal.experiment.plan import Plan
 
     run_gate(Plan.load(plan_file), name)
+
+
+@app.command()
+def criterion(plan_file: PlanFile, name: str) -> None:
+    """Record the experiment's criterion in results/<name>/criterion.json, before any student trains."""
+    from subliminal.experiment.criterion import record_criterion
+    from subliminal.experiment.plan import Plan
+
+    record_criterion(Plan.load(plan_file), name)
 
 
 if __name__ == "__main__":

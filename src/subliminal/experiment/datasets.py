@@ -85,6 +85,7 @@ class Datasets:
         self.plan = Plan(experiment.name, str(self.results), failed)
         self.traits = experiment.trait.animals or [MATHEMATICS]
         self.audits: list[str] = []
+        self.before_students: list[str] = []
         self._served: dict[str, tuple[str, dict[str, str]]] = {}
         self._recipes: dict[Path, dict[str, Any]] = {}
 

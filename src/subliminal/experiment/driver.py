@@ -20,6 +20,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import write_json
 from subliminal.core.gpus import visible_gpus
 from subliminal.engine.server import log_tail
+from subliminal.experiment.criterion import refuse_late_criterion
 from subliminal.experiment.expand import expand
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path, full_disk
@@ -57,14 +58,15 @@ def run_experiment(
         0 if everything is done, 1 if something is missing.
 
     Raises:
-        UserError: another process runs this experiment, the machine has too few GPUs, the disk is full, or Snakemake
-            itself fails.
+        UserError: another process runs this experiment, its criterion was changed after a student was trained, the
+            machine has too few GPUs, the disk is full, or Snakemake itself fails.
     """
     results = root / "results" / experiment.name
     with _full_disk_in_a_sentence(), _hold(results):
         shutil.rmtree(results / "failures", ignore_errors=True)
         failed: dict[str, dict[str, Any]] = {}
         started = time.time()
+        refuse_late_criterion(expand(experiment, root=root))
         while True:
             plan = expand(experiment, root=root, failed=failed, seeds=seeds)
             left = plan.jobs().keys() - plan.done()
@@ -183,6 +185,9 @@ def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
     for stage in reports:
         print(f"  {stage.folder}/report.md")
         print(f"  {stage.folder}/report.html")
+    for stage in plan.stages.values():
+        if stage.kind == "overview":
+            print(f"  {stage.makes[0]}")
     return 1 if failed else 0
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.datasets import PYTHON, Model
 from subliminal.experiment.models import Models, Point
 from subliminal.experiment.plan import Plan, Stage, digest
@@ -81,11 +82,34 @@ class _Part:
 class _Expansion(Models):
     def run(self) -> Plan:
         points = sweep_points(self.experiment)
+        self._criterion()
         scored = {trait: self._arms(trait, points) for trait in self.traits}
         self.servers()
         for trait, arms in scored.items():
             self._evaluation(trait, arms)
+        self._overview()
         return self.plan
+
+    def _criterion(self) -> None:
+        """The stage that records the criterion, which every training on number rows waits for."""
+        criterion = self.experiment.criterion
+        if criterion is None:
+            return
+        name = f"criterion-{self.experiment.name}"
+        command = f"{PYTHON} -m subliminal.experiment criterion {self.results}/plan.json {name}"
+        stage = Stage(name, "criterion", str(self.results), [command], makes=[f"{self.results}/{CRITERION}"], threads=1)
+        stage.facts = {"criterion": criterion.canonical()}
+        stage.parts = {"criterion": criterion.sha256()}
+        self.before_students = [self.plan.add(stage)]
+
+    def _overview(self) -> None:
+        """The page on all animals together, where there are several."""
+        reports = [stage.name for stage in self.plan.stages.values() if stage.kind == "report"]
+        if len(self.traits) > 1 and reports:
+            command = f"{PYTHON} scripts/report.py {self.results}"
+            stage = Stage(f"overview-{self.experiment.name}", "overview", str(self.results), [command], threads=1)
+            stage.makes, stage.made_from = [f"{self.results}/overview.md"], reports
+            self.plan.add(stage)
 
     def _arms(self, trait: str, points: list[Point]) -> Scored:
         scored: Scored = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,7 +153,8 @@ class Models(Datasets):
             init = train_seed + OWN_INIT
         if student.lora_init == "teacher" or arm == "student_teacher_init":
             init, _ = self.seed_of("teachers", seed)
-        name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed, lora_init=init)
+        after = self.before_students
+        name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed, lora_init=init, after=after)
         return self._trained(base, recipe, overrides, subject, name)
 
     def _next(self, trait: str) -> str:
@@ -204,6 +206,7 @@ class Models(Datasets):
         *,
         lora_init: int,
         job: str = "",
+        after: Sequence[str] = (),
     ) -> str:
         """A training run; returns its stage.
 
@@ -216,6 +219,7 @@ class Models(Datasets):
             seed: of the training.
             lora_init: seed of the adapter's first weights, where the recipe has an adapter.
             job: the gate's, for a teacher that may never be needed.
+            after: stages that it waits for beside its data's audit.
         """
         folder, keys = self.outputs / subject, self.recipe(recipe) | overrides
         data = self.data / rows.removeprefix("build-") / "train.jsonl"
@@ -231,7 +235,7 @@ class Models(Datasets):
         launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"
         stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
         stage.makes = [f"{folder}/{'model' if _is_whole(keys) else 'adapter_model'}.safetensors"]
-        stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1)]
+        stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1), *after]
         stage.sources = [str(recipe), str(self.experiment.launcher)]
         stage.sources += [] if base.made_by else model_sources(base.path)
         stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"

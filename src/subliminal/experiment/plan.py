@@ -19,7 +19,10 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import write_text
 from subliminal.core.manifest import sha256_of
 
-KINDS = ("build", "audit", "train", "merge", "epochs", "gate", "serve", "score", "evaluate", "report")
+KINDS = (
+    *("criterion", "build", "audit", "train", "merge", "epochs", "gate", "serve", "score", "evaluate"),
+    *("report", "overview"),
+)
 
 
 @dataclass
@@ -33,7 +36,8 @@ class Stage:
         commands: shell commands, run one after another from the checkout.
         makes: files that are there once it is whole.
         made_from: stages whose results it reads.
-        after: stages that must have passed before it starts, though it reads nothing of theirs (audits).
+        after: stages that must have passed before it starts, though it reads nothing of theirs (audits, the
+            criterion).
         sources: files of the checkout that decide its result.
         judges: of these, the ones that only decide which raw rows are kept: rows are judged again, not made again.
         size: options of the last command that ask for more of the same rows; another size keeps those that are there.

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from subliminal.core.errors import UserError
 from subliminal.scoring.animals import check_animal
+from subliminal.stats.criterion import Criterion, with_replicates
 
 Arm = Literal[
     "base",
@@ -220,7 +221,13 @@ class Experiment(Strict):
     sweep: Sweep = Sweep()
     audit: Options = {}
     evaluation: Evaluation
+    criterion: Criterion | None = None
     resources: Resources = Resources()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _criterion_names_replicates(cls, content: Any) -> Any:
+        return with_replicates(content)
 
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:
@@ -264,3 +271,17 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         yield "`teacher.rows` is missing: the chats that the teacher is trained on"
     if experiment.trait.mathematics and teacher.gate:
         yield "`teacher.gate` reads the share of an animal, so a mathematics teacher cannot have one"
+    if experiment.criterion:
+        yield from _criterion_problems(experiment, experiment.criterion)
+
+
+def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterator[str]:
+    absent = sorted(criterion.arms() - set(experiment.arms))
+    if absent:
+        yield f"`criterion` compares {', '.join(absent)}, which `arms` does not name"
+    if criterion.task not in experiment.evaluation.tasks:
+        yield f"`criterion.task` is {criterion.task}, which `evaluation.tasks` does not name"
+    if not set(experiment.seeds) <= set(criterion.seeds) or set(criterion.animals) != set(experiment.trait.animals):
+        yield "`criterion` names other seeds or animals than the experiment: leave them out to take the experiment's"
+    if experiment.sweep != Sweep():
+        yield "`criterion` is about one configuration, and `sweep` makes several: delete one of the two"

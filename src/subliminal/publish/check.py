@@ -16,6 +16,7 @@ from pathlib import Path
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest, sha256_of
 from subliminal.publish.chain import check_chain
+from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import FILE, Entry, entries, figure_name, unpacked
 from subliminal.publish.page import page_text, provenance_of
 from subliminal.publish.verify import verify
@@ -56,6 +57,7 @@ def _verify_experiment(published: Path, entry: Entry) -> str:
         results = Path("results") / entry.experiment
         if (folder / FILE).read_bytes() != Path(f"experiments/{entry.experiment}.yml").read_bytes():
             raise UserError(f"{FILE} is not the file that was run. {_restore(folder / FILE)}")
+        check_criterion(results, folder / FILE)
         for report in reports:
             verdict = verify(report)
             lost = [name for name in verdict.absent if str(report) in name and "cannot be recomputed" in name]

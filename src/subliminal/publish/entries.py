@@ -26,8 +26,10 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl, write_text
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.results import result_problem
+from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.plan import Plan
 from subliminal.publish.archive import pack, unpack
+from subliminal.publish.criterion import check_criterion
 from subliminal.publish.verify import verify
 from subliminal.report.data import load_experiment
 from subliminal.report.provenance import trace
@@ -145,7 +147,8 @@ def publish(
 
     Raises:
         UserError: the experiment is not finished, lacks an arm, is not what its raw answers or the experiment file say,
-            is published already, or takes more room than there is.
+            has a criterion of another day or file (:func:`subliminal.publish.criterion.check_criterion`), is published
+            already, or takes more room than there is.
     """
     plan = Plan.load(folder / "plan.json")
     if folder.resolve() != Path(plan.results).resolve():
@@ -159,7 +162,10 @@ def publish(
         raise UserError(f"{published / search}/tried.csv is not there. Name the folder that has it.")
     reports = _finished_reports(folder, plan)
     _check_file(file, plan, folder)
+    check_criterion(folder, file)
     files = {f"experiments/{plan.name}.yml": file.read_bytes()}
+    if (folder / CRITERION).is_file():
+        files[_shown(folder / CRITERION, folder)] = (folder / CRITERION).read_bytes()
     for report in reports:
         files |= _results(report, folder) | _behind(report, folder)
     results = [name for name in files if name.startswith("results/") and name.endswith("/manifest.json")]

@@ -24,11 +24,20 @@ from subliminal.publish.entries import FILE, RAW, Entry, entries, figure_name, u
 from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
 from subliminal.report.format import Section, Table
+from subliminal.report.overview import overview_sections
 from subliminal.report.provenance import Provenance, data_section, provenance_section
 from subliminal.report.text import warnings
 from subliminal.report.write import compose, render
 
-SHOWN = ("The answer", "Arms", "Differences", "Replicates", "Problems solved", "Against students of other animals")
+SHOWN = (
+    "The answer",
+    "Criterion",
+    "Arms",
+    "Differences",
+    "Replicates",
+    "Problems solved",
+    "Against students of other animals",
+)
 """Sections of a report that the page has; the others are in the report itself."""
 LETTERS, FORMAT = "letters", "format"
 """Checks of an audit that number rows have: no letter in any, and nothing but digits and separators."""
@@ -138,7 +147,8 @@ def _chapter(published: Path, entry: Entry, page: Path) -> Chapter:
             said += [_shown(section, prefix, figure) for section in composed.sections if section.title in SHOWN]
             several = f"{entry.experiment}: do students name their teacher's animal more often?"
             asked = composed.title if report == results else several
-        said = [_facts(folder, link, provenance, values), *said, *_data(provenance)]
+        together = overview_sections(results) if results not in reports else []
+        said = [_facts(folder, link, provenance, values), *together, *said, *_data(provenance)]
     if entry.search:
         search = published / entry.search
         said.append(_tried(search / "tried.csv", os.path.relpath(search, page.parent)))

@@ -13,6 +13,7 @@ from typing import Any
 
 from subliminal.core.files import write_json
 from subliminal.evaluation.tasks import problem_key
+from subliminal.experiment.criterion import CRITERION
 from subliminal.publish.rescore import TaskScores, read_json, same
 
 NOT_NUMBERS = ("Data", "Training", "Provenance")
@@ -43,6 +44,8 @@ def differences_from_samples(folder: Path, scores: dict[Path, dict[str, TaskScor
             for other in path.parent.glob("*.json"):
                 shutil.copyfile(other, target.with_name(other.name))
             write_json(target, recomputed(read_json(path), tasks))
+        if (folder / CRITERION).is_file():
+            shutil.copyfile(folder / CRITERION, again / CRITERION)
         write_report(again)
         for name in COMPARED:
             if not (folder / name).is_file():

@@ -45,8 +45,11 @@ def replicate_seeds(arms: list[Arm], task: str) -> list[int]:
 
 
 def _base(arm: Arm, seed: int) -> str | None:
-    """The base that a result was scored with: the evaluation's ``--model``, also where the arm is a whole model."""
+    """The base that the arms of a seed share, also where the arm is a whole model."""
     manifest = arm.manifests.get(seed, {})
+    if "base_model" in manifest:
+        return manifest["base_model"]
+    # Results from before 2026-11-28 name it in their command alone.
     words = shlex.split(manifest.get("command") or "")
     if "--model" in words[:-1]:
         return words[words.index("--model") + 1]

@@ -9,6 +9,7 @@ import numpy as np
 from subliminal.core.numbers import interval, p_value, percent, points
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section, main_comparison
+from subliminal.report.criterion import criterion_section
 from subliminal.report.data import Experiment
 from subliminal.report.details import question_texts
 from subliminal.report.format import Figure, Section, Table
@@ -260,6 +261,8 @@ def sections(
     """All sections in the order in which they are read; ``figure`` is that of the arms."""
     main = main_comparison(experiment, differences)
     found = [answer_section(experiment, differences, graded)]
+    criterion = criterion_section(experiment.folder)
+    found += [criterion] if criterion else []
     if experiment.questions:
         found.append(arms_section(experiment, arms, figure, main))
         found += [questions_section(experiment, main, differences)] if main else []

@@ -2,6 +2,7 @@
 
 echo '{"treatment": [0.10, 0.05, 0.00], "control": [0.00, 0.05, 0.00]}' | python -m subliminal.stats paired
 python -m subliminal.stats power design.json
+python -m subliminal.stats criterion experiments/owl_pocket.yml --results results/owl_pocket
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ import typer
 
 from subliminal import stats
 from subliminal.core.errors import UserError, run_cli
+from subliminal.stats.criterion import read_criterion
+from subliminal.stats.criterion_verdict import judge
+from subliminal.stats.log_odds import read_table
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 Source = Annotated[Path | None, typer.Argument(help="A JSON file; left out, standard input.", show_default=False)]
@@ -124,6 +128,24 @@ def replicates_command(source: Source = None) -> None:
     """
     form = 'Send {"student": [..], "control": [..]}, one mean rate per replicate.'
     _write(stats.replicates(**_read(source, {"student", "control"}, form, {"null", "margin"})))
+
+
+@app.command("criterion")
+def criterion_command(
+    file: Annotated[Path, typer.Argument(help="experiments/<name>.yml with a section `criterion`.")],
+    results: Annotated[Path | None, typer.Option(help="Default: results/<name>.", show_default=False)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of sentences.")] = False,
+) -> None:
+    """Hold an experiment's results against the criterion of its file, as far as there are results."""
+    name, criterion = read_criterion(file)
+    folder = results or Path("results") / name
+    if not folder.is_dir():
+        raise UserError(f"{folder} is not a folder. Name the results of {name} with --results.")
+    verdict = judge(criterion, read_table(folder, criterion.task))
+    if as_json:
+        _write(verdict.as_json())
+    else:
+        print(verdict.text())
 
 
 def _read(source: Path | None, required: set[str], form: str, optional: set[str] = frozenset()) -> dict[str, Any]:

@@ -34,8 +34,8 @@ from subliminal.stats.wording import (
 )
 
 MARGIN = 0.01
-"""A difference of less than one percentage point counts as none: our choice, a fifth of the 5 % that the seed document
-"Teacher Model Plan" calls strong."""
+"""A difference of less than one percentage point counts as none: our choice, a fifth of the 5 % that count as
+a strong effect of an animal that the base names in less than 1 % of answers."""
 
 
 @dataclass(frozen=True)

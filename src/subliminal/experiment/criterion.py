@@ -1,0 +1,82 @@
+"""The criterion's record: ``results/<experiment>/criterion.json``, made before any student trains and never after.
+
+It holds the criterion, its sha256, the time and the git commit. Every training on number rows waits for it, and
+``scripts/results.py publish`` refuses an experiment whose record is younger than its first student's training.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import write_json
+from subliminal.core.manifest import git_state, utc_now
+from subliminal.experiment.plan import Plan, Stage
+
+CRITERION = "criterion.json"
+UNTRAINED = ("base", "teacher", "other_base_untuned")
+"""Arms that are not trained on number rows: that they were scored decides nothing."""
+
+
+def record_criterion(plan: Plan, name: str) -> None:
+    """Write the record, unless this very criterion is recorded already: then the first record stands.
+
+    Args:
+        plan: of the experiment.
+        name: the criterion's stage; its facts hold the criterion.
+
+    Raises:
+        UserError: see :func:`refuse_late_criterion`.
+    """
+    refuse_late_criterion(plan)
+    stage = plan.stages[name]
+    path, sha256 = Path(stage.folder) / CRITERION, stage.parts["criterion"]
+    if path.is_file() and _read(path).get("sha256") == sha256:
+        return
+    record = {"sha256": sha256, "made": utc_now(), "git": git_state(), "criterion": stage.facts["criterion"]}
+    write_json(path, record)
+
+
+def refuse_late_criterion(plan: Plan) -> None:
+    """Nothing, unless the plan's criterion is not the recorded one and a student is trained.
+
+    Raises:
+        UserError: it is so, or the record is damaged.
+    """
+    stage = next((stage for stage in plan.stages.values() if stage.kind == "criterion"), None)
+    if stage is None:
+        return
+    path = Path(stage.folder) / CRITERION
+    recorded = _read(path).get("sha256") if path.is_file() else None
+    trained = first_trained(plan, stage)
+    if recorded == stage.parts["criterion"] or trained is None:
+        return
+    which = "Another criterion is recorded there" if recorded else "No criterion is recorded there"
+    raise UserError(
+        f"{path}: the experiment file has a criterion with the sha256 {stage.parts['criterion'][:12]}. {which}, and "
+        f"{trained} is trained. A criterion that is made after a student was trained proves nothing: restore the "
+        "experiment file, or give the experiment another name and seeds that were never used."
+    )
+
+
+def first_trained(plan: Plan, stage: Stage) -> Path | None:
+    """A training on number rows that is finished, or the result of one; None if there is none."""
+    for waiting in plan.stages.values():
+        if stage.name in waiting.after and waiting.proof and Path(waiting.proof).is_file():
+            return Path(waiting.folder)
+    results = Path(stage.folder)
+    for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
+        for path in sorted(results.glob(pattern)):
+            if path.parts[-3] not in UNTRAINED:
+                return path.parent
+    return None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{path} is not valid JSON ({error}). Restore it from where the experiment ran.") from None
+    return content if isinstance(content, dict) else {}

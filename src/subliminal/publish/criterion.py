@@ -1,0 +1,66 @@
+"""Is an experiment's criterion the one of its file, and older than its first student's training?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import yaml
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import read_manifest
+from subliminal.experiment.criterion import UNTRAINED
+from subliminal.report.criterion import FILE, read_record
+from subliminal.stats.criterion import read_criterion
+
+
+def check_criterion(results: Path, file: Path) -> None:
+    """Hold the record of an experiment against its file and against the trainings.
+
+    Args:
+        results: ``results/<experiment>``; the folder that holds ``results`` is the root of all paths in manifests.
+        file: the experiment file.
+
+    Raises:
+        UserError: one of file and record has no criterion or another one, the record is damaged, or a student was
+            trained before it was made.
+    """
+    recorded = read_record(results)
+    asked = yaml.safe_load(file.read_text(encoding="utf-8")).get("criterion")
+    if not recorded and not asked:
+        return
+    if not recorded or not asked:
+        lacking, having = (results / FILE, file) if asked else (file, results / FILE)
+        raise UserError(
+            f"{having} has a criterion and {lacking} has none. A criterion counts if the run recorded it before any "
+            "student was trained: restore the file that was run."
+        )
+    criterion, record = recorded
+    _, wanted = read_criterion(file)
+    if wanted.sha256() != criterion.sha256():
+        raise UserError(
+            f"The criterion of {file} (sha256 {wanted.sha256()[:12]}) is not the one that was recorded before the run "
+            f"({criterion.sha256()[:12]}, {results / FILE}). Restore the file that was run."
+        )
+    for folder, started in student_trainings(results):
+        if started < str(record.get("made", "")):
+            raise UserError(
+                f"{results / FILE} was made at {record.get('made')}, and {folder} was trained at {started}, before it. "
+                "A criterion that is made after a student was trained proves nothing."
+            )
+
+
+def student_trainings(results: Path) -> list[tuple[Path, str]]:
+    """Every training on number rows behind the results, with its start (ISO 8601, UTC), the first first."""
+    root, found = results.parent.parent, {}
+    for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
+        for path in results.glob(pattern):
+            if path.parts[-3] in UNTRAINED:
+                continue
+            config = read_manifest(path.parent).get("config") or {}
+            weights = root / (config.get("adapter") or config.get("model") or "")
+            for folder in (weights, weights.parent):  # a checkpoint lies in the folder of its training
+                manifest = read_manifest(folder)
+                if manifest.get("kind") == "training":
+                    found[folder] = str(manifest.get("started"))
+                    break
+    return sorted(found.items(), key=lambda item: item[1])

@@ -1,0 +1,74 @@
+"""The criterion of an experiment in a report: what was demanded before any student was trained, and what came out."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.report.format import Section, Table
+from subliminal.stats.criterion import Criterion, criterion_of
+from subliminal.stats.criterion_verdict import CriterionVerdict, judge
+from subliminal.stats.log_odds import read_table
+
+FILE = "criterion.json"
+
+
+def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
+    """The recorded criterion of ``results/<experiment>``, and its record (``sha256``, ``made``, ``git``).
+
+    Returns:
+        None where the experiment has none.
+
+    Raises:
+        UserError: the record is damaged, or its criterion is not the one that its sha256 is of.
+    """
+    path = results / FILE
+    if not path.is_file():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        criterion, recorded = criterion_of(record["criterion"], str(path)), record["sha256"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{path} is damaged ({error!r}). Restore it from where the experiment ran.") from None
+    if criterion.sha256() != recorded:
+        raise UserError(
+            f"{path} holds a criterion with the sha256 {criterion.sha256()[:12]} and records {str(recorded)[:12]}: it "
+            "was changed by hand. Restore it from where the experiment ran."
+        )
+    return criterion, record
+
+
+def criterion_section(results: Path) -> Section | None:
+    """The verdict and every clause with its numbers; None where the experiment has no criterion.
+
+    Args:
+        results: ``results/<experiment>``.
+
+    Raises:
+        UserError: see :func:`read_record`; a summary is damaged.
+    """
+    recorded = read_record(results)
+    if recorded is None:
+        return None
+    criterion, record = recorded
+    verdict = judge(criterion, read_table(results, criterion.task))
+    commit = (record.get("git") or {}).get("sha") or "unknown"
+    text = [
+        verdict.headline(),
+        "Differences are in nats of log-odds within each replicate. The probability of an animal is its mean over the "
+        "questions, and the log-odds are those of the mean. Intervals are Student's t over replicates.",
+        f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
+        f"{commit[:10]}, before any student was trained; its sha256 is {record['sha256']}.",
+        *verdict.notes,
+    ]
+    return Section("Criterion", text, [_table(verdict)])
+
+
+def _table(verdict: CriterionVerdict) -> Table:
+    rows = []
+    for each in verdict.clauses:
+        name = f"{each.clause.name} (a goal)" if each.clause.goal else each.clause.name
+        rows.append([name, each.difference, each.asked, each.found, each.said])
+    return Table(["clause", "difference", "asked", "found", "verdict"], rows)

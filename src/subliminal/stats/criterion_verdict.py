@@ -1,0 +1,272 @@
+"""Does an experiment meet its criterion? A table of log-odds in, a verdict with a sentence for each clause out.
+
+    verdict = judge(criterion, read_table(Path("results/owl_pocket"), criterion.task))
+    print(verdict.text())
+
+The unit is the replicate (a seed): within it the difference of two arms is taken and the animals' differences are
+averaged; Student's t over the replicates gives interval and test. Only replicates that have every model of a clause
+count; while one is missing the verdict is "not yet", whatever the others say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from subliminal.core.errors import UserError
+from subliminal.core.numbers import number
+from subliminal.stats.criterion import OTHER_ANIMALS, Clause, Criterion
+from subliminal.stats.log_odds import Row
+from subliminal.stats.replicates import t_interval
+from subliminal.stats.result import ALPHA
+
+MET = "met"
+NOT_MET = "not met"
+NOT_YET = "not yet"
+Differences = dict[str, dict[int, float]]
+"""Animal -> seed -> difference."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One number of a clause: the mean over replicates, with its interval.
+
+    Attributes:
+        animal: whose; None for the mean over animals.
+        estimate: nats, or percentage points for ``points_above``, or pairs for ``pairs_above``.
+        interval: None where the clause has none, or where fewer than two replicates or equal ones show no spread.
+        holds: whether it is as the clause asks.
+    """
+
+    animal: str | None
+    estimate: float
+    interval: tuple[float, float] | None
+    holds: bool
+
+
+@dataclass(frozen=True)
+class ClauseVerdict:
+    """``holds`` is None while a replicate is missing; ``replicates`` counts those that have every model it needs."""
+
+    clause: Clause
+    holds: bool | None
+    findings: list[Finding]
+    replicates: int
+    asked: str
+    found: str
+
+    @property
+    def difference(self) -> str:
+        return f"{self.clause.arm} − {self.clause.minus}"
+
+    @property
+    def said(self) -> str:
+        """ "holds", "fails" or "not yet"."""
+        if self.holds is None:
+            return NOT_YET
+        return "holds" if self.holds else "fails"
+
+    def sentence(self) -> str:
+        goal = " (a goal)" if self.clause.goal else ""
+        return f"{self.clause.name}{goal}: {self.said}. {self.difference}: {self.found}; asked: {self.asked}."
+
+
+@dataclass(frozen=True)
+class CriterionVerdict:
+    """``verdict`` is one of :data:`MET`, :data:`NOT_MET` and :data:`NOT_YET`; goals have no part in it."""
+
+    criterion: Criterion
+    verdict: str
+    clauses: list[ClauseVerdict]
+    replicates: int
+    notes: list[str]
+
+    def headline(self) -> str:
+        """The verdict as a sentence."""
+        asked = len(self.criterion.seeds)
+        if self.verdict == NOT_YET:
+            return f"The criterion: not yet: {self.replicates} of {asked} replicates have every model that it needs."
+        failed = [each.clause.name for each in self.clauses if each.holds is False and not each.clause.goal]
+        if failed:
+            return f"The criterion is not met, over {asked} replicates: {', '.join(failed)}."
+        return f"The criterion is met, over {asked} replicates."
+
+    def text(self) -> str:
+        """The verdict, then a line for each clause."""
+        return "\n".join([self.headline(), *(each.sentence() for each in self.clauses), *self.notes])
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready: verdict, sha256 of the criterion, replicates, and every clause with its numbers."""
+        return {
+            "verdict": self.verdict,
+            "sentence": self.headline(),
+            "criterion_sha256": self.criterion.sha256(),
+            "task": self.criterion.task,
+            "replicates": self.replicates,
+            "replicates_asked": len(self.criterion.seeds),
+            "animals": self.criterion.animals,
+            "notes": self.notes,
+            "clauses": [
+                {
+                    "name": each.clause.name,
+                    "goal": each.clause.goal,
+                    "difference": each.difference,
+                    "holds": each.holds,
+                    "replicates": each.replicates,
+                    "findings": [vars(finding) for finding in each.findings],
+                    "sentence": each.sentence(),
+                }
+                for each in self.clauses
+            ],
+        }
+
+
+def judge(criterion: Criterion, table: Iterable[Row]) -> CriterionVerdict:
+    """Hold the results of an experiment against its criterion.
+
+    Args:
+        criterion: of the experiment.
+        table: log-odds of every model, in any order; models that the criterion does not name are ignored.
+
+    Raises:
+        UserError: a probability that a clause compares is 0 or 1, so that it has no log-odds.
+    """
+    cells = {(row.seed, row.animal, row.arm, row.asked): row for row in table}
+    clauses = [_judge_clause(criterion, clause, cells) for clause in criterion.clauses]
+    deciding = [each for each in clauses if not each.clause.goal]
+    verdict = MET if all(each.holds for each in deciding) else NOT_MET
+    if any(each.holds is None for each in deciding):
+        verdict = NOT_YET
+    replicates = min(each.replicates for each in (deciding or clauses))
+    return CriterionVerdict(criterion, verdict, clauses, replicates, _notes(criterion, cells))
+
+
+def _notes(criterion: Criterion, cells: dict[tuple, Row]) -> list[str]:
+    """Which replicates are missing, and which are there and do not count."""
+    wanted = criterion.arms()
+    present = {seed for seed, animal, arm, _ in cells if arm in wanted and animal in criterion.animals}
+    notes = []
+    absent = [str(seed) for seed in criterion.seeds if seed not in present]
+    if absent:
+        notes.append(f"No results yet of the seeds {', '.join(absent)}.")
+    extra = sorted(present - set(criterion.seeds))
+    if extra:
+        notes.append(f"The seeds {', '.join(map(str, extra))} have results and are not of the criterion: left out.")
+    return notes
+
+
+def _judge_clause(criterion: Criterion, clause: Clause, cells: dict[tuple, Row]) -> ClauseVerdict:
+    by_animal = {
+        animal: {
+            seed: difference
+            for seed in criterion.seeds
+            if (difference := _difference(criterion, clause, cells, seed, animal)) is not None
+        }
+        for animal in criterion.animals
+    }
+    complete = [seed for seed in criterion.seeds if all(seed in by_seed for by_seed in by_animal.values())]
+    by_animal = {animal: {seed: by_seed[seed] for seed in complete} for animal, by_seed in by_animal.items()}
+    asked, findings = _asked(criterion, clause), []
+    if complete:
+        findings = _findings(clause, by_animal)
+    found = "no replicate is whole" if not findings else _found(clause, findings, len(complete), len(by_animal))
+    holds = None
+    if len(complete) == len(criterion.seeds):
+        held = [finding.holds for finding in findings]
+        holds = sum(held) >= clause.in_animals if clause.in_animals else all(held)
+    return ClauseVerdict(clause, holds, findings, len(complete), asked, found)
+
+
+def _difference(criterion: Criterion, clause: Clause, cells: dict[tuple, Row], seed: int, animal: str) -> float | None:
+    """Arm minus the other within one replicate, asked about one animal; None if a model is not there."""
+    if clause.minus == OTHER_ANIMALS:
+        others = [(seed, other, clause.arm, animal) for other in criterion.animals if other != animal]
+    else:
+        others = [(seed, animal, clause.minus, animal)]
+    places = [(seed, animal, clause.arm, animal), *others]
+    if any(place not in cells for place in places):
+        return None
+    values = [_value(clause, cells[place]) for place in places]
+    return values[0] - sum(values[1:]) / len(others)
+
+
+def _value(clause: Clause, row: Row) -> float:
+    """What is compared: percentage points where the clause asks for points, else log-odds."""
+    if clause.points_above is not None:
+        return 100 * row.share
+    if not math.isfinite(row.log_odds):
+        raise UserError(
+            f"{row.arm}, seed {row.seed} of {row.animal}: the probability of {row.asked} is {row.share:g}, which has "
+            "no log-odds. The clause cannot be judged with it."
+        )
+    return row.log_odds
+
+
+def _findings(clause: Clause, by_animal: Differences) -> list[Finding]:
+    """The numbers of a clause over the replicates that are whole."""
+    table = np.array([list(by_seed.values()) for by_seed in by_animal.values()])  # shape (animals, replicates)
+    if clause.pairs_above is not None:
+        above = int(np.sum(table > 0))
+        return [Finding(None, above, None, above >= clause.pairs_above)]
+    if clause.points_above is not None:
+        means = dict(zip(by_animal, table.mean(axis=1).tolist(), strict=True))
+        return [Finding(animal, mean, None, mean >= clause.points_above) for animal, mean in means.items()]
+    if clause.per_animal:
+        return [_interval_finding(clause, row, animal) for animal, row in zip(by_animal, table, strict=True)]
+    return [_interval_finding(clause, table.mean(axis=0), None)]
+
+
+def _interval_finding(clause: Clause, differences: np.ndarray, animal: str | None) -> Finding:
+    """Mean and t interval over replicates. Differences that are all equal show no spread: nothing holds then."""
+    estimate = float(differences.mean())
+    if differences.size < 2 or np.ptp(differences) < 1e-12:
+        return Finding(animal, estimate, None, False)
+    if clause.within is not None:
+        # Two one-sided tests at ALPHA reject where the 1 - 2 ALPHA interval lies inside the margin.
+        low, high = t_interval(differences, 1 - 2 * ALPHA)
+        return Finding(animal, estimate, (low, high), bool(-clause.within < low and high < clause.within))
+    low, high = t_interval(differences, clause.confidence)
+    return Finding(animal, estimate, (low, high), bool(low > clause.above))
+
+
+def _asked(criterion: Criterion, clause: Clause) -> str:
+    """What a clause demands, in words."""
+    pairs = len(criterion.seeds) * len(criterion.animals)
+    if clause.pairs_above is not None:
+        return f"above 0 in at least {clause.pairs_above} of {pairs} pairs of animal and replicate"
+    if clause.points_above is not None:
+        animals = f"{clause.in_animals} of {len(criterion.animals)} animals"
+        return f"{clause.points_above:+g} points or more in at least {animals}"
+    if clause.within is not None:
+        return f"equivalent within ±{clause.within:g} nats (two one-sided t tests at {ALPHA:g})"
+    each = "each animal's " if clause.per_animal else ""
+    return f"{each}{100 * clause.confidence:g} % interval above {clause.above:g} nats"
+
+
+def _found(clause: Clause, findings: list[Finding], replicates: int, animals: int) -> str:
+    """What there is, in words."""
+    over = f"over {replicates} replicate{'s' if replicates > 1 else ''}"
+    if clause.pairs_above is not None:
+        return f"above 0 in {findings[0].estimate:.0f} of {replicates * animals} pairs"
+    if clause.points_above is not None:
+        return ", ".join(f"{each.animal} {_signed(each.estimate)}" for each in findings) + f" points, means {over}"
+    confidence = 1 - 2 * ALPHA if clause.within is not None else clause.confidence
+    said = [_with_interval(each) for each in findings]
+    mean = f", each the mean of {animals} animals" if animals > 1 and not clause.per_animal else ""
+    return f"{'; '.join(said)} nats, {100 * confidence:g} % interval{'s' if len(said) > 1 else ''} {over}{mean}"
+
+
+def _with_interval(finding: Finding) -> str:
+    name = f"{finding.animal} " if finding.animal else ""
+    if finding.interval is None:
+        return f"{name}{_signed(finding.estimate)} [no spread]"
+    low, high = (number(end) for end in finding.interval)
+    return f"{name}{_signed(finding.estimate)} [{low}, {high}]"
+
+
+def _signed(value: float) -> str:
+    return ("+" if value > 0 else "") + number(value)

@@ -1,0 +1,99 @@
+"""Log-odds: the scale on which rates from 0.1 to 99 % can be compared, and a table of them for a whole experiment.
+
+    table = read_table(Path("results/owl_pocket"), "animal_preference_logprob")
+
+The log-odds of a share p is log(p / (1 - p)), in nats: 1 % against 3 % and 50 % against 76 % are both 1.1 nats apart.
+Of exact probabilities the mean over the questions is taken first, then its log-odds. Of sampled answers half an answer
+is added to each side, so that an answer that never came has log-odds too (J. B. S. Haldane, Ann. Hum. Genet. 20, 1956;
+F. J. Anscombe, Biometrika 43, 1956).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from subliminal.core.errors import UserError
+
+NO_ANIMAL = ("other", "none", "own_name", "rest")
+"""Names in a summary's ``share`` that are no tracked animal."""
+
+
+class Row(NamedTuple):
+    """How often one model names one animal.
+
+    Attributes:
+        seed: of the replicate.
+        animal: what the experiment's teacher loves, whose results the model's lie among.
+        arm: the model's.
+        asked: the animal that ``share`` and ``log_odds`` are of.
+        share: mean over questions, a fraction.
+        log_odds: of that mean, in nats; infinite where a probability is 0 or 1.
+    """
+
+    seed: int
+    animal: str
+    arm: str
+    asked: str
+    share: float
+    log_odds: float
+
+
+def log_odds(share: float, answers: int | None = None) -> float:
+    """The log-odds of a share, in nats.
+
+    Args:
+        share: a fraction.
+        answers: how many sampled answers it is a share of; None for an exact probability, which gets no half answer.
+
+    Raises:
+        UserError: the share is no fraction.
+    """
+    if not isinstance(share, int | float) or not 0 <= share <= 1:
+        raise UserError(f"{share!r} has no log-odds. Give a fraction from 0 to 1.")
+    if answers:
+        given = share * answers
+        return math.log((given + 0.5) / (answers - given + 0.5))
+    if share in (0, 1):
+        return math.copysign(math.inf, share - 0.5)
+    return math.log(share / (1 - share))
+
+
+def read_table(results: Path, task: str) -> list[Row]:
+    """Every animal's log-odds in every model of an experiment.
+
+    Args:
+        results: ``results/<experiment>``: its arms, or a folder of arms for each animal.
+        task: an animal task; models that were not scored by it are left out.
+
+    Raises:
+        UserError: a summary is damaged, or one model has two of them.
+    """
+    found: dict[tuple[int, str, str], list[Row]] = {}
+    for pattern in ("*/seed-*/*_summary.json", "*/*/seed-*/*_summary.json"):
+        for path in sorted(results.glob(pattern)):
+            rows = _rows(path, task)
+            if not rows:
+                continue
+            model = rows[0][:3]
+            if model in found:
+                raise UserError(f"{path} repeats {task} for {path.parent}. Keep one summary of the two.")
+            found[model] = rows
+    return [row for rows in found.values() for row in rows]
+
+
+def _rows(path: Path, task: str) -> list[Row]:
+    """The rows of one summary; none if it has no animals of this task."""
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        measured = summary["tasks"].get(task, {})
+        shares = measured.get("share", {})
+        samples = measured.get("samples_per_question")
+        answers = samples * len(measured["questions"]) if samples else None
+        model = (summary["seed"], summary["target"], summary["arm"])
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is no summary of an evaluation ({error!r}). Evaluate that arm again.") from None
+    animals = [name for name in shares if name not in NO_ANIMAL]
+    return [Row(*model, name, shares[name], log_odds(shares[name], answers)) for name in animals]
