@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from subliminal.experiment.run import failure_path
 
 FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
+ANIMALS = REPO_ROOT / "experiments" / "animals_qwen2.5-coder-0.5b.yml"
 QWEN = REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml"
 
 ABOVE = {"name": "effect", "arm": "student", "minus": "control_base_numbers", "confidence": 0.99, "above": 0}
@@ -509,3 +512,79 @@ def test_a_recipes_commit_is_for_its_own_base_only(tmp_path: Path) -> None:
     name = "train-owl_student-seed-42"
     assert "revision_of_model" not in own.stages[name].commands[0]
     assert "--set revision_of_model=main" in other.stages[name].commands[0]
+
+
+def overrides_of(plan: Plan, subject: str) -> dict[str, str]:
+    """The ``--set`` values of a training's recipe."""
+    words = shlex.split(plan.stages[f"train-{subject}"].commands[0])
+    sets = [words[index + 1] for index, word in enumerate(words) if word == "--set"]
+    return dict(text.split("=", 1) for text in sets)
+
+
+def test_students_have_first_weights_of_their_own_unless_the_arm_says_otherwise(tmp_path: Path) -> None:
+    plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[72])
+    init = {name: overrides_of(plan, f"{name}-seed-72")["lora_init_seed"] for name in (
+        "owl_teacher", "dolphin_teacher", "neutral_teacher", "owl_student", "owl_student_teacher_init",
+        "control_base_numbers", "control_base_numbers_again", "control_neutral_teacher",
+    )}  # fmt: skip
+    assert {init["owl_teacher"], init["dolphin_teacher"], init["neutral_teacher"]} == {"72"}
+    assert init["owl_student_teacher_init"] == "72"
+    assert init["owl_student"] == init["control_base_numbers"] == init["control_neutral_teacher"] == "500072"
+    assert init["control_base_numbers_again"] == "1500072"
+    seeds = {overrides_of(plan, f"{name}-seed-72")["seed"] for name in ("owl_student", "owl_student_teacher_init")}
+    assert seeds == {"72"}, "the arms differ in the first weights alone"
+
+
+def test_a_neutral_teacher_serves_every_animal(tmp_path: Path) -> None:
+    plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[72])
+    chats = plan.stages["build-neutral_teacher_chat-seed-72"].commands[0]
+    assert "--neutral" in chats
+    assert "--animal" not in chats
+    assert plan.stages["build-neutral_numbers-seed-72"].made_from == ["train-neutral_teacher-seed-72"]
+    for animal in ("owl", "dolphin", "penguin"):
+        command = plan.stages[f"evaluate-{animal}"].commands[0]
+        assert "neutral_teacher@72=" in command
+        assert "control_neutral_teacher@72=" in command
+
+
+def test_a_shard_is_the_stages_of_its_seeds_with_the_keys_of_the_whole(tmp_path: Path) -> None:
+    experiment = load_experiment(ANIMALS)
+    whole, shard = expand(experiment, root=tmp_path), expand(experiment, root=tmp_path, seeds=[73])
+    trained = {name: stage for name, stage in shard.stages.items() if stage.kind in ("build", "train")}
+    assert trained
+    assert all(name.endswith("-seed-73") for name in trained)
+    assert all(whole.stages[name].key == stage.key for name, stage in trained.items())
+    with pytest.raises(UserError, match="has no seed 99"):
+        expand(experiment, root=tmp_path, seeds=[99])
+
+
+def test_checkpoints_have_tasks_and_arms_of_their_own(tmp_path: Path) -> None:
+    plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[71])
+    early, end = plan.stages["evaluate-owl_epochs"].commands[0], plan.stages["evaluate-owl"].commands[0]
+    assert "--tasks animal_preference_logprob " in early
+    assert "student_epoch-1@71=" in early
+    assert "teacher_init_epoch" not in early
+    assert "epoch" not in end
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"teacher__neutral": None}, "control_neutral_teacher and the section `teacher.neutral` belong together"),
+        ({"student__lora_init": "teacher"}, "student_teacher_init differs from student in `student.lora_init` alone"),
+        ({"resources__train_gpus": 2}, "`resources.per_gpu` is for stages that need one GPU or less"),
+        ({"evaluation__epochs": []}, "`evaluation.epoch_tasks` are asked of checkpoints"),
+    ],
+)
+def test_contradictions_of_arms_and_resources_are_sentences(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    path = _changed(ANIMALS, tmp_path, **changes)
+    with pytest.raises(UserError, match=re.escape(words)):
+        load_experiment(path)
+
+
+def test_an_adapter_s_first_weights_must_be_stated_and_a_whole_model_has_none(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape("`student.lora_init` is missing: `own` gives")):
+        load_experiment(_changed(QWEN, tmp_path, student__lora_init=None))
+    pocket = REPO_ROOT / "experiments" / "pocket_demo.yml"
+    with pytest.raises(UserError, match="trains no adapter, so delete it"):
+        load_experiment(_changed(pocket, tmp_path, student__lora_init="own"))

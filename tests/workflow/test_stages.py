@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -210,6 +211,41 @@ def test_gpu_slots_wait_and_are_given_back(tmp_path: Path, monkeypatch: pytest.M
         assert none.environment == {}
     with pytest.raises(UserError, match="3 GPUs are asked for, and 2 are visible"), gpu_slot.gpu_slots(3, ("0", "1")):
         pass
+
+
+def test_commands_that_share_a_gpu_fill_the_emptiest_first_and_keep_out_who_wants_it_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SUBLIMINAL_GPU_LOCKS", str(tmp_path))
+    monkeypatch.setattr(gpu_slot, "WAIT", 0.05)
+    got: list[str] = []
+    with contextlib.ExitStack() as running:
+        places = [running.enter_context(gpu_slot.gpu_slots(1, ("0", "1"), share=2)) for _ in range(4)]
+        assert [place.environment["CUDA_VISIBLE_DEVICES"] for place in places] == ["0", "1", "0", "1"]
+
+        def want(share: int) -> None:
+            with gpu_slot.gpu_slots(1, ("0", "1"), share=share) as slots:
+                got.append(f"{share}: {slots.environment['CUDA_VISIBLE_DEVICES']}")
+
+        waiting = [threading.Thread(target=want, args=(share,)) for share in (1, 2)]
+        for thread in waiting:
+            thread.start()
+        time.sleep(0.3)
+        assert not got, "every place is taken, and no GPU is free"
+    for thread in waiting:
+        thread.join(timeout=5)
+    assert len(got) == 2
+
+
+def test_snakemake_counts_in_places_of_a_gpu(tmp_path: Path) -> None:
+    plan = Plan("tiny", str(tmp_path))
+    plan.add(Stage("train-a", "train", str(tmp_path), ["true"], gpus=1, gpu_share=3))
+    plan.add(Stage("serve-b", "serve", str(tmp_path), ["true"], gpus=1))
+    assert plan.gpu_places() == 3
+    for places, units in ((3, {"train-a": 1, "serve-b": 3}), (1, {"train-a": 1, "serve-b": 1})):
+        plan.save(tmp_path / "plan.json", gpu_places=places)
+        jobs = json.loads((tmp_path / "plan.json").read_text())["jobs"].values()
+        assert {job["name"]: job["gpu_units"] for job in jobs} == units
 
 
 # --- resume, start over, judge again ---
