@@ -101,7 +101,7 @@ def _smaller(path: Path) -> str:
 
 def model_line(model: str) -> Line:
     """Whether a base model is on this machine, and if not, how it gets here."""
-    from subliminal.models.store import MODELS
+    from subliminal.models.catalogue import MODELS
 
     what, folder = f"model {model}", Path(model)
     if (folder / "config.json").is_file():
