@@ -14,11 +14,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from subliminal.core.errors import UserError
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.datasets import PYTHON, Model
 from subliminal.experiment.models import Models, Point
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
+from subliminal.experiment.sources import weights_problem
 
 Scored = list[tuple[str, int, Model]]
 """What is scored for one trait: (arm, seed, model)."""
@@ -34,7 +36,14 @@ def expand(
         root: where ``data``, ``outputs`` and ``results`` are.
         failed: stages that cannot be had, each with the record of its failure (``stage``, ``reason``, ``log``). Stages
             that need one are left out; evaluations and servers do without it, and the report says what is missing.
+
+    Raises:
+        UserError: a model folder does not have the weights that the experiment names.
     """
+    for model, sha256 in experiment.pinned_models.items():
+        problem = weights_problem(model, sha256)
+        if problem:
+            raise UserError(f"{experiment.name} cannot be planned: {problem}.")
     return _Expansion(experiment, root, failed).run()
 
 

