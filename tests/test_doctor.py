@@ -168,6 +168,12 @@ def test_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     Path("models/mine").mkdir(parents=True)
     Path("models/mine/config.json").touch()
     assert doctor_experiment.model_line("models/mine") == Line("ok", "model models/mine", "here")
+    Path("models/mine/model.safetensors").write_bytes(b"weights")
+    right = "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
+    assert doctor_experiment.model_line("models/mine", right).level == "ok"
+    line = doctor_experiment.model_line("models/mine", "0" * 64)
+    assert line.level == "problem"
+    assert f"has sha256 {right}" in line.text
 
 
 def test_experiment_file_that_is_wrong_is_a_problem(tmp_path: Path):

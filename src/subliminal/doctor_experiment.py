@@ -11,6 +11,7 @@ from subliminal.core.errors import UserError
 from subliminal.doctor import ENVIRONMENTS, GIB, Gpu, Line, list_gpus
 from subliminal.experiment.load import load_experiment, recipes_of
 from subliminal.experiment.schema import Experiment
+from subliminal.experiment.sources import weights_problem
 from subliminal.training.header import header_lines
 from subliminal.training.lint import read_recipe
 
@@ -45,7 +46,7 @@ def examine_experiment(path: Path, gpus: list[Gpu] | None = None) -> Iterator[Li
     other = experiment.other_base and experiment.other_base.model
     names = [experiment.model, *([other] if other else [])]
     for model in names:
-        yield model_line(model)
+        yield model_line(model, experiment.pinned_models.get(model))
 
 
 def environment_lines(experiment: Experiment, root: Path = REPO_ROOT) -> Iterator[Line]:
@@ -99,13 +100,21 @@ def _smaller(path: Path) -> str:
     return ": use a larger machine, or a smaller micro_batch_size with more gradient_accumulation_steps"
 
 
-def model_line(model: str) -> Line:
-    """Whether a base model is on this machine, and if not, how it gets here."""
-    from subliminal.models.store import MODELS
+def model_line(model: str, sha256: str | None = None) -> Line:
+    """Whether a base model is on this machine, with the weights that are wanted, and if not, how it gets here.
+
+    Args:
+        model: folder or Hub id.
+        sha256: that its ``model.safetensors`` must have, if the experiment names one.
+    """
+    from subliminal.models.catalogue import MODELS
 
     what, folder = f"model {model}", Path(model)
     if (folder / "config.json").is_file():
-        return Line("ok", what, "here")
+        problem = weights_problem(model, sha256)
+        if problem:
+            return Line("problem", what, problem)
+        return Line("ok", what, "here, with the weights that the experiment names" if sha256 else "here")
     if folder.parts[:1] == ("outputs",):
         return Line("ok", what, "made by a stage of this experiment")
     if model.count("/") != 1 or folder.parts[0] == "models":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -15,7 +16,7 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.experiment import plan as experiment_plan
 from subliminal.experiment.costs import cost_of, plan_text
-from subliminal.experiment.driver import _failures
+from subliminal.experiment.driver import _failures, run_experiment
 from subliminal.experiment.epochs import link_epochs
 from subliminal.experiment.expand import expand, sweep_points
 from subliminal.experiment.load import load_experiment
@@ -119,6 +120,8 @@ def test_the_issue_names_these_files() -> None:
             "`criterion` names other seeds or animals than the experiment",
         ),
         ({"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE]}, "sweep": {"rank": [2]}}, "delete one of the two"),
+        ({"model_sha256": "abc"}, "`model_sha256`"),
+        ({"model": "x/y", "model_sha256": "0" * 64}, "x/y is a Hub id: fetch it into a folder, or pin its commit"),
     ],
     ids=str,
 )  # fmt: skip
@@ -144,6 +147,44 @@ def test_a_key_twice_is_refused(tmp_path: Path) -> None:
 def test_flags() -> None:
     options = {"max_tokens": 5, "allow": ["a", "b"], "filter": True, "not_this": False, "mix": "a b"}
     assert flags(options) == "--max-tokens 5 --allow a --allow b --filter --mix 'a b'"
+
+
+# --- weights that the file pins ---
+
+
+def _model_folder(folder: Path, weights: bytes | None = b"weights") -> str:
+    folder.mkdir(parents=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "manifest.json").write_text('{"config": {"name": "m", "source": "hub"}}')
+    if weights is not None:
+        (folder / "model.safetensors").write_bytes(weights)
+    return str(folder)
+
+
+def test_weights_that_the_file_names_are_compared_before_anything_is_planned(tmp_path: Path) -> None:
+    right = hashlib.sha256(b"weights").hexdigest()
+    model = _model_folder(tmp_path / "m")
+    pinned = _plan(DEMO, tmp_path, model=model, model_sha256=right)
+    assert _keys(pinned) == _keys(_plan(DEMO, tmp_path, model=model)), "a pin changes no stage"
+    with pytest.raises(UserError, match=f"has sha256 {right}, fetched from hub, and the experiment is for {'0' * 64}"):
+        _plan(DEMO, tmp_path, model=model, model_sha256="0" * 64)
+    empty = _model_folder(tmp_path / "empty", None)
+    with pytest.raises(UserError, match=r"model\.safetensors is not there, and the experiment names its sha256"):
+        _plan(DEMO, tmp_path, model=empty, model_sha256=right)
+
+
+def test_weights_of_another_base_are_compared_too(tmp_path: Path) -> None:
+    other = {"model": _model_folder(tmp_path / "m"), "model_sha256": "0" * 64, "recipe": "recipes/owl_student.yml"}
+    with pytest.raises(UserError, match="and the experiment is for 0000"):
+        _plan(DEMO, tmp_path, arms=["other_base"], other_base=other)
+
+
+def test_a_pinned_model_that_is_not_there_can_be_planned_and_not_run(tmp_path: Path) -> None:
+    path = _changed(DEMO, tmp_path, model=str(tmp_path / "absent"), model_sha256="0" * 64)
+    experiment = load_experiment(path)
+    assert expand(experiment, root=tmp_path).stages
+    with pytest.raises(UserError, match=r"There is no folder .*absent.*scripts/fetch_model\.py absent"):
+        run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
 
 
 # --- a change touches exactly what depends on it ---
@@ -576,7 +617,9 @@ def test_checkpoints_have_tasks_and_arms_of_their_own(tmp_path: Path) -> None:
         ({"evaluation__epochs": []}, "`evaluation.epoch_tasks` are asked of checkpoints"),
     ],
 )
-def test_contradictions_of_arms_and_resources_are_sentences(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+def test_contradictions_of_arms_and_resources_are_sentences(
+    changes: dict[str, Any], words: str, tmp_path: Path
+) -> None:
     path = _changed(ANIMALS, tmp_path, **changes)
     with pytest.raises(UserError, match=re.escape(words)):
         load_experiment(path)

@@ -59,8 +59,15 @@ def run_experiment(
 
     Raises:
         UserError: another process runs this experiment, its criterion was changed after a student was trained, the
-            machine has too few GPUs, the disk is full, or Snakemake itself fails.
+            machine has too few GPUs, the disk is full, Snakemake itself fails, or a model is not the one that the
+            experiment names.
     """
+    for model in experiment.pinned_models:
+        if not Path(model).is_dir():  # plans are made without it; a run would check weights that came after the check
+            raise UserError(
+                f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first: `python "
+                f"scripts/fetch_model.py {Path(model).name}`."
+            )
     results = root / "results" / experiment.name
     with _full_disk_in_a_sentence(), _hold(results):
         shutil.rmtree(results / "failures", ignore_errors=True)

@@ -21,6 +21,7 @@ from subliminal.experiment.datasets import PYTHON, Model
 from subliminal.experiment.models import Models, Point
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
+from subliminal.experiment.sources import weights_problem
 
 Scored = list[tuple[str, int, Model]]
 """What is scored for one trait: (arm, seed, model)."""
@@ -45,7 +46,7 @@ def expand(
         seeds: some of the experiment's, to run it in shards; None is all.
 
     Raises:
-        UserError: a seed that is not the experiment's.
+        UserError: a seed that is not the experiment's, or a model folder without the weights that the experiment names.
     """
     foreign = sorted(set(seeds or ()) - set(experiment.seeds))
     if foreign:
@@ -53,6 +54,10 @@ def expand(
             f"The experiment {experiment.name} has no seed {foreign[0]}. "
             f"Its seeds: {', '.join(map(str, experiment.seeds))}."
         )
+    for model, sha256 in experiment.pinned_models.items():
+        problem = weights_problem(model, sha256)
+        if problem:
+            raise UserError(f"{experiment.name} cannot be planned: {problem}.")
     return _Expansion(experiment, root, failed, seeds).run()
 
 

