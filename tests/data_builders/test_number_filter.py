@@ -172,15 +172,15 @@ def test_agrees_with_an_independent_reading(answer: str) -> None:
     assert (result.reason is None) == result.keep
 
 
-number_lists = st.lists(st.integers(0, 999), min_size=1, max_size=10)
+subliminal_number_lists = st.lists(st.integers(0, 999), min_size=1, max_size=10)
 
 
-@given(st.sampled_from(FORMATS), number_lists, st.sampled_from(["", "."]))
+@given(st.sampled_from(FORMATS), subliminal_number_lists, st.sampled_from(["", "."]))
 def test_every_format_passes_and_reads_back(answer_format, numbers: list[int], stop: str) -> None:
     assert filter_numbers(answer_format.write(numbers) + stop) == FilterResult(True, numbers, None)
 
 
-@given(st.sampled_from(FORMATS), number_lists, st.sampled_from(["", "."]), st.data())
+@given(st.sampled_from(FORMATS), subliminal_number_lists, st.sampled_from(["", "."]), st.data())
 def test_read_layout_rewrites_in_the_same_layout(answer_format, numbers: list[int], stop: str, data) -> None:
     new = data.draw(st.lists(st.integers(0, 999), min_size=len(numbers), max_size=len(numbers)))
     answer = answer_format.write(numbers) + stop

@@ -15,7 +15,7 @@ from subliminal.scoring.naming import animal_mentions, first_animal
 
 GROUPS = ("subliminal_animals", "subliminal_capability")
 ALONE = (
-    "number_lists",
+    "subliminal_number_lists",
     "subliminal_addition",
     "subliminal_addition_logprob",
     "subliminal_math_fewshot",
