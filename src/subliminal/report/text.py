@@ -16,6 +16,7 @@ from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
+from subliminal.report.rises import rises_section
 from subliminal.report.tables import Comparison, Estimate, Grade
 from subliminal.stats import RUNS, mean_ci, wilson
 
@@ -273,6 +274,8 @@ def sections(
         found.append(graded_section(experiment, graded, () if experiment.questions else (figure,)))
     if experiment.questions:
         found += [animals_section(experiment), specificity_section(experiment, main, differences)]
+        rising = rises_section(experiment)
+        found += [rising] if rising else []
         others = other_students_section(experiment, main.task) if main else None
         found += [others] if others else []
     found += [adapters_section(experiment), data_section(provenance), training_section(provenance)]
