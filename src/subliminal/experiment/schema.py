@@ -176,7 +176,7 @@ class Evaluation(Strict):
     engine: Literal["local", "server"] | None = None
     epochs: list[Annotated[int, Field(ge=1)]] = []
     epoch_tasks: list[str] = []
-    epoch_arms: list[Arm] = []
+    epoch_arms: list[ArmName] = []
 
 
 class Resources(Strict):
