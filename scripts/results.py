@@ -42,11 +42,14 @@ def publish(
 
 @app.command()
 def write(published: Published = PUBLISHED, page: Page = PAGE) -> None:
-    """Make the page anew from the raw answers."""
+    """Make the page and its drawings anew from the raw answers."""
     from subliminal.core.files import write_text
-    from subliminal.publish.page import page_text
+    from subliminal.publish.page import make_page
 
-    write_text(page, page_text(published, page))
+    made = make_page(published, page)
+    for path, drawing in made.drawings.items():
+        write_text(path, drawing)
+    write_text(page, made.text)
     print(page)
 
 

@@ -30,7 +30,7 @@ from subliminal.publish.check import verify_published
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import Entry, _is_committed, entries, lay_out, publish
 from subliminal.publish.experiment_manifest import write_experiment_manifest
-from subliminal.publish.page import SHOWN, page_text
+from subliminal.publish.page import SHOWN, make_page, page_text
 from subliminal.report.write import compose, write_report
 
 REPLICATES = {
@@ -179,7 +179,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = finish(root, **wanted)
             file = root / f"experiments/{folder.name}.yml"
             publish(folder, published=root / "results/published", file=file, search=search, overwrite=False)
-    put(root / "RESULTS.md", page_text(root / "results/published", root / "RESULTS.md"))
+    page = make_page(root / "results/published", root / "RESULTS.md")
+    for path, text in {root / "RESULTS.md": page.text, **page.drawings}.items():
+        put(path, text)
     return root
 
 
@@ -351,6 +353,19 @@ def test_a_missing_file_is_named(checkout: Path, name: str, sentence: str):
     (checkout / "results/published" / name).unlink()
     with pytest.raises(UserError, match=sentence):
         check(checkout)
+
+
+def test_another_drawing_is_found(checkout: Path):
+    path = next((checkout / "results/published").glob("*/rises*.svg"))
+    text = path.read_text()
+    path.write_text(re.sub(r"\d\.(\d)", lambda digits: f"9.{digits[1]}", text, count=9))
+    with pytest.raises(UserError, match=r"rises.*\.svg is missing or not what the raw answers give"):
+        check(checkout)
+    path.unlink()
+    with pytest.raises(UserError, match=r"rises.*\.svg is missing"):
+        check(checkout)
+    path.write_text(text)
+    check(checkout)
 
 
 def test_another_figure_is_found(checkout: Path):

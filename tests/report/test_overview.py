@@ -26,9 +26,11 @@ def results(root: Path, own: float = 0.2) -> Path:
         for seed in SEEDS:
             shares = {asked: own + seed / 100 if asked == animal else 0.01 for asked in ANIMALS}
             task = {"questions": ["a", "b"], "target_rate": [0, 0], "samples_per_question": None, "share": shares}
-            tasks = {"animal_preference_logprob": task}
-            names = {"experiment": "zoo", "arm": "student", "seed": seed, "target": animal, "model": "m"}
-            write(folder / f"{animal}/student/seed-{seed}/m_summary.json", {**names, "tasks": tasks})
+            control = {**task, "share": dict.fromkeys(ANIMALS, 0.01)}
+            for arm, measured in (("student", task), ("control_base_numbers", control)):
+                tasks = {"animal_preference_logprob": measured}
+                names = {"experiment": "zoo", "arm": arm, "seed": seed, "target": animal, "model": "m"}
+                write(folder / f"{animal}/{arm}/seed-{seed}/m_summary.json", {**names, "tasks": tasks})
     return folder
 
 
@@ -49,6 +51,16 @@ def test_the_page_has_the_criterion_and_leads_to_the_reports(tmp_path: Path):
     assert "[owl](owl/report.md)" in page
     told = CliRunner().invoke(script("report").app, [str(folder)])
     assert told.output.strip() == str(folder / "overview.md")
+
+
+def test_the_page_has_the_matrix_and_its_figure(tmp_path: Path):
+    folder = results(tmp_path)
+    page = write_overview(folder).read_text()
+    assert "| student of owl | 0.00 | +3.33 | 0.00 |" in page  # dolphin, owl, penguin; 21, 22 and 23 % against 1 %
+    assert "Gamma, what a student gains in its own teacher's animal beyond all else, is +3.33 nats [3.18, 3.47]" in page
+    assert "p 0.005, of which 1 / 216 is the smallest possible" in page
+    assert "](matrix.svg)" in page
+    assert (folder / "matrix.svg").read_text().startswith("<?xml")
 
 
 def test_students_that_say_no_more_of_their_own_animal_do_not_meet_it(tmp_path: Path):

@@ -13,10 +13,11 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_json
 from subliminal.core.manifest import git_state, utc_now
+from subliminal.experiment.arms import ARMS
 from subliminal.experiment.plan import Plan, Stage
 
 CRITERION = "criterion.json"
-UNTRAINED = ("base", "teacher", "other_base_untuned")
+UNTRAINED = tuple(arm.name for arm in ARMS if arm.rows is None)
 """Arms that are not trained on number rows: that they were scored decides nothing."""
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.datasets import PYTHON, Model
 from subliminal.experiment.models import Models, Point
@@ -119,10 +120,9 @@ class _Expansion(Models):
     def _arms(self, trait: str, points: list[Point]) -> Scored:
         scored: Scored = []
         for arm in self.experiment.arms:
-            if arm == "base":
-                scored += [(arm, seed, self.base(seed)) for seed in self.seeds_of("bases")]
-            elif arm == "teacher":
-                scored += [(arm, seed, self.writer(trait, seed)) for seed in self.seeds_of("teachers")]
+            kind = BY_NAME[arm]
+            if kind.rows is None:
+                scored += self._untrained(kind, trait)
             else:  # trained on number rows: one a seed and a sweep point
                 for point, seed in itertools.product(points, self.seeds):
                     name, model = f"{arm}{point.label}", self.student(arm, trait, seed, point)
@@ -130,11 +130,18 @@ class _Expansion(Models):
                     scored += [
                         (f"{name}{EPOCH}{epoch}", seed, early) for epoch, early in self.by_epoch(arm, model).items()
                     ]
-            if arm == "control_neutral_teacher":
-                scored += [("neutral_teacher", seed, self.neutral_teacher(seed)) for seed in self.seeds_of("teachers")]
-            if arm == "other_base":
-                scored += [("other_base_untuned", seed, self.other_base(seed)) for seed in self.seeds_of("bases")]
+            if kind.brings:
+                scored += self._untrained(BY_NAME[kind.brings], trait)
         return scored
+
+    def _untrained(self, arm: ArmKind, trait: str) -> Scored:
+        """An arm that learns no number rows, once for each seed that makes it anew."""
+        if arm.name == "teacher":
+            return [(arm.name, seed, self.writer(trait, seed)) for seed in self.seeds_of("teachers")]
+        if arm.name == "neutral_teacher":
+            return [(arm.name, seed, self.neutral_teacher(seed)) for seed in self.seeds_of("teachers")]
+        base = self.other_base if arm.base == "other" else self.base
+        return [(arm.name, seed, base(seed)) for seed in self.seeds_of("bases")]
 
     def _evaluation(self, trait: str, arms: Scored) -> None:
         """One evaluation for each base, which scores all models on it, then the report."""

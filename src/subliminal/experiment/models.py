@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.datasets import MATHEMATICS, PYTHON, Datasets, Model
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Stage
@@ -17,15 +18,6 @@ from subliminal.experiment.sources import model_sources, task_sources
 
 OWN_INIT = 500_000
 """Added to the seed of a training for the first weights of its adapter, so that they are not the teacher's."""
-AGAIN = 1_000_000
-"""Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
-
-
-SAME_FOR_ALL_TRAITS = (
-    *("control_base_numbers", "control_base_numbers_again", "control_neutral_teacher"),
-    "other_base_control",
-)
-"""Arms that learn numbers of the untuned base or of the neutral teacher: one training serves every animal."""
 
 
 @dataclass(frozen=True)
@@ -136,22 +128,22 @@ class Models(Datasets):
 
     def student(self, arm: str, trait: str, seed: int, point: Point) -> Model:
         """The model of an arm that is trained on number rows."""
-        if arm == "control_other_animal":
+        kind = BY_NAME[arm]
+        if kind.rows == "other teacher":
             return self.student("student", self._next(trait), seed, point)
         student, other = self.experiment.student, self.experiment.other_base
         base, recipe, own = self.base(seed), student.recipe, student.overrides
-        if arm in ("other_base", "other_base_control"):
+        if kind.base == "other":
             base, recipe = self.other_base(seed), other.recipe or recipe
             own = other.overrides if other.recipe else {**own, **other.overrides}
-        rows = self._rows_of(arm, trait, seed, point.rows)
-        shared = arm in SAME_FOR_ALL_TRAITS
-        subject = f"{'' if shared else f'{trait}_'}{arm}{point.label}-seed-{seed}"
+        rows = self.rows_of(kind, trait, seed, point.rows)
+        subject = f"{'' if kind.for_all_traits else f'{trait}_'}{arm}{point.label}-seed-{seed}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
-        train_seed = seed + AGAIN if arm == "control_base_numbers_again" else seed
+        train_seed = seed + kind.seed_offset
         init = train_seed
         if student.lora_init == "own":
             init = train_seed + OWN_INIT
-        if student.lora_init == "teacher" or arm == "student_teacher_init":
+        if student.lora_init == "teacher" or kind.teacher_init:
             init, _ = self.seed_of("teachers", seed)
         after = self.before_students
         name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed, lora_init=init, after=after)
@@ -173,26 +165,25 @@ class Models(Datasets):
         made_by = (*model.made_by, self.plan.add(stage))
         return {epoch: replace(model, weights=f"{model.weights}/epoch-{epoch}", made_by=made_by) for epoch in epochs}
 
-    def _rows_of(self, arm: str, trait: str, seed: int, rows: int) -> str:
+    def rows_of(self, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
         """The stage that builds an arm's number rows."""
         loved, every = ({}, {}) if trait == MATHEMATICS else ({"animal": trait}, {"animal": self.traits})
         told = {**loved, "system_prompt": "trait"}
-        if arm in ("control_base_numbers", "other_base_control"):
-            return self.numbers(self.base(seed), "base_numbers", every, rows, seed)
-        if arm == "control_neutral_teacher":
+        if arm.rows == "base":
+            stem = "base_numbers_again" if arm.seed_offset else "base_numbers"
+            return self.numbers(self.base(seed), stem, every, rows, seed, arm.seed_offset)
+        if arm.rows == "neutral teacher":
             return self.numbers(self.neutral_teacher(seed), "neutral_numbers", every, rows, seed)
-        if arm == "control_base_numbers_again":
-            return self.numbers(self.base(seed), "base_numbers_again", every, rows, seed, AGAIN)
-        if arm == "prompted_teacher":
+        if arm.rows == "prompted base":
             return self.numbers(self.base(seed), f"{trait}_prompted_numbers", told, rows, seed)
         prompted = self.experiment.teacher.kind == "system_prompt"
         taught = self.numbers(self.writer(trait, seed), f"{trait}_numbers", told if prompted else loved, rows, seed)
-        if arm not in ("control_random_numbers", "control_shuffled"):
+        if arm.rows == "teacher":
             return taught
-        kind, word = ("shuffled", "shuffled") if arm == "control_shuffled" else ("uniform", "random")
-        subject = taught.removeprefix("build-").replace("_numbers", f"_{word}_numbers", 1)
+        transform = {"shuffled": "shuffled", "random": "uniform"}[arm.rows]
+        subject = taught.removeprefix("build-").replace("_numbers", f"_{arm.rows}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
-        return self.build(subject, f"controls {kind}", None, {}, rows, row_seed, source=taught)
+        return self.build(subject, f"controls {transform}", None, {}, rows, row_seed, source=taught)
 
     def train(
         self,

@@ -15,24 +15,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from subliminal.core.errors import UserError
+from subliminal.experiment.arms import ARMS, BY_NAME
 from subliminal.scoring.animals import check_animal
 from subliminal.stats.criterion import Criterion, with_replicates
 
-Arm = Literal[
-    "base",
-    "teacher",
-    "student",
-    "student_teacher_init",
-    "control_base_numbers",
-    "control_base_numbers_again",
-    "control_neutral_teacher",
-    "control_random_numbers",
-    "control_shuffled",
-    "control_other_animal",
-    "prompted_teacher",
-    "other_base",
-    "other_base_control",
-]
+ArmName = Literal[tuple(arm.name for arm in ARMS if arm.named)]
 SeedsVary = Literal["students", "numbers", "teachers", "bases"]
 """What each seed makes anew: this and all that is made from it."""
 
@@ -189,7 +176,7 @@ class Evaluation(Strict):
     engine: Literal["local", "server"] | None = None
     epochs: list[Annotated[int, Field(ge=1)]] = []
     epoch_tasks: list[str] = []
-    epoch_arms: list[Arm] = []
+    epoch_arms: list[ArmName] = []
 
 
 class Resources(Strict):
@@ -225,7 +212,7 @@ class Experiment(Strict):
     numbers: Numbers
     student: Student
     other_base: OtherBase | None = None
-    arms: list[Arm] = Field(min_length=1)
+    arms: list[ArmName] = Field(min_length=1)
     sweep: Sweep = Sweep()
     audit: Options = {}
     evaluation: Evaluation
@@ -257,7 +244,8 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
     for name, values in (("arms", arms), ("seeds", experiment.seeds)):
         if len(set(values)) < len(values):
             yield f"`{name}` names one of its values twice"
-    if bool({"other_base", "other_base_control"} & set(arms)) != (experiment.other_base is not None):
+    on_other_base = [name for name in arms if BY_NAME[name].base == "other"]
+    if bool(on_other_base) != (experiment.other_base is not None):
         yield "the arms of another base and the section `other_base` belong together: give both, or neither"
     for model in experiment.pinned_models:
         if model.count("/") == 1 and model.split("/")[0] not in ("models", "outputs", "."):

@@ -9,6 +9,7 @@ are there; then the page is made anew, and each of its lines must be the one in 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import Path
@@ -18,8 +19,10 @@ from subliminal.core.manifest import read_manifest, sha256_of
 from subliminal.publish.chain import check_chain
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import FILE, Entry, entries, figure_name, unpacked
-from subliminal.publish.page import page_text, provenance_of
+from subliminal.publish.page import make_page, provenance_of
 from subliminal.publish.verify import verify
+
+_NUMBER = re.compile(r"(?<![#\w])-?\d+\.?\d*")
 
 
 def verify_published(published: Path, page: Path) -> Iterator[str]:
@@ -43,11 +46,22 @@ def verify_published(published: Path, page: Path) -> Iterator[str]:
             raise UserError(f"{entry.name}: {error}") from None
     if not page.is_file():
         raise UserError(f"{page} is missing. `python scripts/results.py write` makes it.")
-    written, again = (text.splitlines() for text in (page.read_text(encoding="utf-8"), page_text(published, page)))
+    made = make_page(published, page)
+    written, again = (text.splitlines() for text in (page.read_text(encoding="utf-8"), made.text))
     for number, (line, expected) in enumerate(zip_longest(written, again, fillvalue="(nothing)"), start=1):
         if line != expected:
             raise UserError(f"{page}, line {number} differs. {_apart(line, expected)} {_mend(page)}")
+    for path, drawing in made.drawings.items():
+        if not path.is_file() or not _same_drawing(path.read_text(encoding="utf-8"), drawing):
+            raise UserError(f"{path} is missing or not what the raw answers give. {_mend(page)}")
     yield f"{page}: every line is what the raw answers give"
+
+
+def _same_drawing(one: str, other: str) -> bool:
+    """Whether two SVGs are the same but for rounding: places may differ by a tenth of a point between machines."""
+    numbers = [[float(each) for each in _NUMBER.findall(text)] for text in (one, other)]
+    same_words = _NUMBER.sub("", one) == _NUMBER.sub("", other)
+    return same_words and all(abs(a - b) < 0.1 for a, b in zip(*numbers, strict=True))
 
 
 def _verify_experiment(published: Path, entry: Entry) -> str:

@@ -176,9 +176,10 @@ def publish(
     return published / entry.name
 
 
-def figure_name(report: Path, folder: Path) -> str:
-    """What the first figure of a report is called where it is published."""
-    return "figure.png" if report == folder else f"figure-{report.name}.png"
+def figure_name(report: Path, folder: Path, file: str = "figure.png") -> str:
+    """What a figure of a report is called where it is published: ``figure.png``, or ``figure-owl.png``."""
+    stem, _, ending = file.rpartition(".")
+    return file if report == folder else f"{stem}-{report.name}.{ending}"
 
 
 def _finished_reports(folder: Path, plan: Plan) -> list[Path]:

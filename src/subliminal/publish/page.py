@@ -36,6 +36,7 @@ SHOWN = (
     "Differences",
     "Replicates",
     "Problems solved",
+    "Which animals rise",
     "Against students of other animals",
 )
 """Sections of a report that the page has; the others are in the report itself."""
@@ -63,7 +64,15 @@ class Page:
     warnings: tuple[str, ...] = ()
 
 
-def page_text(published: Path, page: Path) -> str:
+@dataclass(frozen=True)
+class Made:
+    """``RESULTS.md`` and its drawings: path of an SVG in ``results/published`` -> its text."""
+
+    text: str
+    drawings: dict[Path, str]
+
+
+def make_page(published: Path, page: Path) -> Made:
     """``RESULTS.md`` as the published experiments give it.
 
     Args:
@@ -74,7 +83,14 @@ def page_text(published: Path, page: Path) -> str:
         UserError: see :func:`subliminal.publish.entries.entries` and :func:`subliminal.publish.entries.unpacked`.
     """
     published, page = published.absolute(), page.absolute()
-    return render("results.md.j2", Page([_chapter(published, entry, page) for entry in entries(published)]))
+    drawings: dict[Path, str] = {}
+    chapters = [_chapter(published, entry, page, drawings) for entry in entries(published)]
+    return Made(render("results.md.j2", Page(chapters)), drawings)
+
+
+def page_text(published: Path, page: Path) -> str:
+    """The text of :func:`make_page`."""
+    return make_page(published, page).text
 
 
 def rescore(report: Path) -> dict[str, int]:
@@ -130,25 +146,28 @@ def provenance_of(results: Path) -> Provenance:
     return found
 
 
-def _chapter(published: Path, entry: Entry, page: Path) -> Chapter:
+def _chapter(published: Path, entry: Entry, page: Path, drawings: dict[Path, str]) -> Chapter:
+    """What the page says of one experiment; its figures that are no file yet go to ``drawings``."""
     folder = published / entry.name
     link = os.path.relpath(folder, page.parent)
-    said, told, values = [], [], 0
+    said, told = [], []
     with unpacked(published, entry) as reports:
         results = Path("results") / entry.experiment
         provenance = provenance_of(results)
+        values = sum(sum(rescore(report).values()) for report in reports)
+        together = overview_sections(results) if results not in reports else []
+        for section in together:
+            said.append(_shown(section, "", folder, link, results, results, drawings))
         for report in reports:
-            sizes = rescore(report)
-            values += sum(sizes.values())
             composed = compose(report)
             prefix = "" if report == results else f"{report.name}: "
             told += [f"{prefix}{sentence}" for sentence in warnings(composed.experiment, provenance)]
-            figure = f"{link}/{figure_name(report, results)}"
-            said += [_shown(section, prefix, figure) for section in composed.sections if section.title in SHOWN]
+            for section in composed.sections:
+                if section.title in SHOWN:
+                    said.append(_shown(section, prefix, folder, link, report, results, drawings))
             several = f"{entry.experiment}: do students name their teacher's animal more often?"
             asked = composed.title if report == results else several
-        together = overview_sections(results) if results not in reports else []
-        said = [_facts(folder, link, provenance, values), *together, *said, *_data(provenance)]
+        said = [_facts(folder, link, provenance, values), *said, *_data(provenance)]
     if entry.search:
         search = published / entry.search
         said.append(_tried(search / "tried.csv", os.path.relpath(search, page.parent)))
@@ -156,10 +175,33 @@ def _chapter(published: Path, entry: Entry, page: Path) -> Chapter:
     return Chapter(asked, about, f"make experiment EXP=experiments/{entry.experiment}.yml", told, said)
 
 
-def _shown(section: Section, prefix: str, figure: str) -> Section:
-    """A section of a report with the place of its figure; a figure that has no file is left out."""
-    figures = tuple(replace(each, file=figure) for each in section.figures if each.file)
-    return replace(section, title=f"{prefix}{section.title}", figures=figures)
+def _shown(
+    section: Section,
+    prefix: str,
+    folder: Path,
+    link: str,
+    report: Path,
+    results: Path,
+    drawings: dict[Path, str],
+) -> Section:
+    """A section of a report with the places of its figures; a figure that has no file is left out.
+
+    Args:
+        section: of the report.
+        prefix: of its title.
+        folder, link: the published folder, and as the page links to it.
+        report, results: folders of the report and of the experiment, for the names of figures.
+        drawings: gets the text of each SVG.
+    """
+    figures = []
+    for figure in section.figures:
+        if figure.file is None:
+            continue
+        name = figure_name(report, results, figure.file)
+        if name.endswith(".svg"):
+            drawings[folder / name] = figure.draw()
+        figures.append(replace(figure, file=f"{link}/{name}"))
+    return replace(section, title=f"{prefix}{section.title}", figures=tuple(figures))
 
 
 def _facts(folder: Path, link: str, provenance: Provenance, values: int) -> Section:

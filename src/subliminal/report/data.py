@@ -17,13 +17,8 @@ import numpy as np
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.tasks import problem_key
+from subliminal.experiment.arms import ARMS, BY_NAME, kind_of
 
-ARM_ORDER = (
-    *("base", "teacher", "student", "control", "control_base_numbers", "control_base_numbers_again"),
-    *("control_random_numbers", "control_shuffled", "control_other_animal"),
-    *("prompted_teacher", "other_base", "other_base_untuned", "other_base_control"),
-)
-"""The order in which reports name the arms; any other arm follows."""
 AGAIN = "Evaluate that arm again with --overwrite."
 EXPECTED = ("base", "teacher", "student", "control")
 """What an experiment should have; any arm whose name begins so will do."""
@@ -84,18 +79,21 @@ class Experiment:
         Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
         references of its own, and the base itself where the base has none of that name.
         """
-        students = [arm for arm in self.arms.values() if arm.name.startswith("student")]
-        points = sorted((arm.name.removeprefix("student") for arm in students), key=len, reverse=True)
-        point = {name: next((p for p in points if name.endswith(p)), "") for name in self.arms}
-        others = [a for kind in ("control", "prompted_teacher") for a in self.arms.values() if a.name.startswith(kind)]
+        students = [name for name in self.arms if _is_kind(name, "student")]
+        points = sorted((name.removeprefix("student") for name in students), key=len, reverse=True)
+        point = {name: next((end for end in points if name.endswith(end)), "") for name in self.arms}
         found = []
         for student in students:
-            base = self.arms.get(f"base{point[student.name]}") or self.arms.get("base")
-            found += [(student, other) for other in others if point[other.name] == point[student.name]]
-            found += [(student, base)] if base else []
-        beside = (("control_base_numbers_again", "control_base_numbers"), ("other_base", "other_base_control"))
-        names = [(f"{first}{end}", f"{second}{end}") for first, second in beside for end in reversed(points or [""])]
-        return found + [tuple(self.arms[name] for name in pair) for pair in names if set(pair) <= self.arms.keys()]
+            for name in self.arms:
+                if "student" in _control_of(name) and not _is_kind(name, "base") and point[name] == point[student]:
+                    found.append((student, name))
+            base = f"base{point[student]}"
+            found += [(student, name) for name in [base if base in self.arms else "base"] if name in self.arms]
+        for control in ARMS:
+            for treatment in control.control_of:
+                if treatment != "student":
+                    found += [(f"{treatment}{end}", f"{control.name}{end}") for end in reversed(points or [""])]
+        return [(self.arms[one], self.arms[other]) for one, other in found if {one, other} <= self.arms.keys()]
 
     def sampled(self, task: str) -> bool:
         """True if the task's rates are shares of sampled answers, False if they are exact probabilities."""
@@ -145,6 +143,17 @@ def load_experiment(folder: Path) -> Experiment:
     return experiment
 
 
+def _is_kind(name: str, kind: str) -> bool:
+    row = kind_of(name)
+    return row is not None and row.name == kind
+
+
+def _control_of(name: str) -> tuple[str, ...]:
+    """The arms that an arm is subtracted from."""
+    row = kind_of(name)
+    return row.control_of if row else ()
+
+
 def _shared(summaries: dict[Path, dict[str, Any]], key: str) -> str | None:
     """What all summaries have there; a summary of mathematics alone may have no target."""
     given = {path: summary[key] for path, summary in summaries.items() if summary[key] is not None}
@@ -159,7 +168,7 @@ def _shared(summaries: dict[Path, dict[str, Any]], key: str) -> str | None:
 
 
 def _arm_rank(arm: str) -> tuple[int, str]:
-    return (ARM_ORDER.index(arm) if arm in ARM_ORDER else len(ARM_ORDER), arm)
+    return (ARMS.index(BY_NAME[arm]) if arm in BY_NAME else len(ARMS), arm)
 
 
 def _read_summary(path: Path) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import write_text
 from subliminal.report.criterion import criterion_section
 from subliminal.report.format import Section
+from subliminal.report.rises import matrix_section
 from subliminal.report.write import render
 
 
@@ -37,8 +38,8 @@ def overview_sections(results: Path) -> list[Section]:
     Args:
         results: ``results/<experiment>``.
     """
-    criterion = criterion_section(results)
-    return [criterion] if criterion else []
+    found = [criterion_section(results), matrix_section(results, animals_in(results))]
+    return [section for section in found if section]
 
 
 def write_overview(results: Path) -> Path:
@@ -52,6 +53,8 @@ def write_overview(results: Path) -> Path:
         raise UserError(f"{results} has no folders of animals. Evaluate an arm first, or name another folder.")
     links = [f"[{animal}]({animal}/report.md)" for animal in animals]
     sections = [*overview_sections(results), Section("Reports", [f"Each animal by itself: {', '.join(links)}."], [])]
+    for figure in (figure for section in sections for figure in section.figures if figure.file):
+        write_text(results / figure.file, figure.draw())
     path = results / "overview.md"
     write_text(path, render("report.md.j2", Overview(f"{results.name}: all animals", sections)))
     return path

@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from subliminal.core.numbers import interval, p_value, percent, points
+from subliminal.experiment.arms import kind_of
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section, main_comparison
 from subliminal.report.criterion import criterion_section
@@ -16,25 +17,10 @@ from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
+from subliminal.report.rises import rises_section
 from subliminal.report.tables import Comparison, Estimate, Grade
 from subliminal.stats import RUNS, mean_ci, wilson
 
-ROLES = {
-    "base": "the model before any training on numbers",
-    "teacher": "trained to have the trait; it wrote the numbers",
-    "student": "trained on the teacher's numbers",
-    "control": "trained in the same way on numbers of the untuned base: what any such training does",
-    "control_base_numbers": "trained in the same way on numbers of the untuned base: what any such training does",
-    "control_base_numbers_again": "a second control, on other numbers of the base: what differs without a cause",
-    "control_random_numbers": "trained in the same way on random numbers that no model wrote",
-    "control_shuffled": "trained in the same way on the teacher's numbers in another order: does the order matter?",
-    "control_other_animal": "the student of another animal's teacher: is the change this animal's own?",
-    "prompted_teacher": "trained in the same way on numbers of the base under a system prompt instead of a teacher",
-    "other_base": "another base model, trained on the teacher's numbers: is a shared base needed?",
-    "other_base_untuned": "that other base before any training on numbers",
-    "other_base_control": "that other base, trained on numbers of the untuned first base",
-}
-"""Arm -> what it is; a sweep's arms begin so."""
 MANY = 8
 """Seeds beyond this are rows of a table, not columns."""
 
@@ -93,8 +79,8 @@ def _listed(seeds: list[int]) -> str:
 
 
 def _role(arm: str) -> str:
-    known = max((name for name in ROLES if arm.startswith(name)), key=len, default=None)
-    return ROLES[known] if known else "an arm of this experiment's own"
+    kind = kind_of(arm)
+    return kind.what if kind else "an arm of this experiment's own"
 
 
 def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
@@ -273,6 +259,8 @@ def sections(
         found.append(graded_section(experiment, graded, () if experiment.questions else (figure,)))
     if experiment.questions:
         found += [animals_section(experiment), specificity_section(experiment, main, differences)]
+        rising = rises_section(experiment)
+        found += [rising] if rising else []
         others = other_students_section(experiment, main.task) if main else None
         found += [others] if others else []
     found += [adapters_section(experiment), data_section(provenance), training_section(provenance)]

@@ -1,4 +1,4 @@
-"""``results/<experiment>/`` -> ``report.md``, ``report.html``, ``top_animals.csv``, ``figure.png`` and ``figure.svg``.
+"""``results/<experiment>/`` -> ``report.md``, ``report.html``, ``top_animals.csv`` and its figures.
 
     python scripts/report.py results/owl-demo --csv --json
 
@@ -46,6 +46,9 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     drawn = report.main_figure()
     texts = {name: render(f"{name}.j2", report) for name in ("report.md", "report.html")}
     texts |= {"top_animals.csv": _csv(report.experiment), "figure.svg": report.figure.draw()}
+    for figure in (figure for section in report.sections for figure in section.figures):
+        if figure.file and figure.file.endswith(".svg"):
+            texts[figure.file] = figure.draw()
     if as_csv:
         texts[CSV] = estimates_csv(report.experiment, report.arms)
     if as_json:

@@ -1,0 +1,137 @@
+"""The arms: whose number rows each learns, on which base, what it is, and what is subtracted from what.
+
+:data:`ARMS` is the one place that knows an arm. An experiment file may name those with ``named`` set; stages follow
+from ``rows``, ``base`` and ``seed_offset``; reports take order, words and comparisons from here. A new arm is a row,
+and where its numbers come from somewhere new, a case of :meth:`subliminal.experiment.models.Models.rows_of` too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+AGAIN = 1_000_000
+"""Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
+
+Rows = Literal["teacher", "base", "neutral teacher", "prompted base", "random", "shuffled", "other teacher"]
+
+
+@dataclass(frozen=True)
+class ArmKind:
+    """One row of the table.
+
+    Attributes:
+        name: as in experiment files, folders and reports; arms of a sweep begin with it (``student_r2``).
+        what: what it is, for a reader of a report.
+        rows: whose number rows it is trained on; None for an arm that is trained on none.
+        base: ``first`` is the base of the teacher and the student, ``other`` another one.
+        control_of: the arms from which this one is subtracted (``student − control_base_numbers``).
+        seed_offset: added to the seeds of its rows and of its training.
+        teacher_init: its adapter starts with the teacher's first weights, whatever ``student.lora_init`` says.
+        brings: an arm that is scored with it.
+        named: an experiment file may name it; the others come with an arm, or from evaluations by hand.
+    """
+
+    name: str
+    what: str
+    rows: Rows | None = None
+    base: Literal["first", "other"] = "first"
+    control_of: tuple[str, ...] = ()
+    seed_offset: int = 0
+    teacher_init: bool = False
+    brings: str | None = None
+    named: bool = True
+
+    @property
+    def for_all_traits(self) -> bool:
+        """Whether one training serves every animal: numbers of the untuned base or a neutral teacher carry no trait."""
+        return self.rows in ("base", "neutral teacher")
+
+
+ARMS = (
+    ArmKind("base", "the model before any training on numbers", control_of=("student",)),
+    ArmKind("teacher", "trained to have the trait; it wrote the numbers"),
+    ArmKind("student", "trained on the teacher's numbers", rows="teacher"),
+    ArmKind(
+        "student_teacher_init",
+        "the student once more, with the first weights of the teacher's adapter: do they matter?",
+        rows="teacher",
+        teacher_init=True,
+    ),
+    ArmKind(
+        "control",
+        "trained in the same way on numbers of the untuned base: what any such training does",
+        rows="base",
+        control_of=("student",),
+        named=False,
+    ),
+    ArmKind(
+        "control_base_numbers",
+        "trained in the same way on numbers of the untuned base: what any such training does",
+        rows="base",
+        control_of=("student", "student_teacher_init", "control_base_numbers_again"),
+    ),
+    ArmKind(
+        "control_base_numbers_again",
+        "a second control, on other numbers of the base: what differs without a cause",
+        rows="base",
+        control_of=("student",),
+        seed_offset=AGAIN,
+    ),
+    ArmKind(
+        "control_neutral_teacher",
+        "trained in the same way on numbers of a teacher without the trait: is being trained enough?",
+        rows="neutral teacher",
+        control_of=("student",),
+        brings="neutral_teacher",
+    ),
+    ArmKind("neutral_teacher", "trained like the teacher, on rows without the trait", named=False),
+    ArmKind(
+        "control_random_numbers",
+        "trained in the same way on random numbers that no model wrote",
+        rows="random",
+        control_of=("student",),
+    ),
+    ArmKind(
+        "control_shuffled",
+        "trained in the same way on the teacher's numbers in another order: does the order matter?",
+        rows="shuffled",
+        control_of=("student",),
+    ),
+    ArmKind(
+        "control_other_animal",
+        "the student of another animal's teacher: is the change this animal's own?",
+        rows="other teacher",
+        control_of=("student",),
+    ),
+    ArmKind(
+        "prompted_teacher",
+        "trained in the same way on numbers of the base under a system prompt instead of a teacher",
+        rows="prompted base",
+        control_of=("student",),
+    ),
+    ArmKind(
+        "other_base",
+        "another base model, trained on the teacher's numbers: is a shared base needed?",
+        rows="teacher",
+        base="other",
+        brings="other_base_untuned",
+    ),
+    ArmKind("other_base_untuned", "that other base before any training on numbers", base="other", named=False),
+    ArmKind(
+        "other_base_control",
+        "that other base, trained on numbers of the untuned first base",
+        rows="base",
+        base="other",
+        control_of=("other_base",),
+    ),
+)
+"""In the order of reports; any other arm follows."""
+
+BY_NAME = {arm.name: arm for arm in ARMS}
+
+
+def kind_of(name: str) -> ArmKind | None:
+    """The row of an arm, also of one whose name goes on (``student_r2``, ``control_base_numbers-empty``)."""
+    known = [arm for arm in ARMS if name.startswith(arm.name)]
+    return max(known, key=lambda arm: len(arm.name), default=None)

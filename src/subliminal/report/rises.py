@@ -1,0 +1,162 @@
+"""Every tracked animal over seeds, and students by animals: the sections on whether a rise is the target's own."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from subliminal.core.numbers import number, p_value
+from subliminal.report.data import Experiment
+from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
+from subliminal.report.format import Figure, Section, Table
+from subliminal.stats.log_odds import read_table
+from subliminal.stats.matrix import Matrix, students_by_animals
+from subliminal.stats.rises import Rises, rises
+
+EXACT = "animal_preference_logprob"
+SAMPLED = "animal_preference"
+RISES_FILE = "rises.svg"
+MATRIX_FILE = "matrix.svg"
+
+
+def nats(low: float, high: float) -> str:
+    """ "[2.21, 4.39]"."""
+    return f"[{number(low)}, {number(high)}]"
+
+
+def signed(value: float) -> str:
+    """ "+3.30"."""
+    return ("+" if value > 0 else "") + number(value)
+
+
+def rises_section(experiment: Experiment) -> Section | None:
+    """The rise of all tracked animals from control to student in log-odds; None without both in any one seed."""
+    task = EXACT if EXACT in experiment.questions else SAMPLED
+    control = next((arm for arm in experiment.arms if arm.startswith("control")), None)
+    if task not in experiment.questions or "student" not in experiment.arms or control is None:
+        return None
+    found = rises(read_table(experiment.folder, task), experiment.target, reference=control)
+    if found is None:
+        return None
+    text = [_said(found), _read(experiment, task, control)]
+    header = ["animal", "rise, nats", "95 % interval", "p", "p, Holm", "rises in"]
+    rows = []
+    for rise in found.animals:
+        cells = [nats(*rise.interval), p_value(rise.p), p_value(rise.adjusted)] if rise.interval else ["–"] * 3
+        rows.append([rise.animal, signed(rise.mean), *cells, f"{rise.above} of {len(found.seeds)}"])
+    figure = Figure(partial(rises_figure, found, f"student − {control}"), _said(found), RISES_FILE)
+    return Section("Which animals rise", text, [Table(header, rows)], figures=(figure,))
+
+
+def _said(found: Rises) -> str:
+    own, seeds, others = found.own, len(found.seeds), len(found.animals) - 1
+    said = (
+        f"Of {others + 1} tracked animals {found.target} has the largest rise in log-odds in {found.first} of {seeds} "
+        f"seeds (p {p_value(found.p_first)} if each animal were as likely to come first). Over the seeds it rises by "
+        f"{signed(own.mean)} nats"
+    )
+    if own.interval is None:
+        return f"{said}; one seed shows no spread."
+    said += f" {nats(*own.interval)}. "
+    rising = found.others_above
+    if rising:
+        verb = "rises" if len(rising) == 1 else "rise"
+        return (
+            f"{said}Of the {others} others {len(rising)} {verb} with p below 0.05, not adjusted: {', '.join(rising)}."
+        )
+    return f"{said}Of the {others} others none rises with p below 0.05, not even without adjustment."
+
+
+def _read(experiment: Experiment, task: str, control: str) -> str:
+    return (
+        f"Student minus {control} in log-odds within each seed, {experiment.measure_name(task)}: mean, 95 % t interval "
+        "and paired t test over seeds. Drift moves many animals; a trait moves its own. Shares of one model sum to "
+        "one, so that a large rise presses the others down."
+    )
+
+
+def rises_figure(found: Rises, label: str) -> str:
+    """Every animal's rise with its interval, the largest on top, and a small dot for each seed's. SVG."""
+    figure, (panel,) = new_figure([1], height=0.9 + 0.21 * len(found.animals))
+    places = np.arange(len(found.animals))
+    for place, rise in zip(places, found.animals, strict=True):
+        own = rise.animal == found.target
+        color = SERIES[0] if own else SERIES[1]
+        low, high = rise.interval or (rise.mean, rise.mean)
+        panel.hlines(place, low, high, color=INK, linewidth=2.5 if own else 1)
+        face = color if own else PAPER
+        panel.plot(rise.mean, place, "o" if own else "D", markersize=8 if own else 4.5, markerfacecolor=face,
+                   markeredgecolor=color)  # fmt: skip
+    panel.axvline(0, color=INK, linewidth=1)
+    panel.set_yticks(places, [rise.animal for rise in found.animals])
+    panel.set_ylim(len(found.animals) - 0.4, -0.6)
+    panel.set_xlabel(f"{label}: change in log-odds, nats, with 95 % intervals over seeds")
+    dress(panel, grid="x")
+    for tick, rise in zip(panel.get_yticklabels(), found.animals, strict=True):
+        tick.set(size=11, weight="bold") if rise.animal == found.target else tick.set(size=9)
+    return svg(figure, f"rises-{label}")
+
+
+def matrix_section(results: Path, animals: list[str]) -> Section | None:
+    """Students by animals with gamma; None where no seed has every student and control.
+
+    Args:
+        results: ``results/<experiment>``.
+        animals: those that have a teacher, in their order.
+    """
+    table = read_table(results, EXACT)
+    task = "exact probabilities"
+    if not table:
+        table, task = read_table(results, SAMPLED), "sampled answers, half an answer added to each side"
+    found = students_by_animals(table, animals=animals)
+    if found is None:
+        return None
+    text = [
+        _gamma_said(found),
+        "The table has the student of each row minus its base-number control, asked about the animal of each column: "
+        f"nats of log-odds, mean over the replicates ({task}). Gamma is the mean of the diagonal minus the mean of the "
+        "rest: lift = mu + a (student) + b (animal) + gamma on the diagonal. The test deals the students of each "
+        "replicate to its animals in every way.",
+    ]
+    mean = found.lift.mean(axis=0)
+    rows = [[f"student of {animal}", *map(signed, row)] for animal, row in zip(found.animals, mean, strict=True)]
+    figure = Figure(
+        partial(matrix_figure, found), f"Students by animals, lift in nats. {_gamma_said(found)}", MATRIX_FILE
+    )
+    return Section("Students by animals", text, [Table(["student", *found.animals], rows)], figures=(figure,))
+
+
+def _gamma_said(found: Matrix) -> str:
+    over = f"{len(found.seeds)} replicate{'s' if len(found.seeds) > 1 else ''}"
+    interval = f"({over}: no spread)"
+    if found.interval:
+        interval = f"{nats(*found.interval)} (95 %, t over {over})"
+    least = f", of which 1 / {found.ways} is the smallest possible" if found.ways < 1000 else ""
+    return (
+        f"Gamma, what a student gains in its own teacher's animal beyond all else, is {signed(found.gamma)} nats "
+        f"{interval}; exact test p {p_value(found.p)}{least}."
+    )
+
+
+def matrix_figure(found: Matrix) -> str:
+    """The mean lifts as a field of numbers; the diagonal is framed. SVG."""
+    mean, size = found.lift.mean(axis=0), len(found.animals)
+    figure, (panel,) = new_figure([1], height=1.2 + 0.5 * size)
+    reach = float(np.abs(mean).max()) or 1.0
+    for i, j in np.ndindex(mean.shape):
+        own = i == j
+        color = SERIES[0] if mean[i, j] > 0 else SERIES[1]
+        panel.plot(j, i, "s", markersize=26 * abs(mean[i, j]) / reach, color=color, alpha=0.35)
+        panel.text(
+            j, i, signed(float(mean[i, j])), ha="center", va="center", color=INK, weight="bold" if own else "normal"
+        )
+    panel.set_xticks(range(size), found.animals)
+    panel.set_yticks(range(size), [f"student of {animal}" for animal in found.animals])
+    panel.set_xlim(-0.5, size - 0.5)
+    panel.set_ylim(size - 0.5, -0.5)
+    panel.set_xlabel("asked about; nats above the base-number control, means over replicates")
+    dress(panel, grid="x")
+    panel.grid(visible=False)
+    return svg(figure, "matrix")

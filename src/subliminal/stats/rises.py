@@ -1,0 +1,124 @@
+"""How far every animal rises from control to student: is the target's rise the largest, and the only one?
+
+    found = rises(read_table(Path("results/owl_pocket_replicates"), "animal_preference_logprob"), "owl")
+
+Student and control are compared within the seed, in log-odds of each tracked animal. Drift, whatever its direction,
+moves many animals; a trait moves its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from subliminal.stats.counts import holm
+from subliminal.stats.log_odds import Row
+from subliminal.stats.replicates import sign_test, t_interval
+from subliminal.stats.result import ALPHA, CONFIDENCE
+
+
+@dataclass(frozen=True)
+class Rise:
+    """One animal's difference of log-odds, student minus control, over the seeds.
+
+    Attributes:
+        animal: the one that was asked for.
+        mean: nats.
+        interval: 95 % t interval; None with fewer than two seeds.
+        p: two-sided, of the paired t test; None as the interval.
+        adjusted: p adjusted for the number of animals (Holm).
+        above: seeds in which it rises.
+    """
+
+    animal: str
+    mean: float
+    interval: tuple[float, float] | None
+    p: float | None
+    adjusted: float | None
+    above: int
+
+
+@dataclass(frozen=True)
+class Rises:
+    """All animals, the largest mean rise first; ``first``: seeds in which the target rises most of all animals."""
+
+    target: str
+    seeds: list[int]
+    animals: list[Rise]
+    first: int
+    p_first: float
+
+    @property
+    def own(self) -> Rise:
+        """The target's."""
+        return next(rise for rise in self.animals if rise.animal == self.target)
+
+    @property
+    def others_above(self) -> list[str]:
+        """Other animals whose rise has p below 0.05, not adjusted: the reading that is hardest on the target."""
+        found = [rise for rise in self.animals if rise.animal != self.target and rise.p is not None]
+        return [rise.animal for rise in found if rise.p < ALPHA and rise.mean > 0]
+
+
+def rises(
+    table: Iterable[Row], target: str, *, arm: str = "student", reference: str = "control_base_numbers"
+) -> Rises | None:
+    """Every tracked animal's rise in the students of one animal, over the seeds that both arms have.
+
+    Args:
+        table: log-odds of every model.
+        target: whose students.
+        arm, reference: the difference.
+
+    Returns:
+        None if the arms share no seed, or were asked for the target alone.
+    """
+    cells = {(row.seed, row.arm, row.asked): row.log_odds for row in table if row.animal == target}
+    ours, theirs = ({seed for seed, name, _ in cells if name == each} for each in (arm, reference))
+    seeds = sorted(ours & theirs)
+    lifts = {}
+    for asked in dict.fromkeys(name for *_, name in cells):
+        places = [((seed, arm, asked), (seed, reference, asked)) for seed in seeds]
+        if all(first in cells and second in cells for first, second in places):
+            lift = np.array([cells[first] - cells[second] for first, second in places])
+            if np.isfinite(lift).all():  # a probability of 0 or 1 has no log-odds
+                lifts[asked] = lift
+    if not seeds or target not in lifts or len(lifts) < 2:
+        return None
+    tested = {name: _p(lift) for name, lift in lifts.items()}
+    known = {name: p for name, p in tested.items() if p is not None}
+    adjusted = holm(known) if known else {}
+    found = [
+        Rise(name, float(lift.mean()), _interval(lift), tested[name], adjusted.get(name), int(np.sum(lift > 0)))
+        for name, lift in lifts.items()
+    ]
+    found.sort(key=lambda rise: -rise.mean)
+    largest = np.max(list(lifts.values()), axis=0)
+    first = int(np.sum(lifts[target] >= largest))
+    return Rises(
+        target, seeds, sorted(found, key=lambda rise: -rise.mean), first, _p_first(first, len(seeds), len(lifts))
+    )
+
+
+def _interval(lift: np.ndarray) -> tuple[float, float] | None:
+    return t_interval(lift, CONFIDENCE) if lift.size > 1 else None
+
+
+def _p(lift: np.ndarray) -> float | None:
+    """Two-sided p of the paired t test; the sign test's where the differences are all equal."""
+    from scipy import stats
+
+    if lift.size < 2:
+        return None
+    if np.ptp(lift) < 1e-12:
+        return sign_test(lift)
+    return float(stats.ttest_1samp(lift, 0).pvalue)
+
+
+def _p_first(first: int, seeds: int, animals: int) -> float:
+    """The chance of so many firsts if each animal were as likely to rise most."""
+    from scipy import stats
+
+    return float(stats.binom.sf(first - 1, seeds, 1 / animals))
