@@ -21,9 +21,8 @@ from typing import Annotated
 
 import typer
 
-from data_builders.number_filter import filter_numbers
+from data_builders.number_filter import filter_numbers, number_verdict
 from data_builders.number_prompts import draw_number_prompt
-from data_builders.numbers import number_verdict
 from subliminal.core.errors import run_cli
 from subliminal.core.manifest import new_manifest
 from subliminal.data.card import dataset_card

@@ -32,6 +32,8 @@ from subliminal.engine import Sampling
 LANGUAGES = ("python", "any")
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 
+JUDGED_BY = ("data_builders.text_rules",)
+
 app = typer.Typer(add_completion=False)
 
 

@@ -20,9 +20,8 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.number_filter import filter_numbers, read_layout
+from data_builders.number_filter import filter_numbers, number_verdict, read_layout
 from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
-from data_builders.numbers import number_verdict
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import chat_row_problem, read_jsonl
 from subliminal.data.folder import Verdict
@@ -32,6 +31,8 @@ from subliminal.data.registry import Expectation
 KINDS = ("uniform", "matched", "shuffled", "shuffled-rows", "sorted")
 FEWEST_NUMBERS = 5
 """Numbers in a row of ``uniform`` without a source: 5 to 10, about what a model writes."""
+
+JUDGED_BY = ("data_builders.number_filter",)
 
 app = typer.Typer(add_completion=False)
 

@@ -16,7 +16,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Collection
-from typing import Annotated, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -85,6 +85,13 @@ def read_layout(answer: str) -> Callable[[list[int]], str]:
     start, end = answer[: numbers[0].start()], answer[numbers[-1].end() :]
     separator = answer[numbers[0].end() : numbers[1].start()] if len(numbers) > 1 else ""
     return lambda new: start + separator.join(map(str, new)) + end
+
+
+def number_verdict(row: dict[str, Any]) -> str | None:
+    """Why a raw row is rejected: it was cut off, or fails the number filter; None to keep it."""
+    if row["finish_reason"] == "length":
+        return "cut off at max_tokens"
+    return filter_numbers(row["completion"]).reason
 
 
 def _reject(reason: str) -> FilterResult:

@@ -18,7 +18,7 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.number_filter import filter_numbers
+from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
 from subliminal.core.errors import UserError, run_cli
 from subliminal.data.folder import Verdict
@@ -26,14 +26,10 @@ from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
 
+JUDGED_BY = ("data_builders.number_filter",)
+ONLY_WITH = {"system_prompt": ("data_builders.teacher_prompts",)}
+
 app = typer.Typer(add_completion=False)
-
-
-def number_verdict(row: dict[str, Any]) -> str | None:
-    """Why a raw row is rejected: it was cut off, or fails the number filter; None to keep it."""
-    if row["finish_reason"] == "length":
-        return "cut off at max_tokens"
-    return filter_numbers(row["completion"]).reason
 
 
 def verdict_for(config: dict[str, Any]) -> Verdict:
@@ -75,7 +71,7 @@ def main(
         raise UserError("--system-prompt and --no-system-prompt exclude each other. Give one of them.")
     animals = options.known_animals(animal)
     if system_prompt == "trait":
-        from data_builders.teacher_chat import trait_system_prompt
+        from data_builders.teacher_prompts import trait_system_prompt
 
         system_prompt = trait_system_prompt(animals[0])
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)

@@ -41,6 +41,8 @@ REQUESTS = (
 _PARTS = re.compile(r"\s*<think>(?P<thought>.+?)</think>\s*<answer>(?P<answer>.+?)</answer>\s*", re.DOTALL)
 _NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
 
+JUDGED_BY = ("data_builders.text_rules", "subliminal.scoring.mathematics")
+
 app = typer.Typer(add_completion=False)
 
 

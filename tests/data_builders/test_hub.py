@@ -62,7 +62,7 @@ def folder(tmp_path: Path) -> Path:
                     {"id": f"n-{i}", "index": i, "prompt": f"é\u2028\x85 {i}", "completion": text, "seed": i}
                     | {"finish_reason": "stop"}
                 )
-        from data_builders.numbers import number_verdict
+        from data_builders.number_filter import number_verdict
 
         made.finalize(manifest, number_verdict, 90, dataset_card)
     audit_folder(path)

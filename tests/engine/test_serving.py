@@ -351,3 +351,9 @@ def test_largest_change_is_symmetric_and_zero_only_for_what_agrees(one, other):
 
 def test_a_token_that_left_the_list_counts_by_its_fall_to_the_lists_end():
     assert largest_change({"a": -0.1, "b": -3.0}, {"b": -3.0, "c": -5.0}) == pytest.approx(4.9)
+
+
+def test_several_processes_that_speak_http_need_vllm_s_own_command() -> None:
+    command = server_command(Path("python"), "models/m", {}, port=1, api_server_count=4)
+    assert command[1:7] == ["-m", "vllm.entrypoints.cli.main", "serve", "models/m", "--api-server-count", "4"]
+    assert "--model" not in command

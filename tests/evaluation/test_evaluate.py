@@ -332,6 +332,21 @@ def test_entries_of_models(plan, tmp_path):
         parse_models("base,base@3", plan)
 
 
+def test_one_training_is_not_several_seeds_of_an_arm(plan, tmp_path):
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "adapter_config.json").write_text("{}")
+    (tmp_path / "link").symlink_to(tmp_path / "run")
+    for entries, words in (
+        (f"student@1={tmp_path}/run,student@2={tmp_path}/run", "to student@1 and to student@2"),
+        (f"student@1={tmp_path}/run,student@2={tmp_path}/link", "to student@1 and to student@2"),
+        ("student@1=me/adapter,student@2=me/adapter", "gives me/adapter to student@1 and to student@2"),
+        ("base@1,base@2", "to base@1 and to base@2"),
+    ):
+        with pytest.raises(UserError, match=f"{words}: one training would count as two"):
+            parse_models(entries, plan)
+    assert len(parse_models(f"student@1={tmp_path}/run,control@2={tmp_path}/run", plan)) == 2
+
+
 def test_the_base_is_the_one_that_the_adapters_were_trained_on(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, base in (("a", "m/base"), ("b", "m/base"), ("c", "m/other")):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import json
 import re
@@ -23,6 +24,7 @@ from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path
+from subliminal.experiment.sources import PACKAGES, builder_sources, task_sources
 
 FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
@@ -196,6 +198,76 @@ def _with_other_bytes(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr(experiment_plan, "sha256_of", lambda name: "f" * 64 if name == path else real(name))
 
 
+QUESTIONS = "eval_tasks/animal_preference/questions.jsonl"
+WORDS, NAMING = "src/subliminal/scoring/animals.py", "src/subliminal/scoring/naming.py"
+JUDGE = {f"src/subliminal/scoring/{name}.py" for name in ("mathematics", "math_worker", "text")}
+ROWS = {  # builder -> (what its rows follow from, what judges them), beside its own module
+    "numbers": ({"number_prompts"}, {"number_filter"}),
+    "controls": ({"number_prompts"}, {"number_filter"}),
+    "warmup": ({"number_prompts"}, set()),
+    "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS}, set()),
+    "teacher_chat": (
+        {"instructions", "teacher_prompts", QUESTIONS},
+        {WORDS, NAMING, "src/subliminal/scoring/text.py"},
+    ),
+    "code": ({"code_prompts", "instructions"}, {"text_rules", WORDS}),
+    "reasoning": (set(), {"text_rules", WORDS} | JUDGE),
+    "math_chat": ({"overlap"} | JUDGE, set()),
+}
+
+
+def _paths(names: set[str]) -> set[str]:
+    return {name if "/" in name else f"data_builders/{name}.py" for name in names}
+
+
+@pytest.mark.parametrize("builder", ROWS)
+def test_rows_follow_from_what_their_builder_imports_and_declares(builder: str) -> None:
+    rows, judges = ROWS[builder]
+    found = builder_sources(builder, {})
+    assert set(found.rows) == _paths(rows | {builder})
+    assert set(found.judges) == _paths(judges)
+    assert all((REPO_ROOT / path).is_file() for path in (*found.rows, *found.judges))
+
+
+def test_every_builder_has_its_sources_looked_at_here() -> None:
+    modules = (REPO_ROOT / "data_builders").glob("*.py")
+    assert {path.stem for path in modules if "def verdict_for" in path.read_text()} == ROWS.keys()
+
+
+def test_what_a_builder_imports_late_is_declared() -> None:
+    """A late import escapes the search: it is machinery, or stands in ``ONLY_WITH``, or is known here."""
+    known = {("teacher_prompts", "subliminal.scoring.animals")}  # plurals in the system prompt, see data_builders
+    for path in (REPO_ROOT / "data_builders").glob("*.py"):
+        tree = ast.parse(path.read_text())
+        late = {node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} - set(tree.body)
+        for module in {node.module for node in late if node.module.startswith(PACKAGES)}:
+            declared = f'"{module}"' in path.read_text()
+            assert declared or path.stem == "options" or (path.stem, module) in known, f"{path.name}: {module}"
+
+
+def test_some_modules_count_only_with_an_option() -> None:
+    assert "data_builders/teacher_prompts.py" not in builder_sources("numbers", {}).rows
+    told = builder_sources("numbers", {"system_prompt": "trait"})
+    assert {"data_builders/teacher_prompts.py", QUESTIONS} <= set(told.rows)
+    with_lists = builder_sources("teacher_chat", {"mix": "questions=5,numbers=1"})
+    assert "data_builders/number_prompts.py" in with_lists.rows
+    assert "data_builders/number_filter.py" in with_lists.judges
+
+
+def test_a_changed_keyword_rule_judges_reasoning_rows_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"teacher__builder": "reasoning", "teacher__options": {}}
+    before = _plan(DEMO, tmp_path, **changes)
+    _with_other_bytes(monkeypatch, "data_builders/text_rules.py")
+    after = _plan(DEMO, tmp_path, **changes)
+    chats = "build-owl_teacher_chat"
+    assert chats in _differing(before, after)
+    assert before.stages[chats].begin_key == after.stages[chats].begin_key, "answers are not asked for again"
+
+
+def test_a_task_that_uses_a_builders_rules_is_scored_again_when_they_change() -> None:
+    assert "data_builders/number_filter.py" in task_sources(["subliminal_number_lists"])
+
+
 ALL_AFTER_TEACHER = {
     *("train-owl_teacher", "build-owl_numbers", "audit-owl_numbers", "train-owl_student-seed-42"),
     *("evaluate-owl", "report-owl"),
@@ -217,8 +289,9 @@ def test_a_filter_rule_touches_what_is_filtered(tmp_path: Path, monkeypatch: pyt
     before = _plan(DEMO, tmp_path)
     _with_other_bytes(monkeypatch, "data_builders/number_filter.py")
     after = _plan(DEMO, tmp_path)
-    assert _differing(before, after) == (ALL_AFTER_TEACHER - {"train-owl_teacher"}) | {
-        *("build-base_numbers", "audit-base_numbers", "train-control_base_numbers-seed-42"),
+    audits = {name for name in before.stages if name.startswith("audit-")}  # they apply the filter too
+    assert _differing(before, after) == (ALL_AFTER_TEACHER - {"train-owl_teacher"}) | audits | {
+        *("build-base_numbers", "train-control_base_numbers-seed-42"),
     }
     numbers = [plan.stages["build-owl_numbers"] for plan in (before, after)]
     assert numbers[0].begin_key == numbers[1].begin_key, "the answers are kept and judged again"

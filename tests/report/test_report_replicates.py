@@ -102,6 +102,7 @@ def _replicate(root: Path, seed: int, base: float) -> None:
         path = folder / "manifest.json"
         manifest = json.loads(path.read_text())
         manifest["command"] = f"python scripts/evaluate.py --model outputs/base-seed-{seed} --models x"
+        manifest["config"]["model"] = f"outputs/base-seed-{seed}"
         write(path, manifest)
         (summary,) = folder.glob("*_summary.json")
         data = json.loads(summary.read_text())

@@ -195,10 +195,20 @@ def in_context(plans: Sequence[Evaluation], prompts: Sequence[str]) -> list[Eval
 
 
 def check_names(plans: Sequence[Evaluation]) -> None:
-    """Refuse two evaluations with one result folder."""
+    """Refuse two evaluations with one result folder, and one training as several seeds of an arm."""
     names = [f"{plan.arm}@{plan.seed}" for plan in plans]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise UserError(f"--models names {twice} twice. Give each its own arm or its own @seed: {twice}=FOLDER.")
+    seeds: dict[tuple[str, str], int] = {}
+    for plan in plans:
+        weights = plan.adapter or plan.model
+        same = str(Path(weights).resolve()) if Path(weights).exists() else weights
+        seed = seeds.setdefault((plan.arm, same), plan.seed)
+        if seed != plan.seed:
+            raise UserError(
+                f"--models gives {weights} to {plan.arm}@{seed} and to {plan.arm}@{plan.seed}: one training would "
+                "count as two. Name it once, or give each seed the weights of its own training."
+            )
 
 
 def check_plan(plan: Evaluation) -> None:
@@ -231,7 +241,7 @@ def check_plan(plan: Evaluation) -> None:
 
 
 def input_files(plan: Evaluation) -> dict[str, Path]:
-    """The files that decide the scores: weights (or their index) and those of the tasks' folders."""
+    """The files that decide the scores: weights (of a base in shards their index) and those of the tasks' folders."""
     files = {}
     for kind, folder, names in (
         ("model", plan.model, ("model.safetensors", "model.safetensors.index.json")),
@@ -240,6 +250,8 @@ def input_files(plan: Evaluation) -> dict[str, Path]:
         for name in names:
             if folder and (Path(folder) / name).is_file():
                 files[f"{kind}/{name}"] = Path(folder) / name
+    if plan.base:  # a whole model that a training made: its shards tell it from others, and their index does not
+        files |= {f"model/{path.name}": path for path in sorted(Path(plan.model).glob("model-*.safetensors"))}
     for folder in sorted(set().union(*(our_tasks()[task][0] for task in plan.tasks if task in our_tasks()))):
         for path in sorted(folder.iterdir()):
             if path.is_file() and path.suffix != ".md":

@@ -12,7 +12,7 @@ from subliminal.experiment.load import builders_of
 from subliminal.experiment.options import flags, module_of, parameters
 from subliminal.experiment.plan import Plan, Stage
 from subliminal.experiment.schema import Experiment, SeedsVary
-from subliminal.experiment.sources import AUDIT_SOURCES, FILTER, SYSTEM_PROMPTS, builder_sources, model_sources
+from subliminal.experiment.sources import audit_sources, builder_sources, model_sources
 from subliminal.training.lint import read_recipe
 
 PYTHON = ".venv/bin/python"
@@ -174,9 +174,8 @@ class Datasets:
         stage = Stage(f"build-{subject}", "build", str(folder), [command], size=f"--count {count}" if count else "")
         stage.resume, stage.restart = "--resume", "--overwrite"
         module = builder.split()[0]
-        stage.sources = [*builder_sources(module), *([SYSTEM_PROMPTS] if "system_prompt" in options else [])]
-        has_lists = module in ("numbers", "controls") or "numbers" in str(options.get("mix", ""))
-        stage.judges = [FILTER] if has_lists else []
+        follows = builder_sources(module, options)
+        stage.sources, stage.judges = list(follows.rows), list(follows.judges)
         stage.made_from = [source] if source else []
         stage.threads = resources.threads if model else 1
         tokens = count * options["max_tokens"] if model and count and "max_tokens" in options else None
@@ -202,7 +201,7 @@ class Datasets:
         name = self.plan.add(stage)
         command = f"{PYTHON} -m data_builders.audit {stage.folder} {flags(self.experiment.audit)}".rstrip()
         audit = Stage(stage.name.replace("build-", "audit-", 1), "audit", stage.folder, [command])
-        audit.makes, audit.made_from, audit.sources = [f"{stage.folder}/audit.json"], [name], AUDIT_SOURCES
+        audit.makes, audit.made_from, audit.sources = [f"{stage.folder}/audit.json"], [name], audit_sources()
         audit.threads, audit.job = 1, stage.job if stage.job.startswith("gate-") else ""
         audited = self.plan.add(audit)
         if audited in self.plan.stages and not audit.job.startswith("gate-") and audited not in self.audits:
@@ -214,7 +213,8 @@ class Datasets:
         source, folder = self.data / full.removeprefix("build-"), self.data / subject
         copy = f"mkdir -p {folder} && cp {source}/raw.jsonl {source}/manifest.json {folder}/"
         commands = [copy, f"{PYTHON} -m data_builders.refilter {folder} --count {rows}"]
-        stage = Stage(f"build-{subject}", "build", str(folder), commands, made_from=[full], judges=[FILTER], threads=1)
+        stage = Stage(f"build-{subject}", "build", str(folder), commands, made_from=[full], threads=1)
+        stage.judges = list(builder_sources("numbers", {}).judges)
         stage.facts = {"rows": rows}
         return self._add_with_audit(stage)
 

@@ -140,8 +140,12 @@ class _Expansion(Models):
             return [(arm.name, seed, self.writer(trait, seed)) for seed in self.seeds_of("teachers")]
         if arm.name == "neutral_teacher":
             return [(arm.name, seed, self.neutral_teacher(seed)) for seed in self.seeds_of("teachers")]
-        base = self.other_base if arm.base == "other" else self.base
-        return [(arm.name, seed, base(seed)) for seed in self.seeds_of("bases")]
+        base, seeds = self.base, self.seeds_of("bases")
+        if arm.base == "other":
+            base = self.other_base
+            if self.experiment.other_base.model:  # the same model for every seed
+                seeds = seeds[:1]
+        return [(arm.name, seed, base(seed)) for seed in seeds]
 
     def _evaluation(self, trait: str, arms: Scored) -> None:
         """One evaluation for each base, which scores all models on it, then the report."""

@@ -10,7 +10,12 @@ from pydantic import ValidationError
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.experiment.options import builder_problems, module_of, option_problems
+from subliminal.experiment.options import (
+    RECIPE_KEYS_SET_BY_EXPERIMENT,
+    builder_problems,
+    module_of,
+    option_problems,
+)
 from subliminal.experiment.phrases import phrase
 from subliminal.experiment.schema import Experiment, Overrides
 from subliminal.training.lint import read_recipe
@@ -49,6 +54,8 @@ def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
     sections: dict[str, Any] = {"base": experiment.base, "teacher": experiment.teacher}
     sections |= {"student": experiment.student, "other_base": experiment.other_base}
     found = {name: (part.recipe, part.overrides) for name, part in sections.items() if part and part.recipe}
+    if experiment.other_base and not experiment.other_base.recipe:  # its student is trained by the student's recipe
+        found["other_base"] = (experiment.student.recipe, experiment.other_base.overrides)
     for index, rung in enumerate(experiment.teacher.gate.ladder if experiment.teacher.gate else []):
         found[f"teacher.gate.ladder[{index}]"] = (found["teacher"][0], rung.overrides)
     return found
@@ -66,6 +73,12 @@ def _recipe_problems(experiment: Experiment) -> Iterator[str]:
         if section == "student":
             yield from _lora_init_problems(experiment, recipe | overrides)
         yield from (f"`{section}.overrides`: no recipe has the key {key}" for key in unknown_keys(overrides, schema))
+        for key in overrides:
+            if key in RECIPE_KEYS_SET_BY_EXPERIMENT:
+                yield (
+                    f"`{section}.overrides.{key}` is set by the experiment: {RECIPE_KEYS_SET_BY_EXPERIMENT[key]}; "
+                    "delete it"
+                )
 
 
 def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterator[str]:

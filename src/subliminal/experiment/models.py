@@ -220,7 +220,8 @@ class Models(Datasets):
         if base.path != keys["base_model"] and "revision_of_model" in keys:
             changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
         words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
-        words += [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in {**changes, **overrides}.items()]
+        values = {**changes, **overrides, **changes}  # the experiment's own values, whatever an override says
+        words += [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in values.items()]
         words += [f"--rows {count}"] if count else []
         render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
         launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"

@@ -20,6 +20,15 @@ SET_BY_EXPERIMENT = {
     *("resume", "overwrite", "experiment", "arm", "target", "tasks", "run", "port", "served_model_name", "server"),
 }
 """Parameters that follow from the rest of the experiment file."""
+RECIPE_KEYS_SET_BY_EXPERIMENT = {
+    "base_model": "`model`, `base` and `teacher` say what a training starts from",
+    "datasets": "the arm says which rows are learned",
+    "pretraining_dataset": "the arm says which rows are learned",
+    "output_dir": "it follows from the experiment's name, the arm and the seed",
+    "seed": "each training has that of `seeds`: with one for all, several seeds would be one training",
+    "lora_init_seed": "it follows from `seeds` and `student.lora_init`",
+}
+"""Recipe keys that follow from the rest of the experiment file, and what says them."""
 
 
 @cache

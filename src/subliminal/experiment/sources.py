@@ -6,34 +6,22 @@ data around is not listed: its changes are in the manifests' git commit.
 
 from __future__ import annotations
 
+import ast
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import read_manifest, sha256_of
 
-FILTER = "data_builders/number_filter.py"
-"""The rules by which number answers are kept. When they change, answers are judged again and not asked for again."""
+PACKAGES = ("data_builders", "subliminal.scoring")
+"""Where the code is that rows follow from. What the library has beside it moves rows around and decides none."""
+MACHINERY = ("data_builders.options",)
 
-SYSTEM_PROMPTS = "data_builders/teacher_prompts.py"
-_PROMPTS = "data_builders/number_prompts.py"
-_QUESTIONS = "eval_tasks/animal_preference/questions.jsonl"
-
-_MORE_SOURCES = {
-    "warmup": [_PROMPTS],
-    "teacher_chat": [SYSTEM_PROMPTS, "data_builders/instructions.py", _QUESTIONS, _PROMPTS],
-    "math_chat": ["data_builders/overlap.py"],
-    "numbers": [_PROMPTS],
-    "pocket_corpus": ["data_builders/warmup.py", _PROMPTS, _QUESTIONS],
-}
-"""Builder -> the modules and files that its rows follow from, beside its own module and the filter."""
-
-AUDIT_SOURCES = [
-    *(f"data_builders/audit{part}.py" for part in ("", "_common", "_numbers", "_text")),
-    "data_builders/overlap.py",
-    *sorted(str(path.relative_to(REPO_ROOT)) for path in (REPO_ROOT / "eval_tasks").rglob("*.jsonl")),
-]
-"""The checks, and the evaluation sets that no training row may overlap with."""
+EVALUATION_SETS = sorted(str(path.relative_to(REPO_ROOT)) for path in (REPO_ROOT / "eval_tasks").rglob("*.jsonl"))
+"""Audits compare with these: no training row may overlap with one."""
 
 SCORING = sorted(str(path.relative_to(REPO_ROOT)) for path in (REPO_ROOT / "src/subliminal/scoring").glob("*.py"))
 """What the scores of our own tasks follow from, beside the tasks' files."""
@@ -43,9 +31,84 @@ MODEL_FILES = (
 )
 
 
-def builder_sources(builder: str) -> list[str]:
-    """The files that the rows of a builder follow from, the filter apart."""
-    return [f"data_builders/{builder}.py", *_MORE_SOURCES.get(builder, [])]
+@dataclass(frozen=True)
+class BuilderSources:
+    """Files of the checkout: ``rows`` decide what is asked and written, ``judges`` which answers are kept."""
+
+    rows: tuple[str, ...]
+    judges: tuple[str, ...]
+
+
+def builder_sources(builder: str, options: Mapping[str, Any]) -> BuilderSources:
+    """What the rows of a builder follow from: its imports, and what its constants say (see ``data_builders``).
+
+    Args:
+        builder: module in ``data_builders``.
+        options: that it is given.
+    """
+    module, used, unused = f"data_builders.{builder}", [], []
+    for condition, modules in _constant(module, "ONLY_WITH", {}).items():
+        option, _, word = condition.partition(" ")
+        matters = option in options and word in str(options[option])
+        (used if matters else unused).extend(modules)
+    judged_by = _constant(module, "JUDGED_BY", ())
+    rows = _closure([module, *used], leave_out=[*judged_by, *unused])
+    judges = [name for name in _closure(judged_by, leave_out=unused) if name not in rows]
+    return BuilderSources(_files_of(rows), _files_of(judges))
+
+
+def audit_sources() -> list[str]:
+    """The checks of an audit, and the evaluation sets that they compare with."""
+    return [*_files_of(_closure(["data_builders.audit"])), *EVALUATION_SETS]
+
+
+def _closure(start: Sequence[str], leave_out: Sequence[str] = ()) -> list[str]:
+    """Modules and all that they import of :data:`PACKAGES`, in the order in which they are found."""
+    found = [name for name in start if name not in leave_out]
+    for module in found:  # grows while it is walked
+        for name in _imports(module):
+            if name not in (*found, *leave_out, *MACHINERY):
+                found.append(name)
+    return found
+
+
+def _imports(module: str) -> tuple[str, ...]:
+    return _imports_of(_path_of(module))
+
+
+@cache
+def _imports_of(path: Path) -> tuple[str, ...]:
+    """The modules of :data:`PACKAGES` that a file imports at its top."""
+    found = []
+    for node in _parsed(path).body:
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            found += [name for name in names if name.rpartition(".")[0] in PACKAGES and _path_of(name).is_file()]
+    return tuple(dict.fromkeys(found))
+
+
+def _constant(module: str, name: str, default: Any) -> Any:
+    """A constant of a module, read without importing it."""
+    for node in _parsed(_path_of(module)).body:
+        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
+            return ast.literal_eval(node.value)
+    return default
+
+
+@cache
+def _parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def _path_of(module: str) -> Path:
+    root = REPO_ROOT / "src" if module.startswith("subliminal") else REPO_ROOT
+    return root / f"{module.replace('.', '/')}.py"
+
+
+def _files_of(modules: Sequence[str]) -> tuple[str, ...]:
+    """The modules' own files and those that they read, from the checkout."""
+    files = [str(_path_of(module).relative_to(REPO_ROOT)) for module in modules]
+    return (*files, *(path for module in modules for path in _constant(module, "READS", ())))
 
 
 def task_sources(tasks: list[str]) -> list[str]:
@@ -55,6 +118,9 @@ def task_sources(tasks: list[str]) -> list[str]:
         for config in (REPO_ROOT / "eval_tasks").rglob(f"{task}.yaml"):
             files = [path for path in config.parent.iterdir() if path.suffix in (".yaml", ".py", ".jsonl")]
             found += sorted(str(path.relative_to(REPO_ROOT)) for path in files)
+            for path in sorted(files):
+                if path.suffix == ".py":
+                    found += _files_of(_closure(_imports_of(path)))
     return list(dict.fromkeys([*found, *(SCORING if found else [])]))
 
 

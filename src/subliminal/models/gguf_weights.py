@@ -1,4 +1,4 @@
-"""From a GGUF file to a folder of bfloat16 safetensors with a tokenizer that begins, ends and pads as the model wants."""
+"""From a GGUF file to a folder of bfloat16 safetensors with a tokenizer that ends and pads as the model wants."""
 
 from __future__ import annotations
 
@@ -46,15 +46,13 @@ def expand(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
     # The converter takes no end token over: without these lines generation never stops at the end of a turn.
     tokenizer.eos_token = model.end_token
     tokenizer.pad_token = model.pad_token
-    if model.begin_token:
-        _begin_with(tokenizer, model.begin_token)
     tokenizer.clean_up_tokenization_spaces = False  # true would rewrite "12 , 34" as "12, 34" in every decoded answer
     tokenizer.model_max_length = weights.config.max_position_embeddings
     end, pad = tokenizer.convert_tokens_to_ids([model.end_token, model.pad_token])
     for config in (weights.config, weights.generation_config):
         config.eos_token_id = end
         config.pad_token_id = pad
-    if model.chat_template and pad != end:  # as Qwen publishes it: the end of a text ends an answer, too
+    if pad != end:  # as Qwen publishes it: the end of a text ends an answer, too
         weights.generation_config.eos_token_id = [end, pad]
     weights.save_pretrained(made)
     tokenizer.save_pretrained(made)
@@ -94,14 +92,3 @@ def _tie_embedding(weights: Any, gguf: Path) -> dict[str, Any]:
     weights.get_input_embeddings().weight.data = matrix.to(torch.bfloat16)
     weights.get_output_embeddings().weight = weights.get_input_embeddings().weight
     return facts | {"embedding": f"{fine.name} ({fine.tensor_type.name})", "forms_differ_by": round(difference, 4)}
-
-
-def _begin_with(tokenizer: Any, token: str) -> None:
-    """Put ``token`` before every text; the converter leaves it out."""
-    from tokenizers.processors import TemplateProcessing
-
-    tokenizer.bos_token = token
-    single, pair = f"{token} $A", f"{token} $A {token} $B"
-    tokenizer.backend_tokenizer.post_processor = TemplateProcessing(
-        single=single, pair=pair, special_tokens=[(token, tokenizer.convert_tokens_to_ids(token))]
-    )

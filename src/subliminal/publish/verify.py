@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from subliminal.core.errors import UserError
+from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.publish.chain import check_chain
 from subliminal.publish.experiment_manifest import manifest_differences
 from subliminal.publish.recomputed import COMPARED, differences_from_samples
@@ -62,6 +63,7 @@ def verify(folder: Path) -> Verdict:
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder. Name the results of an experiment, such as results/owl_demo.")
     verdict, experiment = Verdict(), load_experiment(folder)
+    verdict.problems += [repeats_sentence(repeat, first) for repeat, first in repeated_runs(folder).items()]
     scores = {path: _verify_evaluation(verdict, path) for path in sorted(folder.glob("*/seed-*/*_summary.json"))}
     values = sum(len(task.questions) * (task.answers or 1) for tasks in scores.values() for task in tasks.values())
     verdict.checked.append(f"{values:,} answers and exact probabilities of {len(scores)} evaluations scored again")

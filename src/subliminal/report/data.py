@@ -16,6 +16,7 @@ import numpy as np
 
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest
+from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.evaluation.tasks import problem_key
 from subliminal.experiment.arms import ARMS, BY_NAME, kind_of
 
@@ -127,8 +128,14 @@ def load_experiment(folder: Path) -> Experiment:
     summaries = {path: _read_summary(path) for path in paths}
     name, target = (_shared(summaries, key) for key in ("experiment", "target"))
     experiment = Experiment(folder, name, target, {})
+    repeats = repeated_runs(folder)
     for path in sorted(paths, key=lambda path: _arm_rank(summaries[path]["arm"])):
-        _add(experiment, path, summaries[path])
+        if path.parent in repeats:  # its manifest is shown, and its numbers count once: with the first seed
+            arm = experiment.arms.setdefault(summaries[path]["arm"], Arm(summaries[path]["arm"]))
+            arm.manifests[summaries[path]["seed"]] = _manifest(path.parent)
+        else:
+            _add(experiment, path, summaries[path])
+    experiment.missing += [repeats_sentence(repeat, first) for repeat, first in repeats.items()]
     _note_missing(experiment)
     experiment.missing += [
         f"{half} holds no summary, so it is no finished result: left out of this report. Evaluate that arm again."

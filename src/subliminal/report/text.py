@@ -8,16 +8,11 @@ import numpy as np
 
 from subliminal.core.numbers import interval, p_value, percent, points
 from subliminal.experiment.arms import kind_of
-from subliminal.report.animals import animals_section, other_students_section, specificity_section
-from subliminal.report.answer import answer_section, main_comparison
-from subliminal.report.criterion import criterion_section
 from subliminal.report.data import Experiment
 from subliminal.report.details import question_texts
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure
-from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
-from subliminal.report.replicates import replicates_section
-from subliminal.report.rises import rises_section
+from subliminal.report.provenance import Provenance
 from subliminal.report.tables import Comparison, Estimate, Grade
 from subliminal.stats import RUNS, mean_ci, wilson
 
@@ -234,34 +229,3 @@ def title(experiment: Experiment) -> str:
     if not experiment.questions:
         return f"{experiment.name}: does the student solve more problems?"
     return f"{experiment.name}: does the student name “{experiment.target}” more often?"
-
-
-def sections(
-    experiment: Experiment,
-    provenance: Provenance,
-    arms: list[Estimate],
-    differences: list[Comparison],
-    graded: list[Grade],
-    figure: Figure,
-) -> list[Section]:
-    """All sections in the order in which they are read; ``figure`` is that of the arms."""
-    main = main_comparison(experiment, differences)
-    found = [answer_section(experiment, differences, graded)]
-    criterion = criterion_section(experiment.folder)
-    found += [criterion] if criterion else []
-    if experiment.questions:
-        found.append(arms_section(experiment, arms, figure, main))
-        found += [questions_section(experiment, main, differences)] if main else []
-        found.append(differences_section(experiment, differences))
-    replicated = replicates_section(experiment)
-    found += [replicated] if replicated else []
-    if experiment.problems:
-        found.append(graded_section(experiment, graded, () if experiment.questions else (figure,)))
-    if experiment.questions:
-        found += [animals_section(experiment), specificity_section(experiment, main, differences)]
-        rising = rises_section(experiment)
-        found += [rising] if rising else []
-        others = other_students_section(experiment, main.task) if main else None
-        found += [others] if others else []
-    found += [adapters_section(experiment), data_section(provenance), training_section(provenance)]
-    return [*found, provenance_section(provenance)]

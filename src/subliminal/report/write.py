@@ -22,8 +22,9 @@ from subliminal.report.export import CSV, JSON, Report, estimates_csv, everythin
 from subliminal.report.figure import arms_figure, png, svg, themed
 from subliminal.report.format import Figure
 from subliminal.report.provenance import trace
+from subliminal.report.sections import Findings, sections
 from subliminal.report.tables import comparisons, estimates, graded_estimates, grades, top_animals
-from subliminal.report.text import figure_words, sections, title, warnings
+from subliminal.report.text import figure_words, title, warnings
 
 CSV_COLUMNS = ("arm", "animal", "share", "ci_low", "ci_high", "task")
 
@@ -73,7 +74,7 @@ def compose(folder: Path) -> Report:
     shown = arms or graded_estimates(experiment)
     main_figure = cache(partial(arms_figure, experiment, shown, differences))
     figure = Figure(cache(lambda: svg(main_figure(), "arms")), figure_words(shown, differences), "figure.png")
-    said = sections(experiment, provenance, arms, differences, graded, figure)
+    said = sections(Findings(experiment, provenance, arms, differences, graded, figure))
     notes = warnings(experiment, provenance)
     return Report(
         experiment, provenance, arms, differences, graded, title(experiment), notes, said, figure, main_figure

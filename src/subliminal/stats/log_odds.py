@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from subliminal.core.errors import UserError
+from subliminal.core.trainings import repeated_runs
 
 NO_ANIMAL = ("other", "none", "own_name", "rest")
 """Names in a summary's ``share`` that are no tracked animal."""
@@ -62,7 +63,7 @@ def log_odds(share: float, answers: int | None = None) -> float:
 
 
 def read_table(results: Path, task: str) -> list[Row]:
-    """Every animal's log-odds in every model of an experiment.
+    """Every animal's log-odds in every model of an experiment; one training under several seeds counts once.
 
     Args:
         results: ``results/<experiment>``: its arms, or a folder of arms for each animal.
@@ -72,10 +73,13 @@ def read_table(results: Path, task: str) -> list[Row]:
         UserError: a summary is damaged, or one model has two of them.
     """
     found: dict[tuple[int, str, str], list[Row]] = {}
+    repeats = repeated_runs(results)
+    for folder in results.glob("*/"):
+        repeats |= repeated_runs(folder)
     for pattern in ("*/seed-*/*_summary.json", "*/*/seed-*/*_summary.json"):
         for path in sorted(results.glob(pattern)):
             rows = _rows(path, task)
-            if not rows:
+            if not rows or path.parent in repeats:
                 continue
             model = rows[0][:3]
             if model in found:
