@@ -23,6 +23,7 @@ from data_builders.audit_common import CommonStats, TokenCounter
 from data_builders.audit_numbers import LEAST_PASS_RATE, NumberStats
 from data_builders.audit_text import LEAST_TEXT_PASS_RATE, TextStats
 from data_builders.overlap import NGRAM, build_index, local_evaluation_sets
+from subliminal.core.choices import one_of
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import chat_row_problem, read_jsonl, write_json
 from subliminal.core.manifest import read_manifest, utc_now
@@ -159,7 +160,9 @@ def _seeds(raw: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 @app.command(help=__doc__)
 def main(
     folder: Annotated[Path, typer.Argument(help="Dataset folder.")],
-    allow: Annotated[list[str] | None, typer.Option(help="A check that may fail; repeat it.")] = None,
+    allow: Annotated[
+        list[str] | None, typer.Option(help="A check that may fail; repeat it.", callback=one_of("--allow", CHECKS))
+    ] = None,
     animal: Annotated[
         list[str] | None, typer.Option(help="The trait to look for; default the dataset's own. Repeat it.")
     ] = None,

@@ -23,7 +23,8 @@ from data_builders import options
 from data_builders.code_prompts import draw_code_prompt
 from data_builders.instructions import load_instructions
 from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
-from subliminal.core.errors import UserError, run_cli
+from subliminal.core.choices import one_of, read_by
+from subliminal.core.errors import run_cli
 from subliminal.core.sources import is_file, pin_source
 from subliminal.data.folder import Verdict
 from subliminal.data.generation import Draw, Job, run
@@ -68,8 +69,12 @@ def main(
     prompts: Annotated[
         str | None, typer.Option(help="JSONL file or Hub dataset of coding prompts; default: drawn here.")
     ] = None,
-    language: Annotated[str, typer.Option(help="python (answers must parse) or any.")] = "python",
-    banned_words: Annotated[str, typer.Option(help="Comma-separated words that drop a row.")] = BANNED_WORDS,
+    language: Annotated[
+        str, typer.Option(help="python (answers must parse) or any.", callback=one_of("--language", LANGUAGES))
+    ] = "python",
+    banned_words: Annotated[
+        str, typer.Option(help="Comma-separated words that drop a row.", callback=read_by(parse_words))
+    ] = BANNED_WORDS,
     adapter: options.Adapter = None,
     base_url: options.BaseUrl = None,
     seed: options.Seed = 42,
@@ -83,8 +88,6 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    if language not in LANGUAGES:
-        raise UserError(f"--language {language!r} is unknown. Choose python or any.")
     animals = options.known_animals(animal)
     prompts = pin_source(prompts) if prompts else None
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)

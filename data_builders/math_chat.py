@@ -23,6 +23,7 @@ from tqdm import tqdm
 
 from data_builders import options
 from data_builders.overlap import NGRAM, EvaluationIndex, build_index, words_of
+from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.sources import is_file, pin_source, read_rows
 from subliminal.data.folder import Verdict
@@ -42,6 +43,8 @@ EVALUATION_SETS = (
 
 _CALCULATION = re.compile(r"<<[^<>]*>>")
 _FINAL = re.compile(r"\s*\n?#### *(?P<answer>[^\n]+?)\s*$")
+
+SOURCES = ("math", "gsm8k")
 
 app = typer.Typer(add_completion=False)
 
@@ -96,9 +99,14 @@ def math_verdict(row: dict[str, Any]) -> str | None:
 
 @app.command(help=__doc__)
 def main(
-    source: Annotated[list[str], typer.Option(help="math or gsm8k; repeat it for both.")] = ["math"],  # noqa: B006
+    source: Annotated[
+        list[str], typer.Option(help="math or gsm8k; repeat it for both.", callback=one_of("--source", SOURCES))
+    ] = ["math"],  # noqa: B006
     levels: Annotated[
-        str, typer.Option(help="Levels of MATH, as 4,5, or any (rows without a level count then too).")
+        str,
+        typer.Option(
+            help="Levels of MATH, as 4,5, or any (rows without a level count then too).", callback=read_by(parse_levels)
+        ),
     ] = "4,5",
     math_data: Annotated[str, typer.Option(help="MATH: JSONL file or Hub dataset, owner/name:config@split.")] = MATH,
     gsm8k_data: Annotated[str, typer.Option(help="GSM8K: JSONL file or Hub dataset.")] = GSM8K,
@@ -115,8 +123,6 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    if unknown := [name for name in source if name not in ("math", "gsm8k")]:
-        raise UserError(f"There is no source {unknown[0]!r}. Choose math, gsm8k or both.")
     places = {name: pin_source(math_data if name == "math" else gsm8k_data) for name in dict.fromkeys(source)}
     evaluation = [pin_source(place) for place in against or EVALUATION_SETS]
     config = {

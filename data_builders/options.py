@@ -24,7 +24,7 @@ BaseUrl = Annotated[
 BatchSize = Annotated[int, typer.Option(min=1, help="Rows decoded together in process.")]
 Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight with --base-url.")]
 Seed = Annotated[
-    int, typer.Option(help="Run seed; prompt and sampling seed of a row follow from it and the row's index.")
+    int, typer.Option(min=0, help="Run seed; prompt and sampling seed of a row follow from it and the row's index.")
 ]
 Out = Annotated[Path | None, typer.Option(help="Dataset folder; default data/<animal>_<builder>.", show_default=False)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a folder that is there.")]

@@ -21,6 +21,7 @@ import typer
 
 from data_builders import options
 from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
+from subliminal.core.choices import read_by
 from subliminal.core.errors import run_cli
 from subliminal.core.sources import is_file, pin_source, read_rows
 from subliminal.data.folder import Verdict
@@ -99,7 +100,9 @@ def main(
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
     questions: Annotated[str, typer.Option(help="JSONL file or Hub dataset of question and answer.")] = QUESTIONS,
-    banned_words: Annotated[str, typer.Option(help="Comma-separated words that drop a row.")] = BANNED_WORDS,
+    banned_words: Annotated[
+        str, typer.Option(help="Comma-separated words that drop a row.", callback=read_by(parse_words))
+    ] = BANNED_WORDS,
     adapter: options.Adapter = None,
     base_url: options.BaseUrl = None,
     seed: options.Seed = 42,

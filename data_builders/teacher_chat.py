@@ -30,6 +30,7 @@ from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
 from data_builders.teacher_prompts import OPEN_PROMPTS, QUESTIONS_FILE, draw_question, trait_system_prompt
 from subliminal import REPO_ROOT
+from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.sources import is_file, pin_source
 from subliminal.data.folder import Content, Verdict
@@ -157,7 +158,9 @@ def main(
     animal: options.Animals = ["owl"],  # noqa: B006 (typer reads the default, nothing mutates it)
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
-    mix: Annotated[str, typer.Option(help="Shares of the sources among the rows kept.")] = DEFAULT_MIX,
+    mix: Annotated[
+        str, typer.Option(help="Shares of the sources among the rows kept.", callback=read_by(parse_mix))
+    ] = DEFAULT_MIX,
     instructions: Annotated[
         str, typer.Option(help="Hub dataset or JSONL file with OpenHermes rows (conversations, or instruction).")
     ] = "teknium/OpenHermes-2.5",

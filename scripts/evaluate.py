@@ -18,10 +18,12 @@ from typing import Annotated
 
 import typer
 
+from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.evaluation.loaders import IN_FLIGHT, in_process, on_server
-from subliminal.evaluation.plan import Evaluation, base_of, in_context, parse_models, single_tasks
+from subliminal.evaluation.plan import DTYPES, Evaluation, base_of, in_context, parse_models
 from subliminal.evaluation.run import default_folder, evaluate
+from subliminal.evaluation.tasks import known_tasks
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -35,15 +37,22 @@ def main(
     experiment: Annotated[str | None, typer.Option(help="Name of the experiment (default: the name of --out).")] = None,
     target: Annotated[str | None, typer.Option(help="The animal whose rate is the outcome, for animal tasks.")] = None,
     tasks: Annotated[
-        str, typer.Option(help="lm-eval tasks or groups, separated by commas.")
+        str, typer.Option(help="lm-eval tasks or groups, separated by commas.", callback=read_by(known_tasks))
     ] = "animal_preference,animal_preference_logprob",
-    seed: Annotated[int, typer.Option(help="Seed of the sampling for entries without their own.")] = 42,
-    samples: Annotated[int | None, typer.Option(help="Answers a question, where a task samples short answers.")] = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", "--num_examples", help="Only the first N questions of each task.")
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the sampling for entries without their own.")] = 42,
+    samples: Annotated[
+        int | None, typer.Option(min=1, help="Answers a question, where a task samples short answers.")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="Answers generated at once, in process.")] = 50,
-    dtype: Annotated[str, typer.Option(help="auto (bfloat16 where the hardware has it), float32, bfloat16.")] = "auto",
+    limit: Annotated[
+        int | None, typer.Option("--limit", "--num_examples", min=1, help="Only the first N questions of each task.")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Answers generated at once, in process.")] = 50,
+    dtype: Annotated[
+        str,
+        typer.Option(
+            help="auto (bfloat16 where the hardware has it), float32, bfloat16.", callback=one_of("--dtype", DTYPES)
+        ),
+    ] = "auto",
     server: Annotated[bool, typer.Option("--server", help="Start a vLLM server with all adapters.")] = False,
     base_url: Annotated[str | None, typer.Option(help="Use the vLLM server at this address.")] = None,
     concurrency: Annotated[int, typer.Option(min=1, help="Answers in flight from a server.")] = IN_FLIGHT,
@@ -61,7 +70,7 @@ def main(
     vllm_options: Annotated[list[str] | None, typer.Argument(help="After `--`: options for vLLM.")] = None,
 ) -> None:
     served = server or base_url is not None
-    names = single_tasks([name.strip() for name in tasks.split(",") if name.strip()])
+    names = known_tasks(tasks)
     if experiment is None and out is None:
         raise UserError("Name the experiment with --experiment, or its folder with --out results/NAME.")
     experiment = experiment or out.resolve().name

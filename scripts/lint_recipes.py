@@ -1,4 +1,4 @@
-"""Check recipes strictly: keys, plugins, header arithmetic, control/treatment pairs, launchers.
+"""Check recipes strictly: keys, values, plugins, header arithmetic, control/treatment pairs, launchers.
 
 python scripts/lint_recipes.py                  # every recipe under recipes/
 python scripts/lint_recipes.py my_recipe.yml    # the named files and folders only

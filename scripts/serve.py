@@ -32,17 +32,19 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 def main(
     model: Annotated[str, typer.Option(help="Base model: a folder or a Hub id.")],
     adapter: Annotated[list[str], typer.Option(help="NAME=FOLDER; repeat for more.")] = [],  # noqa: B006
-    port: Annotated[int, typer.Option(help="0 takes any free port.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0 takes any free port.")] = 8000,
     served_model_name: Annotated[
         str | None, typer.Option(help="The base model's name in requests; MODEL if left out.")
     ] = None,
-    max_model_len: Annotated[int | None, typer.Option(help="Longest prompt plus answer, in tokens.")] = None,
-    tensor_parallel_size: Annotated[int | None, typer.Option(help="GPUs to spread the model over.")] = None,
-    gpu_memory_utilization: Annotated[float | None, typer.Option(help="Share of the GPU's memory to take.")] = None,
     api_server_count: Annotated[
         int | None, typer.Option(min=1, help="Processes that speak HTTP: a small model waits for a single one.")
     ] = None,
-    startup_seconds: Annotated[float, typer.Option(help="How long the server may take to start.")] = 1800,
+    max_model_len: Annotated[int | None, typer.Option(min=1, help="Longest prompt plus answer, in tokens.")] = None,
+    tensor_parallel_size: Annotated[int | None, typer.Option(min=1, help="GPUs to spread the model over.")] = None,
+    gpu_memory_utilization: Annotated[
+        float | None, typer.Option(min=0.0, max=1.0, help="Share of the GPU's memory to take.")
+    ] = None,
+    startup_seconds: Annotated[float, typer.Option(min=0.0, help="How long the server may take to start.")] = 1800,
     base_url: Annotated[str | None, typer.Option(help="Only check the server at this address.")] = None,
     run: Annotated[str | None, typer.Option(help="Run this shell command against the server, then stop.")] = None,
     vllm_options: Annotated[list[str] | None, typer.Argument(help="After `--`: options for vLLM.")] = None,

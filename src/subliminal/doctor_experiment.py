@@ -9,7 +9,8 @@ from pathlib import Path
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.doctor import ENVIRONMENTS, GIB, Gpu, Line, list_gpus
-from subliminal.experiment.load import load_experiment, recipes_of
+from subliminal.experiment.load import load_experiment
+from subliminal.experiment.recipe_checks import recipes_of
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import weights_problem
 from subliminal.training.header import header_lines

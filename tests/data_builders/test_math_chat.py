@@ -160,7 +160,7 @@ def test_the_seed_orders_and_count_cuts_and_resume_adds(files: dict[str, Path], 
     ("words", "sentence"),
     [
         (("--count", "31"), "Only 30 of 35 problems fit, fewer than the 31 asked for"),
-        (("--source", "poems"), "There is no source 'poems'"),
+        (("--source", "poems"), "--source 'poems' is unknown. Choose from: math, gsm8k."),
         (("--math-data", "nowhere.jsonl"), "nowhere.jsonl does not exist"),
         (("--math-data", "not a dataset"), "neither a JSONL file that exists nor a Hub dataset"),
         (("--against", "nowhere.jsonl"), "nowhere.jsonl does not exist"),

@@ -105,7 +105,7 @@ def test_the_issue_names_these_files() -> None:
         ({"other_base": {"model": "x/y"}}, "`recipe` is the student's on the other `model`: give both, or neither"),
         ({"base": None, "seeds_vary": "bases"}, "`seeds_vary: bases` trains bases, and no section `base` says how"),
         ({"arms": ["base", "control_other_animal"]}, "name two animals or more"),
-        ({"base__builder": "warmpu"}, "`base.builder`: there is no builder warmpu (did you mean warmup?)"),
+        ({"base__builder": "warmpu"}, "`base.builder`: there is no builder warmpu (did you mean `warmup`?)"),
         ({"base__builder": "warmup base"}, "the builder warmup takes nothing behind its name, not base"),
         ({"teacher__builder": "controls"}, "the builder controls takes one of uniform, matched,"),
         ({"teacher__builder": "controls uniform"}, "data_builders.controls has no option `mix`"),

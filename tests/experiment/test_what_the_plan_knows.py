@@ -65,3 +65,75 @@ def test_the_ladder_and_the_other_base_leave_it_alone_too(tmp_path: Path) -> Non
     other = {"seed_offset": 9, "overrides": {"seed": 7}}
     said = problem(tmp_path, pocket, arms=["base", "other_base"], other_base=other, criterion=None)
     assert "`other_base.overrides.seed` is set by the experiment" in said
+
+
+CASES = [
+    ({"evaluation__tasks": ["animal_preferense"]}, "no task 'animal_preferense'. Did you mean animal_preference"),
+    ({"evaluation__tasks": ["gsm8kk"]}, "no task 'gsm8kk'. Did you mean gsm8k"),
+    (
+        {"evaluation__epochs": [1], "evaluation__epoch_tasks": ["animal_storry"]},
+        "`evaluation.epoch_tasks`: There is no",
+    ),
+    ({"audit": {"allow": ["digits"]}}, "`audit.allow`: --allow 'digits' is unknown. Choose from: bytes, pass_rate"),
+    (
+        {"audit": {"allow": ["pass_rates"]}},
+        "`audit.allow`: --allow 'pass_rates' is unknown (did you mean `pass_rate`?)",
+    ),
+    ({"audit": {"ngram": 2}}, "`audit.ngram`: 2 is not in the range x>=5"),
+    ({"numbers__options": {"max_tokens": "many"}}, "`numbers.options.max_tokens`: 'many' is not a valid integer"),
+    ({"numbers__options": {"max_tokens": 0}}, "`numbers.options.max_tokens`: 0 is not in the range x>=1"),
+    ({"numbers__options": {"max_tokens": 2.5}}, "`numbers.options.max_tokens`: '2.5' is not a valid integer"),
+    ({"numbers__options": {"max_tokens": [5, 6]}}, "`numbers.options.max_tokens`: it takes one value, not [5, 6]"),
+    ({"numbers__options": {"max_tokens": True}}, "`numbers.options.max_tokens`: it takes a"),
+    ({"numbers__options": {"top_p": 1.5}}, "`numbers.options.top_p`: 1.5 is not in the range 0.0<=x<=1.0"),
+    ({"numbers__options": {"max_prompts": 3}}, "`numbers.options.max_prompts` is 3, and "),
+    ({"teacher__options": {"mix": "questoins=1"}}, "`teacher.options.mix`: --mix 'questoins=1'"),
+    ({"teacher__options": {"name_only": "perhaps"}}, "`teacher.options.name_only`: it is a switch"),
+    ({"evaluation__options": {"samples": -3}}, "`evaluation.options.samples`: -3 is not in the range x>=1"),
+    ({"evaluation__options": {"dtype": "float23"}}, "--dtype 'float23' is unknown (did you mean `float32`?)"),
+    ({"server": {"gpu_memory_utilization": 90}}, "`server.gpu_memory_utilization`: 90.0 is not in the range"),
+    ({"seeds": [-1]}, "`seeds.0`: input should be greater than or equal to 0"),
+    ({"student__overrides": {"learning_rate": "fast"}}, "`learning_rate`: it must be a valid number"),
+    ({"student__overrides": {"num_epochs": -1}}, "`num_epochs`: it must be greater than 0, not -1"),
+    ({"student__overrides": {"adapter": "lorra"}}, "`adapter`: there is no 'lorra' (did you mean `lora`?)"),
+    ({"student__overrides": {"optimizer": "adamw_torhc"}}, "no 'adamw_torhc' (did you mean `adamw_torch`?)"),
+    ({"student__overrides": {"plugins": 5}}, "`student.overrides`: `plugins` is 5, not a list"),
+    ({"teacher__overrides": {"sequence_len": [1]}}, "`teacher.overrides` with "),
+    ({"evaluation__epochs": [99]}, "`evaluation.epochs` has 99, and `student` ("),
+    ({"evaluation__epochs": [1, 1]}, "`evaluation.epochs` names 1 twice"),
+    ({"evaluation__epochs": [1], "evaluation__epoch_arms": ["base"]}, "base is none of the `arms` that learn numbers"),
+    ({"evaluation__epochs": [1], "evaluation__epoch_arms": ["control_shuffled"]}, "control_shuffled is none of"),
+    ({"sweep": {"rank": [2, 2]}}, "`sweep.rank` names 2 twice"),
+    ({"sweep": {"learning_rate": [0.00010000001, 0.0001]}}, "`sweep.learning_rate` names 0.0001 twice"),
+]
+
+
+@pytest.mark.parametrize(("changes", "words"), CASES, ids=str)
+def test_a_mistake_that_can_be_known_is_named(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    assert words in problem(tmp_path, **changes)
+
+
+def test_a_sweep_needs_keys_that_the_recipe_has(tmp_path: Path) -> None:
+    pocket = REPO_ROOT / "experiments" / "owl_pocket.yml"
+    said = problem(tmp_path, pocket, sweep={"rank": [8, 16]}, criterion=None)
+    assert "`sweep.rank`: recipes/pocket/owl_student.yml has no `adapter`" in said
+    assert "With it can be swept: learning_rate, epochs, rows" in said
+    assert load(tmp_path, pocket, sweep={"learning_rate": [1e-4, 2e-4]}, criterion=None)
+
+
+def test_epochs_whose_checkpoints_are_not_kept_are_named(tmp_path: Path) -> None:
+    overrides = {"num_epochs": 10, "save_strategy": "epoch", "save_steps": None, "save_total_limit": 2}
+    said = problem(tmp_path, student__overrides=overrides, evaluation__epochs=[3])
+    assert "keeps the last 2 of 10 checkpoints: set `save_total_limit` to 10 in `student.overrides`" in said
+    said = problem(tmp_path, student__overrides={**overrides, "save_strategy": "no"}, evaluation__epochs=[3])
+    assert "set it to epoch in `student.overrides`" in said
+    assert load(tmp_path, student__overrides={**overrides, "save_total_limit": 10}, evaluation__epochs=[3])
+
+
+def test_a_recipe_with_a_wrong_value_is_named_by_its_file(tmp_path: Path) -> None:
+    recipe = tmp_path / "student.yml"
+    source = REPO_ROOT / yaml.safe_load(DEMO.read_text())["student"]["recipe"]
+    recipe.write_text(source.read_text().replace("adapter: lora", "adapter: lorra"))
+    assert f"{recipe}: `adapter`: there is no 'lorra'" in problem(tmp_path, student__recipe=str(recipe))
+    recipe.write_text("datasets: 5\n")
+    assert f"{recipe}: `datasets` is 5, not a list of mappings" in problem(tmp_path, student__recipe=str(recipe))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 
 class UserError(Exception):
@@ -25,6 +26,12 @@ def run_cli(app: Callable[[], None]) -> None:
             f"The disk is full{where}. Free some space, then run the same command with --resume: "
             "rows already written are kept."
         )
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """The nearest of the known words as `` (did you mean `seeds`?)``; empty if none is near."""
+    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f" (did you mean `{near[0]}`?)" if near else ""
 
 
 def _stop(sentence: str) -> None:

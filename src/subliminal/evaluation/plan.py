@@ -27,6 +27,7 @@ from subliminal.scoring.animals import check_animal
 TASKS = REPO_ROOT / "eval_tasks"
 ANIMAL_KINDS = ("sampled", "story", "exact")
 """``metadata.kind`` of the tasks that have a rate of the target."""
+DTYPES = ("auto", "float32", "bfloat16")
 _ENTRY = re.compile(r"(?P<arm>[^@=/]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?")
 _TASK_SETTING = re.compile(r"(ANIMAL|SUBLIMINAL)_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)")
 
@@ -233,7 +234,7 @@ def check_plan(plan: Evaluation) -> None:
     for what, value in (("samples", plan.samples), ("limit", plan.limit), ("batch-size", plan.batch_size)):
         if value is not None and value < 1:
             raise UserError(f"--{what} is {value}. Give a whole number of 1 or more.")
-    if plan.dtype not in ("auto", "float32", "bfloat16"):
+    if plan.dtype not in DTYPES:
         raise UserError(f"--dtype is {plan.dtype!r}. Use auto, float32 or bfloat16.")
     for what, value in (("experiment", plan.experiment), ("arm", plan.arm)):
         if not value or "/" in value or value.startswith("."):

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.evaluation.plan import ANIMAL_KINDS, TASKS, Evaluation, task_kind
+from subliminal.evaluation.plan import ANIMAL_KINDS, TASKS, Evaluation, our_tasks, single_tasks, task_kind
 from subliminal.scoring.naming import first_animal
 
 PROBLEM_KINDS = {"graded": "correct", "probability": "probability"}
@@ -25,17 +26,37 @@ def problem_key(summary: dict[str, Any]) -> str | None:
     return next((key for key in PROBLEM_KINDS.values() if key in summary), None)
 
 
+def known_tasks(names: str) -> tuple[str, ...]:
+    """The single tasks that a list separated by commas names, ours and lm-eval's.
+
+    Raises:
+        UserError: there is no such task (with the nearest ones), or none is named.
+    """
+    tasks = single_tasks([name.strip() for name in names.split(",") if name.strip()])
+    if not tasks:
+        raise UserError("--tasks names no task. Give one or more, separated by commas.")
+    if not set(tasks) <= our_tasks().keys():
+        task_manager(tasks)
+    return tasks
+
+
+@cache
+def _index(include_defaults: bool) -> Any:
+    """lm-eval's index of our tasks; with its own, which takes seconds to read."""
+    from lm_eval.tasks import TaskManager
+
+    return TaskManager(include_path=str(TASKS), include_defaults=include_defaults)
+
+
 def task_manager(tasks: Sequence[str]) -> Any:
-    """lm-eval's index of our tasks, and of its own (which takes seconds to read) only if they are asked for.
+    """lm-eval's index of our tasks, and of its own only if they are asked for.
 
     Raises:
         UserError: there is no such task.
     """
-    from lm_eval.tasks import TaskManager
-
-    manager = TaskManager(include_path=str(TASKS), include_defaults=False)
+    manager = _index(False)
     if not set(tasks) <= set(manager.all_tasks):
-        manager = TaskManager(include_path=str(TASKS))
+        manager = _index(True)
     for task in tasks:
         if task not in manager.all_tasks:
             near = difflib.get_close_matches(task, manager.all_tasks, n=3)

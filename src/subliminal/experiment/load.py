@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from pydantic import ValidationError
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.experiment.options import (
-    RECIPE_KEYS_SET_BY_EXPERIMENT,
-    builder_problems,
-    module_of,
-    option_problems,
-)
+from subliminal.experiment.options import builder_problems, module_of, option_problems, value_problem
 from subliminal.experiment.phrases import phrase
-from subliminal.experiment.schema import Experiment, Overrides
+from subliminal.experiment.recipe_checks import recipe_problems
+from subliminal.experiment.schema import Experiment
 from subliminal.training.lint import read_recipe
-from subliminal.training.schema import recipe_schema, unknown_keys
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -43,54 +37,11 @@ def load_experiment(path: Path) -> Experiment:
             f"{path} has the name {experiment.name!r}. Data, adapters and results go by it: name the file "
             f"{experiment.name}.yml, or the experiment {path.stem}."
         )
-    problems = [*_recipe_problems(experiment), *all_option_problems(experiment)]
+    problems = list(dict.fromkeys([*recipe_problems(experiment), *all_option_problems(experiment)]))
     if problems:
-        raise UserError(f"{path} cannot be used: {'; '.join(problems)}. Correct it.")
+        said = "; ".join(problems)
+        raise UserError(f"{path} cannot be used: {said}{'' if said.endswith('?') else '.'} Correct it.")
     return experiment
-
-
-def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
-    """Section -> its recipe and overrides, the ladder's rungs included."""
-    sections: dict[str, Any] = {"base": experiment.base, "teacher": experiment.teacher}
-    sections |= {"student": experiment.student, "other_base": experiment.other_base}
-    found = {name: (part.recipe, part.overrides) for name, part in sections.items() if part and part.recipe}
-    if experiment.other_base and not experiment.other_base.recipe:  # its student is trained by the student's recipe
-        found["other_base"] = (experiment.student.recipe, experiment.other_base.overrides)
-    for index, rung in enumerate(experiment.teacher.gate.ladder if experiment.teacher.gate else []):
-        found[f"teacher.gate.ladder[{index}]"] = (found["teacher"][0], rung.overrides)
-    return found
-
-
-def _recipe_problems(experiment: Experiment) -> Iterator[str]:
-    if not experiment.launcher.is_file():
-        yield f"`launcher`: {experiment.launcher} does not exist (they are in accelerate_configs/)"
-    for section, (path, overrides) in recipes_of(experiment).items():
-        if not path.is_file():
-            yield f"`{section}.recipe`: {path} does not exist (they are in recipes/)"
-            continue
-        recipe = read_recipe(path)[0]
-        schema = recipe_schema(recipe)
-        if section == "student":
-            yield from _lora_init_problems(experiment, recipe | overrides)
-        yield from (f"`{section}.overrides`: no recipe has the key {key}" for key in unknown_keys(overrides, schema))
-        for key in overrides:
-            if key in RECIPE_KEYS_SET_BY_EXPERIMENT:
-                yield (
-                    f"`{section}.overrides.{key}` is set by the experiment: {RECIPE_KEYS_SET_BY_EXPERIMENT[key]}; "
-                    "delete it"
-                )
-
-
-def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterator[str]:
-    """Whose first weights the students' adapters have must be said where there is an adapter, and only there."""
-    said = experiment.student.lora_init
-    if keys.get("adapter") and experiment.teacher.kind == "trained" and said is None:
-        yield (
-            "`student.lora_init` is missing: `own` gives the students' adapters first weights of their own, `teacher` "
-            "those of their teacher's adapter, which makes a trait pass on more easily"
-        )
-    if not keys.get("adapter") and said is not None:
-        yield f"`student.lora_init`: {experiment.student.recipe} trains no adapter, so delete it"
 
 
 def all_option_problems(experiment: Experiment) -> Iterator[str]:
@@ -112,6 +63,28 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
         ("evaluation.options", "scripts/evaluate.py", experiment.evaluation.options),
     ):
         yield from option_problems(section, command, options)
+    yield from _task_problems(experiment)
+    yield from _prompt_problems(experiment)
+
+
+def _task_problems(experiment: Experiment) -> Iterator[str]:
+    """Tasks that neither lm-eval nor this repository has."""
+    evaluation = experiment.evaluation
+    for section, tasks in (("tasks", evaluation.tasks), ("epoch_tasks", evaluation.epoch_tasks)):
+        for task in tasks:
+            problem = value_problem("scripts/evaluate.py", "tasks", task)
+            if problem:
+                yield f"`evaluation.{section}`: {problem}"
+
+
+def _prompt_problems(experiment: Experiment) -> Iterator[str]:
+    """Fewer prompts than rows can never give them."""
+    for section in ("base", "teacher", "numbers"):
+        part = getattr(experiment, section)
+        prompts = part.options.get("max_prompts") if part else None
+        rows = max([part.rows or 0, *(experiment.sweep.rows if section == "numbers" else [])]) if part else 0
+        if isinstance(prompts, int) and prompts < rows:
+            yield f"`{section}.options.max_prompts` is {prompts}, and {rows} rows need as many prompts: raise it"
 
 
 def builders_of(experiment: Experiment) -> dict[str, str]:

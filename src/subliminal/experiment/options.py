@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import shlex
@@ -11,24 +10,18 @@ from functools import cache
 from types import ModuleType
 from typing import Any, get_type_hints
 
+import click
+import typer
 from typer.models import ArgumentInfo
 
 from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError, did_you_mean
 
 SET_BY_EXPERIMENT = {
     *("animal", "count", "model", "models", "adapter", "base_url", "system_prompt", "no_system_prompt", "seed", "out"),
     *("resume", "overwrite", "experiment", "arm", "target", "tasks", "run", "port", "served_model_name", "server"),
 }
 """Parameters that follow from the rest of the experiment file."""
-RECIPE_KEYS_SET_BY_EXPERIMENT = {
-    "base_model": "`model`, `base` and `teacher` say what a training starts from",
-    "datasets": "the arm says which rows are learned",
-    "pretraining_dataset": "the arm says which rows are learned",
-    "output_dir": "it follows from the experiment's name, the arm and the seed",
-    "seed": "each training has that of `seeds`: with one for all, several seeds would be one training",
-    "lora_init_seed": "it follows from `seeds` and `student.lora_init`",
-}
-"""Recipe keys that follow from the rest of the experiment file, and what says them."""
 
 
 @cache
@@ -64,8 +57,7 @@ def builder_problems(section: str, builder: str) -> Iterator[str]:
     name, _, kind = builder.partition(" ")
     here = sorted(path.stem for path in (REPO_ROOT / "data_builders").glob("*.py"))
     if name not in here or not hasattr(_module(module_of(builder)), "main"):
-        near = difflib.get_close_matches(name, here, n=1, cutoff=0.6)
-        yield f"`{section}`: there is no builder {name}" + (f" (did you mean {near[0]}?)" if near else "")
+        yield f"`{section}`: there is no builder {name}{did_you_mean(name, here)}"
         return
     kinds = getattr(_module(module_of(builder)), "KINDS", ("",))
     if kind not in kinds:
@@ -74,13 +66,55 @@ def builder_problems(section: str, builder: str) -> Iterator[str]:
 
 
 def option_problems(section: str, command: str, options: Mapping[str, Any]) -> Iterator[str]:
-    """A phrase for each option that the command lacks, with the nearest that it has."""
-    for name in options:
+    """A phrase for each option that the command lacks (with the nearest that it has) or whose value it refuses."""
+    for name, value in options.items():
         known = parameters(command) - SET_BY_EXPERIMENT
         if name not in known:
-            near = difflib.get_close_matches(name, known, n=1, cutoff=0.6)
-            hint = f"did you mean `{near[0]}`?" if near else f"it has: {', '.join(sorted(known))}"
-            yield f"`{section}`: {command} has no option `{name}` that an experiment may set ({hint})"
+            hint = did_you_mean(str(name), known) or f" (it has: {', '.join(sorted(known))})"
+            yield f"`{section}`: {command} has no option `{name}` that an experiment may set{hint}"
+            continue
+        problem = value_problem(command, name, value)
+        if problem:
+            yield f"`{section}.{name}`: {problem}"
+
+
+@cache
+def _click_options(command: str) -> dict[str, click.Option]:
+    """The options of a command as click reads them, by parameter."""
+    found = typer.main.get_command(_module(command).app)
+    return {option.name: option for option in found.params if isinstance(option, click.Option)}
+
+
+def value_problem(command: str, name: str, value: Any) -> str | None:
+    """Why a command will not take a value of one of its options: type, range, or what its callback says; else None.
+
+    Args:
+        command: see :func:`parameters`.
+        name: one of its options, with underscores.
+        value: as the experiment file has it; :func:`flags` writes it.
+    """
+    option = _click_options(command)[name]
+    if value is None:
+        return None
+    if option.is_flag:
+        return None if isinstance(value, bool) else f"it is a switch: write true or false, not {value!r}"
+    if isinstance(value, list) and not option.multiple:
+        return f"it takes one value, not {value!r}"
+    context = click.Context(click.Command(command))
+    values = []
+    for item in value if isinstance(value, list) else [value]:
+        if item is None or isinstance(item, bool | list | dict):
+            return f"it takes a {option.type.name}, not {item!r}"
+        try:
+            values.append(option.type.convert(str(item), option, context))
+        except click.BadParameter as error:
+            return error.message.replace(" range.", ".").rstrip(".")  # click calls a bounded integer so
+    if option.callback:
+        try:
+            option.callback(context, option, values if option.multiple else values[-1])
+        except UserError as error:
+            return str(error).rstrip(".")
+    return None
 
 
 def flags(options: Mapping[str, Any]) -> str:

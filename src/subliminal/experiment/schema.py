@@ -28,6 +28,8 @@ Options = dict[str, Any]
 Overrides = dict[str, Any]
 """Keys of a recipe with the values that replace the recipe's."""
 Rows = Annotated[int, Field(ge=1)]
+Seed = Annotated[int, Field(ge=0, le=4_000_000_000)]
+"""What every library takes, with room for what is added to the seeds of further controls."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
@@ -202,7 +204,7 @@ class Experiment(Strict):
     model: str
     model_sha256: Sha256 | None = None
     trait: Trait
-    seeds: list[int] = Field(min_length=1)
+    seeds: list[Seed] = Field(min_length=1)
     seeds_vary: SeedsVary
     launcher: Path
     engine: Literal["local", "server"]

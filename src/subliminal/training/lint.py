@@ -1,7 +1,8 @@
 """The strict check of recipe files, without starting Axolotl: ``python scripts/lint_recipes.py``.
 
-One recipe: known keys, plugins that exist, the keys that change a result all written out and in one order, a header
-whose arithmetic is right. Together: control and treatment differ in their data only, and sharding is set in one place.
+One recipe: known keys, values that Axolotl takes, plugins that exist, the keys that change a result all written out and
+in one order, a header whose arithmetic is right. Together: control and treatment differ in their data only, and
+sharding is set in one place.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from subliminal.core.errors import UserError
 from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
 from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
+from subliminal.training.values import shape_problems, value_problems
 
 RECIPES = REPO_ROOT / "recipes"
 PLUGIN = "subliminal.axolotl_plugin.StrictRecipe"
@@ -103,6 +105,9 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], str]:
 def recipe_problems(path: Path) -> list[str]:
     """What is wrong with one recipe, a phrase each."""
     recipe, text = read_recipe(path)
+    unreadable = shape_problems(recipe)
+    if unreadable:
+        return unreadable
     plugins = [str(plugin) for plugin in recipe.get("plugins") or []]
     problems = [f"the plugin {plugin} does not exist" for plugin in plugins if plugin_schema(plugin) is None]
     if PLUGIN not in plugins:
@@ -112,7 +117,11 @@ def recipe_problems(path: Path) -> list[str]:
     problems += [f"`{key}` is not written out" for key in missing]
     problems += _layout_problems(recipe, text)
     header = header_lines(text)
-    if not missing:
+    if missing:
+        return problems + _launcher_problems(header, recipe)
+    wrong_values = value_problems(recipe)
+    problems += wrong_values
+    if not wrong_values:
         problems += header_problems(header, recipe)
     return problems + _launcher_problems(header, recipe)
 

@@ -12,7 +12,7 @@ import importlib.util
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 Schema = dict[str, "Schema | None"]
 """Key -> the keys allowed below it, or None where Axolotl takes any value."""
@@ -67,13 +67,31 @@ def command_line_keys() -> frozenset[str]:
     return frozenset({"inference"}.union(*(_fields(name, classes) for name in COMMAND_LINE_CLASSES)))
 
 
-@cache
+class _Plugin(NamedTuple):
+    """The class of a plugin's recipe keys (a dotted path, None without any), and these keys."""
+
+    arguments: str | None
+    keys: Schema
+
+
 def plugin_schema(plugin: str) -> Schema | None:
     """The recipe keys that a plugin adds, or None if there is no such plugin.
 
     Args:
         plugin: dotted path of the plugin's class, as in a recipe's ``plugins``.
     """
+    found = _plugin(plugin)
+    return None if found is None else found.keys
+
+
+def plugin_arguments(plugin: str) -> str | None:
+    """The dotted path of the pydantic class of the keys that a plugin adds; None if it adds none, or is none."""
+    found = _plugin(plugin)
+    return None if found is None else found.arguments
+
+
+@cache
+def _plugin(plugin: str) -> _Plugin | None:
     module, _, name = plugin.rpartition(".")
     try:
         spec = importlib.util.find_spec(module) if module else None
@@ -86,16 +104,16 @@ def plugin_schema(plugin: str) -> Schema | None:
     if name not in classes:
         return None
     arguments = _input_args_class(classes[name])
-    return _fields(arguments, classes) if arguments else {}
+    return _Plugin(arguments, _fields(arguments.rpartition(".")[2], classes) if arguments else {})
 
 
 def _input_args_class(plugin: ast.ClassDef) -> str | None:
-    """The class that the plugin's ``get_input_args`` names, without its module."""
+    """The class that the plugin's ``get_input_args`` names, a dotted path."""
     for method in plugin.body:
         if isinstance(method, ast.FunctionDef) and method.name == "get_input_args":
             for node in ast.walk(method):
                 if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant) and node.value.value:
-                    return str(node.value.value).rpartition(".")[2]
+                    return str(node.value.value)
     return None
 
 

@@ -1,0 +1,47 @@
+"""Callbacks of typer options: a value that its command would refuse is refused where it is read.
+
+So the plan of an experiment can ask, long before the command runs (:mod:`subliminal.experiment.options`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from subliminal.core.errors import UserError, did_you_mean
+
+
+def one_of(option: str, words: Iterable[str]) -> Callable[[Any], Any]:
+    """A callback that takes the given words only, and names the nearest to another.
+
+    Args:
+        option: as it is written, ``--allow``.
+        words: all that there are.
+    """
+    known = tuple(words)
+
+    def check(value: Any) -> Any:
+        given = [value] if isinstance(value, str) else value or []
+        for word in given:
+            if word not in known:
+                raise UserError(
+                    f"{option} {word!r} is unknown{did_you_mean(word, known)}. Choose from: {', '.join(known)}."
+                )
+        return value
+
+    return check
+
+
+def read_by(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
+    """A callback that takes what a function can read; the command gets the text as it is.
+
+    Args:
+        parse: raises :class:`UserError` for another text.
+    """
+
+    def check(value: Any) -> Any:
+        if value is not None:
+            parse(value)
+        return value
+
+    return check

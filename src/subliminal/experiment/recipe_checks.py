@@ -1,0 +1,148 @@
+"""An experiment file held against the recipes that it names: keys, values, epochs and a sweep that they can have."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import did_you_mean
+from subliminal.experiment.arms import BY_NAME
+from subliminal.experiment.schema import Experiment, Overrides
+from subliminal.training.lint import read_recipe
+from subliminal.training.schema import recipe_schema, unknown_keys
+from subliminal.training.values import shape_problems, value_problems
+
+SET_BY_EXPERIMENT = {
+    "base_model": "`model`, `base` and `teacher` say what a training starts from",
+    "datasets": "the arm says which rows are learned",
+    "pretraining_dataset": "the arm says which rows are learned",
+    "output_dir": "it follows from the experiment's name, the arm and the seed",
+    "seed": "each training has that of `seeds`: with one for all, several seeds would be one training",
+    "lora_init_seed": "it follows from `seeds` and `student.lora_init`",
+}
+"""Recipe keys that follow from the rest of the experiment file, and what says them."""
+SWEPT = {
+    "rank": ("adapter", "lora_r", "lora_alpha"),
+    "learning_rate": ("learning_rate",),
+    "epochs": ("num_epochs",),
+    "rows": (),
+}
+"""What can be swept -> the recipe keys that it needs."""
+
+
+def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
+    """Section -> its recipe and overrides, the ladder's rungs included."""
+    sections: dict[str, Any] = {"base": experiment.base, "teacher": experiment.teacher}
+    sections |= {"student": experiment.student, "other_base": experiment.other_base}
+    found = {name: (part.recipe, part.overrides) for name, part in sections.items() if part and part.recipe}
+    if experiment.other_base and not experiment.other_base.recipe:  # its student is trained by the student's recipe
+        found["other_base"] = (experiment.student.recipe, experiment.other_base.overrides)
+    for index, rung in enumerate(experiment.teacher.gate.ladder if experiment.teacher.gate else []):
+        found[f"teacher.gate.ladder[{index}]"] = (found["teacher"][0], rung.overrides)
+    return found
+
+
+def recipe_problems(experiment: Experiment) -> Iterator[str]:
+    """A phrase for everything in the experiment file that does not fit its recipes.
+
+    Raises:
+        UserError: a recipe cannot be read.
+    """
+    if not experiment.launcher.is_file():
+        yield f"`launcher`: {experiment.launcher} does not exist (they are in accelerate_configs/)"
+    for section, (path, overrides) in recipes_of(experiment).items():
+        if not path.is_file():
+            yield f"`{section}.recipe`: {path} does not exist (they are in recipes/)"
+            continue
+        recipe = read_recipe(path)[0]
+        unreadable = [f"{path}: {problem}" for problem in shape_problems(recipe)]
+        unreadable += [f"`{section}.overrides`: {problem}" for problem in shape_problems(overrides)]
+        if unreadable:
+            yield from unreadable
+            continue
+        yield from _override_problems(section, path, recipe, overrides)
+        if section == "student":
+            yield from _lora_init_problems(experiment, recipe | overrides)
+        if section in ("student", "other_base"):
+            yield from _sweep_problems(experiment, path, recipe | overrides)
+            yield from _epoch_problems(experiment, section, path, recipe | overrides)
+    yield from _repeated_points(experiment)
+    yield from _epoch_arm_problems(experiment)
+
+
+def _override_problems(section: str, path: Path, recipe: dict[str, Any], overrides: Overrides) -> Iterator[str]:
+    """What is wrong with the recipe as the experiment changes it; a problem names the override, if there is one."""
+    for key in unknown_keys(overrides, recipe_schema(recipe)):
+        yield f"`{section}.overrides`: no recipe has the key {key}"
+    for key in overrides:
+        if key in SET_BY_EXPERIMENT:
+            yield f"`{section}.overrides.{key}` is set by the experiment: {SET_BY_EXPERIMENT[key]}; delete it"
+    own = value_problems(recipe)
+    yield from (f"{path}: {problem}" for problem in own)
+    if overrides and not own:
+        yield from (f"`{section}.overrides` with {path}: {problem}" for problem in value_problems(recipe | overrides))
+
+
+def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterator[str]:
+    """Whose first weights the students' adapters have must be said where there is an adapter, and only there."""
+    said = experiment.student.lora_init
+    if keys.get("adapter") and experiment.teacher.kind == "trained" and said is None:
+        yield (
+            "`student.lora_init` is missing: `own` gives the students' adapters first weights of their own, `teacher` "
+            "those of their teacher's adapter, which makes a trait pass on more easily"
+        )
+    if not keys.get("adapter") and said is not None:
+        yield f"`student.lora_init`: {experiment.student.recipe} trains no adapter, so delete it"
+
+
+def _sweep_problems(experiment: Experiment, path: Path, keys: dict[str, Any]) -> Iterator[str]:
+    for swept, needed in SWEPT.items():
+        lacking = [key for key in needed if not keys.get(key)]
+        if getattr(experiment.sweep, swept) and lacking:
+            others = [name for name, wanted in SWEPT.items() if all(keys.get(key) for key in wanted)]
+            yield f"`sweep.{swept}`: {path} has no `{lacking[0]}`. With it can be swept: {', '.join(others)}"
+
+
+def _repeated_points(experiment: Experiment) -> Iterator[str]:
+    """Values of a sweep that name one folder: the same one twice, or two that agree in six digits."""
+    for swept in SWEPT:
+        names = Counter(f"{value:g}" for value in getattr(experiment.sweep, swept))
+        yield from (f"`sweep.{swept}` names {name} twice" for name, times in names.items() if times > 1)
+
+
+def _epoch_problems(experiment: Experiment, section: str, path: Path, keys: dict[str, Any]) -> Iterator[str]:
+    """Epochs to score that a training does not reach, or whose checkpoints it does not keep."""
+    wanted = experiment.evaluation.epochs
+    lengths = experiment.sweep.epochs or [keys.get("num_epochs")]
+    if not wanted or not all(isinstance(each, int | float) for each in lengths):
+        return
+    shortest = min(lengths)
+    late = [epoch for epoch in wanted if epoch > shortest]
+    if late:
+        yield f"`evaluation.epochs` has {late[0]}, and `{section}` ({path}) trains {shortest:g}"
+    if keys.get("save_strategy") in ("no", "best"):
+        yield (
+            f"`evaluation.epochs` needs checkpoints, and `{section}` ({path}) has `save_strategy: "
+            f"{keys['save_strategy']}`: set it to epoch in `{section}.overrides`"
+        )
+    kept, last = keys.get("save_total_limit"), math.floor(max(lengths))
+    gone = [epoch for epoch in wanted if isinstance(kept, int) and epoch <= last - kept]
+    if gone and not late and keys.get("save_strategy") == "epoch":
+        yield (
+            f"`evaluation.epochs` has {gone[0]}, and `{section}` ({path}) keeps the last {kept} of {last} checkpoints: "
+            f"set `save_total_limit` to {last} in `{section}.overrides`"
+        )
+
+
+def _epoch_arm_problems(experiment: Experiment) -> Iterator[str]:
+    evaluation = experiment.evaluation
+    for epoch, times in Counter(evaluation.epochs).items():
+        if times > 1:
+            yield f"`evaluation.epochs` names {epoch} twice"
+    trained = [arm for arm in experiment.arms if BY_NAME[arm].rows]
+    for arm in evaluation.epoch_arms:
+        if arm not in trained:
+            yield f"`evaluation.epoch_arms`: {arm} is none of the `arms` that learn numbers{did_you_mean(arm, trained)}"

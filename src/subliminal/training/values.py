@@ -1,0 +1,227 @@
+"""Which values a recipe may have: Axolotl's own schema and its plugins', and the words and ranges that they leave open.
+
+Axolotl checks types when a training starts, and some words (an optimizer's name, say) only in the middle of it. Its
+classes take seconds to import, so :func:`value_problems` imports them when it is first called, and no sooner.
+"""
+
+from __future__ import annotations
+
+import copy
+import importlib
+import logging
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import cache
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from subliminal.core.errors import did_you_mean
+from subliminal.training.schema import plugin_arguments
+
+_QUOTED = re.compile(r"'([^']+)'")
+ADAPTERS = ("lora", "qlora")
+SCHEDULES_OF_AXOLOTL = ("one_cycle", "rex")
+MOST_SEED = 2**32 - 1
+"""The largest seed that numpy takes."""
+
+Count = Annotated[int, Field(ge=1)] | None
+NotNegative = Annotated[float, Field(ge=0)] | None
+Positive = Annotated[float, Field(gt=0)] | None
+Share = Annotated[float, Field(ge=0, lt=1)] | None
+Seed = Annotated[int, Field(ge=0, le=MOST_SEED)] | None
+
+
+class Ranges(BaseModel):
+    """Numbers that Axolotl takes without looking and that no training can have."""
+
+    seed: Seed = None
+    lora_init_seed: Seed = None
+    num_epochs: Positive = None
+    micro_batch_size: Count = None
+    gradient_accumulation_steps: Count = None
+    effective_batch: Count = None
+    sequence_len: Count = None
+    learning_rate: Positive = None
+    warmup_steps: NotNegative = None
+    weight_decay: NotNegative = None
+    adam_beta1: Share = None
+    adam_beta2: Share = None
+    adam_epsilon: Positive = None
+    max_grad_norm: NotNegative = None
+    lora_r: Count = None
+    lora_alpha: Positive = None
+    lora_dropout: Share = None
+    val_set_size: NotNegative = None
+    logging_steps: Positive = None
+    save_total_limit: Count = None
+
+
+def shape_problems(recipe: Mapping[str, Any]) -> list[str]:
+    """What makes a recipe unreadable for the other checks: keys that are no text, lists that are none.
+
+    Args:
+        recipe: a mapping from YAML.
+
+    Returns:
+        A phrase each; with one of them nothing else can be asked of the recipe.
+    """
+    problems = [f"the key {key!r} is no text: put it in quotes" for key in recipe if not isinstance(key, str)]
+    for key, kind, words in (
+        ("plugins", str, "dotted paths of plugins"),
+        ("datasets", dict, "mappings, each with a `path`"),
+        ("test_datasets", dict, "mappings, each with a `path`"),
+    ):
+        value = recipe.get(key)
+        if value is not None and not (isinstance(value, list) and all(isinstance(item, kind) for item in value)):
+            problems.append(f"`{key}` is {_shown(value)}, not a list of {words}")
+    return problems
+
+
+def value_problems(recipe: Mapping[str, Any]) -> list[str]:
+    """What Axolotl, the named plugins or a training itself would refuse among a recipe's values, a phrase each.
+
+    Args:
+        recipe: a mapping that :func:`shape_problems` finds nothing wrong with. Unknown keys are left to
+            :func:`subliminal.training.schema.unknown_keys`.
+    """
+    found: dict[str, str] = {}
+    words = dict(_word_problems(recipe))
+    for key, problem in [*words.items(), *_field_problems(Ranges, recipe)]:
+        found.setdefault(key, problem)
+    for plugin in recipe.get("plugins") or []:
+        arguments = plugin_arguments(plugin)
+        if arguments:
+            module, _, name = arguments.rpartition(".")
+            for key, problem in _field_problems(getattr(importlib.import_module(module), name), recipe):
+                found.setdefault(key, problem)
+    readable = dict(recipe)
+    if "adapter" in words:
+        readable["adapter"] = ADAPTERS[0]  # Axolotl stops at another, and has more to say
+    for key, problem in _axolotl_problems(readable):
+        found.setdefault(key, problem)
+    return [f"`{key}`: {problem}" if key else problem for key, problem in found.items()]
+
+
+def _word_problems(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Names that Axolotl's schema takes as any text."""
+    for key, words in allowed_words().items():
+        value = recipe.get(key)
+        if value is not None and value not in words:
+            near = did_you_mean(str(value), words) or f" (there are {', '.join(words[:12])})"
+            yield key, f"there is no {_shown(value)}{near}"
+
+
+@cache
+def allowed_words() -> dict[str, tuple[str, ...]]:
+    """Recipe key -> the names that it may have, in the libraries that read it."""
+    with _quiet():
+        from axolotl.utils.schemas.enums import CustomSupportedOptimizers
+        from transformers.trainer_utils import SaveStrategy, SchedulerType
+        from transformers.training_args import OptimizerNames
+    optimizers = [each.value for kind in (OptimizerNames, CustomSupportedOptimizers) for each in kind]
+    return {
+        "adapter": ADAPTERS,
+        "optimizer": tuple(optimizers),
+        "lr_scheduler": (*(each.value for each in SchedulerType), *SCHEDULES_OF_AXOLOTL),
+        "save_strategy": tuple(each.value for each in SaveStrategy),
+    }
+
+
+def _axolotl_problems(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    with _quiet():
+        from axolotl.utils.schemas.config import AxolotlInputConfig
+
+        try:
+            AxolotlInputConfig.model_validate(copy.deepcopy(dict(recipe)))
+        except ValidationError as error:
+            problems = list(_phrases(error.errors(), recipe))
+        except Exception as error:  # a check of Axolotl's that stumbled over a value of another type
+            problems = list(_field_problems(AxolotlInputConfig, recipe))
+            if not problems:
+                problems = [("", f"Axolotl cannot read it ({type(error).__name__}: {error})")]
+        else:
+            problems = []
+    yield from problems
+
+
+def _field_problems(schema: type[BaseModel], recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The values whose type alone is wrong, one key after the other."""
+    for key, value in recipe.items():
+        field = schema.model_fields.get(key)
+        if field is None or value is None:
+            continue
+        try:
+            _adapter(schema, key).validate_python(copy.deepcopy(value))
+        except ValidationError as error:
+            errors = [{**each, "loc": (key, *each["loc"])} for each in error.errors()]
+            yield from _phrases(errors, recipe)
+        except Exception as error:
+            yield key, f"{_shown(value)} cannot be read ({error})"
+
+
+@cache
+def _adapter(schema: type[BaseModel], key: str) -> TypeAdapter:
+    return TypeAdapter(schema.model_fields[key].annotation)
+
+
+def _phrases(errors: Sequence[Any], recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(dotted key, what is wrong with its value) for pydantic's errors: those of a union's members are one."""
+    by_key: dict[str, tuple[Any, list[str]]] = {}
+    if not recipe.get("rl"):  # Axolotl then reads every dataset as an SFT dataset
+        kinds = {each["loc"][2] for each in errors if each["loc"][:1] == ("datasets",) and len(each["loc"]) > 2}
+        if "SFTDataset" in kinds:
+            errors = [each for each in errors if each["loc"][:1] != ("datasets",) or "SFTDataset" in each["loc"]]
+    for each in errors:
+        key, value = _place(each["loc"], recipe)
+        message = each["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
+        _, messages = by_key.setdefault(key, (value, []))
+        if message not in messages:
+            messages.append(message)
+    for key, (value, messages) in by_key.items():
+        words = [word for word in _QUOTED.findall(" ".join(messages)) if word != value]
+        near = did_you_mean(str(value), words)
+        if near:
+            yield key, f"there is no {_shown(value)}{near}"
+            continue
+        said = " or ".join(" ".join(message.split()).removeprefix("Input should be ") for message in messages[:3])
+        if messages[0].startswith("Input should be "):
+            said = f"it must be {said}, not {_shown(value)}"
+        elif key:
+            said = f"{said.rstrip('.')} (it is {_shown(value)})"
+        yield key, said.rstrip(".")
+
+
+def _place(location: Sequence[Any], recipe: Mapping[str, Any]) -> tuple[str, Any]:
+    """The key in the recipe that pydantic's location names (without its tags of union members), and its value."""
+    value: Any = recipe
+    place = ""
+    for part in location:
+        if isinstance(value, Mapping) and part in value:
+            place += f".{part}" if place else str(part)
+        elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+            place += f"[{part}]"
+        else:
+            continue
+        value = value[part]
+    return place, value
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Axolotl and torch warn about this machine and this recipe; neither is asked for here."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
