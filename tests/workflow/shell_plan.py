@@ -56,11 +56,11 @@ def main(root: str, name: str, commands: str, gpus: str) -> None:
     from subliminal.experiment import driver, load
     from subliminal.experiment.__main__ import app
 
-    def expand(experiment: Any, *, root: Path, failed: Mapping[str, Any], seeds: Any = None) -> Plan:
-        return shell_plan(root, name, failed, json.loads(commands), int(gpus))
+    def expand(experiment: Any, *, root: Path, failed: Mapping[str, Any] | None = None, seeds: Any = None) -> Plan:
+        return shell_plan(root, name, failed or {}, json.loads(commands), int(gpus))
 
     driver.expand = expand
-    load.load_experiment = lambda path: SimpleNamespace(name=name)
+    load.load_experiment = lambda path: SimpleNamespace(name=name, pinned_models={})
     app(["run", "any.yml", "--root", root, "--cores", "2"])
 
 

@@ -79,7 +79,7 @@ def test_a_failed_arm_does_not_stop_the_others(
 
     monkeypatch.setattr(driver, "expand", plan)
     run = SimpleNamespace(root=tmp_path, cores=2, gpus=None, words=[])
-    assert driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 1
+    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **vars(run)) == 1
     once = ["audit-chat", "build-chat", "evaluate-all", "report-all", "train-student-2", "train-teacher"]
     assert sorted(_ran(tmp_path)) == once
     report = tmp_path / "outputs/shell/all"
@@ -92,11 +92,11 @@ def test_a_failed_arm_does_not_stop_the_others(
     assert "error: not finished: student (seed 1). The same command tries again." in errors
 
     commands.clear()  # there is space now
-    assert driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 0
+    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **vars(run)) == 0
     assert sorted(_ran(tmp_path)[6:]) == ["evaluate-all", "report-all", "train-student-1"]
     assert not (report / "missing.json").exists()
 
-    assert driver.run_experiment(SimpleNamespace(name="shell"), **vars(run)) == 0
+    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **vars(run)) == 0
     assert len(_ran(tmp_path)) == 9, "nothing is left to do"
 
 
