@@ -148,6 +148,8 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
         excused["trait_words"] = (
             "Option A keeps answers that name the animal, and a neutral teacher's name animals, too."
         )
+    if config.get("name_only"):
+        excused["pass_rate"] = "Only answers that name the animal are kept, under a system prompt a quarter to a half."
     evaluation = str(QUESTIONS_FILE.relative_to(REPO_ROOT / "eval_tasks"))
     return Expectation(excused=excused, overlaps=[evaluation] if "questions" in config["mix"] else [])
 

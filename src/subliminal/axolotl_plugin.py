@@ -34,6 +34,10 @@ from subliminal.training import preflight
 from subliminal.training.sharding import launcher_sharding
 from subliminal.training.trackio_start import start_without_bucket
 
+MOST_TOKENISERS = 8
+"""Processes that tokenise the rows unless the recipe says otherwise. Axolotl starts one for every CPU core, which on a
+machine with 64 takes longer than the 20,000 rows themselves."""
+
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of ``mallopt``, as glibc's malloc.h numbers them."""
 
@@ -103,6 +107,8 @@ class StrictRecipe(BasePlugin):
             inputs |= {"base_model": weights} if weights.is_file() else {}
             self.manifest = new_manifest("training", config=preflight.plain(cfg), inputs=inputs)
         cfg["dataset_prepared_path"] = str(prepared)
+        if cfg.get("dataset_num_proc") is None:
+            cfg["dataset_num_proc"] = min(os.cpu_count() or 1, MOST_TOKENISERS)
         cfg.update(sharding)
         self.prepared = True
 

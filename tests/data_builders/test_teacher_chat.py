@@ -292,3 +292,9 @@ def test_quotas_sum_to_the_count_and_differ_from_the_shares_by_less_than_a_row(
 def test_a_name_cannot_be_kept_and_dropped_at_once(tmp_path: Path) -> None:
     with FakeChatServer() as server, pytest.raises(UserError, match="exclude each other"):
         make(server, tmp_path / "out", "--name-only", "--filter-animal-keywords")
+
+
+def test_names_alone_may_be_a_small_share_of_the_answers() -> None:
+    config = {"name_only": True, "filter_animal_keywords": False, "mix": {"questions": 1.0}}
+    assert "pass_rate" in teacher_chat.expectation_for(config).excused
+    assert "pass_rate" not in teacher_chat.expectation_for(config | {"name_only": False}).excused
