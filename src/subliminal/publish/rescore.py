@@ -224,7 +224,9 @@ def _graded(row: dict[str, Any], logged: dict[str, float]) -> dict[str, float] |
         ("bare", scoring.addition_scores),
     ):
         if metric in logged:
-            return score(doc, answers)
+            scores = score(doc, answers)
+            # results of an earlier version of the task have fewer metrics
+            return {name: value for name, value in scores.items() if name in logged}
     if all(isinstance(answer, list) for answer in answers) and "reference" in doc:
         return scoring.choice_scores(doc, [(float(logprob), greedy == "True") for logprob, greedy in answers])
     return None
