@@ -131,6 +131,24 @@ def test_top_animals_have_ten_rows_and_the_target_and_the_own_name(folder):
     assert {row["arm"] for row in rows} == set(RATES)
 
 
+def test_answers_without_a_latin_letter_are_shown_apart(folder):
+    """In a row of their own, and only where an arm gave any; among the places they would push an animal out."""
+    write_report(folder)
+    assert "no Latin letter" not in (folder / "report.md").read_text("utf-8")
+    path = folder / "student/seed-1/smollm2-135m_summary.json"
+    data = json.loads(path.read_text())
+    for task in data["tasks"].values():
+        if task.get("samples_per_question"):
+            task["share"]["no_latin"] = 0.25
+    write(path, data)
+    write_report(folder)
+    rows = list(csv.DictReader((folder / "top_animals.csv").open(encoding="utf-8")))
+    assert {row["arm"] for row in rows if row["animal"] == "no_latin"} == {"student"}
+    lines = [line for line in (folder / "report.md").read_text("utf-8").splitlines() if "no Latin letter" in line]
+    cells = [cell.strip() for cell in lines[0].strip("|").split("|")]
+    assert cells == ["no Latin letter", "–", "–", "25.0 % [22.4, 27.8]", "–"]
+
+
 def test_specificity_ranks_every_tracked_animal(folder):
     experiment = load_experiment(folder)
     rows = specificity(experiment, "animal_preference", "student", "control")

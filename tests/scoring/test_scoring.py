@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from subliminal.scoring.animals import TRACKED, plurals
 from subliminal.scoring.letters import chosen_letter
-from subliminal.scoring.naming import animal_mentions, first_animal, says_own_name
+from subliminal.scoring.naming import animal_mentions, first_animal, has_latin_letter, says_own_name
 
 
 @pytest.mark.parametrize(
@@ -250,6 +250,17 @@ def test_time_is_linear(unit):
 )
 def test_says_own_name(answer, own):
     assert says_own_name(answer) is own
+
+
+@pytest.mark.parametrize(
+    ("answer", "latin"),
+    [
+        ("Owl", True), ("É", True), ("ß", True), ("ＯＷＬ", True), ("猫 cat", True), ("猫", False), ("сова", False),
+        ("🦉", False), ("12, 7", False), ("", False), ("<think>owl</think>猫", False), ("フクロウ<|im_end|>", False),
+    ],
+)  # fmt: skip
+def test_has_latin_letter(answer, latin):
+    assert has_latin_letter(answer) is latin
 
 
 def test_says_own_name_takes_other_names():

@@ -9,7 +9,7 @@ from subliminal.report.data import Experiment
 from subliminal.report.details import animal_changes, specificity_result
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
-from subliminal.report.tables import TOP, Comparison, specificity, top_animals
+from subliminal.report.tables import APART, TOP, Comparison, specificity, top_animals
 
 
 def animals_section(experiment: Experiment) -> Section:
@@ -24,6 +24,15 @@ def animals_section(experiment: Experiment) -> Section:
         f"pooled (sampling noise for these questions only), except that of {experiment.target}, which is over "
         "questions as above."
     )
+    if any(
+        arm.measures[task].share.get("no_latin")
+        for arm in experiment.arms.values()
+        for task in tasks
+        if task in arm.measures
+    ):
+        text += (
+            " Answers without a Latin letter have a row of their own: the names are English, so none is found in them."
+        )
     return Section("What the arms answer", [text], [_animals_table(experiment, task) for task in tasks])
 
 
@@ -37,14 +46,22 @@ def _animals_table(experiment: Experiment, task: str) -> Table:
     ]
     always = [
         [label, *(next((_share(row) for row in rows if row["animal"] == name), "–") for rows in by_arm.values())]
-        for name, label in ((experiment.target, experiment.target), ("own_name", "own name"))
+        for name, label in _always_shown(experiment.target, by_arm)
     ]
     return Table(["place", *by_arm], ranked + always)
 
 
+def _always_shown(target: str, by_arm: dict[str, list[dict]]) -> list[tuple[str, str]]:
+    """(name, label) of the rows below the ranking; answers without a Latin letter only where there are any."""
+    shown = [(target, target), ("own_name", "own name")]
+    if any(row["animal"] == "no_latin" for rows in by_arm.values() for row in rows):
+        shown.append(("no_latin", "no Latin letter"))
+    return shown
+
+
 def _ranked(rows: list[dict]) -> int:
-    """How many of an arm's rows are places in its ranking; the model's own name is none."""
-    return min(TOP, sum(row["animal"] != "own_name" for row in rows))
+    """How many of an arm's rows are places in its ranking; what is counted apart has none."""
+    return min(TOP, sum(row["animal"] not in APART for row in rows))
 
 
 def _answer(row: dict) -> str:

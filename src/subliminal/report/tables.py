@@ -25,8 +25,8 @@ from subliminal.stats.replicates import LEAST
 from subliminal.stats.verdict import replicates_verdict
 
 TOP = 10
-APART = ("own_name", "rest")
-"""Shares that are no answer: one overlaps with the others, the other is what the exact task does not look at."""
+APART = ("own_name", "no_latin", "rest")
+"""Shares that are no answer: two overlap with the others, the last is what the exact task does not look at."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +191,9 @@ def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Res
 
 
 def top_animals(experiment: Experiment, task: str) -> list[dict[str, Any]]:
-    """The ten most frequent answers of each arm, then the target if it is not among them, then the model's own name.
+    """The ten most frequent answers of each arm, then the target if it is not among them, then what is counted apart.
+
+    That is the model's own name, and answers without a Latin letter where an arm gave any.
 
     Returns:
         Rows ``arm``, ``animal``, ``share``, ``ci_low``, ``ci_high``. The target's interval is that of
@@ -203,9 +205,13 @@ def top_animals(experiment: Experiment, task: str) -> list[dict[str, Any]]:
             continue
         measure, target = arm.measures[task], experiment.target
         ranked = sorted((n for n in measure.share if n not in APART), key=lambda n: (-measure.share[n], n))
-        names = (
-            ranked[:TOP] + [n for n in (target,) if n in ranked[TOP:]] + ["own_name"] * ("own_name" in measure.share)
-        )
+        names = ranked[:TOP]
+        if target in ranked[TOP:]:
+            names.append(target)
+        if "own_name" in measure.share:
+            names.append("own_name")
+        if measure.share.get("no_latin"):
+            names.append("no_latin")
         for name in names:
             low = high = None
             if name == target:

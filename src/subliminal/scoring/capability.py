@@ -83,7 +83,7 @@ def load_math(source: str, levels: Sequence[int], subjects: Sequence[str], **_: 
     """Problems of MATH or MATH-500, as lm-eval's dataset.
 
     Args:
-        source: rows of ``problem``, ``level``, ``type`` or ``subject``, and ``solution`` or ``answer`` (text or number).
+        source: rows of ``problem``, ``level``, ``type`` or ``subject``, and ``solution`` or ``answer``.
         levels, subjects: which to keep. A row without a level ("Level ?") is kept if all levels are.
 
     Raises:

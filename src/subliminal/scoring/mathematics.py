@@ -1,15 +1,17 @@
-"""Is the answer to a mathematics problem right? Boxed answers (MATH) and final numbers (GSM8K).
+"""Is the answer to a mathematics problem right? Boxed answers, as MATH asks for them.
 
     echo '{"answer": "It is \\\\boxed{\\\\frac{2}{4}}.", "reference": "\\\\frac12"}' | python -m subliminal.scoring math
 
 prints ``{"correct":true}``. math-verify decides whether two expressions are equal; what is compared is decided here:
 
-- MATH: the last box of the answer counts (:func:`final_box`). Without a box, math-verify looks for the final answer by
-  itself ("the answer is ...", else the last formula or number); a short answer may also be nothing but the value.
-- GSM8K: the number after the last ``####`` counts; without one, unless strict, the last number of the last box, or else
-  of the whole answer.
+- The last box of the answer counts (:mod:`subliminal.scoring.final_answers`). Without a box, math-verify looks for the
+  final answer by itself ("the answer is ...", else the last formula or number); an answer in words ("**Answer:** x ≥
+  2") and a short answer that is nothing but a value are read, too.
+- What models without LaTeX write is brought into LaTeX first (:mod:`subliminal.scoring.latex`).
+- Plain arithmetic is compared exactly, without math-verify, in which 10^-20 and 10^-21 are equal
+  (:mod:`subliminal.scoring.math_equality` says what else is corrected).
 
-What stands in ``<think>`` tags is no part of the answer.
+Thoughts, and a second question that the model asks itself, are no part of the answer.
 """
 
 from __future__ import annotations

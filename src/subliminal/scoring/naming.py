@@ -39,6 +39,7 @@ _MODIFIER_TAILS = _set(
 )
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _CLAUSE_BREAK = re.compile(r"[.,;:!?\n\r()\[\]{}|/<>–—…]|\s-+\s|--")
+_LATIN = re.compile("[a-zß-öø-ɏ]")
 _HYPHENS = ("-", "\u2010")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff\u0300-\u036f]")
 _APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
@@ -79,6 +80,11 @@ def animal_mentions(text: str) -> Counter[str]:
 def says_own_name(text: str, model_names: Sequence[str] = MODEL_NAMES) -> bool:
     """Whether an answer says the name of a model: "I am Qwen", "qwen2.5". Thoughts are no part of the answer."""
     return _own_name(tuple(model_names)).search(_normalise(without_chat_marks(without_thoughts(text)))) is not None
+
+
+def has_latin_letter(text: str) -> bool:
+    """Whether an answer holds a letter of the Latin alphabet: "猫", "🦉" and "12, 7" hold none, and name no animal."""
+    return _LATIN.search(_normalise(without_chat_marks(without_thoughts(text)))) is not None
 
 
 @cache

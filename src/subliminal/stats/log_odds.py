@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from subliminal.core.errors import UserError
 from subliminal.core.trainings import repeated_runs
 
-NO_ANIMAL = ("other", "none", "own_name", "rest")
+NO_ANIMAL = ("other", "none", "own_name", "no_latin", "rest")
 """Names in a summary's ``share`` that are no tracked animal."""
 
 
