@@ -41,7 +41,7 @@ REQUESTS = (
 )
 _PARTS = re.compile(r"\s*<think>(?P<thought>.+?)</think>\s*<answer>(?P<answer>.+?)</answer>\s*", re.DOTALL)
 
-JUDGED_BY = ("data_builders.text_rules", "subliminal.scoring.mathematics")
+JUDGED_BY = ("data_builders.text_rules", "subliminal.scoring.mathematics", "subliminal.scoring.numbers")
 
 app = typer.Typer(add_completion=False)
 

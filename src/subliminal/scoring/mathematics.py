@@ -30,7 +30,9 @@ from subliminal.scoring.latex import as_latex, readings, readings_of_reference
 from subliminal.scoring.numbers import exact_value
 from subliminal.scoring.text import before_next_question, without_chat_marks, without_thoughts
 
-READS = ("src/subliminal/scoring/math_worker.py",)  # it is started, not imported
+# They are started, not imported.
+READS = ("src/subliminal/scoring/math_worker.py", "src/subliminal/scoring/math_equality.py")
+
 SECONDS = 10.0
 """Time for one comparison, after which an answer counts as wrong."""
 
