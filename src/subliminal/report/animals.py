@@ -10,6 +10,7 @@ from subliminal.report.details import animal_changes, specificity_result
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
 from subliminal.report.tables import APART, TOP, Comparison, specificity, top_animals
+from subliminal.stats.wording import difference_text, interval_text
 
 
 def animals_section(experiment: Experiment) -> Section:
@@ -128,9 +129,9 @@ def other_students_section(experiment: Experiment, task: str) -> Section | None:
     if found is None:
         return None
     result, others = found
-    said = f"{points(result.estimate)} percentage points"
+    said = difference_text(result).replace("points", "percentage points")
     if result.interval:
-        said += f" {interval(*result.interval)}"
+        said += f" {interval_text(result)}"
     said += f", p {p_value(result.p)}" if result.p is not None else ""
     text = (
         f"How often the student says “{experiment.target}”, minus the mean of the students of {', '.join(others)}: "

@@ -34,6 +34,13 @@ class Measure:
     share: dict[str, float]
 
     @property
+    def answers(self) -> int | None:
+        """Sampled answers behind one seed's mean rate; None for exact probabilities."""
+        if not self.samples:
+            return None
+        return self.samples // len(self.rates) * next(iter(self.rates.values())).size
+
+    @property
     def mean_rates(self) -> np.ndarray:
         """Rate per question, averaged over seeds; shape (questions,)."""
         return np.mean(list(self.rates.values()), axis=0)
@@ -47,6 +54,12 @@ class Arm:
     measures: dict[str, Measure] = field(default_factory=dict)
     graded: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     manifests: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def answers(self, task: str, *, exact: bool) -> int | None:
+        """Answers behind one seed's mean rate or share of solved problems; None where it is an exact probability."""
+        if task in self.measures:
+            return self.measures[task].answers
+        return None if exact else next(iter(self.graded[task].values())).size
 
     def rates(self, task: str) -> dict[int, np.ndarray]:
         """Seed -> one rate a question or problem; empty where the arm has no result for the task."""

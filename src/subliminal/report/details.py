@@ -120,7 +120,7 @@ def specificity_result(experiment: Experiment, task: str) -> tuple[Result, list[
     own = student.measures[task]
     runs = {animal: [list(rates) for rates in seeds.values()] for animal, seeds in others.items()}
     if len(own.rates) > 1 and len(others) > 1:
-        result = specificity_over_runs([list(rates) for rates in own.rates.values()], runs)
+        result = specificity_over_runs([list(rates) for rates in own.rates.values()], runs, own.answers)
     else:
         result = specificity(list(own.mean_rates), {animal: list(np.mean(r, axis=0)) for animal, r in runs.items()})
     return result, list(others)
