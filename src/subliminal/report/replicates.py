@@ -22,14 +22,21 @@ def replicate_rates(experiment: Experiment, task: str) -> dict[str, dict[int, fl
         experiment: its results, whose manifests name the base that each model was scored with.
         task: an animal task or a graded one.
     """
-    there = {key: experiment.arms[name] for key, name in ARMS.items() if name in experiment.arms}
-    there = {key: arm for key, arm in there.items() if arm.rates(task)}
+    there = {}
+    for key, name in ARMS.items():
+        arm = experiment.arms.get(name)
+        if arm and arm.rates(task):
+            there[key] = arm
     if not {"student", "control"} <= there.keys():
         return {}
     seeds = replicate_seeds(list(there.values()), task)
     if len(seeds) < LEAST:
         return {}
-    return {key: {seed: float(arm.rates(task)[seed].mean()) for seed in seeds} for key, arm in there.items()}
+    found = {}
+    for key, arm in there.items():
+        rates = arm.rates(task)
+        found[key] = {seed: float(rates[seed].mean()) for seed in seeds}
+    return found
 
 
 def replicate_seeds(arms: list[Arm], task: str) -> list[int]:
@@ -39,10 +46,14 @@ def replicate_seeds(arms: list[Arm], task: str) -> list[int]:
         Seeds in ascending order; empty where a base is unknown or shared between seeds, and with one seed.
     """
     seeds = sorted(set.intersection(*(set(arm.rates(task)) for arm in arms)))
-    bases = {seed: {_base(arm, seed) for arm in arms} for seed in seeds}
-    named = {base for found in bases.values() for base in found}
-    own = None not in named and all(len(found) == 1 for found in bases.values())
-    return seeds if own and len(named) == len(seeds) > 1 else []
+    own = []
+    for seed in seeds:
+        bases = {_base(arm, seed) for arm in arms}
+        if len(bases) > 1 or None in bases:
+            return []
+        own += bases
+    # One seed, or a base that two seeds share: nothing was replicated.
+    return seeds if len(set(own)) == len(seeds) > 1 else []
 
 
 def _base(arm: Arm, seed: int) -> str | None:
@@ -59,8 +70,11 @@ def _base(arm: Arm, seed: int) -> str | None:
 
 def replicates_section(experiment: Experiment) -> Section | None:
     """Each task over replicates: how many rise, the effect, the two controls; None where seeds share a base."""
-    by_task = {task: replicate_rates(experiment, task) for task in [*experiment.questions, *experiment.problems]}
-    by_task = {task: rates for task, rates in by_task.items() if rates}
+    by_task = {}
+    for task in [*experiment.questions, *experiment.problems]:
+        rates = replicate_rates(experiment, task)
+        if rates:
+            by_task[task] = rates
     if not by_task:
         return None
     text = [

@@ -105,18 +105,13 @@ class Trained:
 
 def estimates(experiment: Experiment) -> list[Estimate]:
     """One estimate per arm and task that was measured."""
-    return [
-        Estimate(
-            arm=arm.name,
-            task=task,
-            mean=float(measure.mean_rates.mean()),
-            interval=mean_ci(measure.mean_rates, measure.samples),
-            samples=measure.samples,
-            by_seed={seed: float(rates.mean()) for seed, rates in sorted(measure.rates.items())},
-        )
-        for arm in experiment.arms.values()
-        for task, measure in arm.measures.items()
-    ]
+    found = []
+    for arm in experiment.arms.values():
+        for task, measure in arm.measures.items():
+            mean, ends = float(measure.mean_rates.mean()), mean_ci(measure.mean_rates, measure.samples)
+            by_seed = {seed: float(rates.mean()) for seed, rates in sorted(measure.rates.items())}
+            found.append(Estimate(arm.name, task, mean, ends, measure.samples, by_seed))
+    return found
 
 
 def graded_estimates(experiment: Experiment) -> list[Estimate]:
