@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from subliminal.core.numbers import interval, p_value, points
+from subliminal.report.damage import damage_notes
 from subliminal.report.data import Experiment
 from subliminal.report.format import Headline, Section
 from subliminal.report.replicates import ARMS, null_sentence, pair_facts, replicate_rates
@@ -33,7 +34,8 @@ def answer_section(experiment: Experiment, differences: Sequence[Comparison], gr
     )
     told = [c for c in differences if c.verdict and (c is not main or c.models)]
     text = [_said(c, f"{c.label}, {experiment.measure_name(c.task)}") for c in told]
-    return Section("The answer", [*_null(experiment, main.task), *text, LIMITS], [], headline=headline)
+    told = [*damage_notes(experiment), *_null(experiment, main.task), *text, LIMITS]
+    return Section("The answer", told, [], headline=headline)
 
 
 def _null(experiment: Experiment, task: str) -> list[str]:

@@ -32,6 +32,7 @@ class Measure:
     rates: dict[int, np.ndarray]
     samples: int | None
     share: dict[str, float]
+    shares: dict[int, dict[str, float]] = field(default_factory=dict)
 
     @property
     def answers(self) -> int | None:
@@ -236,6 +237,7 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
             rates={**old.rates, seed: rates},
             samples=(old.samples or 0) + samples or None,
             share=_mean_share(old, share),
+            shares={**old.shares, seed: share},
         )
 
 
