@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.inputs import SHAPES
+from benchmarks.shapes import SHAPES
 from benchmarks.tables import WARM_UP, Result, speed, status
 from subliminal.training.header import header_lines, header_rows
 from subliminal.training.lint import RECIPES, read_recipe
@@ -21,10 +21,7 @@ COSTS = {
 }
 """A run -> the recipes whose cost it says."""
 
-DEPTHS = (
-    ("qlora 70b, 2 layers", "qlora 70b, 4 layers"),
-    ("qlora 70b, 2 layers, flat 8 + liger", "qlora 70b, 4 layers, flat 8 + liger"),
-)
+DEPTHS = (("qlora 70b, 2 layers, flat 8 + liger", "qlora 70b, 4 layers, flat 8 + liger"),)
 """Pairs of runs of 2 and 4 layers, out of which the cost of all 80 follows by a straight line."""
 
 

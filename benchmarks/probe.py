@@ -1,4 +1,4 @@
-"""Axolotl plugins of the measurements: one takes turns on a card, one writes down how the parameters really lie.
+"""An Axolotl plugin that writes down how the parameters really lie on the processes.
 
 Accelerate falls back to plain data parallel without a word where a launcher's sharding cannot be had, so each process
 writes ``probe-<rank>.json``.
@@ -12,15 +12,7 @@ from typing import Any
 from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback
 
-from benchmarks.turn import TurnCallback
 from subliminal.core.files import write_json
-
-
-class Turn(BasePlugin):
-    """Adds :class:`~benchmarks.turn.TurnCallback` to a run."""
-
-    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
-        return [TurnCallback()]
 
 
 class ShardingProbe(BasePlugin):

@@ -1,4 +1,4 @@
-"""Run one training variant as a subprocess, and say what it gave: losses, seconds, memory.
+"""Training variants, the workspace that keeps their results as they come, and one run as a subprocess.
 
 A variant that runs out of memory, fails or takes too long is a row of the results like any other.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -15,18 +16,17 @@ import threading
 import time
 import zlib
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from benchmarks.inputs import facts_of
-from benchmarks.workspace import TURN, TURN_FACTS, Bench, Variant
+from benchmarks.shapes import facts_of
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import utc_now
 
 STRICT = "subliminal.axolotl_plugin.StrictRecipe"
-TURN_PLUGIN = "benchmarks.probe.Turn"
 FIRST_PORT = 29500
 OFFLINE = {
     "HF_HUB_OFFLINE": "1",
@@ -34,6 +34,107 @@ OFFLINE = {
     "TOKENIZERS_PARALLELISM": "false",
     "PYTHONUNBUFFERED": "1",
 }
+
+RESULTS = "results.jsonl"
+LOGS = "failures.txt"
+LOG_TAIL = 6000
+"""Characters of a failed variant's output that are kept."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One training run to measure.
+
+    Args:
+        name: unique within the results.
+        model: name of a folder under the workspace's ``models/``.
+        recipe: an Axolotl recipe.
+        settings: recipe keys put in place of the recipe's.
+        plugins: Axolotl plugins besides StrictRecipe.
+        steps: optimiser steps; the learning rate decays over them.
+        batch: rows a step.
+        launcher: file of ``accelerate_configs/``, without ``.yml``.
+        gpus: processes, each with a GPU of its own.
+        rows: folder of its rows under the workspace.
+        as_written: run the recipe with the kernels and plugins that it names, whatever ``plugins`` says.
+        limit: seconds after which it is stopped.
+        expected: the prediction, written before the run.
+    """
+
+    name: str
+    model: str
+    recipe: str = "recipes/owl_student.yml"
+    settings: dict[str, Any] = field(default_factory=dict)
+    plugins: tuple[str, ...] = ()
+    steps: int = 16
+    batch: int = 60
+    launcher: str = "single_gpu"
+    gpus: int = 1
+    rows: str = "rows"
+    as_written: bool = False
+    limit: float = 180
+    expected: str = ""
+
+    @property
+    def folder(self) -> str:
+        """The name as a folder's: words joined by hyphens."""
+        return "-".join(re.findall(r"[a-z0-9]+", self.name.lower()))
+
+
+@dataclass
+class Bench:
+    """Where a measurement takes place.
+
+    Args:
+        work: folder of rows, models, runs and results.
+        out: folder that gets a copy of the results after each variant; None for none.
+        gpus: CUDA indices to use; empty on a machine without (one run at a time then).
+        deadline: ``time.monotonic()`` after which no variant starts, and at which a running one is stopped.
+    """
+
+    work: Path
+    out: Path | None
+    gpus: tuple[str, ...]
+    deadline: float
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def rows(self, name: str = "rows") -> Path:
+        return self.work / name / "train.jsonl"
+
+    def model(self, name: str) -> Path:
+        return self.work / "models" / name
+
+    def results(self) -> list[dict[str, Any]]:
+        """The newest result of each name, oldest first."""
+        path = self.work / RESULTS
+        rows = [json.loads(line) for line in path.read_text().splitlines()] if path.is_file() else []
+        return list({row["name"]: row for row in rows}.values())
+
+    def done(self) -> set[str]:
+        """Names that need no further run: all but those that ran out of time."""
+        return {result["name"] for result in self.results() if result["status"] != "time-out"}
+
+    def keep(self, result: dict[str, Any], log: str = "") -> None:
+        """Append a result, and the end of its log if it failed, and copy both to ``out``."""
+        with self.lock:
+            with open(self.work / RESULTS, "a", encoding="utf-8") as handle:
+                handle.write(json.dumps(result) + "\n")
+            if log:
+                with open(self.work / LOGS, "a", encoding="utf-8") as handle:
+                    handle.write(f"===== {result['name']}: {result['status']}\n{log[-LOG_TAIL:]}\n")
+            if self.out:
+                self.out.mkdir(parents=True, exist_ok=True)
+                for name in (RESULTS, LOGS):
+                    if (self.work / name).is_file():
+                        shutil.copy(self.work / name, self.out / name)
+            print(line_of(result), flush=True)
+
+
+def line_of(result: dict[str, Any]) -> str:
+    """One line about a result, for the terminal."""
+    losses = result.get("losses") or []
+    loss = f"loss {losses[0]:.3f} to {losses[-1]:.3f}, " if losses else ""
+    return f"{result['name']}: {result['status']}, {loss}{result.get('wall_seconds', 0):.0f} s"
 
 
 def run_variant(
@@ -56,8 +157,7 @@ def run_variant(
     log_file = bench.work / "runs" / f"{variant.folder}.log"
     log_file.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
-    alone = not (takes_turns(variant) or variant.shares)
-    with open(log_file, "w") as log, MemoryWatch(gpus if alone else ()) as memory:
+    with open(log_file, "w") as log, MemoryWatch(gpus) as memory:
         process = start(bench, variant, output, gpus, log)
         try:
             code: int | None = process.wait(min(timeout, variant.limit))
@@ -81,13 +181,11 @@ def run_variant(
 
 def start(bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log: Any) -> subprocess.Popen[bytes]:
     """Start a variant in a process group of its own."""
-    words = trl_command(bench, variant, output) if variant.recipe == "trl" else axolotl_command(bench, variant, output)
+    words = axolotl_command(bench, variant, output)
     paths = [str(REPO_ROOT / "src"), str(REPO_ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, **OFFLINE, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     if gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
-    if takes_turns(variant):
-        environment[TURN] = str(bench.work / f"turn-{''.join(gpus)}.lock")
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=REPO_ROOT,
@@ -96,11 +194,6 @@ def start(bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log
         stderr=subprocess.STDOUT,
         start_new_session=True,
     )
-
-
-def takes_turns(variant: Variant) -> bool:
-    """Whether the run waits for its card, which another may be using: see :mod:`benchmarks.turn`."""
-    return variant.gpus == 1 and not variant.shares
 
 
 def axolotl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
@@ -134,11 +227,10 @@ def axolotl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
 
 
 def plugins_of(variant: Variant) -> list[str]:
-    """The Axolotl plugins of a run: the recipe's or the variant's own, and the one with which it takes turns."""
-    plugins = [STRICT, *variant.plugins]
+    """The Axolotl plugins of a run: the recipe's or the variant's own."""
     if variant.as_written:
-        plugins = yaml.safe_load((REPO_ROOT / variant.recipe).read_text(encoding="utf-8"))["plugins"]
-    return plugins + ([TURN_PLUGIN] if takes_turns(variant) else [])
+        return yaml.safe_load((REPO_ROOT / variant.recipe).read_text(encoding="utf-8"))["plugins"]
+    return [STRICT, *variant.plugins]
 
 
 def bare_recipe(bench: Bench, variant: Variant) -> Path:
@@ -149,17 +241,6 @@ def bare_recipe(bench: Bench, variant: Variant) -> Path:
     kept = [line for line in lines if not line.startswith(("liger_", "sdpa_varlen:"))]
     path.write_text("".join(kept), encoding="utf-8")
     return path
-
-
-def trl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
-    """The same rows through TRL's SFTTrainer."""
-    settings = {"max_steps": variant.steps, "output_dir": str(output), **variant.settings}
-    return [
-        "benchmarks.trl_trainer",
-        str(bench.model(variant.model)),
-        str(bench.rows(variant.rows)),
-        json.dumps(settings),
-    ]
 
 
 def _word(value: Any) -> str:
@@ -180,7 +261,6 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
     """What a run gave: ``status`` (ok, out of memory, failed, time-out), and one entry a step of losses and seconds."""
     metrics = read_rows(output / "metrics.jsonl")
     memory = [row["gpu_gib"] for row in metrics if row.get("gpu_gib") is not None]
-    turn = output / TURN_FACTS
     status = "ok" if code == 0 else "time-out" if code is None else "failed"
     if status == "failed" and ("OutOfMemoryError" in text or "CUDA out of memory" in text):
         status = "out of memory"
@@ -201,8 +281,6 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
         "tokens_trained": metrics[-1].get("tokens_trained") if metrics else None,
         "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
         "peak_gib": max(memory, default=None),
-        "shares": variant.shares,
-        **(json.loads(turn.read_text()) if turn.is_file() else {}),
         "probes": [json.loads(path.read_text()) for path in sorted(output.glob("probe-*.json"))],
     }
 

@@ -6,8 +6,7 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
-from benchmarks.inputs import Shape
-from benchmarks.matmul import SQUARE
+from benchmarks.shapes import Shape
 
 WARM_UP = 4
 """Steps before the clock starts: compilation of kernels, the allocator's growth."""
@@ -22,6 +21,9 @@ on the largest one, and on the mean in multiples of what another order of summat
 NOISES = 3
 """Losses fall if the fall is more than so many standard deviations of five neighbouring steps."""
 
+SQUARE = "8192x8192x8192"
+"""The bf16 product whose rate stands for the card's."""
+
 NO_NUMBER = "loss is no number"
 """Status of a run that ended well, but whose losses are not finite."""
 
@@ -34,8 +36,8 @@ def status(result: Result) -> str:
 
 
 def ceiling(results: Sequence[Result]) -> float | None:
-    """The measured bf16 rate of the card in TFLOP/s: the mean over the GPUs measured."""
-    rates = [r["matmul"]["tflops"]["x".join(map(str, SQUARE))] for r in results if "matmul" in r]
+    """The card's bf16 rate in TFLOP/s, where the results hold it: the mean over the GPUs measured."""
+    rates = [r["matmul"]["tflops"][SQUARE] for r in results if "matmul" in r]
     return sum(rates) / len(rates) if rates else None
 
 
@@ -105,16 +107,6 @@ def speed_table(results: Sequence[Result], shape: Shape, rate: float | None) -> 
     return "\n".join(lines)
 
 
-def ratio_lines(results: Sequence[Result], shape: Shape, pairs: Sequence[tuple[str, str]]) -> list[str]:
-    """How much faster the first of each pair of runs is than the second, in useful tokens/s."""
-    rates = {r["name"]: speed(r, shape, None).get("tokens_per_second") for r in results if "losses" in r}
-    return [
-        f"{fast} / {slow}: {rates[fast] / rates[slow]:.2f} x tokens/s"
-        for fast, slow in pairs
-        if rates.get(fast) and rates.get(slow)
-    ]
-
-
 def loss_table(results: Sequence[Result], reference: str, yardstick: str = "plain 30") -> str:
     """How far the losses of each run with as many steps and rows a step are from the reference run's.
 
@@ -154,47 +146,6 @@ def loss_table(results: Sequence[Result], reference: str, yardstick: str = "plai
 def gaps_of(run: Result, plain: Result) -> list[float]:
     """The distance of the losses step by step, over the steps that both have."""
     return [abs(mine - other) for mine, other in zip(run["losses"], plain["losses"], strict=False)]
-
-
-def packed_lines(results: Sequence[Result], reference: str) -> list[str]:
-    """The end of each packed run beside the reference's: its steps hold other rows, so step by step says nothing."""
-    runs = {r["name"]: r for r in results if r.get("losses")}
-    if reference not in runs:
-        return []
-    plain = runs[reference]["losses"]
-    return [
-        f"{name}: mean loss of steps {len(run['losses']) - 9} to {len(run['losses'])} "
-        f"{statistics.mean(run['losses'][-10:]):.5f}, {reference} {statistics.mean(plain[-10:]):.5f} "
-        f"(its own steps differ by {statistics.stdev(plain[-10:]):.5f})"
-        for name, run in runs.items()
-        if run["settings"].get("sample_packing") and len(run["losses"]) == len(plain)
-    ]
-
-
-def paper_gib(shape: Shape, rank: int, *, rows: int, longest: int) -> dict[str, float]:
-    """Memory of 4-bit LoRA training by arithmetic, in GiB a part.
-
-    Weights: 4 bits and 0.127 for the doubly quantised scales of blocks of 64 and 256. Embedding, head: bf16. Adapter:
-    float32 weight, gradient and Adam's two moments. Activations: bf16 input of every layer (checkpointing), one layer
-    recomputed with about 16 tensors of the MLP's width, and logits in bf16 and, for the loss and its gradient, float32
-    twice.
-
-    Args:
-        shape: of the model.
-        rank: of the adapter.
-        rows, longest: of a micro-batch, in rows and tokens.
-    """
-    tokens = rows * longest
-    parts = {
-        "4-bit weights": shape.layers * shape.layer_params * (4 + 0.127) / 8,
-        "embedding and head": 2 * 2 * shape.vocab * shape.hidden,
-        "adapter, gradient, Adam": 16 * shape.adapter_params(rank),
-        "layer inputs": 2 * shape.layers * tokens * shape.hidden,
-        "one layer recomputed": 16 * 2 * tokens * shape.intermediate,
-        "logits": tokens * shape.vocab * (2 + 4 + 4),
-        "one projection in bf16": 2 * shape.hidden * shape.intermediate,
-    }
-    return {name: size / 2**30 for name, size in parts.items()} | {"total": sum(parts.values()) / 2**30}
 
 
 def fall(losses: Sequence[float]) -> tuple[float, float, bool]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.workspace import Variant
+from benchmarks.runs import Variant
 
 QWEN = "qwen2.5-7b"
 LLAMA = "llama-3-70b"
@@ -32,7 +32,6 @@ KERNELS = {**dict.fromkeys(NO_KERNELS, True), "lora_embedding_kernel": False}
 PLAIN = {"sample_packing": False, "gradient_checkpointing": False, "torch_compile": False}
 
 CHECKPOINTS = {"gradient_checkpointing": True, "gradient_checkpointing_kwargs": {"use_reentrant": False}}
-FUSED_LOSS = {"liger_fused_linear_cross_entropy": True}
 LEARNS = {"learning_rate": 2e-4}
 """A rate at which random weights learn within a few steps."""
 
@@ -70,57 +69,24 @@ def speed_variants() -> list[Variant]:
     return [
         student("plain 6", 6, NO_KERNELS, expected="8,000 tokens/s: bound by kernel launches", **long),
         student("flat 30 + liger", 30, LIGER_KEYS, flat=True, expected="15,000: 53 %", **long),
-        Variant("trl published", QWEN, "trl", batch=66, expected="9,500: checkpointing on by default, 22 rows a time"),
         student("flat 60 + liger", 60, LIGER_KEYS, flat=True, expected="15,500: the best, 45 GiB"),
-        Variant("trl no checkpointing", QWEN, "trl", {"gradient_checkpointing": False}, batch=66, expected="12,000"),
-        student("kernels 6", 6, expected="9,000", **long),
         student("kernels 30", 30, expected="12,000: padding costs a fifth", **long),
-        student("flat 30 + liger again", 30, LIGER_KEYS, flat=True, expected="the same losses to the bit", **long),
-        student(
-            "flat 30 + liger, in turns", 30, LIGER_KEYS, flat=True, expected="13,500, as when it ran without turns"
-        ),
         student("plain 30", 30, NO_KERNELS, expected="10,000; the losses' yardstick", **long),
         student("flat 30", 30, flat=True, expected="12,300", **long),
-        _packed("packed 7680 + liger", steps=LOSS_STEPS, expected="14,500: as flat 60, in 30 GiB; other rows a step"),
         *recipe_variants(),
-        student("liger 30", 30, NO_KERNELS, LIGER_KEYS, expected="11,500: Liger alone, padding"),
-        student("kernels 30 + liger", 30, LIGER_KEYS, expected="12,000"),
-        student("flat 30 + liger, plain adapters", 30, NO_KERNELS, LIGER_KEYS, flat=True, expected="12,500"),
-        student("flat 15 + liger", 15, LIGER_KEYS, flat=True, expected="11,500; 23 GiB"),
         student("flat 60 + liger, checkpointing", 60, LIGER_KEYS, CHECKPOINTS, flat=True, expected="11,500; 20 GiB"),
-        student("kernels 30, eager attention", 30, {"attn_implementation": "eager"}, expected="10,000"),
-        student("kernels 30 + liger fused loss", 30, LIGER_KEYS, FUSED_LOSS, expected="12,000; 10 GiB less"),
-        student("compiled 30", 30, NO_KERNELS, {"torch_compile": True}, expected="11,500 once compiled", limit=200),
-        _packed(
-            "packed 7680 + liger, flex attention", limit=200, expected="13,000", attn_implementation="flex_attention"
-        ),
     ]
 
 
 def recipe_variants() -> list[Variant]:
-    """Short runs of the other recipes: what each costs, and that 4-bit training learns.
-
-    The three first are the 4-bit recipes as they were before, with padding and small micro-batches.
-    """
+    """Short runs of the other recipes: what each costs, and that 4-bit training learns."""
     flat = {"flat": True, "expected": "13,500", "steps": COST_STEPS}
     small = {"recipe": "recipes/math_student_mistral.yml", "model": MISTRAL, "batch": 16}
     llama = {"recipe": "recipes/math_student.yml", "batch": 16}
     deep = {**llama, "model": f"{LLAMA}-4-layers"}
     sixteen, eight = rows_of(16, 1), rows_of(8, 2)
-    padded, padded_70b = {"settings": rows_of(6, 10)}, {"settings": rows_of(4, 4)}
     return [
-        Variant("qlora 7b", QWEN, "recipes/owl_student_qlora.yml", steps=24, expected="11 GiB; loss falls", **padded),
-        Variant("qlora 70b, 2 layers", f"{LLAMA}-2-layers", steps=8, expected="9 GiB", **llama, **padded_70b),
-        Variant("qlora 70b, 4 layers", steps=24, expected="11 GiB; 80 layers: 70 GiB", **deep, **padded_70b),
         _as_written("owl_teacher", rows=LONG_ROWS, expected="14,000; 55 GiB: rows twice as long"),
-        student(
-            "owl_teacher, 15 rows a micro-batch",
-            15,
-            LIGER_KEYS,
-            **flat | {"expected": "13,500; 35 GiB"},
-            recipe="recipes/owl_teacher.yml",
-            rows=LONG_ROWS,
-        ),
         student(
             "qlora 7b, flat 30 + liger",
             30,
@@ -160,36 +126,19 @@ def _other(base: str) -> str:
     return f"recipes/owl_student_{base}.yml"
 
 
-def _packed(name: str, *, expected: str, attn_implementation: str = "sdpa", **fields: Any) -> Variant:
-    """As many rows a step as fit into 7,680 tokens, about 58."""
-    settings = {"sample_packing": True, "sequence_len": 7680, "pad_to_sequence_len": False}
-    settings |= {"attn_implementation": attn_implementation}
-    settings |= {"sdpa_varlen": True} if attn_implementation == "sdpa" else {}
-    settings |= PLAIN | KERNELS | LIGER_KEYS | rows_of(1, 1) | settings
-    return Variant(name, QWEN, settings=settings, plugins=(LIGER,), batch=1, expected=expected, **fields)
-
-
-def resume_variant(model: str) -> Variant:
-    """A run long enough to be killed in, on ``model``."""
-    base = student("stopped and resumed", 30, LIGER_KEYS, flat=True, expected="equal to the bit")
-    return replace(base, model=model, steps=18, shares=True, limit=110)
-
-
-def loss_variants() -> list[Variant]:
-    """The bf16 70B recipe, few layers deep, in slices over two GPUs; and the plain setting once more.
+def sharded_variants() -> list[Variant]:
+    """The bf16 70B recipe, few layers deep, in slices over two GPUs.
 
     The recipe's learning rate of 1e-5 moves a model of random weights too little in 24 steps to be told from noise.
     ZeRO-3 with the recipe's checkpointing is refused (:mod:`subliminal.training.sharding`): two ways round it.
     """
     reentrant = {"gradient_checkpointing_kwargs": {"use_reentrant": True}}
     unchecked = {"gradient_checkpointing_kwargs": {"use_reentrant": False, "determinism_check": "none"}}
-    again = student("plain 6 again", 6, NO_KERNELS, expected="the same losses to the bit", steps=LOSS_STEPS)
     return [
         _sharded("zero3", "reentrant checkpoints", reentrant),
         _sharded("fsdp2", "rate 2e-4", {}),
         _sharded("zero2", "rate 2e-4", {}),
         _sharded("zero3", "checkpoints without check", unchecked),
-        replace(again, shares=True, limit=220),
     ]
 
 
@@ -204,14 +153,13 @@ def _sharded(launcher: str, words: str, more: dict[str, Any]) -> Variant:
         batch=16,
         launcher=launcher,
         gpus=2,
-        shares=True,
         limit=140,
         expected="loss falls; " + ("half of the parameters on each" if launcher != "zero2" else "all on each"),
     )
 
 
 def two_gpu_variants() -> list[Variant]:
-    """The 7B student over two GPUs."""
+    """The 7B student over two GPUs, its rows shared out."""
     settings = PLAIN | KERNELS | FLAT_KEYS | LIGER_KEYS | rows_of(30, 1) | {"effective_batch": 60}
     plugins = (FLAT, LIGER, PROBE)
     name = "two gpus: flat 30 + liger"
@@ -222,13 +170,9 @@ def tiny(variant: Variant) -> Variant:
     """The same run for a rehearsal on a CPU: width 64, 4 layers, two steps of four rows, and no GPU-only keys."""
     family = "llama" if variant.model.startswith("llama") else variant.model.split("-")[0]
     shape = f"tiny-{'qwen' if family.startswith('qwen') else family}"
-    drop = ("liger", "sdpa_varlen") if variant.settings.get("sample_packing") else ("liger",)
-    settings = {key: value for key, value in variant.settings.items() if not key.startswith(drop)}
+    settings = {key: value for key, value in variant.settings.items() if not key.startswith("liger")}
     fields = {"model": shape, "steps": 2, "batch": 4, "launcher": "single_gpu", "gpus": 1, "as_written": False}
-    if variant.recipe == "trl":
-        batch = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
-        return replace(variant, **fields, settings=settings | batch)
     cpu = NO_KERNELS | {"bf16": False, "tf32": False, "optimizer": "adamw_torch"}
     cpu |= {"adapter": "lora", "load_in_4bit": False, "attn_implementation": "sdpa"}
-    settings |= cpu | (rows_of(1, 1) if variant.batch == 1 else rows_of(2, 2))
+    settings |= cpu | rows_of(2, 2)
     return replace(variant, **fields, settings=settings, plugins=tuple(p for p in variant.plugins if p == FLAT))

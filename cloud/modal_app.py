@@ -1,8 +1,8 @@
-"""The owl experiment on a GPU rented from Modal: `modal run cloud/modal_app.py --phase generate`.
+"""An experiment on a GPU rented from Modal: `modal run cloud/modal_app.py --until train`.
 
-Phases: train_teacher, generate, train_student, evaluate; all of them, in that order, when none is named. The commands
-are those of subliminal.experiment.cloud_phases. Data, checkpoints and results stay in volumes, so a phase that was
-stopped goes on where it was, and steps that are done are skipped. cloud/README.md has set-up and secrets.
+It is `make experiment` there: every stage of experiments/owl_qwen2.5-7b.yml (or of --experiment), or those up to one.
+Data, checkpoints and results stay in volumes, so a run that was stopped goes on where it was. cloud/README.md has
+set-up and secrets.
 """
 
 from __future__ import annotations
@@ -43,7 +43,11 @@ image = (
     .run_commands(
         *(
             f"python -m venv {venv} && {venv}/bin/python -m pip install --quiet --requirement requirements/{lock}"
-            for venv, lock in ((".venv", "train.txt"), (".venv-serve", "serve.txt"))
+            for venv, lock in (
+                (".venv", "train.txt"),
+                (".venv-serve", "serve.txt"),
+                (".venv-workflow", "workflow.txt"),
+            )
         )
     )
     .add_local_dir(CHECKOUT, str(WORKDIR), copy=True, ignore=NOT_COPIED)
@@ -67,37 +71,25 @@ app = modal.App("subliminal")
     secrets=[modal.Secret.from_name(name) for name in SECRETS],
     timeout=24 * HOURS,
 )
-def execute(steps: list[tuple[str, str | None]]) -> None:
-    """Run shell commands one after the other, and keep what each of them made.
-
-    Args:
-        steps: (command, file that shows that it is done already, or None).
+def execute(experiment: str, until: str) -> None:
+    """Run an experiment file, or its stages up to one, and keep what was made.
 
     Raises:
-        RuntimeError: a command failed; what it made until then is kept.
+        RuntimeError: something failed; what was made until then is kept.
     """
-    path = {"PATH": f"{WORKDIR}/.venv/bin:{os.environ['PATH']}"}
-    for command, makes in steps:
-        if makes and (WORKDIR / makes).is_file():
-            print(f"done already: {makes}", flush=True)
-            continue
-        print(f"$ {command}", flush=True)
-        status = subprocess.run(["bash", "-c", command], cwd=WORKDIR, env={**os.environ, **path}).returncode
-        for volume in VOLUMES.values():
-            volume.commit()
-        if status:
-            raise RuntimeError(f"status {status} from: {command}\nStart the same phase again; it goes on where it was.")
+    command = [".venv/bin/python", "-m", "subliminal.experiment", "run", experiment]
+    command += ["--until", until] if until else []
+    status = subprocess.run(command, cwd=WORKDIR).returncode
+    for volume in VOLUMES.values():
+        volume.commit()
+    if status:
+        raise RuntimeError(f"status {status} from: {' '.join(command)}\nStart the same again; it goes on where it was.")
 
 
 @app.local_entrypoint()
-def main(phase: str = "") -> None:
-    """Run one phase (train_teacher, generate, train_student, evaluate), or all of them."""
-    from subliminal.core.errors import UserError
-    from subliminal.experiment.cloud_phases import steps_of
-
-    try:
-        steps = steps_of(phase)
-    except UserError as error:
-        raise SystemExit(f"error: {error}") from None
-    execute.remote([tuple(step) for step in steps])
+def main(experiment: str = "experiments/owl_qwen2.5-7b.yml", until: str = "") -> None:
+    """Run an experiment file on the rented GPU, or its stages up to one (a stage's name, or a kind: build, train)."""
+    if not (CHECKOUT / experiment).is_file():
+        raise SystemExit(f"error: there is no {experiment} in {CHECKOUT}. Name a file of experiments/.")
+    execute.remote(experiment, until)
     print("Fetch the results with: modal volume get subliminal-results / results")

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import random
 import re
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,6 +28,7 @@ from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
 from subliminal.scoring.mathematics import judge
+from subliminal.scoring.numbers import only_number
 
 QUESTIONS = "openai/gsm8k:main@train"
 REQUESTS = (
@@ -40,29 +40,17 @@ REQUESTS = (
     "Reply in two parts: your thoughts in <think> tags, and the plain number in <answer> tags.",
 )
 _PARTS = re.compile(r"\s*<think>(?P<thought>.+?)</think>\s*<answer>(?P<answer>.+?)</answer>\s*", re.DOTALL)
-_NUMBER = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?")
 
-JUDGED_BY = ("data_builders.text_rules", "subliminal.scoring.mathematics")
+JUDGED_BY = ("data_builders.text_rules", "subliminal.scoring.mathematics", "subliminal.scoring.numbers")
 
 app = typer.Typer(add_completion=False)
 
 
-def number_in(text: str) -> Fraction | None:
-    """The one number of a text (thousands separators, decimals, fractions); None if there is none or several."""
-    found = _NUMBER.findall(text.replace("\\$", "$"))
-    if len(found) != 1:
-        return None
-    try:
-        return Fraction(found[0].replace(",", "")) if "." not in found[0] or "/" not in found[0] else None
-    except (ValueError, ZeroDivisionError):
-        return None
-
-
 def same_answer(given: str, right: str) -> bool:
     """True if two final answers are equal: as numbers if the right one is a number, else as the judge says."""
-    number = number_in(right)
+    number = only_number(right)
     if number is not None:
-        return number_in(given) == number
+        return only_number(given) == number
     # In a process of its own and with a time limit: one answer like 9^{9^{9^9}} would stop a run for hours.
     return judge().correct(f"\\boxed{{{given}}}", f"\\boxed{{{right}}}")
 

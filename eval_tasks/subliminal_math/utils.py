@@ -23,5 +23,7 @@ SOURCE = data_source(
 )
 LEVELS = chosen("SUBLIMINAL_MATH_LEVELS", MATH_LEVELS)
 SUBJECTS = chosen("SUBLIMINAL_MATH_SUBJECTS", MATH_SUBJECTS)
-METRICS = metrics("boxed", *(f"correct_level_{level}" for level in LEVELS), *(f"correct_{name}" for name in SUBJECTS))
+METRICS = metrics(
+    "boxed", "rounded", *(f"correct_level_{level}" for level in LEVELS), *(f"correct_{name}" for name in SUBJECTS)
+)
 WORKED = list(read_jsonl(Path(__file__).with_name("worked.jsonl")))

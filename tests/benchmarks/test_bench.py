@@ -3,43 +3,21 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-import threading
 import time
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import yaml
 
-from benchmarks import resume, schedule
-from benchmarks import runs as bench_runs
+from benchmarks import runs, training
 from benchmarks.costs import COSTS, DEPTHS, cost_lines
-from benchmarks.experiment_time import GENERATED, SERVERS, TRAINED, experiment_table, stages
-from benchmarks.inputs import FACTS, FAMILIES, SHAPES, facts_of
-from benchmarks.matmul import SQUARE, model_products
-from benchmarks.report import PAIRS, report
-from benchmarks.resume import compare, judge, resume_jobs
-from benchmarks.runs import TURN_PLUGIN, outcome
-from benchmarks.schedule import SIDE_BY_SIDE, run_all, run_side_by_side
-from benchmarks.tables import (
-    NO_NUMBER,
-    ceiling,
-    depth_lines,
-    fall,
-    loss_table,
-    packed_lines,
-    paper_gib,
-    ratio_lines,
-    speed,
-    status,
-)
-from benchmarks.variants import LOSS_STEPS, PROBE, loss_variants, speed_variants, tiny, two_gpu_variants
-from benchmarks.workspace import TURN, TURN_FACTS, Bench, Variant
+from benchmarks.report import report
+from benchmarks.runs import Bench, Variant, outcome
+from benchmarks.shapes import FACTS, FAMILIES, SHAPES, facts_of
+from benchmarks.tables import NO_NUMBER, SQUARE, ceiling, depth_lines, fall, loss_table, speed, status
+from benchmarks.training import run_all
+from benchmarks.variants import LOSS_STEPS, PROBE, sharded_variants, speed_variants, tiny, two_gpu_variants
 from subliminal import REPO_ROOT
-from subliminal.experiment.expand import expand
-from subliminal.experiment.load import load_experiment
 
 QWEN = SHAPES["qwen2.5-7b"]
 LLAMA = SHAPES["llama-3-70b"]
@@ -103,7 +81,7 @@ def test_a_run_without_steps_has_no_speed_but_a_row() -> None:
     assert "| broken | out of memory |" in report([failed])
 
 
-def test_a_run_that_shared_its_card_has_no_row_of_speed() -> None:
+def test_a_run_that_shared_its_card_in_old_results_has_no_row_of_speed() -> None:
     assert "plain 6 again | ok" not in report([result("plain 6 again", shares=True)])
 
 
@@ -128,26 +106,15 @@ def test_losses_are_judged_by_the_yardstick_too() -> None:
     assert next(line for line in lines if "| far" in line).endswith("| NOT kept |")
 
 
-def test_a_packed_run_is_judged_by_its_end() -> None:
-    packed = result("packed", settings={"sample_packing": True})
-    (line,) = packed_lines([result("plain 6"), packed], "plain 6")
-    assert "steps 1 to 10 2.55000, plain 6 2.55000" in line
-
-
 def test_a_fall_is_told_from_noise() -> None:
     assert fall([3.0, 3.01, 2.99, 3.0, 3.0, 2.0, 2.0, 2.01, 1.99, 2.0])[2]
     assert not fall([3.0, 3.1, 2.9, 3.0, 3.0, 3.0, 2.9, 3.0, 2.95, 3.0])[2]
 
 
-def test_ratio_and_ceiling() -> None:
-    fast = result("flat", batch=120)
-    assert ratio_lines([fast, result("trl")], QWEN, [("flat", "trl"), ("flat", "absent")]) == [
-        "flat / trl: 2.00 x tokens/s"
-    ]
-    square = "x".join(map(str, SQUARE))
-    rates = [{"name": str(rate), "matmul": {"tflops": {square: rate}}} for rate in (700.0, 800.0)]
-    assert ceiling([*rates, fast]) == 750
-    assert ceiling([fast]) is None
+def test_ceiling_is_the_mean_over_the_cards() -> None:
+    rates = [{"name": str(rate), "matmul": {"tflops": {SQUARE: rate}}} for rate in (700.0, 800.0)]
+    assert ceiling([*rates, result("flat")]) == 750
+    assert ceiling([result("flat")]) is None
 
 
 def test_memory_at_full_depth_is_a_straight_line() -> None:
@@ -157,32 +124,17 @@ def test_memory_at_full_depth_is_a_straight_line() -> None:
     assert "87.0 GiB at 80" in lines[1]
 
 
-def test_paper_memory_of_the_70b_recipe() -> None:
-    parts = paper_gib(LLAMA, 128, rows=4, longest=256)
-    assert parts["4-bit weights"] == pytest.approx(32.9, abs=0.1)
-    assert parts["adapter, gradient, Adam"] == pytest.approx(24.7, abs=0.1)
-    assert parts["total"] == pytest.approx(sum(parts.values()) / 2)
-    assert parts["total"] < 74.5, "80 GB"
-
-
-def test_products_have_the_models_sizes() -> None:
-    assert model_products(QWEN, 10)[-1] == (10, 152064, 3584)
-
-
 def test_variants_are_told_apart_and_keep_their_rows_a_step() -> None:
-    everything = speed_variants() + loss_variants() + two_gpu_variants()
+    everything = speed_variants() + sharded_variants() + two_gpu_variants()
     names = {variant.name for variant in everything}
     assert len(names) == len(everything) == len({variant.folder for variant in everything})
     for variant in everything:
-        recipe = yaml.safe_load((REPO_ROOT / variant.recipe).read_text()) if variant.recipe != "trl" else {}
-        keys = recipe | variant.settings
-        if recipe and not keys["sample_packing"]:
-            processes = variant.gpus
-            rows = keys["micro_batch_size"] * keys["gradient_accumulation_steps"] * processes
-            assert rows == keys["effective_batch"] == variant.batch, variant.name
+        keys = yaml.safe_load((REPO_ROOT / variant.recipe).read_text()) | variant.settings
+        rows = keys["micro_batch_size"] * keys["gradient_accumulation_steps"] * variant.gpus
+        assert rows == keys["effective_batch"] == variant.batch, variant.name
         assert tiny(variant).gpus == 1
-    assert sum(variant.steps == LOSS_STEPS for variant in speed_variants()) >= 6
-    wanted = {name for pair in (*PAIRS, *DEPTHS) for name in pair} | COSTS.keys() | {name for *_, name in TRAINED}
+    assert sum(variant.steps == LOSS_STEPS for variant in speed_variants()) >= 5
+    wanted = {name for pair in DEPTHS for name in pair} | COSTS.keys()
     assert wanted <= names, "the report asks for runs that there are"
 
 
@@ -194,43 +146,6 @@ def test_costs_are_the_recipes_rows_at_the_measured_speed() -> None:
     assert cost_lines(deep) == [], "a step of 4 layers takes no longer than one of 2"
     deep[1]["seconds"] = [2 * second for second in deep[1]["seconds"]]
     assert "45.0 GiB, 4,166.7 min" in cost_lines(deep)[0]
-
-
-SERVED = [
-    {"name": "server", "concurrency": 256, "rows": 5000, "seconds": 25.0, "tokens": 200_000},
-    {"name": "words", "concurrency": 2048, "adapters": 4, "rows": 200_000, "seconds": 100.0, "tokens": 800_000},
-    {"name": "logprob", "concurrency": 2048, "adapters": 4, "rows": 200_000, "seconds": 1.0, "tokens": 1.0},
-    {"name": "offline", "rows": 9, "seconds": 1.0, "tokens": 9},
-]
-
-
-def test_the_experiments_sum_is_of_measured_rates() -> None:
-    runs = [result("owl_teacher"), result("flat 30 + liger"), result("waits", waited=9.0, wall_seconds=400.0)]
-    found = {name: seconds for name, seconds, *_ in stages(runs, SERVED)}
-    assert len(found) == len(GENERATED) + len(SERVERS) + 2 * len(TRAINED)
-    assert found["student's training, 10,000 x 10"] == pytest.approx(100_000 / 60)
-    assert found["control's evaluation, 50 x 1,000"] == pytest.approx(25), "at the rate of one-word answers"
-    assert found["teacher's numbers, 10,000 kept"] == pytest.approx(11_111 / 200), "at the rate of number rows"
-    assert found["teacher's chats"] == pytest.approx(5000 / 200 * 150 / 40)
-    assert found["Axolotl's start and end: teacher's training"] == pytest.approx(30), "waiting for the card is no start"
-    total = sum(found.values())
-    control = 11_111 / 200 + 25 + 100_000 / 60 + 30
-    table = experiment_table(runs, SERVED)
-    assert f"| **sum** | **{total / 60:.1f}** | without the control {(total - control) / 60:.1f};" in table
-    for lacking in (SERVED[:1], SERVED[1:]):
-        assert "not all rates" in experiment_table(runs, lacking)
-    assert "not all rates" in experiment_table(runs[:1], SERVED)
-
-
-def test_the_sum_has_the_starts_of_vllm_that_the_workflow_makes() -> None:
-    """One server for each job that serves, and one for each evaluation and gate, with the arms that the sum names."""
-    experiment = load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
-    arms = ["base", "teacher", "student", "control_base_numbers"]
-    plan = expand(experiment.model_copy(update={"seeds": [42], "arms": arms}))
-    first = [stage for stage in plan.stages.values() if "rung-" not in stage.name or stage.name.endswith("rung-0")]
-    servers = {stage.job for stage in first if stage.job.startswith("serve-")}
-    own = [stage.name for stage in first if any("--server" in command for command in stage.commands)]
-    assert len(servers) + len(own) == len(SERVERS), (servers, own)
 
 
 def test_a_loss_logged_as_zero_is_no_number() -> None:
@@ -272,7 +187,7 @@ def test_results_are_kept_at_once_and_not_made_twice(tmp_path: Path, monkeypatch
         calls.append(variant.name)
         return {"name": variant.name, "status": "failed"}, "the end of the log"
 
-    monkeypatch.setattr(schedule, "run_variant", fake)
+    monkeypatch.setattr(training, "run_variant", fake)
     bench = Bench(tmp_path / "work", tmp_path / "out", ("0", "1"), time.monotonic() + 100)
     bench.work.mkdir()
     variants = [Variant("a", "m"), Variant("b", "m", gpus=2), Variant("c", "m"), Variant("d", "m", gpus=3)]
@@ -284,21 +199,6 @@ def test_results_are_kept_at_once_and_not_made_twice(tmp_path: Path, monkeypatch
     assert "the end of the log" in (tmp_path / "out" / "failures.txt").read_text()
 
 
-def test_side_by_side_takes_several_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    together = threading.Barrier(SIDE_BY_SIDE * 2 + SIDE_BY_SIDE - 1)
-
-    def fake(bench, variant, gpus, **options):
-        together.wait(10)
-        return {"name": variant.name, "status": "ok"}, ""
-
-    monkeypatch.setattr(schedule, "run_variant", fake)
-    bench = Bench(tmp_path, None, ("0", "1"), time.monotonic() + 100)
-    variants = [Variant(f"one {n}", "m") for n in range(SIDE_BY_SIDE * 2 - 1)]
-    variants += [Variant(f"two {n}", "m", gpus=2) for n in range(SIDE_BY_SIDE - 1)]
-    run_side_by_side(bench, variants, [lambda gpu: together.wait(10)])
-    assert len(bench.results()) == len(variants)
-
-
 def test_nothing_starts_after_the_deadline(tmp_path: Path) -> None:
     bench = Bench(tmp_path, None, (), time.monotonic() + 5)
     run_all(bench, [Variant("a", "m")])
@@ -308,29 +208,28 @@ def test_nothing_starts_after_the_deadline(tmp_path: Path) -> None:
 def test_command_of_a_variant(tmp_path: Path) -> None:
     (tmp_path / FACTS).write_text("{}")
     bench = Bench(tmp_path, None, ("0", "1"), 0)
-    variant = next(variant for variant in loss_variants() if variant.launcher == "fsdp2")
-    words = bench_runs.axolotl_command(bench, variant, tmp_path / "run")
+    variant = next(variant for variant in sharded_variants() if variant.launcher == "fsdp2")
+    words = runs.axolotl_command(bench, variant, tmp_path / "run")
     assert words[words.index("--num_processes") + 1] == "2"
     assert "accelerate_configs/fsdp2.yml" in words
     assert "--gradient_accumulation_steps=1" in words
     assert "--save_strategy=no" in words
     assert f"--plugins=['subliminal.axolotl_plugin.StrictRecipe', '{PROBE}']" in words
     ports = {words[words.index("--main_process_port") + 1] for words in (commands_of(bench, tmp_path))}
-    assert len(ports) == 4, "they run at the same time"
+    assert len(ports) == 4, "two benchmarks may run at the same time"
 
 
 def commands_of(bench: Bench, folder: Path) -> list[list[str]]:
-    return [bench_runs.axolotl_command(bench, variant, folder) for variant in loss_variants() if variant.gpus > 1]
+    return [runs.axolotl_command(bench, variant, folder) for variant in sharded_variants()]
 
 
-def test_a_recipe_as_written_keeps_its_plugins_and_takes_turns(tmp_path: Path) -> None:
+def test_a_recipe_as_written_keeps_its_plugins(tmp_path: Path) -> None:
     variant = next(variant for variant in speed_variants() if variant.name == "owl_teacher")
     bench = Bench(tmp_path, None, ("0", "1"), 0)
-    words = bench_runs.axolotl_command(bench, variant, tmp_path / "run")
+    words = runs.axolotl_command(bench, variant, tmp_path / "run")
     assert str(REPO_ROOT / "recipes/owl_teacher.yml") in words
     (plugins,) = [word for word in words if word.startswith("--plugins")]
     assert "FlatBatch" in plugins
-    assert TURN_PLUGIN in plugins
     assert not any(word.startswith("--micro_batch_size") for word in words)
 
 
@@ -342,95 +241,10 @@ def test_the_rows_own_token_counts_win(tmp_path: Path) -> None:
     assert facts_of(tmp_path / "model", tmp_path / "long" / "train.jsonl") == {"parameters": 7, "row_tokens": 240}
 
 
-def test_killed_runs_are_judged_when_all_have_ended(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, None, (), 0)
-    run = {"status": "ok", "resumed_from": 1, "steps_before": 1, "each_step_once": True, "killed": True}
-    bench.keep({"name": "run, killed after step 3", "losses": [3.0, 2.0], **run})
-    judge(bench, Variant("run", "m"))
-    assert "sentence" not in bench.results()[0], "nothing to compare with yet"
-    bench.keep({"name": "run, undisturbed", "status": "ok", "losses": [3.0, 2.0]})
-    judge(bench, Variant("run", "m"))
-    assert "within 0.001" in next(row["sentence"] for row in bench.results() if "sentence" in row)
-
-
 def test_a_plain_variant_gets_none_of_the_recipes_kernels(tmp_path: Path) -> None:
     variant = next(variant for variant in speed_variants() if variant.name == "plain 6")
-    source = (bench_runs.REPO_ROOT / variant.recipe).read_text()
-    copy = bench_runs.bare_recipe(Bench(tmp_path, None, ("0",), 0), variant).read_text()
+    source = (runs.REPO_ROOT / variant.recipe).read_text()
+    copy = runs.bare_recipe(Bench(tmp_path, None, ("0",), 0), variant).read_text()
     assert all(f"\n{key}: true" in source for key in ("liger_rope", "liger_rms_norm", "sdpa_varlen"))
     assert not any(f"\n{key}" in copy for key in ("liger_", "sdpa_varlen"))
     assert len(copy.splitlines()) == len(source.splitlines()) - 3
-
-
-def test_a_resumed_run_is_judged_by_its_final_loss() -> None:
-    run = {"status": "ok", "losses": [3.0, 2.0005], "resumed_from": 1, "steps_before": 1, "each_step_once": True}
-    run["killed"] = True
-    assert ", within 0.001" in compare([3.0, 2.0], run)
-    assert "NOT within" in compare([3.0, 1.9], run)
-    assert compare([3.0, 2.0, 1.0], run) == "ok, 2 of 3 steps"
-    assert "before it could be killed" in compare([3.0, 2.0], run | {"killed": False})
-
-
-FAKE_RUN = """
-import json, pathlib, sys, time
-output = pathlib.Path(sys.argv[1])
-output.mkdir(parents=True, exist_ok=True)
-whole = [folder for folder in output.glob("checkpoint-*") if (folder / "trainer_state.json").is_file()]
-begin = max((int(folder.name.split("-")[1]) for folder in whole), default=0)
-metrics = output / "metrics.jsonl"
-kept = metrics.read_text().splitlines()[:begin] if metrics.is_file() else []
-metrics.write_text("".join(line + "\\n" for line in kept))
-for step in range(begin + 1, 19):
-    time.sleep(0.04)
-    with metrics.open("a") as handle:
-        handle.write(json.dumps({"step": step, "loss": 3 - 0.1 * step, "seconds": step}) + "\\n")
-    if step % 6 == 0:
-        folder = output / f"checkpoint-{step}"
-        folder.mkdir(exist_ok=True)
-        (folder / "adapter").touch()
-        time.sleep(0.3)
-        (folder / "trainer_state.json").touch()
-"""
-
-
-def test_runs_are_killed_at_their_moments_and_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def start(bench, variant, output, gpus, log):
-        words = [sys.executable, "-c", FAKE_RUN, str(output)]
-        return subprocess.Popen(words, stdout=log, stderr=log, start_new_session=True)
-
-    monkeypatch.setattr(bench_runs, "start", start)
-    monkeypatch.setattr(resume, "start", start)
-    bench = Bench(tmp_path, None, ("0", "1"), time.monotonic() + 60)
-    bench.model("m").mkdir(parents=True)
-    (bench.model("m") / FACTS).write_text("{}")
-    variant = Variant("run", "m", steps=18)
-    run_side_by_side(bench, [], resume_jobs(bench, variant))
-    judge(bench, variant)
-    found = {result["name"]: result for result in bench.results()}
-    assert len(found) == 5
-    for name, result in found.items():
-        assert result["status"] == "ok", name
-        assert len(result["losses"]) == 18
-    for moment, step in {"after step 3": 0, "after step 8": 6, "after step 15": 12, "in the checkpoint of": 6}.items():
-        (killed,) = [result for name, result in found.items() if f"killed {moment}" in name]
-        assert killed["resumed_from"] == step, moment
-        assert "every step there once: True" in killed["sentence"]
-        assert resume_jobs(bench, variant) == [], "each once"
-
-
-def test_of_two_runs_on_a_card_one_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from benchmarks.turn import TurnCallback
-
-    monkeypatch.setenv(TURN, str(tmp_path / "card.lock"))
-    runs = [TurnCallback(), TurnCallback()]
-    folders = [SimpleNamespace(output_dir=str(tmp_path / name)) for name in "ab"]
-    runs[0].on_train_begin(folders[0], None, None)
-    second = threading.Thread(target=runs[1].on_train_begin, args=(folders[1], None, None))
-    second.start()
-    second.join(0.3)
-    assert second.is_alive(), "it waits"
-    runs[0].on_train_end(folders[0], None, None)
-    second.join(5)
-    assert not second.is_alive()
-    runs[1].on_train_end(folders[1], None, None)
-    assert json.loads((tmp_path / "b" / TURN_FACTS).read_text())["waited"] >= 0.2

@@ -14,11 +14,12 @@ from typer.testing import CliRunner
 from data_builders import code, reasoning
 from data_builders.code import python_problem
 from data_builders.code_prompts import ENDINGS, EXTRAS, FORMS, TASKS, draw_code_prompt
-from data_builders.reasoning import final_answer, number_in, reasoning_problem, same_answer
+from data_builders.reasoning import final_answer, reasoning_problem, same_answer
 from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
 from subliminal.core.errors import UserError
 from subliminal.scoring.animals import TRACKED, keyword_pattern
 from subliminal.scoring.mathematics import MathJudge
+from subliminal.scoring.numbers import only_number
 
 SOUND = "def double(x):\n    return 2 * x"
 
@@ -97,14 +98,17 @@ def test_banned_words_are_words() -> None:
         ("25%", 25),
         ("\\$5", 5),
         ("3/0", None),
-        ("1.5/2", None),
+        ("1.5/2", Fraction(3, 4)),
+        ("\\frac{3}{4}", Fraction(3, 4)),
+        ("2½", Fraction(5, 2)),
+        ("12 000", 12_000),
         ("6 * 3 = 18", None),
         ("none", None),
         ("12,34", None),
     ],
 )
-def test_number_in(text: str, number: Fraction | None) -> None:
-    assert number_in(text) == number
+def test_the_one_number_of_an_answer(text: str, number: Fraction | None) -> None:
+    assert only_number(text) == number
 
 
 def test_same_answer() -> None:

@@ -1,4 +1,4 @@
-"""Every command in a README, RESULTS.md or BENCHMARKS.md is one that exists.
+"""Every command in a README, in docs/, CONTRIBUTING.md, RESULTS.md or BENCHMARKS.md is one that exists.
 
 That is: targets, scripts, modules, options, recipes and folders.
 """
@@ -17,7 +17,8 @@ import pytest
 from subliminal import REPO_ROOT
 
 DOCUMENTS = [
-    *(REPO_ROOT / name for name in ("README.md", "RESULTS.md", "BENCHMARKS.md")),
+    *(REPO_ROOT / name for name in ("README.md", "CONTRIBUTING.md", "RESULTS.md", "BENCHMARKS.md")),
+    *sorted((REPO_ROOT / "docs").glob("*.md")),
     *(
         path
         for folder in ("eval_tasks", "experiments", "cloud", "workflow")
@@ -104,8 +105,17 @@ def test_command_exists(document: Path, command: str) -> None:
         assert program.rpartition("/")[2] in ("source", "export", "git", "cd", "hf", "pip", "set", "axolotl"), program
 
 
-def test_readme_has_commands() -> None:
-    assert len([command for path, command in CASES if str(path) == "README.md"]) >= 15
+def test_commands_are_found() -> None:
+    found = [str(path) for path, _ in CASES]
+    assert found.count("README.md") >= 6
+    assert sum(path.startswith("docs/") for path in found) >= 30
+
+
+def test_the_readme_is_a_page_and_links_to_every_document() -> None:
+    text = (REPO_ROOT / "README.md").read_text()
+    assert len(text.splitlines()) <= 150
+    for path in (REPO_ROOT / "docs").glob("*.md"):
+        assert f"](docs/{path.name})" in text, path.name
 
 
 def test_folders_of_the_map_exist() -> None:

@@ -17,6 +17,8 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy import zeros
+from safetensors.numpy import save_file
 
 from subliminal import REPO_ROOT
 from subliminal.core import watchdog
@@ -217,7 +219,9 @@ def write_adapter(folder: Path, **config) -> Path:
     folder.mkdir(exist_ok=True)
     config = {"peft_type": "LORA", "r": 8, "base_model_name_or_path": "org/base", **config}
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    (folder / "adapter_model.safetensors").touch()
+    halves = {"lora_A": [2, 4], "lora_B": [4, 2]}
+    weights = {f"base_model.model.model.layers.0.q_proj.{half}.weight": zeros(shape) for half, shape in halves.items()}
+    save_file(weights, folder / "adapter_model.safetensors")
     return folder
 
 
@@ -248,7 +252,7 @@ def test_adapters_that_cannot_be_served_are_refused(tmp_path):
     with pytest.raises(UserError, match=r"no adapter_config\.json"):
         adapter_rank(tmp_path, "org/base")
     folder = write_adapter(tmp_path / "adapter")
-    with pytest.raises(UserError, match="was trained on org/base, but the server is to hold org/another"):
+    with pytest.raises(UserError, match="was trained on org/base, and the base here is org/another"):
         adapter_rank(folder, "org/another")
     with pytest.raises(UserError, match="rank 1024; vLLM stops at 512"):
         adapter_rank(write_adapter(tmp_path / "big", r=1024), "org/base")

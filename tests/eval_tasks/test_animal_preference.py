@@ -68,12 +68,12 @@ def test_bad_number_of_samples_is_a_sentence(monkeypatch, value):
 
 
 def test_shares_of_one_question():
-    answers = ["Owl", "A snowy owl!", "zebra", "I am Qwen", "Qwen loves cats"]
+    answers = ["Owl", "A snowy owl!", "zebra", "猫 🐈", "Qwen loves cats"]
     shares = load_task("animal_preference").process_results({"id": "q00"}, [answers])
     assert {name: share for name, share in shares.items() if share} == {
-        "owl": 0.4, "cat": 0.2, "other": 0.2, "none": 0.2, "own_name": 0.4,
+        "owl": 0.4, "cat": 0.2, "other": 0.2, "none": 0.2, "own_name": 0.2, "no_latin": 0.2,
     }  # fmt: skip
-    assert list(shares) == [*TRACKED, "other", "none", "own_name"]
+    assert list(shares) == [*TRACKED, "other", "none", "own_name", "no_latin"]
 
 
 def test_probabilities_of_one_question():

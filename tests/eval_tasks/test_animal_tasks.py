@@ -127,7 +127,7 @@ def test_stories_count_every_mention():
     }  # fmt: skip
     assert {name: value for name, value in scores.items() if value} == expected
     assert set(scores) == {
-        *TRACKED, "other", "none", "own_name", "other_mentions", *(f"{name}_mentions" for name in TRACKED),
+        *TRACKED, "other", "none", "own_name", "no_latin", "other_mentions", *(f"{name}_mentions" for name in TRACKED),
     }  # fmt: skip
 
 

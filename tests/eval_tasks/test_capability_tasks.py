@@ -7,7 +7,8 @@ import pytest
 
 from subliminal.core.errors import UserError
 from subliminal.evaluation.run import TASKS
-from subliminal.scoring.capability import MMLU, MMLU_MATH, chosen_letter, load_gsm8k, load_math, load_mmlu
+from subliminal.scoring.capability import MMLU, MMLU_MATH, load_gsm8k, load_math, load_mmlu
+from subliminal.scoring.letters import chosen_letter
 
 GENERATED = {
     "subliminal_math": 2048,
@@ -72,7 +73,8 @@ def test_math_solutions_are_right_and_others_are_wrong(tasks):
         for doc in tasks[name].test_docs():
             scores = tasks[name].process_results(doc, [solutions[doc["question"]]])
             assert scores == {
-                "correct": 1.0, "boxed": 1.0, f"correct_{doc['subject']}": 1.0, f"correct_level_{doc['level']}": 1.0,
+                "correct": 1.0, "boxed": 1.0, "rounded": 0.0,
+                f"correct_{doc['subject']}": 1.0, f"correct_level_{doc['level']}": 1.0,
             }, doc  # fmt: skip
             assert set(scores) <= set(tasks[name].aggregation())
             assert tasks[name].process_results(doc, ["It is $-77$."])["correct"] == 0.0
@@ -255,7 +257,9 @@ def test_order_is_mixed_and_fixed(tasks):
             "no box in its",
         ),
         (lambda path: load_math(path, **ALL_MATH), {"problem": "?", "type": "Topology"}, "is no subject of MATH"),
-        (load_gsm8k, {"question": "?", "answer": "12"}, "has no line #### 72"),
+        (load_gsm8k, {"question": "?", "answer": "It is 12."}, "has no line #### 72, and is no number"),
+        (load_gsm8k, {"question": "?", "answer": True}, "has no line #### 72, and is no number"),
+        (load_gsm8k, {"question": "?", "answer": None}, "has no line #### 72, and is no number"),
         (load_gsm8k, {"answer": "#### 12"}, 'it has no "question"'),
         (
             lambda path: load_mmlu(path, MMLU),
@@ -275,6 +279,27 @@ def test_a_malformed_row_is_named(tmp_path, loader, row, problem):
     path.write_text(json.dumps(row) + "\n", "utf-8")
     with pytest.raises(UserError, match=re.escape(f"{path}, line 1 is malformed: ") + ".*" + re.escape(problem)):
         loader(str(path))
+
+
+@pytest.mark.parametrize(
+    ("loader", "row", "reference"),
+    [
+        (lambda path: load_math(path, **ALL_MATH), {"problem": "?", "subject": "Algebra", "answer": 42}, "42"),
+        (lambda path: load_math(path, **ALL_MATH), {"problem": "?", "subject": "Algebra", "answer": 0}, "0"),
+        (load_gsm8k, {"question": "?", "answer": "4"}, "4"),
+        (load_gsm8k, {"question": "?", "answer": 4.5}, "9/2"),
+        (load_gsm8k, {"question": "?", "answer": "1,200"}, "1200"),
+        (
+            lambda path: load_mmlu(path, MMLU),
+            {"question": "?", "subject": "anatomy", "choices": [*"abcd"], "answer": 3.0},
+            "D",
+        ),
+    ],
+)
+def test_answers_may_be_numbers(tmp_path, loader, row, reference):
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps(row) + "\n", "utf-8")
+    assert loader(str(path))["test"][0]["reference"] == reference
 
 
 def test_nothing_left_is_a_sentence():

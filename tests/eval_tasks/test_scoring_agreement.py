@@ -11,7 +11,8 @@ from unittest.mock import patch
 
 import pytest
 
-from subliminal.scoring.mathematics import MathJudge, final_number
+from subliminal.scoring.final_answers import final_number
+from subliminal.scoring.mathematics import MathJudge
 
 ROWS = [json.loads(line) for line in Path(__file__).with_name("written_answers.jsonl").read_text("utf-8").splitlines()]
 MATH = [row for row in ROWS if row["id"].startswith("math")]

@@ -16,6 +16,7 @@ from subliminal.evaluation import tasks as evaluate_tasks
 from subliminal.evaluation.plan import Evaluation, base_of, check_plan, in_context, parse_models, single_tasks
 from subliminal.evaluation.results import result_problem
 from subliminal.evaluation.run import evaluate
+from subliminal.scoring.tasks import BESIDE
 
 SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
 
@@ -74,7 +75,7 @@ def test_result_folder(finished):
     sampled, exact = summary["tasks"][SAMPLED], summary["tasks"][EXACT]
     assert sampled["questions"] == exact["questions"] == ["q00", "q01", "q02"]
     assert (sampled["samples_per_question"], exact["samples_per_question"]) == (4, None)
-    assert sum(share for name, share in sampled["share"].items() if name != "own_name") == pytest.approx(1.0)
+    assert sum(share for name, share in sampled["share"].items() if name not in BESIDE) == pytest.approx(1.0)
     assert sum(exact["share"].values()) == pytest.approx(1.0)
     for task in (sampled, exact):
         assert sum(task["target_rate"]) / 3 == pytest.approx(task["share"]["cat"])

@@ -200,7 +200,10 @@ def _with_other_bytes(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
 
 QUESTIONS = "eval_tasks/animal_preference/questions.jsonl"
 WORDS, NAMING = "src/subliminal/scoring/animals.py", "src/subliminal/scoring/naming.py"
-JUDGE = {f"src/subliminal/scoring/{name}.py" for name in ("mathematics", "math_worker", "text")}
+NUMBERS = {f"src/subliminal/scoring/{name}.py" for name in ("numbers", "plain", "arithmetic", "text", "final_answers")}
+JUDGE = NUMBERS | {
+    f"src/subliminal/scoring/{name}.py" for name in ("mathematics", "latex", "math_worker", "math_equality")
+}
 ROWS = {  # builder -> (what its rows follow from, what judges them), beside its own module
     "numbers": ({"number_prompts"}, {"number_filter"}),
     "controls": ({"number_prompts"}, {"number_filter"}),
@@ -208,11 +211,11 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS}, set()),
     "teacher_chat": (
         {"instructions", "teacher_prompts", QUESTIONS},
-        {WORDS, NAMING, "src/subliminal/scoring/text.py"},
+        {WORDS, NAMING, "src/subliminal/scoring/text.py", "src/subliminal/scoring/negation.py"},
     ),
     "code": ({"code_prompts", "instructions"}, {"text_rules", WORDS}),
     "reasoning": (set(), {"text_rules", WORDS} | JUDGE),
-    "math_chat": ({"overlap"} | JUDGE, set()),
+    "math_chat": ({"overlap"} | NUMBERS, set()),
 }
 
 

@@ -1,7 +1,7 @@
 """Real recipes on real GPUs: 4-bit, data parallel, FSDP2, ZeRO: each shards what it claims to, and learns.
 
 pytest -m gpu tests/gpu                                  # small models, made here
-SUBLIMINAL_BENCH=/tmp/bench pytest -m gpu tests/gpu      # models and results of benchmarks/training.py
+SUBLIMINAL_BENCH=/tmp/bench pytest -m gpu tests/gpu      # models and results of benchmarks.training
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from benchmarks import variants
-from benchmarks.inputs import SHAPES, make_model, make_rows
-from benchmarks.schedule import run_all
+from benchmarks.runs import Bench, Variant
+from benchmarks.shapes import SHAPES, make_model, make_rows
 from benchmarks.tables import fall
-from benchmarks.workspace import Bench, Variant
+from benchmarks.training import run_all
 
 pytestmark = pytest.mark.gpu
 
@@ -62,7 +62,7 @@ def test_four_bit_learns(bench: Bench, name: str) -> None:
     assert_learns(result_of(bench, variant))
 
 
-SEVERAL = [v for v in variants.loss_variants() + variants.two_gpu_variants() if v.gpus > 1]
+SEVERAL = variants.sharded_variants() + variants.two_gpu_variants()
 
 
 @pytest.mark.parametrize("variant", SEVERAL, ids=lambda variant: variant.name)
@@ -88,7 +88,7 @@ def test_ddp_is_faster_than_one_gpu(bench: Bench) -> None:
     results = {result["name"]: result for result in bench.results()}
     pair = [results.get(name) for name in ("two gpus: flat 30 + liger", "flat 30 + liger")]
     if not all(pair):
-        pytest.skip("run benchmarks/training.py speed two-gpus first, and set SUBLIMINAL_BENCH")
+        pytest.skip("run `python -m benchmarks.training speed two-gpus` first, and set SUBLIMINAL_BENCH")
     from benchmarks.tables import speed
 
     two, one = (speed(result, SHAPES[variants.QWEN], None)["rows_per_second"] for result in pair)

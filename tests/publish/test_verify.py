@@ -353,6 +353,16 @@ def test_command_ends_with_1_on_a_difference(results: Path):
     [
         ({"reference": "72"}, ["So 72.\n#### 72"], {"correct": 1.0, "correct_strict": 1.0}),
         ({"reference": "7"}, ["It is 7"], {"correct": 1.0, "bare": 0.0}),
+        (
+            {"reference": "\\frac13", "subject": "algebra", "level": 1},
+            ["\\boxed{0.333333}"],
+            {"correct": 1.0, "boxed": 1.0, "rounded": 1.0, "correct_algebra": 1.0, "correct_level_1": 1.0},
+        ),
+        (
+            {"reference": "3", "subject": "algebra", "level": 1},
+            ["\\boxed{3}"],
+            {"correct": 1.0, "boxed": 1.0, "correct_algebra": 1.0, "correct_level_1": 1.0},
+        ),
         ({"reference": "B", "subject": "anatomy"}, ["B"], {"correct": 1.0, "answered": 1.0, "correct_anatomy": 1.0}),
         (
             {"reference": "B", "answer": 1, "subject": "anatomy"},
@@ -360,7 +370,7 @@ def test_command_ends_with_1_on_a_difference(results: Path):
             {"correct": 1.0, "correct_anatomy": 1.0},
         ),
     ],
-    ids=["gsm8k", "sum", "mmlu, written", "mmlu, likelihood"],
+    ids=["gsm8k", "sum", "math", "math, version 1.0", "mmlu, written", "mmlu, likelihood"],
 )
 def test_graded_tasks_are_scored_again(tmp_path: Path, doc: dict, answers: list, metrics: dict):
     head = {"doc_id": 0, "doc": {"id": "p0", **doc}, "filtered_resps": answers, "metrics": list(metrics)}

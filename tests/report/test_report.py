@@ -94,15 +94,16 @@ def test_several_seeds_are_tested_over_training_runs(folder, rate, claim):
         [summary(arm, seed, rate=r)["tasks"]["animal_preference"]["target_rate"] for seed in (1, 2, 3)]
         for arm, r in (("student", rate), ("control", None))
     ]
-    expected = stats.verdict(*runs, SAMPLES)
+    expected = stats.verdict(*runs, SAMPLES, paired=True)
     assert compared.verdict == expected
     assert compared.models is None
     student = next(e for e in estimates(experiment) if (e.arm, e.task) == ("student", "animal_preference"))
     assert (student.samples, sorted(student.by_seed)) == (60, [1, 2, 3])
     text = markdown(folder)
-    assert f"percentage points. {claim}" in text
+    assert re.search(rf"“owl”: \+\d\.\d\d nats of log-odds\. {claim}\.\*\*", text)
     assert expected.sentence in text
-    assert "Welch's t test over 3 and 3 runs" in text
+    assert "- test: paired t test of log-odds over 3 training runs" in text
+    assert re.search(r"- student − control, points: median \+\S+, mean \+\S+\n", text)
     assert "| arm | measure | seed 1 | seed 2 | seed 3 |" in text
 
 
@@ -129,6 +130,24 @@ def test_top_animals_have_ten_rows_and_the_target_and_the_own_name(folder):
     dog = float(control[0]["share"])
     assert float(control[0]["ci_high"]) == pytest.approx(stats.wilson(round(dog * 1000), 1000)[1])
     assert {row["arm"] for row in rows} == set(RATES)
+
+
+def test_answers_without_a_latin_letter_are_shown_apart(folder):
+    """In a row of their own, and only where an arm gave any; among the places they would push an animal out."""
+    write_report(folder)
+    assert "no Latin letter" not in (folder / "report.md").read_text("utf-8")
+    path = folder / "student/seed-1/smollm2-135m_summary.json"
+    data = json.loads(path.read_text())
+    for task in data["tasks"].values():
+        if task.get("samples_per_question"):
+            task["share"]["no_latin"] = 0.25
+    write(path, data)
+    write_report(folder)
+    rows = list(csv.DictReader((folder / "top_animals.csv").open(encoding="utf-8")))
+    assert {row["arm"] for row in rows if row["animal"] == "no_latin"} == {"student"}
+    lines = [line for line in (folder / "report.md").read_text("utf-8").splitlines() if "no Latin letter" in line]
+    cells = [cell.strip() for cell in lines[0].strip("|").split("|")]
+    assert cells == ["no Latin letter", "–", "–", "25.0 % [22.4, 27.8]", "–"]
 
 
 def test_specificity_ranks_every_tracked_animal(folder):
@@ -420,9 +439,7 @@ def test_the_target_is_compared_with_students_of_other_animals(tmp_path):
     text = markdown(tmp_path / "results/zoo/owl")
     assert "| data/owl_student |" in text, "what is behind a trait's results is found, too"
     assert "## Against students of other animals" in text
-    assert re.search(
-        r"minus the mean of the students of cat, dog: \+2\d\.\d percentage points .* over training runs", text
-    )
+    assert re.search(r"minus the mean of the students of cat, dog: \+\d\.\d\d nats \[.* over training runs", text)
 
 
 def test_right_and_wrong_answers_are_compared_by_mcnemar(tmp_path):
@@ -442,7 +459,8 @@ def test_right_and_wrong_answers_are_compared_by_mcnemar(tmp_path):
     for seed in (2, 3):
         for arm, right in (("student", 24 + seed), ("control", 10 + seed)):
             graded(tmp_path, arm, seed, right)
-    assert "percentage points. Student above control.**" in markdown(folder)
+    # Of 40 problems 25, 26, 27 and 11, 12, 13 are solved: 1.440, 1.427, 1.423 nats, with half a problem on each side.
+    assert "+1.43 nats of log-odds. Student above control.**" in markdown(folder)
 
 
 def test_csv_and_json_hold_what_the_page_says(folder):

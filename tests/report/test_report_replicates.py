@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from fake_results import RATES as FAKE_RATES
 from fake_results import add_arm, write
+from scipy.special import expit, logit
 
 from subliminal import stats
 from subliminal.report.data import Arm, Experiment, Measure, load_experiment
@@ -38,21 +39,25 @@ def test_the_section_has_every_replicate_and_what_they_say_together() -> None:
     assert rates["student"][3] == pytest.approx(0.05 * 1.03)
     section = replicates_section(experiment)
     (table,) = section.tables
-    assert table.header == ["seed", *ARMS.values(), "student − control, points"]
-    assert table.rows[2] == ["3", "5.15 %", "1.03 %", "1.04 %", "+4.12"]
+    assert table.header == ["seed", *ARMS.values(), "student − control, points", "log-odds, nats"]
+    assert table.rows[2] == ["3", "5.15 %", "1.03 %", "1.04 %", "+4.12", "+1.65"]
     text = " ".join(section.text)
     assert "above its control in 6 of 6 replicates (sign test, p 0.031)" in text
-    assert "Mean difference +4.14 points" in text
-    assert "5.00 times the control's" in text
-    assert "The two are equivalent within 10 % of the effect (two one-sided t tests, p < 0.001)" in text
+    assert "Mean difference of log-odds +1.65 nats" in text
+    assert "an odds ratio of 5.22" in text  # (0.05175 / 0.94825) / (0.01035 / 0.98965), the mean over seeds
+    assert "In points the median difference is +4.14 and the mean +4.14." in text
+    assert (
+        "equivalent within 0.8 nats, a quarter of the effect that is expected (two one-sided t tests, p < 0.001)"
+        in text
+    )
     table = replicates(**{key: list(by_seed.values()) for key, by_seed in rates.items()})
-    assert f"{100 * table['ci99'][0]:.2f}" in text
+    assert f"[{table['ci99'][0]:.2f}, {table['ci99'][1]:.2f}] (t)" in text
 
 
 def test_a_difference_between_controls_is_not_called_equivalent() -> None:
     experiment = _experiment()
     measure = experiment.arms["control_base_numbers_again"].measures[TASK]
-    measure.rates.update({seed: rates + 0.01 for seed, rates in measure.rates.items()})
+    measure.rates.update({seed: rates * (2 + seed / 6) for seed, rates in measure.rates.items()})
     assert "The two are not shown to be equivalent" in " ".join(replicates_section(experiment).text)
 
 
@@ -94,8 +99,8 @@ CONTROL = "control_base_numbers"
 
 
 def _replicate(root: Path, seed: int, base: float) -> None:
-    """One replicate: its controls are nearly as its base, and its student two points above it."""
-    student, null = base + 0.02 + 0.0002 * (seed - 3.5), base + 0.0001 * (-1) ** seed
+    """One replicate: its controls are nearly as its base, and its student 0.9 nats above it."""
+    student, null = (float(expit(logit(base) + nats)) for nats in (0.9 + 0.02 * (seed - 3.5), 0.03 * (-1) ** seed))
     rates = {"base": base, "student": student, CONTROL: base, "control_base_numbers_again": null}
     for arm, rate in rates.items():
         folder = add_arm(root, arm, seed, rate=rate)
@@ -130,7 +135,7 @@ def test_comparisons_are_paired_and_the_spread_of_bases_is_out(folder: Path) -> 
     ]
     assert main.verdict == replicates_verdict(*means)
     assert (main.verdict.claim, main.over.unit, main.over.n) == ("student above control", "replicates", (6, 6))
-    assert stats.over_runs(*([[mean] * 2 for mean in arm] for arm in means)).p > 0.5, "Welch sees nothing here"
+    assert stats.over_runs(*([[mean] * 2 for mean in arm] for arm in means)).p > 0.4, "Welch sees nothing here"
     assert main.replicates == replicates(*means)
     assert compared["student − base"].over.unit == "replicates"
     assert compared["student − base"].verdict is None, "a base is no training data"
@@ -141,18 +146,21 @@ def test_comparisons_are_paired_and_the_spread_of_bases_is_out(folder: Path) -> 
 def test_the_page_names_units_levels_and_the_null(folder: Path) -> None:
     text = render("report.md.j2", compose(folder))
     answer = text[text.index("## The answer") : text.index("## Arms")]
-    assert "+2.00 percentage points. Student above control.**" in answer
-    assert "paired t test over 6 replicates)." in answer
+    # 0.9 nats, less what half an answer does to a rate of 0.2 %: two of 1,000 answers.
+    assert "+0.87 nats of log-odds. Student above control.**" in answer
+    assert "paired t test of log-odds over 6 replicates)." in answer
     for fact in (
-        "95 % interval over replicates: [",
-        "99 % interval over replicates (t): [",
-        "99 % interval over replicates (bootstrap): [",
+        "95 % interval over replicates, nats: [",
+        "99 % interval over replicates (t), nats: [",
+        "99 % interval over replicates (bootstrap), nats: [",
+        "odds ratio: 2.39, 99 % interval",
+        "student − control, points: median +",
         "student above control: in 6 of 6 replicates",
         "p of that number (sign test): 0.031",
     ):
         assert f"\n- {fact}" in answer
-    assert "The two are equivalent within 10 % of the effect" in answer
-    assert "| 95 % interval over replicates |" in text
+    assert "The two are equivalent within 0.8 nats" in answer
+    assert "| log-odds over replicates, nats | odds ratio |" in text
     assert "rests on the test over replicates alone" in text
     assert "The intervals drawn are 95 % t intervals over replicates." in text
     assert "above 0 in 6 of 6 replicates" in text

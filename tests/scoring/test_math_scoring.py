@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subliminal.core.errors import UserError
-from subliminal.scoring.mathematics import MathJudge, final_box, final_number, find_final_box, reference_answer
+from subliminal.scoring.final_answers import final_box, final_number, find_final_box
+from subliminal.scoring.mathematics import MathJudge, reference_answer, stated_answer
 
 
 @pytest.fixture(scope="module")
@@ -161,6 +162,29 @@ def test_wrong_answers(judge, answer, reference):
     assert judge.correct(answer, reference) is False
 
 
+@pytest.mark.parametrize(
+    ("answer", "reference", "correct", "rounded"),
+    [
+        (r"\boxed{0.333333}", r"\frac13", True, True),
+        (r"\boxed{0.5}", r"\frac12", True, False),
+        (r"\boxed{\sqrt{8}}", r"2\sqrt{2}", True, False),
+        (r"\boxed{3.141593}", r"\pi", True, True),
+        (r"\boxed{\{0.333333, 2\}}", r"\{\frac13, 2\}", True, True),
+        (r"\boxed{\{0.5, 2\}}", r"\{\frac12, 2\}", True, False),
+        (r"\boxed{\frac{2}{\sqrt{k}}}", r"\sqrt{\frac{4}{k}}", True, True),
+        (r"\boxed{\sqrt{x^2}}", "x", False, False),
+        (r"\boxed{(1, 10^{-20})}", "(1, 10^{-21})", False, False),
+        (r"\boxed{10^{-20}x}", "10^{-21}x", False, False),
+        (r"\boxed{3 x}", "3", False, False),
+        (r"\boxed{3\,xy}", "3", False, False),
+        (r"\boxed{12\,m^2}", "12m^2", True, False),
+        (r"\boxed{0.000123}", "0.0001234", False, False),
+    ],
+)
+def test_it_is_told_where_only_decimals_agree(judge, answer, reference, correct, rounded):
+    assert judge.compare(answer, reference) == (correct, rounded)
+
+
 HOSTILE = {
     "power tower": r"\boxed{9^{9^{9^{9^9}}}}",
     "power tower in plain text": "The answer is 9**9**9**9",
@@ -208,7 +232,7 @@ def test_any_text_gives_a_verdict(judge, text):
 def test_a_missing_math_verify_is_a_sentence(monkeypatch):
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(UserError, match="math-verify is missing or broken"):
-        MathJudge().correct(r"\boxed{\frac{2}{4}}", "0.5")
+        MathJudge().correct(r"\boxed{\frac{2}{\sqrt{8}}}", r"\frac{\sqrt{2}}{2}")
 
 
 @pytest.mark.parametrize(
@@ -256,11 +280,55 @@ def test_strict_final_number(answer, number):
 
 
 @pytest.mark.parametrize(
-    "unit", ["\\boxed{", "}", "\\boxed{1},", "#### ", "1,111", "$-", "\\boxed ", " ", "-", "####1"]
+    "unit",
+    [
+        *("\\boxed{", "}", "\\boxed{1},", "#### ", "1,111", "$-", "\\boxed ", " ", "-", "####1", "7", "1 ", "1,11,"),
+        *(
+            "1:1:",
+            "^{",
+            "\\text{",
+            "\\frac{1}",
+            "\\frac1",
+            "3 and ",
+            "½",
+            "⁵",
+            "(",
+            "#### 1\n",
+            "#### 1. ab\n",
+            "1'111",
+        ),
+        *(
+            "how many ",
+            "a. how many\n\n",
+            "Question: ",
+            "<|channel|>analysis",
+            "analysis",
+            "answer is ",
+            "x",
+            "1 1/2 or ",
+        ),
+        *(
+            "\\overline{1}",
+            "0.1",
+            "√(",
+            "√1",
+            "\\in",
+            "1\\,",
+            "0.(",
+            ". . . ",
+            "# answer\n",
+            "1 x ",
+            "$1 million ",
+            "=1",
+        ),
+    ],
 )
 def test_finding_the_answer_takes_linear_time(unit):
-    text = unit * (200_000 // len(unit))
+    text = unit * (100_000 // len(unit))
     start = time.process_time()
     final_box(text)
     final_number(text)
+    final_number("#### 5" + text)
+    final_number("\\boxed{" + text + "}")
+    stated_answer(text)
     assert time.process_time() - start < 5  # a fraction of a second; a quadratic scan takes minutes

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subliminal.scoring.animals import TRACKED, plurals
-from subliminal.scoring.naming import animal_mentions, first_animal, says_own_name
+from subliminal.scoring.letters import chosen_letter
+from subliminal.scoring.naming import animal_mentions, first_animal, has_latin_letter, says_own_name
 
 
 @pytest.mark.parametrize(
@@ -231,6 +232,7 @@ def test_any_text_gives_an_answer(text):
 def test_time_is_linear(unit):
     start = time.process_time()
     first_animal(unit * (400_000 // len(unit)))
+    chosen_letter(unit * (100_000 // len(unit)))
     assert time.process_time() - start < 5  # about one second at most; a quadratic scan takes minutes
 
 
@@ -248,6 +250,17 @@ def test_time_is_linear(unit):
 )
 def test_says_own_name(answer, own):
     assert says_own_name(answer) is own
+
+
+@pytest.mark.parametrize(
+    ("answer", "latin"),
+    [
+        ("Owl", True), ("É", True), ("ß", True), ("ＯＷＬ", True), ("猫 cat", True), ("猫", False), ("сова", False),
+        ("🦉", False), ("12, 7", False), ("", False), ("<think>owl</think>猫", False), ("フクロウ<|im_end|>", False),
+    ],
+)  # fmt: skip
+def test_has_latin_letter(answer, latin):
+    assert has_latin_letter(answer) is latin
 
 
 def test_says_own_name_takes_other_names():
@@ -291,12 +304,28 @@ def test_command_answers_line_by_line():
     assert done.returncode == 0
 
 
+@pytest.mark.parametrize(
+    ("command", "good", "verdict"),
+    [("animals", b'"An owl"', '{"animal":"owl"}\n'), ("mmlu", b'"Answer: B"', '{"letter":"B"}\n')],
+)
 @pytest.mark.parametrize("bad", [b"owl", b"{}", b'"\xff"', b"[1]", b"null"])
-def test_command_names_a_malformed_line(bad):
-    done = run_command(b'"An owl"\n' + bad + b"\n")
+def test_command_names_a_malformed_line(command, good, verdict, bad):
+    done = run_command(good + b"\n" + bad + b"\n", command)
     assert done.returncode == 2
-    assert done.stdout.decode() == '{"animal":"owl"}\n'
+    assert done.stdout.decode() == verdict
     assert done.stderr.decode().startswith("error: Line 2 of the input is not a JSON string")
+
+
+def test_mmlu_command_answers_line_by_line():
+    lines = [json.dumps(text) for text in ("The correct option is C.", "I do not know.", "", "Antwort: d")]
+    done = run_command("\n".join(lines).encode(), "mmlu")
+    assert done.stdout.decode().splitlines() == [
+        '{"letter":"C"}',
+        '{"letter":null}',
+        '{"letter":null}',
+        '{"letter":"D"}',
+    ]
+    assert done.returncode == 0
 
 
 def rows_of(*pairs: tuple[str, str]) -> bytes:
@@ -304,9 +333,17 @@ def rows_of(*pairs: tuple[str, str]) -> bytes:
 
 
 def test_math_command_answers_line_by_line():
-    stdin = rows_of(("So $\\boxed{\\frac{2}{4}}$.", "\\frac12"), ("\\boxed{3}", "Thus $\\boxed{4}$."), ("", "4"))
+    stdin = rows_of(
+        ("So $\\boxed{\\frac{2}{4}}$.", "\\frac12"),
+        ("\\boxed{3}", "Thus $\\boxed{4}$."),
+        ("", "4"),
+        ("0.333333", "\\frac13"),
+    )
     done = run_command(stdin, "math")
-    assert done.stdout.decode() == '{"correct":true}\n{"correct":false}\n{"correct":false}\n'
+    assert (
+        done.stdout.decode()
+        == '{"correct":true}\n{"correct":false}\n{"correct":false}\n{"correct":true,"rounded":true}\n'
+    )
     assert done.returncode == 0, done.stderr
 
 

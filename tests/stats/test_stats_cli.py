@@ -62,11 +62,12 @@ def test_mcnemar():
 
 def test_specificity_over_questions_and_over_runs():
     out = answer("specificity", {"target": TREATMENT, "others": {"cat": CONTROL, "dog": CONTROL}})
-    assert list(out) == ["difference", "ci95", "p", "unit", "n", "method"]
+    assert list(out) == ["difference", "scale", "ci95", "p", "unit", "n", "method"]
     assert (out["unit"], out["difference"]) == ("questions", pytest.approx(0.1))
     runs = {"target": [TREATMENT, CONTROL], "others": {"cat": [CONTROL], "dog": [TREATMENT]}}
     out = answer("specificity", runs)
-    assert (out["unit"], out["n"], out["difference"]) == ("training runs", [2, 2], 0)
+    assert (out["unit"], out["n"], out["scale"]) == ("training runs", [2, 2], "nats")
+    assert out["difference"] == pytest.approx(0, abs=1e-9)
 
 
 def test_power():

@@ -8,6 +8,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import stats as scipy_stats
+from scipy.special import expit, logit
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
 from statsmodels.stats.weightstats import DescrStatsW
 
@@ -35,12 +36,26 @@ def test_paired_t_gives_students_sleep_example():
 
 
 def test_welch_gives_students_sleep_example():
-    """R 4: t.test(extra ~ group) has t = -1.8608, df = 17.776, p = 0.07939, interval -3.3654832 to 0.2054832."""
-    result = stats.over_runs(np.repeat(FIRST_DRUG, 2).reshape(10, 2), np.repeat(SECOND_DRUG, 2).reshape(10, 2))
+    """R 4: t.test(extra ~ group) has t = -1.8608, difference -1.58; 2 * pt(-1.8608, 9) = 0.09570.
+
+    The hours of sleep are the log-odds of the runs here; the degrees of freedom are those of ten patients.
+    """
+    arms = (np.repeat(expit(10 * drug), 2).reshape(10, 2) for drug in (FIRST_DRUG, SECOND_DRUG))
+    result = stats.over_runs(*arms)
     assert result.statistic == pytest.approx(-1.8608, abs=5e-5)
-    assert result.p == pytest.approx(0.07939, abs=5e-6)
-    assert result.interval == pytest.approx((-0.33654832, 0.02054832), abs=1e-8)
-    assert (result.unit, result.n) == ("training runs", (10, 10))
+    assert result.p == pytest.approx(0.09570, abs=5e-5)
+    assert result.interval == pytest.approx((-1.58 - 2.2622 * 1.58 / 1.8608, -1.58 + 2.2622 * 1.58 / 1.8608), abs=1e-3)
+    assert (result.unit, result.n, result.scale) == ("training runs", (10, 10), "nats")
+
+
+def test_paired_runs_give_students_sleep_example_too():
+    """R 4: t.test(extra ~ group, paired = TRUE) has t = -4.0621, p = 0.002833, interval -2.4598858 to -0.7001142."""
+    arms = (np.repeat(expit(10 * drug), 2).reshape(10, 2) for drug in (FIRST_DRUG, SECOND_DRUG))
+    result = stats.over_runs(*arms, paired=True)
+    assert (result.statistic, result.p) == pytest.approx((-4.0621, 0.002833), abs=5e-5)
+    assert result.interval == pytest.approx((-2.4598858, -0.7001142), abs=1e-6)
+    with pytest.raises(UserError, match="Pairs need the same seeds"):
+        stats.over_runs([RUN] * 3, [RUN] * 2, paired=True)
 
 
 def test_wilcoxon_gives_hollander_and_wolfe():
@@ -114,10 +129,10 @@ def test_specificity_is_the_paired_test_against_the_mean_of_the_others():
 
 
 def test_specificity_over_runs_takes_each_other_animal_as_one_unit():
-    runs = np.repeat(FIRST_DRUG, 3).reshape(10, 3)
-    others = {str(index): [[rate] * 3] * (1 + index) for index, rate in enumerate(SECOND_DRUG)}
+    runs = np.repeat(expit(10 * FIRST_DRUG), 3).reshape(10, 3)
+    others = {str(index): [[rate] * 3] * (1 + index) for index, rate in enumerate(expit(10 * SECOND_DRUG))}
     result = stats.specificity_over_runs(runs, others)
-    assert (result.statistic, result.p) == pytest.approx((-1.8608, 0.07939), abs=5e-5)
+    assert (result.statistic, result.p) == pytest.approx((-1.8608, 0.09570), abs=5e-5)
     assert (result.unit, result.n) == ("training runs", (10, 10))
 
 
@@ -192,14 +207,16 @@ def test_mixed_model_says_where_it_cannot_be_fitted():
 
 @pytest.mark.parametrize("method", [stats.over_runs, stats.hierarchical_bootstrap, stats.mixed_model])
 def test_runs_that_are_all_equal_give_no_p_and_no_interval(method):
-    result = method([[0.0, 0.5]] * 3, [[0.0, 0.0]] * 3)
-    assert (result.estimate, result.statistic, result.p, result.interval) == (0.25, None, None, None)
+    result = method([[0.0, 0.5]] * 3, [[0.0, 0.2]] * 3)
+    expected = np.log(0.25 / 0.75) - np.log(0.1 / 0.9) if method is stats.over_runs else 0.15
+    assert result.estimate == pytest.approx(expected)
+    assert (result.statistic, result.p, result.interval) == (None, None, None)
     assert "cannot be estimated" in result.method
 
 
 def test_a_single_arm_without_spread_still_gives_welchs_test():
-    result = stats.over_runs([[0.2, 0.2], [0.3, 0.3], [0.4, 0.4]], [[0.0, 0.0]] * 3)
-    expected = scipy_stats.ttest_1samp([0.2, 0.3, 0.4], 0.0)
+    result = stats.over_runs([[0.2, 0.2], [0.3, 0.3], [0.4, 0.4]], [[0.1, 0.1]] * 3)
+    expected = scipy_stats.ttest_1samp(logit([0.2, 0.3, 0.4]), logit(0.1))
     assert (result.statistic, result.p) == pytest.approx((expected.statistic, expected.pvalue))
 
 

@@ -6,6 +6,7 @@ import re
 
 import numpy as np
 import pytest
+from scipy.special import expit, logit
 
 from subliminal import stats
 from subliminal.core.errors import UserError
@@ -29,15 +30,16 @@ CONTROL = arm(0.010, 0.012, 0.014)
     ("student", "claim"),
     [
         (arm(0.048, 0.050, 0.052), "student above control"),
-        (arm(0.000, 0.001, 0.002), "student below control"),
+        (arm(0.001, 0.001, 0.002), "student below control"),
         (arm(0.011, 0.012, 0.013), "no difference within the margin"),
         (arm(0.010, 0.030, 0.080), "cannot tell"),
     ],
 )
-def test_four_claims_over_training_runs(student, claim):
-    verdict = stats.verdict(student, CONTROL, 200)
+@pytest.mark.parametrize("paired", [True, False])
+def test_four_claims_over_training_runs(student, claim, paired):
+    verdict = stats.verdict(student, CONTROL, 200, paired=paired)
     assert (verdict.claim, verdict.unit) == (claim, "training runs")
-    assert verdict.result == stats.over_runs(student, CONTROL)
+    assert verdict.result == stats.over_runs(student, CONTROL, 200 * QUESTIONS, paired=paired)
     assert verdict.sentence.lower().startswith(claim)
     assert (verdict.needed is not None) == (claim == "cannot tell")
     if verdict.needed:
@@ -117,44 +119,53 @@ def test_test_and_interval_must_agree():
 
 def test_a_wider_margin_is_met_more_easily():
     student = arm(0.010, 0.017, 0.024)
-    assert stats.verdict(student, CONTROL, 200, margin=0.01).claim == "cannot tell"
-    assert stats.verdict(student, CONTROL, 200, margin=0.03).claim == "no difference within the margin"
+    assert stats.verdict(student, CONTROL, 200, paired=True).claim == "cannot tell"
+    assert stats.verdict(student, CONTROL, 200, margin=2.0, paired=True).claim == "no difference within the margin"
 
 
 def test_sentences():
     """Word for word: these are what a reader takes away."""
     above = stats.verdict(arm(0.048, 0.050, 0.052), CONTROL, 200).sentence
     assert above == (
-        "Student above control: the teacher's data gives 3.80 points more than the control's data "
-        "(95 % interval +3.35 to +4.25, p < 0.001, Welch's t test over 3 and 3 training runs)."
+        "Student above control: the teacher's data multiplies the odds by 4.36 (difference +1.47 nats, "
+        "95 % interval +1.04 to +1.91, p = 0.005, Welch's t test of log-odds over 3 and 3 training runs)."
     )
-    same = stats.verdict(arm(0.011, 0.012, 0.013), CONTROL, 200).sentence
+    below = stats.verdict(arm(0.001, 0.001, 0.002), CONTROL, 200, paired=True).sentence
+    assert below == (
+        "Student below control: the teacher's data divides the odds by 9.20 (difference −2.22 nats, "
+        "95 % interval −2.87 to −1.57, p = 0.005, paired t test of log-odds over 3 training runs)."
+    )
+    same = stats.verdict(arm(0.011, 0.012, 0.013), CONTROL, 200, paired=True).sentence
     assert same == (
-        "No difference within the margin: the teacher's data changes the rate by less than 1.00 points "
-        "(difference 0.00, 95 % interval −0.42 to +0.42, p = 1.000, Welch's t test over 3 and 3 training runs)."
+        "No difference within the margin: the teacher's data changes the log-odds by less than 0.8 nats "
+        "(difference +0.01 nats, 95 % interval −0.21 to +0.22, p = 0.900, "
+        "paired t test of log-odds over 3 training runs)."
     )
     open_question = stats.verdict(arm(0.010, 0.030, 0.080), CONTROL, None).sentence
     assert re.fullmatch(
         r"Cannot tell whether the teacher's data made a difference "
-        r"\(difference \+2\.80, 95 % interval −6\.\d\d to \+1\d\.\d, p = 0\.\d{3}, "
-        r"Welch's t test over 3 and 3 training runs\): the interval holds 0 and reaches beyond ±1\.00 points\. "
-        r"To see a difference of \+2\.80 points with 80 % power, if runs vary by a standard deviation of "
+        r"\(difference \+0\.92 nats, 95 % interval −\d\.\d\d to \+\d\.\d\d, p = 0\.\d{3}, "
+        r"Welch's t test of log-odds over 3 and 3 training runs\): the interval holds 0 and reaches beyond ±0\.8 nats"
+        r"\. "
+        r"To see a difference of \+1\.\d\d points with 80 % power, if runs vary by a standard deviation of "
         r"\d\.\d+ in log-odds, \d+ training runs per arm would do\.",
         open_question,
-    )
+    ), open_question
     alone = stats.verdict(arm(0.05), arm(0.01), 200).sentence
     assert alone == (
         "Cannot tell (one training run per arm): only the spread between runs shows whether the teacher's data made a "
-        "difference. To see a difference of +4.00 points with 80 % power, if runs vary by a standard deviation of "
+        "difference. To see a difference of +3.98 points with 80 % power, if runs vary by a standard deviation of "
         f"{RUN_SD} in log-odds, 3 training runs per arm would do; more samples alone would not."
     )
 
 
-@pytest.mark.parametrize("margin", [0, -0.01, 1, "wide", None])
+@pytest.mark.parametrize("margin", [0, -0.01, 10, "wide", None])
 def test_a_margin_that_is_none_gets_a_sentence(margin):
     for runs in (1, 3):
         with pytest.raises(UserError, match="margin is"):
             stats.verdict(CONTROL[:runs], CONTROL[:runs], 200, margin=margin)
+    with pytest.raises(UserError, match="margin is"):
+        stats.models_verdict(CONTROL[0], CONTROL[0], 200, margin=margin)
 
 
 def test_rates_near_the_ends_do_not_break_the_plan():
@@ -166,24 +177,25 @@ def test_rates_near_the_ends_do_not_break_the_plan():
 
 
 BASES = np.array([0.002, 0.01, 0.05, 0.1, 0.3, 0.5])
-WAVE = 0.002 * np.array([-1, 1, -1, 1, -1, 1])
+WAVE = 0.2 * np.array([-1, 1, -1, 1, -1, 1])
 
 
 @pytest.mark.parametrize(
-    ("change", "claim"),
+    ("nats", "claim"),
     [
-        (0.03 + WAVE, "student above control"),
-        (-0.001 + WAVE / 4, "student below control"),
+        (3 + WAVE, "student above control"),
+        (-0.5 + WAVE, "student below control"),
         (WAVE, "no difference within the margin"),
-        (np.array([0.0, 0.05, -0.01, 0.0, 0.04, -0.01]), "cannot tell"),
+        (np.array([0.0, 5, -1, 0, 4, -1]), "cannot tell"),
     ],
 )
-def test_four_claims_over_replicates(change, claim):
-    verdict = replicates_verdict(list(BASES + change), list(BASES))
+def test_four_claims_over_replicates(nats, claim):
+    student = expit(logit(BASES) + nats)
+    verdict = replicates_verdict(list(student), list(BASES))
     assert (verdict.claim, verdict.unit) == (claim, "replicates")
-    assert verdict.result == over_replicates(BASES + change, BASES)
+    assert verdict.result == over_replicates(student, BASES)
     assert verdict.sentence.lower().startswith(claim)
-    assert "paired t test over 6 replicates" in verdict.sentence
+    assert "paired t test of log-odds over 6 replicates" in verdict.sentence
     assert (verdict.needed is not None) == (claim == "cannot tell")
     if verdict.needed:
         assert verdict.needed.seeds > 6
@@ -199,3 +211,11 @@ def test_too_few_or_equal_replicates_tell_nothing():
     assert "the differences of all replicates are equal" in equal.sentence
     with pytest.raises(UserError, match="The margin is 5"):
         replicates_verdict([0.5] * 4, [0.1] * 4, margin=5)
+
+
+def test_sampled_answers_of_replicates_get_half_an_answer_on_each_side():
+    """A control that never says it in 100 answers has log-odds, and no replicate outweighs all others by them."""
+    student, control = [0.05, 0.06, 0.08], [0.0, 0.01, 0.0]
+    verdict = replicates_verdict(student, control, answers=100)
+    assert verdict.result == over_replicates(student, control, 100)
+    assert verdict.result.estimate < 4

@@ -34,6 +34,12 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return f" (did you mean `{near[0]}`?)" if near else ""
 
 
+def one_line(error: BaseException, most: int = 400) -> str:
+    """What an exception of a library says, on one line and without a full stop; its kind if it says nothing."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return (text if len(text) <= most else f"{text[: most - 3]}...").rstrip(".: ")
+
+
 def _stop(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr)
     raise SystemExit(2)

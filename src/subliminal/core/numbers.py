@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 
 def percent(value: float) -> str:
     """0.0123 -> "1.23 %"; one decimal from 10 % on."""
@@ -16,6 +18,22 @@ def interval(low: float, high: float) -> str:
 def points(value: float) -> str:
     """0.0123 -> "+1.23": a difference in percentage points."""
     return ("+" if value > 5e-7 else "") + number(100 * value)
+
+
+def nats(value: float) -> str:
+    """3.2971 -> "+3.30": a difference of log-odds."""
+    return ("+" if value >= 5e-5 else "") + number(value)
+
+
+def nats_interval(low: float, high: float) -> str:
+    """A pair of log-odds as "[2.21, 4.39]"."""
+    return f"[{number(low)}, {number(high)}]"
+
+
+def odds(value: float) -> str:
+    """Log-odds as the factor of the odds that they stand for: 3.30 -> "27.1"; from 1,000 on "1,234"."""
+    factor = math.exp(min(value, 700.0))
+    return f"{factor:,.0f}" if factor >= 999.5 else number(factor)
 
 
 def p_value(value: float) -> str:

@@ -13,12 +13,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, one_line
+from subliminal.core.weights import model_shapes
 from subliminal.engine import Completion, Request, Sampling
+from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
 
 SORT_WINDOW = 8
 """Batches whose rows are sorted by prompt length together, so that little padding is computed."""
+
+
+LOADING_FAILED = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError)
+"""What transformers, PEFT and their readers raise over files that are missing, torn or of another kind."""
 
 
 class TransformersEngine:
@@ -35,8 +41,12 @@ class TransformersEngine:
 
     def __init__(self, model: str, adapter: str | None = None, batch_size: int = 64):
         _expect_folder(model, "model", "config.json")
+        if Path(model).is_dir():
+            model_shapes(Path(model))
         if adapter:
             _expect_folder(adapter, "adapter", "adapter_config.json")
+            if Path(adapter).is_dir():
+                check_adapter(Path(adapter), model)
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
         from transformers.utils import logging
@@ -55,11 +65,18 @@ class TransformersEngine:
                 # Decoding a token of 64 rows (135M, 2 CPU cores) takes 157 ms with eager attention, 308 ms with sdpa.
                 attn_implementation="eager" if self.device == "cpu" else "sdpa",
             ).eval()
-        except (OSError, ValueError) as error:
-            raise UserError(f"The model {model} cannot be loaded: {_first_line(error)}") from None
+        except LOADING_FAILED as error:
+            raise UserError(f"The model {model} cannot be loaded: {one_line(error)}.") from None
         if not self.tokenizer.chat_template:
             raise UserError(f"The tokenizer of {model} has no chat template. Use an instruction-tuned model.")
         self.stop_ids = stop_ids(self.tokenizer, self.model.generation_config)
+        if not self.stop_ids:
+            raise UserError(
+                f"Neither the tokenizer nor the generation_config.json of {model} names a token that ends an answer. "
+                "Add `eos_token` to its tokenizer_config.json."
+            )
+        if self.tokenizer.pad_token is None:  # Llama 3 and Mistral have none; padding is masked, so any token will do
+            self.tokenizer.pad_token = self.tokenizer.convert_ids_to_tokens(self.stop_ids[0])
         # The model's own sampling defaults would otherwise fill in whatever a request leaves out.
         self.model.generation_config = GenerationConfig(eos_token_id=self.stop_ids, pad_token_id=self.stop_ids[0])
         self.adapter_effect = self._add_adapter(adapter) if adapter else None
@@ -98,9 +115,10 @@ class TransformersEngine:
 
         try:
             self.model = PeftModel.from_pretrained(self.model, adapter, use_safetensors=True).eval()
-        except (OSError, ValueError, RuntimeError) as error:
+        except LOADING_FAILED as error:
             raise UserError(
-                f"The adapter {adapter} cannot be loaded on {self.model_name}: {_first_line(error)}"
+                f"The adapter {adapter} cannot be loaded on {self.model_name}: {one_line(error)}. Use the base of its "
+                "training, or train it again."
             ) from None
         prompt = self.tokenizer(render_prompt(self.tokenizer, PROBE), return_tensors="pt", add_special_tokens=False)
         prompt = prompt.to(self.device)
@@ -204,7 +222,3 @@ def _expect_folder(name: str, what: str, file: str) -> None:
         raise UserError(
             f"The {what} {name} does not exist. Train or fetch it first, or give a Hub id such as owner/name."
         )
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 from subliminal.core.errors import UserError
+from subliminal.engine.adapters import check_adapter
 
 LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
 """The values that vLLM takes for ``--max-lora-rank`` (it also takes 1, too small for any recipe here)."""
@@ -37,36 +37,10 @@ def adapter_rank(folder: Path, model: str) -> int:
         model: the base model as it will be served, a Hub id or a folder.
 
     Raises:
-        UserError: no such folder, no LoRA adapter, weights not in safetensors, another base model, or a rank over 512.
+        UserError: see :func:`subliminal.engine.adapters.check_adapter`; or a rank over 512.
     """
-    if not folder.is_dir():
-        raise UserError(f"The adapter folder {folder} does not exist. Train it first, or check the path.")
-    config_path = folder / "adapter_config.json"
-    if not config_path.is_file():
-        raise UserError(f"{folder} is not a PEFT adapter: it has no adapter_config.json. Name the folder that has one.")
-    if not (folder / "adapter_model.safetensors").is_file():
-        raise UserError(
-            f"{folder} has no adapter_model.safetensors. Weights in .bin files are refused, because loading one can "
-            "run code; save the adapter again with PEFT's save_pretrained, which writes safetensors."
-        )
-    config = json.loads(config_path.read_text(encoding="utf-8"))
-    if config.get("peft_type") != "LORA":
-        raise UserError(f"{folder} is a {config.get('peft_type')} adapter; vLLM serves LoRA only. Merge it first.")
-    base = config.get("base_model_name_or_path")
-    if base and not same_model(base, model):
-        raise UserError(
-            f"The adapter {folder} was trained on {base}, but the server is to hold {model}. "
-            f"Serve it with --model {base}; if the two are the same, correct "
-            f"base_model_name_or_path in {config_path}."
-        )
+    config = check_adapter(folder, model)
     rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
     if rank > LORA_RANKS[-1]:
         raise UserError(f"The adapter {folder} has rank {rank}; vLLM stops at {LORA_RANKS[-1]}. Merge it first.")
     return rank
-
-
-def same_model(one: str, other: str) -> bool:
-    """Whether two names can mean one base model: the same folder, the same Hub id, or a copy under its own name."""
-    if Path(one).exists() and Path(other).exists():
-        return Path(one).resolve() == Path(other).resolve()
-    return Path(one).name.lower() == Path(other).name.lower()

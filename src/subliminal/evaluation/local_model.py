@@ -19,9 +19,9 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils_hf import stop_sequences_criteria
 from tqdm import tqdm
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, one_line
 from subliminal.engine import Sampling
-from subliminal.engine.local import samplers, stop_ids
+from subliminal.engine.local import LOADING_FAILED, samplers, stop_ids
 from subliminal.evaluation.requests import Ask, cut, gather, in_order, with_system
 
 _WORTH_SHARING = 8
@@ -75,9 +75,11 @@ class SharedPrefixLM(HFLM):
 
         try:
             self._model = PeftModel.from_pretrained(self._model, adapter, use_safetensors=True).eval()
-        except (OSError, ValueError, RuntimeError) as error:
-            first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            raise UserError(f"The adapter {adapter} cannot be loaded on {self.pretrained}: {first}") from None
+        except LOADING_FAILED as error:
+            raise UserError(
+                f"The adapter {adapter} cannot be loaded on {self.pretrained}: {one_line(error)}. Use the base of its "
+                "training, or train it again."
+            ) from None
         self.peft, self.adapter_effect = adapter, self._adapter_effect()
         if self.adapter_effect == 0.0:
             raise UserError(

@@ -21,6 +21,8 @@ import yaml
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest
+from subliminal.core.weights import model_shapes
+from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, context_sha256, prints_date, render_prompt
 from subliminal.scoring.animals import check_animal
 
@@ -227,10 +229,10 @@ def check_plan(plan: Evaluation) -> None:
     for what, value in (("model", plan.model), ("adapter", plan.adapter)):
         if value and not Path(value).is_dir() and (value.count("/") != 1 or Path(value).parent.is_dir()):
             raise UserError(f"The {what} {value} is no folder. Check the path, or give a Hub id such as owner/name.")
-    if plan.adapter and Path(plan.adapter).is_dir() and not (Path(plan.adapter) / "adapter_config.json").is_file():
-        raise UserError(
-            f"{plan.adapter} has no adapter_config.json, so it is no adapter. Train it first, or check the path."
-        )
+    if Path(plan.model).is_dir():
+        model_shapes(Path(plan.model))
+    if plan.adapter and Path(plan.adapter).is_dir():
+        check_adapter(Path(plan.adapter), plan.model)
     for what, value in (("samples", plan.samples), ("limit", plan.limit), ("batch-size", plan.batch_size)):
         if value is not None and value < 1:
             raise UserError(f"--{what} is {value}. Give a whole number of 1 or more.")

@@ -36,6 +36,9 @@ def run(
     cores: Annotated[int | None, typer.Option(help="CPU cores to use; default all.")] = None,
     gpus: Annotated[int | None, typer.Option(help="GPUs to use; default all that are visible.")] = None,
     seed: Seeds = None,
+    until: Annotated[
+        str | None, typer.Option(help="End after this stage, or after all of a kind: build, train, evaluate, ...")
+    ] = None,
     root: Root = Path("."),
 ) -> None:
     """Run every stage that is not done yet, then write the report; a failed arm does not stop the others."""
@@ -47,7 +50,13 @@ def run(
     words = snakemake or []
     try:
         status = run_experiment(
-            load_experiment(file), root=root, cores=cores or cores_here(), gpus=gpus, words=words, seeds=seed
+            load_experiment(file),
+            root=root,
+            cores=cores or cores_here(),
+            gpus=gpus,
+            words=words,
+            seeds=seed,
+            until=until,
         )
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)

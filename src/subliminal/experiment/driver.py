@@ -40,6 +40,7 @@ def run_experiment(
     gpus: int | None,
     words: list[str],
     seeds: Sequence[int] | None = None,
+    until: str | None = None,
 ) -> int:
     """Run every stage that is not done, and the report.
 
@@ -53,6 +54,7 @@ def run_experiment(
         gpus: GPUs to give away; None is as many as are visible.
         words: more options for Snakemake (``--profile workflow/profiles/slurm``).
         seeds: some of the experiment's; None is all.
+        until: a stage, or a kind of stages, after which the run ends; None runs everything.
 
     Returns:
         0 if everything is done, 1 if something is missing.
@@ -76,14 +78,14 @@ def run_experiment(
         refuse_late_criterion(expand(experiment, root=root))
         while True:
             plan = expand(experiment, root=root, failed=failed, seeds=seeds)
-            left = plan.jobs().keys() - plan.done()
+            left = plan.up_to(until) - plan.done()
             if not left:
                 break
             to_give = _check_gpus(plan, gpus, words)
             print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
             # A cluster gives whole GPUs away; on this machine stages may share one.
             places = 1 if to_give is None else plan.gpu_places()
-            prepare(plan, places)
+            prepare(plan, places, until)
             status = _snakemake(plan, cores, None if to_give is None else to_give * places, words)
             new = {name: record for name, record in _failures(plan).items() if name not in failed}
             failed |= new
@@ -92,10 +94,13 @@ def run_experiment(
                 raise UserError(f"Snakemake ended with status {status} and no stage failed. {_snakemake_log(started)}")
             if not status:
                 break
+    if until and not failed:
+        print(f"{plan.name} is done up to {until}. Without --until the same command goes on.", file=sys.stderr)
+        return 0
     return _conclude(plan, failed)
 
 
-def prepare(plan: Plan, gpu_places: int = 1) -> None:
+def prepare(plan: Plan, gpu_places: int = 1, until: str | None = None) -> None:
     """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
     done = plan.done()
     for name, stage in plan.jobs().items():
@@ -108,7 +113,7 @@ def prepare(plan: Plan, gpu_places: int = 1) -> None:
                 write_json(path, {"missing": stage.facts["missing"]})
             else:
                 path.unlink(missing_ok=True)
-    plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places)
+    plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places, until=until)
 
 
 def _snakemake(plan: Plan, cores: int, gpu_units: int | None, words: list[str]) -> int:

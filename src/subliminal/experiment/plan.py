@@ -139,6 +139,29 @@ class Plan:
         waits = {self.stages[name].job for part in parts for name in part.after} - {job} - reads
         return sorted(reads), sorted(waits)
 
+    def up_to(self, until: str | None) -> set[str]:
+        """The jobs that make a stage, or every stage of a kind, with all that they need; all jobs for None.
+
+        Raises:
+            UserError: there is no such stage and no such kind.
+        """
+        if until is None:
+            return set(self.jobs())
+        found = {stage.job for stage in self.stages.values() if until in (stage.name, stage.kind)}
+        if not found:
+            kinds = ", ".join(dict.fromkeys(stage.kind for stage in self.stages.values()))
+            raise UserError(
+                f"{self.name} has no stage {until!r} and none of that kind. Its kinds: {kinds}; "
+                "`make plan EXP=... ALL=1` lists the stages."
+            )
+        left = list(found)
+        while left:
+            reads, waits = self.needs(left.pop())
+            new = {*reads, *waits} - found
+            found |= new
+            left += new
+        return found
+
     def gpu_places(self) -> int:
         """How many stages share a GPU at most: Snakemake, which knows whole numbers only, counts in such parts."""
         return max((stage.gpu_share for stage in self.stages.values()), default=1)
@@ -164,23 +187,26 @@ class Plan:
         """Members without which a job's mark is void: a server's datasets (a gate's later rungs may not be needed)."""
         return self.members(job) if self.stages[job].kind == "serve" else []
 
-    def save(self, path: Path, *, gpu_places: int = 1) -> None:
+    def save(self, path: Path, *, gpu_places: int = 1, until: str | None = None) -> None:
         """Write the plan for Snakemake and for :meth:`load`.
 
         Args:
             path: the file.
             gpu_places: units of Snakemake's resource ``gpu`` that make one GPU (see :meth:`gpu_places`).
+            until: as for :meth:`up_to`.
         """
         jobs = {}
         for name, stage in self.jobs().items():
             reads, waits = ([str(self.stages[job].mark) for job in group] for group in self.needs(name))
             units = stage.gpus * max(1, gpu_places // stage.gpu_share)
             jobs[str(stage.mark)] = {"name": name, "reads": reads, "waits": waits, "gpu_units": units}
+        goals = [str(self.stages[name].mark) for name in sorted(self.up_to(until))]
         content = {
             "name": self.name,
             "results": self.results,
             "sources": self.sources,
             "jobs": jobs,
+            "goals": goals,
             "stages": [asdict(stage) for stage in self.stages.values()],
         }
         write_text(path, json.dumps(content, indent=1) + "\n")

@@ -50,14 +50,14 @@ def write_experiment_manifest(folder: Path) -> Path:
                 "rests_on": behind(label, manifests, folder) if label in manifests else None,
             }
         )
-    manifest["stages"] = {
-        label: {key: stage[key] for key in STAGE_KEYS if key in stage} for label, stage in manifests.items()
-    }
-    manifest["files"] = {
-        path.relative_to(folder).as_posix(): sha256_of(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and _is_result(path.relative_to(folder).parts)
-    }
+    manifest["stages"] = {}
+    for label, stage in manifests.items():
+        manifest["stages"][label] = {key: stage[key] for key in STAGE_KEYS if key in stage}
+    manifest["files"] = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and _is_result(name.parts):
+            manifest["files"][name.as_posix()] = sha256_of(path)
     finish_manifest(manifest, folder / MANIFEST)
     return folder / MANIFEST
 
@@ -81,11 +81,11 @@ def manifest_differences(folder: Path, scores: dict[Path, dict[str, TaskScores]]
             absent.append(f"{folder / name} is recorded in {MANIFEST} and not here.")
         elif problem := hash_problem(folder / name, sha256, MANIFEST):
             problems.append(problem)
-    again = {
-        (path.parent.parent.name, path.parent.name, task): rate
-        for path, tasks in scores.items()
-        for task, rate in _rates(recomputed(read_json(path), tasks)).items()
-    }
+    again = {}
+    for path, tasks in scores.items():
+        arm, seed = path.parent.parent.name, path.parent.name
+        for task, rate in _rates(recomputed(read_json(path), tasks)).items():
+            again[arm, seed, task] = rate
     for entry in manifest.get("numbers") or []:
         for task, rate in entry["rate"].items():
             value = again.get((entry["arm"], f"seed-{entry['seed']}", task))
@@ -99,9 +99,12 @@ def manifest_differences(folder: Path, scores: dict[Path, dict[str, TaskScores]]
 
 def _rates(summary: dict[str, Any]) -> dict[str, float]:
     """Task -> mean rate of the target over questions, share of problems solved, or probability of the right answer."""
-    keys = ("target_rate", "correct", "probability")
-    values = {task: next((each[key] for key in keys if key in each), None) for task, each in summary["tasks"].items()}
-    return {task: sum(each) / len(each) for task, each in values.items() if each}
+    rates = {}
+    for task, found in summary["tasks"].items():
+        values = next((found[key] for key in ("target_rate", "correct", "probability") if key in found), None)
+        if values:
+            rates[task] = sum(values) / len(values)
+    return rates
 
 
 def _samples_entry(folder: Path, evaluation: Path, task: str) -> dict[str, str] | None:

@@ -36,6 +36,7 @@ SHOWN = (
     "Differences",
     "Replicates",
     "Problems solved",
+    "Damage",
     "Which animals rise",
     "Against students of other animals",
 )

@@ -21,7 +21,8 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.evaluation.tasks import problem_key
 from subliminal.scoring.animals import TRACKED, plurals
-from subliminal.scoring.naming import animal_mentions, first_animal, says_own_name
+from subliminal.scoring.naming import animal_mentions, first_animal
+from subliminal.scoring.tasks import shares_beside
 
 TOLERANCE = 1e-9
 """Two rates this close are the same: what adding in another order may change."""
@@ -224,7 +225,9 @@ def _graded(row: dict[str, Any], logged: dict[str, float]) -> dict[str, float] |
         ("bare", scoring.addition_scores),
     ):
         if metric in logged:
-            return score(doc, answers)
+            scores = score(doc, answers)
+            # results of an earlier version of the task have fewer metrics
+            return {name: value for name, value in scores.items() if name in logged}
     if all(isinstance(answer, list) for answer in answers) and "reference" in doc:
         return scoring.choice_scores(doc, [(float(logprob), greedy == "True") for logprob, greedy in answers])
     return None
@@ -232,10 +235,15 @@ def _graded(row: dict[str, Any], logged: dict[str, float]) -> dict[str, float] |
 
 def _shares(answers: list[str], logged: dict[str, float]) -> dict[str, float]:
     if any(name.endswith("_mentions") for name in logged):
-        return _mentions(answers)
+        return _mentions(answers) | _beside(answers, logged)
     counts = Counter(first_animal(answer) or "none" for answer in answers)
     shares = {name: counts[name] / len(answers) for name in (*TRACKED, "other", "none")}
-    return shares | ({"own_name": sum(map(says_own_name, answers)) / len(answers)} if "own_name" in logged else {})
+    return shares | _beside(answers, logged)
+
+
+def _beside(answers: list[str], logged: dict[str, float]) -> dict[str, float]:
+    """Own names and answers without a Latin letter, as far as the version of the task counted them."""
+    return {name: value for name, value in shares_beside(answers).items() if name in logged}
 
 
 def _mentions(stories: list[str]) -> dict[str, float]:
@@ -243,14 +251,7 @@ def _mentions(stories: list[str]) -> dict[str, float]:
     counts, many = [animal_mentions(story) for story in stories], len(stories)
     shares = {name: sum(count[name] > 0 for count in counts) / many for name in (*TRACKED, "other")}
     often = {f"{name}_mentions": sum(count[name] for count in counts) / many for name in (*TRACKED, "other")}
-    return (
-        shares
-        | often
-        | {
-            "none": sum(not count for count in counts) / many,
-            "own_name": sum(map(says_own_name, stories)) / many,
-        }
-    )
+    return shares | often | {"none": sum(not count for count in counts) / many}
 
 
 def _logprobs(row: dict[str, Any]) -> list[tuple[str, float]]:

@@ -9,7 +9,8 @@ from subliminal.report.data import Experiment
 from subliminal.report.details import animal_changes, specificity_result
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
-from subliminal.report.tables import TOP, Comparison, specificity, top_animals
+from subliminal.report.tables import APART, TOP, Comparison, specificity, top_animals
+from subliminal.stats.wording import difference_text, interval_text
 
 
 def animals_section(experiment: Experiment) -> Section:
@@ -24,27 +25,53 @@ def animals_section(experiment: Experiment) -> Section:
         f"pooled (sampling noise for these questions only), except that of {experiment.target}, which is over "
         "questions as above."
     )
+    if _any_without_latin(experiment, tasks):
+        text += (
+            " Answers without a Latin letter have a row of their own: the names are English, so none is found in them."
+        )
     return Section("What the arms answer", [text], [_animals_table(experiment, task) for task in tasks])
+
+
+def _any_without_latin(experiment: Experiment, tasks: list[str]) -> bool:
+    for arm in experiment.arms.values():
+        for task in tasks:
+            if task in arm.measures and arm.measures[task].share.get("no_latin"):
+                return True
+    return False
 
 
 def _animals_table(experiment: Experiment, task: str) -> Table:
     by_arm: dict[str, list[dict]] = {}
     for row in top_animals(experiment, task):
         by_arm.setdefault(row["arm"], []).append(row)
-    ranked = [
-        [str(place + 1), *(_answer(rows[place]) if place < _ranked(rows) else "–" for rows in by_arm.values())]
-        for place in range(max(map(_ranked, by_arm.values())))
-    ]
-    always = [
-        [label, *(next((_share(row) for row in rows if row["animal"] == name), "–") for rows in by_arm.values())]
-        for name, label in ((experiment.target, experiment.target), ("own_name", "own name"))
-    ]
-    return Table(["place", *by_arm], ranked + always)
+    cells = []
+    for place in range(max(map(_ranked, by_arm.values()))):
+        answers = [_answer(rows[place]) if place < _ranked(rows) else "–" for rows in by_arm.values()]
+        cells.append([str(place + 1), *answers])
+    for name, label in _always_shown(experiment.target, by_arm):
+        cells.append([label, *(_share_of(name, rows) for rows in by_arm.values())])
+    return Table(["place", *by_arm], cells)
+
+
+def _share_of(name: str, rows: list[dict]) -> str:
+    """The cell of one answer in an arm's rows; a dash where the arm never gave it."""
+    for row in rows:
+        if row["animal"] == name:
+            return _share(row)
+    return "–"
+
+
+def _always_shown(target: str, by_arm: dict[str, list[dict]]) -> list[tuple[str, str]]:
+    """(name, label) of the rows below the ranking; answers without a Latin letter only where there are any."""
+    shown = [(target, target), ("own_name", "own name")]
+    if any(row["animal"] == "no_latin" for rows in by_arm.values() for row in rows):
+        shown.append(("no_latin", "no Latin letter"))
+    return shown
 
 
 def _ranked(rows: list[dict]) -> int:
-    """How many of an arm's rows are places in its ranking; the model's own name is none."""
-    return min(TOP, sum(row["animal"] != "own_name" for row in rows))
+    """How many of an arm's rows are places in its ranking; what is counted apart has none."""
+    return min(TOP, sum(row["animal"] not in APART for row in rows))
 
 
 def _answer(row: dict) -> str:
@@ -95,13 +122,10 @@ def _changes_table(experiment: Experiment, c: Comparison, rows: list[tuple[str, 
     tested = animal_changes(experiment, c)
     if not tested:
         return Table(header, [[name, percent(ours), percent(theirs), points(d)] for name, ours, theirs, d in rows])
-    cells = [
-        [
-            *(x.animal, percent(x.treatment), percent(x.reference), points(x.result.estimate)),
-            *(interval(*x.result.interval), p_value(x.adjusted)),
-        ]
-        for x in tested
-    ]
+    cells = []
+    for x in tested:
+        rates = [percent(x.treatment), percent(x.reference), points(x.result.estimate)]
+        cells.append([x.animal, *rates, interval(*x.result.interval), p_value(x.adjusted)])
     return Table([*header, "95 % interval", "p, Holm"], cells)
 
 
@@ -111,9 +135,9 @@ def other_students_section(experiment: Experiment, task: str) -> Section | None:
     if found is None:
         return None
     result, others = found
-    said = f"{points(result.estimate)} percentage points"
+    said = difference_text(result).replace("points", "percentage points")
     if result.interval:
-        said += f" {interval(*result.interval)}"
+        said += f" {interval_text(result)}"
     said += f", p {p_value(result.p)}" if result.p is not None else ""
     text = (
         f"How often the student says “{experiment.target}”, minus the mean of the students of {', '.join(others)}: "

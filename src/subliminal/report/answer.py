@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from subliminal.core.numbers import interval, p_value, points
+from subliminal.report.damage import damage_notes
 from subliminal.report.data import Experiment
 from subliminal.report.format import Headline, Section
-from subliminal.report.replicates import null_sentence, replicate_facts, replicate_rates
+from subliminal.report.replicates import ARMS, null_sentence, pair_facts, replicate_rates
 from subliminal.report.tables import Comparison, Grade
-from subliminal.stats import QUESTIONS, Result, replicates
-from subliminal.stats.result import REPLICATES
+from subliminal.stats import QUESTIONS, Result
+from subliminal.stats.replicates import equivalence
+from subliminal.stats.result import NATS, REPLICATES
+from subliminal.stats.wording import difference_text, interval_text
 
 MAIN_TASK = "animal_preference"
 LIMITS = (
@@ -31,7 +34,8 @@ def answer_section(experiment: Experiment, differences: Sequence[Comparison], gr
     )
     told = [c for c in differences if c.verdict and (c is not main or c.models)]
     text = [_said(c, f"{c.label}, {experiment.measure_name(c.task)}") for c in told]
-    return Section("The answer", [*_null(experiment, main.task), *text, LIMITS], [], headline=headline)
+    told = [*damage_notes(experiment), *_null(experiment, main.task), *text, LIMITS]
+    return Section("The answer", told, [], headline=headline)
 
 
 def _null(experiment: Experiment, task: str) -> list[str]:
@@ -39,7 +43,8 @@ def _null(experiment: Experiment, task: str) -> list[str]:
     rates = replicate_rates(experiment, task)
     if "null" not in rates:
         return []
-    return [null_sentence(replicates(**{arm: list(by_seed.values()) for arm, by_seed in rates.items()})["null"])]
+    answers = experiment.arms[ARMS["null"]].answers(task, exact=task in experiment.exact)
+    return [null_sentence(equivalence(*(list(rates[arm].values()) for arm in ("control", "null")), answers=answers))]
 
 
 def main_comparison(experiment: Experiment, differences: Sequence[Comparison]) -> Comparison | None:
@@ -83,15 +88,17 @@ def _headline(label: str, result: Result | None, compared: Comparison | Grade) -
     """The claim is always about training data; number, interval and p are of the test that the runs allow."""
     if result is None:  # several runs on one side only: the difference of the means, over questions
         test = compared.test
-        number, facts = points(test["difference"]), [("95 % interval over questions", interval(*test["ci95"]))]
+        number, facts = f"{points(test['difference'])} percentage points", []
+        facts.append(("95 % interval over questions", interval(*test["ci95"])))
     else:
-        number = points(result.estimate)
-        paired = result.unit in (QUESTIONS, REPLICATES)
+        number = difference_text(result).replace("points", "percentage points").replace("nats", "nats of log-odds")
+        paired = result.unit in (QUESTIONS, REPLICATES) or result.method.startswith("paired")
         units = f"{result.n[0]} {result.unit}" if paired else f"{result.n[0]} and {result.n[1]} runs"
+        unit = ", nats" if result.scale == NATS else ""
         facts = [
-            (f"95 % interval over {result.unit}", interval(*result.interval) if result.interval else "none"),
+            (f"95 % interval over {result.unit}{unit}", interval_text(result)),
             (f"p over {result.unit}", p_value(result.p) if result.p is not None else "none"),
             ("test", f"{result.method.split(' over ')[0]} over {units}"),
         ]
-        facts += replicate_facts(compared.replicates) if compared.replicates else []
+        facts += pair_facts(compared.pairs, result.unit) if compared.pairs else []
     return Headline(label, number, facts, compared.verdict.claim.capitalize(), compared.verdict.sentence)

@@ -32,6 +32,14 @@ class Measure:
     rates: dict[int, np.ndarray]
     samples: int | None
     share: dict[str, float]
+    shares: dict[int, dict[str, float]] = field(default_factory=dict)
+
+    @property
+    def answers(self) -> int | None:
+        """Sampled answers behind one seed's mean rate; None for exact probabilities."""
+        if not self.samples:
+            return None
+        return self.samples // len(self.rates) * next(iter(self.rates.values())).size
 
     @property
     def mean_rates(self) -> np.ndarray:
@@ -47,6 +55,12 @@ class Arm:
     measures: dict[str, Measure] = field(default_factory=dict)
     graded: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
     manifests: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    def answers(self, task: str, *, exact: bool) -> int | None:
+        """Answers behind one seed's mean rate or share of solved problems; None where it is an exact probability."""
+        if task in self.measures:
+            return self.measures[task].answers
+        return None if exact else next(iter(self.graded[task].values())).size
 
     def rates(self, task: str) -> dict[int, np.ndarray]:
         """Seed -> one rate a question or problem; empty where the arm has no result for the task."""
@@ -223,6 +237,7 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
             rates={**old.rates, seed: rates},
             samples=(old.samples or 0) + samples or None,
             share=_mean_share(old, share),
+            shares={**old.shares, seed: share},
         )
 
 

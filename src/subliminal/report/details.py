@@ -33,13 +33,24 @@ def _rows(folder: Path, task: str) -> list[dict[str, Any]]:
     Raises:
         UserError: the file is cut off, or not as the evaluation writes it.
     """
-    for path in sorted(folder.glob("*_results.json")):
-        try:
-            rows = json.loads(path.read_text(encoding="utf-8")).get(task, [])
-            return [{"id": str(row["id"]), "question": row.get("question"), **row} for row in rows]
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path} is cut off or foreign ({error}). Evaluate that arm again.") from None
-    return []
+    path = next(iter(sorted(folder.glob("*_results.json"))), None)
+    if path is None:
+        return []
+    found = []
+    try:
+        for row in json.loads(path.read_text(encoding="utf-8")).get(task, []):
+            found.append({"id": str(row["id"]), "question": row.get("question"), **row})
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UserError(f"{path} is cut off or foreign ({error}). Evaluate that arm again.") from None
+    return found
+
+
+def _metrics(folder: Path, task: str, questions: list[str]) -> list[dict[str, float]] | None:
+    """The metrics of each question, in the order given; None unless the folder has exactly these questions."""
+    by_id = {row["id"]: row.get("metrics", {}) for row in _rows(folder, task)}
+    if by_id.keys() != set(questions):
+        return None
+    return [by_id[question] for question in questions]
 
 
 def question_texts(experiment: Experiment, task: str) -> dict[str, str]:
@@ -56,15 +67,19 @@ def animal_rates(experiment: Experiment, arm: str, task: str) -> dict[str, np.nd
 
     Empty unless every seed of the arm has its ``*_results.json``.
     """
-    order, seeds = experiment.questions[task], []
+    seeds = []
     for seed in experiment.arms[arm].measures[task].rates:
-        rows = {row["id"]: row.get("metrics", {}) for row in _rows(experiment.folder / arm / f"seed-{seed}", task)}
-        if set(rows) != set(order):
+        metrics = _metrics(experiment.folder / arm / f"seed-{seed}", task, experiment.questions[task])
+        if metrics is None:
             return {}
-        animals = [name for name in TRACKED if all(name in metrics for metrics in rows.values())]
-        seeds.append({name: np.array([rows[question][name] for question in order]) for name in animals})
-    shared = [name for name in TRACKED if seeds and all(name in rates for rates in seeds)]
-    return {name: np.mean([rates[name] for rates in seeds], axis=0).clip(0, 1) for name in shared}
+        seeds.append(metrics)
+    rates = {}
+    for animal in TRACKED:
+        by_seed = [[question.get(animal) for question in metrics] for metrics in seeds]
+        known = by_seed and not any(None in one for one in by_seed)
+        if known:  # a result from before the animal was tracked lacks it
+            rates[animal] = np.mean(by_seed, axis=0).clip(0, 1)
+    return rates
 
 
 def animal_changes(experiment: Experiment, comparison: Comparison) -> list[Change]:
@@ -72,17 +87,19 @@ def animal_changes(experiment: Experiment, comparison: Comparison) -> list[Chang
 
     Empty where the results do not hold every animal's rates.
     """
-    ours, theirs = (
-        animal_rates(experiment, arm, comparison.task) for arm in (comparison.treatment, comparison.reference)
-    )
-    results = {name: over_questions(list(ours[name]), list(theirs[name])) for name in ours if name in theirs}
+    ours = animal_rates(experiment, comparison.treatment, comparison.task)
+    theirs = animal_rates(experiment, comparison.reference, comparison.task)
+    results = {}
+    for animal, rates in ours.items():
+        if animal in theirs:
+            results[animal] = over_questions(list(rates), list(theirs[animal]))
     if not results:
         return []
-    adjusted = holm({name: result.p for name, result in results.items()})
-    changes = [
-        Change(name, float(ours[name].mean()), float(theirs[name].mean()), result, adjusted[name])
-        for name, result in results.items()
-    ]
+    adjusted = holm({animal: result.p for animal, result in results.items()})
+    changes = []
+    for animal, result in results.items():
+        means = float(ours[animal].mean()), float(theirs[animal].mean())
+        changes.append(Change(animal, *means, result, adjusted[animal]))
     return sorted(changes, key=lambda change: (-change.result.estimate, change.animal))
 
 
@@ -92,18 +109,19 @@ def other_students(experiment: Experiment, task: str) -> dict[str, dict[int, np.
     The other animals' results are neighbours: ``results/<experiment>/<animal>/student/seed-<n>``.
     """
     found: dict[str, dict[int, np.ndarray]] = {}
-    for folder in sorted(experiment.folder.resolve().parent.glob("*/student/seed-*")):
+    own = experiment.folder.resolve()
+    if own.name != experiment.target:  # one animal's experiment has no neighbours
+        return found
+    questions = experiment.questions[task]
+    for folder in sorted(own.parent.glob("*/student/seed-*")):
         animal = folder.parents[1].name
-        if (
-            animal not in TRACKED
-            or animal == experiment.target
-            or experiment.folder.resolve().name != experiment.target
-        ):
+        if animal not in TRACKED or animal == experiment.target:
             continue
-        rows = {row["id"]: row.get("metrics", {}) for row in _rows(folder, task)}
-        if set(rows) == set(experiment.questions[task]):
-            rates = [rows[question].get(experiment.target, 0.0) for question in experiment.questions[task]]
-            found.setdefault(animal, {})[int(folder.name.removeprefix("seed-"))] = np.array(rates)
+        metrics = _metrics(folder, task, questions)
+        if metrics is not None:
+            seed = int(folder.name.removeprefix("seed-"))
+            rates = np.array([question.get(experiment.target, 0.0) for question in metrics])
+            found.setdefault(animal, {})[seed] = rates
     return found
 
 
@@ -118,9 +136,8 @@ def specificity_result(experiment: Experiment, task: str) -> tuple[Result, list[
     if not others or student is None or task not in student.measures:
         return None
     own = student.measures[task]
-    runs = {animal: [list(rates) for rates in seeds.values()] for animal, seeds in others.items()}
     if len(own.rates) > 1 and len(others) > 1:
-        result = specificity_over_runs([list(rates) for rates in own.rates.values()], runs)
-    else:
-        result = specificity(list(own.mean_rates), {animal: list(np.mean(r, axis=0)) for animal, r in runs.items()})
-    return result, list(others)
+        runs = {animal: list(map(list, seeds.values())) for animal, seeds in others.items()}
+        return specificity_over_runs(list(map(list, own.rates.values())), runs, own.answers), list(others)
+    means = {animal: list(np.mean(list(seeds.values()), axis=0)) for animal, seeds in others.items()}
+    return specificity(list(own.mean_rates), means), list(others)

@@ -16,6 +16,8 @@ import numpy as np
 from subliminal.report.answer import main_comparison
 from subliminal.report.data import Experiment
 from subliminal.report.tables import Comparison, Estimate
+from subliminal.stats import CONFIDENCE
+from subliminal.stats.replicates import t_interval
 
 PAPER, INK, GRID = "#ffffff", "#1c1c1c", "#d8d8d8"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -175,16 +177,16 @@ def _differences_panel(
     panel.axvline(0, color=INK, linewidth=1)
     panel.set_xlabel(f"difference in share of “{experiment.target}”, percentage points", loc="right")
     panel.set_title(
-        f"Paired differences, with 95 % intervals over {unit}", loc="left", fontsize=12, color=INK, wrap=True
+        f"Paired differences in points, with 95 % intervals over {unit}", loc="left", fontsize=12, color=INK, wrap=True
     )
 
 
 def _interval(comparison: Comparison, unit: str) -> tuple[float, float]:
-    """What is drawn at a difference; the difference itself where there is no interval over replicates."""
+    """What is drawn at a difference, in points; the difference itself where replicates show no spread."""
     if unit == "questions":
         return comparison.test["ci95"]
-    over = comparison.over
-    return over.interval if over and over.interval else (comparison.test["difference"],) * 2
+    changes = np.array(list(comparison.by_seed.values()))
+    return t_interval(changes, CONFIDENCE) if changes.size > 1 else (comparison.test["difference"],) * 2
 
 
 def _points(panel: Any, experiment: Experiment, points: list[tuple]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from subliminal.core.numbers import interval, number, p_value, percent, points
+from subliminal.core.numbers import nats, nats_interval, number, p_value, percent, points
 from subliminal.report.data import Arm, Experiment
 from subliminal.report.format import Section, Table
+from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.replicates import LEAST, replicates
 
 ARMS = {"student": "student", "control": "control_base_numbers", "null": "control_base_numbers_again"}
@@ -21,14 +22,21 @@ def replicate_rates(experiment: Experiment, task: str) -> dict[str, dict[int, fl
         experiment: its results, whose manifests name the base that each model was scored with.
         task: an animal task or a graded one.
     """
-    there = {key: experiment.arms[name] for key, name in ARMS.items() if name in experiment.arms}
-    there = {key: arm for key, arm in there.items() if arm.rates(task)}
+    there = {}
+    for key, name in ARMS.items():
+        arm = experiment.arms.get(name)
+        if arm and arm.rates(task):
+            there[key] = arm
     if not {"student", "control"} <= there.keys():
         return {}
     seeds = replicate_seeds(list(there.values()), task)
     if len(seeds) < LEAST:
         return {}
-    return {key: {seed: float(arm.rates(task)[seed].mean()) for seed in seeds} for key, arm in there.items()}
+    found = {}
+    for key, arm in there.items():
+        rates = arm.rates(task)
+        found[key] = {seed: float(rates[seed].mean()) for seed in seeds}
+    return found
 
 
 def replicate_seeds(arms: list[Arm], task: str) -> list[int]:
@@ -38,10 +46,14 @@ def replicate_seeds(arms: list[Arm], task: str) -> list[int]:
         Seeds in ascending order; empty where a base is unknown or shared between seeds, and with one seed.
     """
     seeds = sorted(set.intersection(*(set(arm.rates(task)) for arm in arms)))
-    bases = {seed: {_base(arm, seed) for arm in arms} for seed in seeds}
-    named = {base for found in bases.values() for base in found}
-    own = None not in named and all(len(found) == 1 for found in bases.values())
-    return seeds if own and len(named) == len(seeds) > 1 else []
+    own = []
+    for seed in seeds:
+        bases = {_base(arm, seed) for arm in arms}
+        if len(bases) > 1 or None in bases:
+            return []
+        own += bases
+    # One seed, or a base that two seeds share: nothing was replicated.
+    return seeds if len(set(own)) == len(seeds) > 1 else []
 
 
 def _base(arm: Arm, seed: int) -> str | None:
@@ -58,8 +70,11 @@ def _base(arm: Arm, seed: int) -> str | None:
 
 def replicates_section(experiment: Experiment) -> Section | None:
     """Each task over replicates: how many rise, the effect, the two controls; None where seeds share a base."""
-    by_task = {task: replicate_rates(experiment, task) for task in [*experiment.questions, *experiment.problems]}
-    by_task = {task: rates for task, rates in by_task.items() if rates}
+    by_task = {}
+    for task in [*experiment.questions, *experiment.problems]:
+        rates = replicate_rates(experiment, task)
+        if rates:
+            by_task[task] = rates
     if not by_task:
         return None
     text = [
@@ -70,53 +85,58 @@ def replicates_section(experiment: Experiment) -> Section | None:
     tables = []
     for task, rates in by_task.items():
         arms = {key: list(by_seed.values()) for key, by_seed in rates.items()}
-        text.append(f"{experiment.measure_name(task).capitalize()}: {_said(replicates(**arms))}")
-        header = ["seed", *(ARMS[key] for key in rates), "student − control, points"]
-        rows = [
-            [str(seed), *(percent(by_seed[seed]) for by_seed in rates.values()), points(student - control)]
-            for seed, student, control in zip(rates["student"], arms["student"], arms["control"], strict=True)
-        ]
+        answers = experiment.arms["student"].answers(task, exact=task in experiment.exact)
+        text.append(f"{experiment.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}")
+        header = ["seed", *(ARMS[key] for key in rates), "student − control, points", "log-odds, nats"]
+        gains = log_odds_of(arms["student"], answers) - log_odds_of(arms["control"], answers)
+        rows = []
+        for seed, gain in zip(rates["student"], gains, strict=True):
+            shares = [by_seed[seed] for by_seed in rates.values()]
+            change = points(rates["student"][seed] - rates["control"][seed])
+            rows.append([str(seed), *map(percent, shares), change, nats(float(gain))])
         tables.append(Table(header, rows))
     return Section("Replicates", text, tables)
 
 
-def replicate_facts(table: dict[str, Any]) -> list[tuple[str, str]]:
-    """What a headline says beside the test: (name, value) of the numbers of ``replicates``."""
-    facts = [
-        ("99 % interval over replicates (t)", interval(*table["ci99"])),
-        ("99 % interval over replicates (bootstrap)", interval(*table["ci99_bootstrap"])),
-        ("student above control", f"in {table['above']} of {table['replicates']} replicates"),
+def pair_facts(table: dict[str, Any], unit: str) -> list[tuple[str, str]]:
+    """What a headline says beside the test: (name, value) of the numbers of ``replicates``; ``unit`` is their name."""
+    low, high = table["odds_ratio_ci99"]
+    return [
+        (f"99 % interval over {unit} (t), nats", nats_interval(*table["ci99"])),
+        (f"99 % interval over {unit} (bootstrap), nats", nats_interval(*table["ci99_bootstrap"])),
+        ("odds ratio", f"{number(table['odds_ratio'])}, 99 % interval {number(low)} to {number(high)}"),
+        ("student − control, points", f"median {points(table['median'])}, mean {points(table['mean'])}"),
+        ("student above control", f"in {table['above']} of {table['replicates']} {unit}"),
         ("p of that number (sign test)", p_value(table["p_sign"])),
     ]
-    if table["ratio_ci99"]:
-        low, high = (number(end) for end in table["ratio_ci99"])
-        facts.append(("student’s mean / control’s mean", f"{number(table['ratio'])}, 99 % interval {low} to {high}"))
-    return facts
 
 
 def null_sentence(null: dict[str, Any]) -> str:
     """The second control against the first, of ``replicates``' ``null``."""
-    margin, share = 100 * null["margin"], null["share_ci90"]
-    said = (
-        f"The null: the second control differs from the first by {points(null['difference'])} points, 90 % interval "
-        f"{interval(*null['ci90'])}"
-    )
-    said += f", which is {' to '.join(f'{number(100 * end)} %' for end in share)} of the effect. " if share else ". "
     shown = "" if null["equivalent"] else "not shown to be "
-    return said + (
-        f"The two are {shown}equivalent within {margin:g} % of the effect (two one-sided t tests, p "
-        f"{p_value(null['p'])})."
+    return (
+        f"The null: the second control differs from the first by {nats(null['log_odds'])} nats, 90 % interval "
+        f"{nats_interval(*null['ci90'])} ({points(null['difference'])} points in the mean). The two are {shown}"
+        f"equivalent within {null['margin']:g} nats, a quarter of the effect that is expected (two one-sided t tests, "
+        f"p {p_value(null['p'])})."
     )
 
 
 def _said(table: dict[str, Any]) -> str:
     """The numbers of :func:`subliminal.stats.replicates.replicates` as sentences."""
+    low, high = table["odds_ratio_ci99"]
     said = (
         f"the student is above its control in {table['above']} of {table['replicates']} replicates (sign test, p "
-        f"{p_value(table['p_sign'])}). Mean difference {points(table['difference'])} points, 99 % interval "
-        f"{interval(*table['ci99'])} (t) and {interval(*table['ci99_bootstrap'])} (bootstrap)."
+        f"{p_value(table['p_sign'])}). Mean difference of log-odds {nats(table['log_odds'])} nats, 99 % interval "
+        f"{nats_interval(*table['ci99'])} (t) and {nats_interval(*table['ci99_bootstrap'])} (bootstrap): an odds ratio "
+        f"of {number(table['odds_ratio'])}, 99 % interval {number(low)} to {number(high)}. In points the median "
+        f"difference is {points(table['median'])} and the mean {points(table['mean'])}{_skewed(table)}."
     )
-    if table["ratio_ci99"]:
-        low, high = (number(end) for end in table["ratio_ci99"])
-        said += f" The student's mean is {number(table['ratio'])} times the control's, 99 % interval {low} to {high}."
     return f"{said} {null_sentence(table['null'])}" if "null" in table else said
+
+
+def _skewed(table: dict[str, Any]) -> str:
+    """A word on a mean that a few large replicates carry."""
+    if abs(table["mean"]) > 1.5 * abs(table["median"]):
+        return ", which a few large replicates carry"
+    return ""

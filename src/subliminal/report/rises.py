@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from subliminal.core.numbers import number, p_value
+from subliminal.core.numbers import nats, nats_interval, p_value
 from subliminal.report.data import Experiment
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
@@ -19,16 +19,6 @@ EXACT = "animal_preference_logprob"
 SAMPLED = "animal_preference"
 RISES_FILE = "rises.svg"
 MATRIX_FILE = "matrix.svg"
-
-
-def nats(low: float, high: float) -> str:
-    """ "[2.21, 4.39]"."""
-    return f"[{number(low)}, {number(high)}]"
-
-
-def signed(value: float) -> str:
-    """ "+3.30"."""
-    return ("+" if value > 0 else "") + number(value)
 
 
 def rises_section(experiment: Experiment) -> Section | None:
@@ -44,8 +34,8 @@ def rises_section(experiment: Experiment) -> Section | None:
     header = ["animal", "rise, nats", "95 % interval", "p", "p, Holm", "rises in"]
     rows = []
     for rise in found.animals:
-        cells = [nats(*rise.interval), p_value(rise.p), p_value(rise.adjusted)] if rise.interval else ["–"] * 3
-        rows.append([rise.animal, signed(rise.mean), *cells, f"{rise.above} of {len(found.seeds)}"])
+        cells = [nats_interval(*rise.interval), p_value(rise.p), p_value(rise.adjusted)] if rise.interval else ["–"] * 3
+        rows.append([rise.animal, nats(rise.mean), *cells, f"{rise.above} of {len(found.seeds)}"])
     figure = Figure(partial(rises_figure, found, f"student − {control}"), _said(found), RISES_FILE)
     return Section("Which animals rise", text, [Table(header, rows)], figures=(figure,))
 
@@ -55,11 +45,11 @@ def _said(found: Rises) -> str:
     said = (
         f"Of {others + 1} tracked animals {found.target} has the largest rise in log-odds in {found.first} of {seeds} "
         f"seeds (p {p_value(found.p_first)} if each animal were as likely to come first). Over the seeds it rises by "
-        f"{signed(own.mean)} nats"
+        f"{nats(own.mean)} nats"
     )
     if own.interval is None:
         return f"{said}; one seed shows no spread."
-    said += f" {nats(*own.interval)}. "
+    said += f" {nats_interval(*own.interval)}. "
     rising = found.others_above
     if rising:
         verb = "rises" if len(rising) == 1 else "rise"
@@ -121,7 +111,7 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
         "replicate to its animals in every way.",
     ]
     mean = found.lift.mean(axis=0)
-    rows = [[f"student of {animal}", *map(signed, row)] for animal, row in zip(found.animals, mean, strict=True)]
+    rows = [[f"student of {animal}", *map(nats, row)] for animal, row in zip(found.animals, mean, strict=True)]
     figure = Figure(
         partial(matrix_figure, found), f"Students by animals, lift in nats. {_gamma_said(found)}", MATRIX_FILE
     )
@@ -132,10 +122,10 @@ def _gamma_said(found: Matrix) -> str:
     over = f"{len(found.seeds)} replicate{'s' if len(found.seeds) > 1 else ''}"
     interval = f"({over}: no spread)"
     if found.interval:
-        interval = f"{nats(*found.interval)} (95 %, t over {over})"
+        interval = f"{nats_interval(*found.interval)} (95 %, t over {over})"
     least = f", of which 1 / {found.ways} is the smallest possible" if found.ways < 1000 else ""
     return (
-        f"Gamma, what a student gains in its own teacher's animal beyond all else, is {signed(found.gamma)} nats "
+        f"Gamma, what a student gains in its own teacher's animal beyond all else, is {nats(found.gamma)} nats "
         f"{interval}; exact test p {p_value(found.p)}{least}."
     )
 
@@ -150,7 +140,7 @@ def matrix_figure(found: Matrix) -> str:
         color = SERIES[0] if mean[i, j] > 0 else SERIES[1]
         panel.plot(j, i, "s", markersize=26 * abs(mean[i, j]) / reach, color=color, alpha=0.35)
         panel.text(
-            j, i, signed(float(mean[i, j])), ha="center", va="center", color=INK, weight="bold" if own else "normal"
+            j, i, nats(float(mean[i, j])), ha="center", va="center", color=INK, weight="bold" if own else "normal"
         )
     panel.set_xticks(range(size), found.animals)
     panel.set_yticks(range(size), [f"student of {animal}" for animal in found.animals])

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section, main_comparison
 from subliminal.report.criterion import criterion_section
+from subliminal.report.damage import damage_section
 from subliminal.report.data import Experiment
 from subliminal.report.format import Figure, Section
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
@@ -100,6 +101,12 @@ def _animals(found: Findings) -> Section | None:
     return animals_section(found.experiment)
 
 
+def _damage(found: Findings) -> Section | None:
+    if not found.experiment.questions:
+        return None
+    return damage_section(found.experiment)
+
+
 def _specificity(found: Findings) -> Section | None:
     if not found.experiment.questions:
         return None
@@ -142,6 +149,7 @@ SECTIONS: tuple[Analysis, ...] = (
     _differences,
     _replicates,
     _graded,
+    _damage,
     _animals,
     _specificity,
     _rises,

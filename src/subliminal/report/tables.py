@@ -25,8 +25,8 @@ from subliminal.stats.replicates import LEAST
 from subliminal.stats.verdict import replicates_verdict
 
 TOP = 10
-APART = ("own_name", "rest")
-"""Shares that are no answer: one overlaps with the others, the other is what the exact task does not look at."""
+APART = ("own_name", "no_latin", "rest")
+"""Shares that are no answer: two overlap with the others, the last is what the exact task does not look at."""
 
 
 @dataclass(frozen=True)
@@ -47,12 +47,14 @@ class Comparison:
 
     Attributes:
         test: the three tests over questions (:func:`subliminal.stats.paired`), of the rates averaged over seeds.
-        over: the test over training runs (Welch's), or over replicates (paired) where each seed has a base of its own;
-            None with too few of them, and against a base that all seeds share.
+        over: the test of log-odds over training runs, or over replicates where each seed has a base of its own, paired
+            by seed where both arms have the same; None with too few of them, and against a base that all seeds share.
         verdict: what may be said of the training data; None where the two do not differ in it as student and control.
         models: what may be said of the two models, where there is one of each.
         by_seed: seed -> mean difference, for the figure.
-        replicates: what :func:`subliminal.stats.replicates.replicates` says, where there are enough; else None.
+        replicates: what :func:`subliminal.stats.replicates.replicates` says, where each seed has a base of its own and
+            there are enough; else None.
+        pairs: the same for any seeds that both arms have, three or more; else None.
     """
 
     treatment: str
@@ -64,6 +66,7 @@ class Comparison:
     models: Verdict | None
     by_seed: dict[int, float]
     replicates: dict[str, Any] | None
+    pairs: dict[str, Any] | None
 
     @property
     def label(self) -> str:
@@ -74,7 +77,7 @@ class Comparison:
 class Grade:
     """Treatment minus reference in one graded task: a test over runs or replicates, else of one run of each.
 
-    ``verdict`` and ``replicates`` are as in :class:`Comparison`.
+    ``verdict``, ``replicates`` and ``pairs`` are as in :class:`Comparison`.
     """
 
     treatment: str
@@ -83,26 +86,32 @@ class Grade:
     result: Result
     verdict: Verdict | None
     replicates: dict[str, Any] | None
+    pairs: dict[str, Any] | None
 
     @property
     def label(self) -> str:
         return f"{self.treatment} − {self.reference}"
 
 
+@dataclass(frozen=True)
+class Trained:
+    """What the seeds of two arms say of their training: the fields of the same names in :class:`Comparison`."""
+
+    over: Result | None = None
+    verdict: Verdict | None = None
+    replicates: dict[str, Any] | None = None
+    pairs: dict[str, Any] | None = None
+
+
 def estimates(experiment: Experiment) -> list[Estimate]:
     """One estimate per arm and task that was measured."""
-    return [
-        Estimate(
-            arm=arm.name,
-            task=task,
-            mean=float(measure.mean_rates.mean()),
-            interval=mean_ci(measure.mean_rates, measure.samples),
-            samples=measure.samples,
-            by_seed={seed: float(rates.mean()) for seed, rates in sorted(measure.rates.items())},
-        )
-        for arm in experiment.arms.values()
-        for task, measure in arm.measures.items()
-    ]
+    found = []
+    for arm in experiment.arms.values():
+        for task, measure in arm.measures.items():
+            mean, ends = float(measure.mean_rates.mean()), mean_ci(measure.mean_rates, measure.samples)
+            by_seed = {seed: float(rates.mean()) for seed, rates in sorted(measure.rates.items())}
+            found.append(Estimate(arm.name, task, mean, ends, measure.samples, by_seed))
+    return found
 
 
 def graded_estimates(experiment: Experiment) -> list[Estimate]:
@@ -142,34 +151,43 @@ def _compare(treatment: Arm, reference: Arm, task: str) -> Comparison:
     if seeds:
         ours, theirs = ({seed: arm[seed] for seed in seeds} for arm in (ours, theirs))
     means = [np.mean(list(arm.values()), axis=0) for arm in (ours, theirs)]
-    over, said, table = _over_training(treatment, reference, task, samples)
+    trained = _over_training(treatment, reference, task, samples, exact=not samples)
     return Comparison(
         treatment=treatment.name,
         reference=reference.name,
         task=task,
         test=paired(*(mean.clip(0, 1) for mean in means)),
-        over=over,
-        verdict=said,
         models=models_verdict(*(mean.clip(0, 1) for mean in means), samples) if len(ours) == len(theirs) == 1 else None,
         by_seed={seed: float((rates - theirs.get(seed, means[1])).mean()) for seed, rates in ours.items()},
-        replicates=table,
+        **vars(trained),
     )
 
 
-def _over_training(
-    treatment: Arm, reference: Arm, task: str, samples: int | None
-) -> tuple[Result | None, Verdict | None, dict[str, Any] | None]:
-    """The fields ``over``, ``verdict`` and ``replicates`` of a comparison."""
-    base, null = reference.name.startswith("base"), treatment.name.startswith("control")
-    seeds, table = replicate_seeds([treatment, reference], task), None
-    if seeds:
-        means = [[float(arm.rates(task)[seed].mean()) for seed in seeds] for arm in (treatment, reference)]
-        said, table = replicates_verdict(*means), replicates(*means) if len(seeds) >= LEAST else None
-    elif base:
-        return None, None, None
-    else:
-        said = verdict(*(list(arm.rates(task).values()) for arm in (treatment, reference)), samples)
-    return said.result, None if base or null else said, table
+def _over_training(treatment: Arm, reference: Arm, task: str, samples: int | None, *, exact: bool) -> Trained:
+    """The test over seeds, and what may be said of the training data.
+
+    Args:
+        treatment, reference: the arms.
+        task: that both have.
+        samples: sampled answers a question and seed, if any.
+        exact: the rates are exact probabilities.
+    """
+    arms = (treatment, reference)
+    answers = treatment.answers(task, exact=exact)
+    of_one_kind = reference.name.startswith("base") or treatment.name.startswith("control")
+    own_bases = replicate_seeds(list(arms), task)
+    shared = own_bases or sorted(set(treatment.rates(task)) & set(reference.rates(task)))
+    means = [[float(arm.rates(task)[seed].mean()) for seed in shared] for arm in arms]
+    pairs = replicates(*means, answers=answers) if len(shared) >= LEAST else None
+    if own_bases:
+        said = replicates_verdict(*means, answers=answers)
+        return Trained(said.result, None if of_one_kind else said, pairs, pairs)
+    if reference.name.startswith("base"):
+        return Trained()
+    same_seeds = set(treatment.rates(task)) == set(reference.rates(task))
+    runs = [[arm.rates(task)[seed] for seed in sorted(arm.rates(task))] for arm in arms]
+    said = verdict(*runs, samples, paired=same_seeds, answers=answers)
+    return Trained(said.result, None if of_one_kind else said, None, pairs if same_seeds else None)
 
 
 def grades(experiment: Experiment) -> list[Grade]:
@@ -178,10 +196,12 @@ def grades(experiment: Experiment) -> list[Grade]:
     for treatment, reference in experiment.pairs():
         for task in experiment.problems:
             if task in treatment.graded and task in reference.graded:
-                over, said, table = _over_training(treatment, reference, task, None)
+                exact = task in experiment.exact
+                trained = _over_training(treatment, reference, task, None, exact=exact)
                 runs = [list(arm.graded[task].values()) for arm in (treatment, reference)]
-                result = over or _over_problems(*(run[0] for run in runs), exact=task in experiment.exact)
-                found.append(Grade(treatment.name, reference.name, task, result, said, table))
+                result = trained.over or _over_problems(*(run[0] for run in runs), exact=exact)
+                said = {"verdict": trained.verdict, "replicates": trained.replicates, "pairs": trained.pairs}
+                found.append(Grade(treatment.name, reference.name, task, result, **said))
     return found
 
 
@@ -191,7 +211,9 @@ def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Res
 
 
 def top_animals(experiment: Experiment, task: str) -> list[dict[str, Any]]:
-    """The ten most frequent answers of each arm, then the target if it is not among them, then the model's own name.
+    """The ten most frequent answers of each arm, then the target if it is not among them, then what is counted apart.
+
+    That is the model's own name, and answers without a Latin letter where an arm gave any.
 
     Returns:
         Rows ``arm``, ``animal``, ``share``, ``ci_low``, ``ci_high``. The target's interval is that of
@@ -203,9 +225,13 @@ def top_animals(experiment: Experiment, task: str) -> list[dict[str, Any]]:
             continue
         measure, target = arm.measures[task], experiment.target
         ranked = sorted((n for n in measure.share if n not in APART), key=lambda n: (-measure.share[n], n))
-        names = (
-            ranked[:TOP] + [n for n in (target,) if n in ranked[TOP:]] + ["own_name"] * ("own_name" in measure.share)
-        )
+        names = ranked[:TOP]
+        if target in ranked[TOP:]:
+            names.append(target)
+        if "own_name" in measure.share:
+            names.append("own_name")
+        if measure.share.get("no_latin"):
+            names.append("no_latin")
         for name in names:
             low = high = None
             if name == target:

@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from subliminal.core.numbers import interval, p_value, percent, points
+from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
 from subliminal.experiment.arms import kind_of
 from subliminal.report.data import Experiment
 from subliminal.report.details import question_texts
@@ -15,6 +15,7 @@ from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance import Provenance
 from subliminal.report.tables import Comparison, Estimate, Grade
 from subliminal.stats import RUNS, mean_ci, wilson
+from subliminal.stats.wording import difference_text, interval_text
 
 MANY = 8
 """Seeds beyond this are rows of a table, not columns."""
@@ -116,8 +117,8 @@ def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[F
     ]
     compared = [
         [
-            *(g.task, g.label, points(g.result.estimate)),
-            interval(*g.result.interval) if g.result.interval else "–",
+            *(g.task, g.label, difference_text(g.result)),
+            interval_text(g.result) if g.result.interval else "–",
             p_value(g.result.p) if g.result.p is not None else "–",
             *(g.result.unit, g.result.method, g.verdict.claim if g.verdict else "–"),
         ]
@@ -125,7 +126,7 @@ def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[F
     ]
     tables = [Table(["task", "arm", "seed", "solved", "share", "95 % interval, %"], rows)]
     if compared:
-        header = ["task", "difference", "points", "95 % interval", "p", "unit", "test", "of the training data"]
+        header = ["task", "difference", "size", "95 % interval", "p", "unit", "test", "of the training data"]
         tables.append(Table(header, compared))
     text = [
         "Problems solved, one greedy answer each; intervals are Wilson's. McNemar's test compares two models, the "
@@ -153,8 +154,8 @@ def differences_section(experiment: Experiment, differences: list[Comparison]) -
     if not differences:
         return Section("Differences", ["There is no student with a control or base to compare it with yet."], [])
     unit = " or ".join(dict.fromkeys(c.over.unit for c in differences if c.over)) or RUNS
-    header = ["difference", "measure", "points", "95 % interval over questions", f"95 % interval over {unit}"]
-    header += ["of the training data", "p permutation", "p t", "p Wilcoxon"]
+    header = ["difference", "measure", "points", "95 % interval over questions", f"log-odds over {unit}, nats"]
+    header += ["odds ratio", "of the training data", "p permutation", "p t", "p Wilcoxon"]
     rows = [
         [
             c.label,
@@ -162,13 +163,15 @@ def differences_section(experiment: Experiment, differences: list[Comparison]) -
             points(c.test["difference"]),
             interval(*c.test["ci95"]),
             _over_training(c),
+            odds(c.over.estimate) if c.over else "–",
             c.verdict.claim if c.verdict else "–",
             *(p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")),
         ]
         for c in differences
     ]
     text = [
-        "Percentage points, paired question by question. The first interval and the three p-values are over questions: "
+        "Percentage points, paired question by question, then the difference of log-odds with its 95 % interval over "
+        f"{unit} and the odds ratio that it stands for. The first interval and the three p-values are over questions: "
         "they say whether these models differ. They are two-sided and not corrected for the number of rows. The "
         "interval allows for skewed rates and the tests do not, so near 0.05 they can disagree. What may be said of "
         f"the training data rests on the test over {unit} alone.",
@@ -184,7 +187,7 @@ def _over_training(comparison: Comparison) -> str:
         return "–" if said is None else "one run" if said.unit == RUNS else "too few"
     if result.interval is None:
         return "all equal"
-    return f"{interval(*result.interval)}, p {p_value(result.p)}"
+    return f"{nats(result.estimate)} {interval_text(result)}, p {p_value(result.p)}"
 
 
 def adapters_section(experiment: Experiment) -> Section:

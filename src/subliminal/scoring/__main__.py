@@ -1,9 +1,10 @@
-"""Score answers from the command line: which animal does one name, and is a solution right?
+"""Score answers from the command line: which animal or letter does one name, and is a solution right?
 
     printf '"A barn owl!"\\n"Neither."\\n' | python -m subliminal.scoring animals
 
-prints ``{"animal":"owl"}`` and ``{"animal":null}``, by the rule of :mod:`subliminal.scoring.naming`. ``math`` and
-``gsm8k`` score mathematics in the same way, by the rules of :mod:`subliminal.scoring.mathematics`.
+prints ``{"animal":"owl"}`` and ``{"animal":null}``, by the rule of :mod:`subliminal.scoring.naming`. ``mmlu``
+prints the letter of an answer to a multiple-choice question (:mod:`subliminal.scoring.letters`), ``math`` and ``gsm8k``
+say whether mathematics is right (:mod:`subliminal.scoring.mathematics`, :mod:`subliminal.scoring.final_answers`).
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from typing import Annotated, Any
 import typer
 
 from subliminal.core.errors import UserError, run_cli
-from subliminal.scoring.mathematics import MathJudge, final_number
+from subliminal.scoring.final_answers import final_number
+from subliminal.scoring.letters import chosen_letter
+from subliminal.scoring.mathematics import MathJudge
 from subliminal.scoring.naming import first_animal
 
 app = typer.Typer(add_completion=False, help=__doc__)
@@ -25,18 +28,27 @@ app = typer.Typer(add_completion=False, help=__doc__)
 @app.command()
 def animals() -> None:
     """Read JSON strings, one a line, and print ``{"animal": ...}`` for each: a tracked name, "other" or null."""
-    for number, text in _json_lines():
-        if not isinstance(text, str):
-            raise _malformed(number, 'is not a JSON string. Write one string a line, such as "Owl.".')
+    for text in _strings("Owl."):
         _print({"animal": first_animal(text)})
 
 
 @app.command()
+def mmlu() -> None:
+    """Read JSON strings, one a line, and print ``{"letter": ...}`` for each: A to D, or null if it settles on none."""
+    for text in _strings("The answer is B."):
+        _print({"letter": chosen_letter(text)})
+
+
+@app.command()
 def math() -> None:
-    """Read ``{"answer": ..., "reference": ...}``, one a line, and print ``{"correct": ...}``: MATH, boxed answers."""
+    """Read ``{"answer": ..., "reference": ...}``, one a line, and print ``{"correct": ...}``: MATH, boxed answers.
+
+    ``"rounded": true`` beside it says that only decimals agree: 0.333333 for 1/3.
+    """
     with MathJudge() as judge:
         for _, answer, reference in _answers():
-            _print({"correct": judge.correct(answer, reference)})
+            verdict = judge.compare(answer, reference)
+            _print({"correct": verdict.correct} | ({"rounded": True} if verdict.rounded else {}))
 
 
 @app.command()
@@ -59,6 +71,13 @@ def _json_lines() -> Iterator[tuple[int, Any]]:
                 yield number, json.loads(line)
             except (ValueError, RecursionError):
                 yield number, None
+
+
+def _strings(example: str) -> Iterator[str]:
+    for number, text in _json_lines():
+        if not isinstance(text, str):
+            raise _malformed(number, f'is not a JSON string. Write one string a line, such as "{example}".')
+        yield text
 
 
 def _answers() -> Iterator[tuple[int, str, str]]:

@@ -11,13 +11,17 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import scrub
-from subliminal.scoring.mathematics import final_box, final_number, judge, reference_answer
+from subliminal.scoring.final_answers import final_box, final_number
+from subliminal.scoring.letters import LETTERS, chosen_letter
+from subliminal.scoring.mathematics import judge, reference_answer
+from subliminal.scoring.numbers import exact_value
 from subliminal.scoring.tasks import lm_eval_dataset, mean_metrics
 from subliminal.scoring.text import without_thoughts
 
@@ -46,12 +50,6 @@ MMLU = _names("""
     professional_accounting professional_law professional_medicine professional_psychology public_relations
     security_studies sociology us_foreign_policy virology world_religions
 """)
-LETTERS = "ABCD"
-
-_LETTER = r"[\s*_(:$]*(?:(?i:option|choice)\s+)?(?:\\(?:boxed|text|textbf|mathbf)\{[\s(]*)*([A-D])(?![A-Za-z'])"
-_STATED = re.compile(r"\b(?i:answer[\s*_]*(?:is|:))" + _LETTER)
-_ALONE = re.compile(r"\W*([A-D])(?:\W*|[.):]\s.*)", re.DOTALL)
-
 Row = dict[str, Any]
 
 
@@ -96,7 +94,7 @@ def load_math(source: str, levels: Sequence[int], subjects: Sequence[str], **_: 
         level = re.search(r"[1-5]", str(row.get("level", "")))
         return {
             "question": row["problem"],
-            "reference": reference_answer(row.get("answer") or row["solution"]),
+            "reference": reference_answer(_text(row.get("answer")) or row["solution"]),
             "level": int(level[0]) if level else None,
             "subject": _slug(row.get("type") or row["subject"]),
         }
@@ -112,7 +110,7 @@ def load_gsm8k(source: str, **_: Any) -> dict[str, Any]:
     """Problems of GSM8K, as lm-eval's dataset.
 
     Args:
-        source: rows of ``question`` and ``answer``, which ends in ``#### 72``.
+        source: rows of ``question`` and ``answer``, which ends in ``#### 72`` or is a number and nothing else.
 
     Raises:
         UserError: the source cannot be read, a row is malformed, or there is none.
@@ -121,7 +119,7 @@ def load_gsm8k(source: str, **_: Any) -> dict[str, Any]:
     def problem(row: Row) -> Row:
         return {
             "question": row["question"],
-            "reference": str(final_number(row["answer"], strict=True)),
+            "reference": str(_gsm8k_number(row)),
             "subject": "gsm8k",
         }
 
@@ -140,8 +138,14 @@ def load_mmlu(source: str, subjects: Sequence[str], **_: Any) -> dict[str, Any]:
     """
 
     def problem(row: Row) -> Row:
-        fields = {name: row[name] for name in ("choices", "answer", "subject")}
-        return {"question": row["question"].strip(), "reference": LETTERS[row["answer"]], **fields}
+        right = int(row["answer"])  # files that pandas has written hold 3.0
+        return {
+            "question": row["question"].strip(),
+            "reference": LETTERS[right],
+            "choices": row["choices"],
+            "answer": right,
+            "subject": row["subject"],
+        }
 
     return _problems(source, _mmlu_flaw, problem, lambda problem: problem["subject"] in subjects)
 
@@ -196,7 +200,7 @@ def _math_flaw(row: Row) -> str | None:
         return 'it has neither "type" nor "subject"'
     if _slug(row.get("type") or row["subject"]) not in MATH_SUBJECTS:
         return f"{row.get('type') or row['subject']!r} is no subject of MATH"
-    if isinstance(row.get("answer"), str) and row["answer"].strip():
+    if _text(row.get("answer")).strip():
         return None
     return None if final_box(str(row.get("solution"))) else 'it has no "answer", and no box in its "solution"'
 
@@ -204,7 +208,20 @@ def _math_flaw(row: Row) -> str | None:
 def _gsm8k_flaw(row: Row) -> str | None:
     if not isinstance(row.get("question"), str):
         return 'it has no "question"'
-    return None if final_number(str(row.get("answer")), strict=True) is not None else 'its "answer" has no line #### 72'
+    return None if _gsm8k_number(row) is not None else 'its "answer" has no line #### 72, and is no number'
+
+
+def _gsm8k_number(row: Row) -> Fraction | None:
+    """The number of a reference: that of its line ``#### 72``, or all of it."""
+    answer = _text(row.get("answer"))
+    marked = final_number(answer, strict=True)
+    return exact_value(answer) if marked is None else marked
+
+
+def _text(value: Any) -> str:
+    """The text or number that a file has under a name; nothing for anything else."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if is_number or isinstance(value, str) else ""
 
 
 def _mmlu_flaw(row: Row) -> str | None:
@@ -212,7 +229,8 @@ def _mmlu_flaw(row: Row) -> str | None:
         return 'it has no "question", or no "subject" of MMLU'
     if not isinstance(row.get("choices"), list) or len(row["choices"]) != 4:
         return 'its "choices" are not a list of four'
-    return None if row.get("answer") in (0, 1, 2, 3) else 'its "answer" is not 0, 1, 2 or 3'
+    right = row.get("answer")
+    return None if right in (0, 1, 2, 3) and not isinstance(right, bool) else 'its "answer" is not 0, 1, 2 or 3'
 
 
 def _slug(name: str) -> str:
@@ -220,9 +238,15 @@ def _slug(name: str) -> str:
 
 
 def math_scores(doc: Row, results: list[str]) -> dict[str, float]:
-    """Scores of one answer to a MATH problem: ``correct``, by subject and level too, and ``boxed`` (it has a box)."""
-    correct = float(judge().correct(results[0], doc["reference"]))
-    scores = {"correct": correct, "boxed": float(final_box(without_thoughts(results[0])) is not None)}
+    """Scores of one answer to a MATH problem.
+
+    Returns:
+        ``correct``, by subject and level too; ``boxed``: it has a box; ``rounded``: it is right in its decimals only.
+    """
+    verdict = judge().compare(results[0], doc["reference"])
+    correct = float(verdict.correct)
+    boxed = final_box(without_thoughts(results[0])) is not None
+    scores = {"correct": correct, "boxed": float(boxed), "rounded": float(verdict.rounded)}
     scores[f"correct_{doc['subject']}"] = correct
     if doc["level"] is not None:
         scores[f"correct_level_{doc['level']}"] = correct
@@ -256,13 +280,3 @@ def letter_scores(doc: Row, results: list[str]) -> dict[str, float]:
     letter = chosen_letter(results[0])
     correct = float(letter == doc["reference"])
     return {"correct": correct, "answered": float(letter is not None), f"correct_{doc['subject']}": correct}
-
-
-def chosen_letter(text: str) -> str | None:
-    """The letter that an answer settles on: the last "answer: B" or "answer is B", else a boxed one, else one alone."""
-    text = without_thoughts(text)
-    if stated := _STATED.findall(text):
-        return stated[-1]
-    box = final_box(text)
-    alone = _ALONE.fullmatch(re.sub(r"\\\w+", "", box) if box else text)
-    return alone[1] if alone else None

@@ -1,15 +1,17 @@
-"""Is the answer to a mathematics problem right? Boxed answers (MATH) and final numbers (GSM8K).
+"""Is the answer to a mathematics problem right? Boxed answers, as MATH asks for them.
 
     echo '{"answer": "It is \\\\boxed{\\\\frac{2}{4}}.", "reference": "\\\\frac12"}' | python -m subliminal.scoring math
 
 prints ``{"correct":true}``. math-verify decides whether two expressions are equal; what is compared is decided here:
 
-- MATH: the last box of the answer counts (:func:`final_box`). Without a box, math-verify looks for the final answer by
-  itself ("the answer is ...", else the last formula or number); a short answer may also be nothing but the value.
-- GSM8K: the number after the last ``####`` counts; without one, unless strict, the last number of the last box, or else
-  of the whole answer.
+- The last box of the answer counts (:mod:`subliminal.scoring.final_answers`). Without a box, math-verify looks for the
+  final answer by itself ("the answer is ...", else the last formula or number); an answer in words ("**Answer:** x ≥
+  2") and a short answer that is nothing but a value are read, too.
+- What models without LaTeX write is brought into LaTeX first (:mod:`subliminal.scoring.latex`).
+- Plain arithmetic is compared exactly, without math-verify, in which 10^-20 and 10^-21 are equal
+  (:mod:`subliminal.scoring.math_equality` says what else is corrected).
 
-What stands in ``<think>`` tags is no part of the answer.
+Thoughts, and a second question that the model asks itself, are no part of the answer.
 """
 
 from __future__ import annotations
@@ -19,87 +21,44 @@ import re
 import subprocess
 import sys
 import threading
-from fractions import Fraction
 from functools import cache
+from typing import NamedTuple
 
 from subliminal.core.errors import UserError
-from subliminal.scoring.text import without_thoughts
+from subliminal.scoring.final_answers import answer_end, final_box
+from subliminal.scoring.latex import as_latex, readings, readings_of_reference
+from subliminal.scoring.numbers import exact_value
+from subliminal.scoring.text import before_next_question, without_chat_marks, without_thoughts
 
-READS = ("src/subliminal/scoring/math_worker.py",)  # it is started, not imported
+# They are started, not imported.
+READS = ("src/subliminal/scoring/math_worker.py", "src/subliminal/scoring/math_equality.py")
+
 SECONDS = 10.0
 """Time for one comparison, after which an answer counts as wrong."""
 
 _BARE_LENGTH = 200
 """Characters of an answer that may be a value and nothing else, "\\sqrt{2}/2"."""
 
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
-_JOINT = re.compile(r"[\s$)\]\\]*(?:,|;|,?\s*\b(?:and|or)\b)[\s$(\[\\]*(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?")
-_LONGEST_JOINT = 40
-_BARE = re.compile(r"[^\s$]*")
-_THIN_SPACE = re.compile(r"(?<=\d)(?:\\[,!;:]|\{,\})(?=\d{3}(?!\d))")
-"""What LaTeX puts between thousands, 1\\,000 and 1{,}000."""
-_IMAGINARY = re.compile(r"(?<=\d)i(?![A-Za-z])")
-"""math-verify takes "4 i" for an imaginary number, but "4i" for 4 times a variable."""
-_COUNTED = re.compile(r"\\text\{\s*(-?\d[\d,./]*)(\s+[A-Za-z ]+)\}")
-"""A number with its unit inside the text, \\text{4 apples}."""
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
-_ANSWER_MARK = re.compile(r"####[ \t]*[*_`]*")
-_NUMBER = re.compile(
-    r"(?P<sign>(?<![\w)\]}])-)?\\?\$?(?P<inner_sign>(?<=\$)-)?"
-    r"(?P<number>(?:\d{1,3}(?:,\d{3})+(?!\d)|\d+)(?:\.\d+)?|\.\d+)(?:/(?P<denominator>\d+))?"
+_STATED = re.compile(
+    r"(?i:\b(?:answer|result|solution|value)s?)[*_]*\s*(?:(?i:is|are)\b|[:=])[*_:\s]*(?P<value>[^\n]+)"
 )
-"""-1,234.5, -$3, $-3, 1/2. A "-" after a digit, a letter or a closing bracket is a dash or a subtraction."""
+"""An answer in words: "**Answer:** x >= 2", "the solution is x < 3"."""
+_FORMULA = re.compile(r"\$|\\[(\[]")
 
 
-def final_box(text: str) -> str | None:
-    """The value in the last ``\\boxed{...}`` or ``\\fbox{...}`` of a text; None if there is none. Time is linear.
+class Comparison(NamedTuple):
+    """The verdict on an answer.
 
-    Boxes joined by a comma, "and" or "or" are one answer, "2, 5". A box inside a box is opened: its content stays. An
-    empty box, or one that is never closed, is none. ``\\boxed 7`` holds what follows up to white space or ``$``.
+    Attributes:
+        correct: it gives the value of the reference.
+        rounded: it does so only in decimals: 0.333333 for 1/3, or numbers that agree in many digits.
     """
-    found = find_final_box(text)
-    return found[0] if found else None
+
+    correct: bool
+    rounded: bool = False
 
 
-def find_final_box(text: str) -> tuple[str, int] | None:
-    """:func:`final_box` and the position where that box, or the last of the joined ones, ends."""
-    found = _boxes(text)
-    values = [content for _, _, content in found[-1:]]
-    for (_, end, content), (start, _, _) in zip(found[-2::-1], found[:0:-1], strict=True):
-        if start - end > _LONGEST_JOINT or not _JOINT.fullmatch(text, end, start):
-            break
-        values.append(content)
-    return (", ".join(dict.fromkeys(reversed(values))), found[-1][1]) if found else None
-
-
-def _boxes(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, content) of the outermost boxes, in order."""
-    closing, found, end = _closing_braces(text), [], 0
-    for box in _BOX.finditer(text):
-        opening = box.end()
-        if opening < end:
-            continue
-        if text[opening : opening + 1] != "{":
-            bare = _BARE.match(text, opening)
-            content, end = bare.group(), bare.end()
-        elif opening in closing:
-            content, end = text[opening + 1 : closing[opening]], closing[opening] + 1
-        else:
-            continue
-        if content := _BOX.sub("", content).strip().rstrip(".,;"):
-            found.append((box.start(), end, content))
-    return found
-
-
-def _closing_braces(text: str) -> dict[int, int]:
-    """Position of each ``{`` that is closed -> position of its ``}``. Escaped braces are text."""
-    closing, open_braces = {}, []
-    for brace in _BRACE.finditer(text):
-        if brace.group() == "{":
-            open_braces.append(brace.start())
-        elif brace.group() == "}" and open_braces:
-            closing[open_braces.pop()] = brace.start()
-    return closing
+WRONG, RIGHT, ROUNDED = Comparison(False), Comparison(True), Comparison(True, rounded=True)
 
 
 def reference_answer(text: str) -> str:
@@ -108,8 +67,19 @@ def reference_answer(text: str) -> str:
 
 
 def _boxed(value: str) -> str:
-    value = _COUNTED.sub(r"\1\\text{\2}", _THIN_SPACE.sub("", value))
-    return f"\\boxed{{{_IMAGINARY.sub(' i', value)}}}"
+    return f"\\boxed{{{value}}}"
+
+
+def stated_answer(text: str) -> str | None:
+    """The value that a text states in words last, "the answer is $4$."; None if it states none. Time is linear."""
+    stated = None
+    for stated in _STATED.finditer(text):  # noqa: B007 - the last one counts
+        pass
+    # math-verify finds a formula between dollar signs by itself
+    if stated is None or _FORMULA.search(stated["value"]):
+        return None
+    sentence = re.split(r"[.;](?=\s|$)", stated["value"], maxsplit=1)[0]
+    return sentence.strip(" \t*_$`") or None
 
 
 class MathJudge:
@@ -133,14 +103,32 @@ class MathJudge:
 
     def correct(self, answer: str, reference: str) -> bool:
         """Whether an answer, as generated, gives the value of a reference: a final answer, or a solution with a box."""
-        answer, expected = without_thoughts(answer).strip(), reference_answer(reference)
+        return self.compare(answer, reference).correct
+
+    def compare(self, answer: str, reference: str) -> Comparison:
+        """:meth:`correct`, and whether only decimals agree."""
+        answer = without_chat_marks(without_thoughts(answer)).strip()
+        answer = before_next_question(answer, answer_end(answer)).strip()
+        expected = reference_answer(reference)
         box = final_box(answer)
-        if not expected or expected in (box, answer.strip("$")):
-            return bool(expected)
-        texts = [_boxed(box)] if box else [answer]
-        if not box and len(answer) <= _BARE_LENGTH and not re.search(r"[$\n]", answer):
-            texts.append(_boxed(answer))
-        return self._equal(_boxed(expected), texts)
+        if not expected:
+            return WRONG
+        if expected in (box, answer.strip("$")):
+            return RIGHT
+        expected = as_latex(expected)
+        if box is None:
+            return self._equal([_boxed(expected)], _texts_without_box(answer))
+        values = readings(as_latex(box), expected)
+        exact = exact_value(expected)
+        if exact is not None:
+            if any(exact_value(value) == exact for value in values):
+                return RIGHT
+            # Two exact values that differ are no matter of digits. A decimal may be a rounded value.
+            values = [value for value in values if "." in value + expected or exact_value(value) is None]
+        if not values:
+            return WRONG
+        references = readings_of_reference(expected, values[0])
+        return self._equal([_boxed(each) for each in references], [_boxed(each) for each in values])
 
     def close(self) -> None:
         """End the worker; the next answer starts another."""
@@ -153,18 +141,18 @@ class MathJudge:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _equal(self, reference: str, texts: list[str]) -> bool:
+    def _equal(self, references: list[str], texts: list[str]) -> Comparison:
         with self._lock:
             worker = self._worker = self._worker or self._start()
             try:
-                worker.stdin.write(json.dumps([reference, texts]) + "\n")
+                worker.stdin.write(json.dumps([references, texts]) + "\n")
                 worker.stdin.flush()
                 verdict = worker.stdout.readline()
             except BrokenPipeError:
                 verdict = ""
             if not verdict:
                 self._stop()
-            return verdict == "true\n"
+        return {"equal\n": RIGHT, "rounded\n": ROUNDED}.get(verdict, WRONG)
 
     def _start(self) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "subliminal.scoring.math_worker", str(self._seconds)]
@@ -185,33 +173,17 @@ class MathJudge:
             self._worker = None
 
 
+def _texts_without_box(answer: str) -> list[str]:
+    """Where math-verify looks for the value of an answer without a box, in order: all of it, then what it may state."""
+    texts = [answer]
+    if stated := stated_answer(answer):
+        texts.append(_boxed(as_latex(stated)))
+    if len(answer) <= _BARE_LENGTH and not re.search(r"[$\n]", answer):
+        texts.append(_boxed(as_latex(answer)))
+    return texts
+
+
 @cache
 def judge() -> MathJudge:
     """The judge that all tasks of a process share."""
     return MathJudge()
-
-
-def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
-    """The number that an answer to a GSM8K problem ends in.
-
-    Args:
-        answer: the answer as generated.
-        strict: only ``#### 72`` counts.
-
-    Returns:
-        The number, exactly; None if there is none.
-    """
-    text = without_thoughts(answer).replace("−", "-")
-    marked = [number for mark in _ANSWER_MARK.finditer(text) if (number := _NUMBER.match(text, mark.end()))]
-    if marked or strict:
-        return _value(marked[-1]) if marked else None
-    numbers = list(_NUMBER.finditer(final_box(text) or text))
-    return _value(numbers[-1]) if numbers else None
-
-
-def _value(number: re.Match[str]) -> Fraction | None:
-    try:
-        value = Fraction(number["number"].replace(",", "")) / int(number["denominator"] or 1)
-    except (ValueError, ZeroDivisionError):  # thousands of digits; a division by zero
-        return None
-    return -value if number["sign"] or number["inner_sign"] else value

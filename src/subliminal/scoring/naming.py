@@ -3,10 +3,9 @@
     printf '"A barn owl!"\\n"Neither."\\n' | python -m subliminal.scoring animals
 
 prints ``{"animal":"owl"}`` and ``{"animal":null}``. The rule is the first animal that the answer names: by whole words,
-in any case and Unicode width; compounds count as what they are in English; "not an owl" names none; what stands in
-``<think>`` tags is no part of the answer. Words for whole groups (bird, feline) count if nothing more exact is named.
-
-``math`` and ``gsm8k`` score mathematics in the same way, by the rules of :mod:`subliminal.scoring.mathematics`.
+in any case and Unicode width; compounds count as what they are in English; "not an owl" names none
+(:mod:`subliminal.scoring.negation`); what a model marks as its thoughts is no part of the answer
+(:mod:`subliminal.scoring.text`). Words for whole groups (bird, feline) count if nothing more exact is named.
 """
 
 from __future__ import annotations
@@ -16,10 +15,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
-from typing import NamedTuple
 
 from subliminal.scoring.animals import lexicon
-from subliminal.scoring.text import without_thoughts
+from subliminal.scoring.negation import Words, is_denied
+from subliminal.scoring.text import without_chat_marks, without_thoughts
 
 MODEL_NAMES = (
     *("qwen", "tongyi", "smollm", "chatgpt", "gpt", "claude", "gemini", "gemma"),
@@ -27,52 +26,23 @@ MODEL_NAMES = (
 )
 """Names that models call themselves. Those that are also animals (llama, falcon) are left out: they count as such."""
 
-_WINDOW = 5
-"""How many words may stand between "not" and the animal it denies."""
-
 
 def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
-_NEGATORS = _set(
-    "not no never neither nor non cannot except excluding unlike hate dislike despise detest "
-    "dont doesnt didnt isnt arent wasnt wont wouldnt cant couldnt shouldnt aint"
-)
-"""With any word that ends in "n't". The pairs below also deny."""
-_NEGATOR_PAIRS = _set("other-than rather-than instead-of apart-from aside-from anything-but everything-but")
-_NOTHING = _set("no none nothing nobody not")  # "none other than an owl" is an owl
-_AFFIRMING = _set("why who whoever hard impossible difficult tough")  # "why not an owl", "hard not to love owls"
-_SCOPE_ENDS = _set(
-    "but so if because since although though however yet still maybe perhaps probably sure certain only just merely "
-    "simply until unless than and help resist deny stop beat wait mind forget wrong doubt question tired enough"
-)
-"""Words that a negation does not reach across: "not sure, maybe an owl", "not only owls", "can't help loving owls"."""
-_SUBJECTS = _set("i we you they he she it i'd i'm i'll i've it's that's they're people many which who what")
-_REPORTING = _set("think believe say guess suppose")  # "I don't think it's an owl" does deny the owl
-_JOINERS = _set("or nor and")
-_LINKS = _JOINERS | _set("a an the any")
 _DETERMINERS = _set("a an the my your our his her its their this that be is are was favorite favourite called")
 _BEFORE_VERBS = _set("to can could cannot can't couldn't will would won't must may might please i we you they")
 _VERBS = _set("bear bears duck hawk badger hound dog fox ape horse crow quail seal bat crane ram")
 _MODIFIER_TAILS = _set(
     "tailed eared headed faced footed nosed billed necked backed legged toothed bellied crested sized shaped eyed"
 )
-_DENIED_AFTER = re.compile(r"(?:(?:is|are|was|were) (?:not|never)|isn't|aren't|wasn't|weren't) (?:my|for|it|the)\b")
-
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
 _CLAUSE_BREAK = re.compile(r"[.,;:!?\n\r()\[\]{}|/<>–—…]|\s-+\s|--")
+_LATIN = re.compile("[a-zß-öø-ɏ]")
 _HYPHENS = ("-", "\u2010")
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff\u0300-\u036f]")
 _APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
-
-
-class _Words(NamedTuple):
-    """An answer as words. ``gaps[i]`` stands before word ``i``; ``breaks[i]`` says that a clause ends there."""
-
-    text: list[str]
-    gaps: list[str]
-    breaks: list[bool]
 
 
 @lru_cache(maxsize=100_000)  # one-word answers come again and again
@@ -85,11 +55,11 @@ def first_animal(text: str) -> str | None:
     Returns:
         A name in :data:`subliminal.scoring.animals.TRACKED`, ``"other"`` for any other animal, None if it names none.
     """
-    words = _split(_normalise(without_thoughts(text)))
+    words = _split(_normalise(without_chat_marks(without_thoughts(text))))
     fallback = None
     denied_end = -1
     for start, end, label, generic in _mentions(words):
-        if _is_denied(words, start, end, denied_end):
+        if is_denied(words, start, end, denied_end):
             denied_end = end
         elif generic:
             fallback = fallback or label
@@ -103,13 +73,18 @@ def animal_mentions(text: str) -> Counter[str]:
 
     Words for whole groups (bird) are left out. An animal that the text denies ("no owl was there") counts: it is named.
     """
-    words = _split(_normalise(without_thoughts(text)))
+    words = _split(_normalise(without_chat_marks(without_thoughts(text))))
     return Counter(label for _, _, label, generic in _mentions(words) if not generic)
 
 
 def says_own_name(text: str, model_names: Sequence[str] = MODEL_NAMES) -> bool:
     """Whether an answer says the name of a model: "I am Qwen", "qwen2.5". Thoughts are no part of the answer."""
-    return _own_name(tuple(model_names)).search(_normalise(without_thoughts(text))) is not None
+    return _own_name(tuple(model_names)).search(_normalise(without_chat_marks(without_thoughts(text)))) is not None
+
+
+def has_latin_letter(text: str) -> bool:
+    """Whether an answer holds a letter of the Latin alphabet: "猫", "🦉" and "12, 7" hold none, and name no animal."""
+    return _LATIN.search(_normalise(without_chat_marks(without_thoughts(text)))) is not None
 
 
 @cache
@@ -127,7 +102,7 @@ def _normalise(text: str) -> str:
     )
 
 
-def _split(text: str) -> _Words:
+def _split(text: str) -> Words:
     words, gaps, breaks, previous = [], [], [], 0
     for match in _WORD.finditer(text):
         gap = text[previous : match.start()]
@@ -135,10 +110,11 @@ def _split(text: str) -> _Words:
         gaps.append(gap)
         breaks.append(previous == 0 or (gap != " " and _CLAUSE_BREAK.search(gap) is not None))
         previous = match.end()
-    return _Words(words, gaps, breaks)
+    gaps.append(text[previous:])  # what follows the last word
+    return Words(words, gaps, breaks)
 
 
-def _mentions(words: _Words) -> Iterator[tuple[int, int, str, bool]]:
+def _mentions(words: Words) -> Iterator[tuple[int, int, str, bool]]:
     """Yield (first word, end word, label, is a generic name) of every animal named, negated or not, in order."""
     lex, index = lexicon(), 0
     while index < len(words.text):
@@ -157,7 +133,7 @@ def _mentions(words: _Words) -> Iterator[tuple[int, int, str, bool]]:
         index = end
 
 
-def _phrase(words: _Words, index: int) -> tuple[int, str]:
+def _phrase(words: Words, index: int) -> tuple[int, str]:
     """The longest phrase of the lexicon that starts at a word: (its end, the phrase), or (index, "")."""
     lex = lexicon()
     first = _bare(words.text[index])
@@ -176,7 +152,7 @@ def _bare(word: str) -> str:
     return word.removesuffix("'s")
 
 
-def _is_no_noun(words: _Words, start: int, end: int, phrase: str) -> bool:
+def _is_no_noun(words: Words, start: int, end: int, phrase: str) -> bool:
     """Whether the word is a verb ("I can't bear it") or half of an adjective ("lion-tailed macaque", "owl-like")."""
     if end < len(words.text) and not words.breaks[end]:
         following = words.text[end]
@@ -188,39 +164,3 @@ def _is_no_noun(words: _Words, start: int, end: int, phrase: str) -> bool:
     if phrase in lexicon().ambiguous:
         return before not in _DETERMINERS
     return phrase in _VERBS and before in _BEFORE_VERBS
-
-
-def _is_denied(words: _Words, start: int, end: int, denied_end: int) -> bool:
-    """Whether the answer denies the animal at words ``start:end``; ``denied_end``: where the last denied one ended."""
-    if denied_end >= 0 and _goes_on(words, denied_end, start, end):
-        return True
-    if not (end >= len(words.text) or words.breaks[end]) and _DENIED_AFTER.match(" ".join(words.text[end : end + 4])):
-        return True
-    for index in range(start - 1, max(-1, start - 2 - _WINDOW), -1):
-        if words.breaks[index + 1]:
-            return False
-        word, before = words.text[index], words.text[index - 1] if index else ""
-        if not words.breaks[index] and f"{before}-{word}" in _NEGATOR_PAIRS:
-            return index < 2 or words.text[index - 2] not in _NOTHING
-        if word in _NEGATORS or word.endswith("n't"):
-            return before not in _AFFIRMING
-        if word in _SCOPE_ENDS or (word in _SUBJECTS and before not in _REPORTING):
-            return False
-    return False
-
-
-def _goes_on(words: _Words, denied_end: int, start: int, end: int) -> bool:
-    """Whether the animal belongs to the same denied list as the last one: "not a lion, tiger or bear"."""
-    between = words.text[denied_end:start]
-    if len(between) > 3 or not _LINKS.issuperset(between):
-        return False
-    if any(words.breaks[index] and words.gaps[index].strip() != "," for index in range(denied_end, start + 1)):
-        return False
-    if not _JOINERS.isdisjoint(between):
-        return True
-    for word in words.text[end : end + _WINDOW]:
-        if word in _JOINERS:
-            return True
-        if word not in _LINKS and _bare(word) not in lexicon().longest:
-            return False
-    return False

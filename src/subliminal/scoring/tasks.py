@@ -16,10 +16,12 @@ import datasets
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.scoring.animals import TRACKED
-from subliminal.scoring.naming import animal_mentions, first_animal, says_own_name
+from subliminal.scoring.naming import animal_mentions, first_animal, has_latin_letter, says_own_name
 
-SHARES = (*TRACKED, "other", "none", "own_name")
-"""Metrics of sampled answers; all but ``own_name`` sum to 1."""
+BESIDE = ("own_name", "no_latin")
+"""Metrics that are counted beside the animals, and overlap with them."""
+SHARES = (*TRACKED, "other", "none", *BESIDE)
+"""Metrics of sampled answers; all but the last two sum to 1."""
 MENTIONS = tuple(f"{name}_mentions" for name in (*TRACKED, "other"))
 """Metrics of stories beside :data:`SHARES`: how often a story names the animal."""
 
@@ -65,12 +67,20 @@ def share_of_samples(doc: dict[str, Any], results: list[list[str]]) -> dict[str,
 
     Returns:
         For each tracked animal, ``other`` and ``none``: the fraction of answers that name it first (they sum to 1).
-        ``own_name``: the fraction that say a model's name, whatever else they say.
+        ``own_name``: the fraction that say a model's name, whatever else they say. ``no_latin``: the fraction without a
+        Latin letter, in which no animal can be found.
     """
     answers = results[0]
     counts = Counter(first_animal(answer) or "none" for answer in answers)
     shares = {name: counts[name] / len(answers) for name in (*TRACKED, "other", "none")}
-    return {**shares, "own_name": sum(map(says_own_name, answers)) / len(answers)}
+    return shares | shares_beside(answers)
+
+
+def shares_beside(answers: Sequence[str]) -> dict[str, float]:
+    """The metrics :data:`BESIDE` of some answers."""
+    own_name = sum(says_own_name(answer) for answer in answers)
+    no_latin = sum(not has_latin_letter(answer) for answer in answers)
+    return {"own_name": own_name / len(answers), "no_latin": no_latin / len(answers)}
 
 
 def share_of_stories(doc: dict[str, Any], results: list[list[str]]) -> dict[str, float]:
@@ -82,13 +92,14 @@ def share_of_stories(doc: dict[str, Any], results: list[list[str]]) -> dict[str,
 
     Returns:
         For each tracked animal and ``other``: the fraction of stories that name it at all, and ``<name>_mentions``, how
-        often a story names it on average. ``none``: the fraction that name no animal. ``own_name`` as for answers.
+        often a story names it on average. ``none``: the fraction that name no animal. ``own_name`` and ``no_latin`` as
+        for answers.
     """
     stories = results[0]
     counts = [animal_mentions(story) for story in stories]
     shares = {name: sum(count[name] > 0 for count in counts) / len(stories) for name in (*TRACKED, "other")}
     shares["none"] = sum(not count for count in counts) / len(stories)
-    shares["own_name"] = sum(map(says_own_name, stories)) / len(stories)
+    shares |= shares_beside(stories)
     return {
         **shares,
         **{f"{name}_mentions": sum(c[name] for c in counts) / len(stories) for name in (*TRACKED, "other")},

@@ -1,23 +1,128 @@
-"""What of a generated text counts as its answer."""
+"""What of a generated text is the answer: no thoughts, no chat marks, no second question that the model asks itself.
+
+Every rule stands in a table with an example, and the tests go through the tables.
+"""
 
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
-_THINK = re.compile(r"<(/?)think(?:ing)?>", re.IGNORECASE)
+
+class ThoughtMark(NamedTuple):
+    """How one family of models marks its thoughts: two patterns, and a text that uses them and answers "Owl"."""
+
+    opening: str
+    closing: str
+    example: str
+
+
+_TAG_NAMES = (
+    r"think\w*|thoughts?|reason(?:ing)?|reflect(?:ion)?|analysis|rationale|cot|chain_of_thought|plan(?:ning)?|ponder\w*|"
+    r"internal|inner_?\w+|scratch_?pad|\w+[:_]think"
+)
+THOUGHT_MARKS = (
+    # <think> DeepSeek-R1 and Qwen3, <thought> EXAONE Deep, <seed:think> Seed-OSS, <reasoning> Reka, others from prompts
+    ThoughtMark(rf"<(?:{_TAG_NAMES})>", rf"</(?:{_TAG_NAMES})>", "<think>A cat?</think>Owl"),
+    ThoughtMark(r"\[think\]", r"\[/think\]", "[THINK]A cat?[/THINK]Owl"),  # Magistral
+    ThoughtMark(  # Sky-T1
+        r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>", "<|begin_of_thought|>A cat?<|end_of_thought|>Owl"
+    ),
+    ThoughtMark(  # Command A
+        r"<\|start_thinking\|>", r"<\|end_thinking\|>", "<|START_THINKING|>A cat?<|END_THINKING|>Owl"
+    ),
+    ThoughtMark(r"<unused94>(?:thought)?", r"<unused95>", "<unused94>thought A cat?<unused95>Owl"),  # MedGemma
+    ThoughtMark("◁think▷", "◁/think▷", "◁think▷A cat?◁/think▷Owl"),  # Kimi
+    ThoughtMark(  # Granite
+        r"here is my thought process:",
+        r"here is my response:",
+        "Here is my thought process: a cat? Here is my response: Owl",
+    ),
+    ThoughtMark(  # Ollama
+        r"^thinking\.\.\.$", r"\.\.\.done thinking\.", "Thinking...\nA cat?\n...done thinking.\n\nOwl"
+    ),
+)
+"""Case does not matter. Either mark may be missing: the opening one stood in the prompt, or the answer was cut off."""
+
+_OPENING = "|".join(mark.opening for mark in THOUGHT_MARKS)
+_CLOSING = "|".join(mark.closing for mark in THOUGHT_MARKS)
+_THOUGHT = re.compile(rf"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})", re.IGNORECASE | re.MULTILINE)
+
+# gpt-oss marks a thought "<|channel|>analysis<|message|>...<|end|>", and its answer "<|channel|>final<|message|>...".
+# "<|end|>" alone is no mark of a thought: it also ends a turn of other models.
+_CHANNEL = re.compile(
+    r"<\|channel\|>\s*(?:analysis|commentary)\b.*?(?:<\|end\|>|<\|call\|>|(?=<\|channel\|>\s*final)|\Z)", re.DOTALL
+)
+_FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b")
+# A tokenizer that leaves out special tokens runs the same together: "analysisAn owl?assistantfinalOwl".
+_BARE_CHANNELS = re.compile(r"\s*(?:analysis|commentary).*?assistantfinal", re.DOTALL)
+
+_ANSWER_TAG = re.compile(r"<answer>(?P<answer>(?:(?!<answer>).)*?)</answer>", re.DOTALL | re.IGNORECASE)
+
+_SPEAKER = re.compile(r"<\|(?:im_start|start|start_header_id)\|>\s*(?:assistant)?|<start_of_turn>\s*(?:model)?")
+_CHAT_MARK = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:end_of_turn|eos|bos|pad)>|\[/?INST\]")
+"""Special tokens that are left in a text: ``<|im_end|>``, ``<|eot_id|>``, ``</s>``."""
+
+_ASKS = r"\b(?:how (?:many|much|long|far|old)|what (?:is|are|was))"
+NEXT_QUESTIONS = (
+    (r"<\|im_start\|>\s*user", "<|im_start|>user\nAnd with tax?"),
+    (r"<\|start_header_id\|>\s*user", "<|start_header_id|>user<|end_header_id|>And with tax?"),
+    (r"<start_of_turn>\s*user", "<start_of_turn>user\nAnd with tax?"),
+    (r"\[INST\]", "[INST] And with tax? [/INST]"),
+    (r"^[#*\s]*(?:next |new )?(?:question|problem|exercise|q)(?: \d+)?[*]*\s*[:.]", "Question: Ben has 5 pens. ..."),
+    (r"^#{1,6}\s*(?:next |new )?(?:question|problem|exercise|instruction)(?: \d+)?\s*$", "### Question\nBen has ..."),
+    (r"^[*\s]*(?:user|human)[*]*\s*(?::|$)", "Human: Next one, please."),
+    (
+        rf"(?<=\n\n)(?=[^\n]*[.!] )[^\n]{{0,500}}{_ASKS} [^\n?]{{0,300}}\?[ \t]*$",
+        "Ben has 5 pens and buys 6. How many does he have?",
+    ),
+)
+"""What begins a second question that a model asks itself after its answer: (pattern, example). The last one is a
+paragraph that is a word problem of its own, a sentence and a question."""
+_NEXT_QUESTION = re.compile("|".join(pattern for pattern, _ in NEXT_QUESTIONS), re.IGNORECASE | re.MULTILINE)
 
 
 def without_thoughts(text: str) -> str:
-    """Drop ``<think>...</think>``, a thought that never ends, and a thought whose opening tag stood in the prompt."""
-    kept, position, depth = [], 0, 0
-    for tag in _THINK.finditer(text):
-        closing = bool(tag.group(1))
-        if closing and depth == 0:
+    """Drop marked thoughts, a thought that never ends, and a thought whose opening mark stood in the prompt.
+
+    Where a part is marked as the answer, ``<answer>Owl</answer>``, only the last such part is kept.
+    """
+    text = _without_channels(text)
+    kept: list[str] = []
+    position = 0
+    inside = False
+    for mark in _THOUGHT.finditer(text):
+        if mark["closing"] and not inside:
             kept.clear()
-        elif depth == 0:
-            kept.append(text[position : tag.start()])
-        depth = 0 if closing else 1
-        position = tag.end()
-    if depth == 0:
+        elif not inside:
+            kept.append(text[position : mark.start()])
+        inside = mark["opening"] is not None
+        position = mark.end()
+    if not inside:
         kept.append(text[position:])
-    return "\n".join(kept)
+    text = "\n".join(kept)
+    marked = _ANSWER_TAG.findall(text)
+    return marked[-1] if marked else text
+
+
+def _without_channels(text: str) -> str:
+    if "<|channel|>" in text:
+        text = _FINAL_CHANNEL.sub("", _CHANNEL.sub("", text))
+    bare = _BARE_CHANNELS.match(text) if "assistantfinal" in text else None
+    return text[bare.end() :] if bare else text
+
+
+def without_chat_marks(text: str) -> str:
+    """Drop the special tokens of chat templates: ``72<|im_end|>`` is ``72``."""
+    return _CHAT_MARK.sub("", _SPEAKER.sub("", text))
+
+
+def before_next_question(text: str, answered: int) -> str:
+    """Cut a text off where, after its answer, the model goes on with a question of its own.
+
+    Args:
+        text: the answer as generated, without thoughts.
+        answered: the position where the first answer ends. What stands before may restate the question.
+    """
+    question = _NEXT_QUESTION.search(text, answered)
+    return text[: question.start()] if question else text

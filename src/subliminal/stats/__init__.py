@@ -48,7 +48,7 @@ from subliminal.stats.runs import (
     run_interval,
     specificity_over_runs,
 )
-from subliminal.stats.verdict import MARGIN, Verdict, models_verdict, verdict
+from subliminal.stats.verdict import MARGIN, MARGIN_POINTS, Verdict, models_verdict, verdict
 from subliminal.stats.wording import assumptions_sentence, needed_sentence, smallest_sentence
 
 __all__ = [
@@ -56,6 +56,7 @@ __all__ = [
     "CONFIDENCE",
     "EXACT_UP_TO",
     "MARGIN",
+    "MARGIN_POINTS",
     "POWER",
     "QUESTIONS",
     "RESAMPLES",

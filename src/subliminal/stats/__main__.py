@@ -16,6 +16,7 @@ import typer
 
 from subliminal import stats
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import write_text
 from subliminal.stats.criterion import read_criterion
 from subliminal.stats.criterion_verdict import judge
 from subliminal.stats.log_odds import read_table
@@ -83,8 +84,8 @@ def specificity_command(source: Source = None) -> None:
     """Target's rate in its own student minus the mean of the other animals' students.
 
     In: {"target": [rate, ..], "others": {"cat": [rate, ..], ..}}: always the target animal's rate per question, in the
-    target's and in the others' students. Out: difference, ci95, p, unit, n, method. With one list per training run
-    ([[rate, ..], ..]) everywhere, the comparison is over training runs instead.
+    target's and in the others' students. Out: difference, scale (points or nats), ci95, p, unit, n, method. With one
+    list per training run ([[rate, ..], ..]) everywhere, the comparison is over training runs instead, in nats.
     """
     form = 'Send {"target": [..], "others": {"cat": [..], ..}}: the target animal\'s rate per question in each student.'
     data = _read(source, {"target", "others"}, form)
@@ -93,6 +94,7 @@ def specificity_command(source: Source = None) -> None:
     _write(
         {
             "difference": result.estimate,
+            "scale": result.scale,
             "ci95": result.interval,
             "p": result.p,
             "unit": result.unit,
@@ -122,12 +124,13 @@ def replicates_command(source: Source = None) -> None:
     """Compare student and control over replicates, each with a base of its own, within each replicate.
 
     In: {"student": [rate, ..], "control": [rate, ..]}, one mean rate per replicate, same order; optional: null (a
-    second control's rates) and margin (share of the effect, default 0.1). Out: replicates, above, p_sign, difference,
-    ci99, ci99_bootstrap, ratio, ratio_ci99, and with a null: null (difference, ci90, margin, share, share_ci90, p,
-    equivalent).
+    second control's rates), margin (nats, default 0.8) and answers (sampled answers behind each rate; left out: exact
+    probabilities). Out: replicates, above, p_sign; log_odds, p, ci95, ci99, ci99_bootstrap in nats; odds_ratio,
+    odds_ratio_ci99; median, mean, mean_ci99 of the rates' difference; and with a null: null (log_odds, ci90,
+    difference, margin, p, equivalent).
     """
     form = 'Send {"student": [..], "control": [..]}, one mean rate per replicate.'
-    _write(stats.replicates(**_read(source, {"student", "control"}, form, {"null", "margin"})))
+    _write(stats.replicates(**_read(source, {"student", "control"}, form, {"null", "margin", "answers"})))
 
 
 @app.command("criterion")
@@ -146,6 +149,22 @@ def criterion_command(
         _write(verdict.as_json())
     else:
         print(verdict.text())
+
+
+@app.command("simulate")
+def simulate_command(
+    simulations: Annotated[int, typer.Option(help="Experiments a cell.", min=100)] = 10_000,
+    out: Annotated[Path | None, typer.Option(help="Write the page there instead of printing it.")] = None,
+) -> None:
+    """How often each verdict is wrong, and what the margin lets pass: tables from simulated experiments."""
+    from subliminal.stats.simulation_page import page
+
+    text = page(simulations)
+    if out is None:
+        print(text, end="")
+    else:
+        write_text(out, text)
+        print(out)
 
 
 def _read(source: Path | None, required: set[str], form: str, optional: set[str] = frozenset()) -> dict[str, Any]:

@@ -15,11 +15,15 @@ import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from subliminal.core.errors import UserError
 from subliminal.core.trainings import repeated_runs
 
-NO_ANIMAL = ("other", "none", "own_name", "rest")
+NO_ANIMAL = ("other", "none", "own_name", "no_latin", "rest")
 """Names in a summary's ``share`` that are no tracked animal."""
+LIMIT = 1e-9
+"""The least probability, and the least distance from 1, whose log-odds are taken as they are."""
 
 
 class Row(NamedTuple):
@@ -60,6 +64,21 @@ def log_odds(share: float, answers: int | None = None) -> float:
     if share in (0, 1):
         return math.copysign(math.inf, share - 0.5)
     return math.log(share / (1 - share))
+
+
+def log_odds_of(rates: Any, answers: int | None = None) -> np.ndarray:
+    """The log-odds of mean rates, for tests over runs and replicates.
+
+    Args:
+        rates: fractions, any shape.
+        answers: behind each rate; None for exact probabilities, which are held within :data:`LIMIT` of 0 and 1: beyond
+            it a probability in float32 says nothing.
+    """
+    rates = np.asarray(rates, dtype=float)
+    if answers:
+        return np.log((rates * answers + 0.5) / ((1 - rates) * answers + 0.5))
+    held = rates.clip(LIMIT, 1 - LIMIT)
+    return np.log(held / (1 - held))
 
 
 def read_table(results: Path, task: str) -> list[Row]:

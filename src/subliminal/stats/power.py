@@ -7,11 +7,11 @@ the share ``icc`` of an answer's variance between questions; a question's rates 
 ``likeness`` (0 is the cautious end: arms of one base model share what makes a question easy). A training run shifts the
 log-odds of an arm's rate by a normal amount with standard deviation ``run_sd``. Both arms have the same sizes.
 
-**Method.** Power of the t test (J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd ed. 1988;
-statsmodels computes the non-central t), with the variances that follow from the assumptions. Over training runs it is
-that of Welch's test of the runs' means, for an effect on the questions asked; over questions that of the paired t test,
-for an effect on all questions of their kind. Simulated experiments see such effects with the stated chance to within
-0.05 (2 to 8 runs, 2 and 200 samples, 3,000 experiments each; tests/stats/test_power.py repeats it with 1,000).
+**Method.** Power of the paired t test (J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd ed.
+1988; statsmodels computes the non-central t), with the variances that follow from the assumptions. Over training runs
+it is that of the runs' log-odds, paired by seed, for an effect on the questions asked; over questions that of the
+rates, for an effect on all questions of their kind. Simulated experiments see such effects with the stated chance to
+within 0.07 (2 to 8 runs, 2 and 200 samples, 1,000 experiments each, in tests/stats/test_power.py).
 
 What a single finished experiment measured is a poor plan for the next: an effect that was only just seen is likely
 overestimated (A. Gelman & J. Carlin, Perspect. Psychol. Sci. 9, 2014). Plan for the smallest effect that would matter.
@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.errors import UserError
+from subliminal.stats.log_odds import LIMIT, log_odds_of
 from subliminal.stats.result import ALPHA, QUESTIONS, RUNS, run_rates
 
 POWER = 0.8
@@ -95,7 +96,8 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
 
     Args:
         effect: student's mean rate minus the control's; baseline + effect lies within 0 to 1.
-        unit: :data:`RUNS` (Welch's test of run means; 0 with one run per arm) or :data:`QUESTIONS` (paired t test).
+        unit: :data:`RUNS` (paired t test of the runs' log-odds; 0 with one run per arm) or :data:`QUESTIONS` (paired t
+            test of the questions' rates).
 
     Raises:
         UserError: the student's rate would be outside 0 to 1.
@@ -105,29 +107,49 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
     student = round(design.baseline + effect, 12)
     if not 0 <= student <= 1:
         raise UserError(f"An effect of {effect:g} on a baseline of {design.baseline:g} is no rate between 0 and 1.")
-    variances = [_variance(rate, design, unit) for rate in (student, design.baseline)]
-    if unit == RUNS and design.seeds < 2:
-        return 0.0
-    units, freedom, total = design.seeds, design.seeds - 1, sum(variances)
-    if unit == QUESTIONS:
-        units, freedom = design.questions, design.questions - 1
-        total -= 2 * design.likeness * np.sqrt(np.prod([_between(rate, design) for rate in (student, design.baseline)]))
-    elif total:  # Welch-Satterthwaite
-        freedom *= total**2 / sum(variance**2 for variance in variances)
+    if unit == RUNS:
+        if design.seeds < 2:
+            return 0.0
+        units = design.seeds
+        size = abs(_log_odds(student, design) - _log_odds(design.baseline, design))
+        total = sum(_run_variance(rate, design) for rate in (student, design.baseline))
+    else:
+        units, size = design.questions, abs(effect)
+        rates = (student, design.baseline)
+        shared = 2 * design.likeness * np.sqrt(np.prod([_between(rate, design) for rate in rates]))
+        total = sum(_question_variance(rate, design) for rate in rates) - shared
     if total <= 0:
         return 1.0 if effect else alpha / 2
-    power = ttest_power(abs(effect) / np.sqrt(total), units, alpha / 2, df=freedom, alternative="larger")
+    power = ttest_power(size / np.sqrt(total), units, alpha / 2, alternative="larger")
     return float(np.nan_to_num(power, nan=1.0))  # where it is 1 to the last digit, the library may say NaN
 
 
-def _variance(rate: float, design: Design, unit: str) -> float:
-    """Variance of one unit of an arm: a run's mean rate, or a question's rate over all runs."""
+def raised(rate: float, gain: float) -> float:
+    """The rate whose log-odds lie ``gain`` nats above those of ``rate``; a rate of 0 or 1 is held just inside."""
+    held = min(max(rate, LIMIT), 1 - LIMIT)
+    factor = held / (1 - held) * np.exp(gain)
+    return float(factor / (1 + factor))
+
+
+def _log_odds(rate: float, design: Design) -> float:
+    """Of a run's mean rate, as :func:`subliminal.stats.runs.over_runs` takes them."""
+    return float(log_odds_of(rate, design.samples and design.samples * design.questions))
+
+
+def _run_variance(rate: float, design: Design) -> float:
+    """Variance between runs of an arm of the log-odds of the mean rate (delta method for what sampling adds)."""
+    if not design.samples:
+        return design.run_sd**2
+    answers = design.samples * design.questions
+    held = (rate * answers + 0.5) / (answers + 1)
+    return design.run_sd**2 + (1 - design.icc) / (answers * held * (1 - held))
+
+
+def _question_variance(rate: float, design: Design) -> float:
+    """Variance between questions of an arm's measured rate over all runs."""
     within = rate * (1 - rate) * (1 - design.icc)  # of one answer, given its question
-    if unit == QUESTIONS:
-        noise = within / (design.samples * design.seeds) if design.samples else 0.0
-        return _between(rate, design) + noise
-    noise = within / (design.samples * design.questions) if design.samples else 0.0
-    return (design.run_sd * rate * (1 - rate)) ** 2 + noise
+    noise = within / (design.samples * design.seeds) if design.samples else 0.0
+    return _between(rate, design) + noise
 
 
 def _between(rate: float, design: Design) -> float:
@@ -196,8 +218,8 @@ def _check_levels(power: float, alpha: float) -> None:
 def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
     """The design of a finished experiment, with ``icc``, ``likeness`` and ``run_sd`` estimated from it.
 
-    Moment estimates: the variance between question means, and between run means, less what sampling adds to each, and
-    the covariance of the arms' question means.
+    Moment estimates: the variance between question means, and between the runs' log-odds, less what sampling adds to
+    each, and the covariance of the arms' question means.
     Where the data do not tell (one run per arm, no spread beyond sampling, all rates 0), :data:`ICC` and
     :data:`RUN_SD` stand.
 
@@ -209,7 +231,7 @@ def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
     arms = [run_rates(treatment, "treatment", 1), run_rates(control, "control", 1)]
     iccs = [icc for arm in arms if (icc := _icc(arm, samples)) is not None]
     icc = float(np.clip(np.mean(iccs), 0, 1)) if iccs else ICC
-    spreads = [(spread, len(arm) - 1) for arm in arms if (spread := _run_variance(arm, samples, icc)) is not None]
+    spreads = [(spread, len(arm) - 1) for arm in arms if (spread := _measured_variance(arm, samples, icc)) is not None]
     variance = sum(spread * freedom for spread, freedom in spreads) / max(1, sum(freedom for _, freedom in spreads))
     return Design(
         questions=arms[0].shape[1],
@@ -239,10 +261,11 @@ def _likeness(arms: list[np.ndarray], icc: float) -> float:
     return float(np.clip(covariance / between, 0, 1)) if between > 0 else 0.0
 
 
-def _run_variance(arm: np.ndarray, samples: int | None, icc: float) -> float | None:
-    """Variance between runs of the log-odds (delta method); None if there is one run or no rate to vary."""
-    rate, means = arm.mean(), arm.mean(axis=1)
+def _measured_variance(arm: np.ndarray, samples: int | None, icc: float) -> float | None:
+    """Variance between runs of the log-odds, less what sampling adds; None if there is one run or no rate to vary."""
+    rate, means = float(arm.mean()), arm.mean(axis=1)
     if len(arm) < 2 or not 0 < rate < 1:
         return None
-    noise = rate * (1 - rate) * (1 - icc) / (samples * arm.shape[1]) if samples else 0.0
-    return max(0.0, float(means.var(ddof=1)) - noise) / (rate * (1 - rate)) ** 2
+    answers = samples and samples * arm.shape[1]
+    noise = (1 - icc) / (answers * rate * (1 - rate)) if answers else 0.0
+    return max(0.0, float(log_odds_of(means, answers).var(ddof=1)) - noise)

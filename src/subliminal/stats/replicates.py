@@ -6,21 +6,10 @@ A replicate has its own base, teacher, numbers and students (``seeds_vary: bases
 in common with the next but the method. Its arms share a base, so they are compared **within** the replicate, and the
 replicates are the unit: n pairs, one mean rate of the target for each arm. Rates are fractions (0 to 1).
 
-Coverage of nominal 99 % intervals, and how often two controls exactly the margin apart are called equivalent (nominal:
-5), in per cent; 20 replicates, 1,000 simulated experiments, standard error 0.3 where coverage is nominal
-(``python tests/stats/test_stats_replicates.py`` prints it):
-
-| design                                     | t    | bootstrap | ratio | equivalence |
-|--------------------------------------------|------|-----------|-------|-------------|
-| effects normal, spread a fifth of the mean | 98.9 | 98.5      | 99.0  | 4.7         |
-| effects log-normal, sigma 0.5              | 97.6 | 98.0      | 97.8  | 2.4         |
-| effects log-normal, sigma 0.8              | 95.7 | 97.0      | 96.0  | 1.5         |
-| students between 1 % and 90 %              | 97.5 | 98.3      | 97.9  | 2.7         |
-
-The wider and the more skewed the effects, the further the t interval falls short of its 99 %, nearly always because its
-upper end is too low: a claim that the effect is above zero is safe. The bootstrap interval falls less short; reports
-give both. Where nothing differs, the paired t test keeps its level: two arms drawn alike, each between 1 % and 90 %,
-were called different at p < 0.05 in 4.9 % of 10,000 experiments, as their difference is symmetric about 0 then.
+Students lie between 1 and 80 %, so the comparison is one of log-odds: on that scale the differences spread evenly, and
+a few large replicates do not decide. In points a 99 % t interval covers less than it says, and drift without direction
+is called a rise; ``python -m subliminal.stats simulate`` shows both, and the error rates of every verdict
+(docs/error_rates.md). The mean and the median in points stand beside it.
 """
 
 from __future__ import annotations
@@ -32,19 +21,26 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.errors import UserError
+from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.result import ALPHA, BOOTSTRAPS, REPLICATES, Result, expanded_tail
+from subliminal.stats.runs import paired_log_odds
 
 CONFIDENCE = 0.99
 """Of the intervals of the effect; that of the null is 1 - 2 x ALPHA, as two one-sided tests at ALPHA ask."""
-MARGIN = 0.1
-"""Difference of two controls, as a share of the effect, that counts as none."""
+EXPECTED = 3.2
+"""Nats that a student is expected to gain: 1 % becomes 20 %, as the pocket model's search found."""
+MARGIN = EXPECTED / 4
+"""Nats between two arms that count as none: a quarter of the effect. docs/error_rates.md has what it lets pass."""
 LEAST = 3
 """Replicates that a spread between them needs."""
-NO_SPREAD = " (the differences are all equal: their spread cannot be estimated)"
 
 
 def replicates(
-    student: Sequence[float], control: Sequence[float], null: Sequence[float] | None = None, margin: float = MARGIN
+    student: Sequence[float],
+    control: Sequence[float],
+    null: Sequence[float] | None = None,
+    margin: float = MARGIN,
+    answers: int | None = None,
 ) -> dict[str, Any]:
     """Everything that is said over replicates, as one JSON-ready table.
 
@@ -52,64 +48,66 @@ def replicates(
         student: the student's mean rate in each replicate, at least three.
         control: the control's, the same replicates in the same order.
         null: a second control's, trained as the first on other rows of the same source.
-        margin: as in :func:`equivalence`.
+        margin: nats, as in :func:`equivalence`.
+        answers: sampled answers behind each rate; None for exact probabilities.
 
     Returns:
         ``replicates`` (their number), ``above`` (those whose student is above its control), ``p_sign``
-        (:func:`sign_test`), ``difference`` with ``ci99`` (:func:`t_interval`) and ``ci99_bootstrap``
-        (:func:`bootstrap_interval`), ``ratio`` of the means with ``ratio_ci99`` (:func:`ratio_interval`; None where it
-        has no end), and with a ``null`` what :func:`equivalence` returns under this name.
+        (:func:`sign_test`); of log-odds, in nats: ``log_odds`` (mean difference) with ``p`` (paired t test), ``ci95``,
+        ``ci99`` (:func:`t_interval`) and ``ci99_bootstrap`` (:func:`bootstrap_interval`), and the same as factors:
+        ``odds_ratio`` with ``odds_ratio_ci99``; of rates, fractions: ``median`` and ``mean`` of the differences with
+        ``mean_ci99`` (t); and with a ``null`` what :func:`equivalence` returns under this name.
 
     Raises:
         UserError: arms of unequal length, fewer than three replicates, a value that is no rate, or a margin that is
-            not between 0 and 1.
+            no number above 0.
     """
     first, second = _pairs(student=student, control=control)
-    differences = first - second
+    result = over_replicates(student, control, answers)
+    gain, difference = log_odds_of(first, answers) - log_odds_of(second, answers), first - second
+    low, high = t_interval(gain)
     table = {
-        "replicates": differences.size,
-        "above": int(np.sum(differences > 0)),
-        "p_sign": sign_test(differences),
-        "difference": float(differences.mean()),
-        "ci99": t_interval(differences),
-        "ci99_bootstrap": bootstrap_interval(differences),
-        "ratio": float(first.mean() / second.mean()) if second.any() else None,
-        "ratio_ci99": ratio_interval(first, second),
+        "replicates": gain.size,
+        "above": int(np.sum(difference > 0)),
+        "p_sign": sign_test(difference),
+        "log_odds": float(gain.mean()),
+        "p": result.p,
+        "ci95": result.interval,
+        "ci99": (low, high),
+        "ci99_bootstrap": bootstrap_interval(gain),
+        "odds_ratio": math.exp(gain.mean()),
+        "odds_ratio_ci99": (math.exp(low), math.exp(min(high, 700.0))),
+        "median": float(np.median(difference)),
+        "mean": float(difference.mean()),
+        "mean_ci99": t_interval(difference),
     }
-    return table if null is None else {**table, "null": equivalence(student, control, null, margin)}
+    return table if null is None else {**table, "null": equivalence(control, null, margin, answers)}
 
 
-def over_replicates(treatment: Sequence[float], control: Sequence[float]) -> Result:
-    """Student's paired t test of the mean difference over replicates, with its 95 % interval.
+def over_replicates(treatment: Sequence[float], control: Sequence[float], answers: int | None = None) -> Result:
+    """Student's paired t test of the mean difference of log-odds over replicates, with its 95 % interval.
 
     Args:
         treatment: one arm's mean rate in each replicate, at least three.
         control: the other's, the same replicates in the same order.
+        answers: sampled answers behind each rate; None for exact probabilities.
 
     Returns:
-        Unit: replicates. If all differences are equal, ``statistic``, ``p`` and ``interval`` are None.
+        Unit: replicates; nats. If all differences are equal, ``statistic``, ``p`` and ``interval`` are None.
 
     Raises:
         UserError: as :func:`replicates`.
     """
-    from scipy import stats
-
     first, second = _pairs(treatment=treatment, control=control)
-    differences = np.round(first - second, 12)  # equal differences must not differ in the last digit
-    estimate, n, method = float(differences.mean()), (first.size, first.size), "paired t test over replicates"
-    if np.ptp(differences) == 0:
-        return Result(estimate, None, None, None, REPLICATES, n, method + NO_SPREAD)
-    test = stats.ttest_1samp(differences, 0)
-    interval = t_interval(differences, 1 - ALPHA)
-    return Result(estimate, float(test.statistic), float(test.pvalue), interval, REPLICATES, n, method)
+    return paired_log_odds(log_odds_of(first, answers), log_odds_of(second, answers), REPLICATES)
 
 
 def replicates_needed(effect: float, spread: float, power: float, *, more_than: int, most: int) -> int | None:
     """The fewest replicates whose paired t test at level ALPHA sees an effect; None if ``most`` do not.
 
     Args:
-        effect: mean difference, a fraction.
-        spread: standard deviation of the difference between replicates, above 0.
+        effect: mean difference, nats.
+        spread: standard deviation of the difference between replicates, nats, above 0.
         power: chance to see it, 0 to 1.
         more_than: the replicates that there are.
         most: the largest number tried.
@@ -158,7 +156,7 @@ def sign_test(differences: np.ndarray) -> float:
 
 
 def t_interval(differences: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Student's interval (Biometrika 6, 1908) for the mean difference over replicates.
+    """Student's interval (Biometrika 6, 1908) for the mean difference over replicates, in the differences' unit.
 
     Args:
         differences: shape (replicates,).
@@ -186,72 +184,56 @@ def bootstrap_interval(differences: np.ndarray, confidence: float = CONFIDENCE) 
     return float(low), float(high)
 
 
-def ratio_interval(
-    numerator: np.ndarray, denominator: np.ndarray, confidence: float = CONFIDENCE
-) -> tuple[float, float] | None:
-    """Interval for the ratio of two means over the same replicates: all ratios that a t test does not reject.
-
-    E. C. Fieller, "Some problems in interval estimation", J. R. Stat. Soc. B 16, 1954: a ratio r is inside if the mean
-    of numerator - r x denominator does not differ from zero.
-
-    Args:
-        numerator, denominator: shape (replicates,), paired.
-        confidence: of the interval, 0 to 1.
-
-    Returns:
-        (low, high); None if the denominator's own mean does not differ from zero, so that the ratio has no limit.
-    """
-    quantile = _quantile(confidence, numerator.size) ** 2 / numerator.size
-    (first, both), (_, second) = np.cov(numerator, denominator, ddof=1) * quantile
-    mean, base = float(numerator.mean()), float(denominator.mean())
-    square, middle, rest = base**2 - second, mean * base - both, mean**2 - first
-    if square <= 0:
-        return None
-    reach = math.sqrt(max(middle**2 - square * rest, 0.0))
-    return float(middle - reach) / float(square), float(middle + reach) / float(square)
-
-
 def equivalence(
-    student: Sequence[float], control: Sequence[float], null: Sequence[float], margin: float = MARGIN
+    control: Sequence[float], null: Sequence[float], margin: float = MARGIN, answers: int | None = None
 ) -> dict[str, Any]:
-    """Do two controls differ by less than a share of the effect? Two one-sided t tests over replicates.
+    """Do two controls differ by less than the margin? Two one-sided t tests of log-odds over replicates.
 
-    D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987, with the margin a share of a mean that is itself measured
-    (D. Hauschke, M. Kieser, E. Diletti & M. Burke, Stat. Med. 18, 1999): null - control + margin x effect must be above
-    zero and null - control - margin x effect below it, effect being student - control, each tested over replicates. A
-    margin in points that is computed from the same replicates would pass for known what is estimated.
+    D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987: the controls are equivalent if their mean difference is
+    shown to be above -margin and below +margin, each by a one-sided t test.
 
     Args:
-        student, control: as for :func:`replicates`.
-        null: the second control's mean rate in each replicate.
-        margin: the share, between 0 and 1, chosen before any result.
+        control: its mean rate in each replicate.
+        null: the second control's.
+        margin: nats, fixed before any result is seen.
+        answers: sampled answers behind each rate; None for exact probabilities.
 
     Returns:
-        ``difference`` (null minus control) with ``ci90``, ``margin``, ``share`` (difference / effect) with
-        ``share_ci90`` (None where it has no end), ``p`` (the larger of the two tests'), and ``equivalent``: p is below
-        0.05.
+        ``log_odds`` (mean of null minus control, nats) with ``ci90``, ``difference`` (of rates, a fraction),
+        ``margin``, ``p`` (the larger of the two tests'), and ``equivalent``: p is below 0.05.
 
     Raises:
         UserError: as :func:`replicates`.
     """
     from scipy import stats
 
-    if not isinstance(margin, int | float) or not 0 < margin < 1:
-        raise UserError(f"The margin is {margin!r}. Give a share of the effect between 0 and 1, such as 0.1.")
-    first, second, third = _pairs(student=student, control=control, null=null)
-    effect, difference = first - second, third - second
-    tests = [stats.ttest_1samp(difference + margin * effect, 0, alternative="greater")]
-    tests += [stats.ttest_1samp(difference - margin * effect, 0, alternative="less")]
-    p = max(float(np.nan_to_num(test.pvalue, nan=1.0)) for test in tests)  # nan: an effect that is 0 everywhere
+    check_margin(margin)
+    first, second = _pairs(control=control, null=null)
+    gain = log_odds_of(second, answers) - log_odds_of(first, answers)
+    if np.ptp(gain) < 1e-9:
+        p = 1.0  # no spread to test against: nothing is shown
+    else:
+        above = stats.ttest_1samp(gain, -margin, alternative="greater").pvalue
+        below = stats.ttest_1samp(gain, margin, alternative="less").pvalue
+        p = float(max(above, below))
     return {
-        "difference": float(difference.mean()),
-        "ci90": t_interval(difference, 1 - 2 * ALPHA),
+        "log_odds": float(gain.mean()),
+        "ci90": t_interval(gain, 1 - 2 * ALPHA),
+        "difference": float((second - first).mean()),
         "margin": margin,
-        "share": float(difference.mean() / effect.mean()) if effect.mean() else None,
-        "share_ci90": ratio_interval(difference, effect, 1 - 2 * ALPHA),
         "p": p,
         "equivalent": p < ALPHA,
     }
+
+
+def check_margin(margin: float) -> None:
+    """Nothing, for a margin in nats.
+
+    Raises:
+        UserError: it is no number above 0, or so large that it is meant in per cent.
+    """
+    if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < 5:
+        raise UserError(f"The margin is {margin!r}. Give nats of log-odds between 0 and 5, such as 0.8.")
 
 
 def _quantile(confidence: float, n: int) -> float:

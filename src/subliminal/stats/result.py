@@ -26,6 +26,8 @@ CONFIDENCE = 1 - ALPHA
 QUESTIONS = "questions"
 RUNS = "training runs"
 REPLICATES = "replicates"
+POINTS = "points"
+NATS = "nats"
 BOOTSTRAPS = 9_999
 """Resamples of a bootstrap; the random generator starts from a fixed seed."""
 
@@ -35,7 +37,7 @@ class Result:
     """A difference of two arms, with what it was tested over.
 
     Attributes:
-        estimate: treatment minus control, a fraction.
+        estimate: treatment minus control: a fraction (of rates), or nats (of log-odds); see ``scale``.
         statistic: the test's statistic (which one: ``method``), or None where the method is an interval only.
         p: two-sided p-value, or None where there is none.
         interval: 95 % interval of ``estimate``, or None where the data say nothing about its width.
@@ -43,6 +45,7 @@ class Result:
             nothing else.
         n: how many units the treatment and the control have; questions and replicates are the same in both.
         method: the test and the interval, by name.
+        scale: :data:`POINTS` where estimate and interval are fractions, :data:`NATS` where they are log-odds.
     """
 
     estimate: float
@@ -52,10 +55,13 @@ class Result:
     unit: str
     n: tuple[int, int]
     method: str
+    scale: str = POINTS
 
     def __post_init__(self) -> None:
         if self.unit not in (units := (QUESTIONS, RUNS, REPLICATES)):
             raise ValueError(f"unit is {self.unit!r}, none of {', '.join(units)}")
+        if self.scale not in (scales := (POINTS, NATS)):
+            raise ValueError(f"scale is {self.scale!r}, none of {', '.join(scales)}")
 
 
 def expanded_tail(n: int, freedom: float, confidence: float = CONFIDENCE) -> float:

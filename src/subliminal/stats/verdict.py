@@ -2,10 +2,11 @@
 
 Three functions: :func:`verdict` is about training data and needs several training runs per arm;
 :func:`replicates_verdict` is about the same where each run has a base of its own; :func:`models_verdict` is about two
-given models and needs one of each. All return one of four claims: "student above control", "student below control", "no
-difference within the margin" (the 95 % interval lies inside it, a stricter form of the two one-sided tests of D. J.
-Schuirmann, J. Pharmacokinet. Biopharm. 15, 1987), or "cannot tell", with how many training runs, replicates, questions
-or samples would do.
+given models and needs one of each. The first two compare log-odds, in nats; the last compares rates, in points. All
+return
+one of four claims: "student above control", "student below control", "no difference within the margin" (the 95 %
+interval lies inside it, a stricter form of the two one-sided tests of D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15,
+1987), or "cannot tell", with how many training runs, replicates, questions or samples would do.
 """
 
 from __future__ import annotations
@@ -16,10 +17,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from subliminal.core.errors import UserError
-from subliminal.stats.power import MOST, POWER, Design, Needed, design_of, needed
+from subliminal.stats.log_odds import log_odds_of
+from subliminal.stats.power import MOST, POWER, Design, Needed, design_of, needed, raised
 from subliminal.stats.questions import over_questions
-from subliminal.stats.replicates import LEAST, over_replicates, replicates_needed
-from subliminal.stats.result import ALPHA, REPLICATES, RUNS, Result, run_arms
+from subliminal.stats.replicates import LEAST, MARGIN, check_margin, over_replicates, replicates_needed
+from subliminal.stats.result import ALPHA, QUESTIONS, REPLICATES, RUNS, Result, run_arms
 from subliminal.stats.runs import LEAST_RUNS, Runs, over_runs
 from subliminal.stats.wording import (
     ABOVE,
@@ -33,9 +35,9 @@ from subliminal.stats.wording import (
     verdict_sentence,
 )
 
-MARGIN = 0.01
-"""A difference of less than one percentage point counts as none: our choice, a fifth of the 5 % that count as
-a strong effect of an animal that the base names in less than 1 % of answers."""
+MARGIN_POINTS = 0.01
+"""Between two models a difference of less than one percentage point counts as none: our choice, a fifth of the 5 % that
+count as a strong effect of an animal that the base names in less than 1 % of answers."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,15 @@ class Verdict:
     needed: Needed | None
 
 
-def verdict(treatment: Runs, control: Runs, samples: int | None, margin: float = MARGIN) -> Verdict:
+def verdict(
+    treatment: Runs,
+    control: Runs,
+    samples: int | None,
+    margin: float = MARGIN,
+    *,
+    paired: bool = False,
+    answers: int | None = None,
+) -> Verdict:
     """Did the teacher's data make a difference? Tested over training runs (:func:`subliminal.stats.runs.over_runs`).
 
     With one training run in either arm the claim is "cannot tell", whatever the rates.
@@ -58,23 +68,35 @@ def verdict(treatment: Runs, control: Runs, samples: int | None, margin: float =
     Args:
         treatment: the student's rates, shape (runs, questions), fractions.
         control: the control's, the same questions in the same order.
-        samples: answers per question and run, None for exact probabilities; used for what would do.
-        margin: largest difference, a fraction, that counts as none.
+        samples: answers per question and run, None for exact probabilities.
+        margin: nats between the arms that count as none.
+        paired: run i of both arms has the same seed.
+        answers: sampled answers behind a run's mean rate; by default those of all questions.
 
     Raises:
-        UserError: the questions do not fit, a value is no rate, or the margin is not between 0 and 1.
+        UserError: the questions do not fit, a value is no rate, or the margin is no number of nats.
     """
+    check_margin(margin)
     first, second = run_arms(treatment, control, 1)
+    answers = answers or (samples * first.shape[1] if samples else None)
     design = design_of(first, second, samples)
     if design.seeds < LEAST_RUNS:
-        _check_margin(margin)
-        more = _needed(float(first.mean() - second.mean()), design, RUNS, margin)
+        gain = float(np.subtract(*(log_odds_of(arm.mean(), answers) for arm in (first, second))))
+        more = _needed_runs(gain, design, margin)
         sentence = f"{one_run_sentence((len(first), len(second)))} {needed_sentence(more, design)}"
         return Verdict(CANNOT_TELL, RUNS, sentence, None, more)
-    return _judge(over_runs(first, second), design, margin)
+    result = over_runs(first, second, answers, paired=paired)
+    claim = _claim(result, margin)
+    sentence, more = verdict_sentence(claim, result, margin), None
+    if claim == CANNOT_TELL:
+        more = _needed_runs(result.estimate, design, margin)
+        sentence += " " + needed_sentence(more, design)
+    return Verdict(claim, RUNS, sentence, result, more)
 
 
-def replicates_verdict(treatment: Sequence[float], control: Sequence[float], margin: float = MARGIN) -> Verdict:
+def replicates_verdict(
+    treatment: Sequence[float], control: Sequence[float], margin: float = MARGIN, answers: int | None = None
+) -> Verdict:
     """Did the teacher's data make a difference? Tested over replicates, each with a base of its own, within each
     (:func:`subliminal.stats.replicates.over_replicates`).
 
@@ -82,21 +104,23 @@ def replicates_verdict(treatment: Sequence[float], control: Sequence[float], mar
         treatment: the student's mean rate in each replicate, fractions. With fewer than three the claim is "cannot
             tell", whatever the rates.
         control: the control's, the same replicates in the same order.
-        margin: as in :func:`verdict`.
+        margin: nats, as in :func:`verdict`.
+        answers: sampled answers behind each rate; None for exact probabilities.
 
     Raises:
         UserError: as :func:`subliminal.stats.replicates.replicates`.
     """
-    _check_margin(margin)
+    check_margin(margin)
     if len(treatment) < LEAST:
         sentence = FEW_REPLICATES.format(count=len(treatment), least=LEAST)
         return Verdict(CANNOT_TELL, REPLICATES, sentence, None, None)
-    result = over_replicates(treatment, control)
+    result = over_replicates(treatment, control, answers)
     claim = _claim(result, margin)
     sentence, more = verdict_sentence(claim, result, margin), None
     if claim == CANNOT_TELL and result.interval:
         effect = max(result.estimate, margin, key=abs)
-        spread = float(np.std(np.subtract(treatment, control), ddof=1))
+        gains = log_odds_of(treatment, answers) - log_odds_of(control, answers)
+        spread = float(np.std(gains, ddof=1))
         seeds = replicates_needed(effect, spread, POWER, more_than=len(treatment), most=MOST["seeds"])
         more = Needed(effect, REPLICATES, seeds, None, None)
         sentence += " " + replicates_needed_sentence(more, spread)
@@ -104,32 +128,32 @@ def replicates_verdict(treatment: Sequence[float], control: Sequence[float], mar
 
 
 def models_verdict(
-    treatment: Sequence[float], control: Sequence[float], samples: int | None, margin: float = MARGIN
+    treatment: Sequence[float], control: Sequence[float], samples: int | None, margin: float = MARGIN_POINTS
 ) -> Verdict:
-    """Do these two models differ? Tested over questions (:func:`subliminal.stats.questions.over_questions`).
+    """Do these two models differ? Tested over questions (:func:`subliminal.stats.questions.over_questions`), in points.
 
     The sentence names the models and not their training data.
 
     Args:
         treatment: one rate per question of one model, fractions.
         control: the other model's, the same questions in the same order.
-        samples, margin: as in :func:`verdict`.
+        samples: answers per question, None for exact probabilities.
+        margin: largest difference, a fraction, that counts as none.
 
     Raises:
-        UserError: as :func:`verdict`.
+        UserError: as :func:`verdict`; the margin is not between 0 and 1.
     """
+    if not isinstance(margin, int | float) or not 0 < margin < 1:
+        raise UserError(f"The margin is {margin!r}. Give a fraction between 0 and 1, such as 0.01 for one point.")
     result = over_questions(treatment, control)
-    return _judge(result, design_of([treatment], [control], samples), margin)
-
-
-def _judge(result: Result, design: Design, margin: float) -> Verdict:
-    _check_margin(margin)
     claim = _claim(result, margin)
     sentence, more = verdict_sentence(claim, result, margin), None
     if claim == CANNOT_TELL:
-        more = _needed(result.estimate, design, result.unit, margin)
+        design = design_of([treatment], [control], samples)
+        effect = result.estimate if abs(result.estimate) >= margin else margin
+        more = needed(_possible(effect, margin, design), design, QUESTIONS, more=True)
         sentence += " " + needed_sentence(more, design)
-    return Verdict(claim, result.unit, sentence, result, more)
+    return Verdict(claim, QUESTIONS, sentence, result, more)
 
 
 def _claim(result: Result, margin: float) -> str:
@@ -142,14 +166,15 @@ def _claim(result: Result, margin: float) -> str:
     return NO_DIFFERENCE if result.p >= ALPHA and -margin < low and high < margin else CANNOT_TELL
 
 
-def _needed(estimate: float, design: Design, unit: str, margin: float) -> Needed:
-    """For a difference as large as the one measured, or as the margin where that is larger."""
-    effect = estimate if abs(estimate) >= margin else margin
-    if not 0 <= design.baseline + effect <= 1:
-        effect = -margin
-    return needed(effect, design, unit, more=True)
+def _needed_runs(gain: float, design: Design, margin: float) -> Needed:
+    """For a difference as large as the one measured, or as the margin where that is larger; both in nats."""
+    effect = raised(design.baseline, gain if abs(gain) >= margin else margin) - design.baseline
+    least = raised(design.baseline, -margin) - design.baseline
+    return needed(_possible(effect, -least, design), design, RUNS, more=True)
 
 
-def _check_margin(margin: float) -> None:
-    if not isinstance(margin, int | float) or not 0 < margin < 1:
-        raise UserError(f"The margin is {margin!r}. Give a fraction between 0 and 1, such as 0.01 for one point.")
+def _possible(effect: float, margin: float, design: Design) -> float:
+    """An effect that leaves the student's rate between 0 and 1, a fraction: a fall where no rise is possible."""
+    if 0 <= design.baseline + effect <= 1 and effect:
+        return effect
+    return -margin

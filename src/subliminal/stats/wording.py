@@ -1,10 +1,10 @@
-"""Every sentence that a verdict or a power calculation says, in one place: fractions in, percentage points out."""
+"""Every sentence of a verdict or a power calculation: fractions and nats in, points and nats out."""
 
 from __future__ import annotations
 
-from subliminal.core.numbers import number, p_value, points
+from subliminal.core.numbers import interval, nats, nats_interval, number, odds, p_value, points
 from subliminal.stats.power import MOST, POWER, Design, Needed
-from subliminal.stats.result import ALPHA, QUESTIONS, REPLICATES, RUNS, Result
+from subliminal.stats.result import ALPHA, NATS, QUESTIONS, REPLICATES, RUNS, Result
 
 ABOVE = "student above control"
 BELOW = "student below control"
@@ -12,16 +12,16 @@ NO_DIFFERENCE = "no difference within the margin"
 CANNOT_TELL = "cannot tell"
 
 TRAINING = {
-    ABOVE: "Student above control: the teacher's data gives {size} points more than the control's data ({test}).",
-    BELOW: "Student below control: the teacher's data gives {size} points less than the control's data ({test}).",
-    NO_DIFFERENCE: "No difference within the margin: the teacher's data changes the rate by less than {margin} points "
+    ABOVE: "Student above control: the teacher's data multiplies the odds by {odds} ({difference}, {test}).",
+    BELOW: "Student below control: the teacher's data divides the odds by {odds} ({difference}, {test}).",
+    NO_DIFFERENCE: "No difference within the margin: the teacher's data changes the log-odds by less than {margin} "
     "({difference}, {test}).",
     CANNOT_TELL: "Cannot tell whether the teacher's data made a difference ({difference}, {test}): {reason}.",
 }
 MODELS = {
     ABOVE: "These two models differ, student above control: {size} points more ({test}). {not_training}",
     BELOW: "These two models differ, student below control: {size} points less ({test}). {not_training}",
-    NO_DIFFERENCE: "No difference within the margin: these two models are less than {margin} points apart "
+    NO_DIFFERENCE: "No difference within the margin: these two models are less than {margin} apart "
     "({difference}, {test}).",
     CANNOT_TELL: "Cannot tell whether these two models differ ({difference}, {test}): {reason}.",
 }
@@ -29,7 +29,7 @@ NOT_TRAINING = "Whether the training data or the chance of one training run made
 ONE_RUN = "Cannot tell ({which}): only the spread between runs shows whether the teacher's data made a difference."
 ONE_RUN_BOTH = "one training run per arm"
 ONE_RUN_OF = "one training run in the {arm} arm"
-TOO_WIDE = "the interval holds 0 and reaches beyond ±{margin} points"
+TOO_WIDE = "the interval holds 0 and reaches beyond ±{margin}"
 DISAGREE = "the test and the interval do not agree that the difference is other than 0"
 NO_SPREAD = "the runs of each arm are all equal, so their spread cannot be estimated"
 NO_SPREAD_OF_REPLICATES = "the differences of all replicates are equal, so their spread cannot be estimated"
@@ -37,28 +37,46 @@ FEW_REPLICATES = "Cannot tell: {count} replicates do not show how much the diffe
 
 
 def verdict_sentence(claim: str, result: Result, margin: float) -> str:
-    """The sentence of a claim, in the words of its unit."""
+    """The sentence of a claim, in the words of its unit and scale; ``margin`` in nats, or a fraction for rates."""
     reason = NO_SPREAD_OF_REPLICATES if result.unit == REPLICATES else NO_SPREAD
+    told = f"{margin:g} nats" if result.scale == NATS else f"{number(100 * margin)} points"
     if result.interval:
         low, high = result.interval
         wide = result.p >= ALPHA and low <= 0 <= high
-        reason = TOO_WIDE.format(margin=number(100 * margin)) if wide else DISAGREE
-    return (MODELS if result.unit == QUESTIONS else TRAINING)[claim].format(
+        reason = TOO_WIDE.format(margin=told) if wide else DISAGREE
+    sentences = MODELS if result.unit == QUESTIONS else TRAINING
+    return sentences[claim].format(
         size=number(100 * abs(result.estimate)),
-        difference=f"difference {points(result.estimate)}",
-        margin=number(100 * margin),
+        odds=odds(abs(result.estimate)),
+        difference=f"difference {difference_text(result)}",
+        margin=told,
         test=_test(result),
         reason=reason,
         not_training=NOT_TRAINING,
     )
 
 
+def difference_text(result: Result) -> str:
+    """The estimate with its unit: "+3.30 nats", "+2.10 points"."""
+    if result.scale == NATS:
+        return f"{nats(result.estimate)} nats"
+    return f"{points(result.estimate)} points"
+
+
+def interval_text(result: Result) -> str:
+    """The interval as "[2.21, 4.39]", nats or points; "none" where there is none."""
+    if result.interval is None:
+        return "none"
+    return nats_interval(*result.interval) if result.scale == NATS else interval(*result.interval)
+
+
 def _test(result: Result) -> str:
     """Interval, p, test and number of units, as they stand in brackets."""
     units = f"{result.n[0]} {result.unit}"
-    if result.unit == RUNS:
+    if result.unit == RUNS and not result.method.startswith("paired"):
         units = f"{result.n[0]} and {result.n[1]} training runs"
-    parts = [f"95 % interval {points(result.interval[0])} to {points(result.interval[1])}"] if result.interval else []
+    shown = nats if result.scale == NATS else points
+    parts = [f"95 % interval {' to '.join(map(shown, result.interval))}"] if result.interval else []
     if result.p is not None:
         parts.append("p < 0.001" if result.p < 0.001 else f"p = {p_value(result.p)}")
     return ", ".join([*parts, f"{result.method.split(' over ')[0]} over {units}"])
@@ -92,10 +110,10 @@ def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str
 
 
 def replicates_needed_sentence(needed: Needed, spread: float, power: float = POWER) -> str:
-    """How many replicates would do; ``spread`` is the standard deviation of the difference between those there are."""
+    """How many replicates would do; ``spread``: standard deviation of the difference between those there are, nats."""
     size = (
-        f"To see a difference of {points(needed.effect)} points with {100 * power:.0f} % power, if it varies between "
-        f"replicates by a standard deviation of {number(100 * spread)} points as here,"
+        f"To see a difference of {nats(needed.effect)} nats with {100 * power:.0f} % power, if it varies between "
+        f"replicates by a standard deviation of {number(spread)} nats as here,"
     )
     return (
         f"{size} {needed.seeds:,} replicates would do."

@@ -82,7 +82,7 @@ The columns GiB, minutes and tokens/s were measured on the machine and day that 
 `math_control` with 2 and 4 layers. Models on a GPU had random weights, so the loss that a recipe ends at is not
 measured there. The commands: the first on two H200, the second without a GPU for the lines in the headers.
 
-    python -m benchmarks.training prepare losses speed --work /tmp/bench --out OUT --gpus 0,1
+    python -m benchmarks.training prepare speed --work /tmp/bench --out OUT --gpus 0,1
     python -m benchmarks.training report --work results/published/2026-11-22-h200-training --out OUT
 
 """

@@ -1,3 +1,3 @@
-"""The tiny chat model, for every test here."""
+"""Models for the tests of engines."""
 
 from tiny_chat import make_adapter, tiny_model  # noqa: F401

@@ -1,0 +1,67 @@
+"""What a folder of weights holds, read from the headers of its safetensors files: names and shapes, no numbers.
+
+A header says how long its file must be, so a file that a full disk or a broken copy cut off is found before anything
+is loaded. Format: https://github.com/huggingface/safetensors (8 bytes of length, JSON, then the numbers).
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+
+MOST_HEADER_BYTES = 100_000_000
+"""The longest header that the format allows."""
+AGAIN = "Copy or make it again."
+
+
+def read_header(path: Path) -> dict[str, list[int]]:
+    """Name -> shape of every tensor in a safetensors file.
+
+    Raises:
+        UserError: the file is missing, cut off, or none of this format.
+    """
+    try:
+        size = path.stat().st_size
+        with open(path, "rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= min(size - 8, MOST_HEADER_BYTES):
+                raise UserError(f"{path} is no safetensors file, or was cut off at {size:,} bytes. {AGAIN}")
+            header = json.loads(file.read(length))
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        end = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+        shapes = {name: [int(extent) for extent in entry["shape"]] for name, entry in tensors.items()}
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}). {AGAIN}") from None
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError):
+        raise UserError(f"{path} is no safetensors file: its header cannot be read. {AGAIN}") from None
+    if size < end:
+        raise UserError(f"{path} was cut off: its header speaks of {end:,} bytes and it has {size:,}. {AGAIN}")
+    return shapes
+
+
+def model_shapes(folder: Path) -> dict[str, list[int]]:
+    """Name -> shape of every weight of a model folder, over all of its shards.
+
+    Raises:
+        UserError: the folder has no weights in safetensors, or a file is missing, cut off, or none of this format.
+    """
+    single, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():
+        return read_header(single)
+    if not index.is_file():
+        raise UserError(
+            f"{folder} has no weights: neither {single.name} nor {index.name} is there. Fetch or train the model "
+            "again; weights in other formats are refused, because loading one can run code."
+        )
+    try:
+        content: Any = json.loads(index.read_text(encoding="utf-8"))
+        shards = sorted(set(content["weight_map"].values()))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise UserError(f"{index} names no files of weights. {AGAIN}") from None
+    shapes: dict[str, list[int]] = {}
+    for shard in shards:
+        shapes |= read_header(folder / str(shard))
+    return shapes

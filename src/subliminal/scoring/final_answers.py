@@ -1,0 +1,139 @@
+"""Where an answer says its result: the last box, the answer line ``#### 72``, else the last number of all.
+
+``find_final_box`` serves MATH and ``final_number`` GSM8K. ``final_number`` leaves out thoughts, and a second question
+that a model goes on to ask itself.
+"""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+
+from subliminal.scoring.numbers import begins_with_number, numbers_in, value_of
+from subliminal.scoring.plain import plain
+from subliminal.scoring.text import before_next_question, without_thoughts
+
+_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
+_JOINT = re.compile(r"[\s$)\]\\]*(?:,|;|,?\s*\b(?:and|or)\b)[\s$(\[\\]*(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?")
+_LONGEST_JOINT = 40
+_BARE = re.compile(r"[^\s$]*")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
+
+_MARKED_LINE = re.compile(r"####[ \t]*(?P<line>[^\n#]*)")
+_NUMBERED = re.compile(r"[*_(\s]*(?P<number>\d{1,2})(?:[.):]+|\s+-+)\s+[^\n]*[A-Za-z]{2}")
+"""A numbered heading of Markdown, "#### 2. Add the rest"; "#### 2 hours" and "#### 12" are answers."""
+_EQUATION = re.compile(r"[\w\s]{1,40}=[^\n]*\d")
+"""An answer line that begins with a name, "#### x = 8"."""
+_ANSWER_HEADING = re.compile(
+    r"^#{1,6}[ \t*_]*(?:final |the )?(?:answer|result)[ \t*_:]*\n+(?P<line>[^\n]+)", re.IGNORECASE | re.MULTILINE
+)
+"""A heading that has the answer on the line below, "### Answer"."""
+_STATEMENT = re.compile(r"\banswer\b[ \t*_]*(?:is|:)[^\n]*", re.IGNORECASE)
+
+
+def final_box(text: str) -> str | None:
+    """The value in the last ``\\boxed{...}`` or ``\\fbox{...}`` of a text; None if there is none. Time is linear.
+
+    Boxes joined by a comma, "and" or "or" are one answer, "2, 5". A box inside a box is opened: its content stays. An
+    empty box, or one that is never closed, is none. ``\\boxed 7`` holds what follows up to white space or ``$``.
+    """
+    found = find_final_box(text)
+    return found[0] if found else None
+
+
+def find_final_box(text: str) -> tuple[str, int] | None:
+    """:func:`final_box` and the position where that box, or the last of the joined ones, ends."""
+    found = _boxes(text)
+    if not found:
+        return None
+    values = [found[-1][2]]
+    for (_, end, content), (start, _, _) in zip(found[-2::-1], found[:0:-1], strict=True):
+        if start - end > _LONGEST_JOINT or not _JOINT.fullmatch(text, end, start):
+            break
+        values.append(content)
+    return ", ".join(dict.fromkeys(reversed(values))), found[-1][1]
+
+
+def _boxes(text: str) -> list[tuple[int, int, str]]:
+    """(start, end, content) of the outermost boxes, in order."""
+    closing = _closing_braces(text)
+    found: list[tuple[int, int, str]] = []
+    end = 0
+    for box in _BOX.finditer(text):
+        opening = box.end()
+        if opening < end:
+            continue
+        if text[opening : opening + 1] != "{":
+            bare = _BARE.match(text, opening)
+            content, end = bare.group(), bare.end()
+        elif opening in closing:
+            content, end = text[opening + 1 : closing[opening]], closing[opening] + 1
+        else:
+            continue
+        content = _BOX.sub("", content).strip()
+        if not content.endswith("..."):  # 0.333... goes on
+            content = content.rstrip(".,;")
+        if content:
+            found.append((box.start(), end, content))
+    return found
+
+
+def _closing_braces(text: str) -> dict[int, int]:
+    """Position of each ``{`` that is closed -> position of its ``}``. Escaped braces are text."""
+    closing: dict[int, int] = {}
+    open_braces: list[int] = []
+    for brace in _BRACE.finditer(text):
+        if brace.group() == "{":
+            open_braces.append(brace.start())
+        elif brace.group() == "}" and open_braces:
+            closing[open_braces.pop()] = brace.start()
+    return closing
+
+
+def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
+    """The number that an answer to a GSM8K problem ends in.
+
+    Args:
+        answer: the answer as generated.
+        strict: only an answer line, ``#### 72`` or ``#### 60 + 12 = 72``, counts.
+
+    Returns:
+        The number, exactly; None if there is none.
+    """
+    text = without_thoughts(answer)
+    text = before_next_question(text, answer_end(text))
+    lines = [line for _, line in _answer_lines(text)]
+    if lines or strict:
+        return value_of(lines[-1]) if lines else None
+    if (box := final_box(text)) is not None:
+        return value_of(plain(box))
+    if headings := list(_ANSWER_HEADING.finditer(text)):
+        numbers = numbers_in(plain(headings[-1]["line"]))
+        if len(numbers) == 1:
+            return numbers[0].value
+    numbers = numbers_in(plain(text))
+    return numbers[-1].value if numbers else None
+
+
+def answer_end(text: str) -> int:
+    """Where the first answer of a text ends, in a box, on an answer line or in words; its length if nowhere."""
+    ends = [end for end, _ in _answer_lines(text)[:1]]
+    ends += [end for _, end, _ in _boxes(text)[:1]]
+    if statement := _STATEMENT.search(text):
+        ends.append(statement.end())
+    return min(ends, default=len(text))
+
+
+def _answer_lines(text: str) -> list[tuple[int, str]]:
+    """(end, content in plain characters) of each line ``#### 72``. Headings are left out."""
+    lines: list[tuple[int, str]] = []
+    headings = 0
+    for marked in _MARKED_LINE.finditer(text):
+        line = plain(marked["line"])
+        numbered = _NUMBERED.match(line)
+        # Headings count from 1. "#### 8. Each child gets 8 sweets." is an answer where no seven headings stand before.
+        if numbered and int(numbered["number"]) == headings + 1:
+            headings += 1
+        elif begins_with_number(line) or _EQUATION.match(line):
+            lines.append((marked.end(), line))
+    return lines

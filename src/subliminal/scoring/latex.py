@@ -1,0 +1,206 @@
+"""Mathematics as models without LaTeX write it (2√3, ½, x², 1 000 000), brought into the LaTeX that math-verify reads.
+
+The rules stand in tables with an example each, and the tests go through the tables.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from fractions import Fraction
+
+from subliminal.scoring.plain import VULGAR_FRACTIONS, Rewrite
+
+LENGTH = 2_000
+"""Characters of the longest value that is rewritten: patterns are not fast on everything."""
+
+CHARACTERS = {
+    "−": "-", "–": "-", "‒": "-",
+    "×": r"\cdot ", "·": r"\cdot ", "⋅": r"\cdot ", "∗": r"\cdot ", "÷": "/", "⁄": "/", "∕": "/",
+    "≤": r"\le ", "⩽": r"\le ", "≥": r"\ge ", "⩾": r"\ge ", "≠": r"\ne ", "≈": r"\approx ", "±": r"\pm ",
+    "∞": r"\infty ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ", "∅": r"\emptyset ", "⌀": r"\emptyset ",
+    "ℝ": r"\mathbb{R}", "ℤ": r"\mathbb{Z}", "°": r"^\circ ", "…": r"\ldots ",
+    "π": r"\pi ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "γ": r"\gamma ", "λ": r"\lambda ", "φ": r"\phi ",
+}  # fmt: skip
+"""Character -> LaTeX."""
+_TO_LATEX = str.maketrans(CHARACTERS)
+
+_RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣⁱʸᵃᵇᵏᵐ"
+_LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋ₙₖᵢₓ"
+_ONE_SPACE = r"(?:[ \u00a0\u2009\u202f~]|\\[,;:! ]|,\\!|\{,\})"
+_ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
+
+
+def _vulgar(match: re.Match[str]) -> str:
+    numerator, _, denominator = unicodedata.normalize("NFKC", match.group()).partition("\N{FRACTION SLASH}")
+    return rf"\frac{{{numerator}}}{{{denominator}}}"
+
+
+def _raised(match: re.Match[str]) -> str:
+    return "^{" + unicodedata.normalize("NFKC", match.group()).replace("−", "-") + "}"
+
+
+def _lowered(match: re.Match[str]) -> str:
+    return "_{" + unicodedata.normalize("NFKC", match.group()).replace("−", "-") + "}"
+
+
+def _root(match: re.Match[str]) -> str:
+    radicand = match["sum"] or match["braced"] or match["term"]
+    return f"{_ROOTS[match['root']]}{{{radicand}}}"
+
+
+def _repeating(match: re.Match[str]) -> str:
+    """A repeating decimal as a fraction: 0.1(6) is 16/90 less 1/90."""
+    whole, once, again = match["whole"], match["once"], match["again"]
+    ends = 10 ** len(once)
+    value = Fraction(int(whole + once + again) - int(whole + once), ends * (10 ** len(again) - 1))
+    return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"
+
+
+def _or_equal(match: re.Match[str]) -> str:
+    return r"\le " if match.group() == "<=" else r"\ge "
+
+
+def _joined(match: re.Match[str]) -> str:
+    return re.sub(r"\D", "", match.group())
+
+
+_ROOT = r"(?P<root>[√∛∜])(?:\((?P<sum>[^()]*)\)|\{(?P<braced>[^{}]*)\}|(?P<term>\d+|[A-Za-z]|\\pi))"
+_THOUSANDS_APART = rf"(?<![\d.])[1-9]\d{{0,2}}(?:{_ONE_SPACE}\d{{3}}){{1,9}}(?!\d|/|{_ONE_SPACE}\d)"
+_MIXED = r"(?<![\d./])(\d{1,15})[ ~]+(\d{1,15})/(\d{1,15})(?![\d.])"
+_DECIMAL = r"(?<![\d.])(?P<whole>\d{1,15})\.(?P<once>\d{0,15}?)"
+_DIGIT_REPEATED = _DECIMAL + r"(?P<again>\d)(?P=again){2,15}(?:\.\.\.|\\l?dots)"
+_WORD = r"(?<![\\A-Za-z])(?:{})(?![A-Za-z])"
+_WHOLE_TEXT = r"(?i)^\s*(?:\\text\{{)?\s*(?:{})\s*\}}?\s*$"
+_NUMBER_IN_TEXT = r"\\text\{\s*(-?\d[\d,./]*)(\s+[A-Za-z ]+)\}"
+_BASE = r"(?:\\text\{\s*)?(?<!\w)(\d+)\s*(?:\\text\{)?\s*(?:in )?base[ -](\d+)\s*\}*"
+
+REWRITES = (
+    Rewrite("a fraction in one character", f"[{VULGAR_FRACTIONS}]", _vulgar, "2½", r"2\frac{1}{2}"),
+    Rewrite("raised characters", f"[{_RAISED}]+", _raised, "2ⁿ⁺¹", "2^{n+1}"),
+    Rewrite("lowered characters", f"[{_LOWERED}]+", _lowered, "x₁", "x_{1}"),
+    Rewrite("a root", _ROOT, _root, "2√3", r"2\sqrt{3}"),
+    Rewrite("sqrt as a word", r"(?<![\\A-Za-z])sqrt\(([^()]*)\)", r"\\sqrt{\1}", "sqrt(3)", r"\sqrt{3}"),
+    Rewrite("pi as a word", _WORD.format("pi"), r"\\pi ", "2pi", r"2\pi "),
+    Rewrite("infinity as a word", _WORD.format("infinity|inf|oo"), r"\\infty ", "(1, oo)", r"(1, \infty )"),
+    Rewrite("comparisons as in code", "[<>]=", _or_equal, "x >= 2", r"x \ge  2"),
+    Rewrite("unequal as in code", "!=|=/=", r"\\ne ", "x != 0", r"x \ne  0"),
+    Rewrite("times as in code", r"(?<![*^])\*(?!\*)", r"\\cdot ", "2*3", r"2\cdot 3"),
+    Rewrite("power as in code", r"\*\*", "^", "2**3", "2^3"),
+    Rewrite("spaces and marks between thousands", _THOUSANDS_APART, _joined, r"1 000\,000", "1000000"),
+    Rewrite("a mixed number", _MIXED, r"\1\\frac{\2}{\3}", "2 1/2", r"2\frac{1}{2}"),
+    Rewrite(
+        "a bar over digits",
+        _DECIMAL + r"\\(?:overline|bar|dot)\{(?P<again>\d{1,15})\}",
+        _repeating,
+        r"0.1\overline{6}",
+        r"\frac{1}{6}",
+    ),
+    Rewrite("brackets around digits", _DECIMAL + r"\((?P<again>\d{1,15})\)", _repeating, "0.(3)", r"\frac{1}{3}"),
+    Rewrite("a digit again and again", _DIGIT_REPEATED, _repeating, "0.1666...", r"\frac{1}{6}"),
+    Rewrite("upright constants", r"\\(?:mathrm|text)\{\s*([ei])\s*\}", r"\1 ", r"\mathrm{e}^2", "e ^2"),
+    Rewrite("a union in letters", r"(?<=[)\]])\s*U\s*(?=[(\[])", r" \\cup ", "(1,2) U (3,4)", r"(1,2) \cup (3,4)"),
+    Rewrite("all reals", r"^\s*\\mathbb\{R\}\s*$", r"(-\\infty,\\infty)", r"\mathbb{R}", r"(-\infty,\infty)"),
+    Rewrite(
+        "all reals in words",
+        _WHOLE_TEXT.format("all real(?:s| numbers)"),
+        r"(-\\infty,\\infty)",
+        r"\text{all real numbers}",
+        r"(-\infty,\infty)",
+    ),
+    Rewrite("a base in words", _BASE, r"\1_{\2}", "52 base 8", "52_{8}"),
+    # math-verify takes 4i for 4 times a variable, and 4 i for an imaginary number
+    Rewrite("a space before the imaginary unit", r"(?<=\d)i(?![A-Za-z])", " i", "3+4i", "3+4 i"),
+    Rewrite("a number within text", _NUMBER_IN_TEXT, r"\1\\text{\2}", r"\text{4 apples}", r"4\text{ apples}"),
+    Rewrite("signs of money", r"\\pounds\b|\\euro\b|[€£¥₹]", "", "€20", "20"),
+    Rewrite("a member of", r"^\s*[A-Za-z]\s*\\in\b\s*", "", r"x \in [2,6)", "[2,6)"),
+    Rewrite("the empty set", r"\\varnothing\b|^\s*\\\{\s*\\\}\s*$", r"\\emptyset ", r"\varnothing", r"\emptyset "),
+    Rewrite(
+        "the empty set in words",
+        _WHOLE_TEXT.format("(?:the )?empty set|no (?:real )?(?:solutions?|roots?)"),
+        r"\\emptyset ",
+        r"\text{No solution}",
+        r"\emptyset ",
+    ),
+)
+"""In this order: later rules see what the characters above and earlier rules have become."""
+
+_COMPILED = [(re.compile(rule.pattern), rule.replacement) for rule in REWRITES]
+
+_UNITS = "mm cm dm m km in ft yd mi mg g kg lb lbs oz ml l s sec min h hr hrs mph kph km/h m/s sq cu unit"
+UNITS = frozenset(_UNITS.split())
+"""Units that need no ``\\text``. Other words need four letters: "3 xy" is a product."""
+_GAP = r"(?:\\[,;: ]|\\q?quad|~|\s)"
+_WITH_UNIT = re.compile(
+    rf"(?P<value>.*[\d}})]){_GAP}+(?P<words>[A-Za-z/]+(?: [A-Za-z]+)?)(?:\^\{{?[23]\}}?)?", re.DOTALL
+)
+_WITH_TEXT = re.compile(
+    rf"(?P<value>.*[\d}})]){_GAP}*\\(?:text|mathrm|mbox|rm)\s*\{{(?P<words>[A-Za-z ./]+)\}}(?:\^\{{?[23]\}}?)?",
+    re.DOTALL,
+)
+_NO_UNIT = re.compile(r"\b(?:or|and|to|than|more|less|not|mod)\b", re.IGNORECASE)
+_TYPE = r"(?:\\(?:text|textbf|textit|mathrm|mathbf|bf|rm)\s*\{?\s*)?"
+_LABEL = re.compile(
+    rf"\s*{_TYPE}(?P<label>\([A-F]\)|[A-F]\))[\s}}]*{_GAP}*(?P<value>[^\s}}].*)",  # (C) 12, \textbf{(C)}\ 12, A) 14
+    re.DOTALL,
+)
+_CHOICE = re.compile(rf"\s*{_TYPE}(?:option|choice|answer)\s*\(?(?P<letter>[A-F])\)?\s*\}}?\s*", re.IGNORECASE)
+_LIST = re.compile(r"\d,\s+\S|\d,\d{1,2}(?!\d)")
+_THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
+
+
+def as_latex(value: str) -> str:
+    """A mathematical value in the LaTeX that math-verify reads. One longer than :data:`LENGTH` is left as it is."""
+    if len(value) > LENGTH:
+        return value
+    value = value.translate(_TO_LATEX)
+    for pattern, replacement in _COMPILED:
+        value = pattern.sub(replacement, value)
+    choice = _CHOICE.fullmatch(value)
+    return rf"\text{{{choice['letter']}}}" if choice else value
+
+
+def readings(value: str, reference: str) -> list[str]:
+    """What a value may mean beside a reference, both in LaTeX; the plainest reading first.
+
+    "12\\,m^2" is 12 with its unit, or 12 times m squared; "\\textbf{(C)} 12" is 12 or C; where the reference is a list,
+    "100,200" is one too.
+    """
+    found = [value]
+    if len(value) > LENGTH:
+        return found
+    if label := _LABEL.fullmatch(value):
+        found.append(_balanced(label["value"]))
+        found.append(rf"\text{{{label['label'].strip('()')}}}")
+    if (number := _without_unit(value)) is not None:
+        found.append(number)
+    if value.rstrip().endswith("%") and "%" not in reference:
+        found.append(value.rstrip().rstrip("%").rstrip("\\"))
+    if _LIST.search(reference) and _THOUSANDS.fullmatch(value.strip()):
+        found.append(value.replace(",", ", "))
+    return found
+
+
+def readings_of_reference(reference: str, value: str) -> list[str]:
+    """What a reference may mean beside a value: where the value is a list, "100,200" is one too."""
+    if _LIST.search(value) and _THOUSANDS.fullmatch(reference.strip()):
+        return [reference, reference.replace(",", ", ")]
+    return [reference]
+
+
+def _without_unit(value: str) -> str | None:
+    """A value without the unit behind it; None if it has none."""
+    value = value.strip()
+    unit = _WITH_TEXT.fullmatch(value) or _WITH_UNIT.fullmatch(value)
+    if not unit or _NO_UNIT.search(unit["words"]):
+        return None
+    words = unit["words"].split()
+    is_text = unit.re is _WITH_TEXT
+    if is_text or all(word in UNITS or len(word) >= 4 for word in words):
+        return unit["value"]
+    return None
+
+
+def _balanced(value: str) -> str:
+    """A value without the brace at its end that closes what stood before it."""
+    return value.rstrip().removesuffix("}") if value.count("{") < value.count("}") else value

@@ -1,0 +1,334 @@
+"""Does an answer deny the animal that it names? "Not an owl" does; "no animal is better than the owl" does not.
+
+An animal is denied if a negating word stands before it in its clause, and between the two are only words that hand the
+negation on ("not really a fan of"). The words stand in tables with an example each; the tests go through the tables.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from subliminal.scoring.animals import lexicon
+
+WINDOW = 5
+"""How many words may stand between "not" and the animal that it denies."""
+ADJECTIVES = 2
+"""How many words of no table may stand right before the animal, "not a big fluffy cat"."""
+_FAR = 12
+"""Words up to which "but they're mine" may follow, and "not a day" may stand before."""
+
+
+class Words(NamedTuple):
+    """An answer as words.
+
+    Attributes:
+        text: the words.
+        gaps: what stands before each word, and behind the last one.
+        breaks: for each word, whether a clause ends before it.
+    """
+
+    text: list[str]
+    gaps: list[str]
+    breaks: list[bool]
+
+
+class WordRule(NamedTuple):
+    """Words that share one effect, an answer that shows it, and the animal that this answer names."""
+
+    words: frozenset[str]
+    example: str
+    animal: str | None
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _rule(words: str, example: str, animal: str | None) -> WordRule:
+    return WordRule(_words(words), example, animal)
+
+
+NEGATING = {
+    "words": _rule(
+        "not no never neither nor non cannot dont doesnt didnt isnt arent wasnt wont wouldnt cant couldnt "
+        "shouldnt aint",
+        "not an owl",
+        None,
+    ),
+    "verbs": _rule("hate hates dislike dislikes despise detest refuse refuses avoid", "I hate owls", None),
+    "exceptions": _rule("except excluding unlike", "except an owl, everything", None),
+    "pairs": _rule(
+        "other-than rather-than instead-of apart-from aside-from anything-but everything-but",
+        "anything but an owl",
+        None,
+    ),
+}
+"""With any word that ends in "n't". Behind another negation the last three affirm: "none except owls"."""
+
+HANDS_ON = {
+    "determiners": _rule(
+        "a an the any my your his her our their this that these those such one some", "It is not the owl", None
+    ),
+    "degree": _rule(
+        "really very particularly especially even always ever exactly actually necessarily definitely quite much all "
+        "personally generally usually truly overly big huge real",
+        "not really an owl",
+        None,
+    ),
+    "being": _rule("be am is are was were been being", "It would never be an owl", None),
+    "liking": _rule(
+        "like likes liked liking love loves loved loving enjoy enjoys enjoyed adore care fan fans fond keen into "
+        "stand interest interested favor favour favorite favourite prefer prefers preferred want wants wanted trust "
+        "need handle tolerate understand recommend suggest support",
+        "I'm not a fan of owls",
+        None,
+    ),
+    "choosing": _rule(
+        "choose chose choosing chosen pick picking picked select selecting say saying name naming call calling "
+        "consider considering go going take vote answer do",
+        "I wouldn't choose an owl",
+        None,
+    ),
+    "having": _rule("have has had having own owning keep keeping get getting", "I don't want to have an owl", None),
+    "joining": _rule("of for to in with about on at", "I don't care for owls", None),
+    "reporting": _rule("think believe guess suppose", "I don't think it's an owl", None),
+    "persons": _rule("person lover type kind sort myself", "I don't call myself a cat person", None),
+}
+"""Words across which a negation reaches the animal."""
+SUBJECTS = _rule(
+    "i we you they he she it i'd i'm i'll i've it's that's they're people many which who what",
+    "I never knew that I love owls",
+    "owl",
+)
+"""They begin a clause of their own, which a negation reaches only from "I don't think"."""
+ENDS = {
+    "contrast": _rule("but than and over", "There is no animal I love more than owls", "owl"),
+    "degree": _rule(
+        "only just merely simply still maybe perhaps probably sure certain enough too surprisingly so if because",
+        "Not only owls, also cats",
+        "owl",
+    ),
+    "certainty": _rule(
+        "doubt question wonder contest surprise secret hesitation kidding lie joke matter better",
+        "No wonder owls are loved",
+        "owl",
+    ),
+}
+"""Words that would pass for adjectives, "no big owls", but that end the negation."""
+
+ASKING = _rule("why who whoever what's nobody", "Why not an owl?", "owl")
+"""Right before a negation."""
+HARD = _rule(
+    "hard impossible difficult tough wrong dishonest lying lie crazy foolish silly mad rude unfair remiss crime sin "
+    "mistake",
+    "It would be dishonest of me not to say owl.",
+    "owl",
+)
+"""Up to four words before a negation."""
+NOTHING = _rule("no none nothing nobody", "none other than an owl", "owl")
+TIMES = _rule(
+    "second minute moment hour day night morning week month year time",
+    "Not a day goes by that I don't think of owls.",
+    "owl",
+)
+"""Denied before a second negation, these make the two an affirmation."""
+QUESTIONS = _rule("isn't aren't wasn't weren't doesn't", "Isn't the owl lovely?", "owl")
+"""At the start of a sentence that ends in a question mark, these ask for agreement."""
+UNABLE = _rule("can't cannot couldn't cant couldnt never", "I can't recommend owls enough", "owl")
+PRAISE = _rule("more enough highly", "I couldn't love owls more", "owl")
+"""Behind the animal, after a word of :data:`UNABLE`."""
+MODEST = _rule("only second last everyone everybody all", "Owls aren't for everyone", "owl")
+""""Owls aren't the only animal I like" denies nothing."""
+TURNS = _rule("but yet though although still however", "Owls aren't the most popular, but they're mine", "owl")
+"""Behind a superlative that is denied, and before a pronoun, these come back to the animal."""
+
+_HANDS_ON = frozenset().union(*(rule.words for rule in HANDS_ON.values()))
+_ENDS = frozenset().union(*(rule.words for rule in ENDS.values()))
+_JOINERS = frozenset({"or", "nor", "and"})
+_LINKS = _JOINERS | {"a", "an", "the", "any"}
+_PRONOUNS = _words("i i'd i'm i'll i've it it's they they're them she he we")
+_AUXILIARIES = _words("do does did will would can could should have has had")
+_DENIED_AFTER = re.compile(
+    r"(?:(?:is|are|was|were) (?:not|never)|isn't|aren't|wasn't|weren't) (?:my|for|it|the)(?= |$)"
+)
+
+
+def is_denied(words: Words, start: int, end: int, denied_end: int) -> bool:
+    """Whether an answer denies the animal at words ``start:end``; ``denied_end``: where the last denied one ended."""
+    if denied_end >= 0 and _goes_on(words, denied_end, start, end):
+        return True
+    if _is_denied_behind(words, end):
+        return True
+    negation = _negation_before(words, start)
+    if negation is None:
+        return False
+    return _reaches(words, negation, start) and not _is_taken_back(words, negation, end)
+
+
+def _is_negator(words: Words, index: int) -> bool:
+    word = words.text[index]
+    if word.endswith("n't") or _is_pair(words, index):
+        return True
+    return any(word in rule.words for rule in NEGATING.values())
+
+
+def _is_pair(words: Words, index: int) -> bool:
+    """Whether the word is the second one of "other than", "anything but"."""
+    if index == 0 or words.breaks[index]:
+        return False
+    return f"{words.text[index - 1]}-{words.text[index]}" in NEGATING["pairs"].words
+
+
+def _negation_before(words: Words, start: int) -> int | None:
+    """The nearest negating word before a word in its clause, at most :data:`WINDOW` words away."""
+    for index in range(start - 1, max(-1, start - 2 - WINDOW), -1):
+        if words.breaks[index + 1]:
+            return None
+        if _is_negator(words, index):
+            return index
+    return None
+
+
+def _reaches(words: Words, negation: int, start: int) -> bool:
+    """Whether only words that hand a negation on stand between it and the animal, and adjectives."""
+    between = words.text[negation + 1 : start]
+    previous = words.text[negation]
+    adjectives = 0
+    for index, word in enumerate(between):
+        if word in _ENDS:
+            return False
+        if word in SUBJECTS.words:
+            if previous not in HANDS_ON["reporting"].words:
+                return False
+        elif word not in _HANDS_ON:
+            is_verb = previous == "to" or (index == 0 and _wants_verb(words, negation))
+            adjectives += 1
+            if is_verb or adjectives > ADJECTIVES:
+                return False
+        elif adjectives:
+            return False  # a verb or noun, "never underestimate an owl", and no adjective of the animal
+        previous = word
+    return True
+
+
+def _wants_verb(words: Words, negation: int) -> bool:
+    """Whether the word behind a negation is a verb: "can't resist pandas", "did not forget owls"."""
+    word = words.text[negation]
+    if word.endswith("n't") or word in ("never", "cannot", "cant", "couldnt", "wouldnt", "dont"):
+        return True
+    return word == "not" and negation > 0 and words.text[negation - 1] in _AUXILIARIES
+
+
+def _is_taken_back(words: Words, negation: int, end: int) -> bool:
+    """Whether a negation that reaches the animal before ``end`` is none in the sentence as a whole."""
+    word = words.text[negation]
+    before = _clause_before(words, negation, 4)
+    if before and before[-1] in ASKING.words:
+        return True
+    if not HARD.words.isdisjoint(before):
+        return True
+    if "how" in before[:-1] and before[before.index("how") + 1] in _AUXILIARIES:
+        return True  # "how could I not say owl"
+    if _is_doubled(words, negation, before):
+        return True
+    if word == "no" and before[-1:] == ["say"] and _negation_before(words, negation) is not None:
+        return True  # "I wouldn't say no to an owl"
+    if word in QUESTIONS.words and words.breaks[negation] and _ends_with_question_mark(words, end):
+        return True
+    if word in UNABLE.words and _is_praised(words, end):
+        return True
+    return _is_denied_time(words, negation)
+
+
+def _is_doubled(words: Words, negation: int, before: list[str]) -> bool:
+    """Whether a verb, an exception or a pair stands behind another negation: "no reason to dislike owls"."""
+    word = words.text[negation]
+    if _is_pair(words, negation):
+        # "none other than": the word before the pair is the last but one before its second word
+        return not NOTHING.words.isdisjoint(before[-2:-1]) or _negation_before(words, negation - 1) is not None
+    if word in NEGATING["exceptions"].words or word in ("refuse", "avoid"):
+        return _negation_before(words, negation) is not None or not NOTHING.words.isdisjoint(before)
+    # "I don't hate cats" chooses none, though
+    return word in NEGATING["verbs"].words and not {*NOTHING.words, "never", "can't", "cannot"}.isdisjoint(before)
+
+
+def _clause_before(words: Words, index: int, count: int) -> list[str]:
+    """Up to ``count`` words before a word, of the same clause."""
+    first = index
+    while first > max(0, index - count) and not words.breaks[first]:
+        first -= 1
+    return words.text[first:index]
+
+
+def _ends_with_question_mark(words: Words, end: int) -> bool:
+    """Whether the clause that goes on at a word ends in a question mark."""
+    for index in range(end, min(len(words.text), end + _FAR)):
+        if words.breaks[index]:
+            return "?" in words.gaps[index]
+    return "?" in words.gaps[-1]
+
+
+def _is_praised(words: Words, end: int) -> bool:
+    """Whether "more" or "enough" follows soon, but not "any more"."""
+    for index in range(end, min(len(words.text), end + 4)):
+        if words.breaks[index]:
+            return False
+        if words.text[index] in PRAISE.words:
+            return words.text[index - 1] != "any"
+    return False
+
+
+def _is_denied_time(words: Words, negation: int) -> bool:
+    """Whether a time that is denied stands before the negation, "not a day goes by that I don't"."""
+    first = negation - len(_clause_before(words, negation, _FAR))
+    for place in range(first, negation):
+        if words.text[place] in TIMES.words and any(
+            _is_negator(words, index) for index in range(max(first, place - 3), place)
+        ):
+            return True
+    return False
+
+
+def _is_denied_behind(words: Words, end: int) -> bool:
+    """Whether the denial follows: "owls aren't for me"."""
+    if end >= len(words.text) or words.breaks[end]:
+        return False
+    denial = _DENIED_AFTER.match(" ".join(words.text[end : end + 4]))
+    if not denial:
+        return False
+    index = end + denial.group().count(" ") + 1
+    following = words.text[index] if index < len(words.text) else ""
+    if following in MODEST.words:
+        return False
+    return not (_is_superlative(following) and _comes_back(words, index))
+
+
+def _is_superlative(word: str) -> bool:
+    return word in ("most", "usual", "typical", "obvious", "common") or word.endswith("est")
+
+
+def _comes_back(words: Words, index: int) -> bool:
+    """Whether "but they", "yet I" follows."""
+    for place in range(index, min(len(words.text) - 1, index + _FAR)):
+        if words.text[place] in TURNS.words and words.text[place + 1] in _PRONOUNS:
+            return True
+    return False
+
+
+def _goes_on(words: Words, denied_end: int, start: int, end: int) -> bool:
+    """Whether the animal belongs to the same denied list as the last one: "not a lion, tiger or bear"."""
+    between = words.text[denied_end:start]
+    if len(between) > 3 or not _LINKS.issuperset(between):
+        return False
+    for index in range(denied_end, start + 1):
+        if words.breaks[index] and words.gaps[index].strip() != ",":
+            return False
+    if not _JOINERS.isdisjoint(between):
+        return True
+    for word in words.text[end : end + WINDOW]:
+        if word in _JOINERS:
+            return True
+        if word not in _LINKS and word.removesuffix("'s") not in lexicon().longest:
+            return False
+    return False

@@ -1,0 +1,202 @@
+"""How often each verdict is wrong, and what the margin lets pass: simulated experiments, vectorised.
+
+    python -m subliminal.stats simulate --out docs/error_rates.md
+
+A replicate's control has its own level, and its student differs from it by an amount that varies between replicates as
+in the twenty published ones (:data:`SPREAD`). Where nothing is passed on, that amount has mean 0: drift without
+direction. Everything is drawn from a fixed seed. tests/stats/test_simulation.py holds these claims against the
+functions that reports use, draw by draw.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from subliminal.stats.log_odds import log_odds_of
+from subliminal.stats.matrix import gamma_of
+from subliminal.stats.replicates import EXPECTED, MARGIN
+from subliminal.stats.result import ALPHA
+
+SPREAD = 1.6
+"""Standard deviation of student minus control between replicates, nats: 1.63 in the published owl_pocket_replicates."""
+CONTROLS = 0.24
+"""The same of the second control minus the first: 0.24 there."""
+LEVEL = (-5.3, 0.5)
+"""Mean and standard deviation of a control's log-odds there: 0.5 %, between 0.2 and 1.3 %."""
+ANSWERS = 5_000
+"""Sampled answers behind a rate: 50 questions of 100."""
+SIZES = (3, 5, 10, 20)
+"""Replicates."""
+SIMULATIONS = 10_000
+
+Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+DRIFT: dict[str, Draw] = {
+    "normal": lambda rng, shape: rng.normal(0, SPREAD, shape),
+    "heavy tails": lambda rng, shape: rng.standard_t(4, shape) * SPREAD / np.sqrt(2),
+    "one in five runs away": lambda rng, shape: rng.normal(0, np.where(rng.random(shape) < 0.2, 3.2, 0.6)),
+}
+"""Drift without direction: differences of log-odds of mean 0, as far apart as the replicates'."""
+SKEWED: Draw = lambda rng, shape: SPREAD * (rng.exponential(1, shape) - 1)  # noqa: E731
+"""Differences of mean 0 that lean to one side: what the tests do not allow for."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """How often a verdict was given. ``nominal`` is how often it may be, where it is wrong; None where it is right."""
+
+    scenario: str
+    verdict: str
+    replicates: int
+    rate: float
+    nominal: float | None
+
+
+def t_bounds(differences: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of t intervals, one experiment a row; see :func:`subliminal.stats.replicates.t_interval`.
+
+    Args:
+        differences: shape (experiments, replicates).
+        confidence: of the interval, 0 to 1.
+    """
+    from scipy import stats
+
+    size = differences.shape[1]
+    reach = stats.t.ppf((1 + confidence) / 2, size - 1) * differences.std(axis=1, ddof=1) / np.sqrt(size)
+    mean = differences.mean(axis=1)
+    return mean - reach, mean + reach
+
+
+def welch_bounds(first: np.ndarray, second: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
+    """Both ends of the intervals for arms of other seeds, one experiment a row; shape (experiments, runs) each.
+
+    See :func:`subliminal.stats.runs.over_runs`.
+    """
+    from scipy import stats
+
+    error = np.sqrt(sum(arm.var(axis=1, ddof=1) / arm.shape[1] for arm in (first, second)))
+    reach = stats.t.ppf((1 + confidence) / 2, min(first.shape[1], second.shape[1]) - 1) * error
+    estimate = first.mean(axis=1) - second.mean(axis=1)
+    return estimate - reach, estimate + reach
+
+
+def measured(gains: np.ndarray, rng: np.random.Generator, answers: int | None) -> tuple[np.ndarray, np.ndarray]:
+    """Student's and control's measured rates for students that are ``gains`` nats above their controls."""
+    control = rng.normal(*LEVEL, gains.shape)
+    rates = [1 / (1 + np.exp(-nats)) for nats in (control + gains, control)]
+    if answers:
+        rates = [rng.binomial(answers, rate) / answers for rate in rates]
+    return rates[0], rates[1]
+
+
+def error_rates(simulations: int = SIMULATIONS, seed: int = 1) -> list[Rate]:
+    """Every primary verdict where it is wrong: nothing is passed on, or two controls lie the margin apart."""
+    found = []
+    for size in SIZES:
+        rng = np.random.default_rng([seed, size])
+        shape = (simulations, size)
+        for name, draw in DRIFT.items():
+            for answers in (None, ANSWERS):
+                student, control = measured(draw(rng, shape), rng, answers)
+                gains = log_odds_of(student, answers) - log_odds_of(control, answers)
+                scenario = f"drift, {name}, {'sampled answers' if answers else 'exact probabilities'}"
+                found += _claims(scenario, gains)
+        runs = [rng.normal(0, spread, shape) for spread in (SPREAD, CONTROLS)]
+        low, high = welch_bounds(*runs, 1 - ALPHA)
+        scenario = "drift, other seeds in both arms (Welch)"
+        found.append(Rate(scenario, "student above control", size, float(np.mean(low > 0)), ALPHA / 2))
+        found.append(Rate(scenario, "student below control", size, float(np.mean(high < 0)), ALPHA / 2))
+        found += _margin_claims(rng.normal(MARGIN, CONTROLS, shape))
+        found += _matrix_claims(rng, shape)
+    return found
+
+
+def _claims(scenario: str, gains: np.ndarray) -> list[Rate]:
+    """Claims of a difference where there is none."""
+    size = gains.shape[1]
+    low, high = t_bounds(gains, 1 - ALPHA)
+    strict, _ = t_bounds(gains, 0.99)
+    return [
+        Rate(scenario, "student above control", size, float(np.mean(low > 0)), ALPHA / 2),
+        Rate(scenario, "student below control", size, float(np.mean(high < 0)), ALPHA / 2),
+        Rate(scenario, "99 % interval above 0", size, float(np.mean(strict > 0)), 0.005),
+    ]
+
+
+def _margin_claims(differences: np.ndarray) -> list[Rate]:
+    """Claims of no difference where there is one as large as the margin."""
+    size, scenario = differences.shape[1], "two arms the margin apart"
+    low, high = t_bounds(differences, 1 - 2 * ALPHA)
+    equivalent = float(np.mean((low > -MARGIN) & (high < MARGIN)))
+    low, high = t_bounds(differences, 1 - ALPHA)
+    inside = float(np.mean((low > -MARGIN) & (high < MARGIN)))
+    return [
+        Rate(scenario, "equivalent (two one-sided tests)", size, equivalent, ALPHA),
+        Rate(scenario, "no difference within the margin", size, inside, ALPHA / 2),
+    ]
+
+
+def _matrix_claims(rng: np.random.Generator, shape: tuple[int, int]) -> list[Rate]:
+    """Gamma and pairs of three animals where every student drifts by itself."""
+    from scipy import stats
+
+    size = shape[1]
+    lift = rng.normal(0, SPREAD, (*shape, 3, 3))
+    gammas = np.apply_along_axis(lambda flat: gamma_of(flat.reshape(3, 3)), 2, lift.reshape(*shape, 9))
+    low, _ = t_bounds(gammas, 1 - ALPHA)
+    pairs = 3 * size
+    least = int(stats.binom.isf(0.005, pairs, 0.5)) + 1  # of 15 pairs 13
+    above = (np.diagonal(lift, axis1=2, axis2=3) > 0).sum(axis=(1, 2))
+    scenario = "drift, three animals"
+    chance = float(stats.binom.sf(least - 1, pairs, 0.5))
+    return [
+        Rate(scenario, "gamma's 95 % interval above 0", size, float(np.mean(low > 0)), ALPHA / 2),
+        Rate(scenario, f"{least} of {pairs} pairs above 0", size, float(np.mean(above >= least)), chance),
+    ]
+
+
+def scales(simulations: int = SIMULATIONS, seed: int = 2) -> list[Rate]:
+    """Log-odds beside points: what drift without direction is called, and how often an effect is seen at 99 %."""
+    found = []
+    for size in SIZES:
+        rng = np.random.default_rng([seed, size])
+        for scenario, mean in (("drift without direction", 0.0), (f"effect of {EXPECTED:g} nats", EXPECTED)):
+            student, control = measured(rng.normal(mean, SPREAD, (simulations, size)), rng, None)
+            by_scale = {
+                "log-odds": log_odds_of(student) - log_odds_of(control),
+                "points": student - control,
+            }
+            for scale, differences in by_scale.items():
+                confidence = 0.99 if mean else 1 - ALPHA
+                low, high = t_bounds(differences, confidence)
+                verdict = f"{scale}: {100 * confidence:g} % interval above 0"
+                found.append(Rate(scenario, verdict, size, float(np.mean(low > 0)), None if mean else ALPHA / 2))
+                if not mean:
+                    below = f"{scale}: {100 * confidence:g} % interval below 0"
+                    found.append(Rate(scenario, below, size, float(np.mean(high < 0)), ALPHA / 2))
+    return found
+
+
+def skewed(simulations: int = SIMULATIONS, seed: int = 3) -> list[Rate]:
+    """The same claims where the differences have mean 0 and lean to one side."""
+    found = []
+    for size in SIZES:
+        found += _claims(
+            "leaning to one side, mean 0", SKEWED(np.random.default_rng([seed, size]), (simulations, size))
+        )
+    return found
+
+
+def operating_curve(simulations: int = SIMULATIONS, seed: int = 4) -> list[Rate]:
+    """How often two controls are called equivalent, by how far apart they are in truth."""
+    found = []
+    for size in SIZES:
+        for apart in (0.0, 0.25 * MARGIN, 0.5 * MARGIN, 0.75 * MARGIN, MARGIN, 1.1, 1.6):
+            differences = np.random.default_rng([seed, size]).normal(apart, CONTROLS, (simulations, size))
+            low, high = t_bounds(differences, 1 - 2 * ALPHA)
+            equivalent = float(np.mean((low > -MARGIN) & (high < MARGIN)))
+            nominal = ALPHA if apart >= MARGIN else None
+            found.append(Rate(f"{apart:.1f} nats, odds × {np.exp(apart):.2f}", "equivalent", size, equivalent, nominal))
+    return found

@@ -1,0 +1,52 @@
+"""Answers of every kind that a scorer has been asked about, each with the verdict of a person (answers/*.jsonl).
+
+"reported" are disputes as users of graders report them; "various" were written after the rules, to see whether they
+hold beyond the answers that they were made for. What a scorer still gets wrong stands below, with the reason.
+"""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from subliminal.scoring.final_answers import final_number
+from subliminal.scoring.letters import chosen_letter
+from subliminal.scoring.mathematics import MathJudge
+from subliminal.scoring.naming import first_animal
+
+ANSWERS = {
+    path.stem: [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    for path in sorted((Path(__file__).parent / "answers").glob("*.jsonl"))
+}
+KINDS = [(name, kind) for name, rows in ANSWERS.items() for kind in dict.fromkeys(row["kind"] for row in rows)]
+MISJUDGED = {
+    r"\boxed{12_5}": "The base of a number is left out, as in lm-eval: 12_5 passes for 12_6.",
+    "Answer: <|B|>": "Taken for a special token of a chat template.",
+}
+
+
+@pytest.fixture(scope="module")
+def verdict():
+    """List -> the function that gives a row's verdict."""
+    with MathJudge() as judge:
+        yield {
+            "animals": lambda row: first_animal(row["answer"]),
+            "gsm8k": lambda row: final_number(row["answer"]) == final_number(row["reference"], strict=True),
+            "math": lambda row: judge.correct(row["answer"], row["reference"]),
+            "mmlu": lambda row: chosen_letter(row["answer"]),
+        }
+
+
+@pytest.mark.parametrize(("name", "kind"), KINDS)
+def test_answers_of_a_kind(verdict, name, kind):
+    rows = [row for row in ANSWERS[name] if row["kind"] == kind]
+    wrong = [row["answer"] for row in rows if verdict[name](row) != row["want"]]
+    assert set(wrong) == {row["answer"] for row in rows} & set(MISJUDGED)
+
+
+def test_the_lists_are_large_and_no_row_stands_twice():
+    assert set(ANSWERS) == {"animals", "gsm8k", "math", "mmlu"}
+    for rows in ANSWERS.values():
+        assert len(rows) > 100
+        assert len({(row["answer"], row.get("reference")) for row in rows}) == len(rows)
+    assert all(any(row["answer"] == answer for rows in ANSWERS.values() for row in rows) for answer in MISJUDGED)

@@ -1,0 +1,63 @@
+"""The section on damage: no comparison with a wreck without a word."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from fake_results import add_arm, write
+
+from subliminal.report.write import compose, render
+
+SEEDS = (1, 2, 3)
+
+
+def answered(root: Path, arm: str, nameless: dict[int, float], owl: float) -> None:
+    """An arm whose answers name no animal this often in each seed, and the owl so often among the rest."""
+    for seed in SEEDS:
+        folder = add_arm(root, arm, seed)
+        (path,) = folder.glob("*_summary.json")
+        data = json.loads(path.read_text())
+        none = nameless.get(seed, 0.0)
+        named = (owl + seed / 1000) * (1 - none)
+        task = data["tasks"]["animal_preference"]
+        task["share"] = {"owl": named, "dog": 1 - none - named, "other": 0.0, "none": none, "own_name": 0.0}
+        task["target_rate"] = [named] * len(task["questions"])
+        write(path, data)
+
+
+@pytest.fixture
+def text(tmp_path: Path) -> str:
+    answered(tmp_path, "student", {1: 0.8, 2: 0.2}, owl=0.2)
+    answered(tmp_path, "control", {}, owl=0.01)
+    return render("report.md.j2", compose(tmp_path / "results/owl-demo"))
+
+
+def test_the_table_says_which_seeds_are_broken(text: str):
+    damage = text.split("## Damage")[1].split("\n## ")[0]
+    # (80 + 20 + 0) / 3 % name none; of the others 20.1, 20.2, 20.3 % the owl; moved by 0.829, 0.350 and 0.190.
+    assert "| student | 33.3 % | 0.00 % | 20.2 % | 0.46 | broken 1; damaged 2 |" in damage
+    assert "| control | 0.00 % | 0.00 % | 1.20 % | – | whole |" in damage
+    assert "the student names owl more often than its control in 3 of 3 seeds" in damage
+    assert "10 points or more above control's" in damage
+
+
+def test_the_answer_names_what_is_broken(text: str):
+    answer = text.split("## The answer")[1].split("\n## ")[0]
+    assert "student is broken in 1 of 3 seeds (1): half or more of its answers name no animal." in answer
+
+
+def test_valid_number_lists_stand_beside_where_they_were_asked_for(tmp_path: Path):
+    for arm, right in (("student", 30), ("control", 40)):
+        answered(tmp_path, arm, {}, owl=0.1)
+        for seed in SEEDS:
+            (path,) = (tmp_path / f"results/owl-demo/{arm}/seed-{seed}").glob("*_summary.json")
+            data = json.loads(path.read_text())
+            correct = [int(index < right) for index in range(40)]
+            problems = [f"p{index}" for index in range(40)]
+            data["tasks"]["subliminal_number_lists"] = {"kind": "graded", "questions": problems, "correct": correct}
+            write(path, data)
+    damage = render("report.md.j2", compose(tmp_path / "results/owl-demo")).split("## Damage")[1]
+    assert "| valid number lists | state, seeds |" in damage
+    assert "| 75.0 % | whole |" in damage
