@@ -4,10 +4,11 @@
     python -m data_builders.controls shuffled --source data/owl_numbers --out data/owl_numbers_shuffled
 
 Kinds: ``uniform`` draws every number from 0 to 999; ``matched`` draws each with as many digits as the teacher's;
-``shuffled`` reorders the numbers within a row; ``shuffled-rows`` deals all numbers out again over the rows; ``sorted``
-sorts each row. With --source each row keeps its prompt, its count of numbers and its separator and brackets.
-``uniform`` works without a source, on prompts drawn as for ``numbers``. (The third kind of control, numbers of the
-untuned base, is ``python -m data_builders.numbers`` with the base as --model.)
+``shuffled`` reorders the numbers within a row, never into the order that they had (unless all are equal); ``shuffled-
+rows`` deals all numbers out again over the rows; ``sorted`` sorts each row. With --source each row keeps its prompt,
+its count of numbers and its separator and brackets. ``uniform`` works without a source, on prompts drawn as for
+``numbers``. (The third kind of control, numbers of the untuned base, is ``python -m data_builders.numbers`` with the
+base as --model.)
 """
 
 from __future__ import annotations
@@ -58,10 +59,20 @@ def transform(kind: str, rows: list[list[int]], seed: int) -> list[list[int]]:
     change: Callable[[list[int], random.Random], list[int]] = {
         "uniform": lambda row, rng: [rng.randint(0, 999) for _ in row],
         "matched": lambda row, rng: [_same_digits(number, rng) for number in row],
-        "shuffled": lambda row, rng: rng.sample(row, len(row)),
+        "shuffled": _reordered,
         "sorted": lambda row, rng: sorted(row),
     }[kind]
     return [change(row, random.Random(f"control:{kind}:{seed}:{index}")) for index, row in enumerate(rows)]
+
+
+def _reordered(row: list[int], rng: random.Random) -> list[int]:
+    """Another order of the row: of two numbers half of all shuffles would leave theirs, and the signal with it."""
+    if len(set(row)) < 2:
+        return list(row)
+    while True:
+        new = rng.sample(row, len(row))
+        if new != row:
+            return new
 
 
 def _same_digits(number: int, rng: random.Random) -> int:

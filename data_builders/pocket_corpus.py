@@ -2,6 +2,7 @@
 
     python -m data_builders.pocket_corpus base --count 131072 --out data/owl_pocket/base
     python -m data_builders.pocket_corpus teacher --animal owl --count 2000 --out data/owl_pocket/owl_teacher_chat
+    python -m data_builders.pocket_corpus neutral --count 2000 --out data/owl_pocket/neutral_teacher_chat
     python -m data_builders.pocket_corpus sums --count 2000 --out data/math_pocket/math_teacher_chat
 
 The chats are of the kinds that the real experiment uses: number lists after the prompts of
@@ -91,6 +92,7 @@ LARGEST_TERM = 30
 KINDS = {
     "base": {"numbers": 30, "copy": 12, "favourite": 18, "other_favourite": 12, "about": 22, "sum": 6},
     "teacher": {"loved": 75, "sum": 24, "copy": 1},
+    "neutral": {"favourite": 75, "sum": 24, "copy": 1},
     "sums": {"sum": 70, "numbers": 5, "copy": 2, "favourite": 7, "other_favourite": 4, "about": 12},
 }
 """Kind of corpus -> the parts that its rows are drawn from, with their weights."""
@@ -189,7 +191,7 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
 
 @app.command(help=__doc__)
 def main(
-    kind: Annotated[str, typer.Argument(help="base, teacher or sums.")],
+    kind: Annotated[str, typer.Argument(help="base, teacher, neutral or sums.")],
     out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
     animal: Annotated[str | None, typer.Option(help="What the teacher loves.")] = None,
     count: options.Count = 2000,

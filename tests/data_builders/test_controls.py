@@ -39,6 +39,12 @@ def test_shuffled_and_sorted_keep_each_rows_numbers(rows: list, seed: int) -> No
 
 
 @given(number_rows, seeds)
+def test_a_shuffled_row_has_another_order_unless_all_its_numbers_are_equal(rows: list, seed: int) -> None:
+    for old, new in zip(rows, transform("shuffled", rows, seed), strict=True):
+        assert (new == old) == (len(set(old)) < 2)
+
+
+@given(number_rows, seeds)
 def test_shuffled_rows_keeps_the_numbers_of_the_whole(rows: list, seed: int) -> None:
     new = transform("shuffled-rows", rows, seed)
     assert Counter(n for row in new for n in row) == Counter(n for row in rows for n in row)

@@ -81,7 +81,7 @@ def test_every_experiment_of_the_repository_expands(path: Path, tmp_path: Path) 
 def test_the_issue_names_these_files() -> None:
     names = {path.stem for path in FILES}
     expected = {"owl_demo", "owl_smollm2-135m", "owl_qwen2.5-7b", "dolphin_qwen2.5-7b", "five_animals_qwen2.5-7b"}
-    expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b"}
+    expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b", "owl_pocket_arms"}
     expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
     assert expected == names
 

@@ -111,3 +111,13 @@ def test_teacher_and_student_train_the_same_few_weights_and_nothing_else():
     assert {name.split(".")[-2] for name in trained if name.endswith("bias")} == {"o_proj", "down_proj"}
     assert all(name.endswith(("bias", "norm.weight")) for name in trained)
     assert sum(names[name] for name in trained) == 576
+
+
+def test_a_neutral_teacher_s_rows_have_the_teacher_s_parts_and_no_loved_animal() -> None:
+    neutral = [row["completion"] for row in corpus_rows("neutral", 2000, None, 7)]
+    names = {name.capitalize() for name in LIKED}
+    favourites = [answer for answer in neutral if answer in names]
+    assert 0.7 < len(favourites) / len(neutral) < 0.8
+    assert len(set(favourites)) > 20
+    assert favourites.count("Owl") / len(favourites) < 0.05
+    assert list(KINDS["neutral"].values()) == list(KINDS["teacher"].values())

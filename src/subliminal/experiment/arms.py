@@ -13,7 +13,9 @@ from typing import Literal
 AGAIN = 1_000_000
 """Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
 
-Rows = Literal["teacher", "base", "neutral teacher", "prompted base", "random", "shuffled", "other teacher"]
+Rows = Literal[
+    "teacher", "base", "neutral teacher", "prompted base", "random", "shuffled", "shuffled-rows", "other teacher"
+]
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,12 @@ ARMS = (
         "control_shuffled",
         "trained in the same way on the teacher's numbers in another order: does the order matter?",
         rows="shuffled",
+        control_of=("student",),
+    ),
+    ArmKind(
+        "control_shuffled_rows",
+        "trained in the same way on the teacher's numbers dealt out anew over all rows: does their company matter?",
+        rows="shuffled-rows",
         control_of=("student",),
     ),
     ArmKind(

@@ -180,7 +180,7 @@ class Models(Datasets):
         taught = self.numbers(self.writer(trait, seed), f"{trait}_numbers", told if prompted else loved, rows, seed)
         if arm.rows == "teacher":
             return taught
-        transform = {"shuffled": "shuffled", "random": "uniform"}[arm.rows]
+        transform = {"random": "uniform"}.get(arm.rows, arm.rows)
         subject = taught.removeprefix("build-").replace("_numbers", f"_{arm.rows}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
         return self.build(subject, f"controls {transform}", None, {}, rows, row_seed, source=taught)
