@@ -76,7 +76,7 @@ def test_vectorised_welch_is_that_of_over_runs():
 def test_equivalence_is_the_claim_of_the_curve():
     rng = np.random.default_rng(3)
     control = rng.beta(5, 500, (40, 4))
-    null = 1 / (1 + np.exp(-(log_odds_of(control) + rng.normal(0.5, 0.24, (40, 4)))))
+    null = 1 / (1 + np.exp(-(log_odds_of(control) + rng.normal(0.6, 0.24, (40, 4)))))
     low, high = simulation.t_bounds(log_odds_of(null) - log_odds_of(control), 0.9)
     claimed = [equivalence(control[index], null[index])["equivalent"] for index in range(40)]
     assert claimed == list((low > -0.8) & (high < 0.8))

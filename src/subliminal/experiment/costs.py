@@ -75,9 +75,8 @@ def _bytes_in(stage: Stage) -> int | None:
     """Bytes of what a stage made; checkpoints of a training included."""
     if stage.kind not in ("build", "train"):
         return None
-    return sum(
-        path.stat().st_size for path in Path(stage.folder).rglob("*") if path.is_file() and not path.is_symlink()
-    )
+    files = [path for path in Path(stage.folder).rglob("*") if path.is_file() and not path.is_symlink()]
+    return sum(path.stat().st_size for path in files)
 
 
 def plan_text(plan: Plan, *, every: bool = False) -> str:
@@ -90,23 +89,23 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
     done = plan.done()
     stages = list(plan.stages.values())
     costs = {stage.name: cost_of(stage) for stage in stages}
+    rows = []
     if every or len(stages) <= LISTED:
-        rows = [
-            [stage.name, _state(stage, done, _deferred(plan, stage)), *_cells([costs[stage.name]])] for stage in stages
-        ]
+        for stage in stages:
+            rows.append([stage.name, _state(stage, done, _deferred(plan, stage)), *_cells([costs[stage.name]])])
     else:
-        rows = []
         for kind in dict.fromkeys(stage.kind for stage in stages):
-            of_kind = [stage for stage in stages if stage.kind == kind]
-            ready = sum(stage.name in done for stage in of_kind)
-            rows.append([f"{len(of_kind)} x {kind}", f"{ready} done", *_cells([costs[s.name] for s in of_kind])])
+            of_kind = [stage.name for stage in stages if stage.kind == kind]
+            ready = len(done.intersection(of_kind))
+            rows.append([f"{len(of_kind)} x {kind}", f"{ready} done", *_cells([costs[name] for name in of_kind])])
     open_ = [stage for stage in stages if stage.name not in done and not _deferred(plan, stage)]
     total = [f"{len(open_)} of {len(stages)} stages to run", "", *_cells([costs[stage.name] for stage in open_])]
-    lines = _table(
-        [["stage", "state", "minutes", "GPU GiB", "tokens at most", "MB on disk", "minutes from"], *rows, total]
-    )
+    header = ["stage", "state", "minutes", "GPU GiB", "tokens at most", "MB on disk", "minutes from"]
+    lines = _table([header, *rows, total])
     if every:
-        lines += ["", *(f"{stage.name}: {command}" for stage in stages for command in _commands(stage))]
+        lines.append("")
+        for stage in stages:
+            lines += [f"{stage.name}: {command}" for command in _commands(stage)]
     notes = [
         f"Results: {plan.results}. A dash: not measured. Tokens are upper bounds (answers: rows kept x max_tokens; "
         "training: rows x epochs x sequence_len).",
@@ -154,5 +153,5 @@ def _cells(costs: list[Cost]) -> list[str]:
 
 
 def _table(rows: list[list[str]]) -> list[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]

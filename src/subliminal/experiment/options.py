@@ -43,8 +43,13 @@ def parameters(command: str) -> frozenset[str]:
         command: a module with a typer ``main`` (``data_builders.numbers``), or a script (``scripts/evaluate.py``).
     """
     hints = get_type_hints(_module(command).main, include_extras=True)
-    kinds = {name: getattr(hint, "__metadata__", ()) for name, hint in hints.items() if name != "return"}
-    return frozenset(name for name, kind in kinds.items() if not any(isinstance(each, ArgumentInfo) for each in kind))
+    hints.pop("return", None)
+    found = set()
+    for name, hint in hints.items():
+        kinds = map(type, getattr(hint, "__metadata__", ()))
+        if ArgumentInfo not in kinds:
+            found.add(name)
+    return frozenset(found)
 
 
 def module_of(builder: str) -> str:

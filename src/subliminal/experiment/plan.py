@@ -181,11 +181,17 @@ class Plan:
         for name, stage in self.stages.items():
             if all(upstream in done for upstream in stage.made_from) and is_whole(stage):
                 done.add(name)
-        return {name for name in done if all(part.name in done for part in self._required(name))}
+        for name in list(done):
+            if not {part.name for part in self._required(name)} <= done:
+                done.discard(name)
+        return done
 
     def _required(self, job: str) -> list[Stage]:
         """Members without which a job's mark is void: a server's datasets (a gate's later rungs may not be needed)."""
         return self.members(job) if self.stages[job].kind == "serve" else []
+
+    def _marks(self, names: list[str]) -> list[str]:
+        return [str(self.stages[name].mark) for name in names]
 
     def save(self, path: Path, *, gpu_places: int = 1, until: str | None = None) -> None:
         """Write the plan for Snakemake and for :meth:`load`.
@@ -197,10 +203,11 @@ class Plan:
         """
         jobs = {}
         for name, stage in self.jobs().items():
-            reads, waits = ([str(self.stages[job].mark) for job in group] for group in self.needs(name))
+            reads, waits = self.needs(name)
             units = stage.gpus * max(1, gpu_places // stage.gpu_share)
-            jobs[str(stage.mark)] = {"name": name, "reads": reads, "waits": waits, "gpu_units": units}
-        goals = [str(self.stages[name].mark) for name in sorted(self.up_to(until))]
+            marks = {"reads": self._marks(reads), "waits": self._marks(waits)}
+            jobs[str(stage.mark)] = {"name": name, **marks, "gpu_units": units}
+        goals = self._marks(sorted(self.up_to(until)))
         content = {
             "name": self.name,
             "results": self.results,

@@ -210,18 +210,23 @@ def _facts(folder: Path, link: str, provenance: Provenance, values: int) -> Sect
     asked = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
     made = list(provenance.manifests.values())
     devices = dict.fromkeys(manifest["device"] for manifest in made if manifest.get("device"))
-    states = {(git.get("sha") or "unknown")[:10] + (" + changes" if git.get("dirty") else "")
-              for git in (manifest.get("git") or {} for manifest in made)}  # fmt: skip
-    times = sorted(str(manifest[key]) for manifest in made for key in ("started", "ended") if manifest.get(key))
-    first, last = (time[:16].replace("T", " ") for time in (times[0], times[-1]))
-    trainings, evaluations = (len(provenance.of_kind(kind)) for kind in ("training", "result"))
-    versions = [table for table in provenance_section(provenance).tables if table.header[0] == "package"]
+    states, times = set(), []
+    for manifest in made:
+        git = manifest.get("git") or {}
+        states.add((git.get("sha") or "unknown")[:10] + (" + changes" if git.get("dirty") else ""))
+        times += [str(manifest[key]) for key in ("started", "ended") if manifest.get(key)]
+    first, last = (time[:16].replace("T", " ") for time in (min(times), max(times)))
+    trainings, evaluations = len(provenance.of_kind("training")), len(provenance.of_kind("result"))
+    versions = []
+    for table in provenance_section(provenance).tables:
+        if table.header[0] == "package":
+            versions += map(" ".join, table.rows)
     raw = folder / RAW
     rows = [
         ["machine", "; ".join(devices)],
         ["run (UTC)", f"{first} to {last}"],
         ["commit", ", ".join(sorted(states))],
-        ["versions", ", ".join(" ".join(row) for table in versions for row in table.rows)],
+        ["versions", ", ".join(versions)],
         [
             "seeds",
             f"{', '.join(map(str, asked['seeds']))}; each made anew: {asked['seeds_vary']} and what follows from them",
@@ -239,17 +244,16 @@ def _data(provenance: Provenance) -> list[Section]:
     audits = {label: audit for label, audit in provenance.audits.items() if LETTERS in (audit.get("checks") or {})}
     if not audits:
         return []
-    numbers = replace(
-        provenance, manifests={label: provenance.manifests[label] for label in provenance.manifests if label in audits}
-    )
-    clean = sum(
-        all(audit["checks"][check]["status"] == "pass" for check in (LETTERS, FORMAT)) for audit in audits.values()
-    )
+    manifests = {label: manifest for label, manifest in provenance.manifests.items() if label in audits}
+    clean = 0
+    for audit in audits.values():
+        checks = audit["checks"]
+        clean += checks[LETTERS]["status"] == checks[FORMAT]["status"] == "pass"
     text = (
         f"In {clean} of {len(audits)} sets of number rows the audit found nothing but digits and separators in every "
         f"row (its checks {LETTERS} and {FORMAT})."
     )
-    section = data_section(numbers)
+    section = data_section(replace(provenance, manifests=manifests))
     return [replace(section, title="Number data", text=[text, *section.text])]
 
 

@@ -96,14 +96,18 @@ class Experiment:
         """
         students = [name for name in self.arms if _is_kind(name, "student")]
         points = sorted((name.removeprefix("student") for name in students), key=len, reverse=True)
-        point = {name: next((end for end in points if name.endswith(end)), "") for name in self.arms}
+
+        def point(name: str) -> str:
+            return next((end for end in points if name.endswith(end)), "")
+
         found = []
         for student in students:
             for name in self.arms:
-                if "student" in _control_of(name) and not _is_kind(name, "base") and point[name] == point[student]:
+                is_control = "student" in _control_of(name) and not _is_kind(name, "base")
+                if is_control and point(name) == point(student):
                     found.append((student, name))
-            base = f"base{point[student]}"
-            found += [(student, name) for name in [base if base in self.arms else "base"] if name in self.arms]
+            own_base = f"base{point(student)}"
+            found.append((student, own_base if own_base in self.arms else "base"))
         for control in ARMS:
             for treatment in control.control_of:
                 if treatment != "student":
@@ -151,11 +155,13 @@ def load_experiment(folder: Path) -> Experiment:
             _add(experiment, path, summaries[path])
     experiment.missing += [repeats_sentence(repeat, first) for repeat, first in repeats.items()]
     _note_missing(experiment)
-    experiment.missing += [
-        f"{half} holds no summary, so it is no finished result: left out of this report. Evaluate that arm again."
-        for half in sorted(folder.glob("*/seed-*"))
-        if half.is_dir() and half not in {path.parent for path in paths}
-    ]
+    summarised = {path.parent for path in paths}
+    for half in sorted(folder.glob("*/seed-*")):
+        if half.is_dir() and half not in summarised:
+            experiment.missing.append(
+                f"{half} holds no summary, so it is no finished result: left out of this report. Evaluate that arm "
+                "again."
+            )
     experiment.missing += _failures(folder / "missing.json")
     if not experiment.questions and not experiment.problems:
         raise UserError(
@@ -291,7 +297,10 @@ def _mean_share(old: Measure, share: dict[str, float]) -> dict[str, float]:
 
 
 def _note_missing(experiment: Experiment) -> None:
-    absent = [name for name in EXPECTED if not any(arm.startswith(name) for arm in experiment.arms)]
+    absent = []
+    for expected in EXPECTED:
+        if not any(name.startswith(expected) for name in experiment.arms):
+            absent.append(expected)
     if absent:
         experiment.missing.append(f"Not evaluated yet: {', '.join(absent)}. What depends on them is left out below.")
     for arm in experiment.arms.values():

@@ -151,8 +151,9 @@ def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
 def _replicates_panel(panel: Any, experiment: Experiment, main: Comparison) -> None:
     """A line for each replicate, from its control to its student, the largest difference on top."""
     seeds = sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])
-    arms = (experiment.arms[name].rates(main.task) for name in (main.treatment, main.reference))
-    ours, theirs = (100 * np.array([float(arm[seed].mean()) for seed in seeds]) for arm in arms)
+    treatment, reference = (experiment.arms[name].rates(main.task) for name in (main.treatment, main.reference))
+    ours = np.array([100 * treatment[seed].mean() for seed in seeds])
+    theirs = np.array([100 * reference[seed].mean() for seed in seeds])
     places = np.arange(len(seeds))
     panel.hlines(places, np.minimum(ours, theirs), np.maximum(ours, theirs), color=INK, linewidth=1)
     hollow = {"markerfacecolor": PAPER, "markeredgecolor": SERIES[1]}
@@ -200,9 +201,10 @@ def _points(panel: Any, experiment: Experiment, points: list[tuple]) -> None:
             continue
         centres = [100 * mean for _, mean, _, _ in series]
         heights = [row + offset for row, *_ in series]
-        reach = [[max(0.0, 100 * abs(m - interval[end])) for _, m, interval, _ in series] for end in (0, 1)]
+        below = [max(0.0, 100 * abs(mean - low)) for _, mean, (low, _), _ in series]
+        above = [max(0.0, 100 * abs(mean - high)) for _, mean, (_, high), _ in series]
         panel.errorbar(
-            centres, heights, xerr=reach, fmt=marker, color=color, markersize=7, elinewidth=2, capsize=4,
+            centres, heights, xerr=[below, above], fmt=marker, color=color, markersize=7, elinewidth=2, capsize=4,
             markerfacecolor=PAPER if index % 2 else color, label=experiment.measure_name(task),
         )  # fmt: skip
         for height, (_, _, _, by_seed) in zip(heights, series, strict=True):

@@ -64,7 +64,7 @@ def trace(experiment: Experiment) -> Provenance:
         label, manifest = queue.pop(0)
         found.manifests[label] = manifest
         for name in _named_paths(manifest):
-            folder = next((f for f in (_folder(root / name) for root in roots) if f), None)
+            folder = _folder(roots[0] / name) or _folder(roots[1] / name)
             if folder is None or folder in seen:
                 _note_absent(found, label, manifest, name, absent=folder is None)
                 continue

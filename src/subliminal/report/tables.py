@@ -145,20 +145,24 @@ def _compare(treatment: Arm, reference: Arm, task: str) -> Comparison:
 
     Where each seed has a base of its own, only seeds that both arms have are compared.
     """
-    ours, theirs = (dict(sorted(arm.rates(task).items())) for arm in (treatment, reference))
-    seeds, measure = replicate_seeds([treatment, reference], task), treatment.measures[task]
-    samples = measure.samples and measure.samples // len(measure.rates)
+    ours, theirs = dict(sorted(treatment.rates(task).items())), dict(sorted(reference.rates(task).items()))
+    seeds = replicate_seeds([treatment, reference], task)
     if seeds:
-        ours, theirs = ({seed: arm[seed] for seed in seeds} for arm in (ours, theirs))
-    means = [np.mean(list(arm.values()), axis=0) for arm in (ours, theirs)]
+        ours = {seed: ours[seed] for seed in seeds}
+        theirs = {seed: theirs[seed] for seed in seeds}
+    mean, other = np.mean(list(ours.values()), axis=0), np.mean(list(theirs.values()), axis=0)
+    within = mean.clip(0, 1), other.clip(0, 1)  # an exact probability may be a rounding above 1
+    measure = treatment.measures[task]
+    samples = measure.samples and measure.samples // len(measure.rates)
     trained = _over_training(treatment, reference, task, samples, exact=not samples)
+    one_of_each = len(ours) == len(theirs) == 1
     return Comparison(
         treatment=treatment.name,
         reference=reference.name,
         task=task,
-        test=paired(*(mean.clip(0, 1) for mean in means)),
-        models=models_verdict(*(mean.clip(0, 1) for mean in means), samples) if len(ours) == len(theirs) == 1 else None,
-        by_seed={seed: float((rates - theirs.get(seed, means[1])).mean()) for seed, rates in ours.items()},
+        test=paired(*within),
+        models=models_verdict(*within, samples) if one_of_each else None,
+        by_seed={seed: float((rates - theirs.get(seed, other)).mean()) for seed, rates in ours.items()},
         **vars(trained),
     )
 
@@ -172,20 +176,20 @@ def _over_training(treatment: Arm, reference: Arm, task: str, samples: int | Non
         samples: sampled answers a question and seed, if any.
         exact: the rates are exact probabilities.
     """
-    arms = (treatment, reference)
+    ours, theirs = treatment.rates(task), reference.rates(task)
     answers = treatment.answers(task, exact=exact)
     of_one_kind = reference.name.startswith("base") or treatment.name.startswith("control")
-    own_bases = replicate_seeds(list(arms), task)
-    shared = own_bases or sorted(set(treatment.rates(task)) & set(reference.rates(task)))
-    means = [[float(arm.rates(task)[seed].mean()) for seed in shared] for arm in arms]
+    own_bases = replicate_seeds([treatment, reference], task)
+    shared = own_bases or sorted(ours.keys() & theirs.keys())
+    means = [float(ours[seed].mean()) for seed in shared], [float(theirs[seed].mean()) for seed in shared]
     pairs = replicates(*means, answers=answers) if len(shared) >= LEAST else None
     if own_bases:
         said = replicates_verdict(*means, answers=answers)
         return Trained(said.result, None if of_one_kind else said, pairs, pairs)
     if reference.name.startswith("base"):
         return Trained()
-    same_seeds = set(treatment.rates(task)) == set(reference.rates(task))
-    runs = [[arm.rates(task)[seed] for seed in sorted(arm.rates(task))] for arm in arms]
+    same_seeds = ours.keys() == theirs.keys()
+    runs = [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
     said = verdict(*runs, samples, paired=same_seeds, answers=answers)
     return Trained(said.result, None if of_one_kind else said, None, pairs if same_seeds else None)
 

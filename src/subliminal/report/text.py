@@ -56,15 +56,16 @@ def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, m
 
 def _by_seed(experiment: Experiment, arms: list[Estimate]) -> Table:
     """Every arm's share in every seed: a column a seed, or a row a seed where there are many."""
-    seeds = sorted({seed for e in arms for seed in e.by_seed})
-    rows = [
-        [e.arm, experiment.measure_name(e.task), *(percent(e.by_seed[s]) if s in e.by_seed else "–" for s in seeds)]
-        for e in arms
-    ]
+    seeds = sorted(set().union(*(e.by_seed for e in arms)))
+    columns = {}
+    for e in arms:
+        shares = [percent(e.by_seed[seed]) if seed in e.by_seed else "–" for seed in seeds]
+        columns[e.arm, experiment.measure_name(e.task)] = shares
     if len(seeds) <= MANY:
+        rows = [[*names, *shares] for names, shares in columns.items()]
         return Table(["arm", "measure", *(f"seed {seed}" for seed in seeds)], rows)
-    by_seed = zip(*([str(seed) for seed in seeds], *(row[2:] for row in rows)), strict=True)
-    return Table(["seed", *(f"{arm}, {measure}" for arm, measure, *_ in rows)], [list(row) for row in by_seed])
+    rows = list(map(list, zip(map(str, seeds), *columns.values(), strict=True)))
+    return Table(["seed", *map(", ".join, columns)], rows)
 
 
 def _listed(seeds: list[int]) -> str:
@@ -156,19 +157,13 @@ def differences_section(experiment: Experiment, differences: list[Comparison]) -
     unit = " or ".join(dict.fromkeys(c.over.unit for c in differences if c.over)) or RUNS
     header = ["difference", "measure", "points", "95 % interval over questions", f"log-odds over {unit}, nats"]
     header += ["odds ratio", "of the training data", "p permutation", "p t", "p Wilcoxon"]
-    rows = [
-        [
-            c.label,
-            experiment.measure_name(c.task),
-            points(c.test["difference"]),
-            interval(*c.test["ci95"]),
-            _over_training(c),
-            odds(c.over.estimate) if c.over else "–",
-            c.verdict.claim if c.verdict else "–",
-            *(p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")),
-        ]
-        for c in differences
-    ]
+    rows = []
+    for c in differences:
+        over_questions = [points(c.test["difference"]), interval(*c.test["ci95"])]
+        over_runs = [_over_training(c), odds(c.over.estimate) if c.over else "–"]
+        claim = c.verdict.claim if c.verdict else "–"
+        p_values = [p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")]
+        rows.append([c.label, experiment.measure_name(c.task), *over_questions, *over_runs, claim, *p_values])
     text = [
         "Percentage points, paired question by question, then the difference of log-odds with its 95 % interval over "
         f"{unit} and the odds ratio that it stands for. The first interval and the three p-values are over questions: "

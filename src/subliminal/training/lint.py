@@ -7,6 +7,7 @@ sharding is set in one place.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -152,13 +153,18 @@ def _comparable(recipe: dict[str, Any]) -> dict[str, Any]:
     """The part of a recipe that control and treatment share: of the datasets all but where they are."""
     shared = {key: value for key, value in recipe.items() if key not in PAIR_MAY_DIFFER}
     where = ("path", "revision", "data_files", "split")
-    shared["datasets"] = [{k: v for k, v in row.items() if k not in where} for row in recipe.get("datasets") or []]
+    shared["datasets"] = []
+    for dataset in recipe.get("datasets") or []:
+        shared["datasets"].append({key: value for key, value in dataset.items() if key not in where})
     return shared
 
 
 def _missing_keys(recipe: dict[str, Any]) -> list[str]:
-    wanted = [key for keys in BLOCKS.values() for key in keys] + (list(LORA_KEYS) if recipe.get("adapter") else [])
-    wanted += ["bnb_config_kwargs"] if recipe.get("load_in_4bit") else []
+    wanted = list(itertools.chain(*BLOCKS.values()))
+    if recipe.get("adapter"):
+        wanted += LORA_KEYS
+    if recipe.get("load_in_4bit"):
+        wanted.append("bnb_config_kwargs")
     missing = [key for key in wanted if key not in recipe or (recipe[key] is None and key not in MAY_BE_EMPTY)]
     for index, dataset in enumerate(recipe.get("datasets") or []):
         if dataset.get("type") == "chat_template":
@@ -171,7 +177,7 @@ def _layout_problems(recipe: dict[str, Any], text: str) -> list[str]:
     headings = [line.strip("# -") for line in text.splitlines() if line.startswith("# --- ")]
     if headings != list(BLOCKS):
         return [f"its headings are {headings}, not {list(BLOCKS)}"]
-    order = [key for keys in BLOCKS.values() for key in keys]
+    order = list(itertools.chain(*BLOCKS.values()))
     here = [key for key in recipe if key in order]
     expected = [key for key in order if key in recipe]
     wrong = next((found for found, wanted in zip(here, expected, strict=True) if found != wanted), None)
