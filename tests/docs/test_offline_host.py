@@ -1,0 +1,68 @@
+"""``scripts/offline_host.sh``: environments from wheels over a torch that is there, with stand-ins for both."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from subliminal import REPO_ROOT
+
+SAYS_ITS_NAME = "import sys\n\ndef main():\n    print({name!r}, sys.argv[1:])\n"
+
+
+def wheel(folder: Path, name: str, files: dict[str, str]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+        for path, text in files.items():
+            archive.writestr(path, text)
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """A folder with the script, packs of stand-ins, and a Python whose torch is one."""
+    for folder in ("src/subliminal", "data_builders", "scripts"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "src/subliminal/__init__.py").write_text("WHERE = 'the checkout'\n")
+    (tmp_path / "scripts/offline_host.sh").write_bytes((REPO_ROOT / "scripts/offline_host.sh").read_bytes())
+    site, workflow = tmp_path / "packs/site", tmp_path / "packs/workflow"
+    main = SAYS_ITS_NAME.format(name="accelerate")
+    wheel(site, "accelerate", {"accelerate/__init__.py": "", "accelerate/commands/__init__.py": "",
+                               "accelerate/commands/accelerate_cli.py": main})  # fmt: skip
+    for name in ("transformers", "vllm"):
+        wheel(site, name, {f"{name}/__init__.py": f"__version__ = '1.0 of {name}'\n"})
+    snakemake = {"snakemake/__init__.py": "", "snakemake/cli.py": SAYS_ITS_NAME.format(name="snakemake")}
+    wheel(workflow, "snakemake", snakemake)
+    host = tmp_path / "host/site-packages"
+    (host / "torch").mkdir(parents=True)
+    (host / "torch/__init__.py").write_text("__version__ = '2.11.0+host'\n")
+    (host / "transformers").mkdir()
+    (host / "transformers/__init__.py").write_text("__version__ = 'the one of the host'\n")
+    return tmp_path
+
+
+def test_environments_hold_the_wheels_before_what_the_host_has(checkout: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(checkout / "host/site-packages"), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
+    command = ["bash", "scripts/offline_host.sh", "packs/site", "packs/workflow"]
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    clean = {"PATH": os.environ["PATH"]}
+
+    def says(*words: str) -> str:
+        return subprocess.run(words, cwd=checkout, env=clean, capture_output=True, text=True, check=True).stdout.strip()
+
+    versions = "import torch, transformers; print(torch.__version__, transformers.__version__)"
+    assert says(".venv/bin/python", "-c", versions) == "2.11.0+host 1.0 of transformers"
+    assert says(".venv/bin/python", "-c", "import subliminal; print(subliminal.WHERE)") == "the checkout"
+    assert says(".venv/bin/accelerate", "launch", "x") == "accelerate ['launch', 'x']"
+    assert says(".venv-workflow/bin/snakemake", "--cores", "2") == "snakemake ['--cores', '2']"
+    assert says(".venv-serve/bin/python", "-c", "import vllm; print(vllm.__version__)") == "1.0 of vllm"
+    compiled = checkout / "build/offline/site/transformers/__pycache__"
+    assert list(compiled.glob("*.pyc")), "what a process would compile again and again is compiled once"
+    for name in (".venv", ".venv-serve", ".venv-workflow"):
+        assert (checkout / name / ".installed").is_file(), "make takes the environment for installed"
