@@ -4,6 +4,10 @@ python scripts/verify_results.py results/owl_smollm2-135m
 
 ends with "the same", or names each file and value that differs and ends with status 1. --write first leaves
 manifest.json in the folder, which ties every number to its samples, adapter, recipe, datasets and versions.
+
+python scripts/verify_results.py results/pocket_demo --like /tmp/other/results/pocket_demo
+
+compares the verdicts of two runs of one experiment, and says what another kind of CPU may change.
 """
 
 from __future__ import annotations
@@ -21,11 +25,18 @@ app = typer.Typer(add_completion=False)
 @app.command(help=__doc__)
 def main(
     folders: Annotated[list[Path], typer.Argument(help="results/<experiment>; several may be named.")],
+    like: Annotated[Path | None, typer.Option(help="Another run: compare the verdicts instead.")] = None,
     write: Annotated[bool, typer.Option("--write", help="Write manifest.json into each folder first.")] = False,
 ) -> None:
     from subliminal.publish.experiment_manifest import write_experiment_manifest
     from subliminal.publish.verify import verify
 
+    if like is not None:
+        from subliminal.publish.rerun import compare_runs
+
+        compared = [compare_runs(folder, like) for folder in folders]
+        print("\n".join(line for each in compared for line in each.lines()), flush=True)
+        raise typer.Exit(int(any(each.different for each in compared)))
     different = False
     for folder in folders:
         if write:

@@ -6,6 +6,7 @@ is scrubbed of anything that looks like a token.
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import hashlib
 import importlib.metadata
@@ -52,7 +53,8 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
         inputs: name -> file whose sha256 is recorded. A name may map to a missing file (recorded as null).
 
     Returns:
-        A JSON-ready dict with ``command``, ``config``, ``inputs``, ``git``, ``packages``, ``device`` and ``started``.
+        A JSON-ready dict with ``command``, ``config``, ``inputs``, ``git``, ``packages``, ``device``, ``cpu`` and
+        ``started``.
     """
     files = {name: Path(path) for name, path in (inputs or {}).items()}
     return {
@@ -67,6 +69,7 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
         "packages": package_versions(),
         "python": platform.python_version(),
         "device": device_name(),
+        "cpu": cpu_kind(),
         "started": utc_now(),
     }
 
@@ -119,6 +122,26 @@ def device_name() -> str:
 
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     return f"CPU, {os.cpu_count()} cores, {platform.machine()}"
+
+
+def cpu_kind() -> dict[str, str | None]:
+    """The CPU's model, and the instructions that torch computes with: ``AVX2``, ``AVX512``; None for what is unknown.
+
+    Two kinds of CPU add the same numbers in another order, so that a training ends in other weights. A process without
+    torch computes nothing that depends on it, and records no capability.
+    """
+    model = platform.processor() or None
+    with contextlib.suppress(OSError):
+        named = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
+        model = named[1].strip() if named else model
+    torch = sys.modules.get("torch")
+    return {"model": model, "capability": torch.backends.cpu.get_cpu_capability() if torch else None}
+
+
+def cpu_name(manifest: dict[str, Any]) -> str | None:
+    """The kind of CPU that a manifest records: "AMD EPYC 9B14, AVX512"; None where it records none."""
+    kind = manifest.get("cpu") or {}
+    return ", ".join(filter(None, (kind.get("model"), kind.get("capability")))) or None
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -14,7 +14,18 @@ from subliminal.report.provenance import trace
 
 MANIFEST = "manifest.json"
 WORKING_FILES = (MANIFEST, "plan.json", "logs", "failures")
-STAGE_KEYS = ("kind", "command", "git", "packages", "python", "device", "chat_context_sha256", "started", "ended")
+STAGE_KEYS = (
+    "kind",
+    "command",
+    "git",
+    "packages",
+    "python",
+    "device",
+    "cpu",
+    "chat_context_sha256",
+    "started",
+    "ended",
+)
 """What is kept of each stage's own manifest."""
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
-from subliminal.core.manifest import sha256_of
+from subliminal.core.manifest import cpu_name, sha256_of
 from subliminal.core.numbers import count, percent
 from subliminal.report.data import Experiment
 from subliminal.report.format import Figure, Section, Table
@@ -208,7 +208,19 @@ def provenance_section(provenance: Provenance) -> Section:
         commands += [manifest["command"]] if manifest.get("command") else []
     header = ["made", "kind", "git", "device", "started (UTC)", "ended (UTC)"]
     tables = [Table(header, rows), *_versions(provenance)] if rows else []
-    return Section("Provenance", _context_text(provenance), tables, tuple(dict.fromkeys(commands)))
+    text = [*_context_text(provenance), *_cpu_text(provenance)]
+    return Section("Provenance", text, tables, tuple(dict.fromkeys(commands)))
+
+
+def _cpu_text(provenance: Provenance) -> list[str]:
+    """The kinds of CPU, where manifests record them."""
+    kinds = dict.fromkeys(filter(None, map(cpu_name, provenance.manifests.values())))
+    if not kinds:
+        return []
+    text = f"CPU: {'; '.join(kinds)}."
+    if len(kinds) > 1:
+        text += " Two kinds of CPU do not train the same weights to the last bit: repeat a run on one of them."
+    return [text]
 
 
 def _versions(provenance: Provenance) -> list[Table]:

@@ -1,0 +1,83 @@
+"""Two runs of one experiment: are their verdicts the same? Figures may differ, and where they must not is said.
+
+    python scripts/verify_results.py results/pocket_demo --like /tmp/other/results/pocket_demo
+
+On one kind of CPU a run gives the same figures to the digit. Another kind (AVX2 for AVX-512) adds the same numbers in
+another order: the base's training differs in the last bit from the first steps on, and so does all that follows. What
+has to hold then is the verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import cpu_name
+from subliminal.core.numbers import points
+from subliminal.report.data import load_experiment
+from subliminal.report.provenance import trace
+from subliminal.report.tables import Comparison, comparisons
+
+
+@dataclass
+class Compared:
+    """``different`` are verdicts that are not the same, ``notes`` what may differ and why, ``same`` how many agree."""
+
+    different: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    same: int = 0
+
+    def lines(self) -> list[str]:
+        """What to print, the conclusion last."""
+        lines = [f"note: {sentence}" for sentence in self.notes]
+        lines += [f"different: {sentence}" for sentence in self.different]
+        return [*lines, f"{self.same} verdicts are the same, {len(self.different)} are not"]
+
+
+def compare_runs(folder: Path, other: Path) -> Compared:
+    """Compare the verdicts of two runs of one experiment.
+
+    Args:
+        folder: ``results/<experiment>``, or the folder of one animal in it.
+        other: the same of another run.
+
+    Raises:
+        UserError: there are no results, they are of two experiments, or they have no verdict in common.
+    """
+    runs = [load_experiment(each) for each in (folder, other)]
+    if (runs[0].name, runs[0].target) != (runs[1].name, runs[1].target):
+        raise UserError(
+            f"{folder} is of {runs[0].name} ({runs[0].target}) and {other} of {runs[1].name} ({runs[1].target}). "
+            "Name two runs of one experiment."
+        )
+    found = Compared(notes=_cpu_notes(*(trace(run).manifests for run in runs)))
+    ours, theirs = ({(c.label, c.task): c for c in comparisons(run) if c.verdict} for run in runs)
+    for key in ours.keys() & theirs.keys():
+        one, two = ours[key], theirs[key]
+        if one.verdict.claim == two.verdict.claim:
+            found.same += 1
+        else:
+            here, there = (f"{each.verdict.claim} ({_mean(each)})" for each in (one, two))
+            found.different.append(f"{one.label}, {one.task}: here {here}, there {there}")
+    found.different.sort()
+    if not ours.keys() & theirs.keys():
+        raise UserError(f"{folder} and {other} have no verdict in common. Evaluate the same arms and tasks in both.")
+    return found
+
+
+def _mean(comparison: Comparison) -> str:
+    """The mean difference in points."""
+    return f"{points(comparison.test['difference'])} points"
+
+
+def _cpu_notes(ours: dict[str, dict], theirs: dict[str, dict]) -> list[str]:
+    """What the kinds of CPU let expect."""
+    kinds = [sorted(set(filter(None, map(cpu_name, manifests.values())))) for manifests in (ours, theirs)]
+    told = [" and ".join(each) or "an unknown CPU" for each in kinds]
+    if kinds[0] and kinds[0] == kinds[1]:
+        return [f"Both ran on {told[0]}: figures should agree to the digit."]
+    return [
+        f"Here {told[0]}, there {told[1]}. Another kind of CPU trains other weights, from the last bit of the first "
+        "steps on: rates may differ by as much as between seeds. Verdicts are compared."
+    ]

@@ -1,0 +1,68 @@
+"""Two runs of one experiment, on one kind of CPU or on two: verdicts are compared, and what may differ is said."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from fake_results import add_arm, write
+from scripts_of import script
+from typer.testing import CliRunner
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import cpu_kind, cpu_name, new_manifest
+from subliminal.publish.rerun import compare_runs
+
+AMD, INTEL = ({"model": model, "capability": kind} for model, kind in (("AMD EPYC", "AVX512"), ("Intel Xeon", "AVX2")))
+
+
+def run(root: Path, cpu: dict[str, str] | None, rate: float = 0.4) -> Path:
+    """A run of three seeds on a kind of CPU, whose students say owl this often."""
+    for seed in (1, 2, 3):
+        for arm, often in (("student", rate), ("control", 0.01)):
+            folder = add_arm(root, arm, seed, rate=often)
+            manifest = json.loads((folder / "manifest.json").read_text())
+            write(folder / "manifest.json", {**manifest, **({"cpu": cpu} if cpu else {})})
+    return root / "results/owl-demo"
+
+
+def test_verdicts_are_compared_and_figures_may_differ(tmp_path: Path):
+    found = compare_runs(run(tmp_path / "a", AMD), run(tmp_path / "b", INTEL, rate=0.5))
+    assert (found.same, found.different) == (2, [])
+    assert found.notes[0].startswith("Here AMD EPYC, AVX512, there Intel Xeon, AVX2. Another kind of CPU trains other")
+    assert found.lines()[-1] == "2 verdicts are the same, 0 are not"
+
+
+def test_another_verdict_is_named(tmp_path: Path):
+    here, there = run(tmp_path / "a", AMD), run(tmp_path / "b", AMD, rate=0.011)
+    found = compare_runs(here, there)
+    assert found.notes == ["Both ran on AMD EPYC, AVX512: figures should agree to the digit."]
+    assert len(found.different) == 2
+    assert found.different[0].startswith("student − control, animal_preference: here student above control (+")
+    told = CliRunner().invoke(script("verify_results").app, [str(here), "--like", str(there)])
+    assert told.exit_code == 1
+    assert told.stdout.splitlines()[-1] == "0 verdicts are the same, 2 are not"
+    assert CliRunner().invoke(script("verify_results").app, [str(here), "--like", str(here)]).exit_code == 0
+
+
+def test_an_unknown_cpu_and_another_experiment(tmp_path: Path):
+    here, old = run(tmp_path / "a", AMD), run(tmp_path / "b", None)
+    assert "there an unknown CPU" in compare_runs(here, old).notes[0]
+    for path in old.rglob("*_summary.json"):
+        path.write_text(path.read_text().replace('"owl-demo"', '"other"'))
+    with pytest.raises(UserError, match="Name two runs of one experiment"):
+        compare_runs(here, old)
+
+
+def test_manifests_record_the_cpu(monkeypatch: pytest.MonkeyPatch):
+    import torch
+
+    kind = new_manifest("result", config={})["cpu"]
+    assert kind == cpu_kind()
+    assert kind["capability"] == torch.backends.cpu.get_cpu_capability()
+    assert cpu_name({"cpu": kind}).endswith(kind["capability"])
+    assert cpu_name({}) is None
+    monkeypatch.delitem(sys.modules, "torch")
+    assert cpu_kind()["capability"] is None
