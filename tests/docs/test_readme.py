@@ -5,6 +5,7 @@ That is: targets, scripts, modules, options, recipes and folders.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -97,6 +98,8 @@ def test_command_exists(document: Path, command: str) -> None:
         _check_options(rest[2:], _help("-m", rest[1], *_subcommand(rest[2:], "-m", rest[1])))
     elif program == "python" and rest[0].startswith("scripts/"):
         _check_options(rest[1:], _help(rest[0], *_subcommand(rest[1:], rest[0])))
+    elif program.startswith("scripts/"):
+        assert os.access(REPO_ROOT / program, os.X_OK), f"{program} is no program of ours"
     elif program in ("accelerate", "lm_eval", "axolotl", "modal", "srun", "kubectl", "pytest", "apt-get") or (
         program == "python" and rest[1].startswith(("axolotl", "pytest"))
     ):
