@@ -93,6 +93,8 @@ class StrictRecipe(BasePlugin):
 
     def _prepare(self, cfg: Any) -> None:
         """All that training needs and Axolotl's other commands (merge_lora, inference) do not."""
+        preflight.check_values(cfg)
+        preflight.check_base(cfg)
         sharding = launcher_sharding(cfg, os.environ)
         preprocess_only = os.environ.get("AXOLOTL_IS_PREPROCESS") == "1"
         if not preprocess_only:

@@ -86,6 +86,8 @@ def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite:
         manifest["chat_context_sha256"] = manifest["engine"].get("chat_context_sha256")
         if resume:
             folder.check_context(manifest["chat_context_sha256"])
+        if hasattr(engine, "check"):  # what the template refuses must not cost the rows that --overwrite replaces
+            engine.check(_request(job, 0).messages)
         with folder.hold(manifest, overwrite=overwrite):
             _generate(job, folder, engine)
             counts = folder.finalize(

@@ -50,11 +50,20 @@ def finished_manifest(folder: Path) -> dict[str, Any]:
         raise UserError(f"{folder} is no dataset folder: it has no manifest.json of a builder. Make it with a builder.")
     if "ended" not in manifest:
         raise UserError(f"{folder} is not finished. Run the command that makes it again, with --resume, to the end.")
+    counts = manifest.get("counts") or {}
+    counted = all(isinstance(counts.get(name), int) for name in ("asked", "kept", "surplus"))
+    if not counted or not isinstance(counts.get("rejected"), dict) or not isinstance(manifest.get("config"), dict):
+        raise UserError(f"{folder}/manifest.json has no counts and settings of a builder. Make the folder again.")
+    builder_module(manifest, folder / "manifest.json")
     return manifest
 
 
-def builder_module(manifest: dict[str, Any]) -> ModuleType:
+def builder_module(manifest: dict[str, Any], where: Path | str = "The manifest") -> ModuleType:
     """The module that made a dataset.
+
+    Args:
+        manifest: of the dataset.
+        where: the manifest's file, for the message.
 
     Raises:
         UserError: this code has no such builder.
@@ -64,7 +73,7 @@ def builder_module(manifest: dict[str, Any]) -> ModuleType:
     module = importlib.import_module(f"data_builders.{name}") if here else None
     if not hasattr(module, "verdict_for"):
         raise UserError(
-            f"The manifest names the builder {name!r}, which this code does not have. Check out its commit."
+            f"{where} names the builder {name!r}, which this code does not have. Check out its commit."
         )
     return module
 

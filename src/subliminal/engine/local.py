@@ -81,6 +81,10 @@ class TransformersEngine:
         self.model.generation_config = GenerationConfig(eos_token_id=self.stop_ids, pad_token_id=self.stop_ids[0])
         self.adapter_effect = self._add_adapter(adapter) if adapter else None
 
+    def check(self, messages: list[dict[str, str]]) -> None:
+        """Raise :class:`UserError` for a conversation that the chat template refuses, before anything is begun."""
+        render_prompt(self.tokenizer, messages)
+
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Answer every request; rows come back batch by batch, sorted by prompt length within a window of batches."""
         window = self.batch_size * SORT_WINDOW

@@ -17,7 +17,9 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import chat_row_problem, read_jsonl, write_json
 from subliminal.core.manifest import scrub, sha256_of
+from subliminal.core.weights import model_shapes
 from subliminal.training.schema import command_line_keys, recipe_schema, unknown_keys
+from subliminal.training.values import shape_problems, value_problems
 
 METRICS = "metrics.jsonl"
 MANIFEST = "manifest.json"
@@ -51,14 +53,40 @@ def check_keys(config: Mapping[str, Any]) -> None:
     Raises:
         UserError: names every unknown key with the nearest known one.
     """
+    source = config.get("axolotl_config_path") or "The recipe"
+    unreadable = shape_problems(config)
+    if unreadable:
+        raise UserError(f"{source} (with the command line's overrides) cannot be used: {'; '.join(unreadable)}.")
     schema = recipe_schema(dict(config)) | dict.fromkeys(command_line_keys())
     problems = list(unknown_keys(dict(config), schema))
     if problems:
-        source = config.get("axolotl_config_path") or "The recipe"
         raise UserError(
             f"{source} (with the command line's overrides) has keys that neither Axolotl {axolotl_version()} nor a "
             f"named plugin knows and that would be ignored: {', '.join(problems)}. Correct or delete them."
         )
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """Refuse values that Axolotl or the training itself would end with a traceback.
+
+    Raises:
+        UserError: names every such value.
+    """
+    problems = value_problems(config.to_dict() if hasattr(config, "to_dict") else config)
+    if problems:
+        source = config.get("axolotl_config_path") or "The recipe"
+        raise UserError(f"{source} (with the command line's overrides) cannot be used: {'; '.join(problems)}.")
+
+
+def check_base(config: Mapping[str, Any]) -> None:
+    """Refuse a base folder without whole weights, unless the recipe draws them anew (``reinit_weights``).
+
+    Raises:
+        UserError: names the folder or the file.
+    """
+    base = Path(str(config.get("base_model")))
+    if base.is_dir() and not config.get("reinit_weights"):
+        model_shapes(base)
 
 
 def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
@@ -149,7 +177,17 @@ def _count_rows(path: Path, dataset: Mapping[str, Any]) -> int | None:
             raise UserError(f"{path} does not exist. Build the dataset first, or correct the path.")
         return None
     chat = dataset.get("type") == "chat_template" and dataset.get("field_messages") in (None, "messages")
-    return sum(1 for _ in read_jsonl(path, _chat_problem if chat else _tokenised_problem))
+    count, answered = 0, not chat
+    for row in read_jsonl(path, _chat_problem if chat else _tokenised_problem):
+        count += 1
+        answered = (
+            answered
+            or "input_ids" in row
+            or any(message["role"] == "assistant" and message["content"].strip() for message in row["messages"])
+        )
+    if not answered:
+        raise UserError(f"{path} has {count} rows and only empty answers, so there is nothing to learn. Make it again.")
+    return count
 
 
 def _chat_problem(row: dict[str, Any]) -> str | None:
