@@ -644,7 +644,7 @@ def test_content_from_a_server(content: Any, text: str | None) -> None:
     from subliminal.engine.http import text_of
 
     if text is None:
-        with pytest.raises(UserError, match="The server answers with .*, which is no text"):
+        with pytest.raises(UserError, match=r"The server answers with .*, which is no text"):
             text_of(content)
     else:
         assert text_of(content) == text

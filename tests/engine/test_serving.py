@@ -64,6 +64,7 @@ def fake_vllm(tmp_path, monkeypatch):
     program.chmod(0o755)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
+    save_file({"weight": zeros([2, 2])}, tmp_path / "model" / "model.safetensors")
     monkeypatch.setenv("SUBLIMINAL_SERVE_PYTHON", str(program))
     monkeypatch.setenv("FAKE_PIDS", str(tmp_path / "pids"))
     monkeypatch.chdir(tmp_path)
