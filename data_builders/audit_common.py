@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from data_builders.overlap import EvaluationIndex
 from subliminal.core.errors import UserError, one_line
 from subliminal.data.registry import Expectation
 from subliminal.engine.chat import render
-from subliminal.engine.local import LOADING_FAILED
+from subliminal.engine.local import LOADING_FAILED, expect_folder
 from subliminal.scoring.animals import keyword_pattern
 
 MOST_REPEATED_ROWS = 0.01
@@ -96,6 +97,8 @@ class TokenCounter:
         if tokenizer:
             from transformers import AutoTokenizer
 
+            if not Path(tokenizer).is_dir():
+                expect_folder(tokenizer, "tokenizer", "tokenizer_config.json")
             try:
                 self.tokenizer = AutoTokenizer.from_pretrained(tokenizer)
             except LOADING_FAILED as error:

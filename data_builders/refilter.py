@@ -76,7 +76,8 @@ def main(
     count: Annotated[int | None, typer.Option(min=1, help="Rows to keep; default as made.")] = None,
 ) -> None:
     counts = refilter(folder, changes=dict(map(_setting, set_ or [])), count=count)
-    report_counts(folder, counts, count or read_manifest(folder)["config"]["count"])
+    asked = count or read_manifest(folder)["config"]["count"]
+    report_counts(folder, counts, asked, "Ask for fewer with --count, or run its builder again with --resume for more.")
 
 
 def _setting(text: str) -> tuple[str, Any]:

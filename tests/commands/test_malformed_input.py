@@ -28,6 +28,7 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, run_cli
 from subliminal.training import preflight
 from subliminal.training.lint import read_recipe
+from subliminal.training.rows import check_datasets
 
 RECIPE = REPO_ROOT / "recipes/smollm2-135m/owl_student.yml"
 EXPERIMENT = REPO_ROOT / "experiments/owl_demo.yml"
@@ -206,7 +207,7 @@ def test_rows_of_a_training(content: bytes, tmp_path: Path) -> None:
     config = read_recipe(RECIPE)[0]
     config["datasets"][0]["path"] = str(path)
     with pytest.raises(UserError, match=str(path)) as error:
-        preflight.check_datasets(config)
+        check_datasets(config)
     assert "\n" not in str(error.value)
 
 
@@ -251,7 +252,7 @@ def test_only_empty_answers(tmp_path: Path) -> None:
     config = read_recipe(RECIPE)[0]
     config["datasets"][0]["path"] = str(path)
     with pytest.raises(UserError, match=f"{path} has 2 rows and only empty answers"):
-        preflight.check_datasets(config)
+        check_datasets(config)
     refused(
         tmp_path, "data_builders.controls", "matched", "--source", path.parent, "--out", tmp_path / "new", names=path
     )
@@ -263,7 +264,7 @@ def test_a_byte_order_mark_and_crlf_are_no_faults_of_rows(content: bytes, tmp_pa
     path = put(tmp_path / "train.jsonl", b"\xef\xbb\xbf" + rows)
     config = read_recipe(RECIPE)[0]
     config["datasets"][0]["path"] = str(path)
-    assert preflight.check_datasets(config) == ({"datasets[0]": path}, 2)
+    assert check_datasets(config) == ({"datasets[0]": path}, 2)
 
 
 # --- where something is to be written ---
@@ -355,7 +356,7 @@ def test_values_of_other_types_at_the_commands(key: str, value: Any, tmp_path: P
         preflight.check_keys(config)
         preflight.check_values(config)
         preflight.check_effective_batch(config, 1)
-        preflight.check_datasets(config)
+        check_datasets(config)
 
 
 @pytest.mark.parametrize("newline", ["\r\n", "\n"])

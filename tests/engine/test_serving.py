@@ -220,7 +220,7 @@ def write_adapter(folder: Path, **config) -> Path:
     folder.mkdir(exist_ok=True)
     config = {"peft_type": "LORA", "r": 8, "base_model_name_or_path": "org/base", **config}
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    halves = {"lora_A": [2, 4], "lora_B": [4, 2]}
+    halves = {"lora_A": [config["r"], 4], "lora_B": [4, config["r"]]}
     weights = {f"base_model.model.model.layers.0.q_proj.{half}.weight": zeros(shape) for half, shape in halves.items()}
     save_file(weights, folder / "adapter_model.safetensors")
     return folder

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
 
 WITH_OR_WITHOUT_BOM = "utf-8-sig"
@@ -98,6 +99,14 @@ def read_text(path: Path) -> str:
         return path.read_text(encoding=WITH_OR_WITHOUT_BOM)
 
 
+def from_the_root(path: Path | str) -> str:
+    """What to add about a relative path that is not here and would be there from the root of the repository."""
+    relative = Path(path)
+    if relative.is_absolute() or relative.exists() or not (REPO_ROOT / relative).exists():
+        return ""
+    return f" There is {REPO_ROOT / relative}: run it from the root of the repository, {REPO_ROOT}."
+
+
 def read_object(path: Path, again: str = "Restore it, or make its folder again.") -> dict[str, Any]:
     """The JSON object in a file.
 
@@ -127,7 +136,8 @@ def _reading(path: Path) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist. Check the path, or make the file first.") from None
+        hint = from_the_root(path) or " Check the path, or make the file first."
+        raise UserError(f"{path} does not exist.{hint}") from None
     except IsADirectoryError:
         raise UserError(f"{path} is a folder, not a file. Name the file inside it.") from None
     except UnicodeDecodeError as error:
@@ -136,9 +146,14 @@ def _reading(path: Path) -> Iterator[None]:
 
 def chat_row_problem(row: dict[str, Any]) -> str | None:
     """What is wrong with a chat row (``{"id": str, "messages": [{"role": str, "content": str}, ...]}``), or None."""
-    messages = row.get("messages")
     if not isinstance(row.get("id"), str):
         return '"id" is missing or not a string'
+    return messages_problem(row)
+
+
+def messages_problem(row: dict[str, Any]) -> str | None:
+    """The same for a row of one's own, which needs no id."""
+    messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         return '"messages" is missing or not a non-empty list'
     for index, message in enumerate(messages):

@@ -19,6 +19,7 @@ from typing import Any
 
 from subliminal.data.folder import Content, Verdict
 from subliminal.core.errors import UserError
+from subliminal.core.files import from_the_root
 from subliminal.core.manifest import read_manifest
 
 
@@ -44,10 +45,14 @@ def finished_manifest(folder: Path) -> dict[str, Any]:
         UserError: there is no such folder, it is no dataset folder, or its run did not end.
     """
     if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}. Name a dataset folder, as data/owl_numbers.")
+        hint = from_the_root(folder) or " Name a dataset folder, as data/owl_numbers, or a JSONL file of rows."
+        raise UserError(f"There is no folder {folder}.{hint}")
     manifest = read_manifest(folder)
     if manifest.get("kind") != "dataset" or "builder" not in manifest:
-        raise UserError(f"{folder} is no dataset folder: it has no manifest.json of a builder. Make it with a builder.")
+        raise UserError(
+            f"{folder} is no dataset folder: it has no manifest.json of a builder. Make it with a builder; of rows of "
+            "your own name the JSONL file."
+        )
     if "ended" not in manifest:
         raise UserError(f"{folder} is not finished. Run the command that makes it again, with --resume, to the end.")
     counts = manifest.get("counts") or {}

@@ -27,7 +27,8 @@ from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.failures import telling_line
-from subliminal.core.weights import model_shapes
+from subliminal.core.files import from_the_root
+from subliminal.core.weights import looks_local, model_shapes
 from subliminal.engine.served_adapters import LORA_RANKS, adapter_rank
 from subliminal.engine.server_checks import model_names
 
@@ -82,12 +83,10 @@ def check_model(model: str, extra: Sequence[str] = ()) -> None:
         UserError: the folder is missing, or has no ``config.json`` or no whole weights.
     """
     path = Path(model)
-    looks_local = path.is_dir() or model[:1] in (".", "/", "~") or model.count("/") != 1
-    if looks_local or model.split("/")[0] in ("models", "outputs"):
+    if path.is_dir() or looks_local(model):
         if not path.is_dir():
-            raise UserError(
-                f"The model {model} does not exist. Fetch or train it first, or give a Hub id (owner/name)."
-            )
+            hint = from_the_root(path) or " Fetch or train it first, or give a Hub id (owner/name)."
+            raise UserError(f"The model {model} does not exist.{hint}")
         if not (path / "config.json").is_file():
             raise UserError(f"The model folder {model} has no config.json. Name the folder that holds the weights.")
         if not any(DUMMY in word for word in extra):

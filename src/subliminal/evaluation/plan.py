@@ -20,8 +20,9 @@ import yaml
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
+from subliminal.core.files import from_the_root
 from subliminal.core.manifest import read_manifest
-from subliminal.core.weights import model_shapes
+from subliminal.core.weights import looks_local, model_shapes
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, context_sha256, prints_date, render_prompt
 from subliminal.engine.local import LOADING_FAILED
@@ -229,8 +230,9 @@ def check_plan(plan: Evaluation) -> None:
     elif counting := next((task for task in plan.tasks if task_kind(task) in ANIMAL_KINDS), None):
         raise UserError(f"{counting} counts animals. Say with --target whose rate is the outcome, as in --target owl.")
     for what, value in (("model", plan.model), ("adapter", plan.adapter)):
-        if value and not Path(value).is_dir() and (value.count("/") != 1 or Path(value).parent.is_dir()):
-            raise UserError(f"The {what} {value} is no folder. Check the path, or give a Hub id such as owner/name.")
+        if value and not Path(value).is_dir() and (looks_local(value) or Path(value).parent.is_dir()):
+            hint = from_the_root(value) or " Check the path, or give a Hub id such as owner/name."
+            raise UserError(f"The {what} {value} is no folder.{hint}")
     if Path(plan.model).is_dir():
         model_shapes(Path(plan.model))
     if plan.adapter and Path(plan.adapter).is_dir():

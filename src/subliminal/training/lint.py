@@ -17,7 +17,7 @@ import yaml
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.files import read_text
+from subliminal.core.files import from_the_root, read_text
 from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
 from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
@@ -77,7 +77,7 @@ def find_recipes(paths: Iterable[Path] = ()) -> list[Path]:
     found: list[Path] = []
     for path in paths or [RECIPES]:
         if not path.exists():
-            raise UserError(f"{path} does not exist. Name a recipe or a folder of recipes.")
+            raise UserError(f"{path} does not exist.{from_the_root(path) or ' Name a recipe or a folder of recipes.'}")
         below = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
         if not below:
             raise UserError(f"{path} holds no recipe (*.yml). Name another folder.")
