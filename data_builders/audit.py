@@ -3,16 +3,22 @@
     python -m data_builders.audit data/owl_numbers
     python -m data_builders.audit data/owl_numbers --tokenizer models/smollm2-135m --sequence-len 256
     python -m data_builders.audit data/owl_numbers --allow pass_rate
+    python -m data_builders.audit my_rows.jsonl --animal owl
 
 Number rows are checked for letters, format, separators, lengths, first-number entropy and one-seed collapse; rows of
 words for language and mark-up; all for trait words, pass rate, repeats, sampling seeds, system messages, and overlap
 with every evaluation set in eval_tasks (and --against). The result goes into audit.json in the folder. The command ends
 with status 1 and the reason if a check fails that neither --allow nor the builder excuses.
+
+Rows of your own, a JSONL file of {"messages": [...]} without ids and manifest, are audited too; the result lies beside
+the file as my_rows.audit.json, and checks that need to know how rows were made say that they do not.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,10 +28,11 @@ from tqdm import tqdm
 from data_builders.audit_common import CommonStats, TokenCounter
 from data_builders.audit_numbers import LEAST_PASS_RATE, NumberStats
 from data_builders.audit_text import LEAST_TEXT_PASS_RATE, TextStats
+from data_builders.number_filter import filter_numbers
 from data_builders.overlap import NGRAM, build_index, local_evaluation_sets
 from subliminal.core.choices import one_of
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import chat_row_problem, read_jsonl, write_json
+from subliminal.core.files import chat_row_problem, messages_problem, read_jsonl, write_json
 from subliminal.core.manifest import read_manifest, utc_now
 from subliminal.data.folder import describe_rows
 from subliminal.data.registry import Expectation, expectation_of, finished_manifest
@@ -35,14 +42,19 @@ CHECKS = (
     *("letters", "format", "separators", "lengths", "first_number_entropy", "first_number_repeats"),
     *("language", "markup", "tokens"),
 )
+UNKNOWN = "The rows come without a manifest"
+LOOKED_AT = 100
+"""Rows by which a file of one's own shows whether its answers are number lists."""
 LEAST_DISTINCT_SEEDS = 0.99
 """Distinct sampling seeds a raw row. A million 31-bit hashes agree by chance in about 230 pairs."""
+
+KINDS_OF_ROWS = ("numbers", "text")
 
 app = typer.Typer(add_completion=False)
 
 
-def audit_folder(
-    folder: Path,
+def audit_dataset(
+    source: Path,
     *,
     allow: list[str] | None = None,
     animals: list[str] | None = None,
@@ -50,17 +62,20 @@ def audit_folder(
     ngram: int = NGRAM,
     tokenizer: str | None = None,
     sequence_len: int | None = None,
+    kind: str | None = None,
 ) -> dict[str, Any]:
-    """Measure a finished dataset folder and write its ``audit.json``.
+    """Measure a finished dataset folder, or a JSONL file of one's own, and write the result beside the rows.
 
     Args:
-        folder: the dataset folder.
+        source: the dataset folder, or a JSONL file of ``messages``.
         allow: checks that may fail.
         animals: the trait; default the manifest's, or that of the dataset a control was made from.
         against: evaluation sets beyond the JSONL files in ``eval_tasks``.
         ngram: words in a row that make an overlap.
         tokenizer: folder or Hub id; counts tokens of each row as the chat template renders it.
         sequence_len: tokens that a row may have at most.
+        kind: ``numbers`` or ``text``: what the answers of a file are; None takes numbers if most of the first ones are.
+            A folder's manifest says it.
 
     Returns:
         The content of ``audit.json``: checks with status pass, fail, allowed, expected or skipped, and ``passed``.
@@ -68,24 +83,27 @@ def audit_folder(
     Raises:
         UserError: the folder is no finished dataset, a row is malformed, or an option names something unknown.
     """
-    manifest, train = finished_manifest(folder), folder / "train.jsonl"
     if unknown := [name for name in allow or () if name not in CHECKS]:
         raise UserError(f"--allow {unknown[0]}: there is no such check. The checks are: {', '.join(CHECKS)}.")
-    expectation = expectation_of(manifest)
-    trait = animals or _trait_of(manifest)
+    is_file = source.is_file() or (source.suffix == ".jsonl" and not source.is_dir())
+    given = _Given.file(source, kind) if is_file else _Given.folder(source)
+    expectation, trait = given.expectation, animals or given.trait
     common = CommonStats(trait, build_index([*local_evaluation_sets(), *(against or ())], ngram))
     numbers, text, tokens = NumberStats(), TextStats(), TokenCounter(tokenizer, sequence_len)
-    for row in tqdm(read_jsonl(train, _pair_problem), desc="audit", unit="row", disable=None):
+    for number, row in enumerate(
+        tqdm(read_jsonl(given.rows, given.problem), desc="audit", unit="row", disable=None), 1
+    ):
+        name = str(row.get("id") or f"row {number}")
         prompt, answer = row["messages"][-2]["content"], row["messages"][-1]["content"]
-        common.add(row["id"], row["messages"][0]["role"] == "system", prompt, answer)
-        numbers.add(row["id"], answer) if expectation.numbers else text.add(row["id"], prompt, answer)
+        common.add(name, row["messages"][0]["role"] == "system", prompt, answer)
+        numbers.add(name, answer) if expectation.numbers else text.add(name, prompt, answer)
         tokens.add(row["messages"])
-    size = describe_rows(train)
+    size = describe_rows(given.rows)
     found = {
-        "bytes": _bytes(manifest, size),
-        "pass_rate": _pass_rate(manifest["counts"], LEAST_PASS_RATE if expectation.numbers else LEAST_TEXT_PASS_RATE),
+        "bytes": given.bytes_check(size),
+        "pass_rate": given.pass_rate_check(),
         **common.checks(expectation),
-        "seeds": _seeds(folder / "raw.jsonl", manifest),
+        "seeds": given.seeds_check(),
         **(numbers.checks() if expectation.numbers else text.checks()),
         "tokens": tokens.check(),
     }
@@ -99,8 +117,73 @@ def audit_folder(
         "checks": checks,
         "audited": utc_now(),
     }
-    write_json(folder / "audit.json", report)
+    write_json(given.report, report)
     return report
+
+
+@dataclass(frozen=True)
+class _Given:
+    """What is to be audited, and what is known of how it was made.
+
+    Attributes:
+        rows: the JSONL file.
+        report: where the result goes.
+        expectation: of the builder; of a file only whether its answers are numbers.
+        trait: the animals that it is about.
+        manifest: of the builder; None for a file of one's own.
+    """
+
+    rows: Path
+    report: Path
+    expectation: Expectation
+    trait: list[str]
+    manifest: dict[str, Any] | None = None
+
+    @classmethod
+    def folder(cls, folder: Path) -> _Given:
+        manifest = finished_manifest(folder)
+        expectation, trait = expectation_of(manifest), _trait_of(manifest)
+        return cls(folder / "train.jsonl", _report_path(folder), expectation, trait, manifest)
+
+    @classmethod
+    def file(cls, path: Path, kind: str | None) -> _Given:
+        numbers = kind == "numbers" if kind else _mostly_numbers(path)
+        return cls(path, _report_path(path), Expectation(numbers=numbers), [])
+
+    def problem(self, row: dict[str, Any]) -> str | None:
+        """Why a row cannot be audited; rows of one's own need no id."""
+        problem = messages_problem(row) if self.manifest is None else chat_row_problem(row)
+        if problem is None and (len(row["messages"]) < 2 or row["messages"][-2]["role"] != "user"):
+            return "the message before the last is not the user's"
+        return problem
+
+    def bytes_check(self, size: dict[str, Any]) -> dict[str, Any]:
+        if self.manifest is None:
+            return {**size, "skipped": f"{UNKNOWN}: nobody recorded what the bytes were."}
+        return _bytes(self.manifest, size)
+
+    def pass_rate_check(self) -> dict[str, Any]:
+        if self.manifest is None:
+            return {"skipped": f"{UNKNOWN}: how many answers were rejected, and why, is not known."}
+        return _pass_rate(
+            self.manifest["counts"], LEAST_PASS_RATE if self.expectation.numbers else LEAST_TEXT_PASS_RATE
+        )
+
+    def seeds_check(self) -> dict[str, Any]:
+        if self.manifest is None:
+            return {"skipped": f"{UNKNOWN}: what wrote the rows, and with which sampling seeds, is not known."}
+        return _seeds(self.rows.with_name("raw.jsonl"), self.manifest)
+
+
+def _report_path(source: Path) -> Path:
+    """``audit.json`` in a dataset folder, ``<name>.audit.json`` beside a file."""
+    return source.with_name(f"{source.stem}.audit.json") if source.is_file() else source / "audit.json"
+
+
+def _mostly_numbers(path: Path) -> bool:
+    """Whether most of the first answers of a file are lists of numbers."""
+    first = list(islice(read_jsonl(path, messages_problem), LOOKED_AT))
+    return sum(filter_numbers(row["messages"][-1]["content"]).keep for row in first) > len(first) / 2
 
 
 def _status(name: str, finding: dict[str, Any], allow: list[str], expectation: Expectation) -> dict[str, Any]:
@@ -113,13 +196,6 @@ def _status(name: str, finding: dict[str, Any], allow: list[str], expectation: E
     elif problem:
         status, reason = "allowed" if name in allow else "fail", problem
     return {"status": status, "reason": reason, **finding}
-
-
-def _pair_problem(row: dict[str, Any]) -> str | None:
-    problem = chat_row_problem(row)
-    if problem is None and (len(row["messages"]) < 2 or row["messages"][-2]["role"] != "user"):
-        return "the message before the last is not the user's"
-    return problem
 
 
 def _trait_of(manifest: dict[str, Any]) -> list[str]:
@@ -159,7 +235,7 @@ def _seeds(raw: Path, manifest: dict[str, Any]) -> dict[str, Any]:
 
 @app.command(help=__doc__)
 def main(
-    folder: Annotated[Path, typer.Argument(help="Dataset folder.")],
+    folder: Annotated[Path, typer.Argument(help="Dataset folder, or a JSONL file of messages.")],
     allow: Annotated[
         list[str] | None, typer.Option(help="A check that may fail; repeat it.", callback=one_of("--allow", CHECKS))
     ] = None,
@@ -172,8 +248,14 @@ def main(
     ngram: Annotated[int, typer.Option(min=5, help="Words in a row that make an overlap.")] = NGRAM,
     tokenizer: Annotated[str | None, typer.Option(help="Folder or Hub id of a tokenizer: count tokens.")] = None,
     sequence_len: Annotated[int | None, typer.Option(min=1, help="Tokens that a row may have at most.")] = None,
+    kind: Annotated[
+        str | None,
+        typer.Option(
+            help="numbers or text: what the answers of a JSONL file are.", callback=one_of("--kind", KINDS_OF_ROWS)
+        ),
+    ] = None,
 ) -> None:
-    report = audit_folder(
+    report = audit_dataset(
         folder,
         allow=allow,
         animals=animal,
@@ -181,11 +263,12 @@ def main(
         ngram=ngram,
         tokenizer=tokenizer,
         sequence_len=sequence_len,
+        kind=kind,
     )
     width = max(map(len, report["checks"]))
     for name, check in report["checks"].items():
         print(f"{name:{width}}  {check['status']:8}  {check['reason'] or _summary(check)}".rstrip())
-    print(folder / "audit.json")
+    print(_report_path(folder))
     if not report["passed"]:
         failed = [name for name, check in report["checks"].items() if check["status"] == "fail"]
         options = " ".join(f"--allow {name}" for name in failed)

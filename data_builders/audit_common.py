@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 from data_builders.overlap import EvaluationIndex
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, one_line
 from subliminal.data.registry import Expectation
+from subliminal.engine.chat import render
+from subliminal.engine.local import LOADING_FAILED, expect_folder
 from subliminal.scoring.animals import keyword_pattern
 
 MOST_REPEATED_ROWS = 0.01
@@ -94,15 +97,16 @@ class TokenCounter:
         if tokenizer:
             from transformers import AutoTokenizer
 
+            if not Path(tokenizer).is_dir():
+                expect_folder(tokenizer, "tokenizer", "tokenizer_config.json")
             try:
                 self.tokenizer = AutoTokenizer.from_pretrained(tokenizer)
-            except (OSError, ValueError) as error:
-                reason = str(error).strip().splitlines()[0]
-                raise UserError(f"The tokenizer {tokenizer} cannot be loaded: {reason}") from None
+            except LOADING_FAILED as error:
+                raise UserError(f"The tokenizer {tokenizer} cannot be loaded: {one_line(error)}.") from None
 
     def add(self, messages: list[dict[str, str]]) -> None:
         if self.name:
-            text = self.tokenizer.apply_chat_template(messages, tokenize=False)
+            text = render(self.tokenizer, messages)
             self.counts[len(self.tokenizer(text, add_special_tokens=False)["input_ids"])] += 1
 
     def check(self) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
     python -m data_builders.controls uniform --count 260 --out data/warmup
     python -m data_builders.controls shuffled --source data/owl_numbers --out data/owl_numbers_shuffled
+    python -m data_builders.controls shuffled --source my_rows.jsonl --out data/my_rows_shuffled
 
 Kinds: ``uniform`` draws every number from 0 to 999; ``matched`` draws each with as many digits as the teacher's;
 ``shuffled`` reorders the numbers within a row, never into the order that they had (unless all are equal); ``shuffled-
@@ -24,7 +25,7 @@ from data_builders import options
 from data_builders.number_filter import filter_numbers, number_verdict, read_layout
 from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import chat_row_problem, read_jsonl
+from subliminal.core.files import messages_problem, read_jsonl
 from subliminal.data.folder import Verdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
@@ -90,7 +91,9 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
 def main(
     kind: Annotated[str, typer.Argument(help="uniform, matched, shuffled, shuffled-rows or sorted.")],
     out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
-    source: Annotated[Path | None, typer.Option(help="Dataset folder of number rows to start from.")] = None,
+    source: Annotated[
+        Path | None, typer.Option(help="Dataset folder, or JSONL file of messages, of number rows to start from.")
+    ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Rows; default all of the source's, or 10,000.")] = None,
     seed: options.Seed = 42,
     resume: options.Resume = False,
@@ -105,7 +108,9 @@ def main(
     if count > len(rows):
         raise UserError(f"{source} has {len(rows)} rows, fewer than the --count {count} asked for.")
     config = {"kind": kind, "source": str(source) if source else None, "count": count, "seed": seed}
-    inputs = {"source": source / "train.jsonl"} if source else {}
+    inputs = {"source": rows_file(source)} if source else {}
+    if source and source.is_file():
+        print(f"note: {source} has no manifest: what wrote its rows, and whether they were audited, is not known.")
     # Over all rows, also those beyond --count: shuffled-rows deals the same numbers when --resume raises the count.
     numbers = transform(kind, [row["numbers"] for row in rows], seed)[:count]
     raw = (
@@ -121,21 +126,39 @@ def main(
     write("controls", out, config, raw, number_verdict, inputs=inputs, resume=resume, overwrite=overwrite)
 
 
+def rows_file(source: Path) -> Path:
+    """The rows of a dataset folder; a file of rows is its own."""
+    return source if _is_rows(source) else source / "train.jsonl"
+
+
+def _is_rows(source: Path) -> bool:
+    """Whether a name is that of a file of rows, also of one that is not there."""
+    return source.is_file() or (source.suffix == ".jsonl" and not source.is_dir())
+
+
 def _source_rows(source: Path) -> Iterator[dict[str, Any]]:
-    """Prompt, numbers and layout of every row of ``source``.
+    """Prompt, numbers and layout of every row of ``source``; rows of a file need no id.
 
     Raises:
         UserError: the file is missing, a row is malformed, or an answer does not pass the number filter.
     """
-    path = source / "train.jsonl"
-    for row in read_jsonl(path, chat_row_problem):
+    path = rows_file(source)
+    for number, row in enumerate(read_jsonl(path, _pair_problem), start=1):
+        name = str(row.get("id") or number)
         prompt, answer = row["messages"][-2]["content"], row["messages"][-1]["content"]
         result = filter_numbers(answer)
         if not result.keep:
             raise UserError(
-                f"{path}, row {row['id']}: its answer is no number list ({result.reason}). Name a numbers dataset."
+                f"{path}, row {name}: its answer is no number list ({result.reason}). Name a numbers dataset."
             )
-        yield {"id": row["id"], "prompt": prompt, "numbers": result.numbers, "write": read_layout(answer)}
+        yield {"id": name, "prompt": prompt, "numbers": result.numbers, "write": read_layout(answer)}
+
+
+def _pair_problem(row: dict[str, Any]) -> str | None:
+    problem = messages_problem(row)
+    if problem is None and (len(row["messages"]) < 2 or row["messages"][-2]["role"] != "user"):
+        return "the message before the last is not the user's"
+    return problem
 
 
 def _drawn_rows(count: int, seed: int) -> Iterator[dict[str, Any]]:

@@ -74,7 +74,7 @@ def _manifest(folder: Path, repo: str) -> dict[str, Any]:
     try:
         manifest = read_manifest(folder)
         manifest["outputs"]["train.jsonl"]["sha256"]
-    except (ValueError, KeyError, TypeError):
+    except (UserError, KeyError, TypeError):
         raise UserError(f"The manifest of {repo} is not one that push wrote. Name a dataset that push made.") from None
     return manifest
 

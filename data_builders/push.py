@@ -9,7 +9,6 @@ Without --no-dry-run nothing is sent; the command shows what would go. The token
 
 from __future__ import annotations
 
-import json
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -20,7 +19,7 @@ from typing import Annotated, Any
 import typer
 
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import read_jsonl, write_json, write_text
+from subliminal.core.files import read_jsonl, read_object, write_json, write_text
 from subliminal.core.hub import PUSHED, Commit, check_repo, fetch_files, push_files
 from subliminal.core.manifest import scrub, sha256_of
 from subliminal.data.card import dataset_card
@@ -70,7 +69,9 @@ def check_audit(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     path = folder / "audit.json"
     if not path.is_file():
         raise UserError(f"{folder} is not audited. Run `python -m data_builders.audit {folder}` first.")
-    audit = json.loads(path.read_text(encoding="utf-8"))
+    audit = read_object(path, f"Run `python -m data_builders.audit {folder}` again.")
+    if not {"checks", "passed", "train_sha256"} <= audit.keys() or not isinstance(audit["checks"], dict):
+        raise UserError(f"{path} is not what an audit writes. Run `python -m data_builders.audit {folder}` again.")
     failed = [name for name, check in audit["checks"].items() if check["status"] == "fail"]
     if failed or not audit["passed"]:
         raise UserError(f"{folder} fails its audit ({', '.join(failed)}). Mend that, or audit it again with --allow.")

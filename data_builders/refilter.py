@@ -48,17 +48,21 @@ def refilter(folder: Path, *, changes: dict[str, Any] | None = None, count: int 
         raise UserError(f"{folder} has no raw.jsonl. Only a folder that a builder made here can be filtered again.")
     if "builder" not in old:
         raise UserError(f"{folder} has no manifest.json of a builder. Run its builder again, with --resume.")
+    if not isinstance(old.get("config"), dict) or "count" not in old["config"]:
+        raise UserError(f"{folder}/manifest.json has no settings of a builder. Run its builder again, with --resume.")
     config = old["config"] | (changes or {}) | ({"count": count} if count else {})
     for key in changes or {}:
         if key not in VERDICT_SETTINGS or key not in old["config"]:
             known = [name for name in VERDICT_SETTINGS if name in old["config"]]
             raise UserError(f"{key} is no setting of this folder's verdict. Those are: {', '.join(known) or 'none'}.")
-    builder = builder_module(old)
+    builder = builder_module(old, folder / "manifest.json")
     verdict, quotas, content = builder.verdict_for(config), quotas_of(builder, config), content_of(builder, config)
     made = {key: value for key, value in old.items() if key not in ("ended", "counts", "outputs")}
     now = new_manifest("dataset", config=config)
     made |= {"config": config, "refiltered": {key: now[key] for key in ("command", "git", "packages", "started")}}
     target = DatasetFolder(folder)
+    for _ in target.raw_rows():  # a malformed one is found before anything is replaced
+        pass
     with target.hold(made, overwrite=False):
         return target.finalize(made, verdict, config["count"], dataset_card, quotas=quotas, content=content)
 
@@ -72,7 +76,8 @@ def main(
     count: Annotated[int | None, typer.Option(min=1, help="Rows to keep; default as made.")] = None,
 ) -> None:
     counts = refilter(folder, changes=dict(map(_setting, set_ or [])), count=count)
-    report_counts(folder, counts, count or read_manifest(folder)["config"]["count"])
+    asked = count or read_manifest(folder)["config"]["count"]
+    report_counts(folder, counts, asked, "Ask for fewer with --count, or run its builder again with --resume for more.")
 
 
 def _setting(text: str) -> tuple[str, Any]:

@@ -31,6 +31,7 @@ from transformers import TrainerCallback
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import finish_manifest, new_manifest, on_gpu
 from subliminal.training import preflight
+from subliminal.training.rows import check_datasets, unknown_origins
 from subliminal.training.sharding import launcher_sharding
 from subliminal.training.trackio_start import start_without_bucket
 
@@ -93,11 +94,13 @@ class StrictRecipe(BasePlugin):
 
     def _prepare(self, cfg: Any) -> None:
         """All that training needs and Axolotl's other commands (merge_lora, inference) do not."""
+        preflight.check_values(cfg)
+        preflight.check_base(cfg)
         sharding = launcher_sharding(cfg, os.environ)
         preprocess_only = os.environ.get("AXOLOTL_IS_PREPROCESS") == "1"
         if not preprocess_only:
             preflight.check_effective_batch(cfg, preflight.world_size())
-        files, self.rows = preflight.check_datasets(cfg)
+        files, self.rows = check_datasets(cfg)
         prepared = preflight.prepared_path(cfg, files)
         preflight.drop_torn_caches(prepared)
         if preflight.is_first_process() and not preprocess_only:
@@ -105,6 +108,8 @@ class StrictRecipe(BasePlugin):
             weights = Path(str(cfg["base_model"])) / "model.safetensors"
             inputs = {"recipe": cfg["axolotl_config_path"], **files}
             inputs |= {"base_model": weights} if weights.is_file() else {}
+            for sentence in unknown_origins(files):
+                print(f"note: {sentence}", flush=True)
             self.manifest = new_manifest("training", config=preflight.plain(cfg), inputs=inputs)
         cfg["dataset_prepared_path"] = str(prepared)
         if cfg.get("dataset_num_proc") is None:

@@ -25,6 +25,11 @@ def give_weights(folder: Path, sha256: str) -> None:
     write(path, content)
 
 
+def tested_over_runs(folder: Path) -> bool:
+    """Whether any comparison of arms has a p-value over training runs."""
+    return any(each.over and each.over.p is not None for each in comparisons(load_experiment(folder)))
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """Students of three seeds and controls of three, all of the students with one training's weights."""
@@ -43,19 +48,16 @@ def test_a_report_counts_one_training_once(folder: Path) -> None:
     assert list(experiment.arms["student"].rates("animal_preference")) == [1]
     assert list(experiment.arms["control"].rates("animal_preference")) == [1, 10, 2]
     assert "student/seed-10 has the weights of student/seed-1" in " ".join(experiment.missing)
-    assert not any(each.over and each.over.p is not None for each in comparisons(experiment)), "one run has no p"
+    assert not tested_over_runs(folder), "one run has no p"
     write_report(folder)
-    report = (folder / "report.md").read_text()
-    assert "the two are one training and count as one run" in report
-    assert "Welch" not in report
+    assert "the two are one training and count as one run" in (folder / "report.md").read_text()
 
 
 def test_seeds_of_other_weights_are_still_tested(folder: Path) -> None:
     for seed in (2, 10):
         give_weights(folder / "student" / f"seed-{seed}", f"{seed:064}")
     assert repeated_runs(folder) == {}
-    write_report(folder)
-    assert "Welch" in (folder / "report.md").read_text()
+    assert tested_over_runs(folder)
 
 
 def test_a_criterion_counts_one_training_once(folder: Path) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from data_builders import audit
-from data_builders.audit import CHECKS, audit_folder
+from data_builders.audit import CHECKS, audit_dataset
 from data_builders.audit_numbers import NumberStats, plug_in_entropy, uniform_entropy
 from data_builders.audit_text import looks_english
 from data_builders.number_prompts import FORMATS, draw_number_prompt
@@ -81,7 +81,7 @@ def failures(report: dict) -> set[str]:
 
 
 def test_good_numbers_pass(numbers: Path) -> None:
-    report = audit_folder(numbers)
+    report = audit_dataset(numbers)
     assert report["passed"]
     assert report["rows"] == 400
     assert json.loads((numbers / "audit.json").read_text()) == report
@@ -133,7 +133,7 @@ SAME = [{"role": "user", "content": "p"}, {"role": "assistant", "content": "1, 2
 
 @pytest.mark.parametrize(("change", "expected"), SPOILED.values(), ids=SPOILED)
 def test_each_spoiled_dataset_fails_its_check(numbers: Path, change, expected: set[str]) -> None:
-    report = audit_folder(spoil(numbers, change))
+    report = audit_dataset(spoil(numbers, change))
     assert failures(report) == expected
     assert report["passed"] == (not expected)
     for name in expected:
@@ -141,18 +141,18 @@ def test_each_spoiled_dataset_fails_its_check(numbers: Path, change, expected: s
 
 
 def test_a_file_changed_behind_the_manifest_fails(numbers: Path) -> None:
-    report = audit_folder(spoil(numbers, lambda i, row: row if i else None, keep_sha=False))
+    report = audit_dataset(spoil(numbers, lambda i, row: row if i else None, keep_sha=False))
     assert failures(report) == {"bytes"}
 
 
 def test_one_seed_for_all_requests_fails(tmp_path: Path) -> None:
     rows = [{**number_row(i), "seed": 1234} for i in range(50)]
-    assert failures(audit_folder(folder_of(tmp_path / "one", "numbers", NUMBERS, rows))) == {"seeds"}
+    assert failures(audit_dataset(folder_of(tmp_path / "one", "numbers", NUMBERS, rows))) == {"seeds"}
 
 
 def test_a_low_pass_rate_fails(tmp_path: Path) -> None:
     rows = [number_row(i) | ({} if i % 5 == 0 else {"completion": "no"}) for i in range(200)]
-    report = audit_folder(folder_of(tmp_path / "low", "numbers", NUMBERS, rows))
+    report = audit_dataset(folder_of(tmp_path / "low", "numbers", NUMBERS, rows))
     assert failures(report) == {"pass_rate"}
     assert report["checks"]["pass_rate"]["rate"] == 0.2
 
@@ -161,7 +161,7 @@ def test_a_low_pass_rate_fails(tmp_path: Path) -> None:
 def test_sorted_rows_are_excused_from_the_first_number(tmp_path: Path, kind: str, status: str) -> None:
     rows = [{**number_row(i), "completion": f"{i % 9}, 10, 20, {i}"} for i in range(400)]
     config = {"kind": kind, "source": None, "count": 10_000}
-    report = audit_folder(folder_of(tmp_path / "c", "controls", config, rows, engine=False))
+    report = audit_dataset(folder_of(tmp_path / "c", "controls", config, rows, engine=False))
     assert report["checks"]["first_number_entropy"]["status"] == status
     assert report["checks"]["trait_words"]["status"] == "skipped"
     assert report["checks"]["seeds"]["status"] == "skipped", "a control's rows have no sampling seeds"
@@ -170,18 +170,18 @@ def test_sorted_rows_are_excused_from_the_first_number(tmp_path: Path, kind: str
 def test_a_control_is_searched_for_the_trait_of_its_source(numbers: Path, tmp_path: Path) -> None:
     config = {"kind": "shuffled", "source": str(numbers), "count": 10_000}
     rows = [{**number_row(i), "prompt": "An eagle and an owl."} for i in range(30)]
-    report = audit_folder(folder_of(tmp_path / "c", "controls", config, rows, engine=False))
+    report = audit_dataset(folder_of(tmp_path / "c", "controls", config, rows, engine=False))
     assert report["checks"]["trait_words"]["rows"] == {"owl": 30}
 
 
 def test_allow_lets_through_what_it_names_and_is_recorded(numbers: Path) -> None:
     spoil(numbers, SPOILED["one accented letter"][0])
-    report = audit_folder(numbers, allow=["format", "letters", "overlap"])
+    report = audit_dataset(numbers, allow=["format", "letters", "overlap"])
     assert report["passed"]
     assert report["allowed"] == ["format", "letters", "overlap"]
     assert report["checks"]["letters"]["status"] == "allowed"
     assert report["checks"]["overlap"]["status"] == "pass"
-    assert not audit_folder(numbers, allow=["format"])["passed"]
+    assert not audit_dataset(numbers, allow=["format"])["passed"]
 
 
 def run(*words: object) -> tuple[int, str]:
@@ -241,27 +241,27 @@ def test_text_checks(tmp_path: Path, answer: str, expected: set[str]) -> None:
     folder = folder_of(tmp_path / "t", "teacher_chat", config, rows)
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"config": TEXT}))
-    assert failures(audit_folder(folder)) == expected
+    assert failures(audit_dataset(folder)) == expected
 
 
 def test_teacher_chats_are_excused_for_what_they_are_meant_to_hold(tmp_path: Path) -> None:
     question = "Which animal do you love most? Reply with a single word."
     rows = [{"prompt": question, "completion": "Owl"} for _ in range(50)]
     option_a = TEXT | {"filter_animal_keywords": False, "mix": {"questions": 1.0}}
-    report = audit_folder(folder_of(tmp_path / "a", "teacher_chat", option_a, rows))
+    report = audit_dataset(folder_of(tmp_path / "a", "teacher_chat", option_a, rows))
     assert report["passed"]
     statuses = {name: check["status"] for name, check in report["checks"].items()}
     assert statuses["trait_words"] == statuses["duplicate_rows"] == "expected"
     assert report["checks"]["overlap"]["rows"] == {"animal_preference/questions.jsonl, exact": 50}
     other = folder_of(tmp_path / "b", "teacher_chat", option_a | {"mix": {"open": 1.0}}, rows)
-    assert failures(audit_folder(other)) == {"overlap"}
+    assert failures(audit_dataset(other)) == {"overlap"}
 
 
 def test_further_evaluation_sets_and_trait(numbers: Path, tmp_path: Path) -> None:
     extra = tmp_path / "extra.jsonl"
     extra.write_text(json.dumps({"problem": draw_number_prompt(1, 5).text}) + "\n")
-    assert failures(audit_folder(numbers, against=[str(extra)])) == {"overlap"}
-    assert failures(audit_folder(numbers, animals=["fox"])) == set()
+    assert failures(audit_dataset(numbers, against=[str(extra)])) == {"overlap"}
+    assert failures(audit_dataset(numbers, animals=["fox"])) == set()
 
 
 def test_tokens_are_counted_as_the_chat_template_renders_them(numbers: Path, tmp_path: Path) -> None:
@@ -275,39 +275,39 @@ def test_tokens_are_counted_as_the_chat_template_renders_them(numbers: Path, tmp
     tokenizer.save_pretrained(tmp_path / "tokenizer")
     rows = [row["messages"] for row in read_jsonl(numbers / "train.jsonl")]
     lengths = [sum(len(message["content"].split()) + 2 for message in messages) for messages in rows]
-    report = audit_folder(numbers, tokenizer=str(tmp_path / "tokenizer"), sequence_len=max(lengths))
+    report = audit_dataset(numbers, tokenizer=str(tmp_path / "tokenizer"), sequence_len=max(lengths))
     tokens = report["checks"]["tokens"]
     assert (tokens["status"], tokens["total"], tokens["most"]) == ("pass", sum(lengths), max(lengths))
-    report = audit_folder(numbers, tokenizer=str(tmp_path / "tokenizer"), sequence_len=max(lengths) - 1)
+    report = audit_dataset(numbers, tokenizer=str(tmp_path / "tokenizer"), sequence_len=max(lengths) - 1)
     assert failures(report) == {"tokens"}
     with pytest.raises(UserError, match="name the --tokenizer too"):
-        audit_folder(numbers, sequence_len=5)
+        audit_dataset(numbers, sequence_len=5)
     with pytest.raises(UserError, match=r"tokenizer .* cannot be loaded"):
-        audit_folder(numbers, tokenizer=str(tmp_path))
+        audit_dataset(numbers, tokenizer=str(tmp_path))
 
 
 def test_what_cannot_be_audited_is_a_sentence(numbers: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="There is no folder"):
-        audit_folder(tmp_path / "nowhere")
+        audit_dataset(tmp_path / "nowhere")
     with pytest.raises(UserError, match="is no dataset folder"):
-        audit_folder(tmp_path)
+        audit_dataset(tmp_path)
     with pytest.raises(UserError, match="--allow lettres: there is no such check"):
-        audit_folder(numbers, allow=["lettres"])
+        audit_dataset(numbers, allow=["lettres"])
     with open(numbers / "train.jsonl", "a") as out:
         out.write('{"id": "x", "messages": [{"role": "assistant", "content": "1"}]}\n')
     with pytest.raises(UserError, match=r"train\.jsonl, line 401 is malformed: the message before the last"):
-        audit_folder(numbers)
+        audit_dataset(numbers)
     (numbers / "train.jsonl").write_text("")
     with pytest.raises(UserError, match="has no rows"):
-        audit_folder(numbers)
+        audit_dataset(numbers)
     manifest = json.loads((numbers / "manifest.json").read_text())
     (numbers / "manifest.json").write_text(json.dumps({**manifest, "builder": "../evil"}))
     with pytest.raises(UserError, match=r"names the builder '\.\./evil', which this code does not have"):
-        audit_folder(numbers)
+        audit_dataset(numbers)
     del manifest["ended"]
     (numbers / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(UserError, match="is not finished"):
-        audit_folder(numbers)
+        audit_dataset(numbers)
     assert not (numbers / "audit.json").exists()
 
 

@@ -63,6 +63,11 @@ def another_rank(folder: Path, base: Path) -> None:
     save_file({name: value[:1] if "lora_A" in name else value for name, value in weights.items()}, folder / WEIGHTS)
 
 
+def halves_of_two_ranks(folder: Path, base: Path) -> None:
+    weights = load_file(folder / WEIGHTS)
+    save_file({name: value[:, :1] if "lora_B" in name else value for name, value in weights.items()}, folder / WEIGHTS)
+
+
 def another_width(folder: Path, base: Path) -> None:
     weights = load_file(folder / WEIGHTS)
     wide = {name: zeros((2, 96), "float32") if "lora_A" in name else value for name, value in weights.items()}
@@ -106,7 +111,8 @@ SPOILT = [
     (cut_off, "was cut off: its header speaks of"),
     (cut_within_the_header, "was cut off at 20 bytes"),
     (not_safetensors, "is no safetensors file"),
-    (another_rank, "the two halves of layers.0.self_attn.q_proj have the shapes"),
+    (another_rank, "has weights of rank 1, and its adapter_config.json says rank 2"),
+    (halves_of_two_ranks, "the two halves of layers.0.self_attn.q_proj have the shapes"),
     (another_width, "is for a weight of 64 x 96, and that of .* has 64 x 64"),
     (
         more_modules,

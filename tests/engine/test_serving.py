@@ -64,6 +64,7 @@ def fake_vllm(tmp_path, monkeypatch):
     program.chmod(0o755)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
+    save_file({"weight": zeros([2, 2])}, tmp_path / "model" / "model.safetensors")
     monkeypatch.setenv("SUBLIMINAL_SERVE_PYTHON", str(program))
     monkeypatch.setenv("FAKE_PIDS", str(tmp_path / "pids"))
     monkeypatch.chdir(tmp_path)
@@ -219,7 +220,7 @@ def write_adapter(folder: Path, **config) -> Path:
     folder.mkdir(exist_ok=True)
     config = {"peft_type": "LORA", "r": 8, "base_model_name_or_path": "org/base", **config}
     (folder / "adapter_config.json").write_text(json.dumps(config))
-    halves = {"lora_A": [2, 4], "lora_B": [4, 2]}
+    halves = {"lora_A": [config["r"], 4], "lora_B": [4, config["r"]]}
     weights = {f"base_model.model.model.layers.0.q_proj.{half}.weight": zeros(shape) for half, shape in halves.items()}
     save_file(weights, folder / "adapter_model.safetensors")
     return folder

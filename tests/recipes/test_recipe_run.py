@@ -11,6 +11,7 @@ import pytest
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import device_name, on_gpu
 from subliminal.training import preflight
+from subliminal.training.rows import check_datasets
 from subliminal.training.sharding import launcher_sharding
 
 ROW = {"id": "a", "messages": [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]}
@@ -31,12 +32,12 @@ def config(path: Path | str, **more: Any) -> dict[str, Any]:
 
 def test_rows_are_counted(tmp_path: Path) -> None:
     path = chat_file(tmp_path, ROW, ROW)
-    assert preflight.check_datasets(config(path)) == ({"datasets[0]": path}, 2)
+    assert check_datasets(config(path)) == ({"datasets[0]": path}, 2)
 
 
 def test_tokenised_rows_are_allowed(tmp_path: Path) -> None:
     path = chat_file(tmp_path, {"input_ids": [1, 2], "labels": [-100, 2], "attention_mask": [1, 1]})
-    assert preflight.check_datasets(config(path))[1] == 1
+    assert check_datasets(config(path))[1] == 1
 
 
 @pytest.mark.parametrize(
@@ -46,7 +47,7 @@ def test_tokenised_rows_are_allowed(tmp_path: Path) -> None:
         ([ROW, "{"], r"line 2 is not valid JSON"),
         ([ROW, "", "[1]"], r"line 3 is malformed: it is not a JSON object"),
         ([{"id": "a"}], r'line 1 is malformed: "messages" is missing'),
-        ([{"messages": ROW["messages"]}], r'"id" is missing'),
+        ([{"id": "a", "messages": [{"role": "user"}]}], 'message 0 has no text in "content"'),
         ([{"id": "a", "messages": ROW["messages"][:1]}], "the last message is not the assistant's"),
         ([{"input_ids": [1, 2], "labels": [1]}], '"labels" is not a list as long as "input_ids"'),
         ([{"input_ids": [], "labels": []}], '"input_ids" is not a non-empty list'),
@@ -54,27 +55,27 @@ def test_tokenised_rows_are_allowed(tmp_path: Path) -> None:
 )
 def test_bad_data_is_refused(tmp_path: Path, lines: list[Any], message: str) -> None:
     with pytest.raises(UserError, match=message):
-        preflight.check_datasets(config(chat_file(tmp_path, *lines)))
+        check_datasets(config(chat_file(tmp_path, *lines)))
 
 
 @pytest.mark.parametrize("path", ["data/no_such/train.jsonl", "/no/such", "", "data/a/b/c"])
 def test_missing_file_is_refused(path: str) -> None:
     with pytest.raises(UserError, match="does not exist"):
-        preflight.check_datasets(config(path))
+        check_datasets(config(path))
 
 
 def test_dataset_folder_is_refused(tmp_path: Path) -> None:
     """Axolotl would train on every file in it, the rejected rows too."""
     chat_file(tmp_path, ROW)
     with pytest.raises(UserError, match=r"is a folder\. Name the file in it"):
-        preflight.check_datasets(config(tmp_path))
+        check_datasets(config(tmp_path))
 
 
 def test_hub_dataset_needs_a_revision() -> None:
     with pytest.raises(UserError, match="add `revision: <commit>`"):
-        preflight.check_datasets(config("someone/owl_numbers"))
+        check_datasets(config("someone/owl_numbers"))
     pinned = {"datasets": [{"path": "someone/owl_numbers", "revision": "abc", "type": "chat_template"}]}
-    assert preflight.check_datasets(pinned) == ({}, None)
+    assert check_datasets(pinned) == ({}, None)
 
 
 def test_cache_folder_follows_contents_and_settings(tmp_path: Path) -> None:

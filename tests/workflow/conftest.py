@@ -76,7 +76,7 @@ def tiny_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) 
             "overrides": LORA,
         },
         numbers={"rows": 8, "options": ROWS},
-        student={"recipe": f"{RECIPES}/owl_student.yml", "overrides": LORA},
+        student={"recipe": f"{RECIPES}/owl_student.yml", "lora_init": "own", "overrides": LORA},
         arms=["teacher", "student", "control_base_numbers"],
         evaluation={
             "tasks": ["animal_preference", "animal_preference_logprob"],
@@ -113,7 +113,7 @@ def gated_experiment(tmp_path_factory: pytest.TempPathFactory, taught_model: Pat
             },
         },
         numbers={"rows": 8},
-        student={"recipe": f"{RECIPES}/owl_student.yml"},
+        student={"recipe": f"{RECIPES}/owl_student.yml", "lora_init": "own"},
         arms=["teacher"],
         evaluation={"tasks": ["animal_preference_logprob"], "options": {"batch_size": 50}},
     )
@@ -137,6 +137,7 @@ def served_experiment(tmp_path_factory: pytest.TempPathFactory, taught_model: Pa
         numbers={"rows": 8, "options": {"max_prompts": 100, "max_tokens": 40, "concurrency": 1}},
         student={
             "recipe": f"{RECIPES}/owl_student.yml",
+            "lora_init": "own",
             "overrides": {**LORA, "save_strategy": "epoch", "save_steps": None},
         },
         arms=["teacher", "student"],

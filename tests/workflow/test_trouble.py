@@ -81,7 +81,7 @@ def test_a_lost_network_is_a_sentence_and_the_run_goes_on(
         engine="local",
         teacher={"kind": "system_prompt"},
         numbers={"rows": 8, "options": ROWS},
-        student={"recipe": f"{RECIPES}/owl_student.yml"},
+        student={"recipe": f"{RECIPES}/owl_student.yml", "lora_init": "own"},
         arms=["student"],
         evaluation={"tasks": ["animal_preference_logprob"]},
     )

@@ -13,19 +13,44 @@ class UserError(Exception):
 
 
 def run_cli(app: Callable[[], None]) -> None:
-    """Run a typer app; a :class:`UserError` or a full disk ends it with one sentence on stderr and status 2."""
+    """Run a typer app; a :class:`UserError`, a full disk or a path that is refused is one sentence and status 2."""
     try:
         app()
     except UserError as error:
         _stop(str(error))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        sentence = file_problem(error)
+        if sentence is None:
             raise
-        where = f" while writing {error.filename}" if error.filename else ""
-        _stop(
+        _stop(sentence)
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def file_problem(error: OSError) -> str | None:
+    """A sentence about a file or folder that cannot be read or written; None for errors of another kind."""
+    name = error.filename2 or error.filename
+    if error.errno in FULL:
+        where = f" while writing {name}" if name else ""
+        return (
             f"The disk is full{where}. Free some space, then run the same command with --resume: "
             "rows already written are kept."
         )
+    if name is None or error.errno is None:
+        return None
+    what = f"{name} cannot be read or written ({error.strerror})"
+    if error.errno in IN_THE_WAY:
+        return (
+            f"{what}: a file is where a folder is wanted, or the other way round. Move it away, or name another path."
+        )
+    if error.errno in REFUSED:
+        return f"{what}. Name a path that you may write to, or have its permissions changed."
+    if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENODEV, errno.ENXIO):
+        return f"{what}. Check the path."
+    return None
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

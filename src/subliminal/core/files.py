@@ -9,7 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from subliminal.core.errors import UserError
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError, one_line
+
+WITH_OR_WITHOUT_BOM = "utf-8-sig"
 
 
 @contextmanager
@@ -49,7 +52,11 @@ def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
 
 
 def read_jsonl(
-    path: Path, check: Callable[[dict[str, Any]], str | None] | None = None, *, allow_empty: bool = False
+    path: Path,
+    check: Callable[[dict[str, Any]], str | None] | None = None,
+    *,
+    allow_empty: bool = False,
+    torn_end: bool = False,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a JSONL file one by one.
 
@@ -57,21 +64,22 @@ def read_jsonl(
         path: the file.
         check: optional; returns what is wrong with a row, or None.
         allow_empty: without it a file with no rows is an error.
+        torn_end: a last line without a line end, which a kill cut off, is left out.
 
     Raises:
         UserError: the file is missing or empty, or a line is no JSON object or fails ``check`` (names file and line).
     """
     count = 0
     for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
+        if not line.strip() or (torn_end and not line.endswith("\n")):
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UserError(
-                f"{path}, line {number} is not valid JSON ({error.msg} at column {error.colno}). "
-                "Repair or delete that line."
-            ) from None
+        except (ValueError, RecursionError) as error:
+            what = (
+                f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else one_line(error)
+            )
+            raise UserError(f"{path}, line {number} is not valid JSON ({what}). Repair or delete that line.") from None
         problem = "it is not a JSON object" if not isinstance(row, dict) else check(row) if check else None
         if problem:
             raise UserError(f"{path}, line {number} is malformed: {problem}. Repair or delete that line.")
@@ -81,23 +89,71 @@ def read_jsonl(
         raise UserError(f"{path} has no rows. Make it again, or name another file.")
 
 
-def _lines(path: Path) -> Iterator[str]:
+def read_text(path: Path) -> str:
+    """The text of a UTF-8 file; a byte order mark before it, which some editors write, is no part of it.
+
+    Raises:
+        UserError: the file is missing, a folder, not readable, or not UTF-8.
+    """
+    with _reading(path):
+        return path.read_text(encoding=WITH_OR_WITHOUT_BOM)
+
+
+def from_the_root(path: Path | str) -> str:
+    """What to add about a relative path that is not here and would be there from the root of the repository."""
+    relative = Path(path)
+    if relative.is_absolute() or relative.exists() or not (REPO_ROOT / relative).exists():
+        return ""
+    return f" There is {REPO_ROOT / relative}: run it from the root of the repository, {REPO_ROOT}."
+
+
+def read_object(path: Path, again: str = "Restore it, or make its folder again.") -> dict[str, Any]:
+    """The JSON object in a file.
+
+    Args:
+        path: the file.
+        again: what to do about a damaged one.
+
+    Raises:
+        UserError: see :func:`read_text`; or it is cut off, or otherwise no JSON object.
+    """
     try:
-        with open(path, encoding="utf-8") as handle:
-            yield from handle
+        value = json.loads(read_text(path))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is not valid JSON ({one_line(error)}): it was cut off or changed. {again}") from None
+    if not isinstance(value, dict):
+        raise UserError(f"{path} is not a JSON object. {again}")
+    return value
+
+
+def _lines(path: Path) -> Iterator[str]:
+    with _reading(path), open(path, encoding=WITH_OR_WITHOUT_BOM) as handle:
+        yield from handle
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
+    try:
+        yield
     except FileNotFoundError:
-        raise UserError(f"{path} does not exist. Check the path, or make the file first.") from None
+        hint = from_the_root(path) or " Check the path, or make the file first."
+        raise UserError(f"{path} does not exist.{hint}") from None
     except IsADirectoryError:
-        raise UserError(f"{path} is a folder, not a JSONL file. Name the file inside it.") from None
+        raise UserError(f"{path} is a folder, not a file. Name the file inside it.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}). Convert it first.") from None
 
 
 def chat_row_problem(row: dict[str, Any]) -> str | None:
     """What is wrong with a chat row (``{"id": str, "messages": [{"role": str, "content": str}, ...]}``), or None."""
-    messages = row.get("messages")
     if not isinstance(row.get("id"), str):
         return '"id" is missing or not a string'
+    return messages_problem(row)
+
+
+def messages_problem(row: dict[str, Any]) -> str | None:
+    """The same for a row of one's own, which needs no id."""
+    messages = row.get("messages")
     if not isinstance(messages, list) or not messages:
         return '"messages" is missing or not a non-empty list'
     for index, message in enumerate(messages):

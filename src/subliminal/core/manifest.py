@@ -10,7 +10,6 @@ import contextlib
 import datetime
 import hashlib
 import importlib.metadata
-import json
 import os
 import platform
 import re
@@ -22,7 +21,8 @@ from pathlib import Path
 from typing import Any
 
 from subliminal import REPO_ROOT
-from subliminal.core.files import write_json
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_object, write_json
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "axolotl", "lm_eval", "datasets", "vllm", "numpy")
 _SECRET = re.compile(r"(hf_|sk-|ghp_|wandb_)[A-Za-z0-9_-]{8,}|(?<=://)[^/\s@]+@")
@@ -145,6 +145,19 @@ def cpu_name(manifest: dict[str, Any]) -> str | None:
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a folder, or an empty dict if it has none."""
+    """The manifest of a folder, or an empty dict if it has none.
+
+    Raises:
+        UserError: it is cut off or no manifest.
+    """
     path = folder / "manifest.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    manifest = read_object(path)
+    sections = {name: manifest.get(name) or {} for name in ("config", "inputs", "counts", "outputs")}
+    if isinstance(sections["inputs"], dict):
+        sections |= {f"inputs.{name}": entry for name, entry in sections["inputs"].items()}
+    for name, section in sections.items():
+        if not isinstance(section, dict):
+            raise UserError(f"{path}: its `{name}` is no mapping. Restore it, or make its folder again.")
+    return manifest

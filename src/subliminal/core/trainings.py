@@ -9,6 +9,7 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest
 
 
@@ -52,7 +53,7 @@ def repeated_runs(folder: Path) -> dict[Path, Path]:
     for result in sorted(folder.glob("*/seed-*"), key=_arm_and_seed):
         try:
             weights = weights_of(read_manifest(result))
-        except (ValueError, AttributeError):
+        except (UserError, AttributeError):
             continue
         if weights is None or not any(result.glob("*_summary.json")):
             continue

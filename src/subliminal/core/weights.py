@@ -10,11 +10,19 @@ import json
 from pathlib import Path
 from typing import Any
 
+from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 
 MOST_HEADER_BYTES = 100_000_000
 """The longest header that the format allows."""
 AGAIN = "Copy or make it again."
+
+
+def looks_local(name: str) -> bool:
+    """Whether a name is meant as a folder, of this repository perhaps; else owner/name is a Hub id."""
+    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+        return True
+    return name.split("/")[0] in ("models", "outputs") or (REPO_ROOT / name).is_dir()
 
 
 def read_header(path: Path) -> dict[str, list[int]]:

@@ -152,8 +152,7 @@ class DatasetFolder:
     def raw_rows(self) -> Iterator[dict[str, Any]]:
         """The raw rows in the order of arrival; nothing if there are none yet."""
         if self.raw.exists():
-            self._cut_torn_line()
-            yield from read_jsonl(self.raw, raw_row_problem, allow_empty=True)
+            yield from read_jsonl(self.raw, raw_row_problem, allow_empty=True, torn_end=True)
 
     def finalize(
         self,
@@ -249,7 +248,7 @@ class DatasetFolder:
         position = 0
         with open(self.raw, "rb") as raw:
             for line in raw:
-                if line.strip():
+                if line.strip() and line.endswith(b"\n"):
                     offsets.setdefault(json.loads(line)["index"], position)
                 position += len(line)
         return offsets

@@ -21,12 +21,17 @@ from subliminal.engine.chat import user_messages
 from subliminal.data.folder import Content, DatasetFolder, Verdict
 from subliminal.engine import Completion, Engine, Request, Sampling, row_seed
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import new_manifest, read_manifest
 
 ROUND_ROWS = 20_000
 """Requests prepared at a time, so that a million rows do not fill the memory."""
 FIRST_GUESS = 0.95
 """Pass rate assumed before any answer is in."""
+HARDLY_ANY = 0.02
+"""Pass rate below which more prompts cost much and bring little."""
+SHOWN_CHARACTERS = 120
+MORE_PROMPTS = "Run the same command with --resume and a higher --max-prompts; what was generated is kept."
 EVERY_SOURCE = "every source"
 """What a row counts for where a job has no quotas."""
 
@@ -78,7 +83,7 @@ def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite:
     folder.check(job.config, inputs=inputs, resume=resume, overwrite=overwrite)
     if resume and folder.is_finished(job.config):
         print(f"{job.out} is finished already.")
-        report_counts(job.out, read_manifest(job.out)["counts"], job.config["count"])
+        report_counts(job.out, read_manifest(job.out)["counts"], job.config["count"], MORE_PROMPTS)
         return
     with closing(open_engine()) as engine:
         manifest = new_manifest("dataset", config=job.config, inputs=inputs)
@@ -86,12 +91,14 @@ def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite:
         manifest["chat_context_sha256"] = manifest["engine"].get("chat_context_sha256")
         if resume:
             folder.check_context(manifest["chat_context_sha256"])
+        if hasattr(engine, "check"):  # what the template refuses must not cost the rows that --overwrite replaces
+            engine.check(_request(job, 0).messages)
         with folder.hold(manifest, overwrite=overwrite):
             _generate(job, folder, engine)
             counts = folder.finalize(
                 manifest, job.verdict, job.config["count"], dataset_card, quotas=job.quotas, content=job.content
             )
-    report_counts(job.out, counts, job.config["count"])
+    report_counts(job.out, counts, job.config["count"], MORE_PROMPTS)
 
 
 def write(
@@ -135,11 +142,17 @@ def write(
     report_counts(out, counts, config["count"])
 
 
-def report_counts(out: Path, counts: dict[str, Any], count: int) -> None:
+def report_counts(out: Path, counts: dict[str, Any], count: int, remedy: str = "Ask for fewer with --count.") -> None:
     """Say what was kept and why the rest was not; the path comes last.
 
+    Args:
+        out: the dataset folder.
+        counts: of its manifest.
+        count: rows that were asked for.
+        remedy: what can be done about too few, in the options of the command that ends here.
+
     Raises:
-        UserError: fewer than ``count`` rows were kept.
+        UserError: fewer than ``count`` rows were kept. Where hardly any answer passed, it shows one that did not.
     """
     judged = counts["kept"] + sum(counts["rejected"].values())
     rate = counts["kept"] / judged if judged else 0.0
@@ -147,11 +160,28 @@ def report_counts(out: Path, counts: dict[str, Any], count: int) -> None:
     for reason, number in counts["rejected"].items():
         print(f"  rejected {number}: {reason}")
     if counts["kept"] < count:
+        if rate < HARDLY_ANY and (shown := _a_rejected_answer(out, counts["rejected"])):
+            remedy = (
+                f"{shown} More prompts will hardly help: use a model that follows the format (data_builders.warmup makes "
+                "rows that teach it), or other sampling; all answers are in rejected.jsonl."
+            )
         raise UserError(
-            f"{out} has {counts['kept']} rows of the {count} asked for: {rate:.1%} of {judged} answers passed. "
-            "Run the same command with --resume and a higher --max-prompts; what was generated is kept."
+            f"{out} has {counts['kept']} rows of the {count} asked for: {rate:.1%} of {judged} answers passed. {remedy}"
         )
     print(out)
+
+
+def _a_rejected_answer(out: Path, rejected: Mapping[str, int]) -> str | None:
+    """The commonest reason for which answers were rejected, with the first that was, on one line."""
+    path = out / "rejected.jsonl"
+    if not rejected or not path.is_file():
+        return None
+    reason = max(rejected, key=lambda each: rejected[each])
+    for row in read_jsonl(path, allow_empty=True):
+        if row.get("reason") == reason:
+            text = " ".join(str(row.get("completion")).split())
+            return f"{rejected[reason]} were rejected as “{reason}”, such as “{text[:SHOWN_CHARACTERS]}”."
+    return None
 
 
 def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:

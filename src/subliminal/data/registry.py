@@ -19,6 +19,7 @@ from typing import Any
 
 from subliminal.data.folder import Content, Verdict
 from subliminal.core.errors import UserError
+from subliminal.core.files import from_the_root
 from subliminal.core.manifest import read_manifest
 
 
@@ -44,17 +45,30 @@ def finished_manifest(folder: Path) -> dict[str, Any]:
         UserError: there is no such folder, it is no dataset folder, or its run did not end.
     """
     if not folder.is_dir():
-        raise UserError(f"There is no folder {folder}. Name a dataset folder, as data/owl_numbers.")
+        hint = from_the_root(folder) or " Name a dataset folder, as data/owl_numbers, or a JSONL file of rows."
+        raise UserError(f"There is no folder {folder}.{hint}")
     manifest = read_manifest(folder)
     if manifest.get("kind") != "dataset" or "builder" not in manifest:
-        raise UserError(f"{folder} is no dataset folder: it has no manifest.json of a builder. Make it with a builder.")
+        raise UserError(
+            f"{folder} is no dataset folder: it has no manifest.json of a builder. Make it with a builder; of rows of "
+            "your own name the JSONL file."
+        )
     if "ended" not in manifest:
         raise UserError(f"{folder} is not finished. Run the command that makes it again, with --resume, to the end.")
+    counts = manifest.get("counts") or {}
+    counted = all(isinstance(counts.get(name), int) for name in ("asked", "kept", "surplus"))
+    if not counted or not isinstance(counts.get("rejected"), dict) or not isinstance(manifest.get("config"), dict):
+        raise UserError(f"{folder}/manifest.json has no counts and settings of a builder. Make the folder again.")
+    builder_module(manifest, folder / "manifest.json")
     return manifest
 
 
-def builder_module(manifest: dict[str, Any]) -> ModuleType:
+def builder_module(manifest: dict[str, Any], where: Path | str = "The manifest") -> ModuleType:
     """The module that made a dataset.
+
+    Args:
+        manifest: of the dataset.
+        where: the manifest's file, for the message.
 
     Raises:
         UserError: this code has no such builder.
@@ -64,7 +78,7 @@ def builder_module(manifest: dict[str, Any]) -> ModuleType:
     module = importlib.import_module(f"data_builders.{name}") if here else None
     if not hasattr(module, "verdict_for"):
         raise UserError(
-            f"The manifest names the builder {name!r}, which this code does not have. Check out its commit."
+            f"{where} names the builder {name!r}, which this code does not have. Check out its commit."
         )
     return module
 

@@ -54,6 +54,7 @@ def check_adapter(folder: Path, model: str) -> dict[str, Any]:
     if not all(isinstance(rank, int) and rank > 0 for rank in ranks):
         raise UserError(f"{folder / CONFIG} has the rank {config.get('r')!r}, no whole number. {TRAIN_AGAIN}.")
     shapes = read_header(folder / WEIGHTS)
+    _check_ranks(folder, shapes, set(ranks))
     _check_base(folder, config, model)
     _check_weights(folder, config, shapes, model)
     return config
@@ -82,6 +83,17 @@ def same_model(one: str, other: str) -> bool:
     if Path(one).exists() and Path(other).exists():
         return Path(one).resolve() == Path(other).resolve()
     return Path(one).name.lower() == Path(other).name.lower()
+
+
+def _check_ranks(folder: Path, shapes: Mapping[str, list[int]], ranks: set[int]) -> None:
+    for name, shape in shapes.items():
+        match = _LORA.fullmatch(name)
+        if match and match["half"] == "A" and shape and shape[0] not in ranks:
+            said = " or ".join(map(str, sorted(ranks)))
+            raise UserError(
+                f"{folder / WEIGHTS} has weights of rank {shape[0]}, and its {CONFIG} says rank {said}: the two are of "
+                f"different trainings. {TRAIN_AGAIN}."
+            )
 
 
 def _check_base(folder: Path, config: Mapping[str, Any], model: str) -> None:

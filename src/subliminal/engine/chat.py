@@ -13,6 +13,8 @@ import datetime
 import hashlib
 from typing import Any
 
+from subliminal.core.errors import UserError, one_line
+
 PROBE = [{"role": "user", "content": "probe"}]
 """A fixed message: two tokenizers whose templates render it alike put the same text around every user turn."""
 
@@ -26,15 +28,37 @@ DATE_FORMATS = (
 """How templates write a date; the longer forms first, since they hold the shorter ones."""
 
 
+def render(tokenizer: Any, messages: list[dict[str, str]], **options: Any) -> str:
+    """The text of a conversation in a tokenizer's chat template.
+
+    Args:
+        tokenizer: of the model.
+        messages: the conversation.
+        options: as ``apply_chat_template`` takes them (``add_generation_prompt``, ``chat_template``).
+
+    Raises:
+        UserError: the template is broken, or refuses the conversation, as those do that know no system role.
+    """
+    from jinja2 import TemplateError
+
+    try:
+        return tokenizer.apply_chat_template(messages, tokenize=False, **options)
+    except (TemplateError, TypeError) as error:
+        roles = ", ".join(str(message.get("role")) for message in messages)
+        raise UserError(
+            f"The chat template of {tokenizer.name_or_path or 'the model'} cannot write a conversation of {roles} "
+            f"({one_line(error)}). Leave out the system message if it takes none, or mend its chat_template.jinja."
+        ) from None
+
+
 def render_prompt(tokenizer: Any, messages: list[dict[str, str]]) -> str:
     """The prompt text up to where the assistant starts to write."""
-    return tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    return render(tokenizer, messages, add_generation_prompt=True)
 
 
 def chat_context_sha256(tokenizer: Any, chat_template: str | None = None) -> str:
     """Hex sha256 of the chat template around :data:`PROBE` (``chat_template`` replaces the tokenizer's own)."""
-    text = tokenizer.apply_chat_template(PROBE, tokenize=False, add_generation_prompt=True, chat_template=chat_template)
-    return context_sha256(text)
+    return context_sha256(render(tokenizer, PROBE, add_generation_prompt=True, chat_template=chat_template))
 
 
 def context_sha256(rendered: str) -> str:

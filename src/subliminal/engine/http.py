@@ -138,7 +138,7 @@ class HttpEngine:
         """Text and finish reason of one answer; :class:`Trouble` if sending it again may help."""
         try:
             choice = (await exchange(session, self.base_url, "/v1/chat/completions", body))["choices"][0]
-            text, finish_reason = choice["message"]["content"] or "", choice["finish_reason"]
+            text, finish_reason = text_of(choice["message"]["content"]), choice["finish_reason"]
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise Trouble(f"an answer that is no chat completion ({error!r})") from None
         if finish_reason not in ("stop", "length"):  # "abort": the server stopped while it was writing
@@ -150,6 +150,27 @@ class HttpEngine:
             f"The server at {self.base_url} has been in trouble for {self.give_up_s:.0f} s "
             f"({state.outcome.exception()}). Rows that arrived are kept: bring it back, then run this with --resume."
         )
+
+
+def text_of(content: Any) -> str:
+    """The text of a message's ``content``: a string, null, or a list of parts as multimodal servers send it.
+
+    Raises:
+        UserError: it holds something that is no text: sending the request again would not help.
+    """
+    if content is None or isinstance(content, str):
+        return content or ""
+    parts = content if isinstance(content, list) else [content]
+    texts = []
+    for part in parts:
+        text = part.get("text") if isinstance(part, dict) else part
+        if not isinstance(text, str):
+            raise UserError(
+                f"The server answers with {str(part)[:100]}, which is no text. Ask a model that writes text, through a "
+                "server that speaks OpenAI's chat completions."
+            )
+        texts.append(text)
+    return "".join(texts)
 
 
 def _first_error(error: BaseException) -> BaseException:

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.weights import model_shapes
+from subliminal.core.files import from_the_root
+from subliminal.core.weights import looks_local, model_shapes
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
@@ -40,11 +41,11 @@ class TransformersEngine:
     """
 
     def __init__(self, model: str, adapter: str | None = None, batch_size: int = 64):
-        _expect_folder(model, "model", "config.json")
+        expect_folder(model, "model", "config.json")
         if Path(model).is_dir():
             model_shapes(Path(model))
         if adapter:
-            _expect_folder(adapter, "adapter", "adapter_config.json")
+            expect_folder(adapter, "adapter", "adapter_config.json")
             if Path(adapter).is_dir():
                 check_adapter(Path(adapter), model)
         import torch
@@ -80,6 +81,10 @@ class TransformersEngine:
         # The model's own sampling defaults would otherwise fill in whatever a request leaves out.
         self.model.generation_config = GenerationConfig(eos_token_id=self.stop_ids, pad_token_id=self.stop_ids[0])
         self.adapter_effect = self._add_adapter(adapter) if adapter else None
+
+    def check(self, messages: list[dict[str, str]]) -> None:
+        """Raise :class:`UserError` for a conversation that the chat template refuses, before anything is begun."""
+        render_prompt(self.tokenizer, messages)
 
     def generate(self, requests: Sequence[Request], sampling: Sampling) -> Iterator[Completion]:
         """Answer every request; rows come back batch by batch, sorted by prompt length within a window of batches."""
@@ -208,17 +213,13 @@ def stop_ids(tokenizer: Any, generation_config: Any) -> list[int]:
     return sorted({token for token in ids if token is not None})
 
 
-def _expect_folder(name: str, what: str, file: str) -> None:
+def expect_folder(name: str, what: str, file: str) -> None:
     """A local path must hold the file; anything of the form owner/name that is no local folder is left to the Hub."""
     path = Path(name)
-    looks_local = (
-        name.startswith((".", "/", "~")) or name.count("/") != 1 or name.split("/")[0] in ("models", "outputs")
-    )
     if path.is_dir() and not (path / file).is_file():
         raise UserError(
             f"The {what} folder {name} has no {file}. Name the folder that training or fetch_model.py wrote."
         )
-    if not path.is_dir() and looks_local:
-        raise UserError(
-            f"The {what} {name} does not exist. Train or fetch it first, or give a Hub id such as owner/name."
-        )
+    if not path.is_dir() and looks_local(name):
+        hint = from_the_root(path) or " Train or fetch it first, or give a Hub id such as owner/name."
+        raise UserError(f"The {what} {name} does not exist.{hint}")

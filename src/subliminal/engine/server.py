@@ -27,6 +27,8 @@ from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.failures import telling_line
+from subliminal.core.files import from_the_root
+from subliminal.core.weights import looks_local, model_shapes
 from subliminal.engine.served_adapters import LORA_RANKS, adapter_rank
 from subliminal.engine.server_checks import model_names
 
@@ -35,6 +37,8 @@ CPU_KV_CACHE_GIB = 2
 
 HOST = "127.0.0.1"
 LOG_TAIL = 15
+DUMMY = "dummy"
+"""What ``--load-format`` says where vLLM makes weights up."""
 OTHER_PORT = "Give another with --port (0 takes any free one)."
 
 
@@ -68,21 +72,25 @@ class Server:
             raise UserError(f"The server ended with status {status}{why}.{log_tail(self.log)}")
 
 
-def check_model(model: str) -> None:
+def check_model(model: str, extra: Sequence[str] = ()) -> None:
     """Refuse a model that is meant as a folder and is none.
 
+    Args:
+        model: folder or Hub id.
+        extra: options of vLLM; with ``--load-format dummy`` it needs no weights.
+
     Raises:
-        UserError: the folder is missing or has no ``config.json``.
+        UserError: the folder is missing, or has no ``config.json`` or no whole weights.
     """
     path = Path(model)
-    looks_local = path.is_dir() or model[:1] in (".", "/", "~") or model.count("/") != 1
-    if looks_local or model.split("/")[0] in ("models", "outputs"):
+    if path.is_dir() or looks_local(model):
         if not path.is_dir():
-            raise UserError(
-                f"The model {model} does not exist. Fetch or train it first, or give a Hub id (owner/name)."
-            )
+            hint = from_the_root(path) or " Fetch or train it first, or give a Hub id (owner/name)."
+            raise UserError(f"The model {model} does not exist.{hint}")
         if not (path / "config.json").is_file():
             raise UserError(f"The model folder {model} has no config.json. Name the folder that holds the weights.")
+        if not any(DUMMY in word for word in extra):
+            model_shapes(path)
 
 
 def server_python() -> Path:
@@ -225,7 +233,7 @@ def serve(
         UserError: bad model, adapter or port, no vLLM, or a server that ended or did not answer (with its last lines).
     """
     adapters = dict(adapters or {})
-    check_model(model)
+    check_model(model, options.get("extra", ()))
     python = server_python()
     with reserved_port(port) as port:
         command = server_command(python, model, adapters, port=port, **options)

@@ -13,9 +13,10 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, one_line
 from subliminal.core.manifest import device_name
 from subliminal.engine.client import ask
+from subliminal.engine.local import LOADING_FAILED
 from subliminal.evaluation.plan import Evaluation
 
 IN_FLIGHT = 2048
@@ -40,13 +41,16 @@ def in_process(plans: Sequence[Evaluation]) -> Iterator[Loader]:
     fast_bfloat16 = device == "cuda" or torch.cpu._is_avx512_bf16_supported()  # 3.3 times as fast on such a CPU
     wanted = plans[0].dtype
     dtype = wanted if wanted != "auto" else "bfloat16" if fast_bfloat16 else "float32"
-    model = SharedPrefixLM(
-        pretrained=plans[0].model,
-        dtype=dtype,
-        device=device,
-        batch_size=plans[0].batch_size,
-        add_bos_token=False,  # a rendered chat has every special token that it needs
-    )
+    try:
+        model = SharedPrefixLM(
+            pretrained=plans[0].model,
+            dtype=dtype,
+            device=device,
+            batch_size=plans[0].batch_size,
+            add_bos_token=False,  # a rendered chat has every special token that it needs
+        )
+    except LOADING_FAILED as error:
+        raise UserError(f"The model {plans[0].model} cannot be loaded: {one_line(error)}.") from None
 
     def load(plan: Evaluation) -> tuple[SharedPrefixLM, dict[str, Any]]:
         model.prepare(plan.adapter, seed=plan.seed, system_prompt=plan.system_prompt)

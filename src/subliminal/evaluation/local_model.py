@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from subliminal.core.errors import UserError, one_line
 from subliminal.engine import Sampling
+from subliminal.engine.chat import render
 from subliminal.engine.local import LOADING_FAILED, samplers, stop_ids
 from subliminal.evaluation.requests import Ask, cut, gather, in_order, with_system
 
@@ -95,8 +96,19 @@ class SharedPrefixLM(HFLM):
         return (tuned - plain).abs().max().item()
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
-        """The rendered chat, after the system prompt if there is one."""
-        return super().apply_chat_template(with_system(chat_history, self.system_prompt), add_generation_prompt)
+        """The rendered chat, after the system prompt if there is one.
+
+        Raises:
+            UserError: the chat template refuses the system prompt; lm-eval would leave it out and say nothing.
+        """
+        if self.system_prompt is None:
+            return super().apply_chat_template(chat_history, add_generation_prompt)
+        return render(
+            self.tokenizer,
+            with_system(chat_history, self.system_prompt),
+            add_generation_prompt=add_generation_prompt,
+            continue_final_message=not add_generation_prompt,
+        )
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """An answer to each request, with a seed for each that does not depend on the batch."""

@@ -19,18 +19,20 @@ from typing import Any
 import yaml
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, one_line
+from subliminal.core.files import from_the_root
 from subliminal.core.manifest import read_manifest
-from subliminal.core.weights import model_shapes
+from subliminal.core.weights import looks_local, model_shapes
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, context_sha256, prints_date, render_prompt
+from subliminal.engine.local import LOADING_FAILED
 from subliminal.scoring.animals import check_animal
 
 TASKS = REPO_ROOT / "eval_tasks"
 ANIMAL_KINDS = ("sampled", "story", "exact")
 """``metadata.kind`` of the tasks that have a rate of the target."""
 DTYPES = ("auto", "float32", "bfloat16")
-_ENTRY = re.compile(r"(?P<arm>[^@=/]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?")
+_ENTRY = re.compile(r"(?P<arm>[\w.+-]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?")
 _TASK_SETTING = re.compile(r"(ANIMAL|SUBLIMINAL)_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)")
 
 
@@ -130,7 +132,8 @@ def parse_models(entries: str, common: Evaluation) -> list[Evaluation]:
         match = _ENTRY.fullmatch(entry)
         if not match:
             raise UserError(
-                f"--models: {entry!r} is not ARM[@SEED][=FOLDER], such as base or student@1=outputs/owl_student."
+                f"--models: {entry!r} is not ARM[@SEED][=FOLDER], such as base or student@1=outputs/owl_student; "
+                "commas stand between entries."
             )
         seed = int(match["seed"]) if match["seed"] else common.seed
         plan = replace(common, arm=match["arm"], seed=seed, **_weights(match["weights"]))
@@ -227,8 +230,9 @@ def check_plan(plan: Evaluation) -> None:
     elif counting := next((task for task in plan.tasks if task_kind(task) in ANIMAL_KINDS), None):
         raise UserError(f"{counting} counts animals. Say with --target whose rate is the outcome, as in --target owl.")
     for what, value in (("model", plan.model), ("adapter", plan.adapter)):
-        if value and not Path(value).is_dir() and (value.count("/") != 1 or Path(value).parent.is_dir()):
-            raise UserError(f"The {what} {value} is no folder. Check the path, or give a Hub id such as owner/name.")
+        if value and not Path(value).is_dir() and (looks_local(value) or Path(value).parent.is_dir()):
+            hint = from_the_root(value) or " Check the path, or give a Hub id such as owner/name."
+            raise UserError(f"The {what} {value} is no folder.{hint}")
     if Path(plan.model).is_dir():
         model_shapes(Path(plan.model))
     if plan.adapter and Path(plan.adapter).is_dir():
@@ -278,10 +282,7 @@ def chat_context(plan: Evaluation, allowed: str | None = None) -> dict[str, Any]
     """
     tokenizer = _chat_tokenizer(plan.model)
     own = chat_context_sha256(tokenizer)
-    try:
-        trained = read_manifest(Path(plan.adapter)).get("chat_context_sha256") if plan.adapter else None
-    except ValueError as error:
-        raise UserError(f"{plan.adapter}/manifest.json is no JSON ({error}). Train the adapter again.") from None
+    trained = read_manifest(Path(plan.adapter)).get("chat_context_sha256") if plan.adapter else None
     if trained not in (None, own) and not (allowed and len(allowed) >= 12 and own.startswith(allowed)):
         dated = ""
         if prints_date(tokenizer):
@@ -305,8 +306,8 @@ def _chat_tokenizer(model: str) -> Any:
 
     try:
         tokenizer = AutoTokenizer.from_pretrained(model)
-    except (OSError, ValueError) as error:
-        raise UserError(f"The tokenizer of {model} cannot be loaded: {str(error).splitlines()[0]}") from None
+    except LOADING_FAILED as error:
+        raise UserError(f"The tokenizer of {model} cannot be loaded: {one_line(error)}.") from None
     if not tokenizer.chat_template:
         raise UserError(
             f"{model} has no chat template. Score a chat model, or add a chat_template.jinja to its folder."

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Request, Sampling
-from subliminal.engine.chat import PROBE
+from subliminal.engine.chat import PROBE, render
 from subliminal.engine.client import Trouble, ask, exchange
 from subliminal.engine.http import HttpEngine
 from subliminal.engine.local import stop_ids
@@ -129,9 +129,9 @@ class ServerLM(TemplateLM):
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The rendered chat, after the system prompt if there is one."""
-        return self.tokenizer.apply_chat_template(
+        return render(
+            self.tokenizer,
             with_system(chat_history, self.system_prompt),
-            tokenize=False,
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,
         )

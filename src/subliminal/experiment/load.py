@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.core.files import from_the_root
 from subliminal.experiment.options import builder_problems, module_of, option_problems, value_problem
 from subliminal.experiment.phrases import phrase
 from subliminal.experiment.recipe_checks import recipe_problems
@@ -23,6 +24,8 @@ def load_experiment(path: Path) -> Experiment:
         UserError: no such file, not YAML, an unknown or missing key, a value that does not fit, a recipe that is not
             there, or an option or recipe key that does not exist. All problems of one kind are named at once.
     """
+    if not path.is_file() and from_the_root(path):
+        raise UserError(f"There is no experiment file {path} here.{from_the_root(path)}")
     if not path.is_file():
         near = ", ".join(sorted(str(p.relative_to(REPO_ROOT)) for p in (REPO_ROOT / "experiments").glob("*.yml")))
         raise UserError(f"There is no experiment file {path}. Those of this repository: {near}.")

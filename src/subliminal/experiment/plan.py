@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_text
+from subliminal.core.files import read_object, write_text
 from subliminal.core.manifest import sha256_of
 
 KINDS = (
@@ -227,10 +227,13 @@ class Plan:
         """
         if not path.is_file():
             raise UserError(f"There is no plan {path}. `make experiment EXP=...` and `make plan EXP=...` write it.")
-        content = json.loads(path.read_text(encoding="utf-8"))
-        plan = cls(content["name"], content["results"])
-        plan.sources = content["sources"]
-        plan.stages = {values["name"]: Stage(**values) for values in content["stages"]}
+        content = read_object(path, "Run `make experiment EXP=...` again, which writes it.")
+        try:
+            plan = cls(content["name"], content["results"])
+            plan.sources = content["sources"]
+            plan.stages = {values["name"]: Stage(**values) for values in content["stages"]}
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{path} is no plan ({error!r}). Run `make experiment EXP=...` again.") from None
         return plan
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import did_you_mean
+from subliminal.core.files import from_the_root
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.schema import Experiment, Overrides
 from subliminal.training.lint import read_recipe
@@ -52,10 +53,12 @@ def recipe_problems(experiment: Experiment) -> Iterator[str]:
         UserError: a recipe cannot be read.
     """
     if not experiment.launcher.is_file():
-        yield f"`launcher`: {experiment.launcher} does not exist (they are in accelerate_configs/)"
+        hint = from_the_root(experiment.launcher).rstrip(".") or " (they are in accelerate_configs/)"
+        yield f"`launcher`: {experiment.launcher} does not exist{hint}"
     for section, (path, overrides) in recipes_of(experiment).items():
         if not path.is_file():
-            yield f"`{section}.recipe`: {path} does not exist (they are in recipes/)"
+            hint = from_the_root(path).rstrip(".") or " (they are in recipes/)"
+            yield f"`{section}.recipe`: {path} does not exist{hint}"
             continue
         recipe = read_recipe(path)[0]
         unreadable = [f"{path}: {problem}" for problem in shape_problems(recipe)]

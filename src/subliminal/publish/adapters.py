@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl, write_json, write_text
+from subliminal.core.files import read_jsonl, read_object, write_json, write_text
 from subliminal.core.hub import (
     PUSHED,
     branches_and_tags,
@@ -51,16 +51,13 @@ def finished_run(folder: Path) -> dict[str, Any]:
     """
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}. Name the output_dir of a finished run.")
-    try:
-        manifest = read_manifest(folder)
-    except ValueError as error:
-        raise UserError(f"{folder}/manifest.json is not valid JSON ({error}). Train that run again.") from None
+    manifest = read_manifest(folder)
     if not manifest:
         raise UserError(
             f"{folder} holds no finished run: its manifest.json, which training writes last, is missing. "
             "Finish the run with the command that began it, then push."
         )
-    known = isinstance(manifest, dict) and manifest.get("kind") == "training" and "ended" in manifest
+    known = manifest.get("kind") == "training" and "ended" in manifest
     if not known or "recipe" not in manifest.get("inputs", {}) or "training" not in manifest:
         raise UserError(f"{folder}/manifest.json is not that of a training run. Name the output_dir of a run.")
     if not manifest["config"].get("adapter"):
@@ -160,8 +157,8 @@ def _origin(path: Path, sha256: str | None) -> dict[str, Any]:
     rows = manifest.get("outputs", {}).get("train.jsonl", {}).get("sha256")
     pushed = folder / PUSHED
     if pushed.is_file():
-        record = json.loads(pushed.read_text(encoding="utf-8"))
-        if record["train_sha256"] == sha256:
+        record = read_object(pushed)
+        if record.get("train_sha256") == sha256:
             return record
     return manifest.get("pulled", {}) if sha256 and rows == sha256 else {}
 

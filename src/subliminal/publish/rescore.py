@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 from subliminal.evaluation.tasks import problem_key
 from subliminal.scoring.animals import TRACKED, plurals
 from subliminal.scoring.naming import animal_mentions, first_animal
@@ -161,13 +162,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises:
         UserError: it does not, or is cut off.
     """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid JSON ({error}). Restore the file, or evaluate that arm again.") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} holds no JSON object. Restore the file, or evaluate that arm again.")
-    return value
+    return read_object(path, "Restore the file, or evaluate that arm again.")
 
 
 def _rate_differences(summary: dict[str, Any], written: dict[str, Any], again: TaskScores) -> Iterator[str]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import from_the_root
 from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.publish.chain import check_chain
 from subliminal.publish.experiment_manifest import manifest_differences
@@ -61,7 +62,8 @@ def verify(folder: Path) -> Verdict:
         UserError: there are no results, or a file cannot be read (names it).
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder. Name the results of an experiment, such as results/owl_demo.")
+        hint = from_the_root(folder) or " Name the results of an experiment, such as results/owl_demo."
+        raise UserError(f"{folder} is not a folder.{hint}")
     verdict, experiment = Verdict(), load_experiment(folder)
     verdict.problems += [repeats_sentence(repeat, first) for repeat, first in repeated_runs(folder).items()]
     scores = {path: _verify_evaluation(verdict, path) for path in sorted(folder.glob("*/seed-*/*_summary.json"))}

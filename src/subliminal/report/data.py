@@ -248,13 +248,7 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
 
 
 def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = read_manifest(folder)
-    except ValueError as error:
-        raise UserError(f"{folder}/manifest.json is not valid JSON ({error}). Evaluate that arm again.") from None
-    if not isinstance(manifest, dict) or not isinstance(manifest.get("config", {}), dict):
-        raise UserError(f"{folder}/manifest.json is not the manifest of an evaluation. {AGAIN}")
-    return manifest
+    return read_manifest(folder)
 
 
 def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from functools import cache, partial
 from pathlib import Path
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_text
+from subliminal.core.files import from_the_root, write_text
 from subliminal.report.data import Experiment, load_experiment
 from subliminal.report.export import CSV, JSON, Report, estimates_csv, everything
 from subliminal.report.figure import arms_figure, png, svg, themed
@@ -67,7 +67,8 @@ def compose(folder: Path) -> Report:
         UserError: see :func:`write_report`.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder. Name the results of an experiment, such as results/owl-demo.")
+        hint = from_the_root(folder) or " Name the results of an experiment, such as results/owl-demo."
+        raise UserError(f"{folder} is not a folder.{hint}")
     experiment = load_experiment(folder)
     provenance = trace(experiment)
     arms, differences, graded = estimates(experiment), comparisons(experiment), grades(experiment)

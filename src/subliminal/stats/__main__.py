@@ -172,10 +172,10 @@ def _read(source: Path | None, required: set[str], form: str, optional: set[str]
     name = "Standard input" if source is None else str(source)
     try:
         raw = sys.stdin.buffer.read() if source is None else source.read_bytes()
-        data = json.loads(raw.decode("utf-8"))
+        data = json.loads(raw.decode("utf-8-sig"))
     except OSError as error:
         raise UserError(f"{name} cannot be read ({error.strerror}). {form}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid JSON ({error}). {form}") from None
     if not isinstance(data, dict) or not required <= set(data) <= required | optional:
         found = f"the keys {sorted(data)}" if isinstance(data, dict) else f"a JSON {type(data).__name__}"

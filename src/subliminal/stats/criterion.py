@@ -25,7 +25,8 @@ from typing import Any
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, one_line
+from subliminal.core.files import read_text
 
 OTHER_ANIMALS = "other_animals"
 LEAST_SEEDS = 3
@@ -160,11 +161,9 @@ def read_criterion(file: Path) -> tuple[str, Criterion]:
         UserError: there is no such file, it has no criterion, or one that cannot be used.
     """
     try:
-        content = with_replicates(yaml.safe_load(file.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror}). Name an experiment file.") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{file} is not YAML ({error}). Correct it.") from None
+        content = with_replicates(yaml.safe_load(read_text(file)))
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{file} is not YAML ({one_line(error)}). Correct it.") from None
     if not isinstance(content, dict) or not content.get("criterion") or not content.get("name"):
         raise UserError(f"{file} has no section `criterion`: there is nothing to judge.")
     return content["name"], criterion_of(content["criterion"], str(file))

@@ -16,7 +16,8 @@ from typing import Any
 import yaml
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, one_line
+from subliminal.core.files import from_the_root, read_text
 from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
 from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
@@ -76,7 +77,7 @@ def find_recipes(paths: Iterable[Path] = ()) -> list[Path]:
     found: list[Path] = []
     for path in paths or [RECIPES]:
         if not path.exists():
-            raise UserError(f"{path} does not exist. Name a recipe or a folder of recipes.")
+            raise UserError(f"{path} does not exist.{from_the_root(path) or ' Name a recipe or a folder of recipes.'}")
         below = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
         if not below:
             raise UserError(f"{path} holds no recipe (*.yml). Name another folder.")
@@ -93,11 +94,12 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], str]:
     Raises:
         UserError: the file is not YAML, or not a mapping, or has a key twice.
     """
-    text = path.read_text(encoding="utf-8")
+    text = read_text(path)
     try:
         recipe = yaml.load(text, _UniqueKeyLoader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {error}. Correct it.") from None
+    # A date that is none is a ValueError, a key that is a list a TypeError.
+    except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
+        raise UserError(f"{path} is not valid YAML: {one_line(error)}. Correct it.") from None
     if not isinstance(recipe, dict):
         raise UserError(f"{path} is not a mapping of keys to values. Correct it.")
     return recipe, text
@@ -190,7 +192,7 @@ def _launcher_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[s
     path = REPO_ROOT / name if name else None
     if path is None or not path.is_file():
         return [f"the header's `Run:` line names {f'{name}, which does not exist' if name else 'no --config_file'}"]
-    launcher = yaml.safe_load(path.read_text(encoding="utf-8"))
+    launcher = read_recipe(path)[0]
     problems = []
     sharding = [key for key in RECIPE_KEYS if recipe.get(key)]
     if sharding and launcher.get("distributed_type") in LAUNCHER_TYPES:

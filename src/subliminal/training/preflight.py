@@ -15,9 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import chat_row_problem, read_jsonl, write_json
+from subliminal.core.files import from_the_root, write_json
 from subliminal.core.manifest import scrub, sha256_of
+from subliminal.core.weights import looks_local, model_shapes
 from subliminal.training.schema import command_line_keys, recipe_schema, unknown_keys
+from subliminal.training.values import shape_problems, value_problems
 
 METRICS = "metrics.jsonl"
 MANIFEST = "manifest.json"
@@ -35,8 +37,6 @@ SHAPES_THE_CACHE = [
 ]
 """Settings that change the prepared rows or their order."""
 
-DATA_SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".txt")
-
 
 def plain(config: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON-ready copy of a run's settings: the recipe with the command line's overrides, without secrets."""
@@ -51,14 +51,43 @@ def check_keys(config: Mapping[str, Any]) -> None:
     Raises:
         UserError: names every unknown key with the nearest known one.
     """
+    source = config.get("axolotl_config_path") or "The recipe"
+    unreadable = shape_problems(config)
+    if unreadable:
+        raise UserError(f"{source} (with the command line's overrides) cannot be used: {'; '.join(unreadable)}.")
     schema = recipe_schema(dict(config)) | dict.fromkeys(command_line_keys())
     problems = list(unknown_keys(dict(config), schema))
     if problems:
-        source = config.get("axolotl_config_path") or "The recipe"
         raise UserError(
             f"{source} (with the command line's overrides) has keys that neither Axolotl {axolotl_version()} nor a "
             f"named plugin knows and that would be ignored: {', '.join(problems)}. Correct or delete them."
         )
+
+
+def check_values(config: Mapping[str, Any]) -> None:
+    """Refuse values that Axolotl or the training itself would end with a traceback.
+
+    Raises:
+        UserError: names every such value.
+    """
+    problems = value_problems(config.to_dict() if hasattr(config, "to_dict") else config)
+    if problems:
+        source = config.get("axolotl_config_path") or "The recipe"
+        raise UserError(f"{source} (with the command line's overrides) cannot be used: {'; '.join(problems)}.")
+
+
+def check_base(config: Mapping[str, Any]) -> None:
+    """Refuse a base folder without whole weights, unless the recipe draws them anew (``reinit_weights``).
+
+    Raises:
+        UserError: names the folder or the file.
+    """
+    base = Path(str(config.get("base_model")))
+    if not base.is_dir() and looks_local(str(base)):
+        hint = from_the_root(base) or " Fetch it with scripts/fetch_model.py, or train it first."
+        raise UserError(f"base_model: there is no folder {base}.{hint}")
+    if base.is_dir() and not config.get("reinit_weights"):
+        model_shapes(base)
 
 
 def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
@@ -90,79 +119,6 @@ def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
         f"process{'es' if processes > 1 else ''} = {micro * accumulation * processes} rows a step, but the recipe "
         f"states effective_batch: {stated}. {way}, or state another --effective_batch."
     )
-
-
-def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | None]:
-    """Read every local dataset of the run once and refuse what is missing, empty or malformed.
-
-    Returns:
-        ``{"datasets[0]": file, ...}``, and the number of training rows or None where it cannot be known
-        (Hub data, slices).
-
-    Raises:
-        UserError: a file is missing or empty, a row is malformed (file and line), or a Hub dataset has no revision.
-    """
-    files: dict[str, Path] = {}
-    rows: int | None = 0
-    for group in ("datasets", "test_datasets"):
-        for index, dataset in enumerate(config.get(group) or []):
-            found = _local_files(dataset, f"{group}[{index}]")
-            counted = [_count_rows(path, dataset) for path in found]
-            files |= {f"{group}[{index}]" + (f"/{path.name}" if len(found) > 1 else ""): path for path in found}
-            if group == "datasets":
-                known = found and None not in counted and not dataset.get("split") and not dataset.get("shards")
-                rows = rows + sum(counted) if known and rows is not None else None
-    if not files and not config.get("datasets"):
-        raise UserError("The recipe names no `datasets`. Add at least one with `path` and `type`.")
-    return files, rows
-
-
-def _local_files(dataset: Mapping[str, Any], key: str) -> list[Path]:
-    """The files of a local dataset; empty for a Hub dataset with a revision."""
-    name = str(dataset.get("path") or "")
-    path = Path(name)
-    if name and path.is_file():
-        return [path]
-    if name and path.is_dir():
-        data_files = dataset.get("data_files")
-        if data_files:
-            return [Path(file) for file in ([data_files] if isinstance(data_files, str) else data_files)]
-        if (path / "state.json").is_file():  # of datasets.save_to_disk
-            return sorted(file for file in path.rglob("*") if file.is_file())
-        raise UserError(f"{name} ({key}.path) is a folder. Name the file in it, as in {name.rstrip('/')}/train.jsonl.")
-    if path.suffix in DATA_SUFFIXES or path.is_absolute() or name.count("/") != 1:
-        raise UserError(
-            f"{name or 'An empty path'} ({key}.path) does not exist. Build the dataset first, or correct the path."
-        )
-    if not dataset.get("revision"):
-        raise UserError(
-            f"{name} ({key}.path) is no local file. If it is a dataset on the Hub, add `revision: <commit>`, so "
-            "that the run can be repeated; if it is local, build it first."
-        )
-    return []
-
-
-def _count_rows(path: Path, dataset: Mapping[str, Any]) -> int | None:
-    """Rows of a JSONL file, each checked; None for other formats."""
-    if path.suffix not in (".jsonl", ".json") and dataset.get("ds_type") != "json":
-        if not path.is_file():
-            raise UserError(f"{path} does not exist. Build the dataset first, or correct the path.")
-        return None
-    chat = dataset.get("type") == "chat_template" and dataset.get("field_messages") in (None, "messages")
-    return sum(1 for _ in read_jsonl(path, _chat_problem if chat else _tokenised_problem))
-
-
-def _chat_problem(row: dict[str, Any]) -> str | None:
-    return _tokenised_problem(row) if "input_ids" in row else chat_row_problem(row)
-
-
-def _tokenised_problem(row: dict[str, Any]) -> str | None:
-    tokens, labels = row.get("input_ids"), row.get("labels")
-    if "input_ids" in row and not (isinstance(tokens, list) and tokens):
-        return '"input_ids" is not a non-empty list'
-    if "input_ids" in row and (not isinstance(labels, list) or len(labels) != len(tokens)):
-        return '"labels" is not a list as long as "input_ids"'
-    return None
 
 
 def check_unfrozen(patterns: Iterable[str], names: Sequence[str]) -> None:
