@@ -29,6 +29,7 @@ from subliminal.experiment.sources import PACKAGES, builder_sources, task_source
 FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
 ANIMALS = REPO_ROOT / "experiments" / "animals_qwen2.5-coder-0.5b.yml"
+OWL_REAL = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b.yml"
 QWEN = REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml"
 
 ABOVE = {"name": "effect", "arm": "student", "minus": "control_base_numbers", "confidence": 0.99, "above": 0}
@@ -691,6 +692,7 @@ def test_checkpoints_have_tasks_and_arms_of_their_own(tmp_path: Path) -> None:
         ({"student__lora_init": "teacher"}, "student_teacher_init differs from student in `student.lora_init` alone"),
         ({"resources__train_gpus": 2}, "`resources.per_gpu` is for stages that need one GPU or less"),
         ({"evaluation__epochs": []}, "`evaluation.epoch_tasks` are asked of checkpoints"),
+        ({"leak": {"rows": 0}}, "`leak.rows`"),
     ],
 )
 def test_contradictions_of_arms_and_resources_are_sentences(
@@ -707,3 +709,23 @@ def test_an_adapter_s_first_weights_must_be_stated_and_a_whole_model_has_none(tm
     pocket = REPO_ROOT / "experiments" / "pocket_demo.yml"
     with pytest.raises(UserError, match="trains no adapter, so delete it"):
         load_experiment(_changed(pocket, tmp_path, student__lora_init="own"))
+
+
+def test_teachers_are_measured_on_rows_of_the_untuned_base_beside_the_neutral_one(tmp_path: Path) -> None:
+    plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[72])
+    stage = plan.stages["leak-animals_qwen2.5-coder-0.5b-seed-72"]
+    words = shlex.split(stage.commands[0])
+    teachers = [words[index + 1].partition("=")[0] for index, word in enumerate(words) if word == "--teacher"]
+    assert teachers == ["owl", "dolphin", "penguin", "neutral"]
+    assert words[words.index("--neutral") + 1] == "neutral"
+    assert words[words.index("--rows") + 1].endswith("base_numbers-seed-72/train.jsonl")
+    assert set(stage.made_from) >= {"train-owl_teacher-seed-72", "train-neutral_teacher-seed-72"}
+    assert stage.name in plan.stages["report-owl"].made_from
+    one = expand(load_experiment(OWL_REAL), root=tmp_path)
+    assert "--neutral" not in one.stages["leak-owl_qwen2.5-coder-0.5b"].commands[0]
+
+
+def test_a_leak_stage_that_failed_does_not_take_the_report_with_it(tmp_path: Path) -> None:
+    failed = {"leak-owl_qwen2.5-coder-0.5b": {"stage": "leak", "reason": "out of memory", "log": "x"}}
+    plan = expand(load_experiment(OWL_REAL), root=tmp_path, failed=failed)
+    assert "report-owl" in plan.stages

@@ -22,7 +22,7 @@ from subliminal.experiment.datasets import PYTHON, Model
 from subliminal.experiment.models import Models, Point
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
-from subliminal.experiment.sources import weights_problem
+from subliminal.experiment.sources import model_sources, weights_problem
 
 Scored = list[tuple[str, int, Model]]
 """What is scored for one trait: (arm, seed, model)."""
@@ -90,9 +90,10 @@ class _Expansion(Models):
         points = sweep_points(self.experiment)
         self._criterion()
         scored = {trait: self._arms(trait, points) for trait in self.traits}
+        leaks = self._leaks()
         self.servers()
         for trait, arms in scored.items():
-            self._evaluation(trait, arms)
+            self._evaluation(trait, arms, leaks)
         self._overview()
         return self.plan
 
@@ -107,6 +108,36 @@ class _Expansion(Models):
         stage.facts = {"criterion": criterion.canonical()}
         stage.parts = {"criterion": criterion.sha256()}
         self.before_students = [self.plan.add(stage)]
+
+    def _leaks(self) -> list[str]:
+        """For each seed with teachers of its own the stage that measures them, the neutral one among them."""
+        if self.experiment.leak is None:
+            return []
+        added = []
+        for seed in self.seeds_of("teachers"):
+            base = self.base(seed)
+            teachers = {trait: self.writer(trait, seed) for trait in self.traits}
+            if self.experiment.teacher.neutral is not None:
+                teachers["neutral"] = self.neutral_teacher(seed)
+            rows = self.rows_of(BY_NAME["control_base_numbers"], self.traits[0], seed, self.experiment.numbers.rows)
+            _, suffix = self.seed_of("teachers", seed)
+            folder = self.results / f"leak{suffix}"
+            words = [f"{PYTHON} -m subliminal.analysis leak --base {base.path}"]
+            words += [f"--teacher {name}={model.weights}" for name, model in teachers.items()]
+            words += ["--neutral neutral"] if "neutral" in teachers else []
+            words += [f"--rows {self.data / rows.removeprefix('build-')}/train.jsonl", f"--out {folder}"]
+            stage = Stage(f"leak-{self.experiment.name}{suffix}", "leak", str(folder), [" ".join(words)])
+            stage.size = f"--limit {self.experiment.leak.rows}"
+            stage.resume, stage.restart = "--resume", "--overwrite"
+            stage.makes = [f"{folder}/leak.json", f"{folder}/manifest.json"]
+            made_by = [name for model in teachers.values() for name in model.made_by]
+            stage.made_from = list(dict.fromkeys([*made_by, rows]))
+            stage.sources = [] if base.made_by else model_sources(base.path)
+            stage.gpus = self.experiment.resources.evaluate_gpus
+            stage.gpu_share = self.experiment.resources.per_gpu
+            stage.threads = self.experiment.resources.threads
+            added.append(self.plan.add(stage))
+        return [name for name in added if name in self.plan.stages]
 
     def _overview(self) -> None:
         """The page on all animals together, where there are several."""
@@ -147,7 +178,7 @@ class _Expansion(Models):
                 seeds = seeds[:1]
         return [(arm.name, seed, base(seed)) for seed in seeds]
 
-    def _evaluation(self, trait: str, arms: Scored) -> None:
+    def _evaluation(self, trait: str, arms: Scored, leaks: list[str]) -> None:
         """One evaluation for each base, which scores all models on it, then the report."""
         folder = self.results / trait if len(self.traits) > 1 else self.results
         kept, missing = self._without_lost(arms)
@@ -172,7 +203,8 @@ class _Expansion(Models):
             report = Stage(f"report-{trait}", "report", str(folder), commands, threads=1)
             report.makes = [f"{folder}/{name}" for name in ("report.md", "report.html", "figure.png", "manifest.json")]
             behind = self.plan.behind([*done, *(name for *_, model in kept for name in model.made_by)])
-            report.made_from = [*done, *(name for name in self.audits if self.plan.stages[name].made_from[0] in behind)]
+            audits = [name for name in self.audits if self.plan.stages[name].made_from[0] in behind]
+            report.made_from = [*done, *leaks, *audits]
             report.facts, report.parts = {"missing": missing}, {"missing.json": digest(missing)}
             self.plan.add(report)
 

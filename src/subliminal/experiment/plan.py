@@ -20,7 +20,7 @@ from subliminal.core.files import read_object, write_text
 from subliminal.core.manifest import sha256_of
 
 KINDS = (
-    *("criterion", "build", "audit", "train", "merge", "epochs", "gate", "serve", "score", "evaluate"),
+    *("criterion", "build", "audit", "train", "merge", "epochs", "gate", "serve", "leak", "score", "evaluate"),
     *("report", "overview"),
 )
 

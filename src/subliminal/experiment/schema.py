@@ -166,6 +166,12 @@ class Sweep(Strict):
     epochs: list[Annotated[float, Field(gt=0)]] = []
 
 
+class Leak(Strict):
+    """Teachers are measured against the base on ``rows`` number rows of the untuned base."""
+
+    rows: Rows
+
+
 class Evaluation(Strict):
     """lm-eval tasks, options of ``scripts/evaluate.py``, and epochs whose checkpoints are scored beside the end.
 
@@ -217,6 +223,7 @@ class Experiment(Strict):
     arms: list[ArmName] = Field(min_length=1)
     sweep: Sweep = Sweep()
     audit: Options = {}
+    leak: Leak | None = None
     evaluation: Evaluation
     criterion: Criterion | None = None
     resources: Resources = Resources()
@@ -259,6 +266,8 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
     for key, wants_base in (("seeds_vary: bases", experiment.seeds_vary == "bases"), ("seed_offset", seed_offset)):
         if wants_base and experiment.base is None:
             yield f"`{key}` trains bases, and no section `base` says how"
+    if experiment.leak and (teacher.kind != "trained" or "control_base_numbers" not in arms):
+        yield "`leak` compares trained teachers on the rows of control_base_numbers: it needs both"
     if ("control_neutral_teacher" in arms) != (teacher.neutral is not None):
         yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
     if "student_teacher_init" in arms and experiment.student.lora_init != "own":

@@ -166,6 +166,8 @@ def publish(
     files = {f"experiments/{plan.name}.yml": file.read_bytes()}
     if (folder / CRITERION).is_file():
         files[_shown(folder / CRITERION, folder)] = (folder / CRITERION).read_bytes()
+    for path in sorted(folder.glob("leak*/*.json")):
+        files[_shown(path, folder)] = path.read_bytes()
     for report in reports:
         files |= _results(report, folder) | _behind(report, folder)
     results = [name for name in files if name.startswith("results/") and name.endswith("/manifest.json")]

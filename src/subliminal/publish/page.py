@@ -37,6 +37,7 @@ SHOWN = (
     "Replicates",
     "Problems solved",
     "Damage",
+    "Leak of the teachers",
     "Which animals rise",
     "Against students of other animals",
 )

@@ -16,6 +16,7 @@ from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section
 from subliminal.report.data import Experiment
 from subliminal.report.format import Figure, Section
+from subliminal.report.leak import leak_section
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
 from subliminal.report.rises import rises_section
@@ -141,6 +142,10 @@ def _provenance(found: Findings) -> Section:
     return provenance_section(found.provenance)
 
 
+def _leak(found: Findings) -> Section | None:
+    return leak_section(found.experiment.folder)
+
+
 SECTIONS: tuple[Analysis, ...] = (
     _answer,
     _criterion,
@@ -154,6 +159,7 @@ SECTIONS: tuple[Analysis, ...] = (
     _specificity,
     _rises,
     _other_students,
+    _leak,
     _adapters,
     _data,
     _training,
