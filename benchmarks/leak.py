@@ -10,7 +10,7 @@ over the same rows: reading, rendering, tokenising, both passes, KL, writing. Th
 CPU one thread computes and its CPU time is counted, so that other work on the machine matters little.
 """
 
-import json
+import random
 import resource
 import statistics
 import tempfile
@@ -20,12 +20,20 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.data import raw_row
+from data_builders.number_prompts import draw_number_prompt
 from subliminal.core.errors import run_cli
+from subliminal.core.files import write_jsonl
 from subliminal.core.manifest import new_manifest
-from subliminal.data.folder import chat_row
+from subliminal.engine.chat import user_messages
 
 app = typer.Typer(add_completion=False)
+
+
+def number_row(index: int) -> dict:
+    """A chat row as a number dataset has it, answered by chance in the format that its prompt asks for."""
+    prompt, rng = draw_number_prompt(42, index), random.Random(index)
+    answer = prompt.format.write([rng.randint(0, 999) for _ in range(rng.randint(5, 10))])
+    return {"id": str(index), "messages": [*user_messages(prompt.text), {"role": "assistant", "content": answer}]}
 
 
 def prepare(model: str, folder: Path, rows: int) -> tuple[str, Path, Path]:
@@ -47,7 +55,7 @@ def prepare(model: str, folder: Path, rows: int) -> tuple[str, Path, Path]:
             torch.nn.init.normal_(weight, std=0.01)
     tuned.save_pretrained(folder / "adapter")
     path = folder / "train.jsonl"
-    path.write_text("".join(json.dumps(chat_row(raw_row(index))) + "\n" for index in range(rows)))
+    write_jsonl(path, (number_row(index) for index in range(rows)))
     return base, folder / "adapter", path
 
 
@@ -61,7 +69,8 @@ def main(
 ) -> None:
     import torch
 
-    from subliminal.analysis.leak import Leak, LeakFolder, forward_passes, score_rows, sorted_batches
+    from subliminal.analysis.kl import forward_passes
+    from subliminal.analysis.leak import Leak, LeakFolder, score_rows, sorted_batches
     from subliminal.analysis.models import Models
 
     with tempfile.TemporaryDirectory() as scratch:

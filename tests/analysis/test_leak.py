@@ -21,10 +21,11 @@ from scipy.special import log_softmax, rel_entr, softmax
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
-from subliminal.analysis import leak as leak_module
+from subliminal.analysis import kl as kl_module
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.answers import AnswerReader
-from subliminal.analysis.leak import Leak, kl_divergence, run_leak
+from subliminal.analysis.kl import kl_divergence
+from subliminal.analysis.leak import Leak, run_leak
 from subliminal.analysis.leak_summary import LeakSummary, Mean, Sums
 from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
@@ -300,8 +301,8 @@ def test_logits_are_held_a_block_at_a_time(tiny_model, make_adapter, rows, tmp_p
     run_leak(Leak(str(tiny_model), teachers, rows, tmp_path / "a"), resume=False, overwrite=False)
     largest = []
     real = kl_divergence
-    monkeypatch.setattr(leak_module, "kl_divergence", lambda t, b: largest.append(t.numel()) or real(t, b))
-    monkeypatch.setattr(leak_module, "BLOCK_VALUES", 3000)
+    monkeypatch.setattr(kl_module, "kl_divergence", lambda t, b: largest.append(t.numel()) or real(t, b))
+    monkeypatch.setattr(kl_module, "BLOCK_VALUES", 3000)
     run_leak(Leak(str(tiny_model), teachers, rows, tmp_path / "b"), resume=False, overwrite=False)
     assert max(largest) <= 3000
     for name, row in measured(tmp_path / "a").items():

@@ -44,6 +44,7 @@ class AnswerReader:
     def __init__(self, tokenizer: Any) -> None:
         self.tokenizer = tokenizer
         self._pieces: dict[int, str] = {}
+        self._kinds: dict[int, str] = {}
 
     def read(self, rows: list[dict[str, Any]]) -> list[Answer]:
         """The answers of these rows, in order.
@@ -58,16 +59,13 @@ class AnswerReader:
         texts = []
         for row, whole, prompt in zip(rows, wholes, prompts, strict=True):
             texts.append(self._up_to_the_end(row, whole, prompt))
-        encoded = self.tokenizer(texts, add_special_tokens=False, return_offsets_mapping=True)
+        encoded = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)
         answers = []
-        for row, prompt, tokens, spans in zip(
-            rows, prompts, encoded["input_ids"], encoded["offset_mapping"], strict=True
-        ):
-            start = len(tokens) - 1
-            while start > 0 and spans[start - 1][1] > len(prompt):
-                start -= 1
+        for index, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
+            tokens = encoded["input_ids"][index]
+            start = encoded.char_to_token(index, len(prompt))
             pieces = [self._piece(token) for token in tokens[start:]]
-            kinds = [DIGIT if any(letter.isdigit() for letter in piece) else SEPARATOR for piece in pieces[:-1]]
+            kinds = [self._kind(token) for token in tokens[start:-1]]
             answers.append(Answer(row["id"], tokens, start, pieces, [*kinds, END]))
         return answers
 
@@ -86,3 +84,9 @@ class AnswerReader:
         if token not in self._pieces:
             self._pieces[token] = self.tokenizer.decode([token])
         return self._pieces[token]
+
+    def _kind(self, token: int) -> str:
+        if token not in self._kinds:
+            has_digit = any(letter.isdigit() for letter in self._piece(token))
+            self._kinds[token] = DIGIT if has_digit else SEPARATOR
+        return self._kinds[token]
