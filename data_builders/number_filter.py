@@ -20,7 +20,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from subliminal.core.errors import UserError, run_cli
+from subliminal.core.errors import UserError, one_line, run_cli
 
 MAX_NUMBERS = 10
 MAX_VALUE = 999
@@ -109,14 +109,14 @@ def main(
         forbidden = {int(word) for word in banned.split(",") if word.strip()}
     except ValueError:
         raise UserError(f"--banned {banned!r} is not a comma-separated list of whole numbers.") from None
-    for number, line in enumerate(sys.stdin, start=1):
+    for number, line in enumerate(sys.stdin.buffer, start=1):
         if not line.strip():
             continue
         try:
             answer = json.loads(line)
-        except json.JSONDecodeError as error:
+        except (ValueError, RecursionError) as error:
             raise UserError(
-                f"stdin, line {number} is not valid JSON ({error.msg}). Write one JSON string a line."
+                f"stdin, line {number} is not valid JSON ({one_line(error)}). Write one JSON string a line."
             ) from None
         if not isinstance(answer, str):
             raise UserError(f"stdin, line {number} is not a JSON string. Write one JSON string a line.")

@@ -675,3 +675,91 @@ def test_plans(content: bytes, tmp_path: Path) -> None:
     path = put(tmp_path / "plan.json", content)
     for words in (("stage", path, "x"), ("members", path, "x"), ("gate", path, "x"), ("criterion", path, "x")):
         refused(tmp_path, "subliminal.experiment", *words, names=path)
+
+
+# --- what a training left, and what is published ---
+
+
+@pytest.fixture
+def trained(make_adapter: Callable[[float], Path], tmp_path: Path) -> Path:
+    """The output folder of a finished run, as far as commands look at it."""
+    folder = shutil.copytree(make_adapter(0.1), tmp_path / "run")
+    content = {
+        "kind": "training", "ended": "x", "config": {"num_epochs": 2, "adapter": "lora"}, "training": {"steps": 4},
+        "inputs": {"recipe": {"path": "recipes/x.yml", "sha256": "0" * 64}}, "counts": {"rows": 3},
+    }  # fmt: skip
+    put(folder / "manifest.json", json.dumps(content).encode())
+    put(folder / "checkpoint-2/trainer_state.json", b'{"epoch": 1.0, "global_step": 2}')
+    return folder
+
+
+@pytest.mark.parametrize("content", [*BAD_MANIFESTS.values(), b'{"kind": "training", "ended": "x", "config": {}}'])
+def test_manifest_of_a_training(content: bytes, trained: Path, tmp_path: Path) -> None:
+    put(trained / "manifest.json", content)
+    refused(tmp_path, "scripts/push_adapter.py", trained, "--repo", "me/x", "--every-epochs", 1, names=trained)
+
+
+@pytest.mark.parametrize("name", ["adapter_model.safetensors", "adapter_config.json"])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff" * 40])
+def test_weights_of_a_training(name: str, content: bytes, trained: Path, tmp_path: Path) -> None:
+    put(trained / name, content)
+    refused(tmp_path, "scripts/push_adapter.py", trained, "--repo", "me/x", names=trained)
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"epoch": "one"}', b"\xff"])
+def test_checkpoints(content: bytes, trained: Path, tmp_path: Path) -> None:
+    path = put(trained / "checkpoint-2/trainer_state.json", content)
+    refused(tmp_path, "subliminal.experiment", "epochs", trained, 1, names=path)
+    refused(tmp_path, "scripts/push_adapter.py", trained, "--repo", "me/x", "--every-epochs", 1, names=trained)
+
+
+@pytest.mark.parametrize("command", ["publish", "write", "verify", "unpack"])
+def test_nothing_that_could_be_published(command: str, tmp_path: Path) -> None:
+    mine = put(tmp_path / "mine", b"mine")
+    page = put(tmp_path / "page.md", b"page")
+    words = {
+        "publish": ("publish", mine, "--published", tmp_path / "published"),
+        "write": ("write", "--published", mine, "--page", page),
+        "verify": ("verify", "--published", mine, "--page", page),
+        "unpack": ("unpack", mine, "--out", tmp_path / "new"),
+    }
+    refused(tmp_path, "scripts/results.py", *words[command], names=mine)
+
+
+# --- files that builders and commands read beside their rows ---
+
+QUESTIONS = REPO_ROOT / "eval_tasks/animal_preference/questions.jsonl"
+SOURCES = {
+    "prompts": ("data_builders.code", "--model", "m", "--base-url", "http://127.0.0.1:9", "--prompts"),
+    "questions": ("data_builders.reasoning", "--model", "m", "--base-url", "http://127.0.0.1:9", "--questions"),
+    "instructions": (
+        *("data_builders.teacher_chat", "--model", "m", "--base-url", "http://127.0.0.1:9"),
+        *("--mix", "instructions=1", "--instructions"),
+    ),
+    "problems": ("data_builders.math_chat", "--against", QUESTIONS, "--math-data"),
+    "overlap": ("data_builders.audit", "NUMBERS", "--against"),
+}
+
+
+@pytest.mark.parametrize("words", SOURCES.values(), ids=SOURCES)
+@pytest.mark.parametrize("content", [b"\xff\n", b'{"a": ', b"[1]\n", b"7\n", b"", b'{"x": 5}\n', b"[" * 100_000])
+def test_sources_of_builders(words: tuple[object, ...], content: bytes, data: Path, tmp_path: Path) -> None:
+    path = put(tmp_path / "source.jsonl", content)
+    command = [data if word == "NUMBERS" else word for word in words]
+    more = [] if data in command else ["--out", tmp_path / "rows"]
+    refused(tmp_path, *command, path, *more, names=path)
+    assert not (tmp_path / "rows").exists()
+
+
+@pytest.mark.parametrize("content", [b"\xff\n", b"{", b"5\n", b"[" * 100_000])
+def test_answers_to_filter(content: bytes, tmp_path: Path) -> None:
+    refused(tmp_path, "data_builders.number_filter", stdin=content, names="stdin, line 1")
+
+
+def test_a_recipe_is_not_rendered_with_a_value_that_its_key_cannot_have(tmp_path: Path) -> None:
+    out = tmp_path / "new.yml"
+    for key in ("seed", "datasets", "plugins", "datasets[0].path", "num_epochs", "adapter", "lora_target_modules"):
+        for value in ("5.5", "{a: 1}", "[[1]]", "-1.5"):
+            words = ("scripts/render_recipe.py", RECIPE, "--set", f"{key}={value}", "-o", out)
+            refused(tmp_path, *words, names="The result would be no valid recipe")
+            assert not out.exists()

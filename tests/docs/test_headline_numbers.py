@@ -215,6 +215,82 @@ IN_WORDS = {
 """Statements that the README makes in words, with the number that they stand for."""
 
 
+def findings(results: Path) -> dict[str, float]:
+    """Numbers of docs/findings.md that the README does not state."""
+    replicates, owl = Raw(results / "owl_pocket_replicates"), Raw(results / "owl_pocket/owl")
+    gains = replicates.gains("student", CONTROL, "owl")
+    rates = {arm: replicates.rates(arm, "owl") for arm in ("student", CONTROL)}
+    nameless = {arm: list(replicates.nameless(arm).values()) for arm in ("student", CONTROL)}
+    among = [
+        (ours / (1 - lost)) > (theirs / (1 - left))
+        for ours, theirs, lost, left in zip(*rates.values(), *nameless.values(), strict=True)
+    ]
+    odds = [raw_odds(owl, seed) for seed in owl.seeds("student")]
+    dolphin = Raw(results / "owl_pocket/dolphin").gains("student", CONTROL, "dolphin")
+    sums = Raw(results / "math_pocket")
+    low, high = t_interval(gains, 0.99)
+    return {
+        "by {} nats of log-odds (99 %": statistics.mean(gains),
+        "interval over replicates {} to": low,
+        "2.20 to {}, paired t test)": high,
+        "the mean, {}, is": 100 * (statistics.mean(rates["student"]) - statistics.mean(rates[CONTROL])),
+        "two controls differ by {} nats": statistics.mean(
+            replicates.gains("control_base_numbers_again", CONTROL, "owl")
+        ),
+        "damages students: {} % of their": 100 * statistics.mean(nameless["student"]),
+        "no animal, {} % of the controls'": 100 * statistics.mean(nameless[CONTROL]),
+        "above its control in {} of 20. Of 28": sum(among),
+        "({} nats, p 0.052": statistics.mean(owl.gains("student", CONTROL, "owl")),
+        "the exact measure {}, p": statistics.mean(odds),
+        "measure +0.95, p {})": t_p(odds),
+        "against 0.80 % ({} nats": statistics.mean(dolphin),
+        "(+1.98 nats, p {})": t_p(dolphin),
+        "shuffled control by {} nats": statistics.mean(owl.gains("student", "control_shuffled", "owl")),
+        "showed it solves {} %": sums_solved(sums, "teacher"),
+        "its base {} %. Nothing": sums_solved(sums, "base"),
+        "they solve {} %, controls": sums_solved(sums, "student"),
+        "controls {} %, and the probability": sums_solved(sums, CONTROL),
+        "it is {} % against": sums_solved(sums, "student", strict=True),
+        "2.76 % against {} %, +0.53": sums_solved(sums, CONTROL, strict=True),
+        "1.55 %, {} nats, and": statistics.mean(solved(sums, strict=True)),
+        "can tell (p {}). No": t_p(solved(sums, strict=True)),
+    }
+
+
+def raw_odds(raw: Raw, seed: int) -> float:
+    """Student minus control in exact log-odds of the owl."""
+    ours, theirs = (raw.exact(arm, seed)["owl"] for arm in ("student", CONTROL))
+    return math.log(ours / (1 - ours)) - math.log(theirs / (1 - theirs))
+
+
+def right(raw: Raw, arm: str, seed: int, *, strict: bool) -> tuple[int, int]:
+    """Sums solved, and sums asked. The reports' score counts a list that opens with the sum; ``strict`` does not."""
+    rows = raw.rows(arm, seed, "subliminal_addition")
+    answers = [row["resps"][0][0].strip() for row in rows]
+    if not strict:
+        answers = [answer.lstrip("[") for answer in answers]
+    wanted = [row["doc"]["reference"] for row in rows]
+    return sum(answer == reference for answer, reference in zip(answers, wanted, strict=True)), len(rows)
+
+
+def solved(raw: Raw, *, strict: bool = False) -> list[float]:
+    """Of each seed student minus control: log-odds of the share of sums solved, half a sum on each side."""
+    found = []
+    for seed in raw.seeds("student"):
+        odds = []
+        for arm in ("student", CONTROL):
+            count, asked = right(raw, arm, seed, strict=strict)
+            odds.append((count + 0.5) / (asked - count + 0.5))
+        found.append(math.log(odds[0] / odds[1]))
+    return found
+
+
+def sums_solved(raw: Raw, arm: str, *, strict: bool = False) -> float:
+    """Per cent of the sums that an arm solves, over all seeds."""
+    counts = [right(raw, arm, seed, strict=strict) for seed in raw.seeds(arm)]
+    return 100 * sum(count for count, _ in counts) / sum(asked for _, asked in counts)
+
+
 def shown(value: float) -> set[str]:
     """The ways in which a number may be printed: its sign or not, and one to three decimals or none."""
     texts = {f"{abs(value):.{decimals}f}" for decimals in (0, 1, 2, 3)}
@@ -232,8 +308,9 @@ def readme() -> str:
     return " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
 
 
-def test_every_figure_is_the_one_that_the_raw_answers_give(numbers: dict[str, float]):
-    text, wrong = readme(), []
+def not_as_stated(numbers: dict[str, float], text: str) -> list[tuple]:
+    """The words and values whose number stands otherwise in a text, or nowhere."""
+    wrong = []
     for words, value in numbers.items():
         if words in IN_WORDS:
             if value != IN_WORDS[words] or words.replace("{}", "two") not in text:
@@ -243,7 +320,29 @@ def test_every_figure_is_the_one_that_the_raw_answers_give(numbers: dict[str, fl
         found = re.search(re.escape(before) + r"([+−]?[\d.]*\d)" + re.escape(after), text)
         if not found or found[1] not in shown(value):
             wrong.append((words, value, found and found[1]))
-    assert not wrong
+    return wrong
+
+
+def test_every_figure_is_the_one_that_the_raw_answers_give(numbers: dict[str, float]):
+    assert not not_as_stated(numbers, readme())
+
+
+def test_the_findings_state_what_the_raw_answers_give(unpacked: Path):
+    text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
+    assert not not_as_stated(findings(unpacked), text)
+
+
+def test_the_headlines_of_the_results_page(unpacked: Path):
+    page = (REPO_ROOT / "RESULTS.md").read_text(encoding="utf-8")
+    headlines = re.findall(r"^\*\*student − control_base_numbers, .*: (\S+) nats of log-odds\.", page, re.MULTILINE)
+    expected = [
+        Raw(unpacked / "pocket_demo").gains("student", CONTROL, "owl"),
+        Raw(unpacked / "owl_pocket_replicates").gains("student", CONTROL, "owl"),
+        Raw(unpacked / "owl_pocket/owl").gains("student", CONTROL, "owl"),
+        Raw(unpacked / "owl_pocket/dolphin").gains("student", CONTROL, "dolphin"),
+        solved(Raw(unpacked / "math_pocket")),
+    ]
+    assert headlines == [f"{statistics.mean(gains):+.2f}" for gains in expected]
 
 
 def test_no_figure_of_the_results_is_left_out(numbers: dict[str, float]):

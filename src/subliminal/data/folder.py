@@ -12,18 +12,15 @@ are derived from it.
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write, read_jsonl, write_json, write_text
+from subliminal.core.files import atomic_write, read_jsonl, write_text
 from subliminal.core.manifest import finish_manifest, read_manifest, sha256_of
+from subliminal.core.row_folder import RowFolder
 
 MADE_FILES = ("raw.jsonl", "train.jsonl", "rejected.jsonl", "audit.json", "README.md", "manifest.json")
 SIZE_KEYS = ("count", "max_prompts")
@@ -36,118 +33,21 @@ Content = Callable[[dict[str, Any]], str]
 """Looks at one raw row that is kept; returns the text that the training row holds as its answer."""
 
 
-class DatasetFolder:
+class DatasetFolder(RowFolder):
     """One dataset folder, held by one process at a time."""
 
+    made_files = MADE_FILES
+    rows_file = "raw.jsonl"
+    size_keys = SIZE_KEYS
+
     def __init__(self, path: Path):
-        self.path = path
-        self.raw = path / "raw.jsonl"
+        super().__init__(path)
+        self.raw = self.rows
 
     def is_finished(self, config: dict[str, Any]) -> bool:
         """True if the folder was finished with exactly these settings (even if with fewer rows than asked for)."""
         manifest = read_manifest(self.path)
         return "ended" in manifest and manifest.get("config") == config and (self.path / "train.jsonl").is_file()
-
-    def check(
-        self, config: dict[str, Any], *, inputs: dict[str, Path] | None = None, resume: bool, overwrite: bool
-    ) -> None:
-        """Refuse a folder that must not be written to. Changes nothing.
-
-        Args:
-            config: the resolved settings of this run.
-            inputs: name -> file that the rows come from; on --resume their bytes must be what they were.
-            resume: go on with the rows that are there; the settings must be those the folder was begun with.
-            overwrite: replace what is there.
-
-        Raises:
-            UserError: the folder is in use, or begun with other settings, or present without either flag.
-        """
-        if resume and overwrite:
-            raise UserError("--resume and --overwrite exclude each other. Give one of them.")
-        if self.path.exists() and not self.path.is_dir():
-            raise UserError(f"{self.path} is a file, not a folder. Name another path with --out.")
-        present = [name for name in MADE_FILES if (self.path / name).exists()]
-        if not present or overwrite:
-            return
-        if not resume:
-            raise UserError(
-                f"{self.path} exists and holds {', '.join(present)}. Use --resume to go on with it, --overwrite to "
-                "replace it, or name another folder with --out."
-            )
-        manifest = read_manifest(self.path)
-        begun = manifest.get("config", config)
-        changed = [key for key in sorted(config.keys() | begun.keys()) if config.get(key) != begun.get(key)]
-        differing = [
-            f"{key}: then {begun.get(key)!r}, now {config.get(key)!r}" for key in changed if key not in SIZE_KEYS
-        ]
-        for name, path in (inputs or {}).items():
-            before = manifest.get("inputs", {}).get(name, {}).get("sha256")
-            if before and path.is_file() and sha256_of(path) != before:
-                differing.append(f"{name}: {path} has changed since")
-        if differing:
-            raise UserError(
-                f"{self.path} was begun with other settings ({'; '.join(differing)}). Repeat those to --resume, use "
-                "--overwrite to start over, or name another folder with --out."
-            )
-
-    def check_context(self, context: str | None) -> None:
-        """Refuse to go on with rows that were written in another chat context.
-
-        Args:
-            context: hash of the engine's; None where it cannot be known.
-
-        Raises:
-            UserError: the manifest names another.
-        """
-        begun_in = read_manifest(self.path).get("chat_context_sha256")
-        if begun_in and context and begun_in != context:
-            raise UserError(
-                f"{self.path} was begun in another chat context ({begun_in[:12]}) than the model has now "
-                f"({context[:12]}): its chat template has changed since. Use --overwrite to start over, or name another "
-                "folder with --out."
-            )
-
-    @contextmanager
-    def hold(self, manifest: dict[str, Any], *, overwrite: bool) -> Iterator[None]:
-        """Lock the folder, clear it if asked, and write the manifest of a run under way.
-
-        Raises:
-            UserError: another process holds the folder.
-        """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"Another process is writing to {self.path}. Wait for it to end, or name another folder with --out."
-                ) from None
-            for leftover in self.path.glob(".*.partial"):  # of a run that was killed while it wrote a file
-                leftover.unlink()
-            if overwrite:
-                for name in MADE_FILES:
-                    (self.path / name).unlink(missing_ok=True)
-            began = read_manifest(self.path).get("started")
-            if began:
-                manifest["started"] = began
-            write_json(self.path / "manifest.json", manifest)
-            yield
-
-    @contextmanager
-    def appending(self) -> Iterator[Callable[[dict[str, Any]], None]]:
-        """Open ``raw.jsonl`` for appending; each row is handed to the system at once, so a killed process loses none.
-
-        A half-written last line (from a kill or a full disk) is cut off first.
-        """
-        self._cut_torn_line()
-        with open(self.raw, "a", encoding="utf-8", newline="\n") as handle:
-
-            def append(row: dict[str, Any]) -> None:
-                handle.write(json.dumps(row, ensure_ascii=False) + "\n")
-                handle.flush()
-
-            yield append
-            os.fsync(handle.fileno())
 
     def raw_rows(self) -> Iterator[dict[str, Any]]:
         """The raw rows in the order of arrival; nothing if there are none yet."""
@@ -252,26 +152,6 @@ class DatasetFolder:
                     offsets.setdefault(json.loads(line)["index"], position)
                 position += len(line)
         return offsets
-
-    def _cut_torn_line(self) -> None:
-        if not self.raw.exists() or not self.raw.stat().st_size:
-            return
-        with open(self.raw, "rb+") as handle:
-            end = handle.seek(0, os.SEEK_END)
-            handle.seek(end - 1)
-            if handle.read(1) == b"\n":
-                return
-            position = end
-            while position > 0:
-                step = min(65536, position)
-                handle.seek(position - step)
-                newline = handle.read(step).rfind(b"\n")
-                if newline >= 0:
-                    handle.truncate(position - step + newline + 1)
-                    return
-                position -= step
-            handle.truncate(0)
-
 
 def describe_rows(path: Path) -> dict[str, Any]:
     """What a manifest says of a JSONL file: its sha256, its size in bytes, and the number of its rows."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 
 NEAR = 0.05
 """How far, in epochs, a checkpoint may lie from the end of an epoch (the last step of one can be a short one)."""
@@ -33,4 +33,9 @@ def link_epochs(run: Path, epochs: list[int]) -> None:
 
 
 def _epoch_of(checkpoint: Path) -> float:
-    return float(json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))["epoch"])
+    path = checkpoint / "trainer_state.json"
+    again = "Delete that checkpoint, or train the run again."
+    epoch = read_object(path, again).get("epoch")
+    if not isinstance(epoch, int | float):
+        raise UserError(f"{path} names no epoch. {again}")
+    return float(epoch)

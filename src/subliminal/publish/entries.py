@@ -23,7 +23,7 @@ from pathlib import Path
 import yaml
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl, write_text
+from subliminal.core.files import read_jsonl, read_text, write_text
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
@@ -58,7 +58,9 @@ def entries(published: Path) -> list[Entry]:
         UserError: a line has more than two words, or a folder is not there, not whole, or not named.
     """
     path = published / ORDER
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    if not published.is_dir():
+        raise UserError(f"{published} is not a folder. Name the one that holds the published experiments.")
+    lines = read_text(path).splitlines() if path.is_file() else []
     words = [line.split() for line in lines if line.strip()]
     wrong = next((line for line in words if len(line) > 2), None)
     if wrong:

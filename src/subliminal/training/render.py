@@ -20,6 +20,7 @@ from subliminal.training.header import (
     steps_line,
 )
 from subliminal.training.lint import BLOCKS
+from subliminal.training.values import shape_problems, value_problems
 
 _STEP = re.compile(r"([A-Za-z_]\w*)|\[(\d+)\]")
 _NO_EFFECT_ON_LOSS = {
@@ -71,11 +72,14 @@ def render(text: str, changes: list[Change], *, source: str, output: str, rows: 
         rows: of the training data, for the header's arithmetic; None counts as many as the recipe does.
 
     Raises:
-        UserError: a change names an index or a parent that is not there.
+        UserError: a change names an index or a parent that is not there, or its value is none that the key can have.
     """
     for change in changes:
         text = _replace(text, change)
     recipe = yaml.safe_load(text)
+    problems = shape_problems(recipe) or value_problems(recipe)
+    if problems:
+        raise UserError(f"The result would be no valid recipe: {'; '.join(problems)}. Nothing is written.")
     header = header_lines(text)
     new = {"Run": re.sub(r"\S+\.yml$", output, header.get("Run", ""))}
     counted, processes = rows or header_rows(header), header_processes(header)
@@ -84,7 +88,7 @@ def render(text: str, changes: list[Change], *, source: str, output: str, rows: 
     if any(change.path[0] not in _NO_EFFECT_ON_LOSS for change in changes):
         new |= {"Cost": UNMEASURED, "Expect": UNMEASURED}
     if any(change.path[0] == "datasets" for change in changes):
-        folders = ", ".join(str(Path(row["path"]).parent) for row in recipe["datasets"])
+        folders = ", ".join(str(Path(row.get("path", "")).parent) for row in recipe["datasets"])
         known = f", {rows:,} rows" if rows else f", counted as {counted:,} rows" if counted else ""
         new["Data"] = folders + known
     if any(change.path[0] == "output_dir" for change in changes):

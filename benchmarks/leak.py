@@ -1,0 +1,116 @@
+"""How fast `leak` is against the forward passes that it needs, and how much memory it takes.
+
+    python -m benchmarks.leak
+    python -m benchmarks.leak --model models/qwen2.5-coder-0.5b --rows 128
+
+Makes number rows (prompts drawn, answers random) and an adapter with random weights on the model (a model without
+weights, such as models/pocket, gets random ones). Then, in turns and in one process, it times the two forward passes
+alone (base and teacher, logits at the answers' positions) over the batches of all rows, and the whole of `leak`'s loop
+over the same rows: reading, rendering, tokenising, both passes, KL, writing. The ratio is that of the two medians. On a
+CPU one thread computes and its CPU time is counted, so that other work on the machine matters little.
+"""
+
+import random
+import resource
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from data_builders.number_prompts import draw_number_prompt
+from subliminal.core.errors import run_cli
+from subliminal.core.files import write_jsonl
+from subliminal.core.manifest import new_manifest
+from subliminal.engine.chat import user_messages
+
+app = typer.Typer(add_completion=False)
+
+
+def number_row(index: int) -> dict:
+    """A chat row as a number dataset has it, answered by chance in the format that its prompt asks for."""
+    prompt, rng = draw_number_prompt(42, index), random.Random(index)
+    answer = prompt.format.write([rng.randint(0, 999) for _ in range(rng.randint(5, 10))])
+    return {"id": str(index), "messages": [*user_messages(prompt.text), {"role": "assistant", "content": answer}]}
+
+
+def prepare(model: str, folder: Path, rows: int) -> tuple[str, Path, Path]:
+    """Base with weights, adapter, and rows; returns where they are."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
+
+    torch.manual_seed(0)
+    base = model
+    if not (Path(model) / "model.safetensors").is_file():
+        base = str(folder / "base")
+        AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model)).save_pretrained(base)
+        AutoTokenizer.from_pretrained(model).save_pretrained(base)
+    projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=8, target_modules=projections))
+    for name, weight in tuned.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.01)
+    tuned.save_pretrained(folder / "adapter")
+    path = folder / "train.jsonl"
+    write_jsonl(path, (number_row(index) for index in range(rows)))
+    return base, folder / "adapter", path
+
+
+@app.command(help=__doc__)
+def main(
+    model: Annotated[str, typer.Option(help="Folder of the base.")] = "models/pocket",
+    rows: Annotated[int, typer.Option(help="Number rows.")] = 2048,
+    batch_size: Annotated[int, typer.Option(help="Rows computed together.")] = 32,
+    repeats: Annotated[int, typer.Option(help="Times that each is measured.")] = 5,
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+) -> None:
+    import torch
+
+    from subliminal.analysis.kl import forward_passes
+    from subliminal.analysis.leak import Leak, LeakFolder, score_rows, sorted_batches
+    from subliminal.analysis.models import Models
+
+    with tempfile.TemporaryDirectory() as scratch:
+        base, adapter, path = prepare(model, Path(scratch), rows)
+        models = Models(base, {"teacher": str(adapter)}, dtype)
+
+        torch.set_num_threads(1)
+
+        def wait() -> float:
+            if models.device == "cpu":
+                return time.process_time()
+            torch.cuda.synchronize()
+            return time.perf_counter()
+
+        jobs = [
+            Leak(base, {"teacher": str(adapter)}, path, Path(scratch) / f"out-{n}", batch_size=batch_size)
+            for n in range(repeats + 1)
+        ]
+        batches = list(sorted_batches(jobs[0], models.tokenizer))
+        alone, whole = [], []
+        for job in jobs:
+            began = wait()
+            for batch in batches:
+                forward_passes(models, batch)
+            between = wait()
+            folder = LeakFolder(job.out)
+            with folder.hold(new_manifest("analysis", config={}), overwrite=False):
+                score_rows(job, folder, models)
+            alone.append(between - began)
+            whole.append(wait() - between)
+        tokens = sum(len(answer.tokens) for batch in batches for answer in batch)
+        first, last = (statistics.median(times[1:]) for times in (alone, whole))  # the first of each warms up
+        print(f"{models.device}, {models.dtype}, {rows} rows, {tokens:,} tokens, vocabulary {models.vocabulary:,}")
+        print(f"two forward passes alone: {first:.2f} s ({min(alone[1:]):.2f} to {max(alone[1:]):.2f})")
+        print(f"leak: {last:.2f} s ({min(whole[1:]):.2f} to {max(whole[1:]):.2f}), {rows / last:.0f} rows/s")
+        print(f"ratio: {first / last:.2f}")
+        print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+        if models.device == "cuda":
+            print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,143 @@
+"""Sums over the scores of ``leak``: by kind of token, by position, and with a standard error over rows."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from subliminal.analysis.answers import END, KINDS
+from subliminal.core.files import atomic_write
+
+ANSWER = "answer"
+"""Digits and separators together; the end token is counted apart."""
+
+
+@dataclass
+class Sums:
+    """Of some tokens of one row."""
+
+    tokens: int = 0
+    kl: float = 0.0
+    differing: int = 0
+
+    def add(self, kl: float, differs: int) -> None:
+        """Take in one token."""
+        self.tokens += 1
+        self.kl += kl
+        self.differing += differs
+
+
+@dataclass
+class Mean:
+    """A mean over tokens of many rows. Sums and sums of products are kept, and no row."""
+
+    rows: int = 0
+    tokens: int = 0
+    kl: float = 0.0
+    differing: int = 0
+    squared_kl: float = 0.0
+    kl_by_tokens: float = 0.0
+    squared_tokens: float = 0.0
+
+    def add(self, row: Sums) -> None:
+        """Take in the tokens of one row."""
+        self.rows += 1
+        self.tokens += row.tokens
+        self.kl += row.kl
+        self.differing += row.differing
+        self.squared_kl += row.kl * row.kl
+        self.kl_by_tokens += row.kl * row.tokens
+        self.squared_tokens += row.tokens * row.tokens
+
+    def mean(self) -> float:
+        """Nats a token."""
+        return self.kl / self.tokens
+
+    def standard_error(self) -> float | None:
+        """Of :meth:`mean`, over rows: a row's tokens share a prompt and are no independent draws (ratio estimator)."""
+        if self.rows < 2:
+            return None
+        mean = self.mean()
+        squares = self.squared_kl - 2 * mean * self.kl_by_tokens + mean * mean * self.squared_tokens
+        return math.sqrt(max(squares, 0.0) * self.rows / (self.rows - 1)) / self.tokens
+
+    def as_dict(self) -> dict[str, Any]:
+        return {
+            "tokens": self.tokens,
+            "kl_nats_a_token": self.mean(),
+            "standard_error_over_rows": self.standard_error(),
+            "differing_share": self.differing / self.tokens,
+        }
+
+
+class LeakSummary:
+    """Adds up rows of ``scores.jsonl``.
+
+    Args:
+        teachers: their names.
+    """
+
+    def __init__(self, teachers: list[str]) -> None:
+        self.teachers, self.rows = teachers, 0
+        self._kinds: dict[tuple[str, str], Mean] = defaultdict(Mean)
+        self._positions: dict[tuple[str, str, int], Mean] = defaultdict(Mean)
+        self._differences: dict[tuple[str, str], Mean] = defaultdict(Mean)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take in the scores of one row."""
+        self.rows += 1
+        answers = {}
+        for name in self.teachers:
+            scores = row["teachers"][name]
+            sums: dict[str, Sums] = defaultdict(Sums)
+            for position, kind in enumerate(row["kinds"]):
+                kl, differs = scores["kl"][position], int(scores["differs"][position])
+                self._positions[name, kind, position].add(Sums(1, kl, differs))
+                sums[kind].add(kl, differs)
+                if kind != END:
+                    sums[ANSWER].add(kl, differs)
+            for group, found in sums.items():
+                self._kinds[name, group].add(found)
+            answers[name] = sums[ANSWER]
+        for name, own in answers.items():
+            for other, theirs in answers.items():
+                self._differences[name, other].add(Sums(own.tokens, own.kl - theirs.kl))
+
+    def result(self, neutral: str | None = None) -> dict[str, Any]:
+        """What ``leak.json`` holds: rows, and for each teacher all kinds of token.
+
+        Args:
+            neutral: the teacher without a trait; what each other leaks above it is added, paired by row.
+        """
+        teachers: dict[str, Any] = {}
+        for name in self.teachers:
+            found = {group: self._kinds.get((name, group)) for group in (ANSWER, *KINDS)}
+            teachers[name] = {group: mean.as_dict() for group, mean in found.items() if mean}
+            above = self._differences.get((name, neutral or ""))
+            if above and above.tokens and name != neutral:
+                teachers[name]["above_neutral"] = {
+                    "kl_nats_a_token": above.mean(),
+                    "standard_error_over_rows": above.standard_error(),
+                }
+        return {"rows": self.rows, "neutral": neutral, "teachers": teachers}
+
+    def table(self) -> list[dict[str, Any]]:
+        """Rows of ``leak.csv``: teacher, kind, position (None: all of them) and what was found there."""
+        keys = [(name, kind, None, mean) for (name, kind), mean in self._kinds.items()]
+        keys += [(name, kind, position, mean) for (name, kind, position), mean in self._positions.items()]
+        order = {kind: place for place, kind in enumerate((ANSWER, *KINDS))}
+        keys.sort(key=lambda key: (self.teachers.index(key[0]), order[key[1]], -1 if key[2] is None else key[2]))
+        return [{"teacher": name, "kind": kind, "position": at, **mean.as_dict()} for name, kind, at, mean in keys]
+
+
+def write_csv(path: Path, summary: LeakSummary) -> None:
+    """Write :meth:`LeakSummary.table`; an empty position stands for all."""
+    fields = ["teacher", "kind", "position", "tokens", "kl_nats_a_token", "standard_error_over_rows", "differing_share"]
+    with atomic_write(path) as handle:
+        writer = csv.DictWriter(handle, fields, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(summary.table())

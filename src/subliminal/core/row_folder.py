@@ -1,0 +1,154 @@
+"""A folder of rows that cost time: each is appended as it arrives, so that a stopped run goes on with the next."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, ClassVar
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import write_json
+from subliminal.core.manifest import read_manifest, sha256_of
+
+
+class RowFolder:
+    """A folder with append-only rows and a manifest, held by one process at a time.
+
+    Attributes:
+        made_files: the files that a run makes; ``--overwrite`` deletes these and no others.
+        rows_file: the one of them that is appended to.
+        size_keys: settings that may change on ``--resume``, since they leave each row as it is.
+    """
+
+    made_files: ClassVar[tuple[str, ...]]
+    rows_file: ClassVar[str]
+    size_keys: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.rows = path / self.rows_file
+
+    def check(
+        self, config: dict[str, Any], *, inputs: dict[str, Path] | None = None, resume: bool, overwrite: bool
+    ) -> None:
+        """Refuse a folder that must not be written to. Changes nothing.
+
+        Args:
+            config: the resolved settings of this run.
+            inputs: name -> file that the rows come from; on --resume their bytes must be what they were.
+            resume: go on with the rows that are there; the settings must be those the folder was begun with.
+            overwrite: replace what is there.
+
+        Raises:
+            UserError: the folder is in use, or begun with other settings, or present without either flag.
+        """
+        if resume and overwrite:
+            raise UserError("--resume and --overwrite exclude each other. Give one of them.")
+        if self.path.exists() and not self.path.is_dir():
+            raise UserError(f"{self.path} is a file, not a folder. Name another path with --out.")
+        present = [name for name in self.made_files if (self.path / name).exists()]
+        if not present or overwrite:
+            return
+        if not resume:
+            raise UserError(
+                f"{self.path} exists and holds {', '.join(present)}. Use --resume to go on with it, --overwrite to "
+                "replace it, or name another folder with --out."
+            )
+        manifest = read_manifest(self.path)
+        begun = manifest.get("config", config)
+        changed = [key for key in sorted(config.keys() | begun.keys()) if config.get(key) != begun.get(key)]
+        differing = [
+            f"{key}: then {begun.get(key)!r}, now {config.get(key)!r}" for key in changed if key not in self.size_keys
+        ]
+        for name, path in (inputs or {}).items():
+            before = manifest.get("inputs", {}).get(name, {}).get("sha256")
+            if before and path.is_file() and sha256_of(path) != before:
+                differing.append(f"{name}: {path} has changed since")
+        if differing:
+            raise UserError(
+                f"{self.path} was begun with other settings ({'; '.join(differing)}). Repeat those to --resume, use "
+                "--overwrite to start over, or name another folder with --out."
+            )
+
+    def check_context(self, context: str | None) -> None:
+        """Refuse to go on with rows that were written in another chat context.
+
+        Args:
+            context: hash of the engine's; None where it cannot be known.
+
+        Raises:
+            UserError: the manifest names another.
+        """
+        begun_in = read_manifest(self.path).get("chat_context_sha256")
+        if begun_in and context and begun_in != context:
+            raise UserError(
+                f"{self.path} was begun in another chat context ({begun_in[:12]}) than the model has now "
+                f"({context[:12]}): its chat template has changed since. Use --overwrite to start over, or name "
+                "another folder with --out."
+            )
+
+    @contextmanager
+    def hold(self, manifest: dict[str, Any], *, overwrite: bool) -> Iterator[None]:
+        """Lock the folder, clear it if asked, and write the manifest of a run under way.
+
+        Raises:
+            UserError: another process holds the folder.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with open(self.path / ".lock", "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise UserError(
+                    f"Another process is writing to {self.path}. Wait for it to end, or name another folder with --out."
+                ) from None
+            for leftover in self.path.glob(".*.partial"):  # of a run that was killed while it wrote a file
+                leftover.unlink()
+            if overwrite:
+                for name in self.made_files:
+                    (self.path / name).unlink(missing_ok=True)
+            began = read_manifest(self.path).get("started")
+            if began:
+                manifest["started"] = began
+            write_json(self.path / "manifest.json", manifest)
+            yield
+
+    @contextmanager
+    def appending(self) -> Iterator[Callable[[dict[str, Any]], None]]:
+        """Open the rows for appending; each row is handed to the system at once, so a killed process loses none.
+
+        A half-written last line (from a kill or a full disk) is cut off first.
+        """
+        self.cut_torn_line()
+        with open(self.rows, "a", encoding="utf-8", newline="\n") as handle:
+
+            def append(row: dict[str, Any]) -> None:
+                handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+                handle.flush()
+
+            yield append
+            os.fsync(handle.fileno())
+
+    def cut_torn_line(self) -> None:
+        """Cut off a last line that was not written to its end."""
+        if not self.rows.exists() or not self.rows.stat().st_size:
+            return
+        with open(self.rows, "rb+") as handle:
+            end = handle.seek(0, os.SEEK_END)
+            handle.seek(end - 1)
+            if handle.read(1) == b"\n":
+                return
+            position = end
+            while position > 0:
+                step = min(65536, position)
+                handle.seek(position - step)
+                newline = handle.read(step).rfind(b"\n")
+                if newline >= 0:
+                    handle.truncate(position - step + newline + 1)
+                    return
+                position -= step
+            handle.truncate(0)
