@@ -21,6 +21,7 @@ ANSWERS = {
 KINDS = [(name, kind) for name, rows in ANSWERS.items() for kind in dict.fromkeys(row["kind"] for row in rows)]
 MISJUDGED = {
     r"\boxed{12_5}": "The base of a number is left out, as in lm-eval: 12_5 passes for 12_6.",
+    r"\boxed{\sin 30^\circ}": "math-verify takes the angle for 30 radians.",
     "Answer: <|B|>": "Taken for a special token of a chat template.",
 }
 

@@ -232,8 +232,47 @@ def test_any_text_gives_an_answer(text):
 def test_time_is_linear(unit):
     start = time.process_time()
     first_animal(unit * (400_000 // len(unit)))
-    chosen_letter(unit * (100_000 // len(unit)))
     assert time.process_time() - start < 5  # about one second at most; a quadratic scan takes minutes
+
+
+@pytest.mark.parametrize(
+    "unit",
+    [
+        *(
+            "answer: ",
+            "the answer is ",
+            "answer is the ",
+            "so the ",
+            "option ",
+            "A or ",
+            "B ",
+            "B. ",
+            "B.\n",
+            "# answer\n",
+            "\\boxed{",
+        ),
+        *(
+            "\\text{",
+            "antwort ",
+            "only ",
+            "it is ",
+            "(",
+            "<b>",
+            " ",
+            "\n",
+            "-",
+            "*",
+            "_",
+            "=> ",
+            "answer - ",
+            "answer that is ",
+        ),
+    ],
+)
+def test_letters_are_found_in_linear_time(unit):
+    start = time.process_time()
+    chosen_letter(unit * (100_000 // len(unit)))
+    assert time.process_time() - start < 5  # about one second at most
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ _LONGEST_JOINT = 40
 _BARE = re.compile(r"[^\s$]*")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
-_MARKED_LINE = re.compile(r"####[ \t]*(?P<line>[^\n#]*)")
+_MARKED_LINE = re.compile(r"####[ \t]*(?P<line>[^\n#]*?)(?=\n|#|<\||$)")
 _NUMBERED = re.compile(r"[*_(\s]*(?P<number>\d{1,2})(?:[.):]+|\s+-+)\s+[^\n]*[A-Za-z]{2}")
 """A numbered heading of Markdown, "#### 2. Add the rest"; "#### 2 hours" and "#### 12" are answers."""
 _EQUATION = re.compile(r"[\w\s]{1,40}=[^\n]*\d")
@@ -28,7 +28,7 @@ _ANSWER_HEADING = re.compile(
     r"^#{1,6}[ \t*_]*(?:final |the )?(?:answer|result)[ \t*_:]*\n+(?P<line>[^\n]+)", re.IGNORECASE | re.MULTILINE
 )
 """A heading that has the answer on the line below, "### Answer"."""
-_STATEMENT = re.compile(r"\banswer\b[ \t*_]*(?:is|:)[^\n]*", re.IGNORECASE)
+_STATEMENT = re.compile(r"\banswer\b[ \t*_]*(?:is|:)[^\n<]*", re.IGNORECASE)
 
 
 def final_box(text: str) -> str | None:

@@ -144,7 +144,13 @@ _LABEL = re.compile(
     rf"\s*{_TYPE}(?P<label>\([A-F]\)|[A-F]\))[\s}}]*{_GAP}*(?P<value>[^\s}}].*)",  # (C) 12, \textbf{(C)}\ 12, A) 14
     re.DOTALL,
 )
-_CHOICE = re.compile(rf"\s*{_TYPE}(?:option|choice|answer)\s*\(?(?P<letter>[A-F])\)?\s*\}}?\s*", re.IGNORECASE)
+_CHOICE = re.compile(rf"\s*{_TYPE}(?:option|choice|answer):?\s*\(?(?P<letter>[A-F])\)?\s*\}}?\s*", re.IGNORECASE)
+_OR = re.compile(r"\s*(?:\\text\{\s*or\s*\}|\bor\b)\s*")
+_INTERVALS = {
+    "<": r"(-\infty,{})", r"\lt": r"(-\infty,{})", r"\le": r"(-\infty,{}]", r"\leq": r"(-\infty,{}]",
+    ">": r"({},\infty)", r"\gt": r"({},\infty)", r"\ge": r"[{},\infty)", r"\geq": r"[{},\infty)",
+}  # fmt: skip
+_INEQUALITY = re.compile(r"\s*(?P<letter>[A-Za-z])\s*(?P<sign><|>|\\leq?\b|\\geq?\b|\\lt\b|\\gt\b)(?P<end>[^<>=]+)")
 _LIST = re.compile(r"\d,\s+\S|\d,\d{1,2}(?!\d)")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 
@@ -174,6 +180,8 @@ def readings(value: str, reference: str) -> list[str]:
         found.append(rf"\text{{{label['label'].strip('()')}}}")
     if (number := _without_unit(value)) is not None:
         found.append(number)
+    if (union := _union(value)) is not None:
+        found.append(union)
     if value.rstrip().endswith("%") and "%" not in reference:
         found.append(value.rstrip().rstrip("%").rstrip("\\"))
     if _LIST.search(reference) and _THOUSANDS.fullmatch(value.strip()):
@@ -199,6 +207,15 @@ def _without_unit(value: str) -> str | None:
     if is_text or all(word in UNITS or len(word) >= 4 for word in words):
         return unit["value"]
     return None
+
+
+def _union(value: str) -> str | None:
+    """Two inequalities of one letter, "x < 0 or x > 2", as a union of intervals; None if the value is anything else."""
+    halves = _OR.split(value)
+    sides = [_INEQUALITY.fullmatch(half) for half in halves]
+    if len(sides) != 2 or not all(sides) or sides[0]["letter"] != sides[1]["letter"]:
+        return None
+    return r" \cup ".join(_INTERVALS[side["sign"]].format(side["end"].strip()) for side in sides)
 
 
 def _balanced(value: str) -> str:

@@ -3,7 +3,7 @@
     printf '"The correct option is C."\\n"I do not know."\\n' | python -m subliminal.scoring mmlu
 
 prints ``{"letter":"C"}`` and ``{"letter":null}``. The last statement of a letter counts (:data:`STATEMENTS`); an answer
-without one may begin with its letter, "B. Because ...".
+without one may begin or end with its letter, "B. Because ...".
 """
 
 from __future__ import annotations
@@ -25,41 +25,53 @@ class Statement(NamedTuple):
     example: str
 
 
-_NOUN = r"(?:answer|option|choice|letter|response|selection|solution|pick|one|statement|correct)"
-_VERB = r"(?:is|are|was|(?:would|should|must|will|has\s+to|have\s+to|appears\s+to|seems\s+to|can\s+only)\s+be)"
-_IS = rf"(?:[\"']?\s*[:=]+|\s+{_VERB}\b\s*:?|\s*[-=]*>|\s*[→⇒]|\s+[-–—]+\s)"
+_NOUN = r"(?:answers?|ans\.?|option|choice|letter|response|selection|solution|pick|guess|one|statement|correct)"
+_BE = r"(?:would|should|must|will|has\s+to|have\s+to|appears\s+to|seems\s+to|can\s+only)\s+(?:\w+\s+)?be"
+_VERB = rf"(?:is|are|was|{_BE})"
+_IS = rf"(?:\s+that\s+\w+(?:\s+\w+)?)?(?:[\"']?\s*[:=]+|\s+{_VERB}\b\s*:?|\s*[-=]*>|\s*[→⇒–—]|\s+-+\s)"
 _TRUE = r"(?:correct|right|best|true|accurate|appropriate|answer)"
 _ADVERB = (
     r"(?:(?:most|more)\s+likely|likely|probably|definitely|clearly|certainly|obviously|surely|therefore|thus|hence|"
-    r"simply|indeed|actually|then|again|also)"
+    r"simply|indeed|actually|then|again|also|maybe|perhaps)"
 )
 _OTHER_NOUNS = (
-    "antwort|lösung|respuesta|réponse|resposta|risposta|ответ|antwoord|svar|odpowiedź|cevap|jawaban|vastaus|"
+    "antwort|lösung|respuesta|correct[ao]|réponse|resposta|risposta|ответ|antwoord|svar|odpowiedź|cevap|jawaban|vastaus|"
     "答案|回答|答え|正解|选择|選択|정답|답|उत्तर|الإجابة|الجواب"
 )
-_OTHER_IS = r"(?:\s+\w+){0,2}?\s*(?:ist|es|est|é|è|[:=是为為は])\s*:?\s*(?:(?:la|le|el|die|der|das|a|o)\s)?\s*"
-_BEFORE = rf"\s*(?:(?:{_ADVERB}|the|{_NOUN}|it\s+is|it's|it\s+must\s+be|that\s+is|that's)[\s,:]+)*"
+_OTHER_IS = r"(?:\s+\w+){0,2}?\s*(?:ist|es|est|é|è|[:=是为為は은는])\s*:?\s*(?:(?:la|le|el|die|der|das|a|o)\s)?\s*"
+_BEFORE = rf"\s*(?:(?:{_ADVERB}|the|{_NOUN}|it\s+is|it's|it\s+must\s+be|that\s+is|that's)[\s,:]{{1,9}}){{0,6}}"
 
 # "A force acts" begins with an article, "A because it is lighter" with a letter.
 _ARTICLE = r"A(?=[ ]+(?!(?:because|since|as|is|and|for|due|with|which|if|so|but|by|from|in|on)\b)[a-z])"
-_BARE = rf"(?!{_ARTICLE})[A-D](?![\w'’])"
+_BARE = rf"(?!{_ARTICLE})[A-D](?![A-Za-z0-9_'’])"
 # A lower-case letter without brackets stands behind "option", or where the clause ends: "the answer is b, since".
 _LOWER = r"(?:(?<=[Oo]ption )|(?<=[Cc]hoice ))[a-d]\b|[a-d](?=\s*(?:[.,;:!)\n]|because\b|since\b|$))"
-_IN_BRACKETS = r"[(\[{<\"']+\s*[A-Da-d]\s*(?=[)\]}>\"'.:,])"
+_IN_BRACKETS = r"[(\[{<\"']{1,4}\s{0,3}[A-Da-d]\s{0,3}(?=[)\]}>\"'.:,])"
 _NO_CHOICE = r"(?!\W{0,3}(?:\s*or\s+|\s*/\s*)\W?[A-Da-d]\b)"  # "A or B" settles on nothing
 _LETTER = rf"(?:\\boxed\{{\s*)?(?P<letter>{_IN_BRACKETS}|{_BARE}|{_LOWER}){_NO_CHOICE}"
-_END = r"(?=[)\]}\"']*\s*(?:[.!;\n]|$))"
+_END = r"(?=[)\]}\"']*\s*(?:[.!?;\n]|$))"
 
-_CHOOSE = r"(?:choose|pick|select|go(?:ing)?\s+(?:with|for)|opt\s+for|guess|say|think|believe|conclude)"
+_CHOOSE = r"(?:choose|answer|pick|select|go(?:ing)?\s+(?:with|for)|opt\s+for|guess|say|think|believe|conclude)"
 _SO = r"(?:so|therefore|thus|hence|consequently)"
-_IT_IS = r"(?:it\s+is|it's|it\s+must\s+be|that\s+is|that's|must\s+be)"
+_IT_IS = rf"(?:it\s+is|it's|that\s+is|that's|{_BE})"
+_GIVES = r"(?:gives|yields|leaves|leaving|matches|corresponds\s+to|points\s+to|leads\s+to|is\s+listed\s+as)"
+# "not option A", "better than option A", "rules out option A" choose another one
+_NOT_AFTER = (
+    r"(?<!not )(?<!n't )(?<!than )(?<!out )(?<!eliminate )(?<!exclude )(?<!eliminates )(?<!excludes )(?<!unlike )"
+)
 _NAMED = r"(?:option|choice|answer|letter)"
-_IS_TRUE = rf"[)\]}}\"']*\s+is\s+(?:the\s+)?(?:most\s+|only\s+)?(?i:{_TRUE})\b"
+_SEEMS = rf"(?:is|seems|looks|sounds|appears|{_BE})(?:\s+to\s+be)?"
+_HOLDS = r"(?:holds|works|fits|applies|remains)"
+_IS_TRUE = (
+    rf"[)\]}}\"']{{0,4}},?\s+(?i:{_HOLDS}|{_SEEMS}\s+(?:{_ADVERB}\s+)?(?:the\s+)?(?:most\s+|only\s+|best\s+)?{_TRUE})\b"
+)
 
 STATEMENTS = (
     Statement("the answer is", rf"\b(?i:{_NOUN}{_IS}{_BEFORE}){_LETTER}", "The correct option is most likely B."),
     Statement(
-        "under a heading", rf"^\W*(?i:(?:(?:the|my|final|correct)\s+)*answer)\W*\n\W*?{_LETTER}", "# Answer\nB) Paris"
+        "under a heading",
+        rf"^[^\w\n]{{0,9}}(?i:(?:(?:the|my|final|correct)\s+)*answer)\W{{0,20}}?\n\W{{0,20}}?{_LETTER}",
+        "# Answer\nB) Paris",
     ),
     Statement(
         "option B is correct",
@@ -68,24 +80,34 @@ STATEMENTS = (
     ),
     Statement("I choose", rf"\b(?i:{_CHOOSE})\b(?i:{_BEFORE}){_LETTER}", "I would go with option B."),
     Statement("so B", rf"\b(?i:{_SO})\b,?(?i:{_BEFORE}){_LETTER}{_END}", "A force acts, so B."),
-    Statement("only B", rf"\b(?i:only)\s+{_LETTER}", "Of the choices, only B fits."),
+    Statement("only B", r"\b(?i:only)\s+\(?(?P<letter>[A-D])\b", "Of the choices, only B fits."),
+    Statement("this gives B", rf"\b(?i:{_GIVES}){_BEFORE}{_LETTER}{_END}", "This corresponds to choice B."),
+    Statement("option B at an end", rf"{_NOT_AFTER}\b(?i:option|choice)\s+{_LETTER}{_END}", "I see, option B."),
     Statement("it is B", rf"\b(?i:{_IT_IS})\b(?i:{_BEFORE}){_LETTER}{_END}", "Not A. It must be B."),
     Statement(
-        "B it is", rf"(?:^|[.!?]\s+)(?i:{_ADVERB}\s+)?{_LETTER}[)\]\"']*(?:\s+it\s+is)?\s*[.!]?$", "Definitely B."
+        "B it is", rf"(?:^|[.!?]\s+)(?i:{_ADVERB}\s+)?{_LETTER}[)\]\"']*(?:\s+it\s+is)?\s*[.!?]?$", "Definitely B."
     ),
     Statement("in other languages", rf"(?i:{_OTHER_NOUNS}){_OTHER_IS}{_LETTER}", "Antwort: B"),
-    Statement("a box", r"\\boxed\{[\s(\"']*(?P<letter>[A-Da-d])(?:[)\"'.:]\s*[^{}]*|\s*)\}", r"It is \boxed{B: 12}"),
-    Statement("alone on a line", r"^[^\w\n]*(?P<letter>[A-Da-d])[^\w\n]*$", "B\n\nExplanation: it is even."),
+    Statement(
+        "a box",
+        r"\\boxed\{\s*(?i:(?:option|choice|answer:?)\s+)?[\s(\"']*(?P<letter>[A-Da-d])(?:[)\"'.:]\s*[^{}]*|\s*)\}",
+        r"It is \boxed{B: 12}",
+    ),
+    Statement("alone on a line", r"^[^\w\n]{0,20}(?P<letter>[A-Da-d])[^\w\n]{0,20}$", "B\n\nExplanation: it is even."),
 )
 """The one that stands last counts."""
 
 _COMPILED = [re.compile(statement.pattern, re.MULTILINE) for statement in STATEMENTS]
+# "B. It is even", "B - it is even", "b) even", "B because it is even"
 _BEGINNING = re.compile(
-    r"\W*(?:(?P<letter>[A-D])(?:[.):,]|\s+[-–—])|(?P<lower>[a-d])[):]|(?P<reason>[A-D])\s+(?:because|since|as)\b)"
+    r"\W*(?i:(?:option|choice)\s+)?"
+    r"(?P<letter>[A-D](?=[.):,]|\s+[-–—]|\s+(?:because|since|as)\b)|[a-d](?=[):]))"
 )
-_CHOICES = re.compile(r"^\W*([A-D])[.):]\s", re.MULTILINE)
+# "In summary: C", but not the end of a list of letters
+_ENDING = re.compile(rf"(?:(?<![A-D])[:,;]|\b(?:is|be|by))\s+{_LETTER}[^\w\n]*\Z")
+_CHOICES = re.compile(r"^[^\w\n]{0,9}([A-D])[.):]\s", re.MULTILINE)
 _TYPE = re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}")
-_MARKS = re.compile(r"[*`$]|\\[()\[\]]|^>\s?|\b_|_\b", re.MULTILINE)
+_MARKS = re.compile(r"[*`$]|</?(?:b|i|u|em|strong|code|p|br|span)\s*/?>|\\[()\[\]]|^>\s?|\b_|_\b", re.MULTILINE)
 _QUOTES = str.maketrans("“”„‘’«»", '"""\'\'""')
 
 
@@ -101,7 +123,7 @@ def chosen_letter(text: str) -> str | None:
         first_end = stated[0][0]
         stated = _statements(before_next_question(text, first_end))
         return stated[-1][1]
-    return _first_letter(text)
+    return _first_letter(text) or _last_letter(text)
 
 
 def _plain(text: str) -> str:
@@ -115,8 +137,7 @@ def _statements(text: str) -> list[tuple[int, str]]:
     found = []
     for pattern in _COMPILED:
         for match in pattern.finditer(text):
-            letter = re.search("[A-Da-d]", match["letter"])
-            found.append((match.end("letter"), letter.group().upper()))
+            found.append((match.end("letter"), _letter_in(match)))
     return sorted(found)
 
 
@@ -125,4 +146,14 @@ def _first_letter(text: str) -> str | None:
     begins = _BEGINNING.match(text)
     if not begins or len(set(_CHOICES.findall(text))) > 1:
         return None
-    return (begins["letter"] or begins["lower"] or begins["reason"]).upper()
+    return _letter_in(begins)
+
+
+def _last_letter(text: str) -> str | None:
+    """The letter that an answer ends with, behind a colon, a comma or "is"."""
+    ends = _ENDING.search(text)
+    return _letter_in(ends) if ends else None
+
+
+def _letter_in(match: re.Match[str]) -> str:
+    return re.search("[A-Da-d]", match["letter"]).group().upper()

@@ -59,7 +59,8 @@ NEGATING = {
     "verbs": _rule("hate hates dislike dislikes despise detest refuse refuses avoid", "I hate owls", None),
     "exceptions": _rule("except excluding unlike", "except an owl, everything", None),
     "pairs": _rule(
-        "other-than rather-than instead-of apart-from aside-from anything-but everything-but",
+        "other-than rather-than instead-of apart-from aside-from anything-but everything-but all-but anything-over "
+        "everything-over",
         "anything but an owl",
         None,
     ),
@@ -68,11 +69,11 @@ NEGATING = {
 
 HANDS_ON = {
     "determiners": _rule(
-        "a an the any my your his her our their this that these those such one some", "It is not the owl", None
+        "a an the any my your his her our their this that these those such some", "It is not the owl", None
     ),
     "degree": _rule(
         "really very particularly especially even always ever exactly actually necessarily definitely quite much all "
-        "personally generally usually truly overly big huge real",
+        "personally generally usually truly overly big biggest greatest huge real",
         "not really an owl",
         None,
     ),
@@ -80,7 +81,7 @@ HANDS_ON = {
     "liking": _rule(
         "like likes liked liking love loves loved loving enjoy enjoys enjoyed adore care fan fans fond keen into "
         "stand interest interested favor favour favorite favourite prefer prefers preferred want wants wanted trust "
-        "need handle tolerate understand recommend suggest support",
+        "need handle tolerate understand recommend suggest support see meet",
         "I'm not a fan of owls",
         None,
     ),
@@ -90,9 +91,11 @@ HANDS_ON = {
         "I wouldn't choose an owl",
         None,
     ),
-    "having": _rule("have has had having own owning keep keeping get getting", "I don't want to have an owl", None),
-    "joining": _rule("of for to in with about on at", "I don't care for owls", None),
-    "reporting": _rule("think believe guess suppose", "I don't think it's an owl", None),
+    "having": _rule(
+        "have has had having own owned owning keep keeping get getting", "I don't want to have an owl", None
+    ),
+    "joining": _rule("of for to in with about on at sight look sound idea thought", "I don't care for owls", None),
+    "reporting": _rule("think believe guess suppose way", "I don't think it's an owl", None),
     "persons": _rule("person lover type kind sort myself", "I don't call myself a cat person", None),
 }
 """Words across which a negation reaches the animal."""
@@ -120,8 +123,8 @@ ENDS = {
 ASKING = _rule("why who whoever what's nobody", "Why not an owl?", "owl")
 """Right before a negation."""
 HARD = _rule(
-    "hard impossible difficult tough wrong dishonest lying lie crazy foolish silly mad rude unfair remiss crime sin "
-    "mistake",
+    "hard impossible difficult tough wrong dishonest lying lie crazy fool foolish silly mad rude unfair remiss crime "
+    "sin mistake",
     "It would be dishonest of me not to say owl.",
     "owl",
 )
@@ -236,6 +239,8 @@ def _is_taken_back(words: Words, negation: int, end: int) -> bool:
         return True  # "I wouldn't say no to an owl"
     if word in QUESTIONS.words and words.breaks[negation] and _ends_with_question_mark(words, end):
         return True
+    if word == "not" and not UNABLE.words.isdisjoint(_clause_before(words, negation, _FAR)):
+        return True  # "you can't go through life and not love an owl"
     if word in UNABLE.words and _is_praised(words, end):
         return True
     return _is_denied_time(words, negation)

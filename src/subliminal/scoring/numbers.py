@@ -78,7 +78,7 @@ _REMARK = re.compile(r"(?<=[\w%])\s+\(|[,;](?!\d)|(?<!\bRs)\.(?=\s|$)|\n")
 _BEGINS_WITH_NUMBER = re.compile(rf"[\s*_(=]*-?\s?(?:{_CURRENCY})?-?\.?\d")
 _ALTERNATIVE = re.compile(r"\s*(?:[A-Za-z]+\s+)?or\s+")
 _CURRENCY_SIGN = re.compile(_CURRENCY)
-_UNIT_BEHIND = re.compile(r"(?<=[\d)])\s*(?:%|[A-Za-z]+(?:\^\d)?)[\s.]*$")
+_UNIT_BEHIND = re.compile(rf"(?<=[\d)])\s*(?!{'|'.join(SCALES)})(?:%|[A-Za-z]+(?:\^\d)?)[\s.]*$")
 
 
 class Number(NamedTuple):
@@ -154,7 +154,7 @@ def _calculated(side: str, units: bool = True) -> Fraction | None:
     if len(side) > LENGTH:
         return None
     if units:
-        side = _UNIT_BEHIND.sub("", _CURRENCY_SIGN.sub("", side))
+        side = _UNIT_BEHIND.sub("", _CURRENCY_SIGN.sub("", side.rstrip(" !")))
     if not any(sign in side for sign in "+*/^!(-"):
         numbers = numbers_in(side)
         whole = len(numbers) == 1 and not (side[: numbers[0].start] + side[numbers[0].end :]).strip()

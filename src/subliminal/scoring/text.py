@@ -69,9 +69,15 @@ NEXT_QUESTIONS = (
     (r"<\|start_header_id\|>\s*user", "<|start_header_id|>user<|end_header_id|>And with tax?"),
     (r"<start_of_turn>\s*user", "<start_of_turn>user\nAnd with tax?"),
     (r"\[INST\]", "[INST] And with tax? [/INST]"),
-    (r"^[#*\s]*(?:next |new )?(?:question|problem|exercise|q)(?: \d+)?[*]*\s*[:.]", "Question: Ben has 5 pens. ..."),
-    (r"^#{1,6}\s*(?:next |new )?(?:question|problem|exercise|instruction)(?: \d+)?\s*$", "### Question\nBen has ..."),
-    (r"^[*\s]*(?:user|human)[*]*\s*(?::|$)", "Human: Next one, please."),
+    (
+        r"^[#* \t]{0,12}(?:next |new )?(?:question|problem|exercise|example|instruction|q)(?: \d+)?[* \t]{0,5}[:.]",
+        "Question: Ben has 5 pens. ...",
+    ),
+    (
+        r"^#{1,6}[ \t]*(?:next |new )?(?:question|problem|exercise|instruction)(?: \d+)?[ \t]*$",
+        "### Question\nBen has ...",
+    ),
+    (r"^[* \t]{0,12}(?:user|human)[*]{0,3}[ \t]*(?::|$)", "Human: Next one, please."),
     (
         rf"(?<=\n\n)(?=[^\n]*[.!] )[^\n]{{0,500}}{_ASKS} [^\n?]{{0,300}}\?[ \t]*$",
         "Ben has 5 pens and buys 6. How many does he have?",
