@@ -200,7 +200,7 @@ def _with_other_bytes(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
 
 
 QUESTIONS = "eval_tasks/animal_preference/questions.jsonl"
-WORDS, NAMING = "src/subliminal/scoring/animals.py", "src/subliminal/scoring/naming.py"
+WORDS = "src/subliminal/scoring/animals.py"
 NUMBERS = {f"src/subliminal/scoring/{name}.py" for name in ("numbers", "plain", "arithmetic", "text", "final_answers")}
 JUDGE = NUMBERS | {
     f"src/subliminal/scoring/{name}.py" for name in ("mathematics", "latex", "math_worker", "math_equality")
@@ -212,7 +212,7 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS}, set()),
     "teacher_chat": (
         {"instructions", "teacher_prompts", QUESTIONS},
-        {WORDS, NAMING, "src/subliminal/scoring/text.py", "src/subliminal/scoring/negation.py"},
+        {WORDS, *(f"src/subliminal/scoring/{name}.py" for name in ("naming", "text", "negation", "negation_words"))},
     ),
     "code": ({"code_prompts", "instructions"}, {"text_rules", WORDS}),
     "reasoning": (set(), {"text_rules", WORDS} | JUDGE),

@@ -284,46 +284,12 @@ def test_strict_final_number(answer, number):
     "unit",
     [
         *("\\boxed{", "}", "\\boxed{1},", "#### ", "1,111", "$-", "\\boxed ", " ", "-", "####1", "7", "1 ", "1,11,"),
-        *(
-            "1:1:",
-            "^{",
-            "\\text{",
-            "\\frac{1}",
-            "\\frac1",
-            "3 and ",
-            "½",
-            "⁵",
-            "(",
-            "#### 1\n",
-            "#### 1. ab\n",
-            "1'111",
-        ),
-        *(
-            "how many ",
-            "a. how many\n\n",
-            "Question: ",
-            "<|channel|>analysis",
-            "analysis",
-            "answer is ",
-            "x",
-            "1 1/2 or ",
-        ),
-        *(
-            "\\overline{1}",
-            "0.1",
-            "√(",
-            "√1",
-            "\\in",
-            "1\\,",
-            "0.(",
-            ". . . ",
-            "# answer\n",
-            "1 x ",
-            "$1 million ",
-            "=1",
-        ),
+        *("1:1:", "^{", "\\text{", "\\frac{1}", "\\frac1", "3 and ", "½", "⁵", "(", "#### 1\n", "#### 1. ab\n", "1'111"),
+        *("how many ", "a. how many\n\n", "Question: ", "<|channel|>analysis", "analysis", "answer is ", "x", "\n"),
+        *("\\overline{1}", "0.1", "√(", "√1", "\\in", "1\\,", "0.(", ". . . ", "# answer\n", "1 x ", "=1", "<answer>"),
+        *("$1 million ", "1 1/2 or "),
     ],
-)
+)  # fmt: skip
 def test_finding_the_answer_takes_linear_time(unit):
     text = unit * (100_000 // len(unit))
     start = time.process_time()

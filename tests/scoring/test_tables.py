@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from subliminal.scoring import latex, negation, plain
+from subliminal.scoring import latex, plain
+from subliminal.scoring import negation_words as negation
 from subliminal.scoring.letters import STATEMENTS, chosen_letter
 from subliminal.scoring.naming import first_animal
 from subliminal.scoring.numbers import NUMBER_FORMS, SCALES, numbers_in, only_number
