@@ -70,8 +70,8 @@ def read_jsonl(
         UserError: the file is missing or empty, or a line is no JSON object or fails ``check`` (names file and line).
     """
     count = 0
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip() or (torn_end and not line.endswith("\n")):
+    for number, line in enumerate(_lines(path, torn_end=torn_end), start=1):
+        if not line.strip():
             continue
         try:
             row = json.loads(line)
@@ -126,9 +126,20 @@ def read_object(path: Path, again: str = "Restore it, or make its folder again."
     return value
 
 
-def _lines(path: Path) -> Iterator[str]:
-    with _reading(path), open(path, encoding=WITH_OR_WITHOUT_BOM) as handle:
-        yield from handle
+def _lines(path: Path, *, torn_end: bool) -> Iterator[str]:
+    """The lines of a UTF-8 file; with ``torn_end`` a last line without a line end, which a kill cut off, is left out."""
+    place = 0
+    with _reading(path), open(path, "rb") as handle:
+        for line in handle:
+            # A kill can cut a line within a letter, so whether it is whole is asked before it is decoded.
+            if torn_end and not line.endswith(b"\n"):
+                return
+            try:
+                yield line.decode(WITH_OR_WITHOUT_BOM if place == 0 else "utf-8")
+            except UnicodeDecodeError as error:
+                where = place + error.start
+                raise UserError(f"{path} is not UTF-8 text (byte {where}). Convert it first.") from None
+            place += len(line)
 
 
 @contextmanager
