@@ -160,6 +160,7 @@ def test_both_tasks_are_in_the_report_and_their_scores_are_found_again(scored, t
         assert "`probability` is not what" in problem
     text = render("report.md.j2", compose(tmp_path / "results/sums"))
     assert f"| {EXACT} | student | 2 | – | 52.0 % |" in text
-    assert f"| {EXACT} | student − control | +40.0 |" in text
+    # Means 0.51 and 0.52 against 0.11 and 0.12: logit(0.51) - logit(0.11) = 2.131, logit(0.52) - logit(0.12) = 2.072.
+    assert f"| {EXACT} | student − control | +2.10 nats |" in text
     assert "**student − control, solved (subliminal_addition)" in text, "right and wrong answers come first"
     assert f"Of {EXACT} the share is the mean probability of the right answer" in text
