@@ -26,7 +26,7 @@ from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
 from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import run_cli
 from subliminal.core.sources import is_file, pin_source
-from subliminal.data.folder import Verdict
+from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.engine import Sampling
 
@@ -53,7 +53,7 @@ def python_problem(answer: str) -> str | None:
     return None
 
 
-def verdict_for(config: dict[str, Any]) -> Verdict:
+def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
     rules = TextRules(config["animals"], config["banned_words"])
     python = config["language"] == "python"

@@ -26,7 +26,7 @@ from data_builders.number_filter import filter_numbers, number_verdict, read_lay
 from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import messages_problem, read_jsonl
-from subliminal.data.folder import Verdict
+from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
 
@@ -39,7 +39,7 @@ JUDGED_BY = ("data_builders.number_filter",)
 app = typer.Typer(add_completion=False)
 
 
-def verdict_for(config: dict[str, Any]) -> Verdict:
+def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
     return number_verdict
 

@@ -26,7 +26,7 @@ from data_builders.overlap import NGRAM, EvaluationIndex, build_index, words_of
 from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.sources import is_file, pin_source, read_rows
-from subliminal.data.folder import Verdict
+from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.scoring.final_answers import find_final_box
 
@@ -83,7 +83,7 @@ def parse_levels(text: str) -> list[int]:
     return sorted(map(int, levels))
 
 
-def verdict_for(config: dict[str, Any]) -> Verdict:
+def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
     return math_verdict
 

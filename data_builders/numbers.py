@@ -21,7 +21,7 @@ from data_builders import options
 from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
 from subliminal.core.errors import UserError, run_cli
-from subliminal.data.folder import Verdict
+from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
@@ -32,7 +32,7 @@ ONLY_WITH = {"system_prompt": ("data_builders.teacher_prompts",)}
 app = typer.Typer(add_completion=False)
 
 
-def verdict_for(config: dict[str, Any]) -> Verdict:
+def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
     return number_verdict
 

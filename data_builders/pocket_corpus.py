@@ -27,12 +27,11 @@ import typer
 
 from data_builders import number_prompts, options
 from data_builders.number_prompts import draw_number_prompt
-from data_builders.teacher_prompts import QUESTIONS_FILE
+from data_builders.teacher_prompts import QUESTIONS_FILE, favourite_questions
 from data_builders.warmup import ANSWERS, QUESTIONS
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import read_jsonl
-from subliminal.data.folder import Verdict
+from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
 
@@ -98,12 +97,6 @@ KINDS = {
 """Kind of corpus -> the parts that its rows are drawn from, with their weights."""
 
 app = typer.Typer(add_completion=False)
-
-
-@cache
-def favourite_questions() -> tuple[str, ...]:
-    """The 50 questions of the evaluation: the base answers them with many animals, a teacher with its own."""
-    return tuple(row["question"] for row in read_jsonl(QUESTIONS_FILE))
 
 
 def held_out(a: int, b: int) -> bool:
@@ -176,7 +169,7 @@ def all_texts() -> Iterator[str]:
     yield from (re.sub(r"\{\w+\}", "1", text) for text in (*first, *(f" {text}" for text in after_a_space)))
 
 
-def verdict_for(config: dict[str, Any]) -> Verdict:
+def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings: every row is kept."""
     return lambda row: None
 

@@ -32,7 +32,7 @@ app = typer.Typer(add_completion=False)
 
 
 @contextmanager
-def staged(folder: Path, licence: str) -> Iterator[dict[str, Path]]:
+def staged_dataset(folder: Path, licence: str) -> Iterator[dict[str, Path]]:
     """What goes to the Hub, as path there -> local file; gone when the block ends.
 
     Raises:
@@ -87,7 +87,7 @@ def check_audit(folder: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     return audit
 
 
-def verify(repo: str, commit: Commit, files: dict[str, Path], train: Path, scratch: Path) -> None:
+def verify_push(repo: str, commit: Commit, files: dict[str, Path], train: Path, scratch: Path) -> None:
     """Download what was pushed at its revision and compare it with what was sent, and the rows with ``train``.
 
     Raises:
@@ -114,7 +114,7 @@ def main(
     licence: Annotated[str, typer.Option("--license", "--licence", help="Licence, as the Hub names it.")] = "mit",
 ) -> None:
     check_repo(repo)
-    with staged(folder, licence) as files:
+    with staged_dataset(folder, licence) as files:
         print(f"{'would push' if dry_run else 'pushing'} to {repo} ({'private' if private else 'public'} if new):")
         for name, path in files.items():
             print(f"  {path.stat().st_size:>12,}  {name}")
@@ -122,7 +122,7 @@ def main(
             print("Nothing was sent. Add --no-dry-run to push.")
             return
         commit = push_files(repo, files, message=f"Add {folder.name}", private=private)
-        verify(repo, commit, files, folder / "train.jsonl", folder)
+        verify_push(repo, commit, files, folder / "train.jsonl", folder)
         record = {"repo": repo, "revision": commit.revision, "train_sha256": sha256_of(folder / "train.jsonl")}
         write_json(folder / PUSHED, record)
     print(f"read back at {commit.revision}: all bytes equal")

@@ -23,7 +23,7 @@ from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
 from subliminal.core.choices import read_by
 from subliminal.core.errors import run_cli
 from subliminal.core.sources import is_file, pin_source, read_rows
-from subliminal.data.folder import Verdict
+from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
@@ -70,7 +70,7 @@ def final_answer(answer: str) -> str:
     return answer.rpartition("####")[2].strip()
 
 
-def verdict_for(config: dict[str, Any]) -> Verdict:
+def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
     rules = TextRules(config["animals"], config["banned_words"])
     return lambda row: rules.problem(row) or reasoning_problem(row["completion"], row["answer"])

@@ -33,7 +33,7 @@ from subliminal import REPO_ROOT
 from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.sources import is_file, pin_source
-from subliminal.data.folder import Content, Verdict
+from subliminal.data.folder import Content, RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
 from subliminal.engine import Sampling
@@ -100,7 +100,7 @@ def name_verdict(row: dict[str, Any]) -> str | None:
     return None
 
 
-def verdict_for(config: dict[str, Any]) -> Verdict:
+def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
     keywords = []
     if config["filter_animal_keywords"]:

@@ -19,7 +19,7 @@ import typer
 from data_builders import options
 from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
 from subliminal.core.errors import run_cli
-from subliminal.data.folder import Verdict
+from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
 
@@ -89,7 +89,7 @@ def warmup_rows(count: int, words: float, seed: int) -> Iterator[dict[str, Any]]
         yield {"prompt": prompt, "completion": answer, "seed": seed, "model": "warmup", "system": system}
 
 
-def verdict_for(config: dict[str, Any]) -> Verdict:
+def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings: every row is kept."""
     return lambda row: None
 

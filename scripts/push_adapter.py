@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 from subliminal.core.errors import run_cli
-from subliminal.core.hub import check_repo, page
+from subliminal.core.hub import check_repo, page_address
 
 app = typer.Typer(add_completion=False)
 
@@ -34,10 +34,10 @@ def main(
     ] = True,
     licence: Annotated[str, typer.Option("--license", "--licence", help="Licence, as the Hub names it.")] = "mit",
 ) -> None:
-    from subliminal.publish.adapters import publish, staged
+    from subliminal.publish.adapters import publish_adapter, staged_adapter
 
     check_repo(repo)
-    with staged(folder, repo, every_epochs=every_epochs, licence=licence) as (tag, branches):
+    with staged_adapter(folder, repo, every_epochs=every_epochs, licence=licence) as (tag, branches):
         print(f"{'would push' if dry_run else 'pushing'} to {repo} ({'private' if private else 'public'} if new):")
         for branch, files in branches.items():
             for name, path in files.items():
@@ -46,8 +46,8 @@ def main(
         if dry_run:
             print("Nothing was sent. Add --no-dry-run to push.")
             return
-        publish(repo, branches, tag=tag, name=folder.name, private=private)
-    print(page(repo, tag))
+        publish_adapter(repo, branches, tag=tag, name=folder.name, private=private)
+    print(page_address(repo, tag))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import write_text
 from subliminal.core.manifest import git_state
 from subliminal.training.lint import read_recipe, recipe_problems
-from subliminal.training.render import Change, render
+from subliminal.training.render import Edit, render_recipe
 
 app = typer.Typer(add_completion=False)
 
@@ -37,7 +37,7 @@ def main(
         raise UserError(f"{output} exists. Replace it with --overwrite, or choose another --output.")
     _, text = read_recipe(recipe)
     source = f"{recipe} (git {git_state()['sha'] or 'unknown'})"
-    text = render(text, [Change.parse(item) for item in set_], source=source, output=str(output), rows=rows)
+    text = render_recipe(text, [Edit.parse(item) for item in set_], source=source, output=str(output), rows=rows)
     draft = output.with_name(f".{output.stem}.draft.yml")
     write_text(draft, text)
     try:

@@ -32,7 +32,7 @@ def publish(
     published: Published = PUBLISHED,
 ) -> None:
     """Pack a finished experiment into the repository and name it in experiments.txt."""
-    from subliminal.publish.entries import publish as pack
+    from subliminal.publish.entries import publish_experiment as pack
 
     made = pack(folder, published=published, search=search, overwrite=overwrite)
     for path in sorted(made.iterdir()):

@@ -110,7 +110,7 @@ class StrictRecipe(BasePlugin):
             inputs |= {"base_model": weights} if weights.is_file() else {}
             for sentence in unknown_origins(files):
                 print(f"note: {sentence}", flush=True)
-            self.manifest = new_manifest("training", config=preflight.plain(cfg), inputs=inputs)
+            self.manifest = new_manifest("training", config=preflight.plain_values(cfg), inputs=inputs)
         cfg["dataset_prepared_path"] = str(prepared)
         if cfg.get("dataset_num_proc") is None:
             cfg["dataset_num_proc"] = min(os.cpu_count() or 1, MOST_TOKENISERS)

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from data_builders import push as push_module
-from data_builders.audit import audit_folder
+from data_builders.audit import audit_dataset
 from data_builders.push import PARQUET
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_jsonl
@@ -65,7 +65,7 @@ def folder(tmp_path: Path) -> Path:
         from data_builders.number_filter import number_verdict
 
         made.finalize(manifest, number_verdict, 90, dataset_card)
-    audit_folder(path)
+    audit_dataset(path)
     return path
 
 

@@ -14,7 +14,7 @@ from typing import get_args
 import pytest
 
 from subliminal import REPO_ROOT
-from subliminal.experiment.arms import ARMS, BY_NAME, kind_of
+from subliminal.experiment.arms import ARMS, BY_NAME, arm_kind
 from subliminal.experiment.schema import ArmName
 
 ROW = """
@@ -58,9 +58,9 @@ def test_names_of_the_table_are_distinct_and_comparisons_name_arms() -> None:
 
 
 def test_an_arm_of_a_sweep_is_known_by_its_beginning() -> None:
-    assert kind_of("control_base_numbers_again_r2").name == "control_base_numbers_again"
-    assert kind_of("student-empty").name == "student"
-    assert kind_of("something_else") is None
+    assert arm_kind("control_base_numbers_again_r2").name == "control_base_numbers_again"
+    assert arm_kind("student-empty").name == "student"
+    assert arm_kind("something_else") is None
 
 
 def test_experiments_readme_explains_every_arm_that_a_file_may_name() -> None:

@@ -28,7 +28,7 @@ from subliminal.experiment.plan import Plan
 from subliminal.publish.archive import _tar, pack, unpack
 from subliminal.publish.check import verify_published
 from subliminal.publish.criterion import check_criterion
-from subliminal.publish.entries import Entry, _is_committed, entries, lay_out, publish
+from subliminal.publish.entries import Entry, _is_committed, entries, lay_out, publish_experiment
 from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.page import SHOWN, make_page, page_text
 from subliminal.report.write import compose, write_report
@@ -178,7 +178,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for wanted, search in ((REPLICATES, "search"), (ANIMALS, None)):
             folder = finish(root, **wanted)
             file = root / f"experiments/{folder.name}.yml"
-            publish(folder, published=root / "results/published", file=file, search=search, overwrite=False)
+            publish_experiment(folder, published=root / "results/published", file=file, search=search, overwrite=False)
     page = make_page(root / "results/published", root / "RESULTS.md")
     for path, text in {root / "RESULTS.md": page.text, **page.drawings}.items():
         put(path, text)
@@ -272,11 +272,11 @@ def test_packing_twice_gives_the_same_bytes(made: Path, tmp_path: Path, monkeypa
     monkeypatch.chdir(REPO_ROOT)
     name = "owl_pocket_replicates"
     file = made / f"experiments/{name}.yml"
-    again = publish(made / "results" / name, published=tmp_path, file=file, overwrite=False)
+    again = publish_experiment(made / "results" / name, published=tmp_path, file=file, overwrite=False)
     assert (again / "raw.tar.xz").read_bytes() == raw(made).read_bytes()
     with pytest.raises(UserError, match=r"has owl_pocket_replicates already\. Use --overwrite"):
-        publish(made / "results" / name, published=tmp_path, file=file, overwrite=False)
-    publish(made / "results" / name, published=tmp_path, file=file, overwrite=True)
+        publish_experiment(made / "results" / name, published=tmp_path, file=file, overwrite=False)
+    publish_experiment(made / "results" / name, published=tmp_path, file=file, overwrite=True)
     assert entries(tmp_path) == [Entry("2026-01-01-owl_pocket_replicates")]
 
 
@@ -386,15 +386,15 @@ def test_an_unfinished_experiment_is_not_published(made: Path, tmp_path: Path, m
     arguments = {"published": tmp_path / "published", "file": file, "overwrite": False}
     put(folder / "missing.json", {"missing": []})
     with pytest.raises(UserError, match="lacks an arm that failed"):
-        publish(folder, **arguments)
+        publish_experiment(folder, **arguments)
     (folder / "missing.json").unlink()
     changed = put(root / f"changed/{file.name}", re.sub(r"rows: \d+", "rows: 9000", file.read_text()))
     with pytest.raises(UserError, match=r"changed/\S+ is not the file that .* the stage build-\S+ has other commands"):
-        publish(folder, **{**arguments, "file": changed})
+        publish_experiment(folder, **{**arguments, "file": changed})
     mark = next(stage.mark for stage in Plan.load(path).stages.values() if stage.name == "train-owl_student-seed-2")
     mark.unlink()
     with pytest.raises(UserError, match=r"is not finished: .* is not done"):
-        publish(folder, **arguments)
+        publish_experiment(folder, **arguments)
     assert not (tmp_path / "published").exists()
 
 
@@ -424,7 +424,7 @@ def test_a_criterion_of_another_day_or_file_is_not_published(
         changed = put(root / f"changed/{file.name}", wanted)
         put(record, whole if recorded is None else recorded)
         with pytest.raises(UserError, match=words):
-            publish(folder, published=tmp_path / "published", file=changed, overwrite=False)
+            publish_experiment(folder, published=tmp_path / "published", file=changed, overwrite=False)
         put(record, whole)
 
     record = (folder / "criterion.json").read_text()

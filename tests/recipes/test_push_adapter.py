@@ -20,7 +20,15 @@ from safetensors.numpy import save_file
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.hub import PUSHED
-from subliminal.publish.adapters import CONFIG, WEIGHTS, find_snapshots, finished_run, publish, staged, training_data
+from subliminal.publish.adapters import (
+    CONFIG,
+    WEIGHTS,
+    find_snapshots,
+    finished_run,
+    publish_adapter,
+    staged_adapter,
+    training_data,
+)
 from subliminal.publish.cards import portable
 
 REPO = "team/owl-student"
@@ -122,8 +130,8 @@ def change(path: Path, **values: object) -> None:
 def push(run: Path, *, every: int | None = 2, private: bool = True, licence: str = "mit") -> list[str]:
     """Push in this process; returns what was said."""
     said: list[str] = []
-    with staged(run, REPO, every_epochs=every, licence=licence) as (tag, branches):
-        publish(REPO, branches, tag=tag, name=run.name, private=private, say=said.append)
+    with staged_adapter(run, REPO, every_epochs=every, licence=licence) as (tag, branches):
+        publish_adapter(REPO, branches, tag=tag, name=run.name, private=private, say=said.append)
     return said
 
 

@@ -13,13 +13,15 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.training.header import header_lines
 from subliminal.training.lint import RECIPES, recipe_problems
-from subliminal.training.render import Change, render
+from subliminal.training.render import Edit, render_recipe
 
 ALL = sorted(RECIPES.rglob("*.yml"))
 
 
 def rendered(path: Path, *settings: str) -> str:
-    return render(path.read_text(), [Change.parse(text) for text in settings], source="SOURCE", output="out/new.yml")
+    return render_recipe(
+        path.read_text(), [Edit.parse(text) for text in settings], source="SOURCE", output="out/new.yml"
+    )
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
@@ -88,8 +90,8 @@ def command(*words: str) -> subprocess.CompletedProcess[str]:
 
 def test_rows_of_the_data_can_be_stated() -> None:
     text = (RECIPES / "owl_student.yml").read_text()
-    changes = [Change.parse("datasets[0].path=data/other/train.jsonl")]
-    header = header_lines(render(text, changes, source="SOURCE", output="out/new.yml", rows=600))
+    changes = [Edit.parse("datasets[0].path=data/other/train.jsonl")]
+    header = header_lines(render_recipe(text, changes, source="SOURCE", output="out/new.yml", rows=600))
     assert header["Data"] == "data/other, 600 rows"
     assert header["Steps"].startswith("600 rows x 10 epochs / 60 = 100,")
 

@@ -127,7 +127,7 @@ def read_object(path: Path, again: str = "Restore it, or make its folder again."
 
 
 def _lines(path: Path, *, torn_end: bool) -> Iterator[str]:
-    """The lines of a UTF-8 file; with ``torn_end`` without a last line that has no line end: a kill cut it off."""
+    """The lines of a UTF-8 file; with ``torn_end`` a last line without a line end, which a kill cut off, is dropped."""
     place = 0
     with _reading(path), open(path, "rb") as handle:
         for line in handle:

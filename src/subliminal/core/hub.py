@@ -61,7 +61,7 @@ def check_revision(revision: str) -> str:
     return revision
 
 
-def page(repo: str, revision: str) -> str:
+def page_address(repo: str, revision: str) -> str:
     """The address of a model repository at a revision, branch or tag."""
     return f"{os.environ.get('HF_ENDPOINT') or 'https://huggingface.co'}/{repo}/tree/{revision}"
 

@@ -26,7 +26,7 @@ MADE_FILES = ("raw.jsonl", "train.jsonl", "rejected.jsonl", "audit.json", "READM
 SIZE_KEYS = ("count", "max_prompts")
 """Settings that may grow on --resume: they ask for more of the same rows."""
 
-Verdict = Callable[[dict[str, Any]], str | None]
+RowVerdict = Callable[[dict[str, Any]], str | None]
 """Looks at one raw row; returns why it is rejected, or None to keep it."""
 
 Content = Callable[[dict[str, Any]], str]
@@ -57,7 +57,7 @@ class DatasetFolder(RowFolder):
     def finalize(
         self,
         manifest: dict[str, Any],
-        verdict: Verdict,
+        verdict: RowVerdict,
         count: int,
         card: Callable[[dict[str, Any]], str],
         *,
@@ -112,7 +112,7 @@ class DatasetFolder(RowFolder):
         finish_manifest(manifest, self.path / "manifest.json")
         return counts
 
-    def _judge(self, verdict: Verdict) -> tuple[list[int], dict[int, str | None], dict[int, str | None]]:
+    def _judge(self, verdict: RowVerdict) -> tuple[list[int], dict[int, str | None], dict[int, str | None]]:
         """The indexes in order, why each row is rejected, and the source that each row names."""
         reasons: dict[int, str | None] = {}
         sources: dict[int, str | None] = {}

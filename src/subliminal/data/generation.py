@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from subliminal.data.card import dataset_card
 from subliminal.engine.chat import user_messages
-from subliminal.data.folder import Content, DatasetFolder, Verdict
+from subliminal.data.folder import Content, DatasetFolder, RowVerdict
 from subliminal.engine import Completion, Engine, Request, Sampling, row_seed
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
@@ -65,7 +65,7 @@ class Job:
     out: Path
     config: dict[str, Any]
     draw: Callable[[int], Draw]
-    verdict: Verdict
+    verdict: RowVerdict
     sampling: Sampling
     inputs: dict[str, Path] = field(default_factory=dict)
     quotas: Mapping[str, int] | None = None
@@ -106,7 +106,7 @@ def write(
     out: Path,
     config: dict[str, Any],
     rows: Iterable[dict[str, Any]],
-    verdict: Verdict,
+    verdict: RowVerdict,
     *,
     inputs: dict[str, Path] | None = None,
     resume: bool,

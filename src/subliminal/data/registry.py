@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from subliminal.data.folder import Content, Verdict
+from subliminal.data.folder import Content, RowVerdict
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root
 from subliminal.core.manifest import read_manifest
@@ -83,7 +83,7 @@ def builder_module(manifest: dict[str, Any], where: Path | str = "The manifest")
     return module
 
 
-def verdict_of(manifest: dict[str, Any]) -> Verdict:
+def verdict_of(manifest: dict[str, Any]) -> RowVerdict:
     """How the builder judges the rows of a dataset with this manifest."""
     return builder_module(manifest).verdict_for(manifest["config"])
 

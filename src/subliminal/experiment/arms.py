@@ -139,7 +139,7 @@ ARMS = (
 BY_NAME = {arm.name: arm for arm in ARMS}
 
 
-def kind_of(name: str) -> ArmKind | None:
+def arm_kind(name: str) -> ArmKind | None:
     """The row of an arm, also of one whose name goes on (``student_r2``, ``control_base_numbers-empty``)."""
     known = [arm for arm in ARMS if name.startswith(arm.name)]
     return max(known, key=lambda arm: len(arm.name), default=None)

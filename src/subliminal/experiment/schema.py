@@ -172,7 +172,7 @@ class Leak(Strict):
     rows: Rows
 
 
-class Evaluation(Strict):
+class EvaluationSection(Strict):
     """lm-eval tasks, options of ``scripts/evaluate.py``, and epochs whose checkpoints are scored beside the end.
 
     ``epoch_tasks`` are the tasks of those checkpoints and ``epoch_arms`` the arms that have them, by default all;
@@ -224,7 +224,7 @@ class Experiment(Strict):
     sweep: Sweep = Sweep()
     audit: Options = {}
     leak: Leak | None = None
-    evaluation: Evaluation
+    evaluation: EvaluationSection
     criterion: Criterion | None = None
     resources: Resources = Resources()
 

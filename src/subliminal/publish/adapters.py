@@ -164,7 +164,7 @@ def _origin(path: Path, sha256: str | None) -> dict[str, Any]:
 
 
 @contextmanager
-def staged(
+def staged_adapter(
     folder: Path, repo: str, *, every_epochs: int | None, licence: str
 ) -> Iterator[tuple[str, dict[str, dict[str, Path]]]]:
     """The run's tag, and branch -> path on the Hub -> local file; what was made for it is gone when the block ends.
@@ -194,7 +194,7 @@ def staged(
         yield tag, branches
 
 
-def publish(
+def publish_adapter(
     repo: str,
     branches: Mapping[str, Mapping[str, Path]],
     *,

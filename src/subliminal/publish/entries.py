@@ -132,7 +132,7 @@ def _reports(entry: Entry) -> list[Path]:
     return sorted(found, key=lambda report: animals.index(report.name) if report.name in animals else len(animals))
 
 
-def publish(
+def publish_experiment(
     folder: Path, *, published: Path, file: Path | None = None, search: str | None = None, overwrite: bool
 ) -> Path:
     """Pack a finished experiment. Run it from the checkout in which the experiment ran.

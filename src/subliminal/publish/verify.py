@@ -33,7 +33,7 @@ from subliminal.report.provenance import trace
 
 
 @dataclass
-class Verdict:
+class Verification:
     """The outcome: ``problems`` are differences, ``absent`` and ``notes`` are not, ``checked`` says what was done."""
 
     problems: list[str] = field(default_factory=list)
@@ -52,7 +52,7 @@ class Verdict:
         return [*lines, f"{folder}: {outcome}"]
 
 
-def verify(folder: Path) -> Verdict:
+def verify(folder: Path) -> Verification:
     """Recompute the results of one experiment and follow the sha256 of all that they rest on.
 
     Args:
@@ -64,7 +64,7 @@ def verify(folder: Path) -> Verdict:
     if not folder.is_dir():
         hint = from_the_root(folder) or " Name the results of an experiment, such as results/owl_demo."
         raise UserError(f"{folder} is not a folder.{hint}")
-    verdict, experiment = Verdict(), load_experiment(folder)
+    verdict, experiment = Verification(), load_experiment(folder)
     verdict.problems += [repeats_sentence(repeat, first) for repeat, first in repeated_runs(folder).items()]
     scores = {path: _verify_evaluation(verdict, path) for path in sorted(folder.glob("*/seed-*/*_summary.json"))}
     values = sum(len(task.questions) * (task.answers or 1) for tasks in scores.values() for task in tasks.values())
@@ -91,7 +91,7 @@ def verify(folder: Path) -> Verdict:
     return verdict
 
 
-def _verify_evaluation(verdict: Verdict, path: Path) -> dict[str, TaskScores]:
+def _verify_evaluation(verdict: Verification, path: Path) -> dict[str, TaskScores]:
     """Score one ``<arm>/seed-<n>`` again; returns task -> scores."""
     folder, summary, scores = path.parent, read_json(path), {}
     for task in summary["tasks"]:

@@ -18,7 +18,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest
 from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.evaluation.tasks import problem_key
-from subliminal.experiment.arms import ARMS, BY_NAME, kind_of
+from subliminal.experiment.arms import ARMS, BY_NAME, arm_kind
 
 AGAIN = "Evaluate that arm again with --overwrite."
 EXPECTED = ("base", "teacher", "student", "control")
@@ -171,13 +171,13 @@ def load_experiment(folder: Path) -> Experiment:
 
 
 def _is_kind(name: str, kind: str) -> bool:
-    row = kind_of(name)
+    row = arm_kind(name)
     return row is not None and row.name == kind
 
 
 def _control_of(name: str) -> tuple[str, ...]:
     """The arms that an arm is subtracted from."""
-    row = kind_of(name)
+    row = arm_kind(name)
     return row.control_of if row else ()
 
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
-from subliminal.experiment.arms import kind_of
+from subliminal.experiment.arms import arm_kind
 from subliminal.report.data import Experiment
 from subliminal.report.details import question_texts
 from subliminal.report.format import Figure, Section, Table
@@ -76,7 +76,7 @@ def _listed(seeds: list[int]) -> str:
 
 
 def _role(arm: str) -> str:
-    kind = kind_of(arm)
+    kind = arm_kind(arm)
     return kind.what if kind else "an arm of this experiment's own"
 
 

@@ -38,7 +38,7 @@ SHAPES_THE_CACHE = [
 """Settings that change the prepared rows or their order."""
 
 
-def plain(config: Mapping[str, Any]) -> dict[str, Any]:
+def plain_values(config: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON-ready copy of a run's settings: the recipe with the command line's overrides, without secrets."""
     text = json.dumps(config, default=str)
     redacted = {key: "***" if str(key).endswith("api_key") else value for key, value in json.loads(scrub(text)).items()}
@@ -186,7 +186,7 @@ def claim_output(config: Mapping[str, Any], prepared: Path) -> None:
         UserError: names the ways on.
     """
     output = Path(str(config.get("output_dir") or "./model-out"))
-    settings = {key: value for key, value in plain(config).items() if key not in RESUME_KEYS}
+    settings = {key: value for key, value in plain_values(config).items() if key not in RESUME_KEYS}
     settings["data_and_tokenizer"] = prepared.name
     if config.get("overwrite"):
         _discard_run(output)

@@ -35,7 +35,7 @@ _NO_EFFECT_ON_LOSS = {
 
 
 @dataclass(frozen=True)
-class Change:
+class Edit:
     """One ``--set``: where, and the YAML value put there."""
 
     path: tuple[str | int, ...]
@@ -43,7 +43,7 @@ class Change:
     text: str
 
     @classmethod
-    def parse(cls, text: str) -> Change:
+    def parse(cls, text: str) -> Edit:
         """Read ``key=value``; the key may be dotted and indexed (``datasets[0].path``), the value is YAML.
 
         Raises:
@@ -61,7 +61,7 @@ class Change:
             raise UserError(f"--set {text} has no YAML value: {error}. Quote it.") from None
 
 
-def render(text: str, changes: list[Change], *, source: str, output: str, rows: int | None = None) -> str:
+def render_recipe(text: str, changes: list[Edit], *, source: str, output: str, rows: int | None = None) -> str:
     """The text of the new recipe.
 
     Args:
@@ -99,7 +99,7 @@ def render(text: str, changes: list[Change], *, source: str, output: str, rows: 
     return re.sub(r"^#$", f"#\n# Origin: {source} {settings}", text, count=1, flags=re.M)
 
 
-def _replace(text: str, change: Change) -> str:
+def _replace(text: str, change: Edit) -> str:
     """Put one value in place of another, or add a key, without touching the rest of the text."""
     node = yaml.compose(text)
     for depth, step in enumerate(change.path):
@@ -115,7 +115,7 @@ def _replace(text: str, change: Change) -> str:
     return text[:start] + glue + new + text[end:]
 
 
-def _insert(text: str, parent: yaml.Node, change: Change, *, nested: bool) -> str:
+def _insert(text: str, parent: yaml.Node, change: Edit, *, nested: bool) -> str:
     """Add a key that the recipe lacks: in a nested mapping at its end, at the top level at the end of its block."""
     if not isinstance(parent, yaml.MappingNode) or parent.flow_style:
         raise UserError(f"--set {change.text}: {_spell(change.path[:-1])} is no block of keys to add one to.")
