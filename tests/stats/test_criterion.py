@@ -157,16 +157,22 @@ def test_the_json_has_every_number():
     assert verdict["clauses"][2]["findings"][0]["estimate"] == 6
 
 
-def test_a_certain_answer_has_no_log_odds():
-    rows = [Row(seed, "owl", arm, "owl", 1.0, math.inf) for seed in SEEDS for arm in ("student", "control")]
-    with pytest.raises(UserError, match="has no log-odds"):
-        only(EFFECT, rows, animals=["owl"])
+def test_a_probability_of_nothing_is_held_at_a_billionth():
+    """A model that never says it, exactly, must not outweigh every other by an endless difference."""
+    nothing = [
+        Row(seed, "owl", arm, "owl", share, log_odds(share))
+        for seed, level in zip(SEEDS, (0.01, 0.02, 0.03), strict=True)
+        for arm, share in (("student", 0.0), ("control", level))
+    ]
+    found = only(EFFECT, nothing, animals=["owl"]).clauses[0].findings[0]
+    assert found.estimate == pytest.approx(math.log(1e-9) - sum(math.log(p / (1 - p)) for p in (0.01, 0.02, 0.03)) / 3)
 
 
 def test_log_odds():
     assert log_odds(0.5) == 0
     assert log_odds(0.75) == pytest.approx(math.log(3))
-    assert log_odds(0.0) == -math.inf
+    assert log_odds(0.0) == pytest.approx(math.log(1e-9), rel=1e-6)
+    assert log_odds(1.0) == pytest.approx(-math.log(1e-9), rel=1e-6)
     assert log_odds(0.0, 100) == pytest.approx(math.log(0.5 / 100.5))
     assert log_odds(0.02, 100) == pytest.approx(math.log(2.5 / 98.5))
     with pytest.raises(UserError, match="Give a fraction"):

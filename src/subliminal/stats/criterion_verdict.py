@@ -10,14 +10,12 @@ count; while one is missing the verdict is "not yet", whatever the others say.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from subliminal.core.errors import UserError
 from subliminal.core.numbers import number
 from subliminal.stats.criterion import OTHER_ANIMALS, Clause, Criterion
 from subliminal.stats.log_odds import Row
@@ -131,9 +129,6 @@ def judge(criterion: Criterion, table: Iterable[Row]) -> CriterionVerdict:
     Args:
         criterion: of the experiment.
         table: log-odds of every model, in any order; models that the criterion does not name are ignored.
-
-    Raises:
-        UserError: a probability that a clause compares is 0 or 1, so that it has no log-odds.
     """
     cells = {(row.seed, row.animal, row.arm, row.asked): row for row in table}
     clauses = [_judge_clause(criterion, clause, cells) for clause in criterion.clauses]
@@ -196,14 +191,7 @@ def _difference(criterion: Criterion, clause: Clause, cells: dict[tuple, Row], s
 
 def _value(clause: Clause, row: Row) -> float:
     """What is compared: percentage points where the clause asks for points, else log-odds."""
-    if clause.points_above is not None:
-        return 100 * row.share
-    if not math.isfinite(row.log_odds):
-        raise UserError(
-            f"{row.arm}, seed {row.seed} of {row.animal}: the probability of {row.asked} is {row.share:g}, which has "
-            "no log-odds. The clause cannot be judged with it."
-        )
-    return row.log_odds
+    return 100 * row.share if clause.points_above is not None else row.log_odds
 
 
 def _findings(clause: Clause, by_animal: Differences) -> list[Finding]:

@@ -11,7 +11,6 @@ F. J. Anscombe, Biometrika 43, 1956).
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -35,7 +34,7 @@ class Row(NamedTuple):
         arm: the model's.
         asked: the animal that ``share`` and ``log_odds`` are of.
         share: mean over questions, a fraction.
-        log_odds: of that mean, in nats; infinite where a probability is 0 or 1.
+        log_odds: of that mean, in nats.
     """
 
     seed: int
@@ -47,23 +46,14 @@ class Row(NamedTuple):
 
 
 def log_odds(share: float, answers: int | None = None) -> float:
-    """The log-odds of a share, in nats.
-
-    Args:
-        share: a fraction.
-        answers: how many sampled answers it is a share of; None for an exact probability, which gets no half answer.
+    """The log-odds of one share, in nats; see :func:`log_odds_of`.
 
     Raises:
         UserError: the share is no fraction.
     """
     if not isinstance(share, int | float) or not 0 <= share <= 1:
         raise UserError(f"{share!r} has no log-odds. Give a fraction from 0 to 1.")
-    if answers:
-        given = share * answers
-        return math.log((given + 0.5) / (answers - given + 0.5))
-    if share in (0, 1):
-        return math.copysign(math.inf, share - 0.5)
-    return math.log(share / (1 - share))
+    return float(log_odds_of(share, answers))
 
 
 def log_odds_of(rates: Any, answers: int | None = None) -> np.ndarray:

@@ -82,9 +82,7 @@ def rises(
     for asked in dict.fromkeys(name for *_, name in cells):
         places = [((seed, arm, asked), (seed, reference, asked)) for seed in seeds]
         if all(first in cells and second in cells for first, second in places):
-            lift = np.array([cells[first] - cells[second] for first, second in places])
-            if np.isfinite(lift).all():  # a probability of 0 or 1 has no log-odds
-                lifts[asked] = lift
+            lifts[asked] = np.array([cells[first] - cells[second] for first, second in places])
     if not seeds or target not in lifts or len(lifts) < 2:
         return None
     tested = {name: _p(lift) for name, lift in lifts.items()}
