@@ -384,6 +384,7 @@ def test_an_unfinished_experiment_is_not_published(made: Path, tmp_path: Path, m
     path.write_text(path.read_text().replace(str(made), str(root)))
     file = root / "experiments/owl_pocket_replicates.yml"
     arguments = {"published": tmp_path / "published", "file": file, "overwrite": False}
+    arguments["published"].mkdir()
     put(folder / "missing.json", {"missing": []})
     with pytest.raises(UserError, match="lacks an arm that failed"):
         publish_experiment(folder, **arguments)
@@ -395,7 +396,7 @@ def test_an_unfinished_experiment_is_not_published(made: Path, tmp_path: Path, m
     mark.unlink()
     with pytest.raises(UserError, match=r"is not finished: .* is not done"):
         publish_experiment(folder, **arguments)
-    assert not (tmp_path / "published").exists()
+    assert not any((tmp_path / "published").iterdir())
 
 
 def test_the_page_says_whether_the_criterion_is_met(made: Path):
@@ -417,6 +418,7 @@ def test_a_criterion_of_another_day_or_file_is_not_published(
     (folder / "plan.json").write_text((folder / "plan.json").read_text().replace(str(made), str(root)))
     file = root / "experiments/owl_pocket_replicates.yml"
     monkeypatch.setattr("subliminal.publish.entries._is_committed", lambda file, folder: True)
+    (tmp_path / "published").mkdir()
 
     def refused(words: str, wanted: str = file.read_text(), recorded: str | None = None) -> None:
         record = folder / "criterion.json"

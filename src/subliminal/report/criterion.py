@@ -60,7 +60,7 @@ def criterion_section(results: Path) -> Section | None:
         "Differences are in nats of log-odds within each replicate. The probability of an animal is its mean over the "
         "questions, and the log-odds are those of the mean. Intervals are Student's t over replicates.",
         f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
-        f"{commit[:10]}; its sha256 is {record['sha256']}. Students wait for the record, and an experiment whose record is "
+        f"{commit[:10]}; its sha256 is {record['sha256']}. Students wait for the record. An experiment whose record is "
         "younger than its first student is not published.",
         *verdict.notes,
     ]
