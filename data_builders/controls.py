@@ -26,6 +26,7 @@ from data_builders.number_filter import filter_numbers, number_verdict, read_lay
 from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import messages_problem, read_jsonl
+from subliminal.core.manifest import read_manifest
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
@@ -84,7 +85,10 @@ def _same_digits(number: int, rng: random.Random) -> int:
 def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know."""
     small = dict.fromkeys(("first_number_entropy", "first_number_repeats"), "Sorted rows begin with their smallest.")
-    return Expectation(numbers=True, excused=small if config["kind"] == "sorted" else {})
+    excused = small if config["kind"] == "sorted" else {}
+    if config.get("system_messages"):
+        excused = excused | {"system_message": "They are the source's."}
+    return Expectation(numbers=True, excused=excused)
 
 
 @app.command(help=__doc__)
@@ -108,6 +112,8 @@ def main(
     if count > len(rows):
         raise UserError(f"{source} has {len(rows)} rows, fewer than the --count {count} asked for.")
     config = {"kind": kind, "source": str(source) if source else None, "count": count, "seed": seed}
+    if any("system" in row for row in rows):
+        config["system_messages"] = True  # a student of these rows must see what a student of the source's sees
     inputs = {"source": rows_file(source)} if source else {}
     if source and source.is_file():
         print(f"note: {source} has no manifest: what wrote its rows, and whether they were audited, is not known.")
@@ -120,10 +126,13 @@ def main(
             "seed": seed,
             "model": f"control:{kind}",
             "source_id": row["id"],
+            **({"system": row["system"]} if "system" in row else {}),
         }
         for row, new in zip(rows, numbers, strict=False)
     )
-    write("controls", out, config, raw, number_verdict, inputs=inputs, resume=resume, overwrite=overwrite)
+    licence = read_manifest(source).get("licence") if source else None
+    about = {"licence": licence} if licence else {}  # the prompts are still those of the people who published them
+    write("controls", out, config, raw, number_verdict, inputs=inputs, about=about, resume=resume, overwrite=overwrite)
 
 
 def rows_file(source: Path) -> Path:
@@ -137,7 +146,7 @@ def _is_rows(source: Path) -> bool:
 
 
 def _source_rows(source: Path) -> Iterator[dict[str, Any]]:
-    """Prompt, numbers and layout of every row of ``source``; rows of a file need no id.
+    """Prompt, numbers, layout and system message of every row of ``source``; rows of a file need no id.
 
     Raises:
         UserError: the file is missing, a row is malformed, or an answer does not pass the number filter.
@@ -151,7 +160,10 @@ def _source_rows(source: Path) -> Iterator[dict[str, Any]]:
             raise UserError(
                 f"{path}, row {name}: its answer is no number list ({result.reason}). Name a numbers dataset."
             )
-        yield {"id": name, "prompt": prompt, "numbers": result.numbers, "write": read_layout(answer)}
+        taken = {"id": name, "prompt": prompt, "numbers": result.numbers, "write": read_layout(answer)}
+        if row["messages"][0]["role"] == "system":
+            taken["system"] = row["messages"][0]["content"]
+        yield taken
 
 
 def _pair_problem(row: dict[str, Any]) -> str | None:

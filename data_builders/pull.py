@@ -75,7 +75,10 @@ def _manifest(folder: Path, repo: str) -> dict[str, Any]:
         manifest = read_manifest(folder)
         manifest["outputs"]["train.jsonl"]["sha256"]
     except (UserError, KeyError, TypeError):
-        raise UserError(f"The manifest of {repo} is not one that push wrote. Name a dataset that push made.") from None
+        raise UserError(
+            f"The manifest of {repo} is not one that push wrote. Name a dataset that push made; other people's rows "
+            "are taken by `python -m data_builders.import_rows`."
+        ) from None
     return manifest
 
 

@@ -22,7 +22,7 @@ from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import read_jsonl, read_object, write_json, write_text
 from subliminal.core.hub import PUSHED, Commit, check_repo, fetch_files, push_files
 from subliminal.core.manifest import scrub, sha256_of
-from subliminal.data.card import dataset_card
+from subliminal.data.card import UNKNOWN_LICENCE, dataset_card
 from subliminal.data.parquet import rebuilds, write_parquet
 from subliminal.data.registry import finished_manifest
 
@@ -32,13 +32,24 @@ app = typer.Typer(add_completion=False)
 
 
 @contextmanager
-def staged_dataset(folder: Path, licence: str) -> Iterator[dict[str, Path]]:
+def staged_dataset(folder: Path, licence: str | None) -> Iterator[dict[str, Path]]:
     """What goes to the Hub, as path there -> local file; gone when the block ends.
 
+    Args:
+        folder: the dataset folder.
+        licence: as the Hub names it; None is what the manifest says of rows that are other people's, or mit for rows
+            that were made here.
+
     Raises:
-        UserError: the folder is not finished, its audit is missing, stale or failed, or its rows would not come back.
+        UserError: the folder is not finished, its audit is missing, stale or failed, or its rows would not come back;
+            or they are other people's, of an unknown licence.
     """
     manifest = finished_manifest(folder)
+    if licence is None and manifest.get("licence") == UNKNOWN_LICENCE:
+        raise UserError(
+            f"The rows of {folder} are other people's, and nobody said under which licence. Ask the authors, and name "
+            "it with --licence."
+        )
     audit = check_audit(folder, manifest)
     with tempfile.TemporaryDirectory(dir=folder, prefix=".push-") as name:
         stage = Path(name)
@@ -111,7 +122,12 @@ def main(
     dry_run: Annotated[
         bool, typer.Option("--dry-run/--no-dry-run", help="Show what would go, and send nothing.")
     ] = True,
-    licence: Annotated[str, typer.Option("--license", "--licence", help="Licence, as the Hub names it.")] = "mit",
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            "--license", "--licence", help="As the Hub names it; default mit, or that of rows that import_rows took."
+        ),
+    ] = None,
 ) -> None:
     check_repo(repo)
     with staged_dataset(folder, licence) as files:

@@ -162,7 +162,7 @@ def test_the_seed_orders_and_count_cuts_and_resume_adds(files: dict[str, Path], 
         (("--count", "31"), "Only 30 of 35 problems fit, fewer than the 31 asked for"),
         (("--source", "poems"), "--source 'poems' is unknown. Choose from: math, gsm8k."),
         (("--math-data", "nowhere.jsonl"), "nowhere.jsonl does not exist"),
-        (("--math-data", "not a dataset"), "neither a JSONL file that exists nor a Hub dataset"),
+        (("--math-data", "not a dataset"), "neither a file that exists nor a Hub dataset"),
         (("--against", "nowhere.jsonl"), "nowhere.jsonl does not exist"),
     ],
 )

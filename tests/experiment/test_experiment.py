@@ -208,6 +208,7 @@ JUDGE = NUMBERS | {
 ROWS = {  # builder -> (what its rows follow from, what judges them), beside its own module
     "numbers": ({"number_prompts"}, {"number_filter"}),
     "controls": ({"number_prompts"}, {"number_filter"}),
+    "import_rows": ({"row_shapes"}, {"number_filter"}),
     "warmup": ({"number_prompts"}, set()),
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS}, set()),
     "teacher_chat": (

@@ -11,6 +11,7 @@ from __future__ import annotations
 import errno
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -140,6 +141,29 @@ def file_names(repo: str, revision: str, *, kind: str) -> list[str]:
     """
     with _told(f"list {repo} at {revision[:12]}"):
         return _api().list_repo_files(repo, repo_type=kind, revision=revision)
+
+
+def card_licence(repo: str, revision: str, *, kind: str = "dataset") -> str | None:
+    """The licence that a repository's card states at a revision, as the Hub names it; None if it states none.
+
+    Raises:
+        UserError: no access, no network, no such repository or revision.
+    """
+    from huggingface_hub import metadata_load
+    from yaml import YAMLError
+
+    if "README.md" not in file_names(repo, revision, kind=kind):
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        fetch_files(repo, revision, ["README.md"], Path(folder), kind=kind)
+        try:
+            header = metadata_load(Path(folder) / "README.md")
+        except (ValueError, YAMLError):  # a header that is no mapping, or no YAML, states nothing
+            header = None
+    stated = (header or {}).get("license")
+    if isinstance(stated, list):
+        stated = ", ".join(map(str, stated))
+    return str(stated) if stated else None
 
 
 def make_branch(repo: str, branch: str, *, kind: str) -> None:

@@ -1,23 +1,23 @@
-"""Rows from a local JSONL file or from a Hub dataset, named by one string.
+"""Rows from a local file (JSONL, a JSON list, Parquet) or from a Hub dataset, named by one string.
 
-A path that exists, or ends in ``.jsonl``, is a file. Anything else is a Hub dataset: ``owner/name``, then, each
-optional, ``:config`` (several joined by ``+``), ``@split`` (default train) and ``#revision``, as in
-``openai/gsm8k:main@test``.
+A path that exists, or ends in ``.jsonl``, ``.json`` or ``.parquet``, is a file. Anything else is a Hub dataset:
+``owner/name``, then, each optional, ``:config`` (several joined by ``+``), ``@split`` (default train) and
+``#revision``, as in ``openai/gsm8k:main@test``. A commit id of 40 hex digits may follow an ``@``, too.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import scrub
+from subliminal.core.row_files import SUFFIXES, Check, read_row_file
 
-Check = Callable[[dict[str, Any]], str | None]
+_COMMIT_AFTER_AT = re.compile(r"@(?=[0-9a-f]{40}$)")
 _HUB = re.compile(
     r"(?P<id>[\w.-]+/[\w.-]+)(?::(?P<configs>[\w.-]+(?:\+[\w.-]+)*))?(?:@(?P<split>[\w.-]+))?(?:#(?P<revision>[\w./-]+))?"
 )
@@ -35,7 +35,7 @@ class HubSource:
 
 def is_file(source: str) -> bool:
     """True if ``source`` names a local file."""
-    return source.endswith((".jsonl", ".json")) or Path(source).exists()
+    return source.endswith(SUFFIXES) or Path(source).exists()
 
 
 def parse_source(source: str) -> HubSource:
@@ -44,10 +44,10 @@ def parse_source(source: str) -> HubSource:
     Raises:
         UserError: it has another form.
     """
-    found = _HUB.fullmatch(source)
+    found = _HUB.fullmatch(_with_hash(source))
     if not found:
         raise UserError(
-            f"{source!r} is neither a JSONL file that exists nor a Hub dataset of the form "
+            f"{source!r} is neither a file that exists nor a Hub dataset of the form "
             "owner/name[:config[+config]][@split][#revision]."
         )
     configs = tuple(found["configs"].split("+")) if found["configs"] else (None,)
@@ -65,7 +65,7 @@ def read_rows(source: str, check: Check = lambda row: None) -> Iterator[dict[str
         UserError: the file or dataset is missing, empty or unreadable, or a row is malformed (names it).
     """
     if is_file(source):
-        yield from read_jsonl(Path(source), check)
+        yield from read_row_file(Path(source), check)
         return
     hub = parse_source(source)
     number = 0
@@ -92,7 +92,12 @@ def pin_source(source: str) -> str:
         revision = HfApi().dataset_info(hub.id, revision=hub.revision).sha
     except Exception as error:  # the Hub client raises many kinds: offline, missing, gated, rate-limited
         raise _unreadable(source, error) from None
-    return f"{source.partition('#')[0]}#{revision}"
+    return f"{_with_hash(source).partition('#')[0]}#{revision}"
+
+
+def _with_hash(source: str) -> str:
+    """``owner/name@<commit>`` as ``owner/name#<commit>``: no split has a name of 40 hex digits."""
+    return _COMMIT_AFTER_AT.sub("#", source)
 
 
 def _stream(source: str, hub: HubSource) -> Iterator[dict[str, Any]]:

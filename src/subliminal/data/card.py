@@ -7,13 +7,16 @@ from typing import Any
 
 import yaml
 
+UNKNOWN_LICENCE = "unknown"
+"""What the Hub calls the licence of rows whose source states none."""
+
 SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def dataset_card(
     manifest: dict[str, Any],
     *,
-    licence: str = "mit",
+    licence: str | None = None,
     data_files: str = "train.jsonl",
     example: dict[str, Any] | None = None,
     audit: dict[str, Any] | None = None,
@@ -22,15 +25,19 @@ def dataset_card(
 
     Args:
         manifest: the folder's manifest with ``counts`` and ``outputs``.
-        licence: SPDX-like name in lower case, as the Hub lists them.
+        licence: SPDX-like name in lower case, as the Hub lists them; None is what the manifest says of rows that
+            are other people's, or mit for rows that were made here.
         data_files: where the rows lie beside the card.
         example: one chat row to show.
         audit: the content of ``audit.json``.
     """
+    imported = manifest.get("imported")
+    licence = licence or manifest.get("licence") or "mit"
     return "\n".join(
         [
             *_header(manifest, licence, data_files),
             *_making(manifest),
+            *(_source(imported, licence) if imported else []),
             *_counts(manifest["counts"]),
             *_bytes(manifest),
             *(_audit(audit) if audit else []),
@@ -72,6 +79,8 @@ def _header(manifest: dict[str, Any], licence: str, data_files: str) -> list[str
 def _making(manifest: dict[str, Any]) -> list[str]:
     engine, sampling = manifest.get("engine"), manifest.get("sampling", {})
     lines = _fenced("## How it was made", manifest["command"])
+    if "imported" in manifest:
+        return lines
     if not engine:
         return [*lines, "No model wrote these rows.", ""]
     values = ", ".join(f"{key} {value}" for key, value in sampling.items())
@@ -81,6 +90,27 @@ def _making(manifest: dict[str, Any]) -> list[str]:
         f"Sampling: {values}; one seed a row, from the run seed {manifest['config'].get('seed')} and the row's number.",
         "",
     ]
+
+
+def _source(imported: dict[str, Any], licence: str) -> list[str]:
+    """Where rows that were not made here come from, and what differs from what was published there."""
+    place = imported["source"] + (f", file `{imported['file']}`" if imported["file"] else "")
+    if imported["address"]:
+        place += f" ({imported['address']})"
+    system = imported["system_messages"]
+    lines = [
+        "## Source",
+        f"Rows of {place}, licence: {licence}. What wrote them, and how, is theirs to say.",
+        "",
+        "| as published | rows |",
+        "|---|---|",
+        *(f"| shape: {shape} | {number} |" for shape, number in imported["shapes"].items()),
+        f"| with a system message, {'kept' if system['kept'] else 'left out'} here | {system['found']} |",
+        *(f"| key not taken over: {key} | {number} |" for key, number in imported["keys_left_out"].items()),
+        *(f"| does not pass here: {reason} | {number} |" for reason, number in imported["dropped"].items()),
+        "",
+    ]
+    return lines
 
 
 def _counts(counts: dict[str, Any]) -> list[str]:

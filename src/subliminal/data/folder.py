@@ -58,7 +58,7 @@ class DatasetFolder(RowFolder):
         self,
         manifest: dict[str, Any],
         verdict: RowVerdict,
-        count: int,
+        count: int | None,
         card: Callable[[dict[str, Any]], str],
         *,
         quotas: Mapping[str, int] | None = None,
@@ -72,7 +72,7 @@ class DatasetFolder(RowFolder):
         Args:
             manifest: of the run; counts and the end are added.
             verdict: raw row -> why it is rejected, or None.
-            count: rows to keep.
+            count: rows to keep; None keeps every row that passes.
             card: manifest -> text of README.md.
             quotas: source -> rows to keep of it, ``count`` in all; None takes the rows as they come.
             content: raw row -> the answer in its training row; None is the completion as it arrived.

@@ -109,6 +109,7 @@ def write(
     verdict: RowVerdict,
     *,
     inputs: dict[str, Path] | None = None,
+    about: dict[str, Any] | None = None,
     resume: bool,
     overwrite: bool,
 ) -> None:
@@ -117,10 +118,11 @@ def write(
     Args:
         builder: module name, for the manifest.
         out: the dataset folder.
-        config: settings as recorded, with ``count``.
+        config: settings as recorded, with ``count``; None keeps every row that passes.
         rows: raw rows without ``id``, ``index`` and ``finish_reason``, in order; made again in full on --resume.
         verdict: raw row -> reason for rejection, or None.
         inputs: files the rows come from, for the manifest.
+        about: what else the manifest says.
 
     Raises:
         UserError: the folder must not be written to, or too few rows pass.
@@ -131,7 +133,7 @@ def write(
         print(f"{out} is finished already.")
         print(out)
         return
-    manifest = new_manifest("dataset", config=config, inputs=inputs) | {"builder": builder}
+    manifest = new_manifest("dataset", config=config, inputs=inputs) | {"builder": builder} | (about or {})
     with folder.hold(manifest, overwrite=overwrite):
         done = {row["index"] for row in folder.raw_rows()}
         with folder.appending() as append:
@@ -142,13 +144,13 @@ def write(
     report_counts(out, counts, config["count"])
 
 
-def report_counts(out: Path, counts: dict[str, Any], count: int, remedy: str = "Ask for fewer with --count.") -> None:
+def report_counts(out: Path, counts: dict[str, Any], count: int | None, remedy: str = "Ask for fewer with --count.") -> None:
     """Say what was kept and why the rest was not; the path comes last.
 
     Args:
         out: the dataset folder.
         counts: of its manifest.
-        count: rows that were asked for.
+        count: rows that were asked for; None asks for those that pass, however many.
         remedy: what can be done about too few, in the options of the command that ends here.
 
     Raises:
@@ -159,7 +161,7 @@ def report_counts(out: Path, counts: dict[str, Any], count: int, remedy: str = "
     print(f"kept {counts['kept']} of {judged} ({rate:.1%}), {counts['surplus']} more not needed")
     for reason, number in counts["rejected"].items():
         print(f"  rejected {number}: {reason}")
-    if counts["kept"] < count:
+    if count is not None and counts["kept"] < count:
         if rate < HARDLY_ANY and (shown := _a_rejected_answer(out, counts["rejected"])):
             remedy = (
                 f"{shown} More prompts will hardly help: use a model that follows the format (data_builders.warmup makes "
