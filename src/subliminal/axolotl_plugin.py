@@ -25,7 +25,6 @@ from pathlib import Path
 from typing import Any
 
 from axolotl.integrations.base import BasePlugin, PluginManager
-from pydantic import BaseModel, Field
 from transformers import TrainerCallback
 
 from subliminal.core.errors import UserError
@@ -53,18 +52,6 @@ METRIC_NAMES = {
 """Trainer's name -> name in ``metrics.jsonl``. ``tokens_seen`` counts padding, ``tokens_trained`` carries loss."""
 
 
-class StrictRecipeArgs(BaseModel):
-    """The keys that this plugin adds to a recipe."""
-
-    effective_batch: int = Field(
-        description="Rows of one optimiser step over all processes; a run that differs is refused."
-    )
-    lora_init_seed: int | None = Field(
-        default=None, description="Seed of the adapter's first weights; empty takes `seed`, as without an adapter."
-    )
-    overwrite: bool = Field(default=False, description="Delete an earlier run in output_dir and train from the start.")
-
-
 class StrictRecipe(BasePlugin):
     """See the module's docstring."""
 
@@ -75,7 +62,7 @@ class StrictRecipe(BasePlugin):
         self.prepared = False
 
     def get_input_args(self) -> str:
-        return "subliminal.axolotl_plugin.StrictRecipeArgs"
+        return "subliminal.training.arguments.StrictRecipeArgs"
 
     def register(self, cfg: Any) -> None:
         """Check the run; ``cfg`` is the recipe with the command line's overrides, unknown keys still in it."""

@@ -53,7 +53,7 @@ def test_schema_read_from_source_is_the_imported_one() -> None:
     from axolotl.utils.schemas.config import AxolotlInputConfig
     from axolotl.utils.schemas.datasets import SFTDataset
 
-    from subliminal.axolotl_plugin import StrictRecipeArgs
+    from subliminal.training.arguments import StrictRecipeArgs
 
     assert axolotl_schema() == pydantic_schema(AxolotlInputConfig)
     assert sft_dataset_schema() == pydantic_schema(SFTDataset)
@@ -162,3 +162,18 @@ def test_loss_mask_with_the_fetched_model(answer: str) -> None:
     trained, whole = trained_text(recipe, tokenizer, messages)
     assert trained == answer + "<|im_end|>"
     assert whole == tokenizer.apply_chat_template(messages, tokenize=False)
+
+
+def test_the_names_that_are_read_from_source_are_those_of_the_libraries() -> None:
+    from axolotl.utils.schemas.enums import CustomSupportedOptimizers
+    from transformers.trainer_utils import SaveStrategy, SchedulerType
+    from transformers.training_args import OptimizerNames
+
+    from subliminal.training.values import SCHEDULES_OF_AXOLOTL, allowed_words
+
+    words = allowed_words()
+    assert set(words["optimizer"]) == {
+        each.value for kind in (OptimizerNames, CustomSupportedOptimizers) for each in kind
+    }
+    assert set(words["lr_scheduler"]) == {*(each.value for each in SchedulerType), *SCHEDULES_OF_AXOLOTL}
+    assert set(words["save_strategy"]) == {each.value for each in SaveStrategy}

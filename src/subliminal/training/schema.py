@@ -104,6 +104,8 @@ def _plugin(plugin: str) -> _Plugin | None:
     if name not in classes:
         return None
     arguments = _input_args_class(classes[name])
+    if arguments:
+        classes = _classes(source_of(arguments.rpartition(".")[0])) | classes
     return _Plugin(arguments, _fields(arguments.rpartition(".")[2], classes) if arguments else {})
 
 
@@ -115,6 +117,22 @@ def _input_args_class(plugin: ast.ClassDef) -> str | None:
                 if isinstance(node, ast.Return) and isinstance(node.value, ast.Constant) and node.value.value:
                     return str(node.value.value)
     return None
+
+
+def source_of(module: str) -> Path:
+    """The file of a module, found without importing the packages that it lies in."""
+    package, *rest = module.split(".")
+    folder = _package_folder(package).joinpath(*rest)
+    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+
+
+def enum_values(module: str, name: str) -> tuple[str, ...]:
+    """The strings that an Enum in a module's source has as values."""
+    values = []
+    for statement in _classes(source_of(module))[name].body:
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant):
+            values.append(str(statement.value.value))
+    return tuple(values)
 
 
 def _package_folder(package: str) -> Path:

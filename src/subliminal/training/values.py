@@ -7,9 +7,10 @@ classes take seconds to import, so :func:`value_problems` imports them when it i
 from __future__ import annotations
 
 import copy
-import importlib
+import importlib.util
 import logging
 import re
+import sys
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,7 +20,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from subliminal.core.errors import did_you_mean
-from subliminal.training.schema import plugin_arguments
+from subliminal.training.schema import enum_values, plugin_arguments, source_of
 
 _QUOTED = re.compile(r"'([^']+)'")
 ADAPTERS = ("lora", "qlora")
@@ -93,10 +94,8 @@ def value_problems(recipe: Mapping[str, Any]) -> list[str]:
         found.setdefault(key, problem)
     for plugin in recipe.get("plugins") or []:
         arguments = plugin_arguments(plugin)
-        if arguments:
-            module, _, name = arguments.rpartition(".")
-            for key, problem in _field_problems(getattr(importlib.import_module(module), name), recipe):
-                found.setdefault(key, problem)
+        for key, problem in _field_problems(_class_at(arguments), recipe) if arguments else ():
+            found.setdefault(key, problem)
     readable = dict(recipe)
     if "adapter" in words:
         readable["adapter"] = ADAPTERS[0]  # Axolotl stops at another, and has more to say
@@ -117,16 +116,15 @@ def _word_problems(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 @cache
 def allowed_words() -> dict[str, tuple[str, ...]]:
     """Recipe key -> the names that it may have, in the libraries that read it."""
-    with _quiet():
-        from axolotl.utils.schemas.enums import CustomSupportedOptimizers
-        from transformers.trainer_utils import SaveStrategy, SchedulerType
-        from transformers.training_args import OptimizerNames
-    optimizers = [each.value for kind in (OptimizerNames, CustomSupportedOptimizers) for each in kind]
+    # Importing the modules of these names takes five times as long as reading them.
+    optimizers = enum_values("transformers.training_args", "OptimizerNames")
+    optimizers += enum_values("axolotl.utils.schemas.enums", "CustomSupportedOptimizers")
+    schedules = enum_values("transformers.trainer_utils", "SchedulerType")
     return {
         "adapter": ADAPTERS,
-        "optimizer": tuple(optimizers),
-        "lr_scheduler": (*(each.value for each in SchedulerType), *SCHEDULES_OF_AXOLOTL),
-        "save_strategy": tuple(each.value for each in SaveStrategy),
+        "optimizer": optimizers,
+        "lr_scheduler": (*schedules, *SCHEDULES_OF_AXOLOTL),
+        "save_strategy": enum_values("transformers.trainer_utils", "SaveStrategy"),
     }
 
 
@@ -160,6 +158,20 @@ def _field_problems(schema: type[BaseModel], recipe: Mapping[str, Any]) -> Itera
             yield from _phrases(errors, recipe)
         except Exception as error:
             yield key, f"{_shown(value)} cannot be read ({error})"
+
+
+@cache
+def _class_at(dotted: str) -> type[BaseModel]:
+    """A class by its dotted path; of a package that imports much, only its own module is executed."""
+    module, _, name = dotted.rpartition(".")
+    if module in sys.modules:
+        return getattr(sys.modules[module], name)
+    spec = importlib.util.spec_from_file_location(f"_arguments_of_{module.replace('.', '_')}", source_of(module))
+    loaded = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = loaded
+    with _quiet():
+        spec.loader.exec_module(loaded)
+    return getattr(loaded, name)
 
 
 @cache
