@@ -12,41 +12,49 @@ export AXOLOTL_LOG_LEVEL := WARNING
 export LOG_LEVEL := ERROR
 export TRANSFORMERS_VERBOSITY := error
 
+# The tests need SmolLM2, and so do the experiments that name it; the demo does not.
+SMOLLM2 := models/smollm2-135m/manifest.json
+NEEDED = $(if $(shell grep -sE '^model: *models/smollm2-135m( |$$)' $(EXP)),$(SMOLLM2))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-smollm2 test test-workflow test-serve lint setup setup-serve setup-workflow experiment plan report verify doctor lock clean
 
-help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+help:
+	@sed -nE 's/^##@ (.*)/\n\1/p; s/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
 
+##@ Two commands, no GPU needed
 demo: setup setup-workflow ## the whole owl experiment on a language model of 0.2M parameters, on a CPU
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/pocket_demo.yml
 
-demo-smollm2: setup setup-workflow ## the same stages on SmolLM2-135M, too few rows for an effect
-	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
+test: setup setup-workflow $(SMOLLM2) ## every test that needs no GPU and no server, but those of test-workflow
+	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest
 
-experiment: setup setup-workflow ## run EXP=experiments/<name>.yml, or only SEEDS="1 2" of it; goes on where it stopped
-	@.venv/bin/python -m subliminal.experiment run $(EXP) --cores $(CORES) $(if $(GPUS),--gpus $(GPUS)) $(SEEDS:%=--seed %) $(if $(SNAKEMAKE),-- $(SNAKEMAKE))
+##@ An experiment of your own: EXP=experiments/<name>.yml
+experiment: setup setup-workflow $(NEEDED) ## run it, or only SEEDS="1 2"; goes on where it stopped; VERBOSE=1 shows all
+	@.venv/bin/python -m subliminal.experiment run $(EXP) $(if $(VERBOSE),--verbose) --cores $(CORES) $(if $(GPUS),--gpus $(GPUS)) $(SEEDS:%=--seed %) $(if $(SNAKEMAKE),-- $(SNAKEMAKE))
 
-plan: setup ## list the stages of EXP=..., what they cost and which are done; ALL=1 lists every command
+plan: setup ## list its stages, what they cost and which are done; ALL=1 lists every command
 	@.venv/bin/python -m subliminal.experiment plan $(EXP) $(if $(ALL),--all) $(SEEDS:%=--seed %)
 
-report: setup ## write the report of results/$(NAME) again
-	@.venv/bin/python scripts/report.py results/$(or $(NAME),pocket_demo)
-
-verify: .venv/.installed ## score the raw answers again: RESULTS.md and all published experiments, or with NAME=... results/$(NAME)
-	@.venv/bin/python scripts/$(if $(NAME),verify_results.py results/$(NAME),results.py verify)
-
-doctor: ## can this machine do the work of EXP=experiments/<name>.yml, and what is missing
+doctor: ## can this machine do its work, and what is missing
 	@test -e .venv/.installed || { echo "problem  .venv: not installed; \`make setup\` makes it"; exit 1; }
 	@.venv/bin/python scripts/doctor.py --experiment $(EXP)
 
-test: setup setup-workflow ## every test that needs no GPU and no server, but those of test-workflow
-	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest
+##@ What came out: NAME=<experiment>
+report: setup ## write its report again
+	@.venv/bin/python scripts/report.py results/$(or $(NAME),pocket_demo)
 
-test-workflow: setup setup-workflow ## small experiments stopped in every stage, a full disk, a lost network, and a real Slurm where installed
+verify: .venv/.installed ## score its raw answers again; without NAME, RESULTS.md and all published experiments
+	@.venv/bin/python scripts/$(if $(NAME),verify_results.py results/$(NAME),results.py verify)
+
+##@ More experiments and tests
+demo-smollm2: setup setup-workflow ## the demo's stages on SmolLM2-135M, too few rows for an effect
+	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
+
+test-workflow: setup setup-workflow $(SMOLLM2) ## small experiments stopped in every stage, a full disk, a lost network, and a real Slurm where installed
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m workflow
 
-test-serve: setup setup-serve ## the tests against a real vLLM server
+test-serve: setup setup-serve $(SMOLLM2) ## the tests against a real vLLM server
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m serve
 
 lint: setup ## ruff, who imports whom, and the strict check of every recipe
@@ -55,9 +63,10 @@ lint: setup ## ruff, who imports whom, and the strict check of every recipe
 	@.venv/bin/lint-imports --no-logo --no-cache
 	@.venv/bin/python scripts/lint_recipes.py
 
-setup: .venv/.installed models/pocket/manifest.json models/smollm2-135m/manifest.json ## make .venv and fetch the small models
+##@ Environments
+setup: .venv/.installed models/pocket/manifest.json ## make .venv, and the pocket model's shape and tokenizer
 
-setup-workflow: .venv-workflow/.installed
+setup-workflow: .venv-workflow/.installed ## make .venv-workflow: Snakemake
 
 setup-serve: .venv-serve/.installed ## make .venv-serve: vLLM for the GPU, or for the CPU where there is none
 

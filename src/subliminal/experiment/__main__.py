@@ -40,6 +40,7 @@ def run(
         str | None, typer.Option(help="End after this stage, or after all of a kind: build, train, evaluate, ...")
     ] = None,
     root: Root = Path("."),
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show all that the stages write.")] = False,
 ) -> None:
     """Run every stage that is not done yet, then write the report; a failed arm does not stop the others."""
     from subliminal.experiment.driver import cores_here, run_experiment
@@ -57,6 +58,7 @@ def run(
             words=words,
             seeds=seed,
             until=until,
+            verbose=verbose,
         )
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)

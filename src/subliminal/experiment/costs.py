@@ -92,13 +92,13 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
     rows = []
     if every or len(stages) <= LISTED:
         for stage in stages:
-            rows.append([stage.name, _state(stage, done, _deferred(plan, stage)), *_cells([costs[stage.name]])])
+            rows.append([stage.name, _state(stage, done, deferred(plan, stage)), *_cells([costs[stage.name]])])
     else:
         for kind in dict.fromkeys(stage.kind for stage in stages):
             of_kind = [stage.name for stage in stages if stage.kind == kind]
             ready = len(done.intersection(of_kind))
             rows.append([f"{len(of_kind)} x {kind}", f"{ready} done", *_cells([costs[name] for name in of_kind])])
-    open_ = [stage for stage in stages if stage.name not in done and not _deferred(plan, stage)]
+    open_ = [stage for stage in stages if stage.name not in done and not deferred(plan, stage)]
     total = [f"{len(open_)} of {len(stages)} stages to run", "", *_cells([costs[stage.name] for stage in open_])]
     header = ["stage", "state", "minutes", "GPU GiB", "tokens at most", "MB on disk", "minutes from"]
     lines = _table([header, *rows, total])
@@ -110,20 +110,20 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
         f"Results: {plan.results}. A dash: not measured. Tokens are upper bounds (answers: rows kept x max_tokens; "
         "training: rows x epochs x sequence_len).",
     ]
-    if any(_deferred(plan, stage) for stage in stages):
+    if any(deferred(plan, stage) for stage in stages):
         notes.append("Stages marked `if needed` belong to a gate's ladder and run only while the teacher is below it.")
     return "\n".join([*lines, "", *notes])
 
 
-def _state(stage: Stage, done: set[str], deferred: bool) -> str:
+def _state(stage: Stage, done: set[str], if_needed: bool) -> str:
     if stage.name in done:
         return "done"
-    if deferred:
+    if if_needed:
         return "if needed"
     return "begun" if (Path(stage.folder) / f".{stage.name}.begun").is_file() else "to do"
 
 
-def _deferred(plan: Plan, stage: Stage) -> bool:
+def deferred(plan: Plan, stage: Stage) -> bool:
     """Whether a stage belongs to a gate's ladder, beyond the first rung's score."""
     within = stage.job != stage.name and stage.job in plan.stages and plan.stages[stage.job].kind == "gate"
     return within and stage.facts.get("rung") != 0

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,20 @@ from subliminal.core.files import write_json
 from subliminal.core.gpus import visible_gpus
 from subliminal.engine.server import log_tail
 from subliminal.experiment.criterion import refuse_late_criterion
+from subliminal.experiment.display import Display
 from subliminal.experiment.expand import expand
+from subliminal.experiment.lines import columns, send
+from subliminal.experiment.log import QUIET
+from subliminal.experiment.outcome import closing
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path, full_disk
 from subliminal.experiment.schema import Experiment
 
 RECORD = 2**16
 """Bytes that the records of failures take at most."""
+
+ASKS = {"-n", "--dry-run", "--dryrun", "-h", "--help", "--version"}
+"""Options of Snakemake that run nothing and answer on the terminal."""
 
 SNAKEMAKE = REPO_ROOT / ".venv-workflow" / "bin" / "snakemake"
 
@@ -41,6 +48,7 @@ def run_experiment(
     words: list[str],
     seeds: Sequence[int] | None = None,
     until: str | None = None,
+    verbose: bool = False,
 ) -> int:
     """Run every stage that is not done, and the report.
 
@@ -55,6 +63,7 @@ def run_experiment(
         words: more options for Snakemake (``--profile workflow/profiles/slurm``).
         seeds: some of the experiment's; None is all.
         until: a stage, or a kind of stages, after which the run ends; None runs everything.
+        verbose: show all that the stages and Snakemake write, instead of a line for each stage.
 
     Returns:
         0 if everything is done, 1 if something is missing.
@@ -71,6 +80,7 @@ def run_experiment(
                 f"scripts/fetch_model.py {Path(model).name}`."
             )
     results = root / "results" / experiment.name
+    display = None if verbose or ASKS & set(words) else Display()
     with _full_disk_in_a_sentence(), _hold(results):
         shutil.rmtree(results / "failures", ignore_errors=True)
         failed: dict[str, dict[str, Any]] = {}
@@ -82,16 +92,20 @@ def run_experiment(
             if not left:
                 break
             to_give = _check_gpus(plan, gpus, words)
-            print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
             # A cluster gives whole GPUs away; on this machine stages may share one.
             places = 1 if to_give is None else plan.gpu_places()
             prepare(plan, places, until)
-            status = _snakemake(plan, cores, None if to_give is None else to_give * places, words)
+            if display is None:
+                print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
+            else:
+                display.begin(plan, until)
+            status = _snakemake(plan, cores, None if to_give is None else to_give * places, words, display)
             new = {name: record for name, record in _failures(plan).items() if name not in failed}
             failed |= new
             if status and not new:
                 _check_space(results)
-                raise UserError(f"Snakemake ended with status {status} and no stage failed. {_snakemake_log(started)}")
+                said = _snakemake_log(plan, started)
+                raise UserError(f"Snakemake ended with status {status} and no stage failed. {said}")
             if not status:
                 break
     if until and not failed:
@@ -116,7 +130,8 @@ def prepare(plan: Plan, gpu_places: int = 1, until: str | None = None) -> None:
     plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places, until=until)
 
 
-def _snakemake(plan: Plan, cores: int, gpu_units: int | None, words: list[str]) -> int:
+def _snakemake(plan: Plan, cores: int, gpu_units: int | None, words: list[str], display: Display | None = None) -> int:
+    """Run the jobs; returns Snakemake's status. With a display, what Snakemake says goes to a file."""
     command = [str(SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--config", f"plan={plan.results}/plan.json"]
     command += ["--cores", str(cores), "--keep-going", "--rerun-triggers", "mtime"]
     command += [] if gpu_units is None else ["--resources", f"gpu={gpu_units}"]
@@ -124,20 +139,44 @@ def _snakemake(plan: Plan, cores: int, gpu_units: int | None, words: list[str]) 
     command += ["--nolock", "--ignore-incomplete", "--quiet", "all", *words]
     if not SNAKEMAKE.is_file():
         raise UserError("There is no Snakemake. Run `make setup-workflow`.")
-    process = subprocess.Popen(
-        [sys.executable, "-P", watchdog.__file__, *command],
-        stdin=subprocess.PIPE,
-        start_new_session=True,
-        cwd=REPO_ROOT,
-    )
-    try:
-        return process.wait()
-    finally:
-        watchdog.stop(process)
+    with ExitStack() as stack:
+        log = None if display is None else stack.enter_context(open(snakemake_output(plan), "wb"))
+        process = subprocess.Popen(
+            [sys.executable, "-P", watchdog.__file__, *command],
+            stdin=subprocess.PIPE,
+            stdout=log,
+            stderr=log,
+            env=None if display is None else {**os.environ, QUIET: "1"},
+            start_new_session=True,
+            cwd=REPO_ROOT,
+        )
+        try:
+            return process.wait() if display is None else _watched(process, display)
+        finally:
+            watchdog.stop(process)
+            if display is not None:
+                display.update()  # the last stages ended after the last look
+                display.close()
 
 
-def _snakemake_log(since: float) -> str:
-    """The end of the log that Snakemake wrote, as the end of an error message."""
+def _watched(process: subprocess.Popen[bytes], display: Display) -> int:
+    while True:
+        try:
+            return process.wait(timeout=display.interval)
+        except subprocess.TimeoutExpired:
+            display.update()
+
+
+def snakemake_output(plan: Plan) -> Path:
+    """Where Snakemake's own words go while a display has the terminal."""
+    return Path(plan.results) / "snakemake.log"
+
+
+def _snakemake_log(plan: Plan, since: float) -> str:
+    """The end of what Snakemake wrote, as the end of an error message."""
+    own = snakemake_output(plan)
+    if own.is_file() and own.stat().st_mtime >= since and own.stat().st_size:
+        return log_tail(own).strip()
     logs = [path for path in (REPO_ROOT / ".snakemake/log").glob("*.log") if path.stat().st_mtime >= since]
     newest = max(logs, key=lambda path: path.stat().st_mtime, default=None)
     return log_tail(newest).strip() if newest else "It wrote no log: is the environment whole? `make setup-workflow`."
@@ -192,8 +231,10 @@ def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
         print(f"error: not finished: {', '.join(missing)}. The same command tries again.", file=sys.stderr)
     elif not reports:
         raise UserError(f"{plan.name} has nothing to report.")
+    for line in closing(plan, columns(sys.stdout)):
+        send(f"{line}\n", sys.stdout)
     if reports:
-        print("The report:" if len(reports) == 1 else "The reports:")
+        print("\nThe report:" if len(reports) == 1 else "\nThe reports:")
     for stage in reports:
         print(f"  {stage.folder}/report.md")
         print(f"  {stage.folder}/report.html")

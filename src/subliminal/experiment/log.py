@@ -1,4 +1,4 @@
-"""A stage's output: to the terminal with its progress bars, to a log without them."""
+"""A stage's output: to a log without the moves of progress bars, and to the terminal as it is unless that is quiet."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import threading
 from collections import deque
 from pathlib import Path
 
+QUIET = "SUBLIMINAL_QUIET"
+"""The environment variable that keeps a stage's output off the terminal: the run's display is there."""
 KEPT = 2000
 """Lines of a command that are kept in memory, to say why it failed."""
 
@@ -18,7 +20,8 @@ KEPT = 2000
 class Tee:
     """Copies what a command writes to this process's stderr and, without the moves of progress bars, to a log file.
 
-    On a terminal the command gets a terminal too (a pseudo-terminal), so bars are drawn; else a pipe.
+    On a terminal the command gets a terminal too (a pseudo-terminal), so bars are drawn; else a pipe. Where
+    :data:`QUIET` is set the log gets everything and stderr nothing.
 
     Args:
         log: the file; a stage that runs again adds to it.
@@ -30,7 +33,8 @@ class Tee:
     def __init__(self, log: Path) -> None:
         self.last: deque[str] = deque(maxlen=KEPT)
         self.log = open(log, "ab", buffering=0)  # noqa: SIM115 (closed by close)
-        self.terminal = sys.stderr.isatty()
+        self.quiet = bool(os.environ.get(QUIET))
+        self.terminal = sys.stderr.isatty() and not self.quiet
 
     def __enter__(self) -> Tee:
         self.source, self.output = pty.openpty() if self.terminal else os.pipe()
@@ -64,8 +68,9 @@ class Tee:
                 data = b""
             if not data:
                 break
-            with contextlib.suppress(OSError):  # a terminal that is gone does not stop the stage
-                os.write(2, data)
+            if not self.quiet:
+                with contextlib.suppress(OSError):  # a terminal that is gone does not stop the stage
+                    os.write(2, data)
             *whole, line = (line + data).split(b"\n")
             for text in whole:
                 self._write(_without_bars(text), b"\n")

@@ -1,8 +1,9 @@
 """Running one stage: resume or start over, log, and mark it when it is whole.
 
 Snakemake decides when a stage runs; this decides how. A stage that was begun with the same inputs goes on, any other is
-made anew; a stage that is whole is not run again. The command's output goes to the terminal as it is, progress bars
-included, and to ``results/<experiment>/logs/<stage>.log``; a failure leaves ``failures/<stage>.json`` with its reason.
+made anew; a stage that is whole is not run again. The command's output goes to
+``results/<experiment>/logs/<stage>.log`` and, unless the variable ``SUBLIMINAL_QUIET`` is set, to the terminal as it
+is, progress bars included; a failure leaves ``failures/<stage>.json`` with its reason.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from subliminal.core.failures import explain, last_words
 from subliminal.core.files import write_json
 from subliminal.core.gpus import gpu_slots
 from subliminal.core.manifest import sha256_of, utc_now
-from subliminal.experiment.log import Tee
+from subliminal.experiment.log import QUIET, Tee
 from subliminal.experiment.plan import Plan, Stage, digest, is_whole
 
 MEMBERS_AT_ONCE = 4
@@ -104,7 +105,7 @@ def _run(plan: Plan, stage: Stage, held: int) -> None:
                 Path(path).unlink(missing_ok=True)
     for old in Path(stage.folder).glob(f".{stage.name}-{'[0-9a-f]' * 16}.done"):
         old.unlink()
-    write_json(_record(stage), now)
+    write_json(record_path(stage), now)
     served = stage.kind == "serve" and all(is_whole(member) for member in plan.members(stage.name))
     if not served and not (same and begun and stage.proof and Path(stage.proof).is_file()):
         _run_commands(plan, stage, held, resume=same)
@@ -121,6 +122,8 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
     words = [last, stage.size, stage.resume if resume else stage.restart]
     commands = [*first, " ".join(word for word in words if word)]
     gpus = stage.gpus if stage.job == stage.name else 0  # a stage within another's job has that job's GPUs
+    # A stage within this one's command writes to this one's log, too.
+    environment = {name: value for name, value in os.environ.items() if name != QUIET}
     with gpu_slots(gpus, share=stage.gpu_share) as slots, Tee(log) as tee:
         for command in commands:
             said = f"[{stage.name}] {command}"
@@ -130,7 +133,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
                 stdin=subprocess.PIPE,
                 stdout=tee.output,
                 stderr=tee.output,
-                env={**NO_TELEMETRY, **os.environ, **slots.environment},
+                env={**NO_TELEMETRY, **environment, **slots.environment},
                 start_new_session=True,
                 pass_fds=[
                     held,
@@ -147,13 +150,14 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
                 raise StageFailed(last_words(lines[lines.index(said) + 1 :] if said in lines else lines, status))
 
 
-def _record(stage: Stage) -> Path:
+def record_path(stage: Stage) -> Path:
+    """What a stage was last begun with; written anew whenever it begins."""
     return Path(stage.folder) / f".{stage.name}.begun"
 
 
 def _begun(stage: Stage) -> dict[str, str]:
     """What the stage in this folder was last begun with; empty if nothing was."""
-    record = _record(stage)
+    record = record_path(stage)
     return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
 
 

@@ -12,7 +12,7 @@ from subliminal.report.answer import main_comparison
 from subliminal.report.data import Experiment
 from subliminal.report.format import Figure, Section
 from subliminal.report.provenance import Provenance
-from subliminal.report.tables import Comparison, Estimate, Grade
+from subliminal.report.tables import Comparison, Estimate, Grade, graded_estimates
 from subliminal.stats import mean_ci, wilson
 
 
@@ -98,4 +98,28 @@ def everything(report: Report) -> dict[str, Any]:
         "commands": [
             manifest["command"] for manifest in report.provenance.manifests.values() if manifest.get("command")
         ],
+    }
+
+
+def headline(report: Report) -> dict[str, Any]:
+    """What a terminal shows of a report: its answer, and the share of each arm in the task that the answer is of.
+
+    ``number`` and ``label`` are None where there is nothing to compare; shares are fractions.
+    """
+    experiment = report.experiment
+    answer = next(section for section in report.sections if section.title == "The answer")
+    main = main_comparison(experiment, report.differences)
+    estimates = report.arms or graded_estimates(experiment)
+    task = main.task if main else estimates[0].task
+    measure = experiment.measure_name(task)
+    said = answer.headline
+    if task in experiment.questions:
+        measure = f"share of {experiment.target} in {measure}"
+    return {
+        "target": experiment.target,
+        "label": said.label if said else None,
+        "number": said.number if said else None,
+        "sentence": said.sentence if said else answer.text[0],
+        "measure": measure,
+        "bars": [{"arm": each.arm, "share": each.mean} for each in estimates if each.task == task],
     }

@@ -1,4 +1,4 @@
-"""``results/<experiment>/`` -> ``report.md``, ``report.html``, ``top_animals.csv`` and its figures.
+"""``results/<experiment>/`` -> ``report.md``, ``report.html``, ``top_animals.csv``, ``headline.json`` and its figures.
 
     python scripts/report.py results/owl-demo --csv --json
 
@@ -17,8 +17,9 @@ from pathlib import Path
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
+from subliminal.experiment.outcome import HEADLINE
 from subliminal.report.data import Experiment, load_experiment
-from subliminal.report.export import CSV, JSON, Report, estimates_csv, everything
+from subliminal.report.export import CSV, JSON, Report, estimates_csv, everything, headline
 from subliminal.report.figure import arms_figure, png, svg, themed
 from subliminal.report.format import Figure
 from subliminal.report.provenance import trace
@@ -50,6 +51,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     for figure in (figure for section in report.sections for figure in section.figures):
         if figure.file and figure.file.endswith(".svg"):
             texts[figure.file] = figure.draw()
+    texts[HEADLINE] = json.dumps(headline(report), indent=2, ensure_ascii=False) + "\n"
     if as_csv:
         texts[CSV] = estimates_csv(report.experiment, report.arms)
     if as_json:

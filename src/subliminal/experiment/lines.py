@@ -1,0 +1,120 @@
+"""The lines that a terminal shows of an experiment that runs, and how they reach it."""
+
+from __future__ import annotations
+
+import math
+import os
+import re
+import textwrap
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, NamedTuple
+
+LOG_LINES = 12
+"""Lines of a failed stage's log that are shown."""
+NAME = 36
+"""Columns for a stage's name; a longer one takes what it needs."""
+PLAIN = 80
+"""Columns of the chart and the answer where there is no terminal."""
+
+_COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+
+
+class Left(NamedTuple):
+    """Work that is left: expected seconds (None: nothing is known of it), and seconds that it has run."""
+
+    expected: float | None
+    elapsed: float = 0.0
+
+
+def duration(seconds: float) -> str:
+    """41 -> "41 s", 185 -> "3 min 05 s", 4320 -> "1 h 12 min"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, width: int | None) -> list[str]:
+    """What is shown of a stage that has ended.
+
+    Args:
+        k, n: it is the k-th of n to be done.
+        name: the stage's.
+        seconds: that it took; None where that is not known.
+        told: its figure.
+        width: columns of the terminal, where the figure goes on in lines of its own; None is no limit.
+    """
+    took = "" if seconds is None else duration(seconds)
+    head = f"{k:>{len(str(n))}} of {n}  {name:<{NAME}} {took:>11}  "
+    line = f"{head}{told}".rstrip()
+    if width is None or len(line) <= width:
+        return [line]
+    room = width - len(head)
+    if room >= 24:
+        first, *rest = textwrap.wrap(told, room)
+        return [f"{head}{first}", *(" " * len(head) + more for more in rest)]
+    return [head.rstrip(), *textwrap.wrap(told, width, initial_indent=" " * 8, subsequent_indent=" " * 8)]
+
+
+def time_left(work: Sequence[Left], at_once: float) -> str:
+    """How long the rest takes, as words.
+
+    Args:
+        work: what is left.
+        at_once: how many stages have run at the same time so far, on average.
+    """
+    known = [left for left in work if left.expected is not None]
+    if not known:
+        return "time left not known yet" if work else "nothing left"
+    seconds = sum(max(0.0, (left.expected or 0.0) - left.elapsed) for left in known) / max(1.0, at_once)
+    minutes = math.ceil(seconds / 60)
+    amount = duration(60 * minutes).replace(" 00 s", "") if minutes > 1 else "a minute"
+    return f"{'about' if len(known) == len(work) else 'more than'} {amount} left"
+
+
+def status_line(k: int, n: int, left: str, running: Iterable[tuple[str, float]], width: int | None) -> str:
+    """The line with the time left, cut at the terminal's width.
+
+    Args:
+        k, n: done, and all.
+        left: from :func:`time_left`.
+        running: names of stages and the seconds that they have run.
+        width: columns of the terminal; None is no limit.
+    """
+    stages = ", ".join(f"{name} ({duration(seconds)})" for name, seconds in running)
+    line = f"{k} of {n} done, {left}; running: {stages or 'none yet'}"
+    if width is not None and len(line) >= width:  # a full line would begin another one
+        line = line[: width - 2] + "…"
+    return line
+
+
+def failure_lines(name: str, reason: str, log: Path, seconds: float | None) -> list[str]:
+    """What is shown of a stage that failed: why, the end of its log, and where that is."""
+    after = "" if seconds is None else f" after {duration(seconds)}"
+    lines = [f"FAILED  {name}{after}: {reason}"]
+    if not log.is_file():
+        return lines
+    text = log.read_text(encoding="utf-8", errors="replace")
+    said = [_COLOUR.sub("", line).rstrip() for line in text.splitlines()]
+    last = [line for line in said if line][-LOG_LINES:]
+    return [*lines, *(f"  | {line}" for line in last), f"  The whole log: {log}"]
+
+
+def send(text: str, stream: IO[str]) -> None:
+    """Write to a terminal: one that knows no such letter shows another, and one that is gone does not stop the run."""
+    encoding = stream.encoding or "utf-8"
+    with suppress(OSError):
+        stream.write(text.encode(encoding, errors="replace").decode(encoding))
+        stream.flush()
+
+
+def columns(stream: IO[str]) -> int:
+    """The width of a terminal; :data:`PLAIN` where there is none."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or PLAIN
+    except (OSError, ValueError):
+        return PLAIN
