@@ -76,7 +76,7 @@ setup-serve: .venv-serve/.installed ## make .venv-serve: vLLM for the GPU, or fo
 	@echo "Installing .venv from requirements/train.txt (about 3 minutes) ..."
 	@test -x .venv/bin/python || $(PYTHON) -m venv .venv
 	@.venv/bin/python $(PIP_INSTALL) --requirement requirements/train.txt
-	@.venv/bin/python $(PIP_INSTALL) --no-deps --editable .
+	@PYTHONWARNINGS=ignore .venv/bin/python $(PIP_INSTALL) --no-deps --editable .
 	@touch $@
 
 .venv-workflow/.installed: requirements/workflow.txt

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from subliminal.experiment.lines import (
+from subliminal.experiment.display.lines import (
     LOG_LINES,
     Left,
     duration,
@@ -18,7 +18,7 @@ from subliminal.experiment.lines import (
     status_line,
     time_left,
 )
-from subliminal.experiment.outcome import HEADLINE, answer_lines, chart, closing, figure
+from subliminal.experiment.display.outcome import HEADLINE, answer_lines, chart, closing, figure
 from subliminal.experiment.plan import Plan, Stage
 
 ARMS = "says owl: base 0.42 %, teacher 95.4 %, student 21.9 %, control_base_numbers 0.27 %"

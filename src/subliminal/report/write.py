@@ -17,7 +17,7 @@ from pathlib import Path
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
-from subliminal.experiment.outcome import HEADLINE
+from subliminal.experiment.display.outcome import HEADLINE
 from subliminal.report.data import Experiment, load_experiment
 from subliminal.report.export import CSV, JSON, Report, estimates_csv, everything, headline
 from subliminal.report.figure import arms_figure, png, svg, themed

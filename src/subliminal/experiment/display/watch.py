@@ -20,8 +20,8 @@ from statistics import fmean
 from typing import IO
 
 from subliminal.experiment.costs import cost_of, deferred
-from subliminal.experiment.lines import Left, columns, failure_lines, send, stage_lines, status_line, time_left
-from subliminal.experiment.outcome import figure
+from subliminal.experiment.display.lines import Left, columns, failure_lines, send, stage_lines, status_line, time_left
+from subliminal.experiment.display.outcome import figure
 from subliminal.experiment.plan import Plan, Stage
 from subliminal.experiment.run import failure_path, log_path, record_path
 
