@@ -28,7 +28,7 @@ def test_it_holds_the_answer_and_the_share_of_each_arm(tmp_path: Path) -> None:
     assert shares.keys() == RATES.keys()
     for arm, share in shares.items():
         assert share == pytest.approx(np.mean(summary(arm)["tasks"]["animal_preference"]["target_rate"]))
-    assert f"{said['sentence']}" in " ".join(" ".join(answer_lines(said, 80)).split())
+    assert said["sentence"] in " ".join(" ".join(answer_lines(said, 80)).split())
 
 
 def test_without_a_control_there_is_no_number(tmp_path: Path) -> None:

@@ -38,6 +38,11 @@ def duration(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
 
 
+def wrapped(text: str, width: int, indent: str = "") -> list[str]:
+    """Text in lines of at most ``width`` columns; names such as ``student-seed-51`` stay whole."""
+    return textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+
+
 def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, width: int | None) -> list[str]:
     """What is shown of a stage that has ended.
 
@@ -55,9 +60,9 @@ def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, wid
         return [line]
     room = width - len(head)
     if room >= 24:
-        first, *rest = textwrap.wrap(told, room)
+        first, *rest = wrapped(told, room)
         return [f"{head}{first}", *(" " * len(head) + more for more in rest)]
-    return [head.rstrip(), *textwrap.wrap(told, width, initial_indent=" " * 8, subsequent_indent=" " * 8)]
+    return [head.rstrip(), *wrapped(told, width, " " * 8)]
 
 
 def time_left(work: Sequence[Left], at_once: float) -> str:

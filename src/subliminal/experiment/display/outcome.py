@@ -7,7 +7,6 @@ no words: the display of a run must not stop it.
 from __future__ import annotations
 
 import json
-import textwrap
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +14,7 @@ from statistics import fmean
 from typing import Any
 
 from subliminal.core.numbers import percent
+from subliminal.experiment.display.lines import wrapped
 from subliminal.experiment.plan import Plan, Stage, is_whole
 
 HEADLINE = "headline.json"
@@ -112,7 +112,7 @@ def closing(plan: Plan, width: int) -> list[str]:
         return [*answer_lines(answers[0], width), *_next(plan, width)]
     lines = []
     for answer in answers[:NAMES]:
-        lines += ["", *textwrap.wrap(f"{answer['target']}: {answer['sentence']}", width)]
+        lines += ["", *wrapped(f"{answer['target']}: {answer['sentence']}", width)]
     if len(answers) > NAMES:
         lines += ["", f"... and {len(answers) - NAMES} more, each in its report."]
     return [*lines, *_next(plan, width)] if lines else []
@@ -127,8 +127,8 @@ def answer_lines(answer: dict[str, Any], width: int) -> list[str]:
     """
     lines = [""]
     if answer["number"]:
-        lines += textwrap.wrap(f"{answer['label']}: {answer['number']}", width)
-    lines += textwrap.wrap(answer["sentence"], width)
+        lines += wrapped(f"{answer['label']}: {answer['number']}", width)
+    lines += wrapped(answer["sentence"], width)
     if answer["bars"]:
         lines += ["", *chart(answer["measure"], {bar["arm"]: bar["share"] for bar in answer["bars"]}, width)]
     return lines
