@@ -132,9 +132,12 @@ def test_every_token_gets_a_text(tmp_path) -> None:
 
 def test_adapter_is_one_that_the_server_takes(tmp_path) -> None:
     from safetensors.torch import load_file
+    from transformers import Qwen2Config, Qwen2ForCausalLM
 
     model = tmp_path / "model"
-    model.mkdir()
+    sizes = {"hidden_size": TINY.hidden, "intermediate_size": TINY.intermediate, "num_hidden_layers": TINY.layers}
+    heads = {"num_attention_heads": TINY.heads, "num_key_value_heads": TINY.kv_heads, "vocab_size": TINY.vocab}
+    Qwen2ForCausalLM(Qwen2Config(**sizes, **heads)).save_pretrained(model)
     folder = random_adapter(model, TINY, tmp_path / "adapter")
     weights = load_file(folder / "adapter_model.safetensors")
     assert adapter_rank(folder, str(model)) == 8

@@ -102,7 +102,8 @@ TEMPLATES = {
     "smollm2": ("chatml", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None),
     "pocket": ("chatml", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None),
 }
-"""Part of the base model's name, in small letters -> Axolotl's copy of its template, special tokens (padding first), begin token."""
+"""Part of the base model's name in small letters -> Axolotl's copy of its template, special tokens (padding first), and
+its begin token."""
 
 ANSWERS = {
     "numbers": "417, 5, 93",
