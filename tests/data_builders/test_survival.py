@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fake_chat_server import FakeChatServer, free_port
 from fake_chat_server import __file__ as SERVER_FILE
-from fake_chat_server import free_port
 
 COUNT = 2000
 KILLS = 6
@@ -35,7 +35,7 @@ class Server:
         self.process.wait()
 
 
-def start(server: Server, out: Path, *words: str) -> subprocess.Popen:
+def start(server: Server | FakeChatServer, out: Path, *words: str) -> subprocess.Popen:
     command = [
         *(sys.executable, "-m", "data_builders.numbers", "--animal", "owl", "--model", "owl-teacher"),
         *("--base-url", f"http://127.0.0.1:{server.port}/v1", "--count", str(COUNT), "--out", str(out)),
@@ -156,3 +156,29 @@ def test_a_server_that_is_gone_is_a_sentence_and_rows_are_kept(tmp_path: Path) -
     assert errors.startswith(f"error: No OpenAI-compatible server answers at http://127.0.0.1:{server.port}/v1")
     assert "Traceback" not in errors
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_a_server_that_fails_from_the_very_first_request_on_and_a_builder_that_is_killed_twice(tmp_path: Path) -> None:
+    """400 rows; of all requests, the questions at the start too, the first and every fifth after it fail."""
+    whole, out = tmp_path / "whole", tmp_path / "made"
+    count = ("--count", "400")
+    kinds = (503, 429, "drop", 500)
+
+    def first_and_every_fifth(number: int, body: dict | None = None) -> int | str | None:
+        return kinds[number // 5 % len(kinds)] if number % 5 == 0 else None
+
+    with FakeChatServer() as server:
+        finish(start(server, whole, *count), whole)
+    with FakeChatServer(trouble=first_and_every_fifth, question_trouble=first_and_every_fifth, delay=0.05) as server:
+        for share in (0.2, 0.6):
+            process = start(server, out, *count)
+            while size(out) < share * 470 * 400:
+                assert process.poll() is None, process.communicate()
+                time.sleep(0.005)
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+        finish(start(server, out, *count), out)
+        assert server.questions >= 3
+    assert raw_indices(out) == raw_indices(whole), "a row is lost or there twice"
+    assert made(out) == made(whole)
