@@ -35,8 +35,8 @@ from subliminal.training.sharding import launcher_sharding
 from subliminal.training.trackio_start import start_without_bucket
 
 MOST_TOKENISERS = 8
-"""Processes that tokenise the rows unless the recipe says otherwise. Axolotl starts one for every CPU core, which on a
-machine with 64 takes longer than the 20,000 rows themselves."""
+"""Processes that tokenise the rows unless the recipe says otherwise. Axolotl spawns one for every CPU core, and each
+imports all of it first, which on a machine with 64 takes longer than the 20,000 rows themselves."""
 
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of ``mallopt``, as glibc's malloc.h numbers them."""
