@@ -162,6 +162,8 @@ def test_a_whole_adapter_is_taken(adapter: Path, tiny_model: Path, tmp_path: Pat
 @pytest.mark.parametrize(
     ("module", "config", "target"),
     [
+        ("layers.0.mlp.down_proj", {"target_modules": ["model.layers.0.mlp.down_proj"]}, True),
+        ("layers.1.mlp.down_proj", {"target_modules": ["model.layers.0.mlp.down_proj"]}, False),
         ("layers.0.self_attn.q_proj", {"target_modules": ["q_proj"]}, True),
         ("layers.0.self_attn.q_proj", {"target_modules": ["proj"]}, False),
         ("layers.0.self_attn.q_proj", {"target_modules": r".*layers\.\d\.self_attn\.q_proj"}, True),

@@ -244,7 +244,8 @@ _BEFORE_LAYERS = ("", "model.", "transformer.", "model.language_model.", "langua
 def _named(module: str, names: str | list[str]) -> bool:
     if isinstance(names, str):  # a regular expression of the whole name, which begins before the layers
         return any(re.fullmatch(names, f"{before}{module}") for before in _BEFORE_LAYERS)
-    return any(module == name or module.endswith(f".{name}") for name in names)
+    # PEFT writes whole names, from before the layers on, where it was told to take all linear ones.
+    return any(module == _short(name) or module.endswith(f".{name}") for name in names)
 
 
 def _kind(module: str) -> str:
