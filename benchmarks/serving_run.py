@@ -189,9 +189,10 @@ def running_server(job: Job, api_servers: int, log: Path, options: Sequence[str]
     """The server of ``scripts/serve.py`` with the adapter, and with the development route that empties its cache."""
     python, port = server_python(), free_port()
     batch = ["--max-num-batched-tokens", str(job.batched_tokens)] if job.batched_tokens else []
-    command = server_command(python, str(job.model), {ADAPTER: job.adapter}, port=port, extra=[*batch, *options])
-    if api_servers > 1:
-        command = several_api_servers(command, api_servers)
+    count = api_servers if api_servers > 1 else None
+    adapters = {ADAPTER: job.adapter}
+    words = [*batch, *options]
+    command = server_command(python, str(job.model), adapters, port=port, api_server_count=count, extra=words)
     log.parent.mkdir(parents=True, exist_ok=True)
     environment = {**server_environment(python), "VLLM_SERVER_DEV_MODE": "1"}
     server = Server(f"http://{HOST}:{port}/v1", log, watchdog.start(command, log=log, env=environment))
@@ -200,12 +201,6 @@ def running_server(job: Job, api_servers: int, log: Path, options: Sequence[str]
         yield server
     finally:
         watchdog.stop(server.process)
-
-
-def several_api_servers(command: Sequence[str], count: int) -> list[str]:
-    """A command of :func:`subliminal.engine.server.server_command` as ``vllm serve``, which can start several."""
-    python, _, _, _, model, *rest = command
-    return [python, "-m", "vllm.entrypoints.cli.main", "serve", model, *rest, "--api-server-count", str(count)]
 
 
 def measure_client(job: Job, server: Server, concurrency: int) -> dict[str, Any]:

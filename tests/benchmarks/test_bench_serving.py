@@ -111,7 +111,8 @@ def test_nothing_starts_after_the_deadline(job, monkeypatch) -> None:
 
 def test_several_api_servers_are_started_by_vllm_serve(job) -> None:
     command = server_command(Path("python"), "models/m", {}, port=1, extra=["--no-enable-log-requests"])
-    several = serving_run.several_api_servers(command, 4)
+    words = ["--no-enable-log-requests"]
+    several = server_command(Path("python"), "models/m", {}, port=1, api_server_count=4, extra=words)
     assert several[1:5] == ["-m", "vllm.entrypoints.cli.main", "serve", "models/m"]
     assert "--model" not in several
     assert several[-3:] == ["--no-enable-log-requests", "--api-server-count", "4"]

