@@ -12,7 +12,7 @@ from scripts_of import script
 from typer.testing import CliRunner
 
 from subliminal.core.errors import UserError
-from subliminal.core.manifest import cpu_kind, cpu_name, new_manifest
+from subliminal.core.manifest import cpu_kind, cpu_name, cpu_names, new_manifest
 from subliminal.publish.rerun import compare_runs
 
 AMD, INTEL = ({"model": model, "capability": kind} for model, kind in (("AMD EPYC", "AVX512"), ("Intel Xeon", "AVX2")))
@@ -33,6 +33,27 @@ def test_verdicts_are_compared_and_figures_may_differ(tmp_path: Path):
     assert (found.same, found.different) == (2, [])
     assert found.notes[0].startswith("Here AMD EPYC, AVX512, there Intel Xeon, AVX2. Another kind of CPU trains other")
     assert found.lines()[-1] == "2 verdicts are the same, 0 are not"
+
+
+def test_a_download_on_the_same_machine_is_no_second_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """fetch_model.py loads no torch, so that a base model's manifest has a CPU without instructions."""
+    here, there = run(tmp_path / "a", AMD), run(tmp_path / "b", AMD)
+    cpu = {"model": "AMD EPYC", "capability": None}
+    fetched = {"kind": "model", "command": "python scripts/fetch_model.py", "cpu": cpu}
+    write(tmp_path / "here/models/smollm2-135m/manifest.json", fetched)
+    monkeypatch.chdir(tmp_path / "here")
+    assert compare_runs(here, there).notes == ["Both ran on AMD EPYC, AVX512: figures should agree to the digit."]
+
+
+@pytest.mark.parametrize(
+    ("recorded", "expected"),
+    [
+        ([None, AMD, {"model": "AMD EPYC", "capability": None}, INTEL], ["AMD EPYC, AVX512", "Intel Xeon, AVX2"]),
+        ([{"model": "AMD EPYC", "capability": None}, None], []),
+    ],
+)
+def test_kinds_of_cpu_are_those_that_computed(recorded, expected):
+    assert cpu_names({"cpu": cpu} for cpu in recorded) == expected
 
 
 def test_another_verdict_is_named(tmp_path: Path):

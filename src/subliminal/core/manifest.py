@@ -16,6 +16,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -142,6 +143,16 @@ def cpu_name(manifest: dict[str, Any]) -> str | None:
     """The kind of CPU that a manifest records: "AMD EPYC 9B14, AVX512"; None where it records none."""
     kind = manifest.get("cpu") or {}
     return ", ".join(filter(None, (kind.get("model"), kind.get("capability")))) or None
+
+
+def cpu_names(manifests: Iterable[dict[str, Any]]) -> list[str]:
+    """Every kind of CPU that computed something, in the order of the manifests.
+
+    A process without torch (a download, a builder that asks a server) records a CPU without its instructions. Nothing
+    that it made depends on them, so that it is left out.
+    """
+    computed = [manifest for manifest in manifests if (manifest.get("cpu") or {}).get("capability")]
+    return list(dict.fromkeys(map(cpu_name, computed)))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

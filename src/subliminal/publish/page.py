@@ -18,7 +18,7 @@ import yaml
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl, write_json
-from subliminal.core.manifest import cpu_name, sha256_of
+from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count
 from subliminal.publish.entries import FILE, RAW, Entry, entries, figure_name, unpacked
 from subliminal.publish.recomputed import recomputed
@@ -211,7 +211,7 @@ def _facts(folder: Path, link: str, provenance: Provenance, values: int) -> Sect
     asked = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
     made = list(provenance.manifests.values())
     devices = dict.fromkeys(manifest["device"] for manifest in made if manifest.get("device"))
-    devices |= dict.fromkeys(filter(None, map(cpu_name, made)))
+    devices |= dict.fromkeys(cpu_names(made))
     states, times = set(), []
     for manifest in made:
         git = manifest.get("git") or {}

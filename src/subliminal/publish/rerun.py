@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from subliminal.core.errors import UserError
-from subliminal.core.manifest import cpu_name
+from subliminal.core.manifest import cpu_names
 from subliminal.core.numbers import points
 from subliminal.report.data import load_experiment
 from subliminal.report.provenance import trace
@@ -73,7 +73,7 @@ def _mean(comparison: Comparison) -> str:
 
 def _cpu_notes(ours: dict[str, dict], theirs: dict[str, dict]) -> list[str]:
     """What the kinds of CPU let expect."""
-    kinds = [sorted(set(filter(None, map(cpu_name, manifests.values())))) for manifests in (ours, theirs)]
+    kinds = [sorted(cpu_names(manifests.values())) for manifests in (ours, theirs)]
     told = [" and ".join(each) or "an unknown CPU" for each in kinds]
     if kinds[0] and kinds[0] == kinds[1]:
         return [f"Both ran on {told[0]}: figures should agree to the digit."]

@@ -11,7 +11,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
-from subliminal.core.manifest import cpu_name, sha256_of
+from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count, percent
 from subliminal.report.data import Experiment
 from subliminal.report.format import Figure, Section, Table
@@ -214,7 +214,7 @@ def provenance_section(provenance: Provenance) -> Section:
 
 def _cpu_text(provenance: Provenance) -> list[str]:
     """The kinds of CPU, where manifests record them."""
-    kinds = dict.fromkeys(filter(None, map(cpu_name, provenance.manifests.values())))
+    kinds = cpu_names(provenance.manifests.values())
     if not kinds:
         return []
     text = f"CPU: {'; '.join(kinds)}."
