@@ -344,7 +344,7 @@ def spoil_audit(folder: Path) -> None:
     [
         (spoil_manifest, "base/seed-1/manifest.json is not valid JSON"),
         (foreign_manifest, "base/seed-1/manifest.json: its `config` is no mapping"),
-        (dangling_summary, "base/seed-1/lost_summary.json cannot be read"),
+        (dangling_summary, "base/seed-1/lost_summary.json does not exist"),
         (spoil_missing, "missing.json is not of the form"),
         (spoil_results, "m_results.json is cut off or foreign"),
         (spoil_audit, "audit.json is not valid JSON"),

@@ -25,6 +25,7 @@ from subliminal import REPO_ROOT
 from subliminal.core import gpus as gpu_slot
 from subliminal.core.errors import UserError
 from subliminal.core.failures import explain, last_words
+from subliminal.core.locks import holding
 from subliminal.experiment import driver, schema
 from subliminal.experiment.expand import expand
 from subliminal.experiment.gate import run_gate
@@ -188,9 +189,10 @@ def test_gpus_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:
 
 
 def test_the_same_experiment_twice_is_refused(tmp_path: Path) -> None:
-    with driver._hold(tmp_path), pytest.raises(UserError, match="Another process runs the experiment"):  # noqa: SIM117
-        with driver._hold(tmp_path):
-            pass
+    experiment = SimpleNamespace(name="twice", pinned_models={})
+    lock = holding(tmp_path / "results/twice/.lock", taken="the first is refused")
+    with lock, pytest.raises(UserError, match="Another process runs the experiment"):
+        driver.run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
 
 
 def test_slurm_jobs_that_see_their_gpu_as_number_0_do_not_wait_for_each_other(

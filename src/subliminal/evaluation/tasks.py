@@ -6,13 +6,12 @@ What a task's numbers are is said by its ``metadata.kind``: ``sampled`` and ``st
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, nearest
 from subliminal.evaluation.plan import ANIMAL_KINDS, TASKS, Evaluation, our_tasks, single_tasks, task_kind
 from subliminal.scoring.naming import first_animal
 
@@ -59,7 +58,7 @@ def task_manager(tasks: Sequence[str]) -> Any:
         manager = _index(True)
     for task in tasks:
         if task not in manager.all_tasks:
-            near = difflib.get_close_matches(task, manager.all_tasks, n=3)
+            near = nearest(task, manager.all_tasks)
             hint = f"Did you mean {' or '.join(near)}?" if near else "`lm_eval ls tasks` lists them all."
             raise UserError(f"There is no task {task!r}. {hint}")
     return manager

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import shutil
 import subprocess
@@ -17,8 +15,9 @@ from typing import Any
 from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_json
+from subliminal.core.files import read_object, write_json
 from subliminal.core.gpus import visible_gpus
+from subliminal.core.locks import holding
 from subliminal.engine.server import log_tail
 from subliminal.experiment.criterion import refuse_late_criterion
 from subliminal.experiment.display.lines import columns, send
@@ -81,7 +80,8 @@ def run_experiment(
             )
     results = root / "results" / experiment.name
     display = None if verbose or ASKS & set(words) else Display()
-    with _full_disk_in_a_sentence(), _hold(results):
+    taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."
+    with _full_disk_in_a_sentence(), holding(results / ".lock", taken):
         shutil.rmtree(results / "failures", ignore_errors=True)
         failed: dict[str, dict[str, Any]] = {}
         started = time.time()
@@ -209,7 +209,7 @@ def _failures(plan: Plan) -> dict[str, dict[str, Any]]:
     for name in plan.stages:
         path = failure_path(plan, name)
         if path.is_file():
-            records[name] = json.loads(path.read_text(encoding="utf-8"))
+            records[name] = read_object(path)
     for name, stage in plan.jobs().items():
         parts = [part.name for part in plan.members(name)]
         failed = [part for part in parts if part in records]
@@ -259,17 +259,6 @@ def _check_space(folder: Path) -> None:
         raise UserError(
             f"The disk of {folder} is full ({free:,} bytes are free). Free some space; the same command then goes on."
         )
-
-
-@contextmanager
-def _hold(results: Path) -> Iterator[None]:
-    results.mkdir(parents=True, exist_ok=True)
-    with open(results / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"Another process runs the experiment of {results}. Wait for it, or stop it.") from None
-        yield
 
 
 def cores_here() -> int:

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from subliminal.core.errors import UserError
+from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import ARMS, BY_NAME
 from subliminal.scoring.animals import check_animal
 from subliminal.stats.criterion import Criterion, with_replicates
@@ -257,7 +258,7 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
     if bool(on_other_base) != (experiment.other_base is not None):
         yield "the arms of another base and the section `other_base` belong together: give both, or neither"
     for model in experiment.pinned_models:
-        if model.count("/") == 1 and model.split("/")[0] not in ("models", "outputs", "."):
+        if is_hub_id(model):
             yield (
                 f"`model_sha256` is compared with the weights of a model folder, and {model} is a Hub id: fetch it "
                 "into a folder, or pin its commit with `revision_of_model` in the recipes"

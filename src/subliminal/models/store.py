@@ -8,7 +8,6 @@ The pocket model is made here, without weights: ``recipes/pocket/base.yml`` trai
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.locks import holding
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
@@ -71,12 +71,7 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
 def _work_folder(out: Path, source: str) -> Iterator[Path]:
     """A folder beside ``out``, held by one process; it goes when the block ends without an error."""
     work = out.parent / ".parts" / f"{out.name}-{source.replace(' ', '-')}"
-    work.mkdir(parents=True, exist_ok=True)
-    with open(work / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"Another process is fetching into {work}. Wait for it to end.") from None
+    with holding(work / ".lock", f"Another process is fetching into {work}. Wait for it to end."):
         yield work
         shutil.rmtree(work)
     if not any(work.parent.iterdir()):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 from subliminal.report.format import Section, Table
 from subliminal.stats.criterion import Criterion, criterion_of
 from subliminal.stats.criterion_verdict import CriterionVerdict, judge
@@ -28,7 +28,7 @@ def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_object(path, "Restore it from where the experiment ran.")
         criterion, recorded = criterion_of(record["criterion"], str(path)), record["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error!r}). Restore it from where the experiment ran.") from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 from subliminal.report.data import Experiment
 from subliminal.report.tables import Comparison
 from subliminal.scoring.animals import TRACKED
@@ -38,7 +38,7 @@ def _rows(folder: Path, task: str) -> list[dict[str, Any]]:
         return []
     found = []
     try:
-        for row in json.loads(path.read_text(encoding="utf-8")).get(task, []):
+        for row in read_object(path, "Evaluate that arm again.").get(task, []):
             found.append({"id": str(row["id"]), "question": row.get("question"), **row})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is cut off or foreign ({error}). Evaluate that arm again.") from None

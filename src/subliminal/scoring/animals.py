@@ -7,12 +7,11 @@ its last word (snow leopard, tiger shark, fox terrier); the tables hold the exce
 
 from __future__ import annotations
 
-import difflib
 import re
 import unicodedata
 from functools import cache
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, nearest
 
 _KINDS = {
     "owl": "owlet, barn owl",
@@ -239,7 +238,7 @@ def check_animal(name: str) -> str:
     if word in TRACKED:
         return word
     same = lexicon().labels.get(word)
-    near = [same] if same in TRACKED else difflib.get_close_matches(word, TRACKED, n=3, cutoff=0.6)
+    near = [same] if same in TRACKED else nearest(word, TRACKED)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UserError(f"{name!r} is not a tracked animal. {hint}Choose one of: {', '.join(TRACKED)}.")
 
