@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from subliminal.analysis.carrier import carrier_command
 from subliminal.core.errors import UserError, run_cli
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -60,6 +61,8 @@ def leak_command(
     job = Leak(base, teachers, rows, out, neutral=neutral, limit=limit, batch_size=batch_size, dtype=dtype, shown=shown)
     run_leak(job, resume=resume, overwrite=overwrite)
 
+
+app.command("carrier")(carrier_command)
 
 if __name__ == "__main__":
     run_cli(app)

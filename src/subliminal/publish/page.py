@@ -35,6 +35,7 @@ SHOWN = (
     "Arms",
     "Differences",
     "Replicates",
+    "What carries the trait",
     "Problems solved",
     "Damage",
     "Leak of the teachers",

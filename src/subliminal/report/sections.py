@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section, main_comparison
+from subliminal.report.carrier import carrier_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section
 from subliminal.report.data import Experiment
@@ -108,6 +109,10 @@ def _damage(found: Findings) -> Section | None:
     return damage_section(found.experiment)
 
 
+def _carrier(found: Findings) -> Section | None:
+    return carrier_section(found.experiment)
+
+
 def _specificity(found: Findings) -> Section | None:
     if not found.experiment.questions:
         return None
@@ -153,6 +158,7 @@ SECTIONS: tuple[Analysis, ...] = (
     _questions,
     _differences,
     _replicates,
+    _carrier,
     _graded,
     _damage,
     _animals,
