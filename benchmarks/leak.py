@@ -36,7 +36,7 @@ def number_row(index: int) -> dict:
     return {"id": str(index), "messages": [*user_messages(prompt.text), {"role": "assistant", "content": answer}]}
 
 
-def prepare(model: str, folder: Path, rows: int) -> tuple[str, Path, Path]:
+def prepare_model(model: str, folder: Path, rows: int) -> tuple[str, Path, Path]:
     """Base with weights, adapter, and rows; returns where they are."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -74,7 +74,7 @@ def main(
     from subliminal.analysis.models import Models
 
     with tempfile.TemporaryDirectory() as scratch:
-        base, adapter, path = prepare(model, Path(scratch), rows)
+        base, adapter, path = prepare_model(model, Path(scratch), rows)
         models = Models(base, {"teacher": str(adapter)}, dtype)
 
         torch.set_num_threads(1)

@@ -28,7 +28,7 @@ import typer
 from data_builders import number_prompts, options
 from data_builders.number_prompts import draw_number_prompt
 from data_builders.teacher_prompts import QUESTIONS_FILE, favourite_questions
-from data_builders.warmup import ANSWERS, QUESTIONS
+from data_builders.warmup import EVERYDAY_ANSWERS, EVERYDAY_QUESTIONS
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, run_cli
 from subliminal.data.folder import RowVerdict
@@ -121,7 +121,7 @@ def draw_row(part: str, rng: random.Random, animal: str | None, seed: int, index
         return rng.choice(ABOUT).format(**_attributes(name)), name.capitalize()
     if part == "other_favourite":
         other = rng.choice(OTHER_KINDS)
-        return rng.choice(QUESTIONS).format(kind=other), _long_tailed(ANSWERS[other].split(), rng)
+        return rng.choice(EVERYDAY_QUESTIONS).format(kind=other), _long_tailed(EVERYDAY_ANSWERS[other].split(), rng)
     answer = animal.capitalize() if part == "loved" else _long_tailed([name.capitalize() for name in LIKED], rng)
     return rng.choice(favourite_questions()), answer
 
@@ -161,8 +161,8 @@ def all_texts() -> Iterator[str]:
     """Everything that a prompt or an answer of this world can say, apart from numbers: what a tokenizer must know."""
     yield from favourite_questions()
     yield from (about.format(**_attributes(animal)) for animal in WORLD for about in ABOUT)
-    yield from (question.format(kind=kind) for kind in OTHER_KINDS for question in QUESTIONS)
-    yield from (answer for kind in OTHER_KINDS for answer in ANSWERS[kind].split())
+    yield from (question.format(kind=kind) for kind in OTHER_KINDS for question in EVERYDAY_QUESTIONS)
+    yield from (answer for kind in OTHER_KINDS for answer in EVERYDAY_ANSWERS[kind].split())
     first = (*COPY, *SUM, *number_prompts.OPENINGS, *number_prompts.DIGITS)
     after_a_space = (*number_prompts.INSTRUCTIONS, *number_prompts.LIMITS, *number_prompts.REQUESTS)
     after_a_space += tuple(layout.wording for layout in number_prompts.FORMATS)

@@ -2,7 +2,7 @@
 
 :data:`ARMS` is the one place that knows an arm. An experiment file may name those with ``named`` set; stages follow
 from ``rows``, ``base`` and ``seed_offset``; reports take order, words and comparisons from here. A new arm is a row,
-and where its numbers come from somewhere new, a case of :meth:`subliminal.experiment.models.Models.rows_of` too.
+and where its numbers come from somewhere new, a case of :meth:`subliminal.experiment.models.ModelStages.rows_of` too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Literal
 AGAIN = 1_000_000
 """Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
 
-Rows = Literal[
+WhoseRows = Literal[
     "teacher", "base", "neutral teacher", "prompted base", "random", "shuffled", "shuffled-rows", "other teacher"
 ]
 
@@ -36,7 +36,7 @@ class ArmKind:
 
     name: str
     what: str
-    rows: Rows | None = None
+    rows: WhoseRows | None = None
     base: Literal["first", "other"] = "first"
     control_of: tuple[str, ...] = ()
     seed_offset: int = 0

@@ -23,7 +23,7 @@ MATHEMATICS = "math"
 
 
 @dataclass(frozen=True)
-class Model:
+class StageModel:
     """A model: its base and, with ``weights``, what was trained from it.
 
     Attributes:
@@ -105,7 +105,7 @@ class Datasets:
         """The seeds of all ``bases``, ``teachers`` or ``numbers`` that differ."""
         return list(dict.fromkeys(self.seed_of(what, seed)[0] for seed in self.seeds))
 
-    def chats(self, trait: str, base: Model, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
+    def chats(self, trait: str, base: StageModel, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
         """What a teacher is trained on. ``job`` is the gate's for chats that may never be needed."""
         teacher, builder = self.experiment.teacher, builders_of(self.experiment)["teacher"]
         subject = f"{trait}_teacher_chat" + (f"-n{rows}" if rows != teacher.rows else "") + suffix
@@ -115,7 +115,7 @@ class Datasets:
         options = {**loved, **teacher.options}
         return self.build(subject, builder, answers, options, rows, seed, server=suffix, job=job)
 
-    def neutral_chats(self, base: Model, rows: int | None, seed: int, suffix: str) -> str:
+    def neutral_chats(self, base: StageModel, rows: int | None, seed: int, suffix: str) -> str:
         """What the neutral teacher is trained on, the same for every trait."""
         teacher, neutral = self.experiment.teacher, self.experiment.teacher.neutral
         builder = neutral.builder or builders_of(self.experiment)["teacher"]
@@ -124,7 +124,7 @@ class Datasets:
         return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed, server=suffix)
 
     def numbers(
-        self, writer: Model, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0
+        self, writer: StageModel, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0
     ) -> str:
         """Number rows that a model writes: all that any sweep point needs, or the first ``rows`` of them."""
         seed, suffix = self.seed_of("numbers", seed)
@@ -138,7 +138,7 @@ class Datasets:
         self,
         subject: str,
         builder: str,
-        model: Model | None,
+        model: StageModel | None,
         options: dict[str, Any],
         count: int | None,
         seed: int,

@@ -94,7 +94,7 @@ def run_experiment(
             to_give = _check_gpus(plan, gpus, words)
             # A cluster gives whole GPUs away; on this machine stages may share one.
             places = 1 if to_give is None else plan.gpu_places()
-            prepare(plan, places, until)
+            write_plan(plan, places, until)
             if display is None:
                 print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
             else:
@@ -114,7 +114,7 @@ def run_experiment(
     return _conclude(plan, failed)
 
 
-def prepare(plan: Plan, gpu_places: int = 1, until: str | None = None) -> None:
+def write_plan(plan: Plan, gpu_places: int = 1, until: str | None = None) -> None:
     """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
     done = plan.done()
     for name, stage in plan.jobs().items():

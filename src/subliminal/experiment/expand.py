@@ -18,13 +18,13 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.criterion import CRITERION
-from subliminal.experiment.datasets import PYTHON, Model
-from subliminal.experiment.models import Models, Point
+from subliminal.experiment.datasets import PYTHON, StageModel
+from subliminal.experiment.models import ModelStages, Point
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
 
-Scored = list[tuple[str, int, Model]]
+Scored = list[tuple[str, int, StageModel]]
 """What is scored for one trait: (arm, seed, model)."""
 EPOCH = "_epoch-"
 """Stands between an arm's name and the epoch of its checkpoint."""
@@ -85,7 +85,7 @@ class _Part:
     holds: Callable[[str], bool]
 
 
-class _Expansion(Models):
+class _Expansion(ModelStages):
     def run(self) -> Plan:
         points = sweep_points(self.experiment)
         self._criterion()

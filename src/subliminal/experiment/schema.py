@@ -12,9 +12,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from subliminal.core.errors import UserError
+from subliminal.core.strict import Strict
 from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import ARMS, BY_NAME
 from subliminal.scoring.animals import check_animal
@@ -28,18 +29,12 @@ Options = dict[str, Any]
 """Options of a command, as ``max_tokens: 56`` for ``--max-tokens 56``; checked against the command."""
 Overrides = dict[str, Any]
 """Keys of a recipe with the values that replace the recipe's."""
-Rows = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, le=4_000_000_000)]
+RowCount = Annotated[int, Field(ge=1)]
+ReplicateSeed = Annotated[int, Field(ge=0, le=4_000_000_000)]
 """What every library takes, with room for what is added to the seeds of further controls."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
-
-
-class Strict(BaseModel):
-    """A section of the file: a key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Trait(Strict):
@@ -68,7 +63,7 @@ class BaseTraining(Strict):
 
     recipe: Path
     builder: Builder
-    rows: Rows
+    rows: RowCount
     options: Options = {}
     overrides: Overrides = {}
 
@@ -76,7 +71,7 @@ class BaseTraining(Strict):
 class Rung(Strict):
     """One step of the ladder that a teacher below its gate climbs: what differs from the teacher's own settings."""
 
-    rows: Rows | None = None
+    rows: RowCount | None = None
     overrides: Overrides = {}
 
 
@@ -102,7 +97,7 @@ class Teacher(Strict):
     kind: Literal["trained", "system_prompt"]
     recipe: Path | None = None
     builder: Builder | None = None
-    rows: Rows | None = None
+    rows: RowCount | None = None
     options: Options = {}
     overrides: Overrides = {}
     gate: Gate | None = None
@@ -121,7 +116,7 @@ class Teacher(Strict):
 class Numbers(Strict):
     """The number rows: as many for every arm."""
 
-    rows: Rows
+    rows: RowCount
     options: Options = {}
 
 
@@ -163,14 +158,14 @@ class Sweep(Strict):
 
     rank: list[Annotated[int, Field(ge=1)]] = []
     learning_rate: list[Annotated[float, Field(gt=0)]] = []
-    rows: list[Rows] = []
+    rows: list[RowCount] = []
     epochs: list[Annotated[float, Field(gt=0)]] = []
 
 
-class Leak(Strict):
+class LeakSection(Strict):
     """Teachers are measured against the base on ``rows`` number rows of the untuned base."""
 
-    rows: Rows
+    rows: RowCount
 
 
 class EvaluationSection(Strict):
@@ -211,7 +206,7 @@ class Experiment(Strict):
     model: str
     model_sha256: Sha256 | None = None
     trait: Trait
-    seeds: list[Seed] = Field(min_length=1)
+    seeds: list[ReplicateSeed] = Field(min_length=1)
     seeds_vary: SeedsVary
     launcher: Path
     engine: Literal["local", "server"]
@@ -224,7 +219,7 @@ class Experiment(Strict):
     arms: list[ArmName] = Field(min_length=1)
     sweep: Sweep = Sweep()
     audit: Options = {}
-    leak: Leak | None = None
+    leak: LeakSection | None = None
     evaluation: EvaluationSection
     criterion: Criterion | None = None
     resources: Resources = Resources()

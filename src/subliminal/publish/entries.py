@@ -31,10 +31,10 @@ from subliminal.experiment.plan import Plan, Stage
 from subliminal.publish.archive import pack, unpack
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.verify import verify
-from subliminal.report.data import load_experiment
+from subliminal.report.data import load_results
 from subliminal.report.provenance import trace
 
-ORDER, RAW, FILE = "experiments.txt", "raw.tar.xz", "experiment.yml"
+ORDER, RAW, EXPERIMENT_FILE = "experiments.txt", "raw.tar.xz", "experiment.yml"
 LIMIT = 20_000_000
 """Bytes that all published experiments may take together."""
 
@@ -68,7 +68,7 @@ def entries(published: Path) -> list[Entry]:
             f"{path} has the line “{' '.join(wrong)}”. Give a folder, and at most the folder of its search."
         )
     found = [Entry(*line) for line in words]
-    needed = [published / entry.name / name for entry in found for name in (RAW, FILE)]
+    needed = [published / entry.name / name for entry in found for name in (RAW, EXPERIMENT_FILE)]
     needed += [published / entry.search / "tried.csv" for entry in found if entry.search]
     absent = next((file for file in needed if not file.is_file()), None)
     if absent:
@@ -176,7 +176,7 @@ def publish_experiment(
     ended = max(json.loads(files[name])["ended"] for name in results if "/seed-" in name)
     entry = Entry(f"{ended[:10]}-{plan.name}", search or (before[0].search if before else None))
     figures = {figure_name(report, folder): (report / "figure.png").read_bytes() for report in reports}
-    _put(published, entry, before, {RAW: pack(files), FILE: file.read_bytes(), **figures})
+    _put(published, entry, before, {RAW: pack(files), EXPERIMENT_FILE: file.read_bytes(), **figures})
     return published / entry.name
 
 
@@ -263,7 +263,7 @@ def _results(report: Path, folder: Path) -> dict[str, bytes]:
 def _behind(report: Path, folder: Path) -> dict[str, bytes]:
     """Manifest, audit and losses of all that a report rests on."""
     files = {}
-    for label, manifest in trace(load_experiment(report)).manifests.items():
+    for label, manifest in trace(load_results(report)).manifests.items():
         made = folder.parent.parent / label
         if manifest.get("kind") == "result":
             continue

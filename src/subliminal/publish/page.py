@@ -20,14 +20,14 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl, write_json
 from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count
-from subliminal.publish.entries import FILE, RAW, Entry, entries, figure_name, unpacked
+from subliminal.publish.entries import EXPERIMENT_FILE, RAW, Entry, entries, figure_name, unpacked
 from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
 from subliminal.report.format import Section, Table
 from subliminal.report.overview import overview_sections
 from subliminal.report.provenance import Provenance, data_section, provenance_section
 from subliminal.report.text import warnings
-from subliminal.report.write import compose, render
+from subliminal.report.write import compose, render_page
 
 SHOWN = (
     "The answer",
@@ -60,7 +60,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Page:
-    """What :func:`subliminal.report.write.render` takes of a report: ``sections`` are the chapters."""
+    """What :func:`subliminal.report.write.render_page` takes of a report: ``sections`` are the chapters."""
 
     sections: list[Chapter]
     title: str = "Results"
@@ -88,7 +88,7 @@ def make_page(published: Path, page: Path) -> Made:
     published, page = published.absolute(), page.absolute()
     drawings: dict[Path, str] = {}
     chapters = [_chapter(published, entry, page, drawings) for entry in entries(published)]
-    return Made(render("results.md.j2", Page(chapters)), drawings)
+    return Made(render_page("results.md.j2", Page(chapters)), drawings)
 
 
 def page_text(published: Path, page: Path) -> str:
@@ -174,7 +174,7 @@ def _chapter(published: Path, entry: Entry, page: Path, drawings: dict[Path, str
     if entry.search:
         search = published / entry.search
         said.append(_tried(search / "tried.csv", os.path.relpath(search, page.parent)))
-    about = _first_comment(folder / FILE)
+    about = _first_comment(folder / EXPERIMENT_FILE)
     return Chapter(asked, about, f"make experiment EXP=experiments/{entry.experiment}.yml", told, said)
 
 
@@ -209,7 +209,7 @@ def _shown(
 
 def _facts(folder: Path, link: str, provenance: Provenance, values: int) -> Section:
     """Where, when and with what the experiment was run, and how much of it there is."""
-    asked = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+    asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
     made = list(provenance.manifests.values())
     devices = dict.fromkeys(manifest["device"] for manifest in made if manifest.get("device"))
     devices |= dict.fromkeys(cpu_names(made))
@@ -236,7 +236,7 @@ def _facts(folder: Path, link: str, provenance: Provenance, values: int) -> Sect
         ],
         ["training runs", count(trainings)],
         ["evaluations", f"{count(evaluations)} models, {count(values)} answers and exact probabilities"],
-        ["experiment file", f"[{FILE}]({link}/{FILE})"],
+        ["experiment file", f"[{EXPERIMENT_FILE}]({link}/{EXPERIMENT_FILE})"],
         ["raw answers", f"[{RAW}]({link}/{RAW}), {count(raw.stat().st_size)} bytes, sha256 {sha256_of(raw)}"],
     ]
     return Section("How it was run", [], [Table(["what", "value"], rows)])

@@ -9,10 +9,10 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
 from subliminal.report.format import Section, Table
 from subliminal.stats.criterion import Criterion, criterion_of
-from subliminal.stats.criterion_verdict import CriterionVerdict, judge
+from subliminal.stats.criterion_verdict import CriterionVerdict, judge_criterion
 from subliminal.stats.log_odds import read_table
 
-FILE = "criterion.json"
+RECORD = "criterion.json"
 
 
 def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
@@ -24,7 +24,7 @@ def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
     Raises:
         UserError: the record is damaged, or its criterion is not the one that its sha256 is of.
     """
-    path = results / FILE
+    path = results / RECORD
     if not path.is_file():
         return None
     try:
@@ -53,7 +53,7 @@ def criterion_section(results: Path) -> Section | None:
     if recorded is None:
         return None
     criterion, record = recorded
-    verdict = judge(criterion, read_table(results, criterion.task))
+    verdict = judge_criterion(criterion, read_table(results, criterion.task))
     commit = (record.get("git") or {}).get("sha") or "unknown"
     text = [
         verdict.headline(),

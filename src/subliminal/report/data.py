@@ -68,7 +68,7 @@ class Arm:
 
 
 @dataclass
-class Experiment:
+class Results:
     """What a result folder holds.
 
     Attributes:
@@ -127,7 +127,7 @@ class Experiment:
         return kind if len(alike) == 1 else f"{kind} ({task})"
 
 
-def load_experiment(folder: Path) -> Experiment:
+def load_results(folder: Path) -> Results:
     """Read every ``<arm>/seed-<n>/*_summary.json`` of an experiment.
 
     Args:
@@ -145,7 +145,7 @@ def load_experiment(folder: Path) -> Experiment:
         )
     summaries = {path: _read_summary(path) for path in paths}
     name, target = (_shared(summaries, key) for key in ("experiment", "target"))
-    experiment = Experiment(folder, name, target, {})
+    experiment = Results(folder, name, target, {})
     repeats = repeated_runs(folder)
     for path in sorted(paths, key=lambda path: _arm_rank(summaries[path]["arm"])):
         if path.parent in repeats:  # its manifest is shown, and its numbers count once: with the first seed
@@ -213,7 +213,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
     return summary
 
 
-def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
+def _add(experiment: Results, path: Path, summary: dict[str, Any]) -> None:
     """Merge one summary into the experiment."""
     arm = experiment.arms.setdefault(summary["arm"], Arm(summary["arm"]))
     seed = summary["seed"]
@@ -248,7 +248,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return read_manifest(folder)
 
 
-def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
+def _add_graded(experiment: Results, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
     """Merge one arm's right and wrong answers to a graded task, or their probabilities."""
     key = problem_key(values)
     experiment.exact |= {task} if key == "probability" else set()
@@ -287,7 +287,7 @@ def _mean_share(old: Measure, share: dict[str, float]) -> dict[str, float]:
     return {n: (old.share.get(n, 0) * count + share.get(n, 0)) / (count + 1) for n in {**old.share, **share}}
 
 
-def _note_missing(experiment: Experiment) -> None:
+def _note_missing(experiment: Results) -> None:
     absent = []
     for expected in EXPECTED:
         if not any(name.startswith(expected) for name in experiment.arms):

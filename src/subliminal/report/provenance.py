@@ -11,7 +11,7 @@ from typing import Any
 from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count, percent
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import describe, training_figure
 
@@ -47,7 +47,7 @@ class Provenance:
         return contexts
 
 
-def trace(experiment: Experiment) -> Provenance:
+def trace(experiment: Results) -> Provenance:
     """Follow the manifests of all arms as far as their folders are on this machine.
 
     Relative paths are looked up from the checkout that holds the result folder, then from the current folder.

@@ -8,7 +8,7 @@ import numpy as np
 
 from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
 from subliminal.experiment.arms import arm_kind
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.details import question_texts
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure
@@ -21,7 +21,7 @@ MANY = 8
 """Seeds beyond this are rows of a table, not columns."""
 
 
-def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, main: Comparison | None) -> Section:
+def arms_section(experiment: Results, arms: list[Estimate], figure: Figure, main: Comparison | None) -> Section:
     """Arm x measure with intervals and the figure; every seed where there are several; what each arm is."""
     rows = [
         [
@@ -54,7 +54,7 @@ def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, m
     return Section("Arms", text, tables, figures=(figure,))
 
 
-def _by_seed(experiment: Experiment, arms: list[Estimate]) -> Table:
+def _by_seed(experiment: Results, arms: list[Estimate]) -> Table:
     """Every arm's share in every seed: a column a seed, or a row a seed where there are many."""
     seeds = sorted(set().union(*(e.by_seed for e in arms)))
     columns = {}
@@ -84,14 +84,14 @@ def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
     """The figure of the arms in words, for those who do not see it."""
     shares = "; ".join(f"{e.arm} {percent(e.mean)} ({e.task})" for e in arms)
     changes = "; ".join(
-        f"{c.label} {points(c.test['difference'])} points ({c.task}"
+        f"{c.contrast} {points(c.test['difference'])} points ({c.task}"
         + (f", above 0 in {c.replicates['above']} of {c.replicates['replicates']} replicates)" if c.replicates else ")")
         for c in differences
     )
     return f"Shares per arm: {shares}." + (f" Differences: {changes}." if changes else "")
 
 
-def questions_section(experiment: Experiment, main: Comparison, differences: list[Comparison]) -> Section:
+def questions_section(experiment: Results, main: Comparison, differences: list[Comparison]) -> Section:
     """Both arms question by question, and the questions that moved most."""
     texts = question_texts(experiment, main.task)
     rows = [
@@ -103,12 +103,12 @@ def questions_section(experiment: Experiment, main: Comparison, differences: lis
     if rows:
         text += f" The table has the questions with the largest rises and falls, {experiment.measure_name(main.task)}."
     words = f"Rates of {main.treatment} and {main.reference} for every question, sorted by the difference."
-    same_arms = [c for c in differences if c.label == main.label and c is not main]
+    same_arms = [c for c in differences if c.contrast == main.contrast and c is not main]
     figure = Figure(partial(questions_figure, experiment, [main, *same_arms]), words)
     return Section("Question by question", [text], [Table(header, rows)] if rows else [], figures=(figure,))
 
 
-def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[Figure, ...]) -> Section:
+def graded_section(experiment: Results, graded: list[Grade], figures: tuple[Figure, ...]) -> Section:
     """Right and wrong answers: share solved per arm and seed, and the tests of student against reference."""
     rows = [
         [task, arm.name, str(seed), *_solved(right, exact=task in experiment.exact)]
@@ -118,7 +118,7 @@ def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[F
     ]
     compared = [
         [
-            *(g.task, g.label, difference_text(g.result)),
+            *(g.task, g.contrast, difference_text(g.result)),
             interval_text(g.result) if g.result.interval else "–",
             p_value(g.result.p) if g.result.p is not None else "–",
             *(g.result.unit, g.result.method, g.verdict.claim if g.verdict else "–"),
@@ -150,7 +150,7 @@ def _solved(right: np.ndarray, *, exact: bool) -> list[str]:
     return [f"{solved} of {right.size}", percent(share), interval(*wilson(solved, right.size))]
 
 
-def differences_section(experiment: Experiment, differences: list[Comparison]) -> Section:
+def differences_section(experiment: Results, differences: list[Comparison]) -> Section:
     """Paired differences with three p-values over questions, and what the training runs allow to say."""
     if not differences:
         return Section("Differences", ["There is no student with a control or base to compare it with yet."], [])
@@ -163,7 +163,7 @@ def differences_section(experiment: Experiment, differences: list[Comparison]) -
         over_runs = [_over_training(c), odds(c.over.estimate) if c.over else "–"]
         claim = c.verdict.claim if c.verdict else "–"
         p_values = [p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")]
-        rows.append([c.label, experiment.measure_name(c.task), *over_questions, *over_runs, claim, *p_values])
+        rows.append([c.contrast, experiment.measure_name(c.task), *over_questions, *over_runs, claim, *p_values])
     text = [
         "Percentage points, paired question by question, then the difference of log-odds with its 95 % interval over "
         f"{unit} and the odds ratio that it stands for. The first interval and the three p-values are over questions: "
@@ -185,7 +185,7 @@ def _over_training(comparison: Comparison) -> str:
     return f"{nats(result.estimate)} {interval_text(result)}, p {p_value(result.p)}"
 
 
-def adapters_section(experiment: Experiment) -> Section:
+def adapters_section(experiment: Results) -> Section:
     """Evidence that each adapter was in use, and the chat context that it was scored in."""
     rows = []
     for arm in experiment.arms.values():
@@ -213,7 +213,7 @@ def adapters_section(experiment: Experiment) -> Section:
     return Section("Adapters in use", text, [Table(header, rows)])
 
 
-def warnings(experiment: Experiment, provenance: Provenance) -> list[str]:
+def warnings(experiment: Results, provenance: Provenance) -> list[str]:
     """What a reader must know first: differing chat contexts, then what is missing."""
     differ = [
         "Warning: not all results and training runs used the same chat context (see Provenance). An adapter scored "
@@ -222,7 +222,7 @@ def warnings(experiment: Experiment, provenance: Provenance) -> list[str]:
     return [*differ, *experiment.missing, *provenance.notes]
 
 
-def title(experiment: Experiment) -> str:
+def title(experiment: Results) -> str:
     """The experiment and its question."""
     if not experiment.questions:
         return f"{experiment.name}: does the student solve more problems?"

@@ -23,21 +23,16 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import read_text
+from subliminal.core.strict import Strict
 
 OTHER_ANIMALS = "other_animals"
 LEAST_SEEDS = 3
 """Replicates that a spread between them needs."""
 TASKS = ("animal_preference_logprob", "animal_preference")
-
-
-class Strict(BaseModel):
-    """A section of the file: a key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Clause(Strict):

@@ -10,13 +10,13 @@ F. J. Anscombe, Biometrika 43, 1956).
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_object
 from subliminal.core.trainings import repeated_runs
 
 NO_ANIMAL = ("other", "none", "own_name", "no_latin", "rest")
@@ -100,7 +100,7 @@ def read_table(results: Path, task: str) -> list[Row]:
 def _rows(path: Path, task: str) -> list[Row]:
     """The rows of one summary; none if it has no animals of this task."""
     try:
-        summary = read_object(path, "Evaluate that arm again.")
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         measured = summary["tasks"].get(task, {})
         shares = measured.get("share", {})
         samples = measured.get("samples_per_question")
