@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from subliminal.analysis.carrier import carrier_command
+from subliminal.analysis.transfer import transfer_command
 from subliminal.core.errors import UserError, run_cli
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -63,6 +64,7 @@ def leak_command(
 
 
 app.command("carrier")(carrier_command)
+app.command("transfer")(transfer_command)
 
 if __name__ == "__main__":
     run_cli(app)

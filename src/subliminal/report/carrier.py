@@ -26,8 +26,9 @@ def carrier_section(experiment: Results) -> Section | None:
     found = carrier(read_table(experiment.folder, task))
     if found is None:
         return None
-    text = [*sentences(found, experiment.measure_name(task)), *_broken(experiment, found)]
-    return Section("What carries the trait", text, [Table(HEADER, cells(found))])
+    said, broken = sentences(found, experiment.measure_name(task)), _broken(experiment, found)
+    brief = Section("What carries the trait", [" ".join([said[0], *broken])], [])
+    return Section("What carries the trait", [*said, *broken], [Table(HEADER, cells(found))], brief=brief)
 
 
 def _broken(experiment: Results, found: Carrier) -> list[str]:
