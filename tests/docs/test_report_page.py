@@ -80,7 +80,7 @@ def test_every_figure_is_drawn_and_nothing_overflows(page: Path, tmp_path: Path)
     assert set(seen) == {"narrow", "wide"}
     for name, found in seen.items():
         assert (found["overflow"], found["wider"]) == (0, []), name
-        assert len(found["figures"]) == 4, name
+        assert len(found["figures"]) == 5, name
         for figure in found["figures"]:
             assert figure["shapes"] > 20, (name, figure)
             assert figure["words"] > 20, (name, figure)

@@ -11,7 +11,8 @@ from fake_results import RATES, add_arm, graded, summary
 
 from subliminal.experiment.display.outcome import answer_lines
 from subliminal.report.export import headline
-from subliminal.report.write import compose, render_page
+from subliminal.report.pages import markdown
+from subliminal.report.write import compose
 
 
 def test_it_holds_the_answer_and_the_share_of_each_arm(tmp_path: Path) -> None:
@@ -19,7 +20,7 @@ def test_it_holds_the_answer_and_the_share_of_each_arm(tmp_path: Path) -> None:
         add_arm(tmp_path, arm)
     report = compose(tmp_path / "results/owl-demo")
     said = json.loads(json.dumps(headline(report)))
-    text = render_page("report.md.j2", report)
+    text = markdown(report.page)
     assert said["sentence"] in text
     assert said["number"] in text
     assert said["label"].startswith("student − control")

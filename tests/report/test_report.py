@@ -18,13 +18,13 @@ from fake_results import OTHERS, RATES, SAMPLES, add_arm, add_results, graded, s
 from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
 from subliminal.core.numbers import number
-from subliminal.report import sections
+from subliminal.report import pages, sections
 from subliminal.report.answer import main_comparison
 from subliminal.report.data import load_results
 from subliminal.report.format import Section
 from subliminal.report.provenance import trace
 from subliminal.report.tables import changes_by_animal, comparisons, estimates, graded_estimates, named_most
-from subliminal.report.write import compose, render_page, write_report
+from subliminal.report.write import compose, write_report
 
 FILES = ("report.md", "report.html", "top_animals.csv", "figure.png", "figure.svg")
 
@@ -38,7 +38,7 @@ def folder(tmp_path) -> Path:
 
 def markdown(folder: Path) -> str:
     """The report as text; nothing is drawn, which takes two seconds."""
-    return render_page("report.md.j2", compose(folder))
+    return pages.markdown(compose(folder).page)
 
 
 def test_report_of_a_whole_experiment(folder):

@@ -13,9 +13,10 @@ from scipy.special import expit, logit
 
 from subliminal import stats
 from subliminal.report.data import Arm, Measure, Results, load_results
+from subliminal.report.pages import markdown
 from subliminal.report.replicates import TWO_ARMS, replicate_rates, replicate_seeds, replicates_section
 from subliminal.report.tables import comparisons, grades
-from subliminal.report.write import compose, render_page
+from subliminal.report.write import compose
 from subliminal.stats.replicates import replicates
 from subliminal.stats.verdict import replicates_verdict
 
@@ -144,7 +145,7 @@ def test_comparisons_are_paired_and_the_spread_of_bases_is_out(folder: Path) -> 
 
 
 def test_the_page_names_units_levels_and_the_null(folder: Path) -> None:
-    text = render_page("report.md.j2", compose(folder))
+    text = markdown(compose(folder).page)
     answer = text[text.index("## The answer") : text.index("## Arms")]
     # 0.9 nats, less what half an answer does to a rate of 0.2 %: two of 1,000 answers.
     assert "+0.87 nats of log-odds. Student above control.**" in answer
@@ -173,7 +174,7 @@ def test_the_page_names_units_levels_and_the_null(folder: Path) -> None:
 def test_many_seeds_are_rows(tmp_path: Path) -> None:
     for seed in range(11, 20):
         _replicate(tmp_path, seed, 0.01 * seed)
-    text = render_page("report.md.j2", compose(tmp_path / "results/owl-demo"))
+    text = markdown(compose(tmp_path / "results/owl-demo").page)
     header = next(line for line in text.splitlines() if line.startswith("| seed | base, sampled answers |"))
     assert header.count("|") == 2 * 4 + 2, "four arms, two measures"
     row = next(line for line in text.splitlines() if line.startswith("| 19 | ") and line.count("|") == 2 * 4 + 2)
@@ -184,7 +185,7 @@ def test_many_seeds_are_rows(tmp_path: Path) -> None:
 def test_two_replicates_tell_nothing_and_are_not_tested_as_runs(tmp_path: Path) -> None:
     for seed in (1, 2):
         _replicate(tmp_path, seed, 0.01 * seed)
-    text = render_page("report.md.j2", compose(tmp_path / "results/owl-demo"))
+    text = markdown(compose(tmp_path / "results/owl-demo").page)
     assert "Cannot tell: 2 replicates do not show how much the difference varies between them; 3 may." in text
     assert "| too few |" in text
     assert "Welch" not in text

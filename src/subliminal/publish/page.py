@@ -26,37 +26,23 @@ from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
 from subliminal.report.format import Section, Table
 from subliminal.report.overview import overview_sections
+from subliminal.report.pages import markdown
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.text import warnings
-from subliminal.report.write import compose, render_page
+from subliminal.report.write import compose
 
 DETAILS = "README.md"
 """The page beside the raw answers of an experiment."""
 OF_ALL_REPORTS = ("Data", "Training", "Provenance")
 """Sections on what is behind the results: an experiment of several animals has them once."""
+INTRODUCTION = """\
+What the experiments of this repository found, in brief; each links to all of its tables, settings and audits. No line
+is written by hand: `python scripts/results.py write` makes the pages of the raw answers in `results/published/`, and
+`python scripts/results.py verify` scores them again and fails if a digit differs. One target in one kind of base model
+shows neither that an effect is specific nor that it is general. Speed and memory: [BENCHMARKS.md](BENCHMARKS.md)."""
 LETTERS, FORMAT = "letters", "format"
 """Checks of an audit that number rows have: no letter in any, and nothing but digits and separators."""
-
-
-@dataclass(frozen=True)
-class Chapter:
-    """What ``RESULTS.md`` says of an experiment; ``facts`` and ``warnings`` are sentences, ``command`` a shell line."""
-
-    title: str
-    asked: str
-    command: str
-    facts: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    sections: list[Section] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Page:
-    """What :func:`subliminal.report.write.render_page` takes of a report; in ``RESULTS.md`` chapters."""
-
-    sections: list[Chapter] | list[Section]
-    title: str = "Results"
-    warnings: tuple[str, ...] = ()
+COMMAND = "```bash\nmake experiment EXP=experiments/{}.yml\n```"
 
 
 @dataclass
@@ -80,7 +66,8 @@ def make_pages(published: Path, page: Path) -> Made:
     published, page = published.absolute(), page.absolute()
     made = Made()
     chapters = [_chapter(published, entry, page, made) for entry in entries(published)]
-    made.pages[page] = render_page("results.md.j2", Page(chapters))
+    text = [INTRODUCTION] if chapters else [INTRODUCTION, "No experiment is published yet."]
+    made.pages[page] = markdown(Section("Results", text, parts=tuple(chapters)))
     return made
 
 
@@ -137,7 +124,7 @@ def provenance_of(results: Path) -> Provenance:
     return found
 
 
-def _chapter(published: Path, entry: Entry, page: Path, made: Made) -> Chapter:
+def _chapter(published: Path, entry: Entry, page: Path, made: Made) -> Section:
     """What ``RESULTS.md`` says of one experiment; the page beside its raw answers and its drawings go to ``made``."""
     folder = published / entry.name
     with unpacked(published, entry) as reports:
@@ -161,32 +148,33 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made) -> Chapter:
                 if figure.file.endswith(".svg"):
                     made.drawings[folder / figure.file] = figure.draw()
     behind = [_data(provenance), training_section(provenance), provenance_section(provenance)]
-    behind = [replace(section, figures=()) for section in behind]
+    behind = [replace(section, figures=()) for section in behind]  # of some hundred runs
     link = os.path.relpath(folder, page.parent)
     facts = [_facts(provenance, folder, link)]
     if entry.search:
         facts.append(_tried(published, entry, page.parent).text[0])
         behind.insert(0, _tried(published, entry, folder))
-    sections = [_run(folder, page, provenance, values), *said, *behind]
-    title_of_all = f"{entry.experiment}: all tables, settings and audits"
-    made.pages[folder / DETAILS] = render_page("report.md.j2", Page(sections, title_of_all, tuple(told)))
-    brief = [_linked(section.brief, link) for section in said if section.brief]
-    command = f"make experiment EXP=experiments/{entry.experiment}.yml"
-    return Chapter(title, _first_comment(folder / EXPERIMENT_FILE), command, facts, told, brief)
+    parts = (_run(folder, page, provenance, values), *said, *behind)
+    everything = Section(f"{entry.experiment}: all tables, settings and audits", notes=tuple(told), parts=parts)
+    made.pages[folder / DETAILS] = markdown(everything)
+    text = [_first_comment(folder / EXPERIMENT_FILE), COMMAND.format(entry.experiment), " ".join(facts)]
+    brief = tuple(_linked(section.brief, link) for section in said if section.brief)
+    return Section(title, text, notes=tuple(told), parts=brief)
 
 
 def _placed(section: Section, prefix: str, report: Path, results: Path) -> Section:
     """A section of a report, and its brief form, as they stand on a page beside the published figures.
 
     Args:
-        section: of the report; a figure that has no file is left out.
+        section: of the report; of its figures those that the brief form has are published.
         prefix: of its title.
         report, results: folders of the report and of the experiment, for the names of figures.
     """
-    figures = [figure for figure in section.figures if figure.file is not None]
-    figures = tuple(replace(figure, file=figure_name(report, results, figure.file)) for figure in figures)
-    brief = section.brief and _placed(section.brief, prefix, report, results)
-    return replace(section, title=f"{prefix}{section.title}", figures=figures, brief=brief)
+    title, brief, figures = f"{prefix}{section.title}", section.brief, ()
+    if brief:
+        figures = tuple(replace(each, file=figure_name(report, results, each.file)) for each in brief.figures)
+        brief = replace(brief, title=title, figures=figures)
+    return replace(section, title=title, figures=figures, brief=brief)
 
 
 def _linked(section: Section, link: str) -> Section:

@@ -113,7 +113,7 @@ def specificity_section(experiment: Results, main: Comparison | None, difference
         "Is the change specific?",
         [intro, *text],
         tables,
-        figures=(Figure(partial(animals_figure, experiment, main), words),),
+        figures=(Figure(partial(animals_figure, experiment, main), words, "changes.svg"),),
     )
 
 

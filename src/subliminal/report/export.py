@@ -31,6 +31,11 @@ class Report:
     figure: Figure
     main_figure: Callable[[], Any]
 
+    @property
+    def page(self) -> Section:
+        """The whole page."""
+        return Section(self.title, notes=tuple(self.warnings), parts=tuple(self.sections))
+
 
 CSV, JSON = "report.csv", "report.json"
 COLUMNS = (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 
 @dataclass(frozen=True)
@@ -16,11 +16,11 @@ class Table:
 
 @dataclass(frozen=True)
 class Figure:
-    """A drawing, made when the page needs it, and in words; ``file`` is its name beside the Markdown, if it has one."""
+    """A drawing, made when the page needs it, in words, and its name beside the page."""
 
     draw: Callable[[], str]
     words: str
-    file: str | None = None
+    file: str
 
 
 @dataclass(frozen=True)
@@ -36,17 +36,25 @@ class Headline:
 
 @dataclass(frozen=True)
 class Section:
-    """``text`` is paragraphs above the tables, ``commands`` are shell lines; headline and figures stand in front.
+    """What a page says under one heading; a page is a section, too, and its sections are parts of it.
 
-    ``brief`` is what ``RESULTS.md`` has of it; without one the section stands beside the raw answers alone.
+    Attributes:
+        text: paragraphs above the tables.
+        commands: shell lines, as they ran.
+        figures, headline: in front of the text.
+        notes: warnings, before all else.
+        parts: sections one level below.
+        brief: what ``RESULTS.md`` has of it; without one the section stands beside the raw answers alone.
     """
 
     title: str
-    text: list[str]
-    tables: list[Table]
+    text: list[str] = field(default_factory=list)
+    tables: list[Table] = field(default_factory=list)
     commands: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     headline: Headline | None = None
+    notes: tuple[str, ...] = ()
+    parts: tuple[Section, ...] = ()
     brief: Section | None = None
 
     def in_results(self) -> Section:

@@ -7,24 +7,14 @@ Each animal has a report of its own in its folder; what compares animals, or nee
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_text
 from subliminal.report.criterion import criterion_section
 from subliminal.report.format import Section
+from subliminal.report.pages import markdown
 from subliminal.report.rises import matrix_section
-from subliminal.report.write import render_page
-
-
-@dataclass(frozen=True)
-class Overview:
-    """What :func:`subliminal.report.write.render_page` takes of a report."""
-
-    title: str
-    sections: list[Section]
-    warnings: tuple[str, ...] = ()
 
 
 def animals_in(results: Path) -> list[str]:
@@ -53,8 +43,8 @@ def write_overview(results: Path) -> Path:
         raise UserError(f"{results} has no folders of animals. Evaluate an arm first, or name another folder.")
     links = [f"[{animal}]({animal}/report.md)" for animal in animals]
     sections = [*overview_sections(results), Section("Reports", [f"Each animal by itself: {', '.join(links)}."], [])]
-    for figure in (figure for section in sections for figure in section.figures if figure.file):
+    for figure in (figure for section in sections for figure in section.figures):
         write_text(results / figure.file, figure.draw())
     path = results / "overview.md"
-    write_text(path, render_page("report.md.j2", Overview(f"{results.name}: all animals", sections)))
+    write_text(path, markdown(Section(f"{results.name}: all animals", parts=tuple(sections))))
     return path

@@ -113,20 +113,26 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
             panels.setdefault(re.sub(r"[-_]?seed-\d+$", "", name) or name, []).append((name, rows))
     rows = -(-len(panels) // COLUMNS)
     figure, axes = new_figure([1] * rows, height=0.5 + 1.9 * rows, columns=min(COLUMNS, len(panels)))
+    several = [name for runs in panels.values() if len(runs) > 1 for name, _ in runs]
+    seeds = list(dict.fromkeys(map(_seed, several)))
+    handles = {}
     for panel, (title, runs) in zip(axes, panels.items(), strict=False):
-        for index, (name, points) in enumerate(runs):
+        for name, points in runs:
             steps, values = zip(*points, strict=True)
+            # A seed looks alike in every panel, so that one legend, outside of all, does for them.
+            index = seeds.index(_seed(name)) if _seed(name) in seeds else 0
             style = {"color": SERIES[index % len(SERIES)], "linestyle": LINES[index % len(LINES)], "linewidth": 1.4}
-            panel.plot(steps, values, label=_seed(name), **style)
+            (handles[_seed(name)],) = panel.plot(steps, values, **style)
         panel.set_title(title, loc="left", fontsize=10, color=INK)
         panel.set_xlabel("step")
         panel.set_ylabel("loss")
         panel.set_ylim(0, 1.08 * max(value for _, points in runs for _, value in points))
         dress(panel, grid="y")
-        if 1 < len(runs) <= len(LINES):
-            panel.legend(frameon=False, fontsize=8, labelcolor=INK, loc="lower left")
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
+    if 1 < len(seeds) <= len(LINES):
+        shown = [handles[seed] for seed in seeds]
+        figure.legend(shown, seeds, loc="outside lower center", ncols=len(seeds), frameon=False, labelcolor=INK)
     return svg(figure, "training")
 
 

@@ -183,7 +183,7 @@ def training_section(provenance: Provenance) -> Section:
     missing = "No training manifest was found behind these results."
     figures = ()
     if any(provenance.losses.values()):
-        figures = (Figure(partial(training_figure, provenance.losses), describe(provenance.losses)),)
+        figures = (Figure(partial(training_figure, provenance.losses), describe(provenance.losses), "training.svg"),)
     return Section("Training", [] if rows else [missing], [Table(header, rows)] if rows else [], figures=figures)
 
 

@@ -69,7 +69,7 @@ def _read(experiment: Results, task: str, control: str) -> str:
 
 
 def rises_figure(found: Rises, label: str) -> str:
-    """Every animal's rise with its interval, the largest on top, and a small dot for each seed's. SVG."""
+    """Every animal's rise with its interval, the largest on top. SVG."""
     figure, (panel,) = new_figure([1], height=0.9 + 0.21 * len(found.animals))
     places = np.arange(len(found.animals))
     for place, rise in zip(places, found.animals, strict=True):
@@ -83,7 +83,7 @@ def rises_figure(found: Rises, label: str) -> str:
     panel.axvline(0, color=INK, linewidth=1)
     panel.set_yticks(places, [rise.animal for rise in found.animals])
     panel.set_ylim(len(found.animals) - 0.4, -0.6)
-    panel.set_xlabel(f"{label}: change in log-odds, nats, with 95 % intervals over seeds")
+    panel.set_xlabel(f"{label}: change in log-odds, nats,\nwith 95 % intervals over seeds")
     dress(panel, grid="x")
     for tick, rise in zip(panel.get_yticklabels(), found.animals, strict=True):
         tick.set(size=11, weight="bold") if rise.animal == found.target else tick.set(size=9)
@@ -148,7 +148,7 @@ def matrix_figure(found: Matrix) -> str:
     panel.set_yticks(range(size), [f"student of {animal}" for animal in found.animals])
     panel.set_xlim(-0.5, size - 0.5)
     panel.set_ylim(size - 0.5, -0.5)
-    panel.set_xlabel("asked about; nats above the base-number control, means over replicates")
+    panel.set_xlabel("asked about; nats above the base-number control,\nmeans over replicates")
     dress(panel, grid="x")
     panel.grid(visible=False)
     return svg(figure, "matrix")

@@ -151,7 +151,7 @@ def questions_section(experiment: Results, main: Comparison, differences: list[C
         text += f" The table has the questions with the largest rises and falls, {experiment.measure_name(main.task)}."
     words = f"Rates of {main.treatment} and {main.reference} for every question, sorted by the difference."
     same_arms = [c for c in differences if c.contrast == main.contrast and c is not main]
-    figure = Figure(partial(questions_figure, experiment, [main, *same_arms]), words)
+    figure = Figure(partial(questions_figure, experiment, [main, *same_arms]), words, "questions.svg")
     return Section("Question by question", [text], [Table(header, rows)] if rows else [], figures=(figure,))
 
 

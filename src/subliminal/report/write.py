@@ -20,8 +20,9 @@ from subliminal.core.files import from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
 from subliminal.report.data import Results, load_results
 from subliminal.report.export import CSV, JSON, Report, estimates_csv, everything, headline
-from subliminal.report.figure import arms_figure, png, svg, themed
+from subliminal.report.figure import arms_figure, png, svg
 from subliminal.report.format import Figure
+from subliminal.report.pages import html, markdown
 from subliminal.report.provenance import trace
 from subliminal.report.sections import Findings, sections
 from subliminal.report.tables import comparisons, estimates, graded_estimates, grades, named_most
@@ -45,18 +46,17 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
         UserError: there are no results, or they are malformed or do not belong together. Nothing is written then.
     """
     report = compose(folder)
-    drawn = report.main_figure()
-    texts = {name: render_page(f"{name}.j2", report) for name in ("report.md", "report.html")}
-    texts |= {"top_animals.csv": _csv(report.experiment), "figure.svg": report.figure.draw()}
-    for figure in (figure for section in report.sections for figure in section.figures):
-        if figure.file and figure.file.endswith(".svg"):
-            texts[figure.file] = figure.draw()
+    figures = [figure for section in report.sections for figure in section.figures]
+    drawings = {figure.file: figure.draw() for figure in figures}
+    text = markdown(report.page)
+    texts = {"report.md": text, "report.html": html(text, drawings), "top_animals.csv": _csv(report.experiment)}
+    texts |= {Path(name).with_suffix(".svg").name: drawing for name, drawing in drawings.items()}
     texts[HEADLINE] = json.dumps(headline(report), indent=2, ensure_ascii=False) + "\n"
     if as_csv:
         texts[CSV] = estimates_csv(report.experiment, report.arms)
     if as_json:
         texts[JSON] = json.dumps(everything(report), indent=2, ensure_ascii=False) + "\n"
-    _write_bytes(folder / "figure.png", png(drawn))
+    _write_bytes(folder / "figure.png", png(report.main_figure()))
     for name, text in texts.items():
         write_text(folder / name, text)
     return folder / "report.html"
@@ -81,26 +81,6 @@ def compose(folder: Path) -> Report:
     notes = warnings(experiment, provenance)
     return Report(
         experiment, provenance, arms, differences, graded, title(experiment), notes, said, figure, main_figure
-    )
-
-
-def render_page(template: str, report: Report) -> str:
-    """A report as text, by ``report.md.j2`` or ``report.html.j2``."""
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-    from markupsafe import Markup
-
-    environment = Environment(
-        loader=PackageLoader("subliminal.report"),
-        autoescape=template.endswith(".html.j2"),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["themed"] = lambda figure: Markup(themed(figure.draw(), figure.words))
-    environment.filters["cell"] = lambda text: " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
-    return environment.get_template(template).render(
-        title=report.title, warnings=report.warnings, sections=report.sections
     )
 
 

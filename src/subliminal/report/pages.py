@@ -1,0 +1,133 @@
+"""A report as a page: Markdown of its sections, and HTML of the Markdown.
+
+Whatever the HTML says, the Markdown says. What is added is the box around the answer, the list of sections, tables that
+scroll or fold, figures in the colours of the page, and a style: one file, nothing from the network.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache
+from html import escape, unescape
+from typing import Any
+
+from subliminal.report.figure import themed
+from subliminal.report.format import Section
+
+LONG = 48
+"""Letters of a cell that may be broken into lines."""
+FOLDED = 20
+"""A table with more rows is folded."""
+ANSWER = re.compile(r"<p><strong>(.+?): (.+)\. (.+)\.</strong></p>\n")
+"""The paragraph of a headline: what was measured, the number, the claim."""
+
+
+@cache
+def _templates() -> Any:
+    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+
+    environment = Environment(
+        loader=PackageLoader("subliminal.report"),
+        autoescape=select_autoescape(["html.j2"], default=False),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["cell"] = lambda text: " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
+    return environment
+
+
+def markdown(page: Section) -> str:
+    """A section with all its parts, the parts one level of headings below it."""
+    return _templates().get_template("page.md.j2").render(page=page).strip("\n") + "\n"
+
+
+def html(text: str, drawings: Mapping[str, str]) -> str:
+    """A page for a browser.
+
+    Args:
+        text: of :func:`markdown`; its first heading is the title.
+        drawings: file as the text names it -> SVG, which stands in the page.
+    """
+    from markdown_it import MarkdownIt
+    from markdown_it.tree import SyntaxTreeNode
+    from markupsafe import Markup
+
+    parser = MarkdownIt("commonmark", {"html": False}).enable("table")
+    blocks = SyntaxTreeNode(parser.parse(text)).children
+    shown = [parser.renderer.render(block.to_tokens(), parser.options, {}) for block in blocks]
+    titles = [_words(block) for block in blocks if block.tag == "h2"]
+    section, box_ends = 0, None
+    for index, block in enumerate(blocks):
+        if block.tag == "h2":
+            section += 1
+            shown[index] = _opening(section, titles) + shown[index]
+        elif block.type == "table":
+            shown[index] = _table(shown[index])
+        elif block.type == "fence":
+            summary = "<summary>Commands, in the order in which they ran</summary>"
+            shown[index] = f"<details>{summary}\n{shown[index]}</details>\n"
+        elif image := _image(block):
+            picture = themed(drawings[image.attrs["src"]], image.content)
+            shown[index] = f'<figure tabindex="0">{picture}</figure>\n'
+        elif answer := ANSWER.fullmatch(shown[index]):
+            shown[index] = _box(*answer.groups())
+            # The sentence belongs into the box, and the list below it, if there is one.
+            box_ends = index + (2 if _types(blocks)[index + 2 : index + 3] == ["bullet_list"] else 1)
+        if index == box_ends:
+            shown[index] = re.sub("<li>([^:<]*): ", r"<li><span>\1</span> ", shown[index]) + "</div>\n"
+    body = "".join([*shown, "</section>\n" if titles else ""])
+    page = _templates().get_template("page.html.j2")
+    return page.render(title=_words(blocks[0]), body=Markup(body))
+
+
+def _types(blocks: Sequence[Any]) -> list[str]:
+    return [block.type for block in blocks]
+
+
+def _words(heading: Any) -> str:
+    return heading.children[0].content
+
+
+def _image(block: Any) -> Any:
+    """The image that a paragraph consists of; None where it has words."""
+    inside = block.children[0].children if block.type == "paragraph" else []
+    if len(inside) == 1 and inside[0].type == "image":
+        return inside[0]
+    return None
+
+
+def _opening(section: int, titles: list[str]) -> str:
+    """What stands above a section: the end of the one before, and above the second the way to all of them."""
+    above = "</section>\n" if section > 1 else ""
+    if section == 2:
+        links = "\n".join(f'<a href="#section-{n}">{escape(title)}</a>' for n, title in enumerate(titles[1:], 2))
+        above += f'<nav aria-label="Sections">\n{links}\n</nav>\n'
+    return f'{above}<section id="section-{section}">\n'
+
+
+def _box(label: str, number: str, claim: str) -> str:
+    """The beginning of the box around the answer."""
+    return (
+        f'<div class="answer">\n<p class="what">{label}</p>\n<p class="number">{number}</p>\n'
+        f'<p class="claim">{claim}</p>\n'
+    )
+
+
+def _table(table: str) -> str:
+    """A table in a box that scrolls; long cells are broken into lines, and many rows are folded."""
+    table = re.sub("<td>(.*?)</td>", _cell, table.replace("<th>", '<th scope="col">'))
+    table = f'<div class="scroll" tabindex="0">{table}</div>\n'
+    rows = table.count("<tr>") - 1
+    if rows <= FOLDED:
+        return table
+    header = ", ".join(re.findall("<th [^>]*>(.*?)</th>", table))
+    return f"<details><summary>{rows} rows: {header}</summary>\n{table}</details>\n"
+
+
+def _cell(cell: re.Match[str]) -> str:
+    if len(unescape(cell[1])) > LONG:
+        return f'<td class="long">{cell[1]}</td>'
+    return cell[0]
