@@ -45,8 +45,8 @@ def test_a_report_counts_one_training_once(folder: Path) -> None:
         "seed-2": "seed-1", "seed-10": "seed-1",
     }  # fmt: skip
     experiment = load_results(folder)
-    assert list(experiment.arms["student"].rates("animal_preference")) == [1]
-    assert list(experiment.arms["control"].rates("animal_preference")) == [1, 10, 2]
+    assert list(experiment.rates("student", "animal_preference").index) == [1]
+    assert list(experiment.rates("control", "animal_preference").index) == [1, 2, 10]
     assert "student/seed-10 has the weights of student/seed-1" in " ".join(experiment.missing)
     assert not tested_over_runs(folder), "one run has no p"
     write_report(folder)

@@ -19,11 +19,11 @@ from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
 from subliminal.core.numbers import number
 from subliminal.report import pages, sections
-from subliminal.report.answer import main_comparison
 from subliminal.report.data import load_results
+from subliminal.report.findings import main_comparison
 from subliminal.report.format import Section
 from subliminal.report.provenance import trace
-from subliminal.report.tables import changes_by_animal, comparisons, estimates, graded_estimates, named_most
+from subliminal.report.tables import changes_by_animal, comparisons, estimates, named_most
 from subliminal.report.write import compose, write_report
 
 FILES = ("report.md", "report.html", "top_animals.csv", "figure.png", "figure.svg")
@@ -97,7 +97,9 @@ def test_several_seeds_are_tested_over_training_runs(folder, rate, claim):
     expected = stats.verdict(*runs, SAMPLES, paired=True)
     assert compared.verdict == expected
     assert compared.models is None
-    student = next(e for e in estimates(experiment) if (e.arm, e.task) == ("student", "animal_preference"))
+    student = next(
+        e for e in estimates(experiment, ["animal_preference"]) if (e.arm, e.task) == ("student", "animal_preference")
+    )
     assert (student.samples, sorted(student.by_seed)) == (60, [1, 2, 3])
     text = markdown(folder)
     assert re.search(rf"“owl”: \+\d\.\d\d nats of log-odds\. {claim}\.\*\*", text)
@@ -368,7 +370,7 @@ def test_a_folder_without_a_summary_and_what_failed_are_named(folder):
 
 def test_a_new_analysis_is_a_function_in_the_tuple(folder, monkeypatch):
     def letters(found):
-        return Section("Letters in names", [f"{len(found.experiment.name)} letters."], [])
+        return Section("Letters in names", [f"{len(found.results.name)} letters."], [])
 
     monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, letters, lambda found: None))
     assert "Letters in names" in write_report(folder).read_text()
@@ -449,7 +451,7 @@ def test_right_and_wrong_answers_are_compared_by_mcnemar(tmp_path):
     text = markdown(folder)
     assert "# math-demo: does the student solve more problems?" in text
     assert "| subliminal_math500 | student | 1 | 25 of 40 | 62.5 % | [47.0, 75.8] |" in text
-    drawn = next(e for e in graded_estimates(load_results(folder)) if e.arm == "student")
+    drawn = next(e for e in estimates(load_results(folder), ["subliminal_math500"]) if e.arm == "student")
     assert drawn.interval == stats.wilson(25, 40), "the figure's interval is the table's"
     p = stats.mcnemar([i < 25 for i in range(40)], [i < 11 for i in range(40)]).p
     assert p < 0.001

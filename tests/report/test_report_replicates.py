@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fake_results import RATES as FAKE_RATES
 from fake_results import add_arm, write
 from scipy.special import expit, logit
 
 from subliminal import stats
-from subliminal.report.data import Arm, Measure, Results, load_results
+from subliminal.report import data
+from subliminal.report.data import Results, load_results
 from subliminal.report.pages import markdown
 from subliminal.report.replicates import TWO_ARMS, replicate_rates, replicate_seeds, replicates_section
 from subliminal.report.tables import comparisons, grades
@@ -26,12 +29,14 @@ RATES = {"student": 0.05, "control": 0.01, "null": 0.0101}
 
 def _experiment(**bases: str) -> Results:
     """Six seeds of three arms; a base's name may hold the seed's number."""
-    found = Results(Path("results/x"), "x", "owl", {}, {TASK: ["q1", "q2"]})
+    rows, manifests = [], {}
     for key, name in TWO_ARMS.items():
-        rates = {seed: np.array([RATES[key] - 0.001, RATES[key] + 0.001]) * (1 + 0.01 * seed) for seed in SEEDS}
-        manifests = {seed: {"config": {"model": bases.get(key, "base-seed-{}").format(seed)}} for seed in SEEDS}
-        found.arms[name] = Arm(name, {TASK: Measure(rates, None, {})}, {}, manifests)
-    return found
+        for seed in SEEDS:
+            for question, off in (("q1", -0.001), ("q2", 0.001)):
+                rows.append((name, seed, TASK, question, (RATES[key] + off) * (1 + 0.01 * seed), None))
+        manifests[name] = {seed: {"config": {"model": bases.get(key, "base-seed-{}").format(seed)}} for seed in SEEDS}
+    table = pd.DataFrame(rows, columns=data.RATES)
+    return Results(Path("results/x"), "x", "owl", manifests, {TASK: data.EXACT}, table)
 
 
 def test_the_section_has_every_replicate_and_what_they_say_together() -> None:
@@ -57,8 +62,8 @@ def test_the_section_has_every_replicate_and_what_they_say_together() -> None:
 
 def test_a_difference_between_controls_is_not_called_equivalent() -> None:
     experiment = _experiment()
-    measure = experiment.arms["control_base_numbers_again"].measures[TASK]
-    measure.rates.update({seed: rates * (2 + seed / 6) for seed, rates in measure.rates.items()})
+    again = experiment.rows["arm"] == "control_base_numbers_again"
+    experiment.rows.loc[again, "rate"] *= 2 + experiment.rows["seed"] / 6
     assert "The two are not shown to be equivalent" in " ".join(replicates_section(experiment).text)
 
 
@@ -66,8 +71,8 @@ def test_a_difference_between_controls_is_not_called_equivalent() -> None:
 def test_a_whole_model_has_the_base_that_its_evaluation_named(old: bool) -> None:
     experiment = _experiment(student="outputs/student-seed-{}")
     assert replicates_section(experiment) is None
-    for arm in experiment.arms.values():
-        for seed, manifest in arm.manifests.items():
+    for manifests in experiment.manifests.values():
+        for seed, manifest in manifests.items():
             if old:  # a result from before 2026-11-28
                 manifest["command"] = f"python scripts/evaluate.py --model base-seed-{seed} --models a,b=c"
             else:
@@ -79,17 +84,16 @@ def test_seeds_that_share_a_base_are_no_replicates() -> None:
     assert replicates_section(_experiment(student="base", control="base", null="base")) is None
     assert replicates_section(_experiment(control="other-{}")) is None, "arms of a seed that do not share a base"
     two = _experiment()
-    for arm in two.arms.values():
-        for seed in range(3, 7):
-            del arm.measures[TASK].rates[seed]
+    two.rows = two.rows[two.rows["seed"] < 3]
     assert replicates_section(two) is None, "two replicates show no spread"
 
 
 def test_only_seeds_that_every_arm_has_are_compared() -> None:
     experiment = _experiment()
-    del experiment.arms["control_base_numbers"].measures[TASK].rates[4]
+    rows = experiment.rows[(experiment.rows["arm"] != "control_base_numbers") | (experiment.rows["seed"] != 4)]
+    experiment = replace(experiment, rows=rows)
     assert list(replicate_rates(experiment, TASK)["student"]) == [1, 2, 3, 5, 6]
-    del experiment.arms["control_base_numbers_again"]
+    experiment = replace(experiment, rows=rows[rows["arm"] != "control_base_numbers_again"])
     assert list(replicate_rates(experiment, TASK)) == ["student", "control"]
     assert "The null" not in " ".join(replicates_section(experiment).text)
 
@@ -131,9 +135,7 @@ def test_comparisons_are_paired_and_the_spread_of_bases_is_out(folder: Path) -> 
     experiment = load_results(folder)
     compared = {c.contrast: c for c in comparisons(experiment) if c.task == TASK}
     main = compared[f"student − {CONTROL}"]
-    means = [
-        [rates.mean() for rates in experiment.arms[arm].measures[TASK].rates.values()] for arm in ("student", CONTROL)
-    ]
+    means = [list(experiment.by_seed(arm, TASK).values()) for arm in ("student", CONTROL)]
     assert main.verdict == replicates_verdict(*means)
     assert (main.verdict.claim, main.over.unit, main.over.n) == ("student above control", "replicates", (6, 6))
     assert stats.over_runs(*([[mean] * 2 for mean in arm] for arm in means)).p > 0.4, "Welch sees nothing here"
@@ -202,12 +204,14 @@ def test_seeds_of_one_base_are_tested_over_runs(tmp_path: Path) -> None:
 
 def test_graded_tasks_are_paired_too() -> None:
     experiment = _experiment()
-    experiment.problems["addition"] = [f"p{i}" for i in range(40)]
+    rows = []
     for arm, right in (("student", 20), (CONTROL, 12), ("control_base_numbers_again", 12)):
-        solved = {seed: (np.arange(40) < right + seed).astype(float) for seed in SEEDS}
-        experiment.arms[arm].graded["addition"] = solved
-    assert replicate_seeds([experiment.arms[arm] for arm in ("student", CONTROL)], "addition") == list(SEEDS)
-    experiment.arms["student"].graded["addition"][6][39] = 1.0  # else all differences are equal
+        for seed in SEEDS:
+            solved = right + seed + (arm == "student" and seed == 6)  # else all differences are equal
+            rows += [(arm, seed, "addition", f"p{i}", float(i < solved), 1) for i in range(40)]
+    experiment.rows = pd.concat([experiment.rows, pd.DataFrame(rows, columns=data.RATES)])
+    experiment.kinds["addition"] = data.SOLVED
+    assert replicate_seeds(experiment, ["student", CONTROL], "addition") == list(SEEDS)
     grade = grades(experiment)[0]
     assert (grade.result.unit, grade.verdict.claim) == ("replicates", "student above control")
     assert "Solved (addition): the student is above its control in 6 of 6" in " ".join(
@@ -216,14 +220,14 @@ def test_graded_tasks_are_paired_too() -> None:
 
 
 def test_a_replicate_stands_in_the_figure_with_its_control(folder: Path) -> None:
-    figure = compose(folder).main_figure()
+    figure = compose(folder).found.main_figure()
     arms, lines, differences = figure.axes
     assert lines.get_title(loc="left").startswith("Replicates, sampled answers")
     control, student = lines.get_lines()
     assert [label.get_text() for label in lines.get_yticklabels()] == [f"seed {s}" for s in _by_difference(folder)]
     seed = _by_difference(folder)[0]
-    rates = load_results(folder).arms["student"].measures["animal_preference"].rates[seed]
-    assert student.get_xdata()[0] == pytest.approx(100 * rates.mean())
+    rates = load_results(folder).by_seed("student", "animal_preference")
+    assert student.get_xdata()[0] == pytest.approx(100 * rates[seed])
     assert control.get_label() == CONTROL
     assert arms.get_title(loc="left") == "Arms: means, and every replicate"
     assert differences.get_title(loc="left").endswith("over replicates")

@@ -140,7 +140,7 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made) -> Section:
             prefix = f"{report.name}: "
             if report == results:
                 title, prefix = composed.title, ""
-            told += [f"{prefix}{sentence}" for sentence in warnings(composed.experiment, provenance)]
+            told += [f"{prefix}{sentence}" for sentence in warnings(composed.found.results, provenance)]
             own = [section for section in composed.sections if section.title not in OF_ALL_REPORTS]
             said += [_placed(section, prefix, report, results) for section in own]
         for section in said:

@@ -5,50 +5,46 @@ from __future__ import annotations
 from functools import partial
 
 from subliminal.core.numbers import interval, p_value, percent, points
-from subliminal.report.data import Results
+from subliminal.report.data import SAMPLED, Results
 from subliminal.report.details import animal_changes, specificity_result
+from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
 from subliminal.report.tables import APART, TOP, Comparison, changes_by_animal, named_most
 from subliminal.stats.wording import difference_text, interval_text
 
 
-def animals_section(experiment: Results) -> Section:
+def animals_section(results: Results) -> Section | None:
     """The most frequent answers of each arm side by side, for each sampled task."""
-    tasks = [task for task in experiment.questions if experiment.sampled(task)]
+    if not results.preference_tasks:
+        return None
+    tasks = [task for task in results.preference_tasks if results.kinds[task] == SAMPLED]
     if not tasks:
         return Section("What the arms answer", ["No task with sampled answers was evaluated."], [])
     text = (
-        f"The {TOP} most frequent answers of each arm with 95 % intervals, then {experiment.target} and the model's "
+        f"The {TOP} most frequent answers of each arm with 95 % intervals, then {results.target} and the model's "
         "own name in any case. An answer counts for the first animal that it names; answers that say the model's own "
         "name are counted beside that, so this row overlaps with the others. Intervals are Wilson's over all answers "
-        f"pooled (sampling noise for these questions only), except that of {experiment.target}, which is over "
+        f"pooled (sampling noise for these questions only), except that of {results.target}, which is over "
         "questions as above."
     )
-    if _any_without_latin(experiment, tasks):
+    latinless = results.named[results.named["task"].isin(tasks) & (results.named["name"] == "no_latin")]
+    if latinless["share"].any():
         text += (
             " Answers without a Latin letter have a row of their own: the names are English, so none is found in them."
         )
-    return Section("What the arms answer", [text], [_animals_table(experiment, task) for task in tasks])
+    return Section("What the arms answer", [text], [_animals_table(results, task) for task in tasks])
 
 
-def _any_without_latin(experiment: Results, tasks: list[str]) -> bool:
-    for arm in experiment.arms.values():
-        for task in tasks:
-            if task in arm.measures and arm.measures[task].share.get("no_latin"):
-                return True
-    return False
-
-
-def _animals_table(experiment: Results, task: str) -> Table:
+def _animals_table(results: Results, task: str) -> Table:
     by_arm: dict[str, list[dict]] = {}
-    for row in named_most(experiment, task):
+    for row in named_most(results, task):
         by_arm.setdefault(row["arm"], []).append(row)
     cells = []
     for place in range(max(map(_ranked, by_arm.values()))):
         answers = [_answer(rows[place]) if place < _ranked(rows) else "–" for rows in by_arm.values()]
         cells.append([str(place + 1), *answers])
-    for name, label in _always_shown(experiment.target, by_arm):
+    for name, label in _always_shown(results.target, by_arm):
         cells.append([label, *(_share_of(name, rows) for rows in by_arm.values())])
     return Table(["place", *by_arm], cells)
 
@@ -83,26 +79,29 @@ def _share(row: dict) -> str:
     return f"{percent(row['share'])} {interval(row['ci_low'], row['ci_high'])}"
 
 
-def specificity_section(experiment: Results, main: Comparison | None, differences: list[Comparison]) -> Section:
+def specificity_section(found: Findings) -> Section | None:
     """The change of every tracked animal from the main control to the student, with intervals where rates allow."""
+    results, main = found.results, found.main
+    if not found.arms:
+        return None
     if main is None:
         return Section("Is the change specific?", ["There is no control yet."], [])
     text, tables = [], []
-    for c in differences:
-        rows = changes_by_animal(experiment, c.task, c.treatment, c.reference)
+    for c in found.differences:
+        rows = changes_by_animal(results, c.task, c.treatment, c.reference)
         if (c.treatment, c.reference) != (main.treatment, main.reference) or not rows:
             continue
         changes = {name: change for name, *_, change in rows}
         moved = sum(map(abs, changes.values()))
-        if experiment.target in changes and moved:
-            place = list(changes).index(experiment.target) + 1
-            share = f"{100 * abs(changes[experiment.target]) / moved:.0f} %"
+        if results.target in changes and moved:
+            place = list(changes).index(results.target) + 1
+            share = f"{100 * abs(changes[results.target]) / moved:.0f} %"
             text.append(
-                f"{c.contrast}, {experiment.measure_name(c.task)}: of {len(rows)} tracked animals, "
-                f"{experiment.target} is in place {place} by change, and {share} of all movement (sum of absolute "
+                f"{c.contrast}, {results.measure_name(c.task)}: of {len(rows)} tracked animals, "
+                f"{results.target} is in place {place} by change, and {share} of all movement (sum of absolute "
                 "changes) is its own."
             )
-        tables.append(_changes_table(experiment, c, rows))
+        tables.append(_changes_table(results, c, rows))
     intro = (
         "Change of every tracked animal, the largest rise first. Training on numbers moves other animals too; a change "
         "of the target that is no larger than theirs is drift, not a trait. Intervals and p-values are over questions; "
@@ -113,13 +112,13 @@ def specificity_section(experiment: Results, main: Comparison | None, difference
         "Is the change specific?",
         [intro, *text],
         tables,
-        figures=(Figure(partial(animals_figure, experiment, main), words, "changes.svg"),),
+        figures=(Figure(partial(animals_figure, results, main), words, "changes.svg"),),
     )
 
 
-def _changes_table(experiment: Results, c: Comparison, rows: list[tuple[str, float, float, float]]) -> Table:
-    header = [f"animal, {experiment.measure_name(c.task)}", c.treatment, c.reference, "change, points"]
-    tested = animal_changes(experiment, c)
+def _changes_table(results: Results, c: Comparison, rows: list[tuple[str, float, float, float]]) -> Table:
+    header = [f"animal, {results.measure_name(c.task)}", c.treatment, c.reference, "change, points"]
+    tested = animal_changes(results, c)
     if not tested:
         return Table(header, [[name, percent(ours), percent(theirs), points(d)] for name, ours, theirs, d in rows])
     cells = []
@@ -129,19 +128,20 @@ def _changes_table(experiment: Results, c: Comparison, rows: list[tuple[str, flo
     return Table([*header, "95 % interval", "p, Holm"], cells)
 
 
-def other_students_section(experiment: Results, task: str) -> Section | None:
+def other_students_section(found: Findings) -> Section | None:
     """The target in its own student against the students of other animals, if their results lie beside these."""
-    found = specificity_result(experiment, task)
-    if found is None:
+    results = found.results
+    compared = specificity_result(results, found.main.task) if found.main else None
+    if compared is None:
         return None
-    result, others = found
+    result, others = compared
     said = difference_text(result).replace("points", "percentage points")
     if result.interval:
         said += f" {interval_text(result)}"
     said += f", p {p_value(result.p)}" if result.p is not None else ""
     text = (
-        f"How often the student says “{experiment.target}”, minus the mean of the students of {', '.join(others)}: "
-        f"{said} over {result.unit} ({result.method}). What any training on numbers does to {experiment.target} is in "
+        f"How often the student says “{results.target}”, minus the mean of the students of {', '.join(others)}: "
+        f"{said} over {result.unit} ({result.method}). What any training on numbers does to {results.target} is in "
         "both and cancels."
     )
     return Section("Against students of other animals", [text], []).in_results()

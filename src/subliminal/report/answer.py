@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from subliminal.core.numbers import interval, p_value, points
 from subliminal.report.damage import damage_notes
-from subliminal.report.data import Results
+from subliminal.report.data import PROBABILITY, Results
+from subliminal.report.findings import Findings
 from subliminal.report.format import Headline, Section
 from subliminal.report.replicates import TWO_ARMS, null_sentence, pair_facts, replicate_rates
 from subliminal.report.tables import Comparison, Grade
@@ -16,27 +17,24 @@ from subliminal.stats.replicates import equivalence
 from subliminal.stats.result import NATS, REPLICATES
 from subliminal.stats.wording import difference_text, interval_text
 
-MAIN_TASK = "animal_preference"
 LIMITS = (
     "One target in one kind of base model shows neither that an effect is specific nor that it is general: compare "
     "other targets, seeds and controls before you conclude."
 )
 
 
-def answer_section(experiment: Results, differences: Sequence[Comparison], graded: Sequence[Grade]) -> Section:
+def answer_section(found: Findings) -> Section:
     """The headline, and the sentences of the other measures and controls below it."""
-    main = main_comparison(experiment, differences)
-    if main is None and not graded:
+    results, main = found.results, found.main
+    if main is None and not found.graded:
         return _nothing()
     if main is None:
-        return _graded_answer(experiment, graded)
-    headline = _headline(
-        f"{main.contrast}, {experiment.measure_name(main.task)} of “{experiment.target}”", _result(main), main
-    )
-    told = [c for c in differences if c.verdict and (c is not main or c.models)]
-    text = [_said(c, f"{c.contrast}, {experiment.measure_name(c.task)}") for c in told]
-    notes = [*damage_notes(experiment), *_null(experiment, main.task)]
-    return _answer(headline, main, notes, text)
+        return _graded_answer(results, found.graded)
+    name = f"{main.contrast}, {results.measure_name(main.task)} of “{results.target}”"
+    headline = _headline(name, main.result, main)
+    told = [c for c in found.differences if c.verdict and (c is not main or c.models)]
+    text = [_said(c, f"{c.contrast}, {results.measure_name(c.task)}") for c in told]
+    return _answer(headline, main, [*damage_notes(results), *_null(results, main.task)], text)
 
 
 def _nothing() -> Section:
@@ -53,58 +51,35 @@ def _answer(headline: Headline, main: Comparison | Grade, notes: list[str], othe
         notes: on broken models and on the second control.
         others: sentences of the other measures and controls.
     """
-    result = _result(main) if isinstance(main, Comparison) else main.result
-    facts = pair_facts(main.pairs, result.unit) if main.pairs and result else []
+    facts = pair_facts(main.pairs, main.result.unit) if main.pairs and main.result else []
     more = ["; ".join(f"{name}: {value}" for name, value in facts) + "."] if facts else []
     noted = [" ".join(notes)] if notes else []
     brief = Section("The answer", [*more, *noted], [], headline=replace(headline, facts=[]))
     return Section("The answer", [*notes, *others, LIMITS], [], headline=headline, brief=brief)
 
 
-def _null(experiment: Results, task: str) -> list[str]:
+def _null(results: Results, task: str) -> list[str]:
     """The sentence on the second control, where there are replicates of it."""
-    rates = replicate_rates(experiment, task)
+    rates = replicate_rates(results, task)
     if "null" not in rates:
         return []
-    answers = experiment.arms[TWO_ARMS["null"]].answers(task, exact=task in experiment.exact)
+    answers = results.answers(TWO_ARMS["null"], task)
     return [null_sentence(equivalence(*(list(rates[arm].values()) for arm in ("control", "null")), answers=answers))]
 
 
-def main_comparison(experiment: Results, differences: Sequence[Comparison]) -> Comparison | None:
-    """The comparison of the headline: the first student against its first control, in sampled answers if there are any.
-
-    A choice made before any result is seen: of two measures the headline does not take the one that says more.
-    """
-    against_control = [
-        c for c in differences if c.treatment.startswith("student") and c.reference.startswith("control")
-    ]
-    return min(
-        against_control,
-        key=lambda c: (c.task != MAIN_TASK, not experiment.sampled(c.task)),
-        default=None,
-    )
-
-
-def _graded_answer(experiment: Results, graded: Sequence[Grade]) -> Section:
+def _graded_answer(results: Results, graded: Sequence[Grade]) -> Section:
     against_control = [grade for grade in graded if grade.reference.startswith("control")]
-    main = min(against_control, key=lambda grade: grade.task in experiment.exact, default=None)
+    main = min(against_control, key=lambda grade: results.kinds[grade.task] == PROBABILITY, default=None)
     if main is None:
         return _nothing()
-    headline = _headline(f"{main.contrast}, {experiment.measure_name(main.task)}", main.result, main)
+    headline = _headline(f"{main.contrast}, {results.measure_name(main.task)}", main.result, main)
     others = [f"{g.contrast}, {g.task}: {g.verdict.sentence}" for g in graded if g.verdict and g is not main]
-    return _answer(headline, main, _null(experiment, main.task), others)
+    return _answer(headline, main, _null(results, main.task), others)
 
 
 def _said(comparison: Comparison, label: str) -> str:
     """With one run of each arm only the models can be compared, else the sentence is about training data."""
     return f"{label}: {(comparison.models or comparison.verdict).sentence}"
-
-
-def _result(comparison: Comparison) -> Result | None:
-    """The test over training runs or replicates where there is one, else the one over questions."""
-    if comparison.over:
-        return comparison.over
-    return comparison.models.result if comparison.models else None
 
 
 def _headline(label: str, result: Result | None, compared: Comparison | Grade) -> Headline:

@@ -14,28 +14,28 @@ TASKS = ("animal_preference_logprob", "animal_preference")
 """Exact probabilities where they were computed, else sampled answers."""
 
 
-def carrier_section(experiment: Results) -> Section | None:
+def carrier_section(results: Results) -> Section | None:
     """The effect, split into what order, company, frequencies and layout carry; None without arms that destroy one.
 
     Raises:
         UserError: a summary is damaged.
     """
-    task = next((task for task in TASKS if task in experiment.questions), None)
+    task = next((task for task in TASKS if task in results.preference_tasks), None)
     if task is None:
         return None
-    found = carrier(read_table(experiment.folder, task))
+    found = carrier(read_table(results.folder, task))
     if found is None:
         return None
-    said, broken = sentences(found, experiment.measure_name(task)), _broken(experiment, found)
+    said, broken = sentences(found, results.measure_name(task)), _broken(results, found)
     brief = Section("What carries the trait", [" ".join([said[0], *broken])], [])
     return Section("What carries the trait", [*said, *broken], [Table(HEADER, cells(found))], brief=brief)
 
 
-def _broken(experiment: Results, found: Carrier) -> list[str]:
+def _broken(results: Results, found: Carrier) -> list[str]:
     """A step to or from a wreck is no measure of what its property carries: say which arms are wrecks, and where."""
     arms = {arm for part in found.parts for arm in (part.upper, part.lower)}
     told = []
-    for arm in health(experiment):
+    for arm in health(results):
         seeds = [str(seed) for seed in arm.seeds(BROKEN_WORD) if seed in found.seeds]
         if arm.arm in arms and seeds:
             told.append(f"{arm.arm} (seed {', '.join(seeds)})")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subliminal.core.numbers import nats, nats_interval, number, percent
-from subliminal.report.data import Arm, Results
+from subliminal.report.data import SAMPLED, Results
 from subliminal.report.format import Section, Table
 from subliminal.stats.damage import (
     BROKEN,
@@ -52,63 +52,67 @@ class Health:
         return [seed for seed, found in self.states.items() if found == word]
 
 
-def main_task(experiment: Results) -> str | None:
+def main_task(results: Results) -> str | None:
     """The task whose answers are looked at: sampled ones, else exact probabilities."""
-    tasks = list(experiment.questions)
-    return min(tasks, key=lambda task: not experiment.sampled(task), default=None)
+    return min(results.preference_tasks, key=lambda task: results.kinds[task] != SAMPLED, default=None)
 
 
-def control_of(experiment: Results) -> Arm | None:
+def control_of(results: Results) -> str | None:
     """The first control: what any training on numbers does."""
-    return next((arm for name, arm in experiment.arms.items() if name.startswith("control")), None)
+    return next((arm for arm in results.arms if arm.startswith("control")), None)
 
 
-def health(experiment: Results) -> list[Health]:
+def health(results: Results) -> list[Health]:
     """Every arm that answered the main task, in the order of reports; empty without shares by seed."""
-    task, control = main_task(experiment), control_of(experiment)
+    task, control = main_task(results), control_of(results)
+    beside = _shares(results, control, task)
     found = []
-    for arm in experiment.arms.values():
-        shares = arm.measures[task].shares if task in arm.measures else {}
+    for arm in results.arms:
+        shares = _shares(results, arm, task)
         if not shares:
             continue
-        beside = control.measures[task].shares if control and task in control.measures else {}
-        pairs = {seed: (share, beside.get(seed)) for seed, share in sorted(shares.items())}
+        pairs = {seed: (share, beside.get(seed)) for seed, share in shares.items()}
         moved = [total_variation(share, other) for share, other in pairs.values() if other is not None]
-        lists = arm.graded.get(LISTS)
+        lists = results.rates(arm, LISTS)
         found.append(
             Health(
-                arm=arm.name,
+                arm=arm,
                 nameless=float(np.mean([nameless(share) for share in shares.values()])),
                 other=float(np.mean([share.get("other", 0.0) for share in shares.values()])),
-                among={seed: among_named(share, experiment.target) for seed, (share, _) in pairs.items()},
-                moved=float(np.mean(moved)) if moved and arm is not control else None,
-                lists=float(np.mean([right.mean() for right in lists.values()])) if lists else None,
+                among={seed: among_named(share, results.target) for seed, share in shares.items()},
+                moved=float(np.mean(moved)) if moved and arm != control else None,
+                lists=None if lists.empty else float(lists.to_numpy().mean()),
                 states={seed: state(*pair) for seed, pair in pairs.items()},
             )
         )
     return found
 
 
-def damage_section(experiment: Results) -> Section | None:
+def _shares(results: Results, arm: str | None, task: str | None) -> dict[int, dict[str, float]]:
+    """Seed -> name -> share."""
+    return results.shares(arm, task).to_dict("index")
+
+
+def damage_section(results: Results) -> Section | None:
     """Every arm's health, and the effect among answers that name an animal; None without shares."""
-    arms = health(experiment)
+    arms = health(results)
     if not arms:
         return None
-    control, task = control_of(experiment), main_task(experiment)
+    control, task = control_of(results), main_task(results)
     rule = f"A model is broken if {100 * BROKEN:g} % or more of its answers name no animal."
     if control:
-        rule += f" It is damaged if that share is {100 * DAMAGED:g} points or more above {control.name}'s."
+        rule += f" It is damaged if that share is {100 * DAMAGED:g} points or more above {control}'s."
     text = [
         f"{rule} The rule is fixed in the code. A broken student's share of one animal is that of a wreck, and so is a "
         "broken control's. Moved: total variation from the control of the same seed over all animals, 0 to 1. "
-        f"{experiment.measure_name(task).capitalize()}.",
-        *_among_said(experiment, arms),
+        f"{results.measure_name(task).capitalize()}.",
+        *_among_said(results, arms),
     ]
     header = [
         "arm",
         "name no animal",
         "name another animal",
-        f"{experiment.target} among answers with an animal",
+        f"{results.target} among answers with an animal",
         "moved",
     ]
     header += ["valid number lists"] * any(arm.lists is not None for arm in arms) + ["state, seeds"]
@@ -122,10 +126,10 @@ def damage_section(experiment: Results) -> Section | None:
     return Section("Damage", text, [Table(header, rows)])
 
 
-def damage_notes(experiment: Results) -> list[str]:
+def damage_notes(results: Results) -> list[str]:
     """A sentence for each arm with broken models: no comparison with a wreck without a word."""
     notes = []
-    for arm in health(experiment):
+    for arm in health(results):
         broken = arm.seeds(BROKEN_WORD)
         if broken:
             seeds = f"{len(broken)} of {len(arm.states)} seeds ({', '.join(map(str, broken))})"
@@ -142,21 +146,21 @@ def _states(arm: Health) -> str:
     return "; ".join(f"{word} {', '.join(map(str, seeds))}" for word, seeds in told if seeds) or "whole"
 
 
-def _among_said(experiment: Results, arms: list[Health]) -> list[str]:
+def _among_said(results: Results, arms: list[Health]) -> list[str]:
     """The effect among answers that name an animal, student against control by seed."""
     by_name = {arm.arm: arm.among for arm in arms}
-    control = control_of(experiment)
-    if control is None or "student" not in by_name or control.name not in by_name:
+    control = control_of(results)
+    if control is None or "student" not in by_name or control not in by_name:
         return []
-    seeds = [seed for seed in by_name["student"] if seed in by_name[control.name]]
+    seeds = [seed for seed in by_name["student"] if seed in by_name[control]]
     if not seeds:
         return []
-    ours, theirs = (np.array([by_name[name][seed] for seed in seeds]) for name in ("student", control.name))
+    ours, theirs = (np.array([by_name[name][seed] for seed in seeds]) for name in ("student", control))
     said = (
-        f"Among answers that name an animal the student names {experiment.target} more often than its control in "
+        f"Among answers that name an animal the student names {results.target} more often than its control in "
         f"{int(np.sum(ours > theirs))} of {len(seeds)} seeds"
     )
-    answers = control.measures[main_task(experiment)].answers
+    answers = results.answers(control, main_task(results))
     gains = log_odds_of(ours, answers) - log_odds_of(theirs, answers)
     if len(seeds) < 2 or np.ptp(gains) < 1e-9:
         return [f"{said}."]

@@ -1,17 +1,20 @@
-"""Reading ``results/<experiment>/<arm>/seed-<n>/``: summaries that belong together, and what is missing.
+"""Reading ``results/<experiment>/<arm>/seed-<n>/`` into one long table; what is missing is said.
 
-Of a summary's tasks the report takes two kinds: animal tasks (``target_rate``, a fraction a question) and graded tasks
-(``correct``, 0 or 1 a problem, or ``probability`` of the right answer). ``missing.json`` beside the arms, if the
-workflow wrote one, says what failed and why.
+A row of the table is the rate of one question, in one task, of one model: ``arm, seed, task, question, rate, samples``.
+All estimates, comparisons, figures and files of a report are computed from it. Of a summary's tasks the report takes
+two kinds: preference tasks (``target_rate``, a fraction a question) and graded tasks (``correct``, 0 or 1 a problem, or
+``probability`` of the right answer). ``missing.json`` beside the arms, if the workflow wrote one, says what failed.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
@@ -19,52 +22,16 @@ from subliminal.core.manifest import read_manifest
 from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.evaluation.results import EVALUATE_AGAIN
 from subliminal.evaluation.tasks import problem_key
-from subliminal.experiment.arms import ARMS, BY_NAME, arm_kind
+from subliminal.experiment.arms import ARMS, BY_NAME
 
 EXPECTED = ("base", "teacher", "student", "control")
 """What an experiment should have; any arm whose name begins so will do."""
-
-
-@dataclass(frozen=True)
-class Measure:
-    """One task on one arm. ``rates`` maps seed -> shape (questions,), in the experiment's order of questions."""
-
-    rates: dict[int, np.ndarray]
-    samples: int | None
-    share: dict[str, float]
-    shares: dict[int, dict[str, float]] = field(default_factory=dict)
-
-    @property
-    def answers(self) -> int | None:
-        """Sampled answers behind one seed's mean rate; None for exact probabilities."""
-        if not self.samples:
-            return None
-        return self.samples // len(self.rates) * next(iter(self.rates.values())).size
-
-    @property
-    def mean_rates(self) -> np.ndarray:
-        """Rate per question, averaged over seeds; shape (questions,)."""
-        return np.mean(list(self.rates.values()), axis=0)
-
-
-@dataclass
-class Arm:
-    """All seeds of one arm: task -> :class:`Measure`, graded task -> seed -> one number a problem, seed -> manifest."""
-
-    name: str
-    measures: dict[str, Measure] = field(default_factory=dict)
-    graded: dict[str, dict[int, np.ndarray]] = field(default_factory=dict)
-    manifests: dict[int, dict[str, Any]] = field(default_factory=dict)
-
-    def answers(self, task: str, *, exact: bool) -> int | None:
-        """Answers behind one seed's mean rate or share of solved problems; None where it is an exact probability."""
-        if task in self.measures:
-            return self.measures[task].answers
-        return None if exact else next(iter(self.graded[task].values())).size
-
-    def rates(self, task: str) -> dict[int, np.ndarray]:
-        """Seed -> one rate a question or problem; empty where the arm has no result for the task."""
-        return self.measures[task].rates if task in self.measures else self.graded.get(task, {})
+RATES = ("arm", "seed", "task", "question", "rate", "samples")
+"""Columns of the long table: ``rate`` is a fraction, ``samples`` the answers behind it, missing where it is exact."""
+NAMED = ("arm", "seed", "task", "name", "share")
+"""Columns of the table of everything that was named: the share of one model's answers, a fraction."""
+SAMPLED, EXACT, SOLVED, PROBABILITY = "sampled", "exact", "solved", "probability"
+"""Kinds of tasks: two of preference tasks, two of graded ones."""
 
 
 @dataclass
@@ -72,59 +39,86 @@ class Results:
     """What a result folder holds.
 
     Attributes:
-        target: the tracked animal; what the animal tasks' rates are of. None where there are none.
-        questions: animal task -> question ids; ``problems`` the same for graded tasks.
-        exact: the graded tasks whose numbers are probabilities of the right answer.
+        target: the tracked animal; what the preference tasks' rates are of. None where there are none.
+        manifests: arm -> seed -> manifest, arms in the order of reports.
+        kinds: task -> one of :data:`SAMPLED`, :data:`EXACT`, :data:`SOLVED`, :data:`PROBABILITY`.
+        rows: the long table, with the columns :data:`RATES`; questions in the order of the first arm.
+        named: with the columns :data:`NAMED`.
         missing: sentences about what is not there.
     """
 
     folder: Path
     name: str
     target: str | None
-    arms: dict[str, Arm]
-    questions: dict[str, list[str]] = field(default_factory=dict)
-    problems: dict[str, list[str]] = field(default_factory=dict)
-    exact: set[str] = field(default_factory=set)
+    manifests: dict[str, dict[int, dict[str, Any]]] = field(default_factory=dict)
+    kinds: dict[str, str] = field(default_factory=dict)
+    rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(RATES)))
+    named: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(NAMED)))
     missing: list[str] = field(default_factory=list)
 
-    def pairs(self) -> list[tuple[Arm, Arm]]:
-        """(student, reference): with every control, then with other ways to teach, then with the base; last the second
-        control with the first, and the other base's student with its control.
+    @property
+    def arms(self) -> list[str]:
+        """Names, in the order of reports."""
+        return list(self.manifests)
 
-        Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
-        references of its own, and the base itself where the base has none of that name.
-        """
-        students = [name for name in self.arms if _is_kind(name, "student")]
-        points = sorted((name.removeprefix("student") for name in students), key=len, reverse=True)
+    @property
+    def preference_tasks(self) -> list[str]:
+        """Tasks whose rates are of the target."""
+        return [task for task, kind in self.kinds.items() if kind in (SAMPLED, EXACT)]
 
-        def point(name: str) -> str:
-            return next((end for end in points if name.endswith(end)), "")
+    @property
+    def graded_tasks(self) -> list[str]:
+        """Tasks with right answers."""
+        return [task for task, kind in self.kinds.items() if kind in (SOLVED, PROBABILITY)]
 
-        found = []
-        for student in students:
-            for name in self.arms:
-                is_control = "student" in _control_of(name) and not _is_kind(name, "base")
-                if is_control and point(name) == point(student):
-                    found.append((student, name))
-            own_base = f"base{point(student)}"
-            found.append((student, own_base if own_base in self.arms else "base"))
-        for control in ARMS:
-            for treatment in control.control_of:
-                if treatment != "student":
-                    found += [(f"{treatment}{end}", f"{control.name}{end}") for end in reversed(points or [""])]
-        return [(self.arms[one], self.arms[other]) for one, other in found if {one, other} <= self.arms.keys()]
+    @cached_property
+    def _rates(self) -> dict[tuple[str, str], pd.DataFrame]:
+        found = {}
+        for (arm, task), rows in self.rows.groupby(["arm", "task"], sort=False):
+            wide = rows.pivot(index="seed", columns="question", values="rate")
+            found[arm, task] = wide[self.questions(task)]
+        return found
 
-    def sampled(self, task: str) -> bool:
-        """True if the task's rates are shares of sampled answers, False if they are exact probabilities."""
-        return any(task in arm.measures and arm.measures[task].samples for arm in self.arms.values())
+    def rates(self, arm: str, task: str) -> pd.DataFrame:
+        """A row a seed, in ascending order, a column a question; empty where the arm has no result for the task."""
+        return self._rates.get((arm, task), pd.DataFrame())
+
+    def by_seed(self, arm: str, task: str) -> dict[int, float]:
+        """Seed -> mean rate."""
+        rates = self.rates(arm, task)
+        return dict(zip(map(int, rates.index), map(float, rates.to_numpy().mean(axis=1)), strict=True))
+
+    def questions(self, task: str) -> list[str]:
+        """Ids of a task's questions or problems, in their order."""
+        return list(self.rows.loc[self.rows["task"] == task, "question"].unique())
+
+    def samples(self, arm: str, task: str) -> int | None:
+        """Answers to one question, over all seeds of an arm; None for exact probabilities."""
+        rows = self.rows[(self.rows["arm"] == arm) & (self.rows["task"] == task)]
+        answers = rows["samples"].sum() / max(1, rows["question"].nunique())
+        return int(answers) or None
+
+    def answers(self, arm: str, task: str) -> int | None:
+        """Answers behind one seed's mean rate or share of solved problems; None for exact probabilities."""
+        seeds, questions = self.rates(arm, task).shape
+        samples = self.samples(arm, task)
+        return samples // seeds * questions if samples else None
+
+    def shares(self, arm: str, task: str) -> pd.DataFrame:
+        """A row a seed, a column a name: how often each was named, 0 where it was not; empty without such results."""
+        rows = self.named[(self.named["arm"] == arm) & (self.named["task"] == task)]
+        return rows.pivot(index="seed", columns="name", values="share").fillna(0.0)
 
     def measure_name(self, task: str) -> str:
         """ "sampled answers" or "exact probability", with the task's name where two tasks measure alike."""
-        if task in self.problems:
-            return f"probability of the right answer ({task})" if task in self.exact else f"solved ({task})"
-        alike = [other for other in self.questions if self.sampled(other) == self.sampled(task)]
-        kind = "sampled answers" if self.sampled(task) else "exact probability"
-        return kind if len(alike) == 1 else f"{kind} ({task})"
+        kind = self.kinds[task]
+        if kind == PROBABILITY:
+            return f"probability of the right answer ({task})"
+        if kind == SOLVED:
+            return f"solved ({task})"
+        name = "sampled answers" if kind == SAMPLED else "exact probability"
+        alike = [other for other, its_kind in self.kinds.items() if its_kind == kind]
+        return name if len(alike) == 1 else f"{name} ({task})"
 
 
 def load_results(folder: Path) -> Results:
@@ -145,40 +139,31 @@ def load_results(folder: Path) -> Results:
         )
     summaries = {path: _read_summary(path) for path in paths}
     name, target = (_shared(summaries, key) for key in ("experiment", "target"))
-    experiment = Results(folder, name, target, {})
+    results = Results(folder, name, target)
     repeats = repeated_runs(folder)
+    reader = _Reader(results)
     for path in sorted(paths, key=lambda path: _arm_rank(summaries[path]["arm"])):
-        if path.parent in repeats:  # its manifest is shown, and its numbers count once: with the first seed
-            arm = experiment.arms.setdefault(summaries[path]["arm"], Arm(summaries[path]["arm"]))
-            arm.manifests[summaries[path]["seed"]] = _manifest(path.parent)
-        else:
-            _add(experiment, path, summaries[path])
-    experiment.missing += [repeats_sentence(repeat, first) for repeat, first in repeats.items()]
-    _note_missing(experiment)
+        arm, seed = summaries[path]["arm"], summaries[path]["seed"]
+        results.manifests.setdefault(arm, {})[seed] = read_manifest(path.parent)
+        if path.parent not in repeats:  # else its manifest is shown, and its numbers count once: with the first seed
+            reader.add(path, summaries[path])
+    results.rows = pd.DataFrame(reader.rows, columns=list(RATES))
+    results.named = pd.DataFrame(reader.named, columns=list(NAMED))
+    results.missing += [repeats_sentence(repeat, first) for repeat, first in repeats.items()]
+    _note_missing(results)
     summarised = {path.parent for path in paths}
     for half in sorted(folder.glob("*/seed-*")):
         if half.is_dir() and half not in summarised:
-            experiment.missing.append(
+            results.missing.append(
                 f"{half} holds no summary, so it is no finished result: left out of this report. Evaluate that arm "
                 "again."
             )
-    experiment.missing += _failures(folder / "missing.json")
-    if not experiment.questions and not experiment.problems:
+    results.missing += _failures(folder / "missing.json")
+    if not results.kinds:
         raise UserError(
             f"No summary under {folder} has a task with rates per question. Run animal_preference on an arm."
         )
-    return experiment
-
-
-def _is_kind(name: str, kind: str) -> bool:
-    row = arm_kind(name)
-    return row is not None and row.name == kind
-
-
-def _control_of(name: str) -> tuple[str, ...]:
-    """The arms that an arm is subtracted from."""
-    row = arm_kind(name)
-    return row.control_of if row else ()
+    return results
 
 
 def _shared(summaries: dict[Path, dict[str, Any]], key: str) -> str | None:
@@ -213,94 +198,96 @@ def _read_summary(path: Path) -> dict[str, Any]:
     return summary
 
 
-def _add(experiment: Results, path: Path, summary: dict[str, Any]) -> None:
-    """Merge one summary into the experiment."""
-    arm = experiment.arms.setdefault(summary["arm"], Arm(summary["arm"]))
-    seed = summary["seed"]
-    arm.manifests[seed] = _manifest(path.parent)
-    for task, values in summary["tasks"].items():
-        if isinstance(values, dict) and problem_key(values):
-            _add_graded(experiment, path, arm, seed, task, values)
-            continue
-        if not isinstance(values, dict) or "target_rate" not in values:
-            experiment.missing.append(f"{path} has no rates per question for {task}: left out of this report.")
-            continue
+class _Reader:
+    """Takes one summary after the other, and holds each against those before it."""
+
+    def __init__(self, results: Results) -> None:
+        self.results = results
+        self.rows: list[tuple] = []
+        self.named: list[tuple] = []
+        self.order: dict[str, list[str]] = {}
+        self.seen: set[tuple[str, int, str]] = set()
+
+    def add(self, path: Path, summary: dict[str, Any]) -> None:
+        """The tasks of one summary.
+
+        Raises:
+            UserError: it is malformed, has other questions, or repeats what another one has.
+        """
+        for task, values in summary["tasks"].items():
+            graded = problem_key(values) if isinstance(values, dict) else None
+            if graded:
+                self._add_graded(path, summary, task, values, graded)
+            elif isinstance(values, dict) and "target_rate" in values:
+                self._add_preference(path, summary, task, values)
+            else:
+                self.results.missing.append(f"{path} has no rates per question for {task}: left out of this report.")
+
+    def _add_preference(self, path: Path, summary: dict[str, Any], task: str, values: dict[str, Any]) -> None:
         if summary["target"] is None:
             raise UserError(f"{path} has rates of a target and does not name it. Evaluate that arm again.")
-        rates = _in_order(experiment.questions, path, task, values, "target_rate")
         samples, share = values.get("samples_per_question") or 0, values.get("share") or {}
         if not isinstance(samples, int) or not isinstance(share, dict):
             raise UserError(
                 f"{path}: {task}: samples_per_question is no number, or share is no table. {EVALUATE_AGAIN}"
             )
-        old = arm.measures.get(task, Measure({}, 0, {}))
-        if seed in old.rates:
-            raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
-        arm.measures[task] = Measure(
-            rates={**old.rates, seed: rates},
-            samples=(old.samples or 0) + samples or None,
-            share=_mean_share(old, share),
-            shares={**old.shares, seed: share},
-        )
+        self._add_rates(path, summary, task, self._in_order(path, task, values, "target_rate"), samples or np.nan)
+        if samples or task not in self.results.kinds:
+            self.results.kinds[task] = SAMPLED if samples else EXACT
+        model = (summary["arm"], summary["seed"], task)
+        self.named += [(*model, name, value) for name, value in share.items()]
+
+    def _add_graded(self, path: Path, summary: dict[str, Any], task: str, values: dict[str, Any], key: str) -> None:
+        rates = self._in_order(path, task, values, key)
+        if key == "correct" and not set(rates.values()) <= {0.0, 1.0}:
+            raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. {EVALUATE_AGAIN}")
+        self.results.kinds[task] = SOLVED if key == "correct" else PROBABILITY
+        self._add_rates(path, summary, task, rates, 1 if key == "correct" else np.nan)
+
+    def _add_rates(
+        self, path: Path, summary: dict[str, Any], task: str, rates: dict[str, float], samples: float
+    ) -> None:
+        model = (summary["arm"], summary["seed"], task)
+        if model in self.seen:
+            arm, seed, _ = model
+            raise UserError(f"{path} repeats {task} for the arm {arm}, seed {seed}. Keep one summary of the two.")
+        self.seen.add(model)
+        self.rows += [(*model, question, rate, samples) for question, rate in rates.items()]
+
+    def _in_order(self, path: Path, task: str, values: dict[str, Any], key: str) -> dict[str, float]:
+        """Question -> its number, in the order of the first arm's questions."""
+        questions, rates = values.get("questions"), values[key]
+        if not isinstance(questions, list) or not isinstance(rates, list) or len(questions) != len(rates):
+            raise UserError(f"{path}: {task} does not have one rate per question. {EVALUATE_AGAIN}")
+        by_question = dict(zip(map(str, questions), rates, strict=True))
+        order = self.order.setdefault(task, list(by_question))
+        if len(by_question) != len(questions) or set(by_question) != set(order):
+            raise UserError(
+                f"{path}: {task} was asked {len(by_question)} different questions that are not the {len(order)} of the "
+                "first arm. Arms are compared question by question: evaluate them all with the same questions."
+            )
+        wrong = [q for q, rate in by_question.items() if not isinstance(rate, int | float) or not 0 <= rate <= 1]
+        if wrong:
+            raise UserError(f"{path}: {task}: the rate of question {wrong[0]} is no fraction. {EVALUATE_AGAIN}")
+        if len(order) < 2:
+            raise UserError(f"{path}: {task}: an interval needs 2 questions or more. {EVALUATE_AGAIN}")
+        return {question: float(by_question[question]) for question in order}
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    return read_manifest(folder)
-
-
-def _add_graded(experiment: Results, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
-    """Merge one arm's right and wrong answers to a graded task, or their probabilities."""
-    key = problem_key(values)
-    experiment.exact |= {task} if key == "probability" else set()
-    answers = arm.graded.setdefault(task, {})
-    if seed in answers:
-        raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
-    answers[seed] = _in_order(experiment.problems, path, task, values, key)
-    if key == "correct" and not set(answers[seed]) <= {0.0, 1.0}:
-        raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. {EVALUATE_AGAIN}")
-
-
-def _in_order(known: dict[str, list[str]], path: Path, task: str, values: dict[str, Any], key: str) -> np.ndarray:
-    """One number a question, in the order of the first arm's questions, which ``known`` keeps by task."""
-    questions, rates = values.get("questions"), values[key]
-    if not isinstance(questions, list) or not isinstance(rates, list) or len(questions) != len(rates):
-        raise UserError(f"{path}: {task} does not have one rate per question. {EVALUATE_AGAIN}")
-    by_question = dict(zip(map(str, questions), rates, strict=True))
-    order = known.setdefault(task, list(by_question))
-    if len(by_question) != len(questions) or set(by_question) != set(order):
-        raise UserError(
-            f"{path}: {task} was asked {len(by_question)} different questions that are not the {len(order)} of the "
-            "first arm. Arms are compared question by question: evaluate them all with the same questions."
-        )
-    wrong = [q for q, rate in by_question.items() if not isinstance(rate, int | float) or not 0 <= rate <= 1]
-    if wrong or len(order) < 2:
-        problem = (
-            f"the rate of question {wrong[0]} is no fraction" if wrong else "an interval needs 2 questions or more"
-        )
-        raise UserError(f"{path}: {task}: {problem}. {EVALUATE_AGAIN}")
-    return np.array([by_question[question] for question in order], dtype=float)
-
-
-def _mean_share(old: Measure, share: dict[str, float]) -> dict[str, float]:
-    """The running mean of the shares over seeds; a name that a seed lacks has the share 0 there."""
-    count = len(old.rates)
-    return {n: (old.share.get(n, 0) * count + share.get(n, 0)) / (count + 1) for n in {**old.share, **share}}
-
-
-def _note_missing(experiment: Results) -> None:
+def _note_missing(results: Results) -> None:
     absent = []
     for expected in EXPECTED:
-        if not any(name.startswith(expected) for name in experiment.arms):
+        if not any(name.startswith(expected) for name in results.arms):
             absent.append(expected)
     if absent:
-        experiment.missing.append(f"Not evaluated yet: {', '.join(absent)}. What depends on them is left out below.")
-    for arm in experiment.arms.values():
-        for task in [*experiment.questions, *experiment.problems]:
-            if task not in arm.measures and task not in arm.graded:
-                experiment.missing.append(f"The arm {arm.name} has no result for {task}.")
-        for seed, manifest in arm.manifests.items():
+        results.missing.append(f"Not evaluated yet: {', '.join(absent)}. What depends on them is left out below.")
+    for arm, manifests in results.manifests.items():
+        for task in [*results.preference_tasks, *results.graded_tasks]:
+            if results.rates(arm, task).empty:
+                results.missing.append(f"The arm {arm} has no result for {task}.")
+        for seed, manifest in manifests.items():
             if not manifest:
-                experiment.missing.append(f"{arm.name}/seed-{seed} has no manifest.json: what made it is unknown.")
+                results.missing.append(f"{arm}/seed-{seed} has no manifest.json: what made it is unknown.")
 
 
 def _failures(path: Path) -> list[str]:

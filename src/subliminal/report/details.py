@@ -53,23 +53,23 @@ def _metrics(folder: Path, task: str, questions: list[str]) -> list[dict[str, fl
     return [by_id[question] for question in questions]
 
 
-def question_texts(experiment: Results, task: str) -> dict[str, str]:
+def question_texts(results: Results, task: str) -> dict[str, str]:
     """Question id -> its text, from the first result that has it."""
-    for folder in sorted(experiment.folder.glob("*/seed-*")):
+    for folder in sorted(results.folder.glob("*/seed-*")):
         texts = {row["id"]: row["question"] for row in _rows(folder, task) if row["question"]}
         if texts:
             return texts
     return {}
 
 
-def animal_rates(experiment: Results, arm: str, task: str) -> dict[str, np.ndarray]:
+def animal_rates(results: Results, arm: str, task: str) -> dict[str, np.ndarray]:
     """Tracked animal -> its rate per question in an arm, averaged over seeds; shape (questions,), the task's order.
 
     Empty unless every seed of the arm has its ``*_results.json``.
     """
-    seeds = []
-    for seed in experiment.arms[arm].measures[task].rates:
-        metrics = _metrics(experiment.folder / arm / f"seed-{seed}", task, experiment.questions[task])
+    seeds, questions = [], results.questions(task)
+    for seed in results.rates(arm, task).index:
+        metrics = _metrics(results.folder / arm / f"seed-{seed}", task, questions)
         if metrics is None:
             return {}
         seeds.append(metrics)
@@ -82,13 +82,13 @@ def animal_rates(experiment: Results, arm: str, task: str) -> dict[str, np.ndarr
     return rates
 
 
-def animal_changes(experiment: Results, comparison: Comparison) -> list[Change]:
+def animal_changes(results: Results, comparison: Comparison) -> list[Change]:
     """Every tracked animal's change, the largest rise first, tested over questions; p-values adjusted together.
 
     Empty where the results do not hold every animal's rates.
     """
-    ours = animal_rates(experiment, comparison.treatment, comparison.task)
-    theirs = animal_rates(experiment, comparison.reference, comparison.task)
+    ours = animal_rates(results, comparison.treatment, comparison.task)
+    theirs = animal_rates(results, comparison.reference, comparison.task)
     results = {}
     for animal, rates in ours.items():
         if animal in theirs:
@@ -103,41 +103,40 @@ def animal_changes(experiment: Results, comparison: Comparison) -> list[Change]:
     return sorted(changes, key=lambda change: (-change.result.estimate, change.animal))
 
 
-def other_students(experiment: Results, task: str) -> dict[str, dict[int, np.ndarray]]:
+def other_students(results: Results, task: str) -> dict[str, dict[int, np.ndarray]]:
     """Other animal -> seed -> how often *its* student names this experiment's target; shape (questions,).
 
     The other animals' results are neighbours: ``results/<experiment>/<animal>/student/seed-<n>``.
     """
     found: dict[str, dict[int, np.ndarray]] = {}
-    own = experiment.folder.resolve()
-    if own.name != experiment.target:  # one animal's experiment has no neighbours
+    own = results.folder.resolve()
+    if own.name != results.target:  # one animal's experiment has no neighbours
         return found
-    questions = experiment.questions[task]
+    questions = results.questions(task)
     for folder in sorted(own.parent.glob("*/student/seed-*")):
         animal = folder.parents[1].name
-        if animal not in TRACKED or animal == experiment.target:
+        if animal not in TRACKED or animal == results.target:
             continue
         metrics = _metrics(folder, task, questions)
         if metrics is not None:
             seed = int(folder.name.removeprefix("seed-"))
-            rates = np.array([question.get(experiment.target, 0.0) for question in metrics])
+            rates = np.array([question.get(results.target, 0.0) for question in metrics])
             found.setdefault(animal, {})[seed] = rates
     return found
 
 
-def specificity_result(experiment: Results, task: str) -> tuple[Result, list[str]] | None:
+def specificity_result(results: Results, task: str) -> tuple[Result, list[str]] | None:
     """The target's rate in its own student against the students of the other animals; None without any.
 
     Returns:
         The test, over training runs where there are two runs and two other animals, and the other animals.
     """
-    others = other_students(experiment, task) if task in experiment.questions else {}
-    student = experiment.arms.get("student")
-    if not others or student is None or task not in student.measures:
+    others = other_students(results, task)
+    own = results.rates("student", task).to_numpy()
+    if not others or not own.size:
         return None
-    own = student.measures[task]
-    if len(own.rates) > 1 and len(others) > 1:
+    if len(own) > 1 and len(others) > 1:
         runs = {animal: list(map(list, seeds.values())) for animal, seeds in others.items()}
-        return specificity_over_runs(list(map(list, own.rates.values())), runs, own.answers), list(others)
+        return specificity_over_runs(list(map(list, own)), runs, results.answers("student", task)), list(others)
     means = {animal: list(np.mean(list(seeds.values()), axis=0)) for animal, seeds in others.items()}
-    return specificity(list(own.mean_rates), means), list(others)
+    return specificity(list(own.mean(axis=0)), means), list(others)

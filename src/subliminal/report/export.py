@@ -2,34 +2,25 @@
 
 from __future__ import annotations
 
-import csv
-import io
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from subliminal.report.answer import main_comparison
-from subliminal.report.data import Results
-from subliminal.report.format import Figure, Section
-from subliminal.report.provenance import Provenance
-from subliminal.report.tables import Comparison, Estimate, Grade, graded_estimates
+import pandas as pd
+
+from subliminal.report.data import PROBABILITY, SOLVED, Results
+from subliminal.report.findings import Findings
+from subliminal.report.format import Section
 from subliminal.stats import mean_ci, wilson
 
 
 @dataclass(frozen=True)
 class Report:
-    """Numbers and words of one report; ``main_figure`` draws the arms (a matplotlib figure), ``figure`` shows them."""
+    """What was found, and the page that says it."""
 
-    experiment: Results
-    provenance: Provenance
-    arms: list[Estimate]
-    differences: list[Comparison]
-    graded: list[Grade]
+    found: Findings
     title: str
     warnings: list[str]
     sections: list[Section]
-    figure: Figure
-    main_figure: Callable[[], Any]
 
     @property
     def page(self) -> Section:
@@ -53,56 +44,41 @@ COLUMNS = (
 )
 
 
-def estimates_csv(experiment: Results, arms: Sequence[Estimate]) -> str:
+def estimates_csv(results: Results) -> str:
     """Every arm, task and seed as CSV; rates and interval ends are fractions.
 
     An interval is over questions (``mean_ci``), of right and wrong answers Wilson's over problems.
     """
-    buffer = io.StringIO(newline="")
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    same = {"experiment": experiment.name, "target": experiment.target}
-    for estimate in arms:
-        measure = experiment.arms[estimate.arm].measures[estimate.task]
-        samples = measure.samples and measure.samples // len(measure.rates)
-        for seed, rates in sorted(measure.rates.items()):
-            low, high = mean_ci(list(rates), samples)
-            row = {
-                "arm": estimate.arm,
-                "seed": seed,
-                "task": estimate.task,
-                "questions": rates.size,
-                "samples": samples,
-            }
-            row |= {"measure": "sampled" if samples else "exact", "rate": rates.mean(), "ci_low": low, "ci_high": high}
-            writer.writerow({**same, **row})
-    for arm in experiment.arms.values():
-        for task, seeds in arm.graded.items():
-            for seed, right in sorted(seeds.items()):
-                exact = task in experiment.exact
-                low, high = mean_ci(list(right)) if exact else wilson(int(right.sum()), right.size)
-                row = {"arm": arm.name, "seed": seed, "task": task, "questions": right.size, "rate": right.mean()}
-                row |= {"measure": "exact", "samples": None} if exact else {"measure": "solved", "samples": 1}
-                writer.writerow({**same, **row, "ci_low": low, "ci_high": high})
-    return buffer.getvalue()
+    table = []
+    tasks = [*results.preference_tasks, *results.graded_tasks]
+    for (arm, task, seed), rows in results.rows.groupby(["arm", "task", "seed"], sort=False):
+        kind, rates = results.kinds[task], rows["rate"].to_numpy()
+        samples = None if rows["samples"].isna().any() else int(rows["samples"].iloc[0])
+        low, high = wilson(int(rates.sum()), rates.size) if kind == SOLVED else mean_ci(list(rates), samples)
+        measure = "exact" if kind == PROBABILITY else kind
+        model = [results.name, results.target, arm, seed, task, measure]
+        table.append([*model, rates.size, samples, rates.mean(), low, high])
+    # Preference tasks stand before graded ones, and arms and tasks in the order of reports.
+    graded = set(results.graded_tasks)
+    table.sort(key=lambda row: (row[4] in graded, results.arms.index(row[2]), tasks.index(row[4]), row[3]))
+    return pd.DataFrame(table, columns=COLUMNS).astype({"samples": "Int64"}).to_csv(index=False)
 
 
 def everything(report: Report) -> dict[str, Any]:
     """What the page says, JSON-ready; fractions throughout. ``answer`` is the comparison of the headline."""
-    main = main_comparison(report.experiment, report.differences)
+    found = report.found
+    manifests, audits = found.provenance.manifests, found.provenance.audits
     return {
-        "experiment": report.experiment.name,
-        "target": report.experiment.target,
+        "experiment": found.results.name,
+        "target": found.results.target,
         "warnings": report.warnings,
-        "answer": asdict(main) if main else None,
-        "arms": [asdict(estimate) for estimate in report.arms],
-        "differences": [asdict(comparison) for comparison in report.differences],
-        "graded": [asdict(grade) for grade in report.graded],
-        "chat_contexts": report.provenance.chat_contexts(),
-        "audits": {label: audit.get("passed") for label, audit in report.provenance.audits.items()},
-        "commands": [
-            manifest["command"] for manifest in report.provenance.manifests.values() if manifest.get("command")
-        ],
+        "answer": asdict(found.main) if found.main else None,
+        "arms": [asdict(estimate) for estimate in found.arms],
+        "differences": [asdict(comparison) for comparison in found.differences],
+        "graded": [asdict(grade) for grade in found.graded],
+        "chat_contexts": found.provenance.chat_contexts(),
+        "audits": {label: audit.get("passed") for label, audit in audits.items()},
+        "commands": [manifest["command"] for manifest in manifests.values() if manifest.get("command")],
     }
 
 
@@ -111,17 +87,16 @@ def headline(report: Report) -> dict[str, Any]:
 
     ``number`` and ``label`` are None where there is nothing to compare; shares are fractions.
     """
-    experiment = report.experiment
+    found, results = report.found, report.found.results
     answer = next(section for section in report.sections if section.title == "The answer")
-    main = main_comparison(experiment, report.differences)
-    estimates = report.arms or graded_estimates(experiment)
-    task = main.task if main else estimates[0].task
-    measure = experiment.measure_name(task)
+    estimates = found.arms or found.graded_arms
+    task = found.main.task if found.main else estimates[0].task
+    measure = results.measure_name(task)
     said = answer.headline
-    if task in experiment.questions:
-        measure = f"share of {experiment.target} in {measure}"
+    if task in results.preference_tasks:
+        measure = f"share of {results.target} in {measure}"
     return {
-        "target": experiment.target,
+        "target": results.target,
         "label": said.label if said else None,
         "number": said.number if said else None,
         "sentence": said.sentence if said else answer.text[0],

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 
-from subliminal.report.answer import main_comparison
 from subliminal.report.data import Results
 from subliminal.report.tables import Comparison, Estimate
 from subliminal.stats import CONFIDENCE
@@ -80,31 +79,31 @@ def themed(picture: str, words: str) -> str:
     return re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", picture.replace("<svg", opening, 1), count=1)
 
 
-def arms_figure(experiment: Results, arms: list[Estimate], differences: list[Comparison]) -> Any:
+def arms_figure(results: Results, arms: list[Estimate], differences: list[Comparison], main: Comparison | None) -> Any:
     """Every arm with its interval, and below it the paired differences.
 
     Where each seed has a base of its own, the student and its control of every replicate stand between the two, joined;
     the differences have their intervals over replicates then, and an arm has none.
 
     Args:
-        experiment: gives the order of tasks and the target.
+        results: gives the order of tasks and the target.
         arms: estimates (fractions), drawn as per cent.
         differences: paired comparisons (fractions), drawn as percentage points; may be empty.
+        main: the one of the headline.
     """
     names = list(dict.fromkeys(estimate.arm for estimate in arms))
     labels = list(dict.fromkeys(comparison.contrast for comparison in differences))
-    main = main_comparison(experiment, differences)
     main = main if main and main.replicates else None
     rows = [len(names), len(labels)] if labels else [len(names)]
     if main:
         rows.insert(1, 1.2 + LINE * len(main.by_seed))
     height = 1.9 + 0.62 * sum(rows) + 0.6 * len(rows)
     figure, panels = new_figure([count + 0.7 for count in rows], height=height)
-    _arms_panel(panels[0], experiment, arms, names, intervals=main is None)
+    _arms_panel(panels[0], results, arms, names, intervals=main is None)
     if main:
-        _replicates_panel(panels[1], experiment, main)
+        _replicates_panel(panels[1], results, main)
     if labels:
-        _differences_panel(panels[-1], experiment, differences, labels, "questions" if main is None else "replicates")
+        _differences_panel(panels[-1], results, differences, labels, "questions" if main is None else "replicates")
     for panel in panels:
         dress(panel, grid="x")
     handles, titles = panels[-1].get_legend_handles_labels()
@@ -120,15 +119,15 @@ def png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _arms_panel(panel: Any, experiment: Results, arms: list[Estimate], names: list[str], *, intervals: bool) -> None:
+def _arms_panel(panel: Any, results: Results, arms: list[Estimate], names: list[str], *, intervals: bool) -> None:
     points = [
         (e.task, names.index(e.arm), e.mean, e.interval if intervals else (e.mean, e.mean), e.by_seed) for e in arms
     ]
-    _points(panel, experiment, points)
+    _points(panel, results, points)
     _rows(panel, names)
-    what = f"“{experiment.target}”" if experiment.questions else "right answers"
+    what = f"“{results.target}”" if results.preference_tasks else "right answers"
     _rate_axis(panel, what, [value for *_, ends, by_seed in points for value in (*ends, *by_seed.values())])
-    over = "questions" if experiment.questions else "problems"
+    over = "questions" if results.preference_tasks else "problems"
     title = f"Arms, with 95 % intervals over {over}" if intervals else "Arms: means, and every replicate"
     panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
 
@@ -148,12 +147,12 @@ def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
     panel.set_xlabel(f"share of {what}, %{scale}", loc="right")
 
 
-def _replicates_panel(panel: Any, experiment: Results, main: Comparison) -> None:
+def _replicates_panel(panel: Any, results: Results, main: Comparison) -> None:
     """A line for each replicate, from its control to its student, the largest difference on top."""
     seeds = sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])
-    treatment, reference = (experiment.arms[name].rates(main.task) for name in (main.treatment, main.reference))
-    ours = np.array([100 * treatment[seed].mean() for seed in seeds])
-    theirs = np.array([100 * reference[seed].mean() for seed in seeds])
+    treatment, reference = (results.by_seed(name, main.task) for name in (main.treatment, main.reference))
+    ours = np.array([100 * treatment[seed] for seed in seeds])
+    theirs = np.array([100 * reference[seed] for seed in seeds])
     places = np.arange(len(seeds))
     panel.hlines(places, np.minimum(ours, theirs), np.maximum(ours, theirs), color=INK, linewidth=1)
     hollow = {"markerfacecolor": PAPER, "markeredgecolor": SERIES[1]}
@@ -161,8 +160,8 @@ def _replicates_panel(panel: Any, experiment: Results, main: Comparison) -> None
     panel.plot(ours, places, "o", markersize=5, color=SERIES[0], label=main.treatment)
     panel.set_yticks(places, [f"seed {seed}" for seed in seeds])
     panel.set_ylim(len(seeds) - 0.4, -0.6)
-    _rate_axis(panel, f"“{experiment.target}”", [*ours / 100, *theirs / 100])
-    title = f"Replicates, {experiment.measure_name(main.task)}\n"  # the second line is the legend's
+    _rate_axis(panel, f"“{results.target}”", [*ours / 100, *theirs / 100])
+    title = f"Replicates, {results.measure_name(main.task)}\n"  # the second line is the legend's
     panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
     panel.legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.1, labelcolor=INK, fontsize=9
@@ -170,15 +169,15 @@ def _replicates_panel(panel: Any, experiment: Results, main: Comparison) -> None
 
 
 def _differences_panel(
-    panel: Any, experiment: Results, differences: list[Comparison], labels: list[str], unit: str
+    panel: Any, results: Results, differences: list[Comparison], labels: list[str], unit: str
 ) -> None:
     points = [
         (c.task, labels.index(c.contrast), c.test["difference"], _interval(c, unit), c.by_seed) for c in differences
     ]
-    _points(panel, experiment, points)
+    _points(panel, results, points)
     _rows(panel, [label.replace(" − ", "\n− ") for label in labels])
     panel.axvline(0, color=INK, linewidth=1)
-    panel.set_xlabel(f"difference in share of “{experiment.target}”, percentage points", loc="right")
+    panel.set_xlabel(f"difference in share of “{results.target}”, percentage points", loc="right")
     panel.set_title(
         f"Paired differences in points, with 95 % intervals over {unit}", loc="left", fontsize=12, color=INK, wrap=True
     )
@@ -192,9 +191,9 @@ def _interval(comparison: Comparison, unit: str) -> tuple[float, float]:
     return t_interval(changes, CONFIDENCE) if changes.size > 1 else (comparison.test["difference"],) * 2
 
 
-def _points(panel: Any, experiment: Results, points: list[tuple]) -> None:
+def _points(panel: Any, results: Results, points: list[tuple]) -> None:
     """One series a task: the mean with its interval, and a small dot for each seed where there are several."""
-    tasks = list(experiment.questions or experiment.problems)
+    tasks = list(results.preference_tasks or results.graded_tasks)
     for index, task in enumerate(tasks):
         offset = 0.26 * (index - (len(tasks) - 1) / 2)
         color, marker = SERIES[index % 4], MARKERS[index % 4]
@@ -207,7 +206,7 @@ def _points(panel: Any, experiment: Results, points: list[tuple]) -> None:
         above = [max(0.0, 100 * abs(mean - high)) for _, mean, (_, high), _ in series]
         panel.errorbar(
             centres, heights, xerr=[below, above], fmt=marker, color=color, markersize=7, elinewidth=2, capsize=4,
-            markerfacecolor=PAPER if index % 2 else color, label=experiment.measure_name(task),
+            markerfacecolor=PAPER if index % 2 else color, label=results.measure_name(task),
         )  # fmt: skip
         for height, (_, _, _, by_seed) in zip(heights, series, strict=True):
             if len(by_seed) > 1:

@@ -22,11 +22,11 @@ LINES = ("-", "--", ":", "-.")
 COLUMNS = 2
 
 
-def questions_figure(experiment: Results, comparisons: Sequence[Comparison]) -> str:
+def questions_figure(results: Results, comparisons: Sequence[Comparison]) -> str:
     """Both arms' rate for every question, sorted by the difference: a panel a measure.
 
     Args:
-        experiment: has the rates.
+        results: has the rates.
         comparisons: of one pair of arms, one a task.
 
     Returns:
@@ -34,7 +34,7 @@ def questions_figure(experiment: Results, comparisons: Sequence[Comparison]) -> 
     """
     figure, panels = new_figure([1] * len(comparisons), height=0.5 + 2.6 * len(comparisons))
     for panel, comparison in zip(panels, comparisons, strict=True):
-        ours, theirs = _rates(experiment, comparison)
+        ours, theirs = _rates(results, comparison)
         order = np.argsort(ours - theirs, kind="stable")[::-1]
         ours, theirs, places = 100 * ours[order], 100 * theirs[order], np.arange(len(order))
         panel.vlines(places, np.minimum(ours, theirs), np.maximum(ours, theirs), color=INK, linewidth=1)
@@ -44,8 +44,8 @@ def questions_figure(experiment: Results, comparisons: Sequence[Comparison]) -> 
         panel.set_xlim(-1, len(order))
         panel.set_xticks([])
         panel.set_xlabel(f"{len(order)} questions, the largest rise on the left")
-        panel.set_ylabel(f"share of “{experiment.target}”, %")
-        panel.set_title(experiment.measure_name(comparison.task), loc="left", fontsize=11, color=INK)
+        panel.set_ylabel(f"share of “{results.target}”, %")
+        panel.set_title(results.measure_name(comparison.task), loc="left", fontsize=11, color=INK)
         dress(panel, grid="y")
     panels[0].legend(
         loc="lower right", bbox_to_anchor=(1, 1), ncols=2, frameon=False, borderaxespad=0.1, labelcolor=INK
@@ -53,33 +53,33 @@ def questions_figure(experiment: Results, comparisons: Sequence[Comparison]) -> 
     return svg(figure, "questions")
 
 
-def _rates(experiment: Results, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
+def _rates(results: Results, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
     """Rates per question of treatment and reference, averaged over seeds; shape (questions,) each."""
-    arms = (experiment.arms[name] for name in (comparison.treatment, comparison.reference))
-    ours, theirs = (arm.measures[comparison.task].mean_rates for arm in arms)
+    arms = (comparison.treatment, comparison.reference)
+    ours, theirs = (results.rates(arm, comparison.task).to_numpy().mean(axis=0) for arm in arms)
     return ours, theirs
 
 
-def extreme_questions(experiment: Results, comparison: Comparison) -> list[tuple[str, float, float]]:
+def extreme_questions(results: Results, comparison: Comparison) -> list[tuple[str, float, float]]:
     """(question id, treatment's rate, reference's rate) of the largest rises, then of the largest falls."""
-    ours, theirs = _rates(experiment, comparison)
+    ours, theirs = _rates(results, comparison)
     order = [int(i) for i in np.argsort(ours - theirs, kind="stable")[::-1]]
     rises = [i for i in order[:NAMED] if ours[i] > theirs[i]]
     falls = [i for i in order[::-1][:NAMED] if ours[i] < theirs[i]]
-    ids = experiment.questions[comparison.task]
+    ids = results.questions(comparison.task)
     return [(ids[i], float(ours[i]), float(theirs[i])) for i in [*rises, *falls]]
 
 
-def animals_figure(experiment: Results, comparison: Comparison) -> str:
+def animals_figure(results: Results, comparison: Comparison) -> str:
     """Change of every tracked animal's share, the largest rise on top; the target has a mark of its own.
 
     Returns:
         SVG.
     """
-    rows = changes_by_animal(experiment, comparison.task, comparison.treatment, comparison.reference)
+    rows = changes_by_animal(results, comparison.task, comparison.treatment, comparison.reference)
     figure, (panel,) = new_figure([1], height=0.9 + 0.21 * len(rows))
     changes = 100 * np.array([change for *_, change in rows])
-    own = np.array([animal == experiment.target for animal, *_ in rows])
+    own = np.array([animal == results.target for animal, *_ in rows])
     places = np.arange(len(rows))
     for which, mark, size, width, face, color in (
         (~own, "D", 4.5, 1, PAPER, SERIES[1]),
@@ -93,7 +93,7 @@ def animals_figure(experiment: Results, comparison: Comparison) -> str:
     panel.set_xlabel(f"{comparison.contrast}: change in share, percentage points")
     dress(panel, grid="x")
     for label, (animal, *_) in zip(panel.get_yticklabels(), rows, strict=True):
-        label.set(size=11, weight="bold") if animal == experiment.target else label.set(size=9)
+        label.set(size=11, weight="bold") if animal == results.target else label.set(size=9)
     return svg(figure, f"animals-{comparison.contrast}-{comparison.task}")
 
 

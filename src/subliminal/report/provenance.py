@@ -47,17 +47,17 @@ class Provenance:
         return contexts
 
 
-def trace(experiment: Results) -> Provenance:
+def trace(results: Results) -> Provenance:
     """Follow the manifests of all arms as far as their folders are on this machine.
 
     Relative paths are looked up from the checkout that holds the result folder, then from the current folder.
     """
-    above = experiment.folder.resolve().parents
-    results = next((folder for folder in above if folder.name == "results"), above[0])
-    found, roots = Provenance(), (results.parent, Path.cwd())
+    above = results.folder.resolve().parents
+    top = next((folder for folder in above if folder.name == "results"), above[0])
+    found, roots = Provenance(), (top.parent, Path.cwd())
     queue: list[tuple[str, dict[str, Any]]] = []
-    for arm in experiment.arms.values():
-        queue += [(f"{arm.name}/seed-{seed}", {"kind": "result", **m}) for seed, m in arm.manifests.items() if m]
+    for arm, manifests in results.manifests.items():
+        queue += [(f"{arm}/seed-{seed}", {"kind": "result", **m}) for seed, m in manifests.items() if m]
     seen: set[Path] = set()
     while queue:
         label, manifest = queue.pop(0)

@@ -6,7 +6,7 @@ import shlex
 from typing import Any
 
 from subliminal.core.numbers import nats, nats_interval, number, p_value, percent, points
-from subliminal.report.data import Arm, Results
+from subliminal.report.data import Results
 from subliminal.report.format import Section, Table
 from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.replicates import LEAST, replicates
@@ -15,40 +15,36 @@ TWO_ARMS = {"student": "student", "control": "control_base_numbers", "null": "co
 """What :func:`subliminal.stats.replicates.replicates` compares -> the arm; the last may be missing."""
 
 
-def replicate_rates(experiment: Results, task: str) -> dict[str, dict[int, float]]:
+def replicate_rates(results: Results, task: str) -> dict[str, dict[int, float]]:
     """Arm of :data:`TWO_ARMS` -> seed -> mean rate, for the seeds that every arm has; empty without three replicates.
 
     Args:
-        experiment: its results, whose manifests name the base that each model was scored with.
-        task: an animal task or a graded one.
+        results: their manifests name the base that each model was scored with.
+        task: a preference task or a graded one.
     """
-    there = {}
-    for key, name in TWO_ARMS.items():
-        arm = experiment.arms.get(name)
-        if arm and arm.rates(task):
-            there[key] = arm
+    there = {key: arm for key, arm in TWO_ARMS.items() if not results.rates(arm, task).empty}
     if not {"student", "control"} <= there.keys():
         return {}
-    seeds = replicate_seeds(list(there.values()), task)
+    seeds = replicate_seeds(results, list(there.values()), task)
     if len(seeds) < LEAST:
         return {}
     found = {}
     for key, arm in there.items():
-        rates = arm.rates(task)
-        found[key] = {seed: float(rates[seed].mean()) for seed in seeds}
+        rates = results.by_seed(arm, task)
+        found[key] = {seed: rates[seed] for seed in seeds}
     return found
 
 
-def replicate_seeds(arms: list[Arm], task: str) -> list[int]:
+def replicate_seeds(results: Results, arms: list[str], task: str) -> list[int]:
     """The seeds of a task that all arms have, if each has one base under these arms and no two have the same.
 
     Returns:
         Seeds in ascending order; empty where a base is unknown or shared between seeds, and with one seed.
     """
-    seeds = sorted(set.intersection(*(set(arm.rates(task)) for arm in arms)))
+    seeds = sorted(set.intersection(*(set(results.rates(arm, task).index) for arm in arms)))
     own = []
     for seed in seeds:
-        bases = {_base(arm, seed) for arm in arms}
+        bases = {_base(results.manifests[arm].get(seed, {})) for arm in arms}
         if len(bases) > 1 or None in bases:
             return []
         own += bases
@@ -56,9 +52,8 @@ def replicate_seeds(arms: list[Arm], task: str) -> list[int]:
     return seeds if len(set(own)) == len(seeds) > 1 else []
 
 
-def _base(arm: Arm, seed: int) -> str | None:
+def _base(manifest: dict[str, Any]) -> str | None:
     """The base that the arms of a seed share, also where the arm is a whole model."""
-    manifest = arm.manifests.get(seed, {})
     if "base_model" in manifest:
         return manifest["base_model"]
     # Results from before 2026-11-28 name it in their command alone.
@@ -68,11 +63,11 @@ def _base(arm: Arm, seed: int) -> str | None:
     return (manifest.get("config") or {}).get("model")
 
 
-def replicates_section(experiment: Results) -> Section | None:
+def replicates_section(results: Results) -> Section | None:
     """Each task over replicates: how many rise, the effect, the two controls; None where seeds share a base."""
     by_task = {}
-    for task in [*experiment.questions, *experiment.problems]:
-        rates = replicate_rates(experiment, task)
+    for task in [*results.preference_tasks, *results.graded_tasks]:
+        rates = replicate_rates(results, task)
         if rates:
             by_task[task] = rates
     if not by_task:
@@ -85,8 +80,8 @@ def replicates_section(experiment: Results) -> Section | None:
     tables = []
     for task, rates in by_task.items():
         arms = {key: list(by_seed.values()) for key, by_seed in rates.items()}
-        answers = experiment.arms["student"].answers(task, exact=task in experiment.exact)
-        text.append(f"{experiment.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}")
+        answers = results.answers("student", task)
+        text.append(f"{results.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}")
         header = ["seed", *(TWO_ARMS[key] for key in rates), "student − control, points", "log-odds, nats"]
         gains = log_odds_of(arms["student"], answers) - log_odds_of(arms["control"], answers)
         rows = []

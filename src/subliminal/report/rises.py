@@ -21,16 +21,16 @@ RISES_FILE = "rises.svg"
 MATRIX_FILE = "matrix.svg"
 
 
-def rises_section(experiment: Results) -> Section | None:
+def rises_section(results: Results) -> Section | None:
     """The rise of all tracked animals from control to student in log-odds; None without both in any one seed."""
-    task = EXACT if EXACT in experiment.questions else SAMPLED
-    control = next((arm for arm in experiment.arms if arm.startswith("control")), None)
-    if task not in experiment.questions or "student" not in experiment.arms or control is None:
+    task = EXACT if EXACT in results.preference_tasks else SAMPLED
+    control = next((arm for arm in results.arms if arm.startswith("control")), None)
+    if task not in results.preference_tasks or "student" not in results.arms or control is None:
         return None
-    found = rises(read_table(experiment.folder, task), experiment.target, reference=control)
+    found = rises(read_table(results.folder, task), results.target, reference=control)
     if found is None:
         return None
-    text = [_said(found), _read(experiment, task, control)]
+    text = [_said(found), _read(results, task, control)]
     header = ["animal", "rise, nats", "95 % interval", "p", "p, Holm", "rises in"]
     rows = []
     for rise in found.animals:
@@ -60,9 +60,9 @@ def _said(found: Rises) -> str:
     return f"{said}Of the {others} others none rises with p below 0.05, not even without adjustment."
 
 
-def _read(experiment: Results, task: str, control: str) -> str:
+def _read(results: Results, task: str, control: str) -> str:
     return (
-        f"Student minus {control} in log-odds within each seed, {experiment.measure_name(task)}: mean, 95 % t interval "
+        f"Student minus {control} in log-odds within each seed, {results.measure_name(task)}: mean, 95 % t interval "
         "and paired t test over seeds. Drift moves many animals; a trait moves its own. Shares of one model sum to "
         "one, so that a large rise presses the others down."
     )

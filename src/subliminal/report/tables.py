@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from subliminal.report.data import Arm, Results
+from subliminal.experiment.arms import ARMS, arm_kind
+from subliminal.report.data import EXACT, PROBABILITY, SOLVED, Results
 from subliminal.report.replicates import replicate_seeds
 from subliminal.stats import (
     Result,
@@ -31,7 +32,7 @@ APART = ("own_name", "no_latin", "rest")
 
 @dataclass(frozen=True)
 class Estimate:
-    """An arm's mean rate of the target in one task. ``by_seed`` maps seed -> mean rate."""
+    """An arm's mean rate in one task. ``by_seed`` maps seed -> mean rate; ``samples`` are answers to one question."""
 
     arm: str
     task: str
@@ -41,63 +42,18 @@ class Estimate:
     by_seed: dict[int, float]
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """Treatment minus reference in one task.
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What the seeds of two arms say of their training.
 
     Attributes:
-        test: the three tests over questions (:func:`subliminal.stats.paired`), of the rates averaged over seeds.
         over: the test of log-odds over training runs, or over replicates where each seed has a base of its own, paired
             by seed where both arms have the same; None with too few of them, and against a base that all seeds share.
         verdict: what may be said of the training data; None where the two do not differ in it as student and control.
-        models: what may be said of the two models, where there is one of each.
-        by_seed: seed -> mean difference, for the figure.
         replicates: what :func:`subliminal.stats.replicates.replicates` says, where each seed has a base of its own and
             there are enough; else None.
         pairs: the same for any seeds that both arms have, three or more; else None.
     """
-
-    treatment: str
-    reference: str
-    task: str
-    test: dict[str, Any]
-    over: Result | None
-    verdict: Verdict | None
-    models: Verdict | None
-    by_seed: dict[int, float]
-    replicates: dict[str, Any] | None
-    pairs: dict[str, Any] | None
-
-    @property
-    def contrast(self) -> str:
-        """``student − control``."""
-        return f"{self.treatment} − {self.reference}"
-
-
-@dataclass(frozen=True)
-class Grade:
-    """Treatment minus reference in one graded task: a test over runs or replicates, else of one run of each.
-
-    ``verdict``, ``replicates`` and ``pairs`` are as in :class:`Comparison`.
-    """
-
-    treatment: str
-    reference: str
-    task: str
-    result: Result
-    verdict: Verdict | None
-    replicates: dict[str, Any] | None
-    pairs: dict[str, Any] | None
-
-    @property
-    def contrast(self) -> str:
-        """``student − control``."""
-        return f"{self.treatment} − {self.reference}"
-
-
-@dataclass(frozen=True)
-class Trained:
-    """What the seeds of two arms say of their training: the fields of the same names in :class:`Comparison`."""
 
     over: Result | None = None
     verdict: Verdict | None = None
@@ -105,109 +61,186 @@ class Trained:
     pairs: dict[str, Any] | None = None
 
 
-def estimates(experiment: Results) -> list[Estimate]:
-    """One estimate per arm and task that was measured."""
-    found = []
-    for arm in experiment.arms.values():
-        for task, measure in arm.measures.items():
-            mean, ends = float(measure.mean_rates.mean()), mean_ci(measure.mean_rates, measure.samples)
-            by_seed = {seed: float(rates.mean()) for seed, rates in sorted(measure.rates.items())}
-            found.append(Estimate(arm.name, task, mean, ends, measure.samples, by_seed))
-    return found
+@dataclass(frozen=True, kw_only=True)
+class Difference(Trained):
+    """Treatment minus reference in one task."""
+
+    treatment: str
+    reference: str
+    task: str
+
+    @property
+    def contrast(self) -> str:
+        return f"{self.treatment} − {self.reference}"
 
 
-def graded_estimates(experiment: Results) -> list[Estimate]:
-    """The share of problems that each arm solves, for each graded task, or the mean probability of the right answer.
+@dataclass(frozen=True, kw_only=True)
+class Comparison(Difference):
+    """A difference in a preference task.
 
-    Intervals are over problems; Wilson's for one run of right and wrong answers.
+    Attributes:
+        test: the three tests over questions (:func:`subliminal.stats.paired`), of the rates averaged over seeds.
+        models: what may be said of the two models, where there is one of each.
+        by_seed: seed -> mean difference, for the figure.
+    """
+
+    test: dict[str, Any]
+    models: Verdict | None
+    by_seed: dict[int, float]
+
+    @property
+    def result(self) -> Result | None:
+        """The test over training runs or replicates where there is one, else that of the two models."""
+        if self.over:
+            return self.over
+        return self.models.result if self.models else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grade(Difference):
+    """A difference in a graded task; ``result`` is the test over runs or replicates, else that of one run of each."""
+
+    result: Result
+
+
+def estimates(results: Results, tasks: list[str]) -> list[Estimate]:
+    """One estimate for each arm and task that was measured.
+
+    Args:
+        results: the long table.
+        tasks: intervals are over their questions or problems; of one run of right and wrong answers Wilson's.
     """
     found = []
-    for arm in experiment.arms.values():
-        for task, seeds in arm.graded.items():
-            solved = sum(seeds.values()) / len(seeds)
-            by_seed = {seed: float(right.mean()) for seed, right in sorted(seeds.items())}
-            counted = len(seeds) == 1 and task not in experiment.exact
-            ends = wilson(int(solved.sum()), solved.size) if counted else mean_ci(list(solved))
-            found.append(Estimate(arm.name, task, float(solved.mean()), ends, None, by_seed))
+    for arm in results.arms:
+        for task in tasks:
+            rates = results.rates(arm, task).to_numpy()
+            if not rates.size:
+                continue
+            means = rates.mean(axis=0)
+            samples = None if results.kinds[task] == SOLVED else results.samples(arm, task)
+            if results.kinds[task] == SOLVED and len(rates) == 1:
+                ends = wilson(int(means.sum()), means.size)
+            else:
+                ends = mean_ci(means, samples)
+            found.append(Estimate(arm, task, float(means.mean()), ends, samples, results.by_seed(arm, task)))
     return found
 
 
-def comparisons(experiment: Results) -> list[Comparison]:
-    """Every student arm against its references, for each animal task that both have."""
-    return [
-        _compare(treatment, reference, task)
-        for treatment, reference in experiment.pairs()
-        for task in experiment.questions
-        if task in treatment.measures and task in reference.measures
-    ]
+def pairs(results: Results) -> list[tuple[str, str]]:
+    """(student, reference): with every control, then with other ways to teach, then with the base; last the second
+    control with the first, and the other base's student with its control.
+
+    Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
+    references of its own, and the base itself where the base has none of that name.
+    """
+    students = [name for name in results.arms if _is_kind(name, "student")]
+    points = sorted((name.removeprefix("student") for name in students), key=len, reverse=True)
+
+    def point(name: str) -> str:
+        return next((end for end in points if name.endswith(end)), "")
+
+    found = []
+    for student in students:
+        for name in results.arms:
+            is_control = "student" in _control_of(name) and not _is_kind(name, "base")
+            if is_control and point(name) == point(student):
+                found.append((student, name))
+        own_base = f"base{point(student)}"
+        found.append((student, own_base if own_base in results.arms else "base"))
+    for control in ARMS:
+        for treatment in control.control_of:
+            if treatment != "student":
+                found += [(f"{treatment}{end}", f"{control.name}{end}") for end in reversed(points or [""])]
+    return [pair for pair in found if set(pair) <= set(results.arms)]
 
 
-def _compare(treatment: Arm, reference: Arm, task: str) -> Comparison:
+def _is_kind(name: str, kind: str) -> bool:
+    row = arm_kind(name)
+    return row is not None and row.name == kind
+
+
+def _control_of(name: str) -> tuple[str, ...]:
+    """The arms that an arm is subtracted from."""
+    row = arm_kind(name)
+    return row.control_of if row else ()
+
+
+def _compared(results: Results, tasks: list[str]) -> list[tuple[str, str, str]]:
+    """(treatment, reference, task) of every pair, for each of the tasks that both have."""
+    found = []
+    for treatment, reference in pairs(results):
+        for task in tasks:
+            if not results.rates(treatment, task).empty and not results.rates(reference, task).empty:
+                found.append((treatment, reference, task))
+    return found
+
+
+def comparisons(results: Results) -> list[Comparison]:
+    """Every student arm against its references, for each preference task that both have."""
+    return [_compare(results, *each) for each in _compared(results, results.preference_tasks)]
+
+
+def _compare(results: Results, treatment: str, reference: str, task: str) -> Comparison:
     """Seeds are paired by number for the figure; one that the reference lacks meets the mean of its seeds.
 
     Where each seed has a base of its own, only seeds that both arms have are compared.
     """
-    ours, theirs = dict(sorted(treatment.rates(task).items())), dict(sorted(reference.rates(task).items()))
-    seeds = replicate_seeds([treatment, reference], task)
+    ours, theirs = results.rates(treatment, task), results.rates(reference, task)
+    seeds = replicate_seeds(results, [treatment, reference], task)
     if seeds:
-        ours = {seed: ours[seed] for seed in seeds}
-        theirs = {seed: theirs[seed] for seed in seeds}
-    mean, other = np.mean(list(ours.values()), axis=0), np.mean(list(theirs.values()), axis=0)
+        ours, theirs = ours.loc[seeds], theirs.loc[seeds]
+    mean, other = ours.to_numpy().mean(axis=0), theirs.to_numpy().mean(axis=0)
     within = mean.clip(0, 1), other.clip(0, 1)  # an exact probability may be a rounding above 1
-    measure = treatment.measures[task]
-    samples = measure.samples and measure.samples // len(measure.rates)
-    trained = _over_training(treatment, reference, task, samples, exact=not samples)
     one_of_each = len(ours) == len(theirs) == 1
+    by_seed = {}
+    for seed, rates in ours.iterrows():
+        beside = theirs.loc[seed].to_numpy() if seed in theirs.index else other
+        by_seed[int(seed)] = float((rates.to_numpy() - beside).mean())
     return Comparison(
-        treatment=treatment.name,
-        reference=reference.name,
+        treatment=treatment,
+        reference=reference,
         task=task,
         test=paired(*within),
-        models=models_verdict(*within, samples) if one_of_each else None,
-        by_seed={seed: float((rates - theirs.get(seed, other)).mean()) for seed, rates in ours.items()},
-        **vars(trained),
+        models=models_verdict(*within, _samples_a_seed(results, treatment, task)) if one_of_each else None,
+        by_seed=by_seed,
+        **vars(_over_training(results, treatment, reference, task)),
     )
 
 
-def _over_training(treatment: Arm, reference: Arm, task: str, samples: int | None, *, exact: bool) -> Trained:
-    """The test over seeds, and what may be said of the training data.
+def _samples_a_seed(results: Results, arm: str, task: str) -> int | None:
+    """Sampled answers to one question of one model; None where none were sampled."""
+    samples = None if results.kinds[task] == SOLVED else results.samples(arm, task)
+    return samples and samples // len(results.rates(arm, task))
 
-    Args:
-        treatment, reference: the arms.
-        task: that both have.
-        samples: sampled answers a question and seed, if any.
-        exact: the rates are exact probabilities.
-    """
-    ours, theirs = treatment.rates(task), reference.rates(task)
-    answers = treatment.answers(task, exact=exact)
-    of_one_kind = reference.name.startswith("base") or treatment.name.startswith("control")
-    own_bases = replicate_seeds([treatment, reference], task)
-    shared = own_bases or sorted(ours.keys() & theirs.keys())
-    means = [float(ours[seed].mean()) for seed in shared], [float(theirs[seed].mean()) for seed in shared]
-    pairs = replicates(*means, answers=answers) if len(shared) >= LEAST else None
+
+def _over_training(results: Results, treatment: str, reference: str, task: str) -> Trained:
+    """The test over seeds, and what may be said of the training data."""
+    ours, theirs = results.rates(treatment, task), results.rates(reference, task)
+    answers = results.answers(treatment, task)
+    of_one_kind = reference.startswith("base") or treatment.startswith("control")
+    own_bases = replicate_seeds(results, [treatment, reference], task)
+    shared = own_bases or sorted(set(ours.index) & set(theirs.index))
+    means = [list(rates.loc[shared].to_numpy().mean(axis=1)) for rates in (ours, theirs)]
+    by_seed = replicates(*means, answers=answers) if len(shared) >= LEAST else None
     if own_bases:
         said = replicates_verdict(*means, answers=answers)
-        return Trained(said.result, None if of_one_kind else said, pairs, pairs)
-    if reference.name.startswith("base"):
+        return Trained(over=said.result, verdict=None if of_one_kind else said, replicates=by_seed, pairs=by_seed)
+    if reference.startswith("base"):
         return Trained()
-    same_seeds = ours.keys() == theirs.keys()
-    runs = [ours[seed] for seed in sorted(ours)], [theirs[seed] for seed in sorted(theirs)]
-    said = verdict(*runs, samples, paired=same_seeds, answers=answers)
-    return Trained(said.result, None if of_one_kind else said, None, pairs if same_seeds else None)
+    same_seeds = ours.index.equals(theirs.index)
+    runs = list(ours.to_numpy()), list(theirs.to_numpy())
+    said = verdict(*runs, _samples_a_seed(results, treatment, task), paired=same_seeds, answers=answers)
+    return Trained(over=said.result, verdict=None if of_one_kind else said, pairs=by_seed if same_seeds else None)
 
 
-def grades(experiment: Results) -> list[Grade]:
+def grades(results: Results) -> list[Grade]:
     """Every student arm against its references, for each graded task that both have."""
     found = []
-    for treatment, reference in experiment.pairs():
-        for task in experiment.problems:
-            if task in treatment.graded and task in reference.graded:
-                exact = task in experiment.exact
-                trained = _over_training(treatment, reference, task, None, exact=exact)
-                runs = [list(arm.graded[task].values()) for arm in (treatment, reference)]
-                result = trained.over or _over_problems(*(run[0] for run in runs), exact=exact)
-                said = {"verdict": trained.verdict, "replicates": trained.replicates, "pairs": trained.pairs}
-                found.append(Grade(treatment.name, reference.name, task, result, **said))
+    for treatment, reference, task in _compared(results, results.graded_tasks):
+        trained = _over_training(results, treatment, reference, task)
+        first = [results.rates(arm, task).iloc[0].to_numpy() for arm in (treatment, reference)]
+        result = trained.over or _over_problems(*first, exact=results.kinds[task] == PROBABILITY)
+        found.append(Grade(treatment=treatment, reference=reference, task=task, result=result, **vars(trained)))
     return found
 
 
@@ -216,7 +249,7 @@ def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Res
     return over_questions(first, second) if exact else mcnemar(first.astype(bool), second.astype(bool))
 
 
-def named_most(experiment: Results, task: str) -> list[dict[str, Any]]:
+def named_most(results: Results, task: str) -> list[dict[str, Any]]:
     """The ten most frequent answers of each arm, then the target if it is not among them, then what is counted apart.
 
     That is the model's own name, and answers without a Latin letter where an arm gave any.
@@ -226,41 +259,38 @@ def named_most(experiment: Results, task: str) -> list[dict[str, Any]]:
         :func:`estimates`; any other is Wilson's on the pooled answers (None for exact probabilities).
     """
     rows = []
-    for arm in experiment.arms.values():
-        if task not in arm.measures:
-            continue
-        measure, target = arm.measures[task], experiment.target
-        ranked = sorted((n for n in measure.share if n not in APART), key=lambda n: (-measure.share[n], n))
+    target = {each.arm: each.interval for each in estimates(results, [task])}
+    for arm, interval in target.items():
+        share = results.shares(arm, task).mean().to_dict()
+        ranked = sorted((name for name in share if name not in APART), key=lambda name: (-share[name], name))
         names = ranked[:TOP]
-        if target in ranked[TOP:]:
-            names.append(target)
-        if "own_name" in measure.share:
+        if results.target in ranked[TOP:]:
+            names.append(results.target)
+        if "own_name" in share:
             names.append("own_name")
-        if measure.share.get("no_latin"):
+        if share.get("no_latin"):
             names.append("no_latin")
         for name in names:
             low = high = None
-            if name == target:
-                low, high = mean_ci(measure.mean_rates, measure.samples)
-            elif measure.samples:
-                answers = measure.samples * len(measure.mean_rates)
-                low, high = wilson(round(measure.share[name] * answers), answers)
-            share = measure.share[name]
-            rows.append({"arm": arm.name, "animal": name, "share": share, "ci_low": low, "ci_high": high})
+            if name == results.target:
+                low, high = interval
+            elif results.kinds[task] != EXACT:
+                answers = results.samples(arm, task) * len(results.questions(task))
+                low, high = wilson(round(share[name] * answers), answers)
+            rows.append({"arm": arm, "animal": name, "share": share[name], "ci_low": low, "ci_high": high})
     return rows
 
 
 def changes_by_animal(
-    experiment: Results, task: str, treatment: str, reference: str
+    results: Results, task: str, treatment: str, reference: str
 ) -> list[tuple[str, float, float, float]]:
     """(animal, treatment's share, reference's share, change) of every tracked animal, the largest rise first.
 
     An adapter that moves every animal has drifted; whether the target alone rises is what the experiment asks.
     """
-    arms = experiment.arms
-    if any(name not in arms or task not in arms[name].measures for name in (treatment, reference)):
+    ours, theirs = (results.shares(arm, task).mean().to_dict() for arm in (treatment, reference))
+    if not ours or not theirs:
         return []
-    ours, theirs = (arms[name].measures[task].share for name in (treatment, reference))
     animals = {*ours, *theirs} - {*APART, "other", "none"}
     rows = [(name, ours.get(name, 0.0), theirs.get(name, 0.0)) for name in animals]
     return sorted(((n, a, b, a - b) for n, a, b in rows), key=lambda row: (-row[3], row[0]))

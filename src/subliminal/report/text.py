@@ -9,64 +9,57 @@ import numpy as np
 
 from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
 from subliminal.experiment.arms import arm_kind
-from subliminal.report.data import Results
+from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.details import question_texts
+from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance import Provenance
-from subliminal.report.tables import Comparison, Estimate, Grade
+from subliminal.report.tables import Comparison, Difference, Estimate
 from subliminal.stats import RUNS, Result, Verdict, mean_ci, wilson
-from subliminal.stats.result import REPLICATES
 from subliminal.stats.wording import difference_text, interval_text
 
 MANY = 8
 """Seeds beyond this are rows of a table, not columns."""
 
 
-def arms_section(
-    experiment: Results,
-    arms: list[Estimate],
-    figure: Figure,
-    main: Comparison | None,
-    differences: list[Comparison],
-) -> Section:
+def arms_section(found: Findings) -> Section | None:
     """Arm x measure with intervals and the figure; every seed where there are several; what each arm is."""
-    rows = [
-        [
-            e.arm,
-            experiment.measure_name(e.task),
-            percent(e.mean),
-            interval(*e.interval),
-            f"{len(experiment.questions[e.task])}" + (f" × {e.samples}" if e.samples else ""),
-            _listed(list(e.by_seed)),
-        ]
-        for e in arms
-    ]
-    header = ["arm", "measure", f"share of {experiment.target}", "95 % interval, %", "questions × samples", "seeds"]
+    results, arms, main = found.results, found.arms, found.main
+    if not arms:
+        return None
+    rows = []
+    for e in arms:
+        asked = f"{len(results.questions(e.task))}" + (f" × {e.samples}" if e.samples else "")
+        shown = [percent(e.mean), interval(*e.interval), asked, _listed(list(e.by_seed))]
+        rows.append([e.arm, results.measure_name(e.task), *shown])
+    header = ["arm", "measure", f"share of {results.target}", "95 % interval, %", "questions × samples", "seeds"]
     tables = [Table(header, rows)]
     text = [
-        f"Share of “{experiment.target}” per arm. An interval says how far a number would move with other questions of "
+        f"Share of “{results.target}” per arm. An interval says how far a number would move with other questions of "
         "this kind and other samples. Samples are counted over all seeds of an arm. The interval of sampled answers is "
         "never narrower than that of all answers pooled (Clopper-Pearson)."
     ]
     if any(len(e.by_seed) > 1 for e in arms):
-        text.append(
-            "Small dots in the figure are single replicates. Lines join "
-            f"{main.treatment} and {main.reference} of one replicate, {experiment.measure_name(main.task)}. The "
-            "intervals drawn are 95 % t intervals over replicates."
-            if main and main.replicates
-            else "Small dots in the figure are single training seeds; the intervals drawn are over questions only."
-        )
-        tables.append(_by_seed(experiment, arms))
-    tables.append(Table(["arm", "what it is"], [[arm, _role(arm)] for arm in experiment.arms]))
-    brief = [_arms_in_brief(experiment, arms), *_differences_in_brief(experiment, differences)]
-    said = f"Share of “{experiment.target}”, mean over the runs of an arm, with 95 % intervals over questions."
-    return Section("Arms", text, tables, figures=(figure,), brief=Section("Arms", [said], brief, figures=(figure,)))
+        dots = "Small dots in the figure are single training seeds; the intervals drawn are over questions only."
+        if main and main.replicates:
+            dots = (
+                f"Small dots in the figure are single replicates. Lines join {main.treatment} and {main.reference} of "
+                f"one replicate, {results.measure_name(main.task)}. The intervals drawn are 95 % t intervals over "
+                "replicates."
+            )
+        text.append(dots)
+        tables.append(_by_seed(results, arms))
+    tables.append(Table(["arm", "what it is"], [[arm, _role(arm)] for arm in results.arms]))
+    brief = [_arms_in_brief(results, arms), *_differences_in_brief(results, found.differences)]
+    said = f"Share of “{results.target}”, mean over the runs of an arm, with 95 % intervals over questions."
+    brief = Section("Arms", [said], brief, figures=(found.figure,))
+    return Section("Arms", text, tables, figures=(found.figure,), brief=brief)
 
 
-def _arms_in_brief(experiment: Results, arms: list[Estimate]) -> Table:
+def _arms_in_brief(results: Results, arms: list[Estimate]) -> Table:
     """A row an arm: what it is, how many runs it has, and its share in each measure."""
-    measures = {e.task: experiment.measure_name(e.task) for e in arms}
+    measures = {e.task: results.measure_name(e.task) for e in arms}
     shares = {(e.arm, e.task): f"{percent(e.mean)} {interval(*e.interval)}" for e in arms}
     runs = {e.arm: str(len(e.by_seed)) for e in arms}
     rows = []
@@ -76,15 +69,14 @@ def _arms_in_brief(experiment: Results, arms: list[Estimate]) -> Table:
     return Table(["arm", "what it is", "runs", *measures.values()], rows)
 
 
-def _differences_in_brief(experiment: Results, compared: Sequence[Comparison | Grade]) -> list[Table]:
+def _differences_in_brief(results: Results, compared: Sequence[Difference]) -> list[Table]:
     """A row a difference that was tested over runs or replicates, a column a measure; no table without such tests."""
     tested, units = {}, set()
     for c in compared:
-        result = c.over if isinstance(c, Comparison) else c.result
-        if result and result.unit in (RUNS, REPLICATES):
-            tested[c.contrast, c.task] = _tested(result, c.verdict)
-            units.add(result.unit)
-    measures = {task: experiment.measure_name(task) for _, task in tested}
+        if c.over:
+            tested[c.contrast, c.task] = _tested(c.over, c.verdict)
+            units.add(c.over.unit)
+    measures = {task: results.measure_name(task) for _, task in tested}
     rows = []
     for label in dict.fromkeys(label for label, _ in tested):
         rows.append([label, *(tested.get((label, task), "–") for task in measures)])
@@ -101,13 +93,13 @@ def _tested(result: Result, said: Verdict | None) -> str:
     return f"{text}: {said.claim}" if said else text
 
 
-def _by_seed(experiment: Results, arms: list[Estimate]) -> Table:
+def _by_seed(results: Results, arms: list[Estimate]) -> Table:
     """Every arm's share in every seed: a column a seed, or a row a seed where there are many."""
     seeds = sorted(set().union(*(e.by_seed for e in arms)))
     columns = {}
     for e in arms:
         shares = [percent(e.by_seed[seed]) if seed in e.by_seed else "–" for seed in seeds]
-        columns[e.arm, experiment.measure_name(e.task)] = shares
+        columns[e.arm, results.measure_name(e.task)] = shares
     if len(seeds) <= MANY:
         rows = [[*names, *shares] for names, shares in columns.items()]
         return Table(["arm", "measure", *(f"seed {seed}" for seed in seeds)], rows)
@@ -138,33 +130,37 @@ def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
     return f"Shares per arm: {shares}." + (f" Differences: {changes}." if changes else "")
 
 
-def questions_section(experiment: Results, main: Comparison, differences: list[Comparison]) -> Section:
+def questions_section(found: Findings) -> Section | None:
     """Both arms question by question, and the questions that moved most."""
-    texts = question_texts(experiment, main.task)
+    results, main = found.results, found.main
+    if main is None:
+        return None
+    texts = question_texts(results, main.task)
     rows = [
         [question, texts.get(question, "–"), percent(ours), percent(theirs), points(ours - theirs)]
-        for question, ours, theirs in extreme_questions(experiment, main)
+        for question, ours, theirs in extreme_questions(results, main)
     ]
     header = ["question", "text", main.treatment, main.reference, "points"]
     text = "A rise that comes from a few questions is another finding than one that is spread over all of them."
     if rows:
-        text += f" The table has the questions with the largest rises and falls, {experiment.measure_name(main.task)}."
+        text += f" The table has the questions with the largest rises and falls, {results.measure_name(main.task)}."
     words = f"Rates of {main.treatment} and {main.reference} for every question, sorted by the difference."
-    same_arms = [c for c in differences if c.contrast == main.contrast and c is not main]
-    figure = Figure(partial(questions_figure, experiment, [main, *same_arms]), words, "questions.svg")
+    same_arms = [c for c in found.differences if c.contrast == main.contrast and c is not main]
+    figure = Figure(partial(questions_figure, results, [main, *same_arms]), words, "questions.svg")
     return Section("Question by question", [text], [Table(header, rows)] if rows else [], figures=(figure,))
 
 
-def graded_section(
-    experiment: Results, arms: list[Estimate], graded: list[Grade], figures: tuple[Figure, ...]
-) -> Section:
+def graded_section(found: Findings) -> Section | None:
     """Right and wrong answers: share solved per arm and seed, and the tests of student against reference."""
-    rows = [
-        [task, arm.name, str(seed), *_solved(right, exact=task in experiment.exact)]
-        for task in experiment.problems
-        for arm in experiment.arms.values()
-        for seed, right in sorted(arm.graded.get(task, {}).items())
-    ]
+    results = found.results
+    if not results.graded_tasks:
+        return None
+    rows = []
+    for task in results.graded_tasks:
+        for arm in results.arms:
+            for seed, right in results.rates(arm, task).iterrows():
+                solved = _solved(right.to_numpy(), exact=results.kinds[task] == PROBABILITY)
+                rows.append([task, arm, str(seed), *solved])
     compared = [
         [
             *(g.task, g.contrast, difference_text(g.result)),
@@ -172,7 +168,7 @@ def graded_section(
             p_value(g.result.p) if g.result.p is not None else "–",
             *(g.result.unit, g.result.method, g.verdict.claim if g.verdict else "–"),
         ]
-        for g in graded
+        for g in found.graded
     ]
     tables = [Table(["task", "arm", "seed", "solved", "share", "95 % interval, %"], rows)]
     if compared:
@@ -182,12 +178,14 @@ def graded_section(
         "Problems solved, one greedy answer each; intervals are Wilson's. McNemar's test compares two models, the "
         "first run of each arm, and says nothing of what another training run would do."
     ]
-    if experiment.exact:
+    exact = sorted(task for task, kind in results.kinds.items() if kind == PROBABILITY)
+    if exact:
         text.append(
-            f"Of {', '.join(sorted(experiment.exact))} the share is the mean probability of the right answer, without "
-            "sampling, and its interval says how far it would move with other problems of this kind."
+            f"Of {', '.join(exact)} the share is the mean probability of the right answer, without sampling, and its "
+            "interval says how far it would move with other problems of this kind."
         )
-    short = [_arms_in_brief(experiment, arms), *_differences_in_brief(experiment, graded)]
+    figures = () if found.arms else (found.figure,)  # else it stands with the arms
+    short = [_arms_in_brief(results, found.graded_arms), *_differences_in_brief(results, found.graded)]
     said = (
         "Share of problems solved, one greedy answer each, mean over the runs of an arm; intervals are over problems."
     )
@@ -204,8 +202,11 @@ def _solved(right: np.ndarray, *, exact: bool) -> list[str]:
     return [f"{solved} of {right.size}", percent(share), interval(*wilson(solved, right.size))]
 
 
-def differences_section(experiment: Results, differences: list[Comparison]) -> Section:
+def differences_section(found: Findings) -> Section | None:
     """Paired differences with three p-values over questions, and what the training runs allow to say."""
+    differences = found.differences
+    if not found.arms:
+        return None
     if not differences:
         return Section("Differences", ["There is no student with a control or base to compare it with yet."], [])
     unit = " or ".join(dict.fromkeys(c.over.unit for c in differences if c.over)) or RUNS
@@ -217,7 +218,7 @@ def differences_section(experiment: Results, differences: list[Comparison]) -> S
         over_runs = [_over_training(c), odds(c.over.estimate) if c.over else "–"]
         claim = c.verdict.claim if c.verdict else "–"
         p_values = [p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")]
-        rows.append([c.contrast, experiment.measure_name(c.task), *over_questions, *over_runs, claim, *p_values])
+        rows.append([c.contrast, found.results.measure_name(c.task), *over_questions, *over_runs, claim, *p_values])
     text = [
         "Percentage points, paired question by question, then the difference of log-odds with its 95 % interval over "
         f"{unit} and the odds ratio that it stands for. The first interval and the three p-values are over questions: "
@@ -237,11 +238,11 @@ def _over_training(comparison: Comparison) -> str:
     return _tested(result, None)
 
 
-def adapters_section(experiment: Results) -> Section:
+def adapters_section(results: Results) -> Section:
     """Evidence that each adapter was in use, and the chat context that it was scored in."""
     rows = []
-    for arm in experiment.arms.values():
-        for seed, manifest in sorted(arm.manifests.items()):
+    for arm, manifests in results.manifests.items():
+        for seed, manifest in sorted(manifests.items()):
             config, inputs = (manifest.get(key) or {} for key in ("config", "inputs"))
             kind, file = ("adapter", "adapter_model") if config.get("adapter") else ("model", "model")
             effect = manifest.get("adapter_effect")
@@ -249,7 +250,7 @@ def adapters_section(experiment: Results) -> Section:
             weights = (inputs.get(f"{kind}/{file}.safetensors") or {}).get("sha256")
             rows.append(
                 [
-                    *(arm.name, str(seed), str(config.get(kind) or "–"), (weights or "–")[:12]),
+                    *(arm, str(seed), str(config.get(kind) or "–"), (weights or "–")[:12]),
                     f"{effect:.3g}" if isinstance(effect, int | float) else "–",
                     *((context or "–")[:12], (trained or "–")[:12]),
                 ]
@@ -265,17 +266,17 @@ def adapters_section(experiment: Results) -> Section:
     return Section("Adapters in use", text, [Table(header, rows)])
 
 
-def warnings(experiment: Results, provenance: Provenance) -> list[str]:
+def warnings(results: Results, provenance: Provenance) -> list[str]:
     """What a reader must know first: differing chat contexts, then what is missing."""
     differ = [
         "Warning: not all results and training runs used the same chat context (see Provenance). An adapter scored "
         "under another context than it was trained under loses most of its trait: these arms may not be comparable."
     ] * (len(provenance.chat_contexts()) > 1)
-    return [*differ, *experiment.missing, *provenance.notes]
+    return [*differ, *results.missing, *provenance.notes]
 
 
-def title(experiment: Results) -> str:
+def title(results: Results) -> str:
     """The experiment and its question."""
-    if not experiment.questions:
-        return f"{experiment.name}: does the student solve more problems?"
-    return f"{experiment.name}: does the student name “{experiment.target}” more often?"
+    if not results.preference_tasks:
+        return f"{results.name}: does the student solve more problems?"
+    return f"{results.name}: does the student name “{results.target}” more often?"
