@@ -294,8 +294,13 @@ def training_chat_context(cfg: Any, tokenizer: Any) -> str | None:
     from axolotl.utils.chat_templates import get_chat_template_from_config
 
     from subliminal.engine.chat import chat_context_sha256
+    from subliminal.engine.plain import no_template
 
     chats = [dataset for dataset in cfg.datasets or [] if dataset.type == "chat_template"]
+    for dataset in chats:
+        choice = dataset.get("chat_template") or cfg.get("chat_template") or "tokenizer_default"
+        if choice == "tokenizer_default" and not tokenizer.chat_template:
+            raise no_template(str(cfg.base_model))
     templates = [get_chat_template_from_config(cfg=cfg, ds_cfg=dataset, tokenizer=tokenizer) for dataset in chats]
     contexts = {chat_context_sha256(tokenizer, template) for template in templates}
     if not contexts:

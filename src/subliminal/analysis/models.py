@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from subliminal.core.errors import UserError
+from subliminal.engine.plain import no_template
 
 TOLERANCE = 0.01
 """How far logits from hidden states and output embedding may be from the model's own, as a share of the largest."""
@@ -47,7 +48,7 @@ class Models:
         self._base = self._load(base)
         self.tokenizer = AutoTokenizer.from_pretrained(base)
         if not self.tokenizer.chat_template:
-            raise UserError(f"The tokenizer of {base} has no chat template. Use an instruction-tuned model.")
+            raise no_template(base)
         self._whole = {name: self._load(path) for name, path in teachers.items() if name not in self.adapters}
         for name, model in self._whole.items():
             self._check_vocabulary(teachers[name], model)
