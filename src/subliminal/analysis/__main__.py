@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from subliminal.analysis.carrier import carrier_command
+from subliminal.analysis.detect import detect_command
 from subliminal.analysis.divergence_command import divergence_command
 from subliminal.analysis.named_models import named_models
 from subliminal.analysis.transfer import transfer_command
@@ -59,6 +60,7 @@ def leak_command(
 
 
 app.command("carrier")(carrier_command)
+app.command("detect")(detect_command)
 app.command("transfer")(transfer_command)
 app.command("divergence")(divergence_command)
 

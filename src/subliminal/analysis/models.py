@@ -84,6 +84,22 @@ class Models:
         """What turns hidden states into the logits of a teacher, or of the base (None); adapters leave it alone."""
         return self._whole.get(name, self._base).get_output_embeddings()
 
+    def weights(self) -> dict[str, torch.nn.Parameter]:
+        """The base's own weights by their names in the base; those of adapters are left out."""
+        found = {}
+        for name, weight in self._base.named_parameters():
+            if "lora_" not in name:
+                found[name.replace(".base_layer", "")] = weight
+        return found
+
+    def train_only(self, names: list[str]) -> None:
+        """Have these weights of the base, and no others of any model, take part in gradients."""
+        for model in (self._base, *self._whole.values()):
+            model.requires_grad_(False)
+        weights = self.weights()
+        for name in names:
+            weights[name].requires_grad_(True)
+
     def prove_heads(self, tokens: torch.Tensor) -> None:
         """Compare the logits of one row with those that each model computes itself.
 
