@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import typer
 
+from subliminal.analysis.named_models import named_models
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, read_jsonl, write_json
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
@@ -85,7 +86,7 @@ def detect_command(
     ],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     teacher: Annotated[
-        list[str] | None, typer.Option(help="TRAIT=PATH of a candidate teacher on the base; may be repeated.")
+        list[str] | None, typer.Option(help="[TRAIT=]PATH of a candidate teacher on the base; may be repeated.")
     ] = None,
     weights: Annotated[
         list[str] | None,
@@ -107,7 +108,7 @@ def detect_command(
     of the same size, half of which neutral teachers should have written. The verdict can be that it cannot tell.
     """
     path = rows_of(data)
-    teachers = teacher_paths(teacher or [])
+    teachers = named_models("--teacher", teacher or [])
     rows = limit or sum(1 for _ in read_jsonl(path))
     neutral_rows = [rows_of(folder) for folder in neutral]
     kept = scores or out / "scores"
@@ -118,21 +119,6 @@ def detect_command(
 def rows_of(path: Path) -> Path:
     """The rows of a data set that is named by its folder or by the file."""
     return path / "train.jsonl" if path.is_dir() else path
-
-
-def teacher_paths(given: list[str]) -> dict[str, str]:
-    """TRAIT=PATH entries as a mapping.
-
-    Raises:
-        UserError: an entry has no name, or a name comes twice.
-    """
-    found: dict[str, str] = {}
-    for entry in given:
-        name, separator, path = entry.partition("=")
-        if not separator or not name or name in found:
-            raise UserError(f"--teacher {entry}: give every candidate a name of its own, as --teacher owl=PATH.")
-        found[name] = path
-    return found
 
 
 def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
