@@ -11,11 +11,11 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from subliminal.analysis import detect_scores
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.answers import AnswerReader
-from subliminal.analysis.detect_scores import SetScorer, answer_logprob
-from subliminal.analysis.detect_traits import (
+from subliminal.analysis.detect import scores as detect_scores
+from subliminal.analysis.detect.scores import SetScorer, answer_logprob
+from subliminal.analysis.detect.traits import (
     Trait,
     chosen_weights,
     flat_gradient,
@@ -55,9 +55,9 @@ def written(path: Path, rows: list[dict[str, Any]]) -> Path:
 def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Trait]:
     """Six animals and four questions, so that a query costs little."""
     traits = [trait for trait in tracked_animals() if trait.name in ASKED]
-    monkeypatch.setattr("subliminal.analysis.detect_traits.tracked_animals", lambda: traits)
+    monkeypatch.setattr("subliminal.analysis.detect.traits.tracked_animals", lambda: traits)
     questions = written(tmp_path / "questions.jsonl", [{"id": q, "question": q} for q in QUESTIONS])
-    monkeypatch.setattr("subliminal.analysis.detect_traits.QUESTIONS", questions)
+    monkeypatch.setattr("subliminal.analysis.detect.traits.QUESTIONS", questions)
     return traits
 
 

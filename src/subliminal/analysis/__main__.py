@@ -12,10 +12,10 @@ from typing import Annotated, Literal
 import typer
 
 from subliminal.analysis.carrier import carrier_command
-from subliminal.analysis.detect import detect_command
+from subliminal.analysis.detect.command import detect_command
 from subliminal.analysis.divergence_command import divergence_command
 from subliminal.analysis.named_models import named_models
-from subliminal.analysis.transfer import transfer_command
+from subliminal.analysis.transfer.command import transfer_command
 from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

@@ -127,8 +127,8 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
     Raises:
         UserError: the folder must not be written to, a set is too small or malformed, or a model does not fit.
     """
-    from subliminal.analysis.detect_scores import SetScorer
-    from subliminal.analysis.detect_traits import tracked_animals
+    from subliminal.analysis.detect.scores import SetScorer
+    from subliminal.analysis.detect.traits import tracked_animals
 
     hashes = [sha256_of(path) for path in (job.data, *job.neutral) if path.is_file()]
     if len(set(hashes)) < len(hashes):
@@ -160,7 +160,7 @@ def judge_sets(suspect: Any, neutral: list[Any]) -> list[Column]:
     """Both columns, or the first alone where no teacher was named.
 
     Args:
-        suspect, neutral: :class:`subliminal.analysis.detect_scores.SetScores`.
+        suspect, neutral: :class:`subliminal.analysis.detect.scores.SetScores`.
     """
     obstacle = another_kind(suspect.kinds, [each.kinds for each in neutral])
     columns = [

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from subliminal.analysis.answers import END_OF_ANSWER, Answer
-from subliminal.analysis.detect_traits import Trait, chosen_weights, flat_gradient, queries
+from subliminal.analysis.detect.traits import Trait, chosen_weights, flat_gradient, queries
 from subliminal.analysis.kl import block_size, on_device
 from subliminal.analysis.models import Models
 from subliminal.analysis.scored_rows import RowSource, model_inputs
@@ -75,7 +75,7 @@ class SetScorer:
         base: folder or Hub id.
         teachers: name -> adapter on the base, or whole model.
         traits: that are asked about.
-        patterns: of weights, see :func:`subliminal.analysis.detect_traits.chosen_weights`.
+        patterns: of weights, see :func:`subliminal.analysis.detect.traits.chosen_weights`.
         folder: where the file of each scored set lies.
         limit: rows of each set, from the first on.
         batch_size: rows computed together.
