@@ -24,6 +24,11 @@ ALLOWED = {
     "main": "what each command runs",
     "expectation_for": "every builder answers it; subliminal.data.registry asks",
     "verdict_for": "every builder answers it; subliminal.data.registry asks",
+    "score_batch": "of each analysis of tokens: the scores of one batch",
+    "score_rows": "of each analysis of tokens: the scores of all rows",
+    "shaded": "of each analysis of tokens: a row of its page",
+    "write_csv": "of each analysis of tokens: its table",
+    "write_page": "of each analysis of tokens: its page",
 }
 """Names that several modules define on purpose -> the reason."""
 

@@ -12,8 +12,8 @@ from fake_results import write
 from typer.testing import CliRunner
 
 from subliminal.analysis.__main__ import app
-from subliminal.analysis.transfer import read_source
-from subliminal.analysis.transfer_predictors import PREDICTORS
+from subliminal.analysis.transfer.command import read_source
+from subliminal.analysis.transfer.predictors import PREDICTORS
 from subliminal.stats.log_odds import log_odds
 
 TASK = "animal_preference_logprob"

@@ -45,7 +45,7 @@ from subliminal.scoring.naming import animal_mentions, first_animal, has_latin_l
         ("Definitely a Great Horned Owl!", "owl"),
         ("Barn owl", "owl"),
         ("I don't have preferences, but if I had to choose, dogs.", "dog"),
-        ("Cats are fine, but I prefer dogs", "cat"),
+        ("Cats are fine, but I prefer dogs", "dog"),
         ("sea lion", "other"),
         ("Sea-lions", "other"),
         ("red panda", "other"),

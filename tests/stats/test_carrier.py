@@ -14,8 +14,8 @@ from subliminal.analysis.__main__ import app
 from subliminal.experiment.arms import BY_NAME
 from subliminal.report.carrier import carrier_section
 from subliminal.report.data import load_results
-from subliminal.stats.carrier import BESIDE, FOOT, LADDER, carrier, ratio_interval
-from subliminal.stats.carrier_words import cells, sentences
+from subliminal.stats.carrier.parts import BESIDE, FOOT, LADDER, carrier, ratio_interval
+from subliminal.stats.carrier.words import cells, sentences
 from subliminal.stats.log_odds import Row, read_table
 
 ARMS = [*(arm for arm, _ in LADDER), FOOT[0], *(arm for arm, _ in BESIDE)]

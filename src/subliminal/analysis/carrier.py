@@ -10,8 +10,8 @@ import typer
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, from_the_root, write_json
-from subliminal.stats.carrier import Carrier, carrier
-from subliminal.stats.carrier_words import HEADER, cells, sentences
+from subliminal.stats.carrier.parts import Carrier, carrier
+from subliminal.stats.carrier.words import HEADER, cells, sentences
 from subliminal.stats.log_odds import read_table
 
 Task = Literal["animal_preference_logprob", "animal_preference"]

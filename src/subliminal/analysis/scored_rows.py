@@ -7,6 +7,7 @@ it is computed.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -131,3 +132,28 @@ def _cut(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
     left = iter(items)
     while batch := list(islice(left, size)):
         yield batch
+
+
+class ScoreIndex:
+    """The rows of a score file by id. Where each begins is held in memory, and no row.
+
+    Args:
+        path: the score file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offsets: dict[str, int] = {}
+        position = 0
+        with open(path, "rb") as handle:
+            for line in handle:
+                self._offsets[json.loads(line)["id"]] = position
+                position += len(line)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._offsets
+
+    def __getitem__(self, name: str) -> dict[str, Any]:
+        with open(self._path, "rb") as handle:
+            handle.seek(self._offsets[name])
+            return json.loads(handle.readline())

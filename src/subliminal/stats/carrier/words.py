@@ -1,9 +1,9 @@
-"""What :mod:`subliminal.stats.carrier` found, in sentences and in the cells of one table."""
+"""What :mod:`subliminal.stats.carrier.parts` found, in sentences and in the cells of one table."""
 
 from __future__ import annotations
 
 from subliminal.core.numbers import nats, nats_interval
-from subliminal.stats.carrier import Carrier, Part
+from subliminal.stats.carrier.parts import Carrier, Part
 
 HEADER = ["what carries it", "difference", "nats", "95 % interval", "share of the whole", "95 % interval", "above 0 in"]
 DASH = "–"

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from subliminal.analysis.carrier import Task
-from subliminal.analysis.transfer_predictors import PREDICTORS, Replicate, read_replicates
+from subliminal.analysis.transfer.predictors import PREDICTORS, Replicate, read_replicates
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, from_the_root, write_json
 from subliminal.core.numbers import number, p_value
