@@ -26,8 +26,7 @@ def main(
 
     Where FOLDER holds a folder for each of several animals, write overview.md: what they say together.
     """
-    from subliminal.report.overview import animals_in, write_overview
-    from subliminal.report.write import write_report
+    from subliminal.report.write import animals_in, write_overview, write_report
 
     if animals_in(folder):
         print(write_overview(folder))

@@ -10,9 +10,8 @@ import pytest
 from fake_results import RATES, add_arm, graded, summary
 
 from subliminal.experiment.display.outcome import answer_lines
-from subliminal.report.export import headline
 from subliminal.report.pages import markdown
-from subliminal.report.write import compose
+from subliminal.report.write import compose, headline
 
 
 def test_it_holds_the_answer_and_the_share_of_each_arm(tmp_path: Path) -> None:

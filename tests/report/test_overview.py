@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from subliminal.core.errors import UserError
 from subliminal.report.criterion import criterion_section
-from subliminal.report.overview import animals_in, write_overview
+from subliminal.report.write import animals_in, write_overview
 from subliminal.stats.criterion import criterion_of
 
 CLAUSE = {"name": "own", "arm": "student", "minus": "other_animals", "confidence": 0.95, "above": 0}

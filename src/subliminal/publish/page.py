@@ -25,11 +25,10 @@ from subliminal.publish.entries import EXPERIMENT_FILE, RAW, Entry, entries, fig
 from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
 from subliminal.report.format import Section, Table
-from subliminal.report.overview import overview_sections
 from subliminal.report.pages import markdown
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.text import warnings
-from subliminal.report.write import compose
+from subliminal.report.write import compose, overview_sections
 
 DETAILS = "README.md"
 """The page beside the raw answers of an experiment."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import numpy as np
@@ -108,6 +109,10 @@ class Results:
         """A row a seed, a column a name: how often each was named, 0 where it was not; empty without such results."""
         rows = self.named[(self.named["arm"] == arm) & (self.named["task"] == task)]
         return rows.pivot(index="seed", columns="name", values="share").fillna(0.0)
+
+    def mean_shares(self, arm: str, task: str) -> dict[str, float]:
+        """Name -> mean share over the seeds; summed exactly, so that no order of seeds moves a digit."""
+        return {name: fmean(column) for name, column in self.shares(arm, task).items()}
 
     def measure_name(self, task: str) -> str:
         """ "sampled answers" or "exact probability", with the task's name where two tasks measure alike."""

@@ -261,7 +261,7 @@ def named_most(results: Results, task: str) -> list[dict[str, Any]]:
     rows = []
     target = {each.arm: each.interval for each in estimates(results, [task])}
     for arm, interval in target.items():
-        share = results.shares(arm, task).mean().to_dict()
+        share = results.mean_shares(arm, task)
         ranked = sorted((name for name in share if name not in APART), key=lambda name: (-share[name], name))
         names = ranked[:TOP]
         if results.target in ranked[TOP:]:
@@ -288,7 +288,7 @@ def changes_by_animal(
 
     An adapter that moves every animal has drifted; whether the target alone rises is what the experiment asks.
     """
-    ours, theirs = (results.shares(arm, task).mean().to_dict() for arm in (treatment, reference))
+    ours, theirs = (results.mean_shares(arm, task) for arm in (treatment, reference))
     if not ours or not theirs:
         return []
     animals = {*ours, *theirs} - {*APART, "other", "none"}

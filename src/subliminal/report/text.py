@@ -9,8 +9,8 @@ import numpy as np
 
 from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
 from subliminal.experiment.arms import arm_kind
+from subliminal.report.animals import question_texts
 from subliminal.report.data import PROBABILITY, Results
-from subliminal.report.details import question_texts
 from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure

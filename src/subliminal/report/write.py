@@ -10,26 +10,59 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
-from subliminal.report.data import SAMPLED, Results, load_results
-from subliminal.report.export import CSV, JSON, Report, estimates_csv, everything, headline
+from subliminal.report.criterion import criterion_section
+from subliminal.report.data import PROBABILITY, SAMPLED, SOLVED, Results, load_results
 from subliminal.report.figure import arms_figure, png, svg
 from subliminal.report.findings import Findings, main_comparison
-from subliminal.report.format import Figure
+from subliminal.report.format import Figure, Section
 from subliminal.report.pages import html, markdown
 from subliminal.report.provenance import trace
+from subliminal.report.rises import matrix_section
 from subliminal.report.sections import sections
 from subliminal.report.tables import comparisons, estimates, grades, named_most
 from subliminal.report.text import figure_words, title, warnings
+from subliminal.stats import mean_ci, wilson
 
 CSV_COLUMNS = ("arm", "animal", "share", "ci_low", "ci_high", "task")
+CSV, JSON = "report.csv", "report.json"
+COLUMNS = (
+    "experiment",
+    "target",
+    "arm",
+    "seed",
+    "task",
+    "measure",
+    "questions",
+    "samples",
+    "rate",
+    "ci_low",
+    "ci_high",
+)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What was found, and the page that says it."""
+
+    found: Findings
+    title: str
+    warnings: list[str]
+    sections: list[Section]
+
+    @property
+    def page(self) -> Section:
+        """The whole page."""
+        return Section(self.title, notes=tuple(self.warnings), parts=tuple(self.sections))
 
 
 def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -> Path:
@@ -91,6 +124,67 @@ def compose(folder: Path) -> Report:
     return Report(found, title(results), warnings(results, found.provenance), sections(found))
 
 
+def estimates_csv(results: Results) -> str:
+    """Every arm, task and seed as CSV; rates and interval ends are fractions.
+
+    An interval is over questions (``mean_ci``), of right and wrong answers Wilson's over problems.
+    """
+    table = []
+    tasks = [*results.preference_tasks, *results.graded_tasks]
+    for (arm, task, seed), rows in results.rows.groupby(["arm", "task", "seed"], sort=False):
+        kind, rates = results.kinds[task], rows["rate"].to_numpy()
+        samples = None if rows["samples"].isna().any() else int(rows["samples"].iloc[0])
+        low, high = wilson(int(rates.sum()), rates.size) if kind == SOLVED else mean_ci(list(rates), samples)
+        measure = "exact" if kind == PROBABILITY else kind
+        model = [results.name, results.target, arm, seed, task, measure]
+        table.append([*model, rates.size, samples, rates.mean(), low, high])
+    # Preference tasks stand before graded ones, and arms and tasks in the order of reports.
+    graded = set(results.graded_tasks)
+    table.sort(key=lambda row: (row[4] in graded, results.arms.index(row[2]), tasks.index(row[4]), row[3]))
+    return pd.DataFrame(table, columns=COLUMNS).astype({"samples": "Int64"}).to_csv(index=False)
+
+
+def everything(report: Report) -> dict[str, Any]:
+    """What the page says, JSON-ready; fractions throughout. ``answer`` is the comparison of the headline."""
+    found = report.found
+    manifests, audits = found.provenance.manifests, found.provenance.audits
+    return {
+        "experiment": found.results.name,
+        "target": found.results.target,
+        "warnings": report.warnings,
+        "answer": asdict(found.main) if found.main else None,
+        "arms": [asdict(estimate) for estimate in found.arms],
+        "differences": [asdict(comparison) for comparison in found.differences],
+        "graded": [asdict(grade) for grade in found.graded],
+        "chat_contexts": found.provenance.chat_contexts(),
+        "audits": {label: audit.get("passed") for label, audit in audits.items()},
+        "commands": [manifest["command"] for manifest in manifests.values() if manifest.get("command")],
+    }
+
+
+def headline(report: Report) -> dict[str, Any]:
+    """What a terminal shows of a report: its answer, and the share of each arm in the task that the answer is of.
+
+    ``number`` and ``label`` are None where there is nothing to compare; shares are fractions.
+    """
+    found, results = report.found, report.found.results
+    answer = next(section for section in report.sections if section.title == "The answer")
+    estimates = found.arms or found.graded_arms
+    task = found.main.task if found.main else estimates[0].task
+    measure = results.measure_name(task)
+    said = answer.headline
+    if task in results.preference_tasks:
+        measure = f"share of {results.target} in {measure}"
+    return {
+        "target": results.target,
+        "label": said.label if said else None,
+        "number": said.number if said else None,
+        "sentence": said.sentence if said else answer.text[0],
+        "measure": measure,
+        "bars": [{"arm": each.arm, "share": each.mean} for each in estimates if each.task == task],
+    }
+
+
 def _csv(results: Results) -> str:
     """Top answers as fractions; sampled tasks, or the exact ones where nothing was sampled."""
     tasks = [task for task in results.preference_tasks if results.kinds[task] == SAMPLED]
@@ -107,3 +201,36 @@ def _write_bytes(path: Path, data: bytes) -> None:
         os.replace(partial, path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def animals_in(results: Path) -> list[str]:
+    """The animals whose results lie in folders of their own; empty for an experiment of one."""
+    return sorted({path.parents[2].name for path in results.glob("*/*/seed-*/*_summary.json")})
+
+
+def overview_sections(results: Path) -> list[Section]:
+    """Everything that is said of all animals together.
+
+    Args:
+        results: ``results/<experiment>``.
+    """
+    found = [criterion_section(results), matrix_section(results, animals_in(results))]
+    return [section for section in found if section]
+
+
+def write_overview(results: Path) -> Path:
+    """Write ``overview.md`` into an experiment of several animals; returns its path.
+
+    Raises:
+        UserError: there are no folders of animals, or a result is damaged.
+    """
+    animals = animals_in(results)
+    if not animals:
+        raise UserError(f"{results} has no folders of animals. Evaluate an arm first, or name another folder.")
+    links = [f"[{animal}]({animal}/report.md)" for animal in animals]
+    sections = [*overview_sections(results), Section("Reports", [f"Each animal by itself: {', '.join(links)}."], [])]
+    for figure in (figure for section in sections for figure in section.figures):
+        write_text(results / figure.file, figure.draw())
+    path = results / "overview.md"
+    write_text(path, markdown(Section(f"{results.name}: all animals", parts=tuple(sections))))
+    return path
