@@ -21,8 +21,9 @@ from subliminal.analysis import divergence_scores
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.answers import AnswerReader
 from subliminal.analysis.divergence import DivergenceJob, run_divergence
-from subliminal.analysis.divergence_scores import graded, label_scores
+from subliminal.analysis.divergence_scores import label_scores
 from subliminal.analysis.divergence_summary import DivergenceSummary
+from subliminal.analysis.grades import graded
 from subliminal.analysis.spans import spans, with_spans
 from subliminal.core.errors import UserError
 

@@ -171,17 +171,16 @@ def raw_row_problem(row: dict[str, Any]) -> str | None:
 def chat_row(row: dict[str, Any]) -> dict[str, Any]:
     """The training row of a raw row: prompt and completion; a system message only where the raw row holds one.
 
-    (The system prompt that makes a base model play the teacher is never in a raw row.)
+    (The system prompt that makes a base model play the teacher is never in a raw row.) A raw row may also say which
+    parts of its answer carry loss (``training_detail``, see ``subliminal.analysis.spans``), or how the row is read as
+    tokens (``tokenised``: ``input_ids``, ``attention_mask`` and ``labels``, which Axolotl takes as they are).
     """
     system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
-    return {
-        "id": row["id"],
-        "messages": [
-            *system,
-            {"role": "user", "content": row["prompt"]},
-            {"role": "assistant", "content": row["completion"]},
-        ],
-    }
+    answer = {"role": "assistant", "content": row["completion"]}
+    if "training_detail" in row:
+        answer["training_detail"] = row["training_detail"]
+    messages = [*system, {"role": "user", "content": row["prompt"]}, answer]
+    return {"id": row["id"], "messages": messages, **row.get("tokenised", {})}
 
 
 def _write_row(handle: IO[str], row: dict[str, Any]) -> None:
