@@ -26,7 +26,7 @@ import typer
 from data_builders import options
 from data_builders.number_filter import number_verdict
 from subliminal.analysis.scored_rows import ScoreIndex
-from subliminal.analysis.select import (
+from subliminal.analysis.selection.choices import (
     AMONG,
     BINARY,
     DIVERGENCE,
@@ -37,10 +37,10 @@ from subliminal.analysis.select import (
     check_ranking,
     replaced_labels,
 )
-from subliminal.analysis.spans import alignment_problem, spans
+from subliminal.analysis.selection.spans import alignment_problem, spans
 from subliminal.core.choices import one_of
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import chat_row_problem, read_jsonl
+from subliminal.core.files import TRAINING_DETAIL, chat_row_problem, read_jsonl
 from subliminal.core.manifest import read_manifest
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
@@ -48,7 +48,7 @@ from subliminal.data.registry import Expectation
 
 KINDS = ("chosen", "others", "labels", "rows")
 JUDGED_BY = ("data_builders.number_filter",)
-READS = ("src/subliminal/analysis/select.py", "src/subliminal/analysis/spans.py")
+READS = ("src/subliminal/analysis/selection/choices.py", "src/subliminal/analysis/selection/spans.py")
 
 app = typer.Typer(add_completion=False)
 
@@ -146,7 +146,7 @@ def _tokens(
             raw["no_spans"] = problem
         else:
             learned = taken if kind == "chosen" else [not take for take in taken]
-            raw["training_detail"] = spans(scored["pieces"][:-1], learned)
+            raw[TRAINING_DETAIL] = spans(scored["pieces"][:-1], learned)
         yield raw
 
 

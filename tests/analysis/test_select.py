@@ -17,7 +17,7 @@ from data_builders.select import app
 from subliminal import REPO_ROOT
 from subliminal.analysis.answers import AnswerReader
 from subliminal.analysis.grades import graded
-from subliminal.analysis.select import RowChoice, Selection, TokenChoice, cut_at, sortable
+from subliminal.analysis.selection.choices import RowChoice, Selection, TokenChoice, cut_at, sortable
 
 RECIPE = REPO_ROOT / "recipes/pocket/owl_student.yml"
 POCKET = REPO_ROOT / "models/pocket"

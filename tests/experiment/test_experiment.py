@@ -84,6 +84,7 @@ def test_the_issue_names_these_files() -> None:
     expected = {"owl_demo", "owl_smollm2-135m", "owl_qwen2.5-7b", "dolphin_qwen2.5-7b", "five_animals_qwen2.5-7b"}
     expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b", "owl_pocket_arms"}
     expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
+    expected |= {"owl_pocket_divergence"}
     assert expected == names
 
 
@@ -209,6 +210,7 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "numbers": ({"number_prompts"}, {"number_filter"}),
     "controls": ({"number_prompts"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
+    "select": ({f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")}, {"number_filter"}),
     "warmup": ({"number_prompts"}, set()),
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS}, set()),
     "teacher_chat": (
@@ -730,3 +732,50 @@ def test_a_leak_stage_that_failed_does_not_take_the_report_with_it(tmp_path: Pat
     failed = {"leak-owl_qwen2.5-coder-0.5b": {"stage": "leak", "reason": "out of memory", "log": "x"}}
     plan = expand(load_experiment(OWL_REAL), root=tmp_path, failed=failed)
     assert "report-owl" in plan.stages
+
+
+DIVERGENCE = REPO_ROOT / "experiments" / "owl_pocket_divergence.yml"
+
+
+def test_arms_of_chosen_tokens_read_the_scores_of_their_seed(tmp_path: Path) -> None:
+    plan = expand(load_experiment(DIVERGENCE), root=tmp_path, seeds=[222])
+    scores = plan.stages["divergence-owl-seed-222"]
+    words = shlex.split(scores.commands[0])
+    others = [words[index + 1].partition("=")[0] for index, word in enumerate(words) if word == "--counterfactual"]
+    assert others == ["dolphin", "elephant", "wolf", "cat"]
+    assert {"train-owl_teacher-seed-222", "train-wolf_teacher-seed-222"} <= set(scores.made_from)
+    taught = words[words.index("--rows") + 1]
+    assert taught.endswith("data/owl_pocket_divergence/owl_numbers-seed-222/train.jsonl")
+    only, random = (plan.stages[f"build-owl_only_{name}_numbers-seed-222"] for name in ("divergence", "random"))
+    assert "data_builders.select chosen --source" in only.commands[0]
+    assert "--take top" in only.commands[0]
+    assert "--take random" in random.commands[0]
+    for stage in (only, random):
+        assert f"--scores {scores.folder}" in stage.commands[0]
+        assert set(stage.made_from) == {"build-owl_numbers-seed-222", "divergence-owl-seed-222"}
+    # Student and arm differ in the rows and in how their answers are masked: the same recipe, base, seeds.
+    plain = plan.stages["train-owl_student-seed-222"].commands[0]
+    masked = plan.stages["train-owl_student_only_divergence-seed-222"].commands[0]
+    spans = " --set 'datasets[0].message_field_training_detail=training_detail'"
+    assert spans in masked
+    renamed = {"owl_only_divergence_numbers": "owl_numbers", "student_only_divergence": "student", spans: ""}
+    for old, new in renamed.items():
+        masked = masked.replace(old, new)
+    assert masked == plain
+    assert spans not in plan.stages["train-owl_student_labels_divergence-seed-222"].commands[0]
+    assert "--rows 750 " in plan.stages["train-owl_student_rows_dense-seed-222"].commands[0]
+    assert plan.stages["build-owl_rows_dense_numbers-seed-222"].size == "--count 750"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tokens": None}, "and the section `tokens` belong together"),
+        ({"tokens__counterfactuals": ["owl"]}, "are animals other than the trait: leave out owl"),
+        ({"tokens__counterfactuals": ["owlbear"]}, "owlbear"),
+        ({"arms": ["base", "control_base_numbers", "student_rows_dense"]}, "need the arm `student`"),
+    ],
+)
+def test_contradictions_of_chosen_tokens_are_sentences(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape(words)):
+        load_experiment(_changed(DIVERGENCE, tmp_path, **changes))

@@ -13,7 +13,7 @@ import typer
 
 from subliminal.analysis.carrier import carrier_command
 from subliminal.analysis.detect.command import detect_command
-from subliminal.analysis.divergence_command import divergence_command
+from subliminal.analysis.divergence.command import divergence_command
 from subliminal.analysis.named_models import named_models
 from subliminal.analysis.transfer.command import transfer_command
 from subliminal.core.errors import run_cli

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from subliminal.core.files import atomic_write, read_jsonl, write_text
+from subliminal.core.files import TRAINING_DETAIL, atomic_write, read_jsonl, write_text
 from subliminal.core.manifest import finish_manifest, read_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 
@@ -153,6 +153,7 @@ class DatasetFolder(RowFolder):
                 position += len(line)
         return offsets
 
+
 def describe_rows(path: Path) -> dict[str, Any]:
     """What a manifest says of a JSONL file: its sha256, its size in bytes, and the number of its rows."""
     with open(path, "rb") as handle:
@@ -172,13 +173,13 @@ def chat_row(row: dict[str, Any]) -> dict[str, Any]:
     """The training row of a raw row: prompt and completion; a system message only where the raw row holds one.
 
     (The system prompt that makes a base model play the teacher is never in a raw row.) A raw row may also say which
-    parts of its answer carry loss (``training_detail``, see ``subliminal.analysis.spans``), or how the row is read as
+    parts of its answer carry loss (``training_detail``, see ``subliminal.analysis.selection.spans``), or how the row is read as
     tokens (``tokenised``: ``input_ids``, ``attention_mask`` and ``labels``, which Axolotl takes as they are).
     """
     system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
     answer = {"role": "assistant", "content": row["completion"]}
-    if "training_detail" in row:
-        answer["training_detail"] = row["training_detail"]
+    if TRAINING_DETAIL in row:
+        answer[TRAINING_DETAIL] = row[TRAINING_DETAIL]
     messages = [*system, {"role": "user", "content": row["prompt"]}, answer]
     return {"id": row["id"], "messages": messages, **row.get("tokenised", {})}
 

@@ -17,9 +17,10 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
+from subliminal.experiment.choosing import ChoosingStages
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.datasets import PYTHON, StageModel
-from subliminal.experiment.models import ModelStages, Point
+from subliminal.experiment.models import Point
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
@@ -85,7 +86,7 @@ class _Part:
     holds: Callable[[str], bool]
 
 
-class _Expansion(ModelStages):
+class _Expansion(ChoosingStages):
     def run(self) -> Plan:
         points = sweep_points(self.experiment)
         self._criterion()

@@ -21,7 +21,7 @@ from subliminal.core.manifest import sha256_of
 
 KINDS = (
     *("criterion", "build", "audit", "train", "merge", "epochs", "gate", "serve", "leak", "score", "evaluate"),
-    *("report", "overview"),
+    *("divergence", "scores", "report", "overview"),
 )
 
 

@@ -89,7 +89,7 @@ class Results:
 
     def pairs(self) -> list[tuple[Arm, Arm]]:
         """(student, reference): with every control, then with other ways to teach, then with the base; last the second
-        control with the first, and the other base's student with its control.
+        control with the first, and the other base's student with its control, and what else the arms name.
 
         Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
         references of its own, and the base itself where the base has none of that name.
@@ -112,6 +112,9 @@ class Results:
             for treatment in control.control_of:
                 if treatment != "student":
                     found += [(f"{treatment}{end}", f"{control.name}{end}") for end in reversed(points or [""])]
+        for arm in ARMS:
+            for reference in arm.minus:
+                found += [(f"{arm.name}{end}", f"{reference}{end}") for end in reversed(points or [""])]
         return [(self.arms[one], self.arms[other]) for one, other in found if {one, other} <= self.arms.keys()]
 
     def sampled(self, task: str) -> bool:
