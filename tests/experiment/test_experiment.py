@@ -85,7 +85,19 @@ def test_the_issue_names_these_files() -> None:
     expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b", "owl_pocket_arms"}
     expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
     expected |= {"owl_pocket_divergence"}
+    # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
+    expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
+
+
+def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:
+    first, *others = [
+        load_experiment(REPO_ROOT / f"experiments/detect_neutral_pocket_{base}.yml") for base in (1, 2, 3)
+    ]
+    for base, other in enumerate(others, start=2):
+        assert other.model == f"outputs/detect_pocket/base-seed-30{base}"
+        same = {"name": first.name, "model": first.model}
+        assert other.model_copy(update=same) == first
 
 
 @pytest.mark.parametrize(

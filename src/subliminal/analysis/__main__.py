@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import typer
 
 from subliminal.analysis.carrier import carrier_command
+from subliminal.analysis.detect.check import cases_command, check_command
 from subliminal.analysis.detect.command import detect_command
 from subliminal.analysis.divergence.command import divergence_command
 from subliminal.analysis.named_models import named_models
@@ -61,6 +62,8 @@ def leak_command(
 
 app.command("carrier")(carrier_command)
 app.command("detect")(detect_command)
+app.command("detect-cases")(cases_command)
+app.command("detect-check")(check_command)
 app.command("transfer")(transfer_command)
 app.command("divergence")(divergence_command)
 
