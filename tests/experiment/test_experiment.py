@@ -613,6 +613,29 @@ def test_done_needs_mark_files_and_what_came_before(tmp_path: Path) -> None:
     assert set(plan.stages) - plan.done() == gone
 
 
+def test_where_marks_suffice_only_what_is_still_read_is_made_again(tmp_path: Path) -> None:
+    plan = _plan(ANIMALS, tmp_path, seeds=[71, 72], criterion=None)
+    for stage in plan.stages.values():
+        for path in [*stage.makes, str(stage.mark)]:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text("{}")
+    for stage in plan.stages.values():  # what a lent machine does not keep
+        if stage.kind in ("build", "train", "epochs"):
+            for path in stage.makes:
+                Path(path).unlink()
+    assert not plan.done() & {"build-base_numbers-seed-71", "evaluate-owl-seed-71", "report-owl"}
+    plan.marks_suffice = True
+    assert plan.done() == set(plan.stages)
+    for name in ("report-owl", "overview-animals_qwen2.5-coder-0.5b"):
+        plan.stages[name].mark.unlink()
+    assert set(plan.stages) - plan.done() == {"report-owl", "overview-animals_qwen2.5-coder-0.5b"}
+    plan.stages["evaluate-owl-seed-72_epochs"].mark.unlink()
+    again = set(plan.stages) - plan.done()
+    assert {"train-owl_student-seed-72", "epochs-owl_student-seed-72", "build-base_numbers-seed-72"} <= again
+    assert "evaluate-dolphin-seed-72" in again, "it scores the owl's student, which will be another file"
+    assert not {name for name in again if name.endswith("-seed-71")}
+
+
 def test_plan_survives_its_file(tmp_path: Path) -> None:
     plan = _plan(QWEN, tmp_path)
     plan.save(tmp_path / "plan.json")
@@ -675,7 +698,7 @@ def test_a_neutral_teacher_serves_every_animal(tmp_path: Path) -> None:
     assert "--animal" not in chats
     assert plan.stages["build-neutral_numbers-seed-72"].made_from == ["train-neutral_teacher-seed-72"]
     for animal in ("owl", "dolphin", "penguin"):
-        command = plan.stages[f"evaluate-{animal}"].commands[0]
+        command = plan.stages[f"evaluate-{animal}-seed-72"].commands[0]
         assert "neutral_teacher@72=" in command
         assert "control_neutral_teacher@72=" in command
 
@@ -683,21 +706,26 @@ def test_a_neutral_teacher_serves_every_animal(tmp_path: Path) -> None:
 def test_a_shard_is_the_stages_of_its_seeds_with_the_keys_of_the_whole(tmp_path: Path) -> None:
     experiment = load_experiment(ANIMALS)
     whole, shard = expand(experiment, root=tmp_path), expand(experiment, root=tmp_path, seeds=[73])
-    trained = {name: stage for name, stage in shard.stages.items() if stage.kind in ("build", "train")}
+    about_all = ("report-owl", "report-dolphin", "report-penguin")  # the overview's key follows from theirs
+    for name, stage in shard.stages.items():
+        same = whole.stages[name].key == stage.key
+        assert same == (name not in (*about_all, f"overview-{experiment.name}")), name
+    trained = [name for name, stage in shard.stages.items() if stage.kind in ("build", "train")]
     assert trained
     assert all(name.endswith("-seed-73") for name in trained)
-    assert all(whole.stages[name].key == stage.key for name, stage in trained.items())
     with pytest.raises(UserError, match="has no seed 99"):
         expand(experiment, root=tmp_path, seeds=[99])
 
 
 def test_checkpoints_have_tasks_and_arms_of_their_own(tmp_path: Path) -> None:
     plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[71])
-    early, end = plan.stages["evaluate-owl_epochs"].commands[0], plan.stages["evaluate-owl"].commands[0]
+    early, end = (plan.stages[f"evaluate-owl-seed-71{part}"].commands[0] for part in ("_epochs", ""))
     assert "--tasks animal_preference_logprob " in early
     assert "student_epoch-1@71=" in early
     assert "teacher_init_epoch" not in early
     assert "epoch" not in end
+    assert "base@" not in end, "a base that all replicates share is scored once, by itself"
+    assert "--models base@71 " in plan.stages["evaluate-owl"].commands[0]
 
 
 @pytest.mark.parametrize(
