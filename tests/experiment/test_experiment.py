@@ -218,6 +218,7 @@ NUMBERS = {f"src/subliminal/scoring/{name}.py" for name in ("numbers", "plain", 
 JUDGE = NUMBERS | {
     f"src/subliminal/scoring/{name}.py" for name in ("mathematics", "latex", "math_worker", "math_equality")
 }
+NAMING = ("naming", "choice", "text", "negation", "negation_words")
 ROWS = {  # builder -> (what its rows follow from, what judges them), beside its own module
     "numbers": ({"number_prompts"}, {"number_filter"}),
     "controls": ({"number_prompts"}, {"number_filter"}),
@@ -227,7 +228,7 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS}, set()),
     "teacher_chat": (
         {"instructions", "teacher_prompts", QUESTIONS},
-        {WORDS, *(f"src/subliminal/scoring/{name}.py" for name in ("naming", "text", "negation", "negation_words"))},
+        {WORDS} | {f"src/subliminal/scoring/{name}.py" for name in NAMING},
     ),
     "code": ({"code_prompts", "instructions"}, {"text_rules", WORDS}),
     "reasoning": (set(), {"text_rules", WORDS} | JUDGE),
