@@ -28,6 +28,9 @@ ROWS = [
     ("n-3", 3, "Count.", "9, 10", "surplus"),
 ]
 """Id, index, prompt, completion, and why it is not kept."""
+PIECES = ["7", ",", " ", "8", "<|im_end|>"]
+KINDS = ["digit", "separator", "separator", "digit", "end"]
+"""Tokens of the answer of n-2, and their kinds."""
 
 
 def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -167,20 +170,12 @@ def test_the_plain_context_has_its_mask_too(recipe: Path, tiny_model: Path, tmp_
 def test_scores_shade_the_answer_of_their_row(dataset: Path, tmp_path: Path, recipe: Path) -> None:
     folder = tmp_path / "leak"
     folder.mkdir()
-    scored = {
-        "pieces": ["7", ",", " ", "8", "<|im_end|>"],
-        "kinds": ["digit", "separator", "separator", "digit", "end"],
-    }
+    scored = {"pieces": PIECES, "kinds": KINDS}
     scored["teachers"] = {"owl <i>": {"kl": [0.5, 0.0, 0.25, 1.5, 0.0], "differs": "10000"}}
     write_rows(folder / "scores.jsonl", [{"id": "other", **scored}, {"id": "n-2", **scored}])
     page = page_of(dataset, tmp_path, masks=MaskReader(recipe), scores=folder)
-    assert page.titles == [
-        "0.5 nats, digit",
-        "0 nats, separator",
-        "0.25 nats, separator",
-        "1.5 nats, digit",
-        "0 nats, end",
-    ]
+    nats = ("0.5", "0", "0.25", "1.5", "0")
+    assert page.titles == [f"{number} nats, {kind}" for number, kind in zip(nats, KINDS, strict=True)]
     assert page.text(2, "token digit differs") == "7"
     assert page.text(2, "name").endswith("owl <i>")
     assert "i" not in page.tags
@@ -189,7 +184,7 @@ def test_scores_shade_the_answer_of_their_row(dataset: Path, tmp_path: Path, rec
 
 
 def test_scores_of_divergence_shade_too(dataset: Path, tmp_path: Path) -> None:
-    row = {"id": "n-2", "pieces": ["7", ",", " ", "8", "<|im_end|>"], "kinds": KINDS, "matches": "11011"}
+    row = {"id": "n-2", "pieces": PIECES, "kinds": KINDS, "matches": "11011"}
     row |= {"disagrees": {"a": "10001", "b": "11100"}, "scores": {"margin": [2.0, 1.0, 0.5, 0.0, -1.0]}}
     write_rows(tmp_path / "scores.jsonl", [row])
     page = page_of(dataset, tmp_path, scores=tmp_path / "scores.jsonl")
@@ -234,7 +229,7 @@ def test_a_browser_runs_nothing_of_the_rows_and_shows_the_chosen(dataset: Path, 
         'const page = document.getElementById("f").contentDocument, shown = () => '
         '[...page.querySelectorAll(".row")].filter(e => e.getBoundingClientRect().height > 0).length;'
         "const all = shown(); page.getElementById('only-rejected').click(); const rejected = shown();"
-        "const over = page.documentElement.scrollWidth - page.documentElement.clientWidth, scripts = page.scripts.length;"
+        "const root = page.documentElement, over = root.scrollWidth - root.clientWidth, scripts = page.scripts.length;"
         "document.title = JSON.stringify({all, rejected, over, scripts});"
         "document.body.textContent = document.title; })</script>"
     )
