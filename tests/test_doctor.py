@@ -214,7 +214,7 @@ def test_the_first_row_is_shown_with_its_mask(monkeypatch: pytest.MonkeyPatch, t
     assert line.level == "ok"
     assert "«12, 880, 301<|im_end|>»" in line.text
     assert "an example" in line.text
-    content = re.sub(r"\b(recipes|models)/", rf"{REPO_ROOT}/\1/", experiment.read_text())
+    content = re.sub(r"\b(recipes|models|accelerate_configs)/", rf"{REPO_ROOT}/\1/", experiment.read_text())
     (tmp_path / "own.yml").write_text(content)
     monkeypatch.chdir(tmp_path)
     run, rows = Path("outputs/pocket_demo/owl_student-seed-51"), Path("data/pocket_demo/owl_numbers-seed-51")
@@ -231,8 +231,8 @@ def test_the_first_row_is_shown_with_its_mask(monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_a_first_row_that_cannot_be_shown_is_no_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    content = (REPO_ROOT / "experiments/pocket_demo.yml").read_text().replace("recipes/", f"{REPO_ROOT}/recipes/")
-    (tmp_path / "own.yml").write_text(content)
+    content = (REPO_ROOT / "experiments/pocket_demo.yml").read_text()
+    (tmp_path / "own.yml").write_text(re.sub(r"\b(recipes|accelerate_configs)/", rf"{REPO_ROOT}/\1/", content))
     monkeypatch.chdir(tmp_path)
     (line,) = doctor_experiment.first_row_lines(tmp_path / "own.yml")
     assert line == Line("warning", "first row", "not shown: models/pocket is not here yet")
