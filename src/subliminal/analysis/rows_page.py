@@ -15,7 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis import divergence_page, leak_page
+from subliminal.analysis import leak_page
+from subliminal.analysis.divergence import page as divergence_page
 from subliminal.analysis.leak_page import template, visible
 from subliminal.analysis.masks import MaskedRow, MaskReader
 from subliminal.core.errors import UserError
