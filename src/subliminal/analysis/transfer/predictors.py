@@ -185,7 +185,7 @@ def read_replicates(results: Path, table: list[Row]) -> list[Replicate]:
 
 
 def _add_trainings(replicate: Replicate, results: Path) -> None:
-    root = _root(results)
+    root = root_of(results)
     for arm in ("student", CONTROL):
         config = read_manifest(results / arm / f"seed-{replicate.seed}").get("config") or {}
         weights = config.get("adapter") or config.get("model")
@@ -204,7 +204,7 @@ def _add_trainings(replicate: Replicate, results: Path) -> None:
             replicate.audit = json.loads((rows / "audit.json").read_text(encoding="utf-8"))
 
 
-def _root(results: Path) -> Path:
+def root_of(results: Path) -> Path:
     """The checkout, or the laid-out archive, that holds a result folder."""
     above = results.resolve().parents
     return next((folder.parent for folder in above if folder.name == "results"), Path.cwd())
