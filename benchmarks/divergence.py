@@ -28,7 +28,7 @@ def main(
     repeats: Annotated[int, typer.Option(help="Times that each is measured.")] = 5,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
 ) -> None:
-    from subliminal.analysis.divergence import DivergenceFolder, DivergenceJob, score_rows
+    from subliminal.analysis.divergence.run import DivergenceFolder, DivergenceJob, score_rows
 
     with tempfile.TemporaryDirectory() as scratch:
         base, (teacher, other), path = prepare_model(model, Path(scratch), rows, adapters=2)

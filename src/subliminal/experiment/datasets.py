@@ -144,6 +144,7 @@ class Datasets:
         seed: int,
         *,
         source: str | None = None,
+        reads: Sequence[str] = (),
         server: str = "",
         job: str = "",
     ) -> str:
@@ -157,6 +158,7 @@ class Datasets:
             count: rows to keep; None is all there are.
             seed: run seed.
             source: stage whose rows the builder changes.
+            reads: further stages whose results it reads.
             server: end of the name of the server that the model answers from. Where each seed has teachers of its own,
                 it also has servers of its own: its students can then train while the next seed's rows are written.
             job: the job that this stage is part of; empty for the server's or its own.
@@ -176,7 +178,7 @@ class Datasets:
         module = builder.split()[0]
         follows = builder_sources(module, options)
         stage.sources, stage.judges = list(follows.rows), list(follows.judges)
-        stage.made_from = [source] if source else []
+        stage.made_from = [*([source] if source else []), *reads]
         stage.threads = resources.threads if model else 1
         tokens = count * options["max_tokens"] if model and count and "max_tokens" in options else None
         stage.facts = {"rows": count, "tokens": tokens}

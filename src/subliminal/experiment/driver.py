@@ -48,6 +48,7 @@ def run_experiment(
     seeds: Sequence[int] | None = None,
     until: str | None = None,
     verbose: bool = False,
+    marks_suffice: bool = False,
 ) -> int:
     """Run every stage that is not done, and the report.
 
@@ -63,6 +64,7 @@ def run_experiment(
         seeds: some of the experiment's; None is all.
         until: a stage, or a kind of stages, after which the run ends; None runs everything.
         verbose: show all that the stages and Snakemake write, instead of a line for each stage.
+        marks_suffice: stages whose weights or rows are gone are not run again while nothing that is to do reads them.
 
     Returns:
         0 if everything is done, 1 if something is missing.
@@ -88,6 +90,7 @@ def run_experiment(
         refuse_late_criterion(expand(experiment, root=root))
         while True:
             plan = expand(experiment, root=root, failed=failed, seeds=seeds)
+            plan.marks_suffice = marks_suffice
             left = plan.up_to(until) - plan.done()
             if not left:
                 break

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from subliminal.core.files import TRAINING_DETAIL
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.datasets import MATHEMATICS, PYTHON, Datasets, StageModel
 from subliminal.experiment.options import flags
@@ -16,6 +17,8 @@ from subliminal.experiment.plan import Stage
 from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
 
+SPANS_KEY = "datasets[0].message_field_training_detail"
+"""The recipe's key that has Axolotl read which parts of an answer carry loss."""
 OWN_INIT = 500_000
 """Added to the seed of a training for the first weights of its adapter, so that they are not the teacher's."""
 
@@ -138,9 +141,11 @@ class ModelStages(Datasets):
         if kind.base == "other":
             base, recipe = self.other_base(seed), other.recipe or recipe
             own = other.overrides if other.recipe else {**own, **other.overrides}
-        rows = self.rows_of(kind, trait, seed, point.rows)
+        rows, count = self.rows_of(kind, trait, seed, point.rows), self.rows_learned(kind, point.rows)
         subject = f"{'' if kind.for_all_traits else f'{trait}_'}{arm}{point.label}-seed-{seed}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
+        if kind.chosen and kind.chosen.has_spans:
+            overrides[SPANS_KEY] = TRAINING_DETAIL
         train_seed = seed + kind.seed_offset
         init = train_seed
         if student.lora_init == "own":
@@ -148,7 +153,7 @@ class ModelStages(Datasets):
         if student.lora_init == "teacher" or kind.teacher_init:
             init, _ = self.seed_of("teachers", seed)
         after = self.before_students
-        name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed, lora_init=init, after=after)
+        name = self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
         return self._trained(base, recipe, overrides, subject, name)
 
     def _next(self, trait: str) -> str:
@@ -166,6 +171,10 @@ class ModelStages(Datasets):
         stage.made_from = list(model.made_by)
         made_by = (*model.made_by, self.plan.add(stage))
         return {epoch: replace(model, weights=f"{model.weights}/epoch-{epoch}", made_by=made_by) for epoch in epochs}
+
+    def rows_learned(self, arm: ArmKind, rows: int) -> int:
+        """How many of so many rows an arm learns."""
+        return rows
 
     def rows_of(self, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
         """The stage that builds an arm's number rows."""

@@ -37,6 +37,14 @@ Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
 
 
+def _tracked_animals(names: list[str]) -> list[str]:
+    """The names as they are tracked, each once."""
+    try:
+        return list(dict.fromkeys(check_animal(name) for name in names))
+    except UserError as error:
+        raise ValueError(str(error)) from None
+
+
 class TraitSection(Strict):
     """What the teacher has: a love of animals (each animal is an experiment of its own), or mathematics."""
 
@@ -46,10 +54,7 @@ class TraitSection(Strict):
     @field_validator("animals")
     @classmethod
     def _tracked(cls, names: list[str]) -> list[str]:
-        try:
-            return list(dict.fromkeys(check_animal(name) for name in names))
-        except UserError as error:
-            raise ValueError(str(error)) from None
+        return _tracked_animals(names)
 
     @model_validator(mode="after")
     def _one(self) -> TraitSection:
@@ -168,6 +173,24 @@ class LeakSection(Strict):
     rows: RowCount
 
 
+class TokensSection(Strict):
+    """For arms that learn some of the teacher's tokens or rows.
+
+    ``counterfactuals`` are animals: each has a teacher of its own, trained alike, and a token diverges where one of
+    them (or the untuned base, or the neutral teacher) would not write it. ``share`` of the tokens, or ``rows_share`` of
+    the rows, are chosen.
+    """
+
+    counterfactuals: list[str] = []
+    share: float = Field(0.1, gt=0, lt=1)
+    rows_share: float = Field(0.25, gt=0, lt=1)
+
+    @field_validator("counterfactuals")
+    @classmethod
+    def _tracked(cls, names: list[str]) -> list[str]:
+        return _tracked_animals(names)
+
+
 class EvaluationSection(Strict):
     """lm-eval tasks, options of ``scripts/evaluate.py``, and epochs whose checkpoints are scored beside the end.
 
@@ -220,6 +243,7 @@ class Experiment(Strict):
     sweep: Sweep = Sweep()
     audit: Options = {}
     leak: LeakSection | None = None
+    tokens: TokensSection | None = None
     evaluation: EvaluationSection
     criterion: Criterion | None = None
     resources: Resources = Resources()
@@ -264,6 +288,14 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
             yield f"`{key}` trains bases, and no section `base` says how"
     if experiment.leak and (teacher.kind != "trained" or "control_base_numbers" not in arms):
         yield "`leak` compares trained teachers on the rows of control_base_numbers: it needs both"
+    choosing = any(BY_NAME[name].chosen for name in arms)
+    if choosing != (experiment.tokens is not None):
+        yield "the arms that learn some tokens or rows and the section `tokens` belong together: give both, or neither"
+    if choosing and (teacher.kind != "trained" or "student" not in arms or experiment.trait.mathematics):
+        yield "the arms that learn some tokens or rows need the arm `student` of a teacher that is trained on an animal"
+    for animal in experiment.tokens.counterfactuals if experiment.tokens else ():
+        if animal in experiment.trait.animals:
+            yield f"`tokens.counterfactuals` are animals other than the trait: leave out {animal}"
     if ("control_neutral_teacher" in arms) != (teacher.neutral is not None):
         yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
     if "student_teacher_init" in arms and experiment.student.lora_init != "own":

@@ -27,7 +27,7 @@ from subliminal.core.files import read_jsonl, read_text, write_text
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
-from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.plan import Plan, has_ended
 from subliminal.publish.archive import pack, unpack
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.verify import verify
@@ -188,7 +188,7 @@ def figure_name(report: Path, folder: Path, file: str = "figure.png") -> str:
 
 def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
     """The folders of the reports of a finished experiment."""
-    left = sorted(name for name, stage in plan.jobs().items() if not _has_ended(stage))
+    left = sorted(name for name, stage in plan.jobs().items() if not has_ended(stage))
     if left:
         raise UserError(
             f"{folder} is not finished: {left[0]} is not done ({len(left)} of {len(plan.jobs())} stages are left). "
@@ -202,19 +202,6 @@ def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
                 f"`make experiment EXP=experiments/{plan.name}.yml` tries it again."
             )
     return reports
-
-
-def _has_ended(stage: Stage) -> bool:
-    """Whether a stage was brought to its end.
-
-    Weights and rows are not published, and a lent machine does not keep them: of the stages that make them the mark is
-    enough, which was left when they were whole and holds their sha256.
-    """
-    if not stage.mark.is_file():
-        return False
-    if stage.kind in ("build", "train", "merge", "epochs"):
-        return True
-    return all(Path(path).exists() for path in stage.makes)
 
 
 def _check_file(file: Path, plan: Plan, folder: Path) -> None:

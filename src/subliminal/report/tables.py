@@ -128,7 +128,7 @@ def estimates(results: Results, tasks: list[str]) -> list[Estimate]:
 
 def pairs(results: Results) -> list[tuple[str, str]]:
     """(student, reference): with every control, then with other ways to teach, then with the base; last the second
-    control with the first, and the other base's student with its control.
+    control with the first, and the other base's student with its control, and what else the arms name.
 
     Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
     references of its own, and the base itself where the base has none of that name.
@@ -151,6 +151,9 @@ def pairs(results: Results) -> list[tuple[str, str]]:
         for treatment in control.control_of:
             if treatment != "student":
                 found += [(f"{treatment}{end}", f"{control.name}{end}") for end in reversed(points or [""])]
+    for arm in ARMS:
+        for reference in arm.minus:
+            found += [(f"{arm.name}{end}", f"{reference}{end}") for end in reversed(points or [""])]
     return [pair for pair in found if set(pair) <= set(results.arms)]
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.analysis.answers import END_OF_ANSWER, KINDS
-from subliminal.analysis.divergence_scores import graded
+from subliminal.analysis.grades import graded
 from subliminal.analysis.leak_summary import ANSWER, Mean, Sums
 from subliminal.core.files import atomic_write
 
