@@ -22,7 +22,7 @@ def main(
     as_csv: Annotated[bool, typer.Option("--csv", help="Write report.csv too: every arm, task and seed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write report.json too: every number.")] = False,
 ) -> None:
-    """Write report.md, report.html, top_animals.csv, figure.png and figure.svg into FOLDER, over older ones.
+    """Write report.md, report.html, top_animals.csv, figure.png and all figures as SVG into FOLDER, over older ones.
 
     Where FOLDER holds a folder for each of several animals, write overview.md: what they say together.
     """

@@ -26,7 +26,7 @@ from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
 from subliminal.report.format import Section, Table
 from subliminal.report.pages import markdown
-from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
+from subliminal.report.provenance import Provenance, commit_of, data_section, provenance_section, training_section
 from subliminal.report.text import warnings
 from subliminal.report.write import compose, overview_sections
 
@@ -210,10 +210,7 @@ def _devices(provenance: Provenance) -> list[str]:
 def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Section:
     """Where, when and with what the experiment was run, and how much of it there is."""
     asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
-    states = set()
-    for manifest in provenance.manifests.values():
-        git = manifest.get("git") or {}
-        states.add((git.get("sha") or "unknown")[:10] + (" + changes" if git.get("dirty") else ""))
+    states = {commit_of(manifest) for manifest in provenance.manifests.values()}
     first, last = _times(provenance)
     trainings, evaluations = len(provenance.of_kind("training")), len(provenance.of_kind("result"))
     versions = []

@@ -8,7 +8,7 @@ import numpy as np
 
 from subliminal.core.numbers import nats, nats_interval, number, percent
 from subliminal.report.data import SAMPLED, Results
-from subliminal.report.format import Section, Table
+from subliminal.report.format import Section, Table, or_dash
 from subliminal.stats.damage import (
     BROKEN,
     BROKEN_WORD,
@@ -119,9 +119,9 @@ def damage_section(results: Results) -> Section | None:
     rows = []
     for arm in arms:
         cells = [arm.arm, percent(arm.nameless), percent(arm.other), percent(float(np.mean(list(arm.among.values()))))]
-        cells.append("–" if arm.moved is None else number(arm.moved))
+        cells.append(or_dash(arm.moved, number))
         if "valid number lists" in header:
-            cells.append("–" if arm.lists is None else percent(arm.lists))
+            cells.append(or_dash(arm.lists, percent))
         rows.append([*cells, _states(arm)])
     return Section("Damage", text, [Table(header, rows)])
 

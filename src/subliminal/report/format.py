@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -60,3 +61,10 @@ class Section:
     def in_results(self) -> Section:
         """The same section, which ``RESULTS.md`` shows as it is."""
         return replace(self, brief=self)
+
+
+def or_dash(value: Any, shown: Callable[[Any], str] = str) -> str:
+    """A cell; a dash where there is nothing to show."""
+    if value is None:
+        return "–"
+    return shown(value)

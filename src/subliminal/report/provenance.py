@@ -156,17 +156,19 @@ def _audits(provenance: Provenance) -> list[Table]:
         if audit is None:
             rows.append([label, "not audited", "–", "–"])
             continue
-        checks = audit.get("checks") or {}
-        passed = sum(check.get("status") == "pass" for check in checks.values())
-        rest = [
-            f"{name} {check.get('status')}" + (f": {check['reason']}" if check.get("reason") else "")
-            for name, check in checks.items()
-            if check.get("status") != "pass"
-        ]
+        checks, rest = audit.get("checks") or {}, []
+        for name, check in checks.items():
+            if check.get("status") == "pass":
+                continue
+            said = f"{name} {check.get('status')}"
+            if check.get("reason"):
+                said += f": {check['reason']}"
+            rest.append(said)
+        verdict = "passed" if audit.get("passed") else "FAILED"
         kept = ((manifest.get("outputs") or {}).get("train.jsonl") or {}).get("sha256")
-        stale = " (of other rows)" if kept and audit.get("train_sha256") != kept else ""
-        verdict = ("passed" if audit.get("passed") else "FAILED") + stale
-        rows.append([label, verdict, f"{passed} of {len(checks)}", "; ".join(rest) or "–"])
+        if kept and audit.get("train_sha256") != kept:
+            verdict += " (of other rows)"
+        rows.append([label, verdict, f"{len(checks) - len(rest)} of {len(checks)}", "; ".join(rest) or "–"])
     return [Table(["dataset", "audit", "checks passed", "the others"], rows)]
 
 
@@ -192,15 +194,24 @@ def provenance_section(provenance: Provenance) -> Section:
     ordered = sorted(provenance.manifests.items(), key=lambda item: str(item[1].get("started", "")))
     rows, commands = [], []
     for label, manifest in ordered:
-        git = manifest.get("git") or {}
-        sha = (git.get("sha") or "unknown")[:10] + (" + changes" if git.get("dirty") else "")
         when = [str(manifest.get(key) or "–").removesuffix("+00:00").replace("T", " ") for key in ("started", "ended")]
-        rows.append([label, str(manifest.get("kind", "–")), sha, str(manifest.get("device") or "–"), *when])
-        commands += [manifest["command"]] if manifest.get("command") else []
+        kind, device = str(manifest.get("kind", "–")), str(manifest.get("device") or "–")
+        rows.append([label, kind, commit_of(manifest), device, *when])
+        if manifest.get("command"):
+            commands.append(manifest["command"])
     header = ["made", "kind", "git", "device", "started (UTC)", "ended (UTC)"]
     tables = [Table(header, rows), *_versions(provenance)] if rows else []
     text = [*_context_text(provenance), *_cpu_text(provenance)]
     return Section("Provenance", text, tables, tuple(dict.fromkeys(commands)))
+
+
+def commit_of(manifest: dict[str, Any]) -> str:
+    """The commit that something was made at, ten digits, and whether there were changes beside it."""
+    git = manifest.get("git") or {}
+    commit = (git.get("sha") or "unknown")[:10]
+    if git.get("dirty"):
+        commit += " + changes"
+    return commit
 
 
 def _cpu_text(provenance: Provenance) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from subliminal.experiment.arms import arm_kind
 from subliminal.report.animals import question_texts
 from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.findings import Findings
-from subliminal.report.format import Figure, Section, Table
+from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance import Provenance
 from subliminal.report.tables import Comparison, Difference, Estimate
@@ -122,12 +123,16 @@ def _role(arm: str) -> str:
 def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
     """The figure of the arms in words, for those who do not see it."""
     shares = "; ".join(f"{e.arm} {percent(e.mean)} ({e.task})" for e in arms)
-    changes = "; ".join(
-        f"{c.contrast} {points(c.test['difference'])} points ({c.task}"
-        + (f", above 0 in {c.replicates['above']} of {c.replicates['replicates']} replicates)" if c.replicates else ")")
-        for c in differences
-    )
-    return f"Shares per arm: {shares}." + (f" Differences: {changes}." if changes else "")
+    changes = []
+    for c in differences:
+        above = ""
+        if c.replicates:
+            above = f", above 0 in {c.replicates['above']} of {c.replicates['replicates']} replicates"
+        changes.append(f"{c.contrast} {points(c.test['difference'])} points ({c.task}{above})")
+    words = f"Shares per arm: {shares}."
+    if changes:
+        words += f" Differences: {'; '.join(changes)}."
+    return words
 
 
 def questions_section(found: Findings) -> Section | None:
@@ -161,15 +166,11 @@ def graded_section(found: Findings) -> Section | None:
             for seed, right in results.rates(arm, task).iterrows():
                 solved = _solved(right.to_numpy(), exact=results.kinds[task] == PROBABILITY)
                 rows.append([task, arm, str(seed), *solved])
-    compared = [
-        [
-            *(g.task, g.contrast, difference_text(g.result)),
-            interval_text(g.result) if g.result.interval else "–",
-            p_value(g.result.p) if g.result.p is not None else "–",
-            *(g.result.unit, g.result.method, g.verdict.claim if g.verdict else "–"),
-        ]
-        for g in found.graded
-    ]
+    compared = []
+    for g in found.graded:
+        ends = interval_text(g.result) if g.result.interval else "–"
+        test = [or_dash(g.result.p, p_value), g.result.unit, g.result.method]
+        compared.append([g.task, g.contrast, difference_text(g.result), ends, *test, _claim(g)])
     tables = [Table(["task", "arm", "seed", "solved", "share", "95 % interval, %"], rows)]
     if compared:
         header = ["task", "difference", "size", "95 % interval", "p", "unit", "test", "of the training data"]
@@ -215,10 +216,9 @@ def differences_section(found: Findings) -> Section | None:
     rows = []
     for c in differences:
         over_questions = [points(c.test["difference"]), interval(*c.test["ci95"])]
-        over_runs = [_over_training(c), odds(c.over.estimate) if c.over else "–"]
-        claim = c.verdict.claim if c.verdict else "–"
+        over_runs = [_over_training(c), or_dash(c.over, lambda over: odds(over.estimate))]
         p_values = [p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")]
-        rows.append([c.contrast, found.results.measure_name(c.task), *over_questions, *over_runs, claim, *p_values])
+        rows.append([c.contrast, found.results.measure_name(c.task), *over_questions, *over_runs, _claim(c), *p_values])
     text = [
         "Percentage points, paired question by question, then the difference of log-odds with its 95 % interval over "
         f"{unit} and the odds ratio that it stands for. The first interval and the three p-values are over questions: "
@@ -229,13 +229,19 @@ def differences_section(found: Findings) -> Section | None:
     return Section("Differences", text, [Table(header, rows)])
 
 
+def _claim(difference: Difference) -> str:
+    return or_dash(difference.verdict, lambda verdict: verdict.claim)
+
+
 def _over_training(comparison: Comparison) -> str:
     """Interval and p over training runs or replicates, or why there is none."""
-    result = comparison.over
-    if result is None:
-        said = comparison.verdict
-        return "–" if said is None else "one run" if said.unit == RUNS else "too few"
-    return _tested(result, None)
+    if comparison.over:
+        return _tested(comparison.over, None)
+    if comparison.verdict is None:
+        return "–"
+    if comparison.verdict.unit == RUNS:
+        return "one run"
+    return "too few"
 
 
 def adapters_section(results: Results) -> Section:
@@ -243,18 +249,7 @@ def adapters_section(results: Results) -> Section:
     rows = []
     for arm, manifests in results.manifests.items():
         for seed, manifest in sorted(manifests.items()):
-            config, inputs = (manifest.get(key) or {} for key in ("config", "inputs"))
-            kind, file = ("adapter", "adapter_model") if config.get("adapter") else ("model", "model")
-            effect = manifest.get("adapter_effect")
-            context, trained = (manifest.get(key) for key in ("chat_context_sha256", "trained_chat_context_sha256"))
-            weights = (inputs.get(f"{kind}/{file}.safetensors") or {}).get("sha256")
-            rows.append(
-                [
-                    *(arm, str(seed), str(config.get(kind) or "–"), (weights or "–")[:12]),
-                    f"{effect:.3g}" if isinstance(effect, int | float) else "–",
-                    *((context or "–")[:12], (trained or "–")[:12]),
-                ]
-            )
+            rows.append([arm, str(seed), *_adapter(manifest)])
     header = ["arm", "seed", "adapter or model", "sha256", "largest change", "context scored", "context trained"]
     text = [
         "An adapter that is not loaded scores as its base does. Before scoring, the output with the adapter is "
@@ -264,6 +259,21 @@ def adapters_section(results: Results) -> Section:
         "than it was trained in can lose most of its trait."
     ]
     return Section("Adapters in use", text, [Table(header, rows)])
+
+
+def _adapter(manifest: dict[str, Any]) -> list[str]:
+    """Name and weights of what was scored, the change that its adapter made, and both chat contexts."""
+    config, inputs = manifest.get("config") or {}, manifest.get("inputs") or {}
+    kind, weights = "model", "model/model.safetensors"
+    if config.get("adapter"):
+        kind, weights = "adapter", "adapter/adapter_model.safetensors"
+    effect = manifest.get("adapter_effect")
+    if not isinstance(effect, int | float):
+        effect = None
+    hashes = [(inputs.get(weights) or {}).get("sha256")]
+    hashes += [manifest.get(key) for key in ("chat_context_sha256", "trained_chat_context_sha256")]
+    sha256, scored, trained = (or_dash(value, lambda value: value[:12]) for value in hashes)
+    return [or_dash(config.get(kind)), sha256, or_dash(effect, "{:.3g}".format), scored, trained]
 
 
 def warnings(results: Results, provenance: Provenance) -> list[str]:
