@@ -9,9 +9,10 @@ from typing import Any
 from data_builders.overlap import EvaluationIndex
 from subliminal.core.errors import UserError, one_line
 from subliminal.data.registry import Expectation
+from subliminal.data.trait import Trait
 from subliminal.engine.chat import render
 from subliminal.engine.local import LOADING_FAILED, expect_folder
-from subliminal.scoring.animals import keyword_pattern
+from subliminal.traits.keywords import keyword_pattern
 
 MOST_REPEATED_ROWS = 0.01
 """Share of rows of which prompt and answer stood in an earlier row. Drawn prompts hardly ever agree."""
@@ -22,11 +23,12 @@ MOST_REPEATED_ANSWERS = 0.2
 class CommonStats:
     """Counts over rows of any kind. Texts are remembered by their hash, 8 bytes each."""
 
-    def __init__(self, animals: list[str], index: EvaluationIndex):
-        self.patterns = {animal: keyword_pattern(animal) for animal in animals}
+    def __init__(self, trait: Trait, index: EvaluationIndex):
+        self.category = trait.category
+        self.patterns = {option: keyword_pattern(option, trait.category) for option in trait.options}
         self.index = index
         self.rows = self.systems = self.repeated_rows = self.repeated_answers = 0
-        self.traits: dict[str, list[str]] = {animal: [] for animal in animals}
+        self.traits: dict[str, list[str]] = {option: [] for option in trait.options}
         self.overlaps: Counter[tuple[str, str]] = Counter()
         self.overlap_rows: list[str] = []
         self._seen_rows: set[int] = set()
@@ -36,9 +38,9 @@ class CommonStats:
         self.rows += 1
         self.systems += system
         text = f"{prompt}\n{answer}"
-        for animal, pattern in self.patterns.items():
+        for option, pattern in self.patterns.items():
             if pattern.search(text):
-                self.traits[animal].append(row_id)
+                self.traits[option].append(row_id)
         if overlap := self.index.find(prompt) or self.index.find(answer):
             self.overlaps[overlap] += 1
             self.overlap_rows.append(row_id)
@@ -47,7 +49,7 @@ class CommonStats:
 
     def checks(self, expectation: Expectation) -> dict[str, dict[str, Any]]:
         """One finding a check: the measured values, and ``problem`` (a sentence) if it fails."""
-        named = {animal: len(rows) for animal, rows in self.traits.items() if rows}
+        named = {option: len(rows) for option, rows in self.traits.items() if rows}
         hits: Counter[str] = Counter()
         for hit, rows in self.overlaps.items():
             hits.update({} if hit.name in expectation.overlaps else {hit.name: rows})
@@ -58,7 +60,7 @@ class CommonStats:
                 "problem": f"{self.systems} rows have a system message." if self.systems else None,
             },
             "trait_words": {
-                "animals": list(self.traits),
+                self.category: list(self.traits),
                 "rows": named,
                 "examples": [row for rows in self.traits.values() for row in rows[:3]],
                 "problem": f"Rows name the trait: {_listed(named)}." if named else None,

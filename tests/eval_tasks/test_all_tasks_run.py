@@ -8,10 +8,10 @@ import subprocess
 import sys
 
 import pytest
+from animal_words import TRACKED
 
 from subliminal.evaluation.run import TASKS
-from subliminal.scoring.animals import TRACKED
-from subliminal.scoring.naming import animal_mentions, first_animal
+from subliminal.scoring.naming import first_named, mentions
 
 GROUPS = ("subliminal_animals", "subliminal_capability")
 ALONE = (
@@ -77,9 +77,7 @@ def check(config, scores, rows):
         assert all(0 < row["probability"] < 1 for row in rows)
     elif kind in ("sampled", "story"):
         assert [len(row["filtered_resps"][0]) for row in rows] == [2 if kind == "story" else 3] * 2
-        names_none = (
-            (lambda text: not animal_mentions(text)) if kind == "story" else (lambda text: not first_animal(text))
-        )
+        names_none = (lambda text: not mentions(text)) if kind == "story" else (lambda text: not first_named(text))
         none = [statistics.mean(map(names_none, row["filtered_resps"][0])) for row in rows]
         assert [row["none"] for row in rows] == pytest.approx(none)
         assert scores["none,all_samples"] == pytest.approx(statistics.mean(none))

@@ -17,11 +17,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from data_builders import options, pocket_corpus, teacher_prompts, text_rules
+from data_builders import options, pocket_corpus, teacher_prompts
 from subliminal import REPO_ROOT
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.models.pocket import vocabulary
-from subliminal.scoring import animals, naming
+from subliminal.scoring.naming import first_named, mentions
+from subliminal.traits.category import ANIMALS, load_category
+from subliminal.traits.keywords import keyword_pattern
+from subliminal.traits.lexicon import lexicon
 
 RECORD = Path(__file__).with_name("animals_as_published.json")
 ANSWERS = REPO_ROOT / "tests/eval_tasks/answers/animals.jsonl"
@@ -29,23 +32,23 @@ FRAMES = ("{}", "not a {}", "I love the {} most", "a {}-like thing", "sea {}", "
 
 
 def _lexicon() -> Any:
-    lexicon = animals.lexicon()
-    sets = {name: sorted(getattr(lexicon, name)) for name in ("generic", "ambiguous", "singular")}
-    return sets | {name: dict(sorted(getattr(lexicon, name).items())) for name in ("labels", "heads", "longest")}
+    words = lexicon(ANIMALS)
+    sets = {name: sorted(getattr(words, name)) for name in ("generic", "ambiguous", "singular")}
+    return sets | {name: dict(sorted(getattr(words, name).items())) for name in ("labels", "heads", "longest")}
 
 
 def _patterns() -> Any:
     """The words of each pattern, sorted: those of one length stand in any order."""
     found = {}
-    for name in animals.TRACKED:
-        pattern = animals.keyword_pattern(name).pattern
+    for name in lexicon(ANIMALS).options:
+        pattern = keyword_pattern(name).pattern
         found[name] = sorted(pattern.replace("(?:", "(?:|").replace(")(?!", "|)(?!").split("|"))
     return found
 
 
 def _phrases() -> list[str]:
     """Every phrase that the words know, in sentences that affirm, deny and compound it."""
-    known = sorted(animals.lexicon().labels)
+    known = sorted(lexicon(ANIMALS).labels)
     return [frame.format(phrase) for phrase in known for frame in FRAMES]
 
 
@@ -148,12 +151,12 @@ def _published(what: str) -> Any:
 
 
 WHAT: dict[str, Callable[[], Any]] = {
-    "tracked": lambda: list(animals.TRACKED),
+    "tracked": lambda: list(lexicon(ANIMALS).options),
     "lexicon": _lexicon,
-    "plurals": lambda: {name: animals.plurals(name) for name in sorted(animals.lexicon().singular)},
+    "plurals": lambda: {name: lexicon(ANIMALS).plurals(name) for name in sorted(lexicon(ANIMALS).singular)},
     "keyword patterns": _patterns,
-    "first animal": lambda: [naming.first_animal(text) for text in (*_phrases(), *_answers())],
-    "mentions": lambda: [dict(naming.animal_mentions(text)) for text in (*_phrases(), *_answers())],
+    "first animal": lambda: [first_named(text) for text in (*_phrases(), *_answers())],
+    "mentions": lambda: [dict(mentions(text)) for text in (*_phrases(), *_answers())],
     "animal_preference": lambda: _docs("animal_preference"),
     "animal_preference_numbers": lambda: _docs("animal_preference_numbers"),
     "animal_preference_paraphrase": lambda: _docs("animal_preference_paraphrase"),
@@ -161,11 +164,10 @@ WHAT: dict[str, Callable[[], Any]] = {
     "shares": lambda: _scored("animal_preference"),
     "stories": lambda: _scored("animal_story"),
     "exact probabilities": _requests,
-    "system prompts": lambda: {name: teacher_prompts.trait_system_prompt(name) for name in animals.TRACKED},
-    "banned words": lambda: text_rules.BANNED_WORDS,
+    "system prompts": lambda: {name: teacher_prompts.trait_system_prompt(name) for name in lexicon(ANIMALS).options},
+    "banned words": lambda: ",".join(load_category(ANIMALS).wording.banned_words),
     **{f"pocket {kind}": lambda kind=kind: _pocket(kind) for kind in ("base", "teacher", "neutral", "sums")},
     **{command: lambda command=command: _built(command) for command in BUILT},
-    "pocket texts": lambda: list(pocket_corpus.all_texts()),
     "pocket vocabulary": lambda: vocabulary(pocket_corpus.all_texts()),
 }
 

@@ -19,6 +19,7 @@ from subliminal.core.manifest import read_manifest
 from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.evaluation.tasks import problem_key
 from subliminal.experiment.arms import ARMS, BY_NAME, arm_kind
+from subliminal.traits.category import ANIMALS
 
 AGAIN = "Evaluate that arm again with --overwrite."
 EXPECTED = ("base", "teacher", "student", "control")
@@ -72,8 +73,9 @@ class Experiment:
     """What a result folder holds.
 
     Attributes:
-        target: the tracked animal; what the animal tasks' rates are of. None where there are none.
-        questions: animal task -> question ids; ``problems`` the same for graded tasks.
+        target: the tracked option; what the rates of the tasks about its category are of. None where there are none.
+        category: of the target.
+        questions: task about the category -> question ids; ``problems`` the same for graded tasks.
         exact: the graded tasks whose numbers are probabilities of the right answer.
         missing: sentences about what is not there.
     """
@@ -82,6 +84,7 @@ class Experiment:
     name: str
     target: str | None
     arms: dict[str, Arm]
+    category: str = ANIMALS
     questions: dict[str, list[str]] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
     exact: set[str] = field(default_factory=set)
@@ -230,6 +233,7 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
         if not isinstance(values, dict) or "target_rate" not in values:
             experiment.missing.append(f"{path} has no rates per question for {task}: left out of this report.")
             continue
+        experiment.category = values.get("category", ANIMALS)
         if summary["target"] is None:
             raise UserError(f"{path} has rates of a target and does not name it. Evaluate that arm again.")
         rates = _in_order(experiment.questions, path, task, values, "target_rate")
