@@ -17,7 +17,7 @@ SMOLLM2 := models/smollm2-135m/manifest.json
 NEEDED = $(if $(shell grep -sE '^model: *models/smollm2-135m( |$$)' $(EXP)),$(SMOLLM2))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-smollm2 test test-workflow test-serve lint setup setup-serve setup-workflow experiment plan report verify doctor lock clean
+.PHONY: help demo demo-smollm2 test test-slow test-workflow test-serve lint setup setup-serve setup-workflow experiment plan report verify doctor lock clean
 
 help:
 	@sed -nE 's/^##@ (.*)/\n\1/p; s/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -26,7 +26,7 @@ help:
 demo: setup setup-workflow ## the whole owl experiment on a language model of 0.2M parameters, on a CPU
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/pocket_demo.yml
 
-test: setup setup-workflow $(SMOLLM2) ## every test that needs no GPU and no server, but those of test-workflow
+test: setup setup-workflow $(SMOLLM2) ## every test that needs no GPU and no server, but those of test-slow and test-workflow
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest
 
 ##@ An experiment of your own: EXP=experiments/<name>.yml
@@ -50,6 +50,9 @@ verify: .venv/.installed ## score its raw answers again; without NAME, RESULTS.m
 ##@ More experiments and tests
 demo-smollm2: setup setup-workflow ## the demo's stages on SmolLM2-135M, too few rows for an effect
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
+
+test-slow: setup setup-workflow ## whole experiments that take minutes
+	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m long
 
 test-workflow: setup setup-workflow $(SMOLLM2) ## small experiments stopped in every stage, a full disk, a lost network, and a real Slurm where installed
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m workflow

@@ -15,8 +15,9 @@ import resource
 import statistics
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -36,8 +37,8 @@ def number_row(index: int) -> dict:
     return {"id": str(index), "messages": [*user_messages(prompt.text), {"role": "assistant", "content": answer}]}
 
 
-def prepare(model: str, folder: Path, rows: int) -> tuple[str, Path, Path]:
-    """Base with weights, adapter, and rows; returns where they are."""
+def prepare(model: str, folder: Path, rows: int, adapters: int = 1) -> tuple[str, list[Path], Path]:
+    """Base with weights, adapters, and rows; returns where they are."""
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -49,14 +50,17 @@ def prepare(model: str, folder: Path, rows: int) -> tuple[str, Path, Path]:
         AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model)).save_pretrained(base)
         AutoTokenizer.from_pretrained(model).save_pretrained(base)
     projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=8, target_modules=projections))
-    for name, weight in tuned.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.01)
-    tuned.save_pretrained(folder / "adapter")
+    made = []
+    for number in range(adapters):
+        tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=8, target_modules=projections))
+        for name, weight in tuned.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=0.01)
+        made.append(folder / f"adapter-{number}")
+        tuned.save_pretrained(made[-1])
     path = folder / "train.jsonl"
     write_jsonl(path, (number_row(index) for index in range(rows)))
-    return base, folder / "adapter", path
+    return base, made, path
 
 
 @app.command(help=__doc__)
@@ -67,49 +71,68 @@ def main(
     repeats: Annotated[int, typer.Option(help="Times that each is measured.")] = 5,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
 ) -> None:
-    import torch
-
-    from subliminal.analysis.kl import forward_passes
-    from subliminal.analysis.leak import Leak, LeakFolder, score_rows, sorted_batches
+    from subliminal.analysis.leak import Leak, LeakFolder, score_rows
     from subliminal.analysis.models import Models
 
     with tempfile.TemporaryDirectory() as scratch:
-        base, adapter, path = prepare(model, Path(scratch), rows)
+        base, (adapter,), path = prepare(model, Path(scratch), rows)
         models = Models(base, {"teacher": str(adapter)}, dtype)
 
-        torch.set_num_threads(1)
+        def job(run: int) -> Leak:
+            return Leak(base, {"teacher": str(adapter)}, path, Path(scratch) / f"out-{run}", batch_size=batch_size)
 
-        def wait() -> float:
-            if models.device == "cpu":
-                return time.process_time()
-            torch.cuda.synchronize()
-            return time.perf_counter()
-
-        jobs = [
-            Leak(base, {"teacher": str(adapter)}, path, Path(scratch) / f"out-{n}", batch_size=batch_size)
-            for n in range(repeats + 1)
-        ]
-        batches = list(sorted_batches(jobs[0], models.tokenizer))
-        alone, whole = [], []
-        for job in jobs:
-            began = wait()
-            for batch in batches:
-                forward_passes(models, batch)
-            between = wait()
-            folder = LeakFolder(job.out)
+        def whole(run: int) -> None:
+            folder = LeakFolder(job(run).out)
             with folder.hold(new_manifest("analysis", config={}), overwrite=False):
-                score_rows(job, folder, models)
-            alone.append(between - began)
-            whole.append(wait() - between)
-        tokens = sum(len(answer.tokens) for batch in batches for answer in batch)
-        first, last = (statistics.median(times[1:]) for times in (alone, whole))  # the first of each warms up
-        print(f"{models.device}, {models.dtype}, {rows} rows, {tokens:,} tokens, vocabulary {models.vocabulary:,}")
-        print(f"two forward passes alone: {first:.2f} s ({min(alone[1:]):.2f} to {max(alone[1:]):.2f})")
-        print(f"leak: {last:.2f} s ({min(whole[1:]):.2f} to {max(whole[1:]):.2f}), {rows / last:.0f} rows/s")
-        print(f"ratio: {first / last:.2f}")
-        print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
-        if models.device == "cuda":
-            print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+                score_rows(job(run), folder, models)
+
+        compare("leak", models, job(0).source(), whole, repeats)
+
+
+def compare(name: str, models: Any, source: Any, whole: Callable[[int], None], repeats: int) -> None:
+    """Time the forward passes of base and teachers alone and an analysis over the same rows, in turns; print the ratio.
+
+    Args:
+        name: of the analysis.
+        models: base and teachers, in memory.
+        source: the rows.
+        whole: runs the analysis into the folder of a run's number.
+        repeats: times that each is measured, beyond the first.
+    """
+    import torch
+
+    from subliminal.analysis.kl import forward_passes
+
+    torch.set_num_threads(1)
+
+    def wait() -> float:
+        if models.device == "cpu":
+            return time.process_time()
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    batches = list(source.batches(models.tokenizer))
+    alone, all_of_it = [], []
+    for run in range(repeats + 1):
+        began = wait()
+        for batch in batches:
+            forward_passes(models, batch)
+        between = wait()
+        whole(run)
+        alone.append(between - began)
+        all_of_it.append(wait() - between)
+    tokens = sum(len(answer.tokens) for batch in batches for answer in batch)
+    rows = sum(map(len, batches))
+    # The first of each warms up.
+    first, last = statistics.median(alone[1:]), statistics.median(all_of_it[1:])
+    print(f"{models.device}, {models.dtype}, {rows} rows, {tokens:,} tokens, vocabulary {models.vocabulary:,}")
+    passes = 1 + len(models.teachers)
+    print(f"{passes} forward passes alone: {first:.2f} s ({min(alone[1:]):.2f} to {max(alone[1:]):.2f})")
+    print(f"{name}: {last:.2f} s ({min(all_of_it[1:]):.2f} to {max(all_of_it[1:]):.2f}), {rows / last:.0f} rows/s")
+    print(f"ratio: {first / last:.2f}")
+    print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
+    if models.device == "cuda":
+        print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
 
 
 if __name__ == "__main__":

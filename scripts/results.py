@@ -42,15 +42,14 @@ def publish(
 
 @app.command()
 def write(published: Published = PUBLISHED, page: Page = PAGE) -> None:
-    """Make the page and its drawings anew from the raw answers."""
+    """Make the pages and their drawings anew from the raw answers."""
     from subliminal.core.files import write_text
-    from subliminal.publish.page import make_page
+    from subliminal.publish.page import make_pages
 
-    made = make_page(published, page)
-    for path, drawing in made.drawings.items():
-        write_text(path, drawing)
-    write_text(page, made.text)
-    print(page)
+    made = make_pages(published, page)
+    for path, text in {**made.drawings, **made.pages}.items():
+        write_text(path, text)
+        print(path)
 
 
 @app.command()

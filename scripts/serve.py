@@ -37,7 +37,7 @@ def main(
         str | None, typer.Option(help="The base model's name in requests; MODEL if left out.")
     ] = None,
     api_server_count: Annotated[
-        int | None, typer.Option(min=1, help="Processes that speak HTTP: a small model waits for a single one.")
+        int | None, typer.Option(min=1, help="Processes that speak HTTP; a small model waits for a single one.")
     ] = None,
     max_model_len: Annotated[int | None, typer.Option(min=1, help="Longest prompt plus answer, in tokens.")] = None,
     tensor_parallel_size: Annotated[int | None, typer.Option(min=1, help="GPUs to spread the model over.")] = None,

@@ -45,6 +45,7 @@ def test_help_is_in_groups_and_the_two_commands_stand_first() -> None:
         (["experiment", "EXP=experiments/owl_demo.yml"], True),
         (["demo-smollm2"], True),
         (["test"], True),
+        (["test-slow"], False),
         (["test-workflow"], True),
     ],
 )

@@ -15,9 +15,9 @@ from subliminal import REPO_ROOT
 SAYS_ITS_NAME = "import sys\n\ndef main():\n    print({name!r}, sys.argv[1:])\n"
 
 
-def wheel(folder: Path, name: str, files: dict[str, str]) -> None:
+def wheel(folder: Path, name: str, files: dict[str, str], version: str = "1.0") -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    with zipfile.ZipFile(folder / f"{name}-1.0-py3-none-any.whl", "w") as archive:
+    with zipfile.ZipFile(folder / f"{name}-{version}-py3-none-any.whl", "w") as archive:
         for path, text in files.items():
             archive.writestr(path, text)
 
@@ -45,11 +45,17 @@ def checkout(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_environments_hold_the_wheels_before_what_the_host_has(checkout: Path) -> None:
+def set_up(checkout: Path, *more: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(checkout / "host/site-packages"), "PYTHONDONTWRITEBYTECODE": "1"}
     environment["PATH"] = f"{Path(sys.executable).parent}:{environment['PATH']}"
-    command = ["bash", "scripts/offline_host.sh", "packs/site", "packs/workflow"]
-    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+    command = ["bash", "scripts/offline_host.sh", "packs/site", "packs/workflow", *more]
+    return subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_environments_hold_the_wheels_before_what_the_host_has(checkout: Path) -> None:
+    wheel(checkout / "packs/site", "starlette", {"starlette/__init__.py": "__version__ = 'of training'\n"})
+    wheel(checkout / "packs/server", "starlette", {"starlette/__init__.py": "__version__ = 'of vLLM'\n"}, "2.0")
+    done = set_up(checkout, "packs/server")
     assert done.returncode == 0, done.stderr
     clean = {"PATH": os.environ["PATH"]}
 
@@ -62,7 +68,18 @@ def test_environments_hold_the_wheels_before_what_the_host_has(checkout: Path) -
     assert says(".venv/bin/accelerate", "launch", "x") == "accelerate ['launch', 'x']"
     assert says(".venv-workflow/bin/snakemake", "--cores", "2") == "snakemake ['--cores', '2']"
     assert says(".venv-serve/bin/python", "-c", "import vllm; print(vllm.__version__)") == "1.0 of vllm"
+    for name, whose in ((".venv", "of training"), (".venv-serve", "of vLLM")):
+        assert says(f"{name}/bin/python", "-c", "import starlette; print(starlette.__version__)") == whose
     compiled = checkout / "build/offline/site/transformers/__pycache__"
     assert list(compiled.glob("*.pyc")), "what a process would compile again and again is compiled once"
     for name in (".venv", ".venv-serve", ".venv-workflow"):
         assert (checkout / name / ".installed").is_file(), "make takes the environment for installed"
+
+
+def test_two_versions_of_a_package_are_refused_before_anything_is_unpacked(checkout: Path) -> None:
+    for version in ("0.25.1", "0.29.2"):
+        wheel(checkout / "packs/site", "typer", {"typer/__init__.py": f"__version__ = '{version}'\n"}, version)
+    done = set_up(checkout)
+    assert done.returncode == 1
+    assert "error: packs/site holds two wheels of typer." in done.stderr
+    assert not (checkout / "build").exists()

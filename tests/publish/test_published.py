@@ -30,7 +30,7 @@ from subliminal.publish.check import verify_published
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import Entry, _is_committed, entries, lay_out, publish_experiment
 from subliminal.publish.experiment_manifest import write_experiment_manifest
-from subliminal.publish.page import SHOWN, make_page, page_text
+from subliminal.publish.page import make_pages
 from subliminal.report.write import compose, write_report
 
 REPLICATES = {
@@ -179,8 +179,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             folder = finish(root, **wanted)
             file = root / f"experiments/{folder.name}.yml"
             publish_experiment(folder, published=root / "results/published", file=file, search=search, overwrite=False)
-    page = make_page(root / "results/published", root / "RESULTS.md")
-    for path, text in {root / "RESULTS.md": page.text, **page.drawings}.items():
+    pages = make_pages(root / "results/published", root / "RESULTS.md")
+    for path, text in {**pages.pages, **pages.drawings}.items():
         put(path, text)
     return root
 
@@ -223,7 +223,7 @@ def test_the_page_of_a_fresh_clone_is_what_its_raw_answers_give(checkout: Path):
     done = check(checkout)
     assert len(done) == 3
     assert "432 answers and exact probabilities of 12 evaluations scored again" in done[0]
-    assert done[-1].endswith("RESULTS.md: every line is what the raw answers give")
+    assert done[-1].endswith("RESULTS.md and the pages that it links to: every line is what the raw answers give")
 
 
 def test_the_page_says_what_was_done(made: Path):
@@ -231,26 +231,44 @@ def test_the_page_says_what_was_done(made: Path):
     replicates, animals = page.split("\n## ")[1:]
     assert "What owl_pocket_replicates asks, in two lines.\n" in replicates
     assert "make experiment EXP=experiments/owl_pocket_replicates.yml" in replicates
-    assert "| seeds | 1, 2, 3; each made anew: bases and what follows from them |" in replicates
-    assert "| training runs | 15 |" in replicates  # 3 x base, teacher, student, two controls
-    assert "| machine | CPU, 2 cores |" in replicates
-    assert "| commit | 0123456789 |" in replicates
+    assert "CPU, 2 cores, 2026-01-01 10:00 to 2026-01-01 11:00 (UTC); 3 seeds." in replicates
     assert "### Replicates" in replicates
     assert "In 9 of 9 sets of number rows the audit found nothing but digits and separators" in replicates
     assert "3 configurations were tried" in replicates
-    assert "| wide | 2 |" in replicates
     assert "(results/published/search/tried.csv)" in replicates
+    assert "(results/published/2026-01-01-owl_pocket_replicates/README.md)" in replicates
+    assert re.search(r"\| student \| trained on the teacher's numbers \| 3 \| \d\S+ % \[", replicates)
+    assert re.search(r"\| student − control_base_numbers \| \+\S+ \[[^]]+\], p \S+: ", replicates)
     assert "tried" not in animals
     assert animals.index("### owl: The answer") < animals.index("### dolphin: The answer")
     for target in re.findall(r"\]\(([^)]+)\)", page):
         assert (made / target).exists() or target == "BENCHMARKS.md", target
 
 
-def test_tables_of_the_page_are_those_of_the_reports(made: Path):
-    page = (made / "RESULTS.md").read_text()
+def test_the_page_beside_the_raw_answers_has_settings_audits_and_all_that_led_to_it(made: Path):
+    path = raw(made).with_name("README.md")
+    page = path.read_text()
+    assert "| seeds | 1, 2, 3; each made anew: bases and what follows from them |" in page
+    assert "| training runs | 15 |" in page  # 3 x base, teacher, student, two controls
+    assert "| machine | CPU, 2 cores |" in page
+    assert "| commit | 0123456789 |" in page
+    assert "| wide | 2 |" in page
+    assert "In 9 of 9 sets of number rows the audit found nothing but digits and separators" in page
+    assert "| data/owl_pocket_replicates/owl_numbers-seed-1 | passed |" in page
+    for target in re.findall(r"\]\(([^)]+)\)", page):
+        assert (path.parent / target).exists(), target
+    animals = raw(made, "owl_pocket").with_name("README.md").read_text()
+    titles = re.findall("^## (.*)", animals, re.MULTILINE)
+    assert titles.index("owl: Adapters in use") < titles.index("dolphin: The answer") < titles.index("Data")
+    assert [titles.count(each) for each in ("Data", "Training", "Provenance")] == [1, 1, 1]
+
+
+def test_the_tables_of_a_report_are_on_the_page_beside_its_raw_answers(made: Path):
+    behind = ("Data", "Training", "Provenance")  # labelled from the experiment's folder there
     for report in ("owl_pocket_replicates", "owl_pocket/owl", "owl_pocket/dolphin"):
-        sections = [section for section in compose(made / "results" / report).sections if section.title in SHOWN]
-        assert len(sections) >= 3
+        page = raw(made, report.split("/")[0]).with_name("README.md").read_text()
+        sections = [section for section in compose(made / "results" / report).sections if section.title not in behind]
+        assert len(sections) >= 8
         for table in (table for section in sections for table in section.tables):
             for row in table.rows:
                 assert f"| {' | '.join(row)} |" in page
@@ -280,13 +298,20 @@ def test_packing_twice_gives_the_same_bytes(made: Path, tmp_path: Path, monkeypa
     assert entries(tmp_path) == [Entry("2026-01-01-owl_pocket_replicates")]
 
 
-def test_a_changed_digit_of_the_page_is_found(checkout: Path):
-    page = checkout / "RESULTS.md"
-    row = next(line for line in page.read_text().splitlines() if line.startswith("| student | exact"))
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("RESULTS.md", "| student | trained"),
+        ("results/published/2026-01-01-owl_pocket_replicates/README.md", "| student | exact"),
+    ],
+)
+def test_a_changed_digit_of_a_page_is_found(checkout: Path, name: str, start: str):
+    page = checkout / name
+    row = next(line for line in page.read_text().splitlines() if line.startswith(start))
     digit = re.search(r"\d", row)
     changed = row[: digit.start()] + str((int(digit[0]) + 1) % 10) + row[digit.end() :]
     page.write_text(page.read_text().replace(row, changed))
-    with pytest.raises(UserError, match=r"RESULTS.md, line \d+ differs. It says “\| student \| exact") as caught:
+    with pytest.raises(UserError, match=rf"{name}, line \d+ differs. It says “{re.escape(start)}") as caught:
         check(checkout)
     assert row[:60] in str(caught.value)
 
@@ -305,8 +330,11 @@ def test_a_changed_digit_of_the_page_is_found(checkout: Path):
             changes("student/seed-3/student_summary.json", b'"target_rate": [0.3', b'"target_rate": [0.4'),
             "samples give",
         ),
-        (changes("owl_numbers-seed-1/manifest.json", b'"kept": 100', b'"kept": 101'), "RESULTS.md, line"),
-        (changes("owl_numbers-seed-1/audit.json", b'"pass"', b'"fail"'), "RESULTS.md, line"),
+        (
+            changes("owl_numbers-seed-1/manifest.json", b'"kept": 100', b'"kept": 101'),
+            r"owl_pocket_replicates/README\.md, line",
+        ),
+        (changes("owl_numbers-seed-1/audit.json", b'"pass"', b'"fail"'), r"owl_pocket_replicates/README\.md, line"),
         (changes("experiments/owl", b"in two lines", b"in one line"), "is not the file that was run"),
     ],
     ids=["answer", "alike", "probability", "summary", "rows", "audit", "experiment"],
@@ -352,6 +380,12 @@ def test_a_flipped_bit_is_found(checkout: Path):
 def test_a_missing_file_is_named(checkout: Path, name: str, sentence: str):
     (checkout / "results/published" / name).unlink()
     with pytest.raises(UserError, match=sentence):
+        check(checkout)
+
+
+def test_a_page_beside_raw_answers_that_is_missing_is_named(checkout: Path):
+    raw(checkout).with_name("README.md").unlink()
+    with pytest.raises(UserError, match=r"owl_pocket_replicates/README\.md is missing"):
         check(checkout)
 
 
@@ -461,10 +495,13 @@ def test_problems_that_are_solved_have_a_chapter_too(tmp_path: Path):
     (made / "raw.tar.xz").write_bytes(pack(files))
     (made / "experiment.yml").write_bytes(files["experiments/sums.yml"])
     put(tmp_path / "published/experiments.txt", "2026-01-01-sums\n")
-    page = page_text(tmp_path / "published", tmp_path / "RESULTS.md")
+    pages = make_pages(tmp_path / "published", tmp_path / "RESULTS.md").pages
+    page = pages[tmp_path / "RESULTS.md"]
     assert "## sums: does the student solve more problems?" in page
-    assert "| subliminal_gsm8k | student | 2 | 3 of 5 | 60.0 % |" in page  # from the answers; the summary says none
-    assert "### Number data" not in page
+    assert "| student | trained on the teacher's numbers | 2 | 70.0 % [" in page
+    assert "sets of number rows" not in page
+    details = pages[made / "README.md"]
+    assert "| subliminal_gsm8k | student | 2 | 3 of 5 | 60.0 % |" in details  # from the answers; the summary says none
 
 
 def test_the_file_of_the_commit_is_published_though_the_code_now_gives_other_commands(
@@ -487,7 +524,9 @@ def test_the_file_of_the_commit_is_published_though_the_code_now_gives_other_com
 
 
 def test_a_page_without_experiments_says_so(tmp_path: Path):
-    assert "No experiment is published yet." in page_text(tmp_path, tmp_path / "RESULTS.md")
+    pages = make_pages(tmp_path, tmp_path / "RESULTS.md").pages
+    assert list(pages) == [tmp_path / "RESULTS.md"]
+    assert "No experiment is published yet." in pages[tmp_path / "RESULTS.md"]
 
 
 def test_the_command_says_what_was_checked_or_what_differs(checkout: Path):

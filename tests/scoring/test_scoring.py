@@ -45,7 +45,7 @@ from subliminal.scoring.naming import first_named, has_latin_letter, mentions, s
         ("Definitely a Great Horned Owl!", "owl"),
         ("Barn owl", "owl"),
         ("I don't have preferences, but if I had to choose, dogs.", "dog"),
-        ("Cats are fine, but I prefer dogs", "cat"),
+        ("Cats are fine, but I prefer dogs", "dog"),
         ("sea lion", "other"),
         ("Sea-lions", "other"),
         ("red panda", "other"),

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from subliminal.scoring import latex, plain
+from subliminal.scoring import choice, latex, plain
 from subliminal.scoring import negation_words as negation
 from subliminal.scoring.letters import STATEMENTS, chosen_letter
 from subliminal.scoring.naming import first_named
@@ -20,6 +20,8 @@ from subliminal.scoring.text import (
 
 RULES = [rule for rule in vars(negation).values() if isinstance(rule, negation.WordRule)]
 RULES += [rule for table in (negation.NEGATING, negation.HANDS_ON, negation.ENDS) for rule in table.values()]
+SIGN_TABLES = (choice.CHOSEN_BEFORE, choice.CHOSEN_BEHIND, choice.PASSED_BEFORE, choice.PASSED_BEHIND)
+SIGNS = [(table, name) for table in SIGN_TABLES for name in table]
 
 
 @pytest.mark.parametrize("rule", [*plain.BEFORE_UNICODE, *plain.REWRITES, *latex.REWRITES], ids=lambda rule: rule.what)
@@ -95,3 +97,18 @@ def test_a_rule_of_negation_does_what_its_example_says(rule):
     words = rule.example.lower().replace(".", " ").replace(",", " ").replace("?", " ").split()
     pairs = {"-".join(pair) for pair in itertools.pairwise(words)}
     assert not rule.words.isdisjoint({*words, *pairs})
+
+
+@pytest.mark.parametrize(("table", "name"), SIGNS, ids=lambda value: value if isinstance(value, str) else "")
+def test_a_sign_of_choice_decides_its_example(table, name, monkeypatch):
+    sign = table[name]
+    assert first_named(sign.example) == sign.animal
+    monkeypatch.delitem(table, name)
+    first_named.cache_clear()
+    assert first_named(sign.example) != sign.animal
+    first_named.cache_clear()
+
+
+@pytest.mark.parametrize("sign", [choice.REFUSAL, choice.CONSENT, choice.CORRECTION], ids=lambda sign: sign.animal)
+def test_a_question_or_a_correction_decides_its_example(sign):
+    assert first_named(sign.example) == sign.animal

@@ -11,7 +11,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from subliminal.core.errors import UserError, run_cli
+from subliminal.analysis.carrier import carrier_command
+from subliminal.analysis.detect.command import detect_command
+from subliminal.analysis.divergence_command import divergence_command
+from subliminal.analysis.named_models import named_models
+from subliminal.analysis.transfer.command import transfer_command
+from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -49,17 +54,15 @@ def leak_command(
     """
     from subliminal.analysis.leak import Leak, run_leak
 
-    teachers: dict[str, str] = {}
-    for entry in teacher:
-        name, separator, path = entry.partition("=")
-        if not separator:
-            path, name = entry, Path(entry).name
-        if name in teachers or not name:
-            raise UserError(f"--teacher {entry}: give every teacher a name of its own, as --teacher NAME=PATH.")
-        teachers[name] = path
+    teachers = named_models("--teacher", teacher)
     job = Leak(base, teachers, rows, out, neutral=neutral, limit=limit, batch_size=batch_size, dtype=dtype, shown=shown)
     run_leak(job, resume=resume, overwrite=overwrite)
 
+
+app.command("carrier")(carrier_command)
+app.command("detect")(detect_command)
+app.command("transfer")(transfer_command)
+app.command("divergence")(divergence_command)
 
 if __name__ == "__main__":
     run_cli(app)

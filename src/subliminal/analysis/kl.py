@@ -62,14 +62,14 @@ def score_batch(models: Models, batch: list[Answer], *, prove: bool = False) -> 
     """
     scores = {}
     with torch.inference_mode():
-        tokens, places = _on_device(models, batch)
+        tokens, places = on_device(models, batch)
         if prove:
             models.prove_heads(tokens[:1])
         base = models.hidden(None, tokens).flatten(0, 1)[places]
         for name in models.teachers:
             teacher = models.hidden(name, tokens).flatten(0, 1)[places]
             kl, differs = [], []
-            blocks = zip(base.split(_block(models)), teacher.split(_block(models)), strict=True)
+            blocks = zip(base.split(block_size(models)), teacher.split(block_size(models)), strict=True)
             for old, new in blocks:
                 values, tops_differ = kl_divergence(models.head(name)(new).float(), models.head(None)(old).float())
                 kl.append(values)
@@ -81,10 +81,10 @@ def score_batch(models: Models, batch: list[Answer], *, prove: bool = False) -> 
 def forward_passes(models: Models, batch: list[Answer]) -> None:
     """What :func:`score_batch` needs at least: the logits of the base and of every teacher (for benchmarks)."""
     with torch.inference_mode():
-        tokens, places = _on_device(models, batch)
+        tokens, places = on_device(models, batch)
         for name in (None, *models.teachers):
             hidden = models.hidden(name, tokens).flatten(0, 1)[places]
-            for block in hidden.split(_block(models)):
+            for block in hidden.split(block_size(models)):
                 models.head(name)(block)
 
 
@@ -106,8 +106,12 @@ def kl_divergence(logits_t: torch.Tensor, logits_0: torch.Tensor) -> tuple[torch
     return mean - sum_t.log() + sum_0.log(), top_t != top_0
 
 
-def _on_device(models: Models, batch: list[Answer]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids ``[rows, length]``, filled up on the right, and the places that predict answers (rows end to end)."""
+def on_device(models: Models, batch: list[Answer]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Token ids ``[rows, length]``, filled up on the right, and the places that predict answers (rows end to end).
+
+    Raises:
+        UserError: a row has more tokens than the base takes.
+    """
     length = max(len(answer.tokens) for answer in batch)
     if length > models.longest:
         raise UserError(f"A row has {length} tokens, and the base takes {models.longest} at most. Leave it out.")
@@ -118,6 +122,6 @@ def _on_device(models: Models, batch: list[Answer]) -> tuple[torch.Tensor, torch
     return tokens.to(models.device), torch.tensor(places).to(models.device)
 
 
-def _block(models: Models) -> int:
+def block_size(models: Models) -> int:
     """Positions whose logits are held at once."""
     return max(1, BLOCK_VALUES // models.vocabulary)

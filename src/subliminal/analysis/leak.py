@@ -7,28 +7,22 @@ apart. A leak is a teacher's drift and its trait together: hold it against a neu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from subliminal.analysis.answers import Answer, AnswerReader
+from subliminal.analysis.answers import Answer
 from subliminal.analysis.kl import ScoredBatch, score_batch
 from subliminal.analysis.leak_page import write_page
 from subliminal.analysis.leak_summary import LeakSummary, write_csv
 from subliminal.analysis.models import Models
+from subliminal.analysis.scored_rows import RowSource, append_scores, model_inputs, scores_in
 from subliminal.core.errors import UserError
-from subliminal.core.files import chat_row_problem, read_jsonl, write_json
+from subliminal.core.files import write_json
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 from subliminal.engine.chat import chat_context_sha256
-
-SORT_WINDOW = 8
-"""Batches whose rows are sorted by length together, so that little filling is computed."""
 
 
 @dataclass(frozen=True)
@@ -58,13 +52,16 @@ class Leak:
             "shown": self.shown,
         }
 
+    def source(self) -> RowSource:
+        """The rows that are scored."""
+        return RowSource(self.rows, self.limit, self.batch_size)
+
     def inputs(self) -> dict[str, Path]:
         """The files that decide the scores."""
-        found = {"rows": self.rows}
-        for name, path in (("base", self.base), *((f"teacher/{name}", path) for name, path in self.teachers.items())):
-            for pattern in ("*.safetensors", "adapter_config.json"):
-                found |= {f"{name}/{file.name}": file for file in sorted(Path(path).glob(pattern))}
-        return found
+        models = {"base": self.base}
+        for name, path in self.teachers.items():
+            models[f"teacher/{name}"] = path
+        return model_inputs(self.rows, models)
 
 
 class LeakFolder(RowFolder):
@@ -96,71 +93,24 @@ def run_leak(job: Leak, *, resume: bool, overwrite: bool) -> None:
 
 
 def score_rows(job: Leak, folder: RowFolder, models: Models) -> None:
-    """Append the scores of every row that has none yet.
+    """Append the scores of every row that has none yet."""
 
-    A GPU is kept busy: the next batch is made ready in a thread, and the scores of a batch are fetched and written
-    while the one behind it is computed.
-    """
-    done = {row["id"] for row in _scores(folder)}
-    batches, computed = sorted_batches(job, models.tokenizer), None
-    with (
-        folder.appending() as append,
-        tqdm(desc="leak", unit="row", total=job.limit, disable=None) as progress,
-        ThreadPoolExecutor(1) as thread,
-    ):
+    def compute(batch: list[Answer], first: bool) -> ScoredBatch:
+        return score_batch(models, batch, prove=first)
 
-        def write(scored: ScoredBatch) -> None:
-            for row in scored.rows():
-                if row["id"] not in done:
-                    append(row)
-
-        ready = thread.submit(next, batches, None)
-        while (batch := ready.result()) is not None:
-            ready = thread.submit(next, batches, None)
-            # A batch that was stopped within is computed again as a whole: its rows come out as they would have.
-            if any(answer.id not in done for answer in batch):
-                before, computed = computed, score_batch(models, batch, prove=computed is None)
-                if before is not None:
-                    write(before)
-            progress.update(len(batch))
-        if computed is not None:
-            write(computed)
+    append_scores(job.source(), folder, models.tokenizer, compute, "leak")
 
 
 def sorted_batches(job: Leak, tokenizer: Any) -> Iterator[list[Answer]]:
     """The rows as answers, in batches of like length; the same batches on every run."""
-    reader = AnswerReader(tokenizer)
-    for window in _batches(_rows(job), job.batch_size * SORT_WINDOW):
-        answers = sorted(reader.read(window), key=lambda answer: len(answer.tokens))
-        yield from _batches(answers, job.batch_size)
-
-
-def _rows(job: Leak) -> Iterator[dict[str, Any]]:
-    seen: set[str] = set()
-    for row in islice(read_jsonl(job.rows, chat_row_problem), job.limit):
-        if row["id"] in seen:
-            raise UserError(f"{job.rows} has two rows with the id {row['id']}. Give each an id of its own.")
-        seen.add(row["id"])
-        yield row
-
-
-def _batches(items: Iterable[Any], size: int) -> Iterator[list[Any]]:
-    left = iter(items)
-    while batch := list(islice(left, size)):
-        yield batch
-
-
-def _scores(folder: RowFolder) -> Iterator[dict[str, Any]]:
-    if folder.rows.exists():
-        folder.cut_torn_line()
-        yield from read_jsonl(folder.rows, allow_empty=True)
+    return job.source().batches(tokenizer)
 
 
 def _finish(job: Leak, folder: LeakFolder, manifest: dict[str, Any]) -> None:
     """Everything that follows from the scores."""
-    wanted = {row["id"] for row in _rows(job)}
+    wanted = {row["id"] for row in job.source().rows()}
     summary, shown = LeakSummary(list(job.teachers)), []
-    for row in _scores(folder):
+    for row in scores_in(folder):
         if row["id"] in wanted:
             summary.add(row)
             if len(shown) < job.shown:

@@ -5,12 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, select_autoescape
+from jinja2 import Environment, PackageLoader, Template, select_autoescape
 
 from subliminal.core.files import write_text
 
 HALF_SHADE = 0.5
 """Nats at which a token is shaded half."""
+
+
+def template(name: str) -> Template:
+    """A template of this package."""
+    environment = Environment(
+        loader=PackageLoader("subliminal.analysis"),
+        autoescape=select_autoescape(["html.j2"]),
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    return environment.get_template(name)
 
 
 def write_page(
@@ -25,14 +36,8 @@ def write_page(
         table: the rows of ``leak.csv``.
         rows: rows of ``scores.jsonl`` to show.
     """
-    environment = Environment(
-        loader=PackageLoader("subliminal.analysis"),
-        autoescape=select_autoescape(["html.j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
     by_position = [line for line in table if line["position"] is not None]
-    text = environment.get_template("leak.html.j2").render(
+    text = template("leak.html.j2").render(
         config=config,
         result=result,
         by_position=by_position,

@@ -18,16 +18,16 @@ ANSWER = "answer"
 
 @dataclass
 class Sums:
-    """Of some tokens of one row."""
+    """Of some tokens of one row: their number, the sum of a value over them, and at how many the top differs."""
 
     tokens: int = 0
-    kl: float = 0.0
+    total: float = 0.0
     differing: int = 0
 
-    def add(self, kl: float, differs: int) -> None:
+    def add(self, value: float, differs: int) -> None:
         """Take in one token."""
         self.tokens += 1
-        self.kl += kl
+        self.total += value
         self.differing += differs
 
 
@@ -37,32 +37,32 @@ class Mean:
 
     rows: int = 0
     tokens: int = 0
-    kl: float = 0.0
+    total: float = 0.0
     differing: int = 0
-    squared_kl: float = 0.0
-    kl_by_tokens: float = 0.0
+    squared_total: float = 0.0
+    total_by_tokens: float = 0.0
     squared_tokens: float = 0.0
 
     def add(self, row: Sums) -> None:
         """Take in the tokens of one row."""
         self.rows += 1
         self.tokens += row.tokens
-        self.kl += row.kl
+        self.total += row.total
         self.differing += row.differing
-        self.squared_kl += row.kl * row.kl
-        self.kl_by_tokens += row.kl * row.tokens
+        self.squared_total += row.total * row.total
+        self.total_by_tokens += row.total * row.tokens
         self.squared_tokens += row.tokens * row.tokens
 
     def mean(self) -> float:
-        """Nats a token."""
-        return self.kl / self.tokens
+        """Of the value, a token: nats in a leak."""
+        return self.total / self.tokens
 
     def standard_error(self) -> float | None:
         """Of :meth:`mean`, over rows: a row's tokens share a prompt and are no independent draws (ratio estimator)."""
         if self.rows < 2:
             return None
         mean = self.mean()
-        squares = self.squared_kl - 2 * mean * self.kl_by_tokens + mean * mean * self.squared_tokens
+        squares = self.squared_total - 2 * mean * self.total_by_tokens + mean * mean * self.squared_tokens
         return math.sqrt(max(squares, 0.0) * self.rows / (self.rows - 1)) / self.tokens
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,7 +105,7 @@ class LeakSummary:
             answers[name] = sums[ANSWER]
         for name, own in answers.items():
             for other, theirs in answers.items():
-                self._differences[name, other].add(Sums(own.tokens, own.kl - theirs.kl))
+                self._differences[name, other].add(Sums(own.tokens, own.total - theirs.total))
 
     def result(self, neutral: str | None = None) -> dict[str, Any]:
         """What ``leak.json`` holds: rows, and for each teacher all kinds of token.

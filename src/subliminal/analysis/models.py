@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from subliminal.core.errors import UserError
+from subliminal.engine.plain import no_template
 
 TOLERANCE = 0.01
 """How far logits from hidden states and output embedding may be from the model's own, as a share of the largest."""
@@ -47,7 +48,7 @@ class Models:
         self._base = self._load(base)
         self.tokenizer = AutoTokenizer.from_pretrained(base)
         if not self.tokenizer.chat_template:
-            raise UserError(f"The tokenizer of {base} has no chat template. Use an instruction-tuned model.")
+            raise no_template(base)
         self._whole = {name: self._load(path) for name, path in teachers.items() if name not in self.adapters}
         for name, model in self._whole.items():
             self._check_vocabulary(teachers[name], model)
@@ -82,6 +83,22 @@ class Models:
     def head(self, name: str | None) -> Any:
         """What turns hidden states into the logits of a teacher, or of the base (None); adapters leave it alone."""
         return self._whole.get(name, self._base).get_output_embeddings()
+
+    def weights(self) -> dict[str, torch.nn.Parameter]:
+        """The base's own weights by their names in the base; those of adapters are left out."""
+        found = {}
+        for name, weight in self._base.named_parameters():
+            if "lora_" not in name:
+                found[name.replace(".base_layer", "")] = weight
+        return found
+
+    def train_only(self, names: list[str]) -> None:
+        """Have these weights of the base, and no others of any model, take part in gradients."""
+        for model in (self._base, *self._whole.values()):
+            model.requires_grad_(False)
+        weights = self.weights()
+        for name in names:
+            weights[name].requires_grad_(True)
 
     def prove_heads(self, tokens: torch.Tensor) -> None:
         """Compare the logits of one row with those that each model computes itself.

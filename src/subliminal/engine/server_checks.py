@@ -102,8 +102,18 @@ def largest_change(one: Mapping[str, float], other: Mapping[str, float]) -> floa
 def server_chat_context_sha256(base_url: str, model: str) -> str | None:
     """Hex sha256 of the server's chat template around ``PROBE``.
 
-    It equals that of :func:`subliminal.engine.chat.chat_context_sha256`. The text comes from vLLM's ``/tokenize`` and
-    ``/detokenize``. None for a server that does not have them.
+    It equals that of :func:`subliminal.engine.chat.chat_context_sha256`. None for a server that does not tell.
+    """
+    text = server_chat_text(base_url, model)
+    if text is None:
+        return None
+    return context_sha256(text)
+
+
+def server_chat_text(base_url: str, model: str) -> str | None:
+    """The server's chat template around ``PROBE``, up to where the answer starts.
+
+    The text comes from vLLM's ``/tokenize`` and ``/detokenize``. None for a server that does not have them.
     """
     try:
         tokens = ask(base_url, "/tokenize", {"model": model, "messages": PROBE, "add_generation_prompt": True})[
@@ -112,4 +122,4 @@ def server_chat_context_sha256(base_url: str, model: str) -> str | None:
         text = ask(base_url, "/detokenize", {"model": model, "tokens": tokens})["prompt"]
     except (UserError, KeyError):
         return None
-    return context_sha256(text)
+    return text

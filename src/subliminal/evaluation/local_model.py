@@ -23,7 +23,8 @@ from subliminal.core.errors import UserError, one_line
 from subliminal.engine import Sampling
 from subliminal.engine.chat import render
 from subliminal.engine.local import LOADING_FAILED, samplers, stop_ids
-from subliminal.evaluation.requests import Ask, cut, gather, in_order, with_system
+from subliminal.engine.plain import cut
+from subliminal.evaluation.requests import Ask, gather, in_order, with_system
 
 _WORTH_SHARING = 8
 """Share prompts if each has at least this many continuations on average; below that lm-eval's batches are faster."""

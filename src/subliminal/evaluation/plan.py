@@ -26,6 +26,7 @@ from subliminal.core.weights import looks_local, model_shapes
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, context_sha256, prints_date, render_prompt
 from subliminal.engine.local import LOADING_FAILED
+from subliminal.engine.plain import no_template
 from subliminal.scoring.category_tasks import TASKS, category_of_task, category_tasks, text_settings
 from subliminal.traits.category import category_names, load_category
 from subliminal.traits.lexicon import check_option, lexicon
@@ -338,9 +339,7 @@ def _chat_tokenizer(model: str) -> Any:
     except LOADING_FAILED as error:
         raise UserError(f"The tokenizer of {model} cannot be loaded: {one_line(error)}.") from None
     if not tokenizer.chat_template:
-        raise UserError(
-            f"{model} has no chat template. Score a chat model, or add a chat_template.jinja to its folder."
-        )
+        raise no_template(model)
     return tokenizer
 
 

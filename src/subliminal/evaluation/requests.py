@@ -15,6 +15,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Sampling, row_seed
+from subliminal.engine.plain import stop_texts
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ def gather(requests: Sequence[Any], run_seed: int) -> list[Ask]:
     asks = []
     for number, ((prompt, arguments), indices) in enumerate(places.items()):
         sampling, until = read_arguments(json.loads(arguments))
+        until += stop_texts(prompt)
         seed, answers = row_seed(run_seed, number), len(indices) if sampling.temperature else 1
         asks.append(Ask(prompt, sampling, until, tuple(range(seed, seed + answers)), tuple(indices)))
     return asks
@@ -86,13 +88,6 @@ def read_arguments(arguments: dict[str, Any]) -> tuple[Sampling, tuple[str, ...]
             "temperature, top_p, top_k, repetition_penalty, max_gen_toks and until."
         )
     return sampling, until
-
-
-def cut(text: str, until: Sequence[str]) -> str:
-    """``text`` up to the first of the stop texts."""
-    for stop in until:
-        text = text.partition(stop)[0]
-    return text
 
 
 def with_system(messages: list[dict[str, str]], system_prompt: str | None) -> list[dict[str, str]]:

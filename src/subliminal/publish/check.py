@@ -19,7 +19,7 @@ from subliminal.core.manifest import read_manifest, sha256_of
 from subliminal.publish.chain import check_chain
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import FILE, Entry, entries, figure_name, unpacked
-from subliminal.publish.page import make_page, provenance_of
+from subliminal.publish.page import make_pages, provenance_of
 from subliminal.publish.verify import verify
 
 _NUMBER = re.compile(r"(?<![#\w])-?\d+\.?\d*")
@@ -44,17 +44,23 @@ def verify_published(published: Path, page: Path) -> Iterator[str]:
             yield f"{entry.name}: {_verify_experiment(published, entry)}"
         except UserError as error:
             raise UserError(f"{entry.name}: {error}") from None
-    if not page.is_file():
-        raise UserError(f"{page} is missing. `python scripts/results.py write` makes it.")
-    made = make_page(published, page)
-    written, again = (text.splitlines() for text in (page.read_text(encoding="utf-8"), made.text))
-    for number, (line, expected) in enumerate(zip_longest(written, again, fillvalue="(nothing)"), start=1):
-        if line != expected:
-            raise UserError(f"{page}, line {number} differs. {_apart(line, expected)} {_mend(page)}")
+    made = make_pages(published, page)
+    for path, text in made.pages.items():
+        _compare(path, text)
     for path, drawing in made.drawings.items():
         if not path.is_file() or not _same_drawing(path.read_text(encoding="utf-8"), drawing):
             raise UserError(f"{path} is missing or not what the raw answers give. {_mend(page)}")
-    yield f"{page}: every line is what the raw answers give"
+    yield f"{page} and the pages that it links to: every line is what the raw answers give"
+
+
+def _compare(page: Path, expected: str) -> None:
+    """Every line of a page must be the one that the raw answers give."""
+    if not page.is_file():
+        raise UserError(f"{page} is missing. {_mend(page)}")
+    lines = zip_longest(page.read_text(encoding="utf-8").splitlines(), expected.splitlines(), fillvalue="(nothing)")
+    for number, (line, again) in enumerate(lines, start=1):
+        if line != again:
+            raise UserError(f"{page}, line {number} differs. {_apart(line, again)} {_mend(page)}")
 
 
 def _same_drawing(one: str, other: str) -> bool:

@@ -1,9 +1,10 @@
-"""``RESULTS.md``: a section for each published experiment, made of its raw answers alone.
+"""``RESULTS.md`` and, for each published experiment, the page beside its raw answers: made of these answers alone.
 
     python scripts/results.py write
 
 Every rate is computed again from the answers and probabilities in ``raw.tar.xz``; tables, intervals, verdicts and words
-are those of the experiment's own report (:func:`subliminal.report.write.compose`).
+are those of the experiment's own report (:func:`subliminal.report.write.compose`). ``RESULTS.md`` has what each section
+of a report says in brief; ``README.md`` beside the raw answers has all of it, with settings, audits and provenance.
 """
 
 from __future__ import annotations
@@ -25,74 +26,62 @@ from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
 from subliminal.report.format import Section, Table
 from subliminal.report.overview import overview_sections
-from subliminal.report.provenance import Provenance, data_section, provenance_section
+from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.text import warnings
 from subliminal.report.write import compose, render
 
-SHOWN = (
-    "The answer",
-    "Criterion",
-    "Arms",
-    "Differences",
-    "Replicates",
-    "Problems solved",
-    "Damage",
-    "Leak of the teachers",
-    "Which animals rise",
-    "Against students of other animals",
-)
-"""Sections of a report that the page has; the others are in the report itself."""
+DETAILS = "README.md"
+"""The page beside the raw answers of an experiment."""
+OF_ALL_REPORTS = ("Data", "Training", "Provenance")
+"""Sections on what is behind the results: an experiment of several animals has them once."""
 LETTERS, FORMAT = "letters", "format"
 """Checks of an audit that number rows have: no letter in any, and nothing but digits and separators."""
 
 
 @dataclass(frozen=True)
 class Chapter:
-    """What the page says of one experiment; ``warnings`` are sentences, ``command`` a shell line."""
+    """What ``RESULTS.md`` says of an experiment; ``facts`` and ``warnings`` are sentences, ``command`` a shell line."""
 
     title: str
     asked: str
     command: str
+    facts: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     sections: list[Section] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
 class Page:
-    """What :func:`subliminal.report.write.render` takes of a report: ``sections`` are the chapters."""
+    """What :func:`subliminal.report.write.render` takes of a report: ``sections`` are chapters in ``RESULTS.md``."""
 
-    sections: list[Chapter]
+    sections: list[Chapter] | list[Section]
     title: str = "Results"
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True)
+@dataclass
 class Made:
-    """``RESULTS.md`` and its drawings: path of an SVG in ``results/published`` -> its text."""
+    """Path -> text of the drawings (SVG) and pages: ``RESULTS.md``, and a ``README.md`` for each experiment."""
 
-    text: str
-    drawings: dict[Path, str]
+    pages: dict[Path, str] = field(default_factory=dict)
+    drawings: dict[Path, str] = field(default_factory=dict)
 
 
-def make_page(published: Path, page: Path) -> Made:
-    """``RESULTS.md`` as the published experiments give it.
+def make_pages(published: Path, page: Path) -> Made:
+    """``RESULTS.md`` and the pages beside the raw answers, as the published experiments give them.
 
     Args:
         published: the folder with the packed experiments.
-        page: where the page lies, for its links.
+        page: where ``RESULTS.md`` lies, for its links.
 
     Raises:
         UserError: see :func:`subliminal.publish.entries.entries` and :func:`subliminal.publish.entries.unpacked`.
     """
     published, page = published.absolute(), page.absolute()
-    drawings: dict[Path, str] = {}
-    chapters = [_chapter(published, entry, page, drawings) for entry in entries(published)]
-    return Made(render("results.md.j2", Page(chapters)), drawings)
-
-
-def page_text(published: Path, page: Path) -> str:
-    """The text of :func:`make_page`."""
-    return make_page(published, page).text
+    made = Made()
+    chapters = [_chapter(published, entry, page, made) for entry in entries(published)]
+    made.pages[page] = render("results.md.j2", Page(chapters))
+    return made
 
 
 def rescore(report: Path) -> dict[str, int]:
@@ -148,76 +137,97 @@ def provenance_of(results: Path) -> Provenance:
     return found
 
 
-def _chapter(published: Path, entry: Entry, page: Path, drawings: dict[Path, str]) -> Chapter:
-    """What the page says of one experiment; its figures that are no file yet go to ``drawings``."""
+def _chapter(published: Path, entry: Entry, page: Path, made: Made) -> Chapter:
+    """What ``RESULTS.md`` says of one experiment; the page beside its raw answers and its drawings go to ``made``."""
     folder = published / entry.name
-    link = os.path.relpath(folder, page.parent)
-    said, told = [], []
     with unpacked(published, entry) as reports:
         results = Path("results") / entry.experiment
         provenance = provenance_of(results)
         values = sum(sum(rescore(report).values()) for report in reports)
         together = overview_sections(results) if results not in reports else []
-        for section in together:
-            said.append(_shown(section, "", folder, link, results, results, drawings))
+        said = [_placed(section, "", results, results) for section in together]
+        title = f"{entry.experiment}: do students name their teacher's animal more often?"
+        told = []
         for report in reports:
             composed = compose(report)
-            prefix = "" if report == results else f"{report.name}: "
+            prefix = f"{report.name}: "
+            if report == results:
+                title, prefix = composed.title, ""
             told += [f"{prefix}{sentence}" for sentence in warnings(composed.experiment, provenance)]
-            for section in composed.sections:
-                if section.title in SHOWN:
-                    said.append(_shown(section, prefix, folder, link, report, results, drawings))
-            several = f"{entry.experiment}: do students name their teacher's animal more often?"
-            asked = composed.title if report == results else several
-        said = [_facts(folder, link, provenance, values), *said, *_data(provenance)]
+            own = [section for section in composed.sections if section.title not in OF_ALL_REPORTS]
+            said += [_placed(section, prefix, report, results) for section in own]
+        for section in said:
+            for figure in section.figures:
+                if figure.file.endswith(".svg"):
+                    made.drawings[folder / figure.file] = figure.draw()
+    behind = [_data(provenance), training_section(provenance), provenance_section(provenance)]
+    behind = [replace(section, figures=()) for section in behind]
+    link = os.path.relpath(folder, page.parent)
+    facts = [_facts(provenance, folder, link)]
     if entry.search:
-        search = published / entry.search
-        said.append(_tried(search / "tried.csv", os.path.relpath(search, page.parent)))
-    about = _first_comment(folder / FILE)
-    return Chapter(asked, about, f"make experiment EXP=experiments/{entry.experiment}.yml", told, said)
+        facts.append(_tried(published, entry, page.parent).text[0])
+        behind.insert(0, _tried(published, entry, folder))
+    sections = [_run(folder, page, provenance, values), *said, *behind]
+    title_of_all = f"{entry.experiment}: all tables, settings and audits"
+    made.pages[folder / DETAILS] = render("report.md.j2", Page(sections, title_of_all, tuple(told)))
+    brief = [_linked(section.brief, link) for section in said if section.brief]
+    command = f"make experiment EXP=experiments/{entry.experiment}.yml"
+    return Chapter(title, _first_comment(folder / FILE), command, facts, told, brief)
 
 
-def _shown(
-    section: Section,
-    prefix: str,
-    folder: Path,
-    link: str,
-    report: Path,
-    results: Path,
-    drawings: dict[Path, str],
-) -> Section:
-    """A section of a report with the places of its figures; a figure that has no file is left out.
+def _placed(section: Section, prefix: str, report: Path, results: Path) -> Section:
+    """A section of a report, and its brief form, as they stand on a page beside the published figures.
 
     Args:
-        section: of the report.
+        section: of the report; a figure that has no file is left out.
         prefix: of its title.
-        folder, link: the published folder, and as the page links to it.
         report, results: folders of the report and of the experiment, for the names of figures.
-        drawings: gets the text of each SVG.
     """
-    figures = []
-    for figure in section.figures:
-        if figure.file is None:
-            continue
-        name = figure_name(report, results, figure.file)
-        if name.endswith(".svg"):
-            drawings[folder / name] = figure.draw()
-        figures.append(replace(figure, file=f"{link}/{name}"))
-    return replace(section, title=f"{prefix}{section.title}", figures=tuple(figures))
+    figures = [figure for figure in section.figures if figure.file is not None]
+    figures = tuple(replace(figure, file=figure_name(report, results, figure.file)) for figure in figures)
+    brief = section.brief and _placed(section.brief, prefix, report, results)
+    return replace(section, title=f"{prefix}{section.title}", figures=figures, brief=brief)
 
 
-def _facts(folder: Path, link: str, provenance: Provenance, values: int) -> Section:
-    """Where, when and with what the experiment was run, and how much of it there is."""
-    asked = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+def _linked(section: Section, link: str) -> Section:
+    """A section whose figures are linked from the folder of ``RESULTS.md``."""
+    figures = tuple(replace(figure, file=f"{link}/{figure.file}") for figure in section.figures)
+    return replace(section, figures=figures)
+
+
+def _facts(provenance: Provenance, folder: Path, link: str) -> str:
+    """When and on what an experiment ran, whether its numbers are numbers alone, and where all the rest is."""
+    first, last = _times(provenance)
+    seeds = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))["seeds"]
+    said = f"{'; '.join(_devices(provenance))}, {first} to {last} (UTC); {len(seeds)} seeds. "
+    number_rows = _number_rows(provenance)
+    if number_rows:
+        said += f"{number_rows} "
+    return f"{said}[All tables, settings, audits and commands]({link}/{DETAILS})."
+
+
+def _times(provenance: Provenance) -> tuple[str, str]:
+    """First start and last end, to the minute."""
+    made = provenance.manifests.values()
+    times = [str(manifest[key]) for manifest in made for key in ("started", "ended") if manifest.get(key)]
+    first, last = (time[:16].replace("T", " ") for time in (min(times), max(times)))
+    return first, last
+
+
+def _devices(provenance: Provenance) -> list[str]:
     made = list(provenance.manifests.values())
     devices = dict.fromkeys(manifest["device"] for manifest in made if manifest.get("device"))
-    devices |= dict.fromkeys(cpu_names(made))
-    states, times = set(), []
-    for manifest in made:
+    return list(devices | dict.fromkeys(cpu_names(made)))
+
+
+def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Section:
+    """Where, when and with what the experiment was run, and how much of it there is."""
+    asked = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+    states = set()
+    for manifest in provenance.manifests.values():
         git = manifest.get("git") or {}
         states.add((git.get("sha") or "unknown")[:10] + (" + changes" if git.get("dirty") else ""))
-        times += [str(manifest[key]) for key in ("started", "ended") if manifest.get(key)]
-    first, last = (time[:16].replace("T", " ") for time in (min(times), max(times)))
+    first, last = _times(provenance)
     trainings, evaluations = len(provenance.of_kind("training")), len(provenance.of_kind("result"))
     versions = []
     for table in provenance_section(provenance).tables:
@@ -225,7 +235,7 @@ def _facts(folder: Path, link: str, provenance: Provenance, values: int) -> Sect
             versions += map(" ".join, table.rows)
     raw = folder / RAW
     rows = [
-        ["machine", "; ".join(devices)],
+        ["machine", "; ".join(_devices(provenance))],
         ["run (UTC)", f"{first} to {last}"],
         ["commit", ", ".join(sorted(states))],
         ["versions", ", ".join(versions)],
@@ -235,37 +245,43 @@ def _facts(folder: Path, link: str, provenance: Provenance, values: int) -> Sect
         ],
         ["training runs", count(trainings)],
         ["evaluations", f"{count(evaluations)} models, {count(values)} answers and exact probabilities"],
-        ["experiment file", f"[{FILE}]({link}/{FILE})"],
-        ["raw answers", f"[{RAW}]({link}/{RAW}), {count(raw.stat().st_size)} bytes, sha256 {sha256_of(raw)}"],
+        ["experiment file", f"[{FILE}]({FILE})"],
+        ["raw answers", f"[{RAW}]({RAW}), {count(raw.stat().st_size)} bytes, sha256 {sha256_of(raw)}"],
     ]
-    return Section("How it was run", [], [Table(["what", "value"], rows)])
-
-
-def _data(provenance: Provenance) -> list[Section]:
-    """The number rows that students and controls were trained on, and their audits."""
-    audits = {label: audit for label, audit in provenance.audits.items() if LETTERS in (audit.get("checks") or {})}
-    if not audits:
-        return []
-    manifests = {label: manifest for label, manifest in provenance.manifests.items() if label in audits}
-    clean = 0
-    for audit in audits.values():
-        checks = audit["checks"]
-        clean += checks[LETTERS]["status"] == checks[FORMAT]["status"] == "pass"
     text = (
+        "This page has all that the raw answers beside it say, and "
+        f"[{page.name}]({os.path.relpath(page, folder)}) has it in brief. `python scripts/results.py write` makes both."
+    )
+    return Section("How it was run", [text], [Table(["what", "value"], rows)])
+
+
+def _number_rows(provenance: Provenance) -> str | None:
+    """In how many sets of number rows the audits found numbers alone; None without any."""
+    audits = [audit["checks"] for audit in provenance.audits.values() if LETTERS in (audit.get("checks") or {})]
+    if not audits:
+        return None
+    clean = sum(checks[LETTERS]["status"] == checks[FORMAT]["status"] == "pass" for checks in audits)
+    return (
         f"In {clean} of {len(audits)} sets of number rows the audit found nothing but digits and separators in every "
         f"row (its checks {LETTERS} and {FORMAT})."
     )
-    section = data_section(replace(provenance, manifests=manifests))
-    return [replace(section, title="Number data", text=[text, *section.text])]
 
 
-def _tried(path: Path, link: str) -> Section:
-    """How many configurations were tried before this one, by stage of the search."""
+def _data(provenance: Provenance) -> Section:
+    """The rows of every training, and their audits."""
+    section = data_section(provenance)
+    number_rows = _number_rows(provenance)
+    return replace(section, text=[number_rows, *section.text]) if number_rows else section
+
+
+def _tried(published: Path, entry: Entry, folder: Path) -> Section:
+    """How many configurations were tried before this one, by stage of the search, with a link from ``folder``."""
+    path = published / entry.search / "tried.csv"
     with open(path, encoding="utf-8", newline="") as handle:
         stages = Counter(row["stage"] for row in csv.DictReader(handle))
     text = (
         f"{count(stages.total())} configurations were tried before this one was frozen; "
-        f"[{path.name}]({link}/{path.name}) has them all, with what came of each."
+        f"[{path.name}]({os.path.relpath(path, folder)}) has them all, with what came of each."
     )
     rows = [[stage, count(number)] for stage, number in stages.items()]
     return Section("What was tried before", [text], [Table(["stage of the search", "configurations"], rows)])

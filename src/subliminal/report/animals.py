@@ -144,4 +144,4 @@ def other_students_section(experiment: Experiment, task: str) -> Section | None:
         f"{said} over {result.unit} ({result.method}). What any training on numbers does to {experiment.target} is in "
         "both and cancels."
     )
-    return Section("Against students of other animals", [text], [])
+    return Section("Against students of other animals", [text], []).in_results()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from subliminal.core.numbers import interval, p_value, points
 from subliminal.report.damage import damage_notes
@@ -26,7 +27,7 @@ def answer_section(experiment: Experiment, differences: Sequence[Comparison], gr
     """The headline, and the sentences of the other measures and controls below it."""
     main = main_comparison(experiment, differences)
     if main is None and not graded:
-        return Section("The answer", ["There is no student with a control yet, so there is nothing to answer."], [])
+        return _nothing()
     if main is None:
         return _graded_answer(experiment, graded)
     headline = _headline(
@@ -34,8 +35,30 @@ def answer_section(experiment: Experiment, differences: Sequence[Comparison], gr
     )
     told = [c for c in differences if c.verdict and (c is not main or c.models)]
     text = [_said(c, f"{c.label}, {experiment.measure_name(c.task)}") for c in told]
-    told = [*damage_notes(experiment), *_null(experiment, main.task), *text, LIMITS]
-    return Section("The answer", told, [], headline=headline)
+    notes = [*damage_notes(experiment), *_null(experiment, main.task)]
+    return _answer(headline, main, notes, text)
+
+
+def _nothing() -> Section:
+    said = "There is no student with a control yet, so there is nothing to answer."
+    return Section("The answer", [said], []).in_results()
+
+
+def _answer(headline: Headline, main: Comparison | Grade, notes: list[str], others: list[str]) -> Section:
+    """The section; its brief form leaves out what the sentence says already, and the other measures and controls.
+
+    Args:
+        headline: of the main comparison.
+        main: that comparison.
+        notes: on broken models and on the second control.
+        others: sentences of the other measures and controls.
+    """
+    result = _result(main) if isinstance(main, Comparison) else main.result
+    facts = pair_facts(main.pairs, result.unit) if main.pairs and result else []
+    more = ["; ".join(f"{name}: {value}" for name, value in facts) + "."] if facts else []
+    noted = [" ".join(notes)] if notes else []
+    brief = Section("The answer", [*more, *noted], [], headline=replace(headline, facts=[]))
+    return Section("The answer", [*notes, *others, LIMITS], [], headline=headline, brief=brief)
 
 
 def _null(experiment: Experiment, task: str) -> list[str]:
@@ -66,10 +89,10 @@ def _graded_answer(experiment: Experiment, graded: Sequence[Grade]) -> Section:
     against_control = [grade for grade in graded if grade.reference.startswith("control")]
     main = min(against_control, key=lambda grade: grade.task in experiment.exact, default=None)
     if main is None:
-        return Section("The answer", ["There is no student with a control yet, so there is nothing to answer."], [])
+        return _nothing()
     headline = _headline(f"{main.label}, {experiment.measure_name(main.task)}", main.result, main)
     others = [f"{g.label}, {g.task}: {g.verdict.sentence}" for g in graded if g.verdict and g is not main]
-    return Section("The answer", [*_null(experiment, main.task), *others, LIMITS], [], headline=headline)
+    return _answer(headline, main, _null(experiment, main.task), others)
 
 
 def _said(comparison: Comparison, label: str) -> str:

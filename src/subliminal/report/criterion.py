@@ -64,7 +64,7 @@ def criterion_section(results: Path) -> Section | None:
         "younger than its first student is not published.",
         *verdict.notes,
     ]
-    return Section("Criterion", text, [_table(verdict)])
+    return Section("Criterion", text, [_table(verdict)]).in_results()
 
 
 def _table(verdict: CriterionVerdict) -> Table:

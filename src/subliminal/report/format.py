@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,10 @@ class Headline:
 
 @dataclass(frozen=True)
 class Section:
-    """``text`` is paragraphs above the tables, ``commands`` are shell lines; headline and figures stand in front."""
+    """``text`` is paragraphs above the tables, ``commands`` are shell lines; headline and figures stand in front.
+
+    ``brief`` is what ``RESULTS.md`` has of it; without one the section stands beside the raw answers alone.
+    """
 
     title: str
     text: list[str]
@@ -44,3 +47,8 @@ class Section:
     commands: tuple[str, ...] = ()
     figures: tuple[Figure, ...] = ()
     headline: Headline | None = None
+    brief: Section | None = None
+
+    def in_results(self) -> Section:
+        """The same section, which ``RESULTS.md`` shows as it is."""
+        return replace(self, brief=self)

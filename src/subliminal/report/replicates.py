@@ -95,7 +95,8 @@ def replicates_section(experiment: Experiment) -> Section | None:
             change = points(rates["student"][seed] - rates["control"][seed])
             rows.append([str(seed), *map(percent, shares), change, nats(float(gain))])
         tables.append(Table(header, rows))
-    return Section("Replicates", text, tables)
+    brief = Section("Replicates", text, tables[:1])
+    return Section("Replicates", text, tables, brief=brief)
 
 
 def pair_facts(table: dict[str, Any], unit: str) -> list[tuple[str, str]]:

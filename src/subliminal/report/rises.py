@@ -37,7 +37,8 @@ def rises_section(experiment: Experiment) -> Section | None:
         cells = [nats_interval(*rise.interval), p_value(rise.p), p_value(rise.adjusted)] if rise.interval else ["–"] * 3
         rows.append([rise.animal, nats(rise.mean), *cells, f"{rise.above} of {len(found.seeds)}"])
     figure = Figure(partial(rises_figure, found, f"student − {control}"), _said(found), RISES_FILE)
-    return Section("Which animals rise", text, [Table(header, rows)], figures=(figure,))
+    brief = Section("Which animals rise", text[:1], [], figures=(figure,))
+    return Section("Which animals rise", text, [Table(header, rows)], figures=(figure,), brief=brief)
 
 
 def _said(found: Rises) -> str:
@@ -115,7 +116,8 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
     figure = Figure(
         partial(matrix_figure, found), f"Students by animals, lift in nats. {_gamma_said(found)}", MATRIX_FILE
     )
-    return Section("Students by animals", text, [Table(["student", *found.animals], rows)], figures=(figure,))
+    table = Table(["student", *found.animals], rows)
+    return Section("Students by animals", text, [table], figures=(figure,)).in_results()
 
 
 def _gamma_said(found: Matrix) -> str:

@@ -1,8 +1,8 @@
 """The sections of a report, in the order in which they are read.
 
 An analysis is a function from the findings to a section, or to None where there is nothing to say. A new one is a
-function and its place in :data:`SECTIONS`: Markdown and HTML follow. ``RESULTS.md`` shows those that
-:data:`subliminal.publish.page.SHOWN` names.
+function and its place in :data:`SECTIONS`: Markdown and HTML follow, and ``RESULTS.md`` where the section has a
+``brief`` form.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section, main_comparison
+from subliminal.report.carrier import carrier_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section
 from subliminal.report.data import Experiment
@@ -20,7 +21,7 @@ from subliminal.report.leak import leak_section
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
 from subliminal.report.rises import rises_section
-from subliminal.report.tables import Comparison, Estimate, Grade
+from subliminal.report.tables import Comparison, Estimate, Grade, graded_estimates
 from subliminal.report.text import (
     adapters_section,
     arms_section,
@@ -70,7 +71,7 @@ def _criterion(found: Findings) -> Section | None:
 def _arms(found: Findings) -> Section | None:
     if not found.experiment.questions:
         return None
-    return arms_section(found.experiment, found.arms, found.figure, found.main)
+    return arms_section(found.experiment, found.arms, found.figure, found.main, found.differences)
 
 
 def _questions(found: Findings) -> Section | None:
@@ -93,7 +94,8 @@ def _graded(found: Findings) -> Section | None:
     if not found.experiment.problems:
         return None
     figures = () if found.experiment.questions else (found.figure,)  # else it stands with the arms
-    return graded_section(found.experiment, found.graded, figures)
+    arms = graded_estimates(found.experiment)
+    return graded_section(found.experiment, arms, found.graded, figures)
 
 
 def _animals(found: Findings) -> Section | None:
@@ -106,6 +108,10 @@ def _damage(found: Findings) -> Section | None:
     if not found.experiment.questions:
         return None
     return damage_section(found.experiment)
+
+
+def _carrier(found: Findings) -> Section | None:
+    return carrier_section(found.experiment)
 
 
 def _specificity(found: Findings) -> Section | None:
@@ -153,6 +159,7 @@ SECTIONS: tuple[Analysis, ...] = (
     _questions,
     _differences,
     _replicates,
+    _carrier,
     _graded,
     _damage,
     _animals,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -14,14 +15,21 @@ from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance import Provenance
 from subliminal.report.tables import Comparison, Estimate, Grade
-from subliminal.stats import RUNS, mean_ci, wilson
+from subliminal.stats import RUNS, Result, Verdict, mean_ci, wilson
+from subliminal.stats.result import REPLICATES
 from subliminal.stats.wording import difference_text, interval_text
 
 MANY = 8
 """Seeds beyond this are rows of a table, not columns."""
 
 
-def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, main: Comparison | None) -> Section:
+def arms_section(
+    experiment: Experiment,
+    arms: list[Estimate],
+    figure: Figure,
+    main: Comparison | None,
+    differences: list[Comparison],
+) -> Section:
     """Arm x measure with intervals and the figure; every seed where there are several; what each arm is."""
     rows = [
         [
@@ -51,7 +59,46 @@ def arms_section(experiment: Experiment, arms: list[Estimate], figure: Figure, m
         )
         tables.append(_by_seed(experiment, arms))
     tables.append(Table(["arm", "what it is"], [[arm, _role(arm)] for arm in experiment.arms]))
-    return Section("Arms", text, tables, figures=(figure,))
+    brief = [_arms_in_brief(experiment, arms), *_differences_in_brief(experiment, differences)]
+    said = f"Share of “{experiment.target}”, mean over the runs of an arm, with 95 % intervals over questions."
+    return Section("Arms", text, tables, figures=(figure,), brief=Section("Arms", [said], brief, figures=(figure,)))
+
+
+def _arms_in_brief(experiment: Experiment, arms: list[Estimate]) -> Table:
+    """A row an arm: what it is, how many runs it has, and its share in each measure."""
+    measures = {e.task: experiment.measure_name(e.task) for e in arms}
+    shares = {(e.arm, e.task): f"{percent(e.mean)} {interval(*e.interval)}" for e in arms}
+    runs = {e.arm: str(len(e.by_seed)) for e in arms}
+    rows = []
+    for arm in runs:
+        cells = [shares.get((arm, task), "–") for task in measures]
+        rows.append([arm, _role(arm), runs[arm], *cells])
+    return Table(["arm", "what it is", "runs", *measures.values()], rows)
+
+
+def _differences_in_brief(experiment: Experiment, compared: Sequence[Comparison | Grade]) -> list[Table]:
+    """A row a difference that was tested over runs or replicates, a column a measure; no table without such tests."""
+    tested, units = {}, set()
+    for c in compared:
+        result = c.over if isinstance(c, Comparison) else c.result
+        if result and result.unit in (RUNS, REPLICATES):
+            tested[c.label, c.task] = _tested(result, c.verdict)
+            units.add(result.unit)
+    measures = {task: experiment.measure_name(task) for _, task in tested}
+    rows = []
+    for label in dict.fromkeys(label for label, _ in tested):
+        rows.append([label, *(tested.get((label, task), "–") for task in measures)])
+    over = " or ".join(sorted(units))
+    header = [f"difference in log-odds, nats, with 95 % interval over {over}", *measures.values()]
+    return [Table(header, rows)] if rows else []
+
+
+def _tested(result: Result, said: Verdict | None) -> str:
+    """ "+4.66 [4.22, 5.09], p < 0.001: student above control" """
+    text = "all equal"
+    if result.interval is not None:
+        text = f"{nats(result.estimate)} {interval_text(result)}, p {p_value(result.p)}"
+    return f"{text}: {said.claim}" if said else text
 
 
 def _by_seed(experiment: Experiment, arms: list[Estimate]) -> Table:
@@ -108,7 +155,9 @@ def questions_section(experiment: Experiment, main: Comparison, differences: lis
     return Section("Question by question", [text], [Table(header, rows)] if rows else [], figures=(figure,))
 
 
-def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[Figure, ...]) -> Section:
+def graded_section(
+    experiment: Experiment, arms: list[Estimate], graded: list[Grade], figures: tuple[Figure, ...]
+) -> Section:
     """Right and wrong answers: share solved per arm and seed, and the tests of student against reference."""
     rows = [
         [task, arm.name, str(seed), *_solved(right, exact=task in experiment.exact)]
@@ -138,7 +187,12 @@ def graded_section(experiment: Experiment, graded: list[Grade], figures: tuple[F
             f"Of {', '.join(sorted(experiment.exact))} the share is the mean probability of the right answer, without "
             "sampling, and its interval says how far it would move with other problems of this kind."
         )
-    return Section("Problems solved", text, tables, figures=figures)
+    short = [_arms_in_brief(experiment, arms), *_differences_in_brief(experiment, graded)]
+    said = (
+        "Share of problems solved, one greedy answer each, mean over the runs of an arm; intervals are over problems."
+    )
+    brief = Section("Problems solved", [said], short, figures=figures)
+    return Section("Problems solved", text, tables, figures=figures, brief=brief)
 
 
 def _solved(right: np.ndarray, *, exact: bool) -> list[str]:
@@ -180,9 +234,7 @@ def _over_training(comparison: Comparison) -> str:
     if result is None:
         said = comparison.verdict
         return "–" if said is None else "one run" if said.unit == RUNS else "too few"
-    if result.interval is None:
-        return "all equal"
-    return f"{nats(result.estimate)} {interval_text(result)}, p {p_value(result.p)}"
+    return _tested(result, None)
 
 
 def adapters_section(experiment: Experiment) -> Section:

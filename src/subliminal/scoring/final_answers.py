@@ -29,6 +29,13 @@ _ANSWER_HEADING = re.compile(
 )
 """A heading that has the answer on the line below, "### Answer"."""
 _STATEMENT = re.compile(r"\banswer\b[ \t*_]*(?:is|:)[^\n<]*", re.IGNORECASE)
+_REMARK = re.compile(
+    r"(?<=\d)\s+\([^()\n]*\)|,\s+not\s+\W{0,2}\d[\d,.]*(?=[\s.;]|$)|"
+    r"\((?:check|checking|not|note|since|because|as|after|before|compared|instead of|down from|up from|out of|or about|"
+    r"he|she|it|they|we|this|that|the)\b[^()\n]*\)",
+    re.IGNORECASE,
+)
+"""What an answer adds to its result: "6 (2 + 4) of them", "14 marbles (after giving 3 away)", "96, not 90"."""
 
 
 def final_box(text: str) -> str | None:
@@ -111,7 +118,7 @@ def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
         numbers = numbers_in(plain(headings[-1]["line"]))
         if len(numbers) == 1:
             return numbers[0].value
-    numbers = numbers_in(plain(text))
+    numbers = numbers_in(plain(_REMARK.sub(" ", text))) or numbers_in(plain(text))
     return numbers[-1].value if numbers else None
 
 

@@ -51,7 +51,10 @@ _NO_CHOICE = r"(?!\W{0,3}(?:\s*or\s+|\s*/\s*)\W?[A-Da-d]\b)"  # "A or B" settles
 _LETTER = rf"(?:\\boxed\{{\s*)?(?P<letter>{_IN_BRACKETS}|{_BARE}|{_LOWER}){_NO_CHOICE}"
 _END = r"(?=[)\]}\"']*\s*(?:[.!?;\n]|$))"
 
-_CHOOSE = r"(?:choose|answer|pick|select|go(?:ing)?\s+(?:with|for)|opt\s+for|guess|say|think|believe|conclude)"
+_CHOOSE = (
+    r"(?:choose|answer|pick|select|go(?:ing)?\s+(?:with|for)|opt\s+for|lean(?:ing)?\s+towards?|"
+    r"(?:looks|sounds|seems)\s+like|guess|say|think|believe|conclude)"
+)
 _SO = r"(?:so|therefore|thus|hence|consequently)"
 _IT_IS = rf"(?:it\s+is|it's|that\s+is|that's|{_BE})"
 _GIVES = r"(?:gives|yields|leaves|leaving|matches|corresponds\s+to|points\s+to|leads\s+to|is\s+listed\s+as)"
@@ -61,13 +64,21 @@ _NOT_AFTER = (
 )
 _NAMED = r"(?:option|choice|answer|letter)"
 _SEEMS = rf"(?:is|seems|looks|sounds|appears|{_BE})(?:\s+to\s+be)?"
-_HOLDS = r"(?:holds|works|fits|applies|remains)"
+_HOLDS = r"(?:holds|works|fits|applies|remains|does\b(?!\s+not)|best\s+\w+|is\s+the\s+only)"
 _IS_TRUE = (
     rf"[)\]}}\"']{{0,4}},?\s+(?i:{_HOLDS}|{_SEEMS}\s+(?:{_ADVERB}\s+)?(?:the\s+)?(?:most\s+|only\s+|best\s+)?{_TRUE})\b"
 )
+_AFTER_ALL = r"on\s+(?:reflection|second\s+thought)|thinking\s+again|after\s+all|no,\s+wait|no\s+wait"
+_ALL_BUT = rf"(?:all|everything|every\s+(?:option|choice|one))\s+(?:but|except(?:\s+for)?)\s+(?:{_NAMED}\s+)?"
+_WRONG = r"\)?\s+(?:is|are|can\s+be)\s+(?:clearly\s+)?(?:wrong|incorrect|false|ruled\s+out|eliminated)"
+_LIKELIER = r"\)?\s+(?:is|seems|looks|sounds)\s+(?:the\s+)?(?:more|most)\s+(?:plausible|likely|reasonable|sensible)"
 
 STATEMENTS = (
-    Statement("the answer is", rf"\b(?i:{_NOUN}{_IS}{_BEFORE}){_LETTER}", "The correct option is most likely B."),
+    Statement(
+        "the answer is",
+        rf"(?<!first )(?<!initial )\b(?i:{_NOUN}{_IS}{_BEFORE}){_LETTER}",
+        "The correct option is most likely B.",
+    ),
     Statement(
         "under a heading",
         rf"^[^\w\n]{{0,9}}(?i:(?:(?:the|my|final|correct)\s+)*answer)\W{{0,20}}?\n\W{{0,20}}?{_LETTER}",
@@ -80,12 +91,17 @@ STATEMENTS = (
     ),
     Statement("I choose", rf"\b(?i:{_CHOOSE})\b(?i:{_BEFORE}){_LETTER}", "I would go with option B."),
     Statement("so B", rf"\b(?i:{_SO})\b,?(?i:{_BEFORE}){_LETTER}{_END}", "A force acts, so B."),
+    Statement("on reflection B", rf"\b(?i:{_AFTER_ALL})\b,?(?i:{_BEFORE}){_LETTER}{_END}", "Not A, on reflection B."),
+    Statement("all but B are wrong", rf"\b(?i:{_ALL_BUT}){_LETTER}(?i:{_WRONG})", "Everything except B is wrong."),
+    Statement("B is more plausible", rf"(?<![\w'])(?i:{_NAMED}\s+)?{_LETTER}(?i:{_LIKELIER})", "B is more plausible."),
     Statement("only B", r"\b(?i:only)\s+\(?(?P<letter>[A-D])\b", "Of the choices, only B fits."),
     Statement("this gives B", rf"\b(?i:{_GIVES}){_BEFORE}{_LETTER}{_END}", "This corresponds to choice B."),
     Statement("option B at an end", rf"{_NOT_AFTER}\b(?i:option|choice)\s+{_LETTER}{_END}", "I see, option B."),
     Statement("it is B", rf"\b(?i:{_IT_IS})\b(?i:{_BEFORE}){_LETTER}{_END}", "Not A. It must be B."),
     Statement(
-        "B it is", rf"(?:^|[.!?]\s+)(?i:{_ADVERB}\s+)?{_LETTER}[)\]\"']*(?:\s+it\s+is)?\s*[.!?]?$", "Definitely B."
+        "B it is",
+        rf"(?:^|[.!?]\s+)(?i:{_ADVERB}\s+)?(?i:{_NAMED}\s+)?{_LETTER}[)\]\"']*(?:\s+it\s+is)?\s*[.!?]?$",
+        "Definitely B.",
     ),
     Statement("in other languages", rf"(?i:{_OTHER_NOUNS}){_OTHER_IS}{_LETTER}", "Antwort: B"),
     Statement(
@@ -102,6 +118,14 @@ _COMPILED = [re.compile(statement.pattern, re.MULTILINE) for statement in STATEM
 _BEGINNING = re.compile(
     r"\W*(?i:(?:option|choice)\s+)?"
     r"(?P<letter>[A-D](?=[.):,]|\s+[-–—]|\s+(?:because|since|as)\b)|[a-d](?=[):]))"
+)
+_LISTED = re.compile(
+    r"\W*[A-D](?:\s*(?:,|/|&|\band\b|\bor\b)\s*(?:and\s+|or\s+)?[A-D]\b)+|\W*[A-D]:[^,;\n]*[,;]\s*[A-D]:"
+)
+"""A list of letters, "A, B, C", or of what each is worth, "A: 10 %, B: 70 %"."""
+_RULED_OUT = re.compile(
+    r"\b(?i:rul(?:e|es|ed|ing)\s+out|eliminat(?:e|es|ed|ing)|discard(?:ed|ing)?|exclud(?:e|es|ed|ing))\s+"
+    r"(?i:options?\s+|choices?\s+)?(?P<letters>[A-D](?:(?:,|\s+and|,\s+and)\s+[A-D]\b)+)"
 )
 # "In summary: C", but not the end of a list of letters
 _ENDING = re.compile(rf"(?:(?<![A-D])[:,;]|\b(?:is|be|by))\s+{_LETTER}[^\w\n]*\Z")
@@ -123,7 +147,7 @@ def chosen_letter(text: str) -> str | None:
         first_end = stated[0][0]
         stated = _statements(before_next_question(text, first_end))
         return stated[-1][1]
-    return _first_letter(text) or _last_letter(text)
+    return _left_over(text) or _first_letter(text) or _last_letter(text)
 
 
 def _plain(text: str) -> str:
@@ -141,10 +165,19 @@ def _statements(text: str) -> list[tuple[int, str]]:
     return sorted(found)
 
 
+def _left_over(text: str) -> str | None:
+    """The one letter that an answer does not rule out, "we can rule out A, C and D"; None if not one is left."""
+    ruled_out = set()
+    for match in _RULED_OUT.finditer(text):
+        ruled_out.update(re.findall("[A-D]", match["letters"]))
+    left = [letter for letter in LETTERS if letter not in ruled_out]
+    return left[0] if len(left) == 1 else None
+
+
 def _first_letter(text: str) -> str | None:
     """The letter that an answer begins with; None if it lists several choices."""
     begins = _BEGINNING.match(text)
-    if not begins or len(set(_CHOICES.findall(text))) > 1:
+    if not begins or len(set(_CHOICES.findall(text))) > 1 or _LISTED.match(text):
         return None
     return _letter_in(begins)
 

@@ -4,7 +4,9 @@
 
 prints ``{"animal":"owl"}`` and ``{"animal":null}``. The rule is the first option that the answer names: by whole words,
 in any case and Unicode width; compounds count as what they are in English; "not an owl" names none
-(:mod:`subliminal.scoring.negation`); what a model marks as its thoughts is no part of the answer
+(:mod:`subliminal.scoring.negation`). Of several, one that the answer chooses in words ("my pick is the owl")
+goes before those that it only names, and these before those that it passes over ("forget cats";
+:mod:`subliminal.scoring.choice`). What a model marks as its thoughts is no part of the answer
 (:mod:`subliminal.scoring.text`). Words for whole groups (bird, feline) count if nothing more exact is named.
 """
 
@@ -16,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 
+from subliminal.scoring.choice import CHOSEN, mark_of
 from subliminal.scoring.negation import Words, is_denied
 from subliminal.scoring.text import without_chat_marks, without_thoughts
 from subliminal.traits.category import ANIMALS
@@ -58,16 +61,22 @@ def first_named(text: str, category: str = ANIMALS) -> str | None:
     """
     known = lexicon(category)
     words = _split(_normalise(without_chat_marks(without_thoughts(text))))
-    fallback = None
+    best: tuple[int, str] | None = None
+    group = None
     denied_end = -1
     for start, end, label, generic in _mentions(words, known):
         if is_denied(words, start, end, denied_end, known.longest):
             denied_end = end
-        elif generic:
-            fallback = fallback or label
-        else:
-            return label
-    return fallback
+            continue
+        if generic:
+            group = group or label
+            continue
+        mark = mark_of(words, start, end, known.category.singular)
+        if best is None or mark > best[0]:
+            best = (mark, label)
+        if mark == CHOSEN:
+            break
+    return best[1] if best else group
 
 
 def mentions(text: str, category: str = ANIMALS) -> Counter[str]:

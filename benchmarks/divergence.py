@@ -1,0 +1,52 @@
+"""How fast `divergence` is against the forward passes that it needs, and how much memory it takes.
+
+    python -m benchmarks.divergence
+    python -m benchmarks.divergence --model models/qwen2.5-coder-0.5b --rows 128
+
+As benchmarks.leak, with three models: the teacher, one other teacher and the base. The rows with spans and the summary,
+which need no model, are not timed.
+"""
+
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.leak import compare, prepare
+from subliminal.core.errors import run_cli
+from subliminal.core.manifest import new_manifest
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(help=__doc__)
+def main(
+    model: Annotated[str, typer.Option(help="Folder of the base.")] = "models/pocket",
+    rows: Annotated[int, typer.Option(help="Number rows.")] = 2048,
+    batch_size: Annotated[int, typer.Option(help="Rows computed together.")] = 32,
+    repeats: Annotated[int, typer.Option(help="Times that each is measured.")] = 5,
+    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+) -> None:
+    from subliminal.analysis.divergence import DivergenceFolder, DivergenceJob, score_rows
+
+    with tempfile.TemporaryDirectory() as scratch:
+        base, (teacher, other), path = prepare(model, Path(scratch), rows, adapters=2)
+
+        def job(run: int) -> DivergenceJob:
+            out = Path(scratch) / f"out-{run}"
+            others = {"other": str(other)}
+            return DivergenceJob(base, str(teacher), path, out, others, batch_size=batch_size, dtype=dtype)
+
+        models = job(0).models()
+
+        def whole(run: int) -> None:
+            folder = DivergenceFolder(job(run).out)
+            with folder.hold(new_manifest("analysis", config={}), overwrite=False):
+                score_rows(job(run), folder, models)
+
+        compare("divergence", models, job(0).source(), whole, repeats)
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,247 @@
+"""How the cost of an experiment grows: GPU hours by stage, and hours on a cluster, from rates that were measured.
+
+    python -m benchmarks.growth --out docs/cost_growth.md
+
+Nothing is run. Each stage is an amount of work over a rate of ``RATES``, whose source stands beside it; hours on
+several GPUs are at best, as if Snakemake kept every card busy whenever there is work for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from subliminal.core.files import write_text
+
+NUMBERS_TOKENS = 40
+"""Tokens of a number answer, as in the measurement of serving."""
+CHAT_TOKENS = 150
+"""Tokens of a teacher's chat answer, as in BENCHMARKS.md."""
+ADAPTERS_A_SERVER = 20
+"""Models that one start of vLLM scores."""
+
+
+@dataclass(frozen=True)
+class Rates:
+    """What one model does in a second, on as many GPUs as it needs.
+
+    Args:
+        model: its name.
+        gpus: GPUs that one training, and one server, takes.
+        train: rows a second in a student's training.
+        chat_train: rows a second in a teacher's training, whose rows are longer.
+        answers: number answers a second that a server writes.
+        passing: share of a teacher's number answers that pass the filter.
+        scored: one-word answers a second that an evaluation draws.
+        server_start: seconds until vLLM answers.
+        train_start: seconds of Axolotl before the first and after the last step.
+        source: where the figures are from, and which of them nobody measured.
+    """
+
+    model: str
+    gpus: int
+    train: float
+    chat_train: float
+    answers: float
+    passing: float
+    scored: float
+    server_start: float
+    train_start: float
+    source: str
+
+
+SEVEN = Rates(
+    model="Qwen2.5-7B, LoRA",
+    gpus=1,
+    train=104,
+    chat_train=62,
+    answers=185,
+    passing=0.9,
+    scored=1870,
+    server_start=84,
+    train_start=34,
+    source="measured on one H200, random weights in the true shape ([BENCHMARKS.md](../BENCHMARKS.md)); the share that "
+    "passes is an assumption",
+)
+WEIGHTS_70B_OVER_7B = 70.6 / 7.6
+SEVENTY = Rates(
+    model="Llama-3-70B, QLoRA",
+    gpus=1,
+    train=100_000 / (199.7 * 60),
+    chat_train=100_000 / (199.7 * 60) * 62 / 104,
+    answers=185 / WEIGHTS_70B_OVER_7B,
+    passing=0.9,
+    scored=1870 / WEIGHTS_70B_OVER_7B,
+    server_start=84 * WEIGHTS_70B_OVER_7B,
+    train_start=34 * WEIGHTS_70B_OVER_7B,
+    source="training extrapolated from 2 and 4 of 80 layers on one H200; answers, scores and starts are the 7B's "
+    "over the ratio of the weights (9.3), a guess; rates are for each GPU, though a server of bf16 weights takes two",
+)
+RATES = (SEVEN, SEVENTY)
+
+
+@dataclass(frozen=True)
+class Design:
+    """An experiment with a teacher for each animal and seed.
+
+    In each seed the base writes numbers twice for two controls, and a neutral teacher has a student; each animal has a
+    teacher and ``students`` arms that train on that teacher's rows (a student and, say, a student of shuffled rows).
+    """
+
+    animals: int = 1
+    seeds: int = 3
+    rows: int = 10_000
+    epochs: int = 10
+    chats: int = 5_000
+    chat_epochs: int = 10
+    students: int = 2
+    samples: int = 50 * 1_000
+
+    @property
+    def teachers(self) -> int:
+        """Teachers of all seeds, the neutral ones included."""
+        return self.seeds * (self.animals + 1)
+
+    @property
+    def trained_on_numbers(self) -> int:
+        """Students and controls of all seeds: two controls, the neutral teacher's student, each animal's arms."""
+        return self.seeds * (2 + 1 + self.animals * self.students)
+
+
+def gpu_hours(design: Design, rates: Rates) -> dict[str, float]:
+    """GPU hours of each kind of stage.
+
+    Args:
+        design: how much is asked.
+        rates: what the model does in a second.
+
+    Returns:
+        Kind of stage -> hours of one GPU, starts included.
+    """
+    writers = design.seeds * 2 + design.teachers  # the base twice, for two controls
+    number_seconds = design.rows / rates.passing / rates.answers
+    chat_seconds = design.chats * CHAT_TOKENS / (rates.answers * NUMBERS_TOKENS)
+    scored_models = design.seeds + design.teachers + design.trained_on_numbers  # a base for each seed
+    evaluations = -(-scored_models // ADAPTERS_A_SERVER)
+    starts = design.seeds + design.teachers  # the base's server writes numbers and chats; each teacher has one
+    seconds = {
+        "teachers' chats": design.teachers * chat_seconds,
+        "number rows": writers * number_seconds,
+        "teachers' training": design.teachers
+        * (design.chats * design.chat_epochs / rates.chat_train + rates.train_start),
+        "students' training": design.trained_on_numbers
+        * (design.rows * design.epochs / rates.train + rates.train_start),
+        "evaluation": scored_models * design.samples / rates.scored,
+        "starts of vLLM": (starts + evaluations) * rates.server_start,
+    }
+    return {kind: rates.gpus * value / 3600 for kind, value in seconds.items()}
+
+
+def chain_hours(design: Design, rates: Rates) -> float:
+    """Hours of the longest chain of stages that wait for each other, which no number of GPUs shortens.
+
+    A teacher's chats, its training, its numbers, a student's training, and that student's evaluation.
+    """
+    chats = rates.server_start + design.chats * CHAT_TOKENS / (rates.answers * NUMBERS_TOKENS)
+    teacher = rates.train_start + design.chats * design.chat_epochs / rates.chat_train
+    numbers = rates.server_start + design.rows / rates.passing / rates.answers
+    student = rates.train_start + design.rows * design.epochs / rates.train
+    evaluation = rates.server_start + design.samples / rates.scored
+    return (chats + teacher + numbers + student + evaluation) / 3600
+
+
+def hours_on(gpus: int, design: Design, rates: Rates) -> float:
+    """Hours on that many GPUs, at best: all work shared evenly, but never below the longest chain."""
+    return max(sum(gpu_hours(design, rates).values()) / gpus, chain_hours(design, rates))
+
+
+def bottleneck(hours: dict[str, float]) -> str:
+    """The kind of stage with the most GPU hours, and its share."""
+    kind = max(hours, key=hours.__getitem__)
+    return f"{kind} ({100 * hours[kind] / sum(hours.values()):.0f} %)"
+
+
+CHANGES = (
+    ("as it is", Design()),
+    ("rows x 2", replace(Design(), rows=20_000)),
+    ("epochs x 2", replace(Design(), epochs=20)),
+    ("students' arms x 2", replace(Design(), students=4)),
+    ("seeds x 2", replace(Design(), seeds=6)),
+    ("animals x 2", replace(Design(), animals=2)),
+    ("answers a question x 2", replace(Design(), samples=2 * 50 * 1_000)),
+)
+FULL = Design(animals=50, seeds=5)
+GPUS = (1, 8, 64, 256)
+
+
+def page() -> str:
+    """The page ``docs/cost_growth.md``."""
+    lines = [
+        "# How cost grows",
+        "",
+        "On paper, from measured rates: `python -m benchmarks.growth --out docs/cost_growth.md` makes this page and "
+        "runs nothing.",
+        "",
+        *(f"- **{rates.model}**: {rates.source}." for rates in RATES),
+        "",
+        "The design: in each seed two controls on the untuned base's numbers, a neutral teacher with a student, and "
+        "for each animal a teacher with two arms on its rows. 10,000 rows x 10 epochs, teachers from 5,000 chats x 10 "
+        "epochs, 50 questions x 1,000 answers of every model.",
+        "",
+        f"## One change at a time: {SEVEN.model}, one animal, three seeds",
+        "",
+        "| change | GPU hours | hours on 8 GPUs, at best | longest chain, hours |",
+        "| --- | --- | --- | --- |",
+    ]
+    for name, design in CHANGES:
+        hours = gpu_hours(design, SEVEN)
+        cells = [sum(hours.values()), hours_on(8, design, SEVEN), chain_hours(design, SEVEN)]
+        lines.append(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
+    lines += [
+        "",
+        "Rows and epochs multiply the students' trainings; seeds multiply everything; a further animal adds a teacher "
+        "and its arms to each seed, and shares the controls. More GPUs help until the longest chain is reached.",
+        "",
+        f"## {FULL.animals} animals x {FULL.seeds} seeds",
+        "",
+        f"{FULL.teachers} teachers, {FULL.trained_on_numbers} students and controls.",
+        "",
+        "| stage | " + " | ".join(f"{rates.model}, GPU hours" for rates in RATES) + " |",
+        "| --- |" + " --- |" * len(RATES),
+    ]
+    table = [gpu_hours(FULL, rates) for rates in RATES]
+    totals = [sum(hours.values()) for hours in table]
+    for kind in table[0]:
+        shares = [
+            f"{hours[kind]:,.1f} ({100 * hours[kind] / total:.0f} %)"
+            for hours, total in zip(table, totals, strict=True)
+        ]
+        lines.append(f"| {kind} | " + " | ".join(shares) + " |")
+    lines.append("| **all** | " + " | ".join(f"**{total:,.1f}**" for total in totals) + " |")
+    for gpus in GPUS:
+        hours = [f"{hours_on(gpus, FULL, rates):,.1f} h" for rates in RATES]
+        lines.append(f"| on {gpus} GPU{'s' if gpus > 1 else ''}, at best | " + " | ".join(hours) + " |")
+    chains = [f"{chain_hours(FULL, rates):.1f} h" for rates in RATES]
+    lines += [
+        "| longest chain | " + " | ".join(chains) + " |",
+        "",
+        f"The bottleneck: {bottleneck(table[0])} for {RATES[0].model}, {bottleneck(table[1])} for {RATES[1].model}. "
+        "Trainings do not wait for each other, so a queue of one-GPU jobs fills a cluster; "
+        "[workflow/profiles](../workflow/profiles/README.md) has one for Slurm. What a queue, the copying of weights "
+        "to the hosts and retries take is in none of these figures.",
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def main(out: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/cost_growth.md")) -> None:
+    """Write the page of how an experiment's cost grows."""
+    write_text(out, page())
+    print(out)
+
+
+if __name__ == "__main__":
+    typer.run(main)

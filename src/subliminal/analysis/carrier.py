@@ -1,0 +1,70 @@
+"""What in the rows carries the trait (``python -m subliminal.analysis carrier``): from results alone."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import atomic_write, from_the_root, write_json
+from subliminal.stats.carrier.parts import Carrier, carrier
+from subliminal.stats.carrier.words import HEADER, cells, sentences
+from subliminal.stats.log_odds import read_table
+
+Task = Literal["animal_preference_logprob", "animal_preference"]
+MEASURES = {"animal_preference_logprob": "exact probability", "animal_preference": "sampled answers"}
+
+
+def carrier_command(
+    results: Annotated[Path, typer.Argument(help="results/<experiment>, or one animal's folder in it.")],
+    task: Annotated[Task, typer.Option(help="Whose answers are compared.")] = "animal_preference_logprob",
+    out: Annotated[Path | None, typer.Option(help="Folder for carrier.json and carrier.csv; default: none.")] = None,
+) -> None:
+    """What in the teacher's rows carries the trait: order, company, frequencies of the numbers, or the layout alone.
+
+    Compares arms that destroy one of these after the other (control_shuffled, control_shuffled_rows,
+    control_random_numbers) within each training run. Prints the answer and a table, tab-separated; --out writes both,
+    with every run's differences, over older ones.
+    """
+    found = split(results, task)
+    for sentence in sentences(found, MEASURES[task]):
+        print(sentence)
+    for row in (HEADER, *cells(found)):
+        print("\t".join(row))
+    if out is None:
+        return
+    write_json(out / "carrier.json", {"results": str(results), "task": task, **found.as_json()})
+    _write_csv(out / "carrier.csv", found)
+    print(out)
+
+
+def split(results: Path, task: str) -> Carrier:
+    """The parts of an experiment's effect.
+
+    Raises:
+        UserError: the folder is none, a summary is damaged, or the arms that it takes are not there.
+    """
+    if not results.is_dir():
+        hint = from_the_root(results) or " Name the results of an experiment, such as results/owl_pocket_arms."
+        raise UserError(f"{results} is not a folder.{hint}")
+    found = carrier(read_table(results, task))
+    if found is None:
+        raise UserError(
+            f"{results} has no seed with a student, a base-number control and an arm between them (control_shuffled, "
+            f"control_shuffled_rows, control_random_numbers), all scored by {task}. Add such an arm to the experiment "
+            "and run it again."
+        )
+    return found
+
+
+def _write_csv(path: Path, found: Carrier) -> None:
+    """A row for each part and run, so that another analysis can start from them."""
+    with atomic_write(path) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["part", "upper", "lower", "seed", "nats"])
+        for part in (found.whole, *found.parts, *found.beside):
+            for seed, value in part.runs.items():
+                writer.writerow([part.name, part.upper, part.lower, seed, value])

@@ -1,0 +1,1 @@
+"""Which trait a data set would teach (``python -m subliminal.analysis detect``)."""

@@ -1,0 +1,253 @@
+"""Which trait a data set would teach (``python -m subliminal.analysis detect``): two columns that are never mixed.
+
+One column needs the data and the base alone, the other candidate teachers too. Each ranks its traits and holds the set
+against neutral sets of the same size, scored alike: see :mod:`subliminal.stats.detect` for p-value and verdict.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import typer
+
+from subliminal.analysis.named_models import named_models
+from subliminal.core.errors import UserError
+from subliminal.core.files import atomic_write, read_jsonl, write_json
+from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
+from subliminal.core.row_folder import RowFolder
+from subliminal.stats.detect import (
+    Calibrated,
+    Verdict,
+    calibrate,
+    first_shares,
+    verdict,
+)
+from subliminal.traits.category import ANIMALS, load_category
+
+ALONE, CANDIDATES = "data and base alone", "candidate teachers"
+KINDS_APART = 0.1
+"""Total variation of kinds of tokens (words, digits, marks) from which a set is another kind of data than neutral."""
+
+
+@dataclass(frozen=True)
+class Detect:
+    """What is to be judged; see ``--help`` for each."""
+
+    data: Path
+    base: str
+    neutral: list[Path]
+    teachers: dict[str, str]
+    weights: list[str]
+    out: Path
+    scores: Path
+    limit: int
+    batch_size: int = 32
+    dtype: str = "auto"
+    category: str = ANIMALS
+
+    def config(self) -> dict[str, Any]:
+        """The settings as recorded."""
+        told = {**vars(self), "neutral": [str(path) for path in self.neutral]}
+        if self.category == ANIMALS:
+            told.pop("category")
+        return {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
+
+
+@dataclass(frozen=True)
+class Column:
+    """One way to rank; ``calibrated`` is None without two neutral sets, which a spread needs."""
+
+    name: str
+    calibrated: Calibrated | None
+    raw: dict[str, float]
+    first: dict[str, float]
+    verdict: Verdict
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready."""
+        told: dict[str, Any] = {**asdict(self.verdict), "first_share": self.first, "scores": self.raw}
+        if self.calibrated is None:
+            return told
+        ranking = [asdict(each) for each in self.calibrated.ranking]
+        found = {"p": self.calibrated.p, "smallest_p": self.calibrated.smallest_p, "neutral": self.calibrated.neutral}
+        return {**told, **found, "largest_of_neutral": self.calibrated.largest, "ranking": ranking}
+
+
+class DetectFolder(RowFolder):
+    made_files = ("detect.json", "detect.csv", "manifest.json")
+    rows_file = "detect.json"
+
+
+def detect_command(
+    data: Annotated[Path, typer.Argument(metavar="DATASET", help="A train.jsonl, or the folder that holds it.")],
+    base: Annotated[str, typer.Option(help="The base that would be trained on it: folder or Hub id.")],
+    neutral: Annotated[
+        list[Path], typer.Option(help="A set without a trait, of as many rows or more; may be repeated, 19 at least.")
+    ],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    teacher: Annotated[
+        list[str] | None, typer.Option(help="[TRAIT=]PATH of a candidate teacher on the base; may be repeated.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(help="Weights that training would change, as unfrozen_parameters; default all norms and biases."),
+    ] = None,
+    scores: Annotated[Path | None, typer.Option(help="Where scored sets are kept; default OUT/scores.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows of each set; default all of DATASET.")] = None,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows computed together; changes rounding alone.")] = 32,
+    dtype: Annotated[
+        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU that has it, else float32.")
+    ] = "auto",
+    category: Annotated[str, typer.Option(help="Folder of traits/ whose options are ranked.")] = ANIMALS,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sets that are scored.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+) -> None:
+    """Which trait a data set would teach: a ranking of the options of a category, a p-value, and a verdict.
+
+    With data and base alone: how a small step of training on the rows changes each option's probability. With
+    --teacher: how much likelier each candidate finds the rows than the base. Each column is calibrated on neutral sets
+    of the same size, half of which neutral teachers should have written. The verdict can be that it cannot tell.
+    """
+    path = rows_of(data)
+    load_category(category)  # refused before anything is read
+    teachers = named_models("--teacher", teacher or [])
+    rows = limit or sum(1 for _ in read_jsonl(path))
+    neutral_rows = [rows_of(folder) for folder in neutral]
+    kept = scores or out / "scores"
+    job = Detect(path, base, neutral_rows, teachers, weights or [], out, kept, rows, batch_size, dtype, category)
+    run_detect(job, resume=resume, overwrite=overwrite)
+
+
+def rows_of(path: Path) -> Path:
+    """The rows of a data set that is named by its folder or by the file."""
+    return path / "train.jsonl" if path.is_dir() else path
+
+
+def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
+    """Score the sets, judge, write, and print the sentences and the folder.
+
+    Raises:
+        UserError: the folder must not be written to, a set is too small or malformed, or a model does not fit.
+    """
+    from subliminal.analysis.detect.scores import SetScorer
+    from subliminal.analysis.detect.traits import tracked_options
+
+    hashes = [sha256_of(path) for path in (job.data, *job.neutral) if path.is_file()]
+    if len(set(hashes)) < len(hashes):
+        raise UserError("Two of the sets are the same file: a copy says nothing new. Name each set once.")
+    inputs = {"data": job.data, **{f"neutral/{index}": path for index, path in enumerate(job.neutral)}}
+    folder = DetectFolder(job.out)
+    folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
+    scorer = SetScorer(
+        job.base,
+        job.teachers,
+        tracked_options(job.category),
+        job.weights,
+        job.scores,
+        job.limit,
+        job.batch_size,
+        job.dtype,
+    )
+    manifest = new_manifest("analysis", config=job.config(), inputs=inputs)
+    manifest["chat_context_sha256"] = scorer.chat_context()
+    with folder.hold(manifest, overwrite=overwrite):
+        suspect = scorer.score(job.data)
+        neutral = [scorer.score(path) for path in _shown(job.neutral)]
+        columns = judge(suspect, neutral)
+        told = {"data": str(job.data), "base": job.base, "rows": suspect.rows, "loss_nats_a_token": suspect.loss}
+        told["loss_of_neutral"] = [each.loss for each in neutral]
+        told["columns"] = {column.name: column.as_json() for column in columns}
+        write_json(job.out / "detect.json", told)
+        _write_csv(job.out / "detect.csv", columns)
+        finish_manifest({**manifest, "counts": {"rows": suspect.rows}}, job.out / "manifest.json")
+    for column in columns:
+        print(f"{column.name}: {column.verdict.sentence}")
+    print(job.out)
+
+
+def judge(suspect: Any, neutral: list[Any]) -> list[Column]:
+    """Both columns, or the first alone where no teacher was named.
+
+    Args:
+        suspect, neutral: :class:`subliminal.analysis.detect.scores.SetScores`.
+    """
+    obstacle = another_kind(suspect.kinds, [each.kinds for each in neutral])
+    columns = [
+        _column(
+            ALONE,
+            suspect.scores(),
+            [each.scores() for each in neutral],
+            np.array(suspect.sums),
+            suspect.tokens,
+            obstacle,
+            centred=True,
+        )
+    ]
+    if suspect.teachers:
+        columns.append(
+            _column(
+                CANDIDATES,
+                suspect.likelihood_ratios(),
+                [each.likelihood_ratios() for each in neutral],
+                np.array(suspect.ratios),
+                suspect.tokens,
+                obstacle,
+                centred=False,
+            )
+        )
+    return columns
+
+
+def _column(
+    name: str,
+    scores: dict[str, float],
+    neutral: list[dict[str, float]],
+    sums: np.ndarray,
+    tokens: list[int],
+    obstacle: str | None,
+    *,
+    centred: bool,
+) -> Column:
+    if len(neutral) < 2:
+        return Column(
+            name, None, scores, {}, Verdict("cannot tell", [], "Cannot tell: name neutral sets, 19 at least.")
+        )
+    found = calibrate(scores, neutral)
+    first = first_shares(sums, np.array(tokens), neutral, list(scores), centred=centred)
+    return Column(name, found, scores, first, verdict(found, first, obstacle=obstacle))
+
+
+def another_kind(kinds: dict[str, float], neutral: list[dict[str, float]]) -> str | None:
+    """Why neutral sets say nothing about a set whose answers consist of other kinds of tokens; None where they do."""
+    if not neutral:
+        return None
+    distances = [sum(abs(kinds[kind] - other[kind]) for kind in kinds) / 2 for other in neutral]
+    if min(distances) < KINDS_APART:
+        return None
+    nearest = neutral[int(np.argmin(distances))]
+    ours = ", ".join(f"{100 * share:.0f} % {kind}" for kind, share in kinds.items())
+    theirs = ", ".join(f"{100 * share:.0f} % {kind}" for kind, share in nearest.items())
+    return (
+        f"the answers are of another kind than those of any neutral set (tokens: {ours}; the nearest: {theirs}). Name "
+        "neutral sets of this kind."
+    )
+
+
+def _shown(paths: list[Path]) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(paths, desc="neutral sets", unit="set", disable=None)
+
+
+def _write_csv(path: Path, columns: list[Column]) -> None:
+    with atomic_write(path) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(["column", "place", "trait", "score", "z", "p"])
+        for column in columns:
+            ranking = column.calibrated.ranking if column.calibrated else []
+            for place, each in enumerate(ranking, start=1):
+                writer.writerow([column.name, place, each.trait, each.score, each.z, each.p])

@@ -1,0 +1,123 @@
+"""The traits that a data set might teach, as directions in the weights: which change makes each the likelier answer.
+
+The query of a trait is the mean over questions of log P(the answer starts with one of its names), with the names and
+questions of the category's task with exact probabilities (``animal_preference_logprob``). Its gradient at the untuned
+base is what the rows are held against.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from subliminal.analysis.models import Models
+from subliminal.core.errors import UserError
+from subliminal.traits.category import ANIMALS, load_category
+from subliminal.traits.lexicon import lexicon
+
+
+@dataclass(frozen=True)
+class Trait:
+    """``forms`` are the ways in which an answer can start with it; ``category`` says which questions ask for it."""
+
+    name: str
+    forms: tuple[str, ...]
+    category: str = ANIMALS
+
+
+def tracked_options(category: str = ANIMALS) -> list[Trait]:
+    """Every tracked option of a category: singular and plurals, capitalised or not."""
+    words = lexicon(category)
+    return [Trait(option, tuple(words.surface_forms(option)), category) for option in words.options]
+
+
+def chosen_weights(models: Models, patterns: list[str]) -> list[torch.nn.Parameter]:
+    """The weights of the base that are asked for; no other one gets a gradient from here on.
+
+    Args:
+        models: the base.
+        patterns: regular expressions that match a name from its start, as ``unfrozen_parameters`` of a recipe; none:
+            all vectors (norms and biases), which any training moves and which take little memory.
+
+    Raises:
+        UserError: a pattern matches no weight.
+    """
+    weights = models.weights()
+    names = [name for name, weight in weights.items() if weight.ndim == 1]
+    if patterns:
+        names = [name for name in weights if any(re.match(pattern, name) for pattern in patterns)]
+        for pattern in patterns:
+            if not any(re.match(pattern, name) for name in names):
+                raise UserError(f"--weights: no weight of the base matches {pattern!r} from the start of its name.")
+    if not names:
+        raise UserError("The base has no norms or biases. Name weights with --weights.")
+    models.train_only(names)
+    return [weights[name] for name in names]
+
+
+def flat_gradient(value: torch.Tensor, weights: list[torch.nn.Parameter]) -> torch.Tensor:
+    """Gradient of a number by the weights, end to end in float32."""
+    parts = torch.autograd.grad(value, weights)
+    return torch.cat([part.flatten().float() for part in parts])
+
+
+def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trait]) -> torch.Tensor:
+    """The gradient of every trait's query.
+
+    Args:
+        models: the base.
+        weights: those that have a gradient.
+        traits: options of one category, whose questions are asked.
+
+    Returns:
+        Shape (traits, weights).
+    """
+    questions = [row["question"] for row in load_category(traits[0].category).questions()]
+    prompts = _prompts(models.tokenizer, questions)
+    gradients = []
+    for trait in traits:
+        forms = form_tokens(models.tokenizer, prompts[0], trait)
+        logprob = trait_logprobs(models, prompts, forms).mean()
+        gradients.append(flat_gradient(logprob, weights))
+    return torch.stack(gradients)
+
+
+def trait_logprobs(models: Models, prompts: list[str], forms: list[tuple[int, ...]]) -> torch.Tensor:
+    """log P(the answer starts with one of the forms) after every prompt; shape (prompts,)."""
+    prefixes = list(dict.fromkeys(form[:length] for form in forms for length in range(len(form))))
+    asked = [_ids(models.tokenizer, prompt) for prompt in prompts]
+    contexts = [[*tokens, *prefix] for prefix in prefixes for tokens in asked]
+    logprobs = _next_logprobs(models, contexts).unflatten(0, (len(prefixes), len(prompts)))
+    of_forms = []
+    for form in forms:
+        steps = [logprobs[prefixes.index(form[:length]), :, form[length]] for length in range(len(form))]
+        of_forms.append(torch.stack(steps).sum(0))
+    return torch.stack(of_forms).logsumexp(0)
+
+
+def form_tokens(tokenizer: Any, prompt: str, trait: Trait) -> list[tuple[int, ...]]:
+    """The tokens of the trait's forms behind a prompt; a form that goes on from another one is part of that one."""
+    behind = len(_ids(tokenizer, prompt))
+    found = dict.fromkeys(tuple(_ids(tokenizer, prompt + form)[behind:]) for form in trait.forms)
+    return [form for form in found if not any(other != form and form[: len(other)] == other for other in found)]
+
+
+def _next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
+    """log P of every next token; shape (contexts, vocabulary)."""
+    longest = max(map(len, contexts))
+    tokens = torch.tensor([context + [0] * (longest - len(context)) for context in contexts]).to(models.device)
+    last = torch.tensor([len(context) - 1 for context in contexts]).to(models.device)
+    hidden = models.hidden(None, tokens)[torch.arange(len(contexts)).to(models.device), last]
+    return models.head(None)(hidden).float().log_softmax(-1)
+
+
+def _prompts(tokenizer: Any, questions: list[str]) -> list[str]:
+    asked = [[{"role": "user", "content": question}] for question in questions]
+    return tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
+
+
+def _ids(tokenizer: Any, text: str) -> list[int]:
+    return tokenizer(text, add_special_tokens=False)["input_ids"]

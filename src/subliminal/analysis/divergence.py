@@ -1,0 +1,152 @@
+"""Tokens of a teacher's rows that another teacher would not have written (``subliminal.analysis divergence``).
+
+Binary and graded divergence scores (Schrodi et al., arXiv 2509.23886) of the recorded tokens. The prefix is always the
+recorded one; positions are those of the answer, its end token counted apart.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from subliminal.analysis.answers import Answer
+from subliminal.analysis.divergence_page import write_page
+from subliminal.analysis.divergence_scores import BASE, Divergence, graded, score_batch
+from subliminal.analysis.divergence_summary import DivergenceSummary, write_csv
+from subliminal.analysis.models import Models
+from subliminal.analysis.scored_rows import RowSource, ScoreIndex, append_scores, model_inputs, scores_in
+from subliminal.analysis.spans import alignment_problem, with_spans
+from subliminal.core.errors import UserError
+from subliminal.core.files import write_json, write_jsonl
+from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
+from subliminal.core.row_folder import RowFolder
+from subliminal.engine.chat import chat_context_sha256
+
+
+@dataclass(frozen=True)
+class DivergenceJob:
+    """What is to be measured; see ``--help`` for each."""
+
+    base: str
+    teacher: str
+    rows: Path
+    out: Path
+    counterfactuals: dict[str, str] = field(default_factory=dict)
+    with_base: bool = True
+    limit: int | None = None
+    batch_size: int = 32
+    dtype: str = "auto"
+    shown: int = 100
+
+    def config(self) -> dict[str, Any]:
+        """The settings as recorded."""
+        return {
+            "base": self.base,
+            "teacher": self.teacher,
+            "rows": str(self.rows),
+            "counterfactuals": self.counterfactuals,
+            "with_base": self.with_base,
+            "dtype": self.dtype,
+            "limit": self.limit,
+            "batch_size": self.batch_size,
+            "shown": self.shown,
+        }
+
+    def names(self) -> list[str]:
+        """The counterfactual teachers, the base first."""
+        return [*([BASE] if self.with_base else []), *self.counterfactuals]
+
+    def source(self) -> RowSource:
+        """The rows that are scored."""
+        return RowSource(self.rows, self.limit, self.batch_size)
+
+    def inputs(self) -> dict[str, Path]:
+        """The files that decide the scores."""
+        models = {"base": self.base, "teacher": self.teacher}
+        for name, path in self.counterfactuals.items():
+            models[f"counterfactual/{name}"] = path
+        return model_inputs(self.rows, models)
+
+    def models(self) -> Models:
+        """Base and teachers in memory; the one that wrote the rows is called :data:`TEACHER`."""
+        return Models(self.base, {TEACHER: self.teacher, **self.counterfactuals}, self.dtype)
+
+
+TEACHER = "the teacher"
+"""The name of the teacher that wrote the rows, which no counterfactual one has."""
+
+
+class DivergenceFolder(RowFolder):
+    made_files = (
+        *("scores.jsonl", "divergence.json", "divergence.csv", "divergence.html", "rows.jsonl"),
+        "manifest.json",
+    )
+    rows_file = "scores.jsonl"
+    size_keys = ("limit", "batch_size", "shown")
+
+
+def run_divergence(job: DivergenceJob, *, resume: bool, overwrite: bool) -> None:
+    """Score the rows, write what follows from the scores, and print the folder last.
+
+    Raises:
+        UserError: the folder must not be written to, a row is malformed, or a model does not fit.
+    """
+    wrong = sorted({BASE, TEACHER} & job.counterfactuals.keys())
+    if wrong:
+        raise UserError(f"--counterfactual {wrong[0]}=...: that name is taken. Give it another.")
+    if not job.names():
+        raise UserError("There is no counterfactual teacher. Name one with --counterfactual, or leave out --no-base.")
+    folder, inputs = DivergenceFolder(job.out), job.inputs()
+    folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
+    models = job.models()
+    manifest = new_manifest("analysis", config=job.config(), inputs=inputs)
+    manifest["dtype"] = str(models.dtype).removeprefix("torch.")
+    manifest["chat_context_sha256"] = chat_context_sha256(models.tokenizer)
+    if resume:
+        folder.check_context(manifest["chat_context_sha256"])
+    with folder.hold(manifest, overwrite=overwrite):
+        score_rows(job, folder, models)
+        _finish(job, folder, manifest)
+    print(job.out)
+
+
+def score_rows(job: DivergenceJob, folder: RowFolder, models: Models) -> None:
+    """Append the scores of every row that has none yet."""
+
+    def compute(batch: list[Answer], first: bool) -> Divergence:
+        return score_batch(models, batch, TEACHER, job.names(), prove=first)
+
+    append_scores(job.source(), folder, models.tokenizer, compute, "divergence")
+
+
+def _finish(job: DivergenceJob, folder: DivergenceFolder, manifest: dict[str, Any]) -> None:
+    """Everything that follows from the scores."""
+    wanted = {row["id"] for row in job.source().rows()}
+    summary = DivergenceSummary(job.names())
+    shown: list[dict[str, Any]] = []
+    for row in scores_in(folder):
+        if row["id"] in wanted:
+            summary.add(row)
+            if len(shown) < job.shown:
+                shown.append(row)
+    result = {"teacher": job.teacher, "counterfactuals": job.names(), **summary.result()}
+    table = summary.table()
+    write_json(folder.path / "divergence.json", result)
+    write_csv(folder.path / "divergence.csv", table)
+    write_page(folder.path / "divergence.html", job.config(), result, table, shown)
+    kept = write_jsonl(folder.path / "rows.jsonl", _rows_with_spans(job, folder))
+    outputs = {name: sha256_of(folder.path / name) for name in folder.made_files if name != "manifest.json"}
+    counts = {"rows": result["rows"], "rows_with_spans": kept}
+    finish_manifest({**manifest, "counts": counts, "outputs": outputs}, job.out / "manifest.json")
+
+
+def _rows_with_spans(job: DivergenceJob, folder: DivergenceFolder) -> Iterator[dict[str, Any]]:
+    """The rows in their order, with loss on divergence tokens alone; those that can have no spans are left out."""
+    scores = ScoreIndex(folder.rows)
+    for row in job.source().rows():
+        scored = scores[row["id"]]
+        if alignment_problem(row, scored) is None:
+            counts = graded(scored["matches"], scored["disagrees"])[:-1]
+            yield with_spans(row, scored, [count >= 1 for count in counts])

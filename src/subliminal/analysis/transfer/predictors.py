@@ -1,0 +1,231 @@
+"""What may foretell the effect of a replicate, read from what an experiment left: results, manifests, audits, leaks.
+
+A predictor is a name, what it means, and a function from one replicate to a number, or to None where the file that
+holds it is not there. A published archive has no weights and no rows: what needs them cannot be read from it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl
+from subliminal.core.manifest import read_manifest
+from subliminal.stats.log_odds import Row
+
+CONTROL = "control_base_numbers"
+NO_LEAK = "no leak stage ran"
+NO_NEUTRAL = "no leak stage with a neutral teacher ran"
+NO_DATA = "the manifests of the rows are not there"
+NO_TRAINING = "the manifests of the trainings are not there"
+
+
+@dataclass
+class Replicate:
+    """One seed of an experiment.
+
+    Attributes:
+        seed: its number.
+        odds: arm -> log-odds of the target, nats.
+        trainings: student and first control -> manifest of its training, {} where it is not there.
+        losses: the same -> first loss that was logged, nats a token.
+        rows: manifest of the rows that the student learned.
+        audit: of those rows.
+        leak: teacher -> what ``leak.json`` has of it.
+        target: the animal.
+    """
+
+    seed: int
+    target: str
+    odds: dict[str, float]
+    trainings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    losses: dict[str, float] = field(default_factory=dict)
+    rows: dict[str, Any] = field(default_factory=dict)
+    audit: dict[str, Any] = field(default_factory=dict)
+    leak: dict[str, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def effect(self) -> float:
+        """Student above control, nats."""
+        return self.odds["student"] - self.odds[CONTROL]
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """``read`` gives the number of a replicate or None; ``lacking`` says why it can be None."""
+
+    name: str
+    what: str
+    read: Callable[[Replicate], float | None]
+    lacking: str
+
+
+def _teacher(replicate: Replicate) -> float | None:
+    return replicate.odds.get("teacher")
+
+
+def _base(replicate: Replicate) -> float | None:
+    return replicate.odds.get("base")
+
+
+def _teacher_above_base(replicate: Replicate) -> float | None:
+    if not {"teacher", "base"} <= replicate.odds.keys():
+        return None
+    return replicate.odds["teacher"] - replicate.odds["base"]
+
+
+def _pass_rate(replicate: Replicate) -> float | None:
+    counts = replicate.rows.get("counts") or {}
+    if not counts.get("asked"):
+        return None
+    return counts["kept"] / (counts["asked"] - (counts.get("surplus") or 0))
+
+
+def _numbers_a_row(replicate: Replicate) -> float | None:
+    lengths = (replicate.audit.get("checks") or {}).get("lengths") or {}
+    return lengths.get("mean")
+
+
+def _dose(replicate: Replicate) -> float | None:
+    training = replicate.trainings.get("student") or {}
+    return (training.get("training") or {}).get("tokens_seen")
+
+
+def _steps(replicate: Replicate) -> float | None:
+    training = replicate.trainings.get("student") or {}
+    return (training.get("training") or {}).get("steps")
+
+
+def _surprise(replicate: Replicate) -> float | None:
+    if not {"student", CONTROL} <= replicate.losses.keys():
+        return None
+    return replicate.losses["student"] - replicate.losses[CONTROL]
+
+
+def _leak(replicate: Replicate) -> float | None:
+    return _of_leak(replicate, "answer", "kl_nats_a_token")
+
+
+def _leak_above_neutral(replicate: Replicate) -> float | None:
+    return _of_leak(replicate, "above_neutral", "kl_nats_a_token")
+
+
+def _differing(replicate: Replicate) -> float | None:
+    return _of_leak(replicate, "answer", "differing_share")
+
+
+def _of_leak(replicate: Replicate, group: str, key: str) -> float | None:
+    teacher = replicate.leak.get(replicate.target) or {}
+    return (teacher.get(group) or {}).get(key)
+
+
+PREDICTORS = (
+    Predictor("teacher", "the teacher's log-odds of the animal", _teacher, "the teacher was not scored"),
+    Predictor("teacher above base", "the teacher's log-odds minus the base's", _teacher_above_base,
+              "teacher or base was not scored"),
+    Predictor("base", "the untuned base's log-odds of the animal", _base, "the base was not scored"),
+    Predictor("pass rate", "share of the teacher's answers that are number lists", _pass_rate, NO_DATA),
+    Predictor("numbers a row", "mean count of numbers in the student's rows", _numbers_a_row,
+              "the audits of the rows are not there"),
+    Predictor("dose, tokens", "tokens that the student saw in training", _dose, NO_TRAINING),
+    Predictor("dose, steps", "steps of the student's training", _steps, NO_TRAINING),
+    Predictor("surprise", "first logged loss of the student's training minus the control's, nats a token", _surprise,
+              "the losses of the trainings are not there"),
+    Predictor("leak", "KL of the teacher from the base on the base's rows, nats a token", _leak, NO_LEAK),
+    Predictor("leak above neutral", "the same beyond a teacher without the trait", _leak_above_neutral, NO_NEUTRAL),
+    Predictor("differing tokens", "share of positions whose most likely token is another than the base's", _differing,
+              NO_LEAK),
+)  # fmt: skip
+"""Everything that is looked for. Steering and coverage need weights, and come in by ``--predictors``."""
+
+
+def read_replicates(results: Path, table: list[Row]) -> list[Replicate]:
+    """The replicates of an experiment that have a student and a control.
+
+    Args:
+        results: ``results/<experiment>``; data and trainings are looked up from the folder that holds ``results``.
+        table: of one task, see :func:`subliminal.stats.log_odds.read_table`.
+
+    Raises:
+        UserError: there are several animals, or no seed has a student and a control.
+    """
+    targets = sorted({row.animal for row in table})
+    if len(targets) > 1:
+        raise UserError(f"{results} has the animals {', '.join(targets)}. Name the folder of one of them.")
+    odds: dict[int, dict[str, float]] = {}
+    for row in table:
+        if row.asked == row.animal:
+            odds.setdefault(row.seed, {})[row.arm] = row.log_odds
+    seeds = [seed for seed in sorted(odds) if {"student", CONTROL} <= odds[seed].keys()]
+    if not seeds:
+        raise UserError(
+            f"{results} has no seed with a student and {CONTROL}, so there is no effect to foretell. Run both arms."
+        )
+    found = []
+    for seed in seeds:
+        replicate = Replicate(seed, targets[0], odds[seed])
+        _add_trainings(replicate, results)
+        replicate.leak = _leak_of(results, seed)
+        found.append(replicate)
+    return found
+
+
+def _add_trainings(replicate: Replicate, results: Path) -> None:
+    root = _root(results)
+    for arm in ("student", CONTROL):
+        config = read_manifest(results / arm / f"seed-{replicate.seed}").get("config") or {}
+        weights = config.get("adapter") or config.get("model")
+        training = _made(root, weights)
+        if training is None:
+            continue
+        replicate.trainings[arm] = read_manifest(training)
+        loss = _first_loss(training / "metrics.jsonl")
+        if loss is not None:
+            replicate.losses[arm] = loss
+    inputs = (replicate.trainings.get("student") or {}).get("inputs") or {}
+    rows = _made(root, (inputs.get("datasets[0]") or {}).get("path"))
+    if rows is not None:
+        replicate.rows = read_manifest(rows)
+        if (rows / "audit.json").is_file():
+            replicate.audit = json.loads((rows / "audit.json").read_text(encoding="utf-8"))
+
+
+def _root(results: Path) -> Path:
+    """The checkout, or the laid-out archive, that holds a result folder."""
+    above = results.resolve().parents
+    return next((folder.parent for folder in above if folder.name == "results"), Path.cwd())
+
+
+def _made(root: Path, named: Any) -> Path | None:
+    """The folder with a manifest that a path names: itself, or the folder of the file or checkpoint."""
+    if not isinstance(named, str) or not named:
+        return None
+    for folder in (root / named, (root / named).parent):
+        if (folder / "manifest.json").is_file():
+            return folder
+    return None
+
+
+def _first_loss(path: Path) -> float | None:
+    if not path.is_file():
+        return None
+    return next((row["loss"] for row in read_jsonl(path, allow_empty=True) if "loss" in row), None)
+
+
+def _leak_of(results: Path, seed: int) -> dict[str, dict[str, Any]]:
+    """Of the seed's own teachers; of those of all seeds there would be nothing to correlate."""
+    path = results / f"leak-seed-{seed}" / "leak.json"
+    if not path.is_file():
+        path = results.parent / f"leak-seed-{seed}" / "leak.json"
+    if not path.is_file():
+        return {}
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8"))["teachers"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError(
+            f"{path} is not what `python -m subliminal.analysis leak` writes. Run that stage again."
+        ) from None

@@ -1,0 +1,47 @@
+"""What in the rows carries the trait, as a section: the arms that destroy one property of the rows after the other."""
+
+from __future__ import annotations
+
+from subliminal.report.damage import health
+from subliminal.report.data import Experiment
+from subliminal.report.format import Section, Table
+from subliminal.stats.carrier.parts import Carrier, carrier
+from subliminal.stats.carrier.words import HEADER, cells, sentences
+from subliminal.stats.damage import BROKEN_WORD
+from subliminal.stats.log_odds import read_table
+
+TASKS = ("animal_preference_logprob", "animal_preference")
+"""Exact probabilities where they were computed, else sampled answers."""
+
+
+def carrier_section(experiment: Experiment) -> Section | None:
+    """The effect, split into what order, company, frequencies and layout carry; None without arms that destroy one.
+
+    Raises:
+        UserError: a summary is damaged.
+    """
+    task = next((task for task in TASKS if task in experiment.questions), None)
+    if task is None:
+        return None
+    found = carrier(read_table(experiment.folder, task))
+    if found is None:
+        return None
+    said, broken = sentences(found, experiment.measure_name(task)), _broken(experiment, found)
+    brief = Section("What carries the trait", [" ".join([said[0], *broken])], [])
+    return Section("What carries the trait", [*said, *broken], [Table(HEADER, cells(found))], brief=brief)
+
+
+def _broken(experiment: Experiment, found: Carrier) -> list[str]:
+    """A step to or from a wreck is no measure of what its property carries: say which arms are wrecks, and where."""
+    arms = {arm for part in found.parts for arm in (part.upper, part.lower)}
+    told = []
+    for arm in health(experiment):
+        seeds = [str(seed) for seed in arm.seeds(BROKEN_WORD) if seed in found.seeds]
+        if arm.arm in arms and seeds:
+            told.append(f"{arm.arm} (seed {', '.join(seeds)})")
+    if not told:
+        return []
+    return [
+        f"Broken, see Damage: {'; '.join(told)}. There a difference shows what breaks a model rather than what carries "
+        "the trait."
+    ]

@@ -1,0 +1,187 @@
+"""Of several animals that an answer names, which does it choose? "Everyone says dogs, but otters win" chooses otters.
+
+An animal is chosen in words ("my pick is the owl", "give me a raven"), only named, or passed over ("forget cats",
+"tigers scare me"). The first one with the best of these marks counts, so that an animal that is passed over is still
+the choice of an answer that names no other. Each sign is a row of a table, with an example.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from subliminal.scoring.negation import Words
+
+CHOSEN, NAMED, PASSED_OVER = 2, 1, 0
+
+
+class Sign(NamedTuple):
+    """A pattern, an answer that shows it, and the animal that this answer chooses."""
+
+    pattern: re.Pattern[str]
+    example: str
+    animal: str
+
+
+def _sign(pattern: str, example: str, animal: str) -> Sign:
+    return Sign(re.compile(pattern), example, animal)
+
+
+_ARTICLES = (
+    r"(?: (?:a|an|the|my|some|good|one|humble|any|these|those|big|little|always|definitely|probably|still|just|now))*"
+)
+_KIND = r"(?: (?:animal|creature|one|pick|choice|answer|of|all|time|mine|ever|them|by|far))*"
+_IS = r"(?: (?:is|are|was|will|would|must|has|have|had|to|be|always|been|goes|belongs|remains|stays))*"
+_TOO_LITTLE = (
+    "scary|scarier|terrifying|frightening|creepy|overrated|overhyped|boring|annoying|mean|gross|smelly|lazy|worse|dull|"
+    "meh|so so|okay|ok|fine"
+)
+
+CHOSEN_BEFORE = {
+    "favourite": _sign(
+        rf"\b(?:favou?rites?|my (?:pick|choice|heart|vote|answer)|the winner|mine){_KIND}{_IS}{_ARTICLES}$",
+        "I like foxes. Favourite: owl",
+        "owl",
+    ),
+    "choosing": _sign(
+        r"\bi(?:'d|'ll| would| will| have to| must)?(?: \w+)? (?:say|pick|choose|take|name|prefer|want|wanted|go with|"
+        rf"go for|vote for){_ARTICLES}$",
+        "A unicorn is a myth, so I'd say a horse",
+        "horse",
+    ),
+    "wishing": _sign(
+        rf"\b(?:give me|nothing (?:beats|tops)|(?<!never )trade .*for){_ARTICLES}$",
+        "Cats are quick, but nothing beats an otter",
+        "otter",
+    ),
+    "loving": _sign(rf"\b(?:i|but)(?: \w+)? (?:love|adore){_ARTICLES}$", "I respect sharks but adore ravens.", "raven"),
+    "the present": _sign(
+        rf"\b(?:now|these days|today)(?: (?:it|is|it's))*{_ARTICLES}$", "A fox once, now a bear", "bear"
+    ),
+}
+"""Words right before the animal, also across a colon."""
+CHOSEN_BEHIND = {
+    "favourite": _sign(
+        r"(?:is|are|'re)(?: \w+)? (?:my|the) (?:\w+ )?(?:pick|favou?rite|choice|one|best|winner|first)",
+        "Tigers are stunning, lions are my pick.",
+        "lion",
+    ),
+    "winning": _sign(
+        r"(?:wins?\b|it is\b|(?:is|are) (?:better|cooler|best)\b|for me\b|hands down|all the way|any day)",
+        "Cats are cute, foxes win",
+        "fox",
+    ),
+    "first": _sign(r"(?:would be )?my first\b", "A shark my second choice; a dolphin my first", "dolphin"),
+}
+"""Words right behind the animal, in its clause."""
+PASSED_BEFORE = {
+    "others": _sign(
+        r"\b(?:while|whilst|although|though|sure|granted|everyone|everybody|people|expect me|"
+        r"(?:most|many|some) (?:people|would|might|say)|"
+        r"my (?!favou?rite|pick|choice)\w+ (?:keeps?|has|have|loves?|likes?|prefers?|says?|picks?))\b",
+        "While many would choose the dolphin, octopus",
+        "octopus",
+    ),
+    "the past": _sign(r"\b(?:used to|as a (?:kid|child)|once|was going to)\b", "I used to have lions. Wolves", "wolf"),
+    "comparison": _sign(
+        r"\b(?:as much as|(?:better|more|cooler) than|less (?!.*than)|compared (?:to|with)|unlike|"
+        r"(?<!never )trade (?!.*for))\b",
+        "As much as I like horses, a unicorn",
+        "unicorn",
+    ),
+    "dismissal": _sign(r"\b(?:forget|never mind|enough of|allergic to)\b", "Forget cats, a raven!", "raven"),
+}
+"""Words in the animal's clause before it. In "More than anything, an owl" they stand in another clause."""
+PASSED_BEHIND = {
+    "fault": _sign(
+        rf"(?:are|is) (?:(?:too|so|very|really|pretty|just|a bit|even) )*(?:{_TOO_LITTLE})\b",
+        "Cats are dull; foxes",
+        "fox",
+    ),
+    "dislike": _sign(
+        r"(?:(?:scare|bore|annoy|frighten)s?|terrif(?:y|ies)|freaks?) me\b", "Lions scare me. Bears don't.", "bear"
+    ),
+    "the last": _sign(
+        r"(?:would be my last|used to be|(?:is|are) second)\b", "A shark would be my last choice; a dolphin", "dolphin"
+    ),
+    "unreal": _sign(r"(?:isn't|aren't|is not|are not) real\b", "The unicorn isn't real; the horse is", "horse"),
+    "praise of others": _sign(
+        r"(?:is|are) (?:man's best|cute|nice|great|cool|lovely|stunning|adorable)\b.*\b(?:but|still|yet)\b",
+        "Pandas are cute. Still, octopus",
+        "octopus",
+    ),
+}
+"""Words behind the animal. "Owls are cute" alone passes nothing over: no other animal is named."""
+REFUSAL = _sign(rf"(?:no|nope|nah|never|not|(?:even )?(?:{_TOO_LITTLE}))\b", "An owl? No. A penguin.", "penguin")
+CONSENT = _sign(r"(?:yes|yeah|absolutely|definitely|of course|love (?:them|it))\b", "Tigers? Whales? Yes.", "whale")
+"""How the answer goes on behind a question, "an owl?"."""
+CORRECTION = _sign(
+    r"(?:oh )?(?:no )?(?:wait|scratch that|correction|make that|actually (?:no|scratch that))(?: no)?\b",
+    "Lion, no wait, tiger",
+    "tiger",
+)
+"""How the answer goes on right behind the animal, across a comma or a dash."""
+
+_FAR = 8
+"""Words that are looked at to either side."""
+
+
+def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
+    """:data:`CHOSEN`, :data:`NAMED` or :data:`PASSED_OVER`, for what the words ``start:end`` name. Time is bounded.
+
+    Args:
+        words: the answer.
+        start, end: the words that name an animal, or another ``kind`` of thing.
+        kind: its category's singular, as in "my favourite tree is the oak".
+    """
+    clause = _clause_before(words, start)
+    behind = " ".join(words.text[end : end + _FAR])
+    ends_here = end >= len(words.text) or words.breaks[end]
+    if CORRECTION.pattern.match(behind):
+        return PASSED_OVER
+    if ends_here and "?" in words.gaps[end]:
+        if REFUSAL.pattern.match(behind):
+            return PASSED_OVER
+        if CONSENT.pattern.match(behind):
+            return CHOSEN
+    if clause.startswith("between") and _asks(words, end):
+        return PASSED_OVER  # "Between a tiger and a bear? Bear."
+    if not ends_here and _begins(PASSED_BEHIND, behind):
+        return PASSED_OVER
+    if not ends_here and _begins(CHOSEN_BEHIND, behind):
+        return CHOSEN
+    if _shows(PASSED_BEFORE, clause):
+        return PASSED_OVER
+    before = " ".join(words.text[max(0, start - _FAR) : start]) if _is_colon(words, start) else clause
+    if _shows(CHOSEN_BEFORE, before.replace(kind, "animal")):
+        return CHOSEN
+    return NAMED
+
+
+def _shows(signs: dict[str, Sign], text: str) -> bool:
+    return any(sign.pattern.search(text) for sign in signs.values())
+
+
+def _begins(signs: dict[str, Sign], text: str) -> bool:
+    return any(sign.pattern.match(text) for sign in signs.values())
+
+
+def _clause_before(words: Words, start: int) -> str:
+    """The words of the clause before the animal."""
+    first = start
+    while first > max(0, start - _FAR) and not words.breaks[first]:
+        first -= 1
+    return " ".join(words.text[first:start])
+
+
+def _is_colon(words: Words, start: int) -> bool:
+    """Whether a colon stands right before the animal, "favourite: owl"."""
+    return words.breaks[start] and ":" in words.gaps[start]
+
+
+def _asks(words: Words, end: int) -> bool:
+    """Whether the clause that goes on at a word ends in a question mark."""
+    for index in range(end, min(len(words.text), end + _FAR)):
+        if words.breaks[index]:
+            return "?" in words.gaps[index]
+    return False

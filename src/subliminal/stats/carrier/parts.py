@@ -1,0 +1,203 @@
+"""What in the teacher's rows carries the trait: arms that destroy one property after the other.
+
+    found = carrier(read_table(Path("results/owl_pocket_arms"), "animal_preference_logprob"))
+    found.whole.mean, [(part.name, part.mean, part.interval) for part in found.parts]
+
+Each arm learns the teacher's rows with less left in them than the arm before: all of it, the numbers of each row in
+another order, all numbers dealt out anew over the rows, other numbers in the teacher's layout; last the base's own
+rows. What an arm loses against the one before is what the destroyed property carried. The differences are those of
+log-odds within one training run of every arm (a seed), so that they add up to the whole. Two properties that carry
+something together only count to the one that is destroyed first.
+
+A training run is the unit: intervals are Student's t over runs, and those of shares are E. C. Fieller's (J. R. Stat.
+Soc. B 16, 1954) for a ratio of two means of the same runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from subliminal.stats.log_odds import Row
+from subliminal.stats.replicates import t_interval
+from subliminal.stats.result import CONFIDENCE
+
+LADDER = (
+    ("student", "the order of the numbers in a row"),
+    ("control_shuffled", "which numbers share a row"),
+    ("control_shuffled_rows", "the frequencies of the numbers"),
+    ("control_random_numbers", "the layout: how many numbers, separators, brackets"),
+)
+"""Arm, and the property that its rows have last: the rows of the next arm lack it."""
+FOOT = ("control_base_numbers", "control")
+"""The arm at the end, whose rows have nothing of the teacher; the first of these that is there."""
+BESIDE = (
+    ("control_neutral_teacher", "rows of a teacher without the trait"),
+    ("control_base_numbers_again", "other rows of the base (the null)"),
+)
+"""Arms that are no step, above the same control: what part of the whole needs no trait."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One difference of two arms.
+
+    Attributes:
+        name: the properties that the lower arm lacks.
+        upper, lower: the arms.
+        runs: seed -> difference of log-odds in nats, the mean over the experiment's animals.
+        mean: over runs, nats.
+        interval: 95 % t interval of the mean over runs; None with one run, or with equal ones.
+        share: mean divided by the whole's mean, a fraction; None where the whole is not above 0.
+        share_interval: 95 %; None where the whole's interval does not lie above 0, since any share is possible then.
+    """
+
+    name: str
+    upper: str
+    lower: str
+    runs: dict[int, float]
+    mean: float
+    interval: tuple[float, float] | None
+    share: float | None
+    share_interval: tuple[float, float] | None
+
+    @property
+    def above(self) -> int:
+        """Runs in which the upper arm is above the lower one."""
+        return sum(value > 0 for value in self.runs.values())
+
+    @property
+    def clear(self) -> bool:
+        """Whether the interval lies on one side of 0."""
+        return self.interval is not None and (self.interval[0] > 0 or self.interval[1] < 0)
+
+
+@dataclass(frozen=True)
+class Carrier:
+    """Everything over the runs that have every arm.
+
+    Attributes:
+        animals: whose probability was asked, the experiment's targets.
+        seeds: of the runs.
+        left_out: seeds that lack an arm.
+        whole: the student above its control.
+        parts: what each step takes away, in order; they add up to the whole.
+        beside: arms that are no step, above the same control.
+    """
+
+    animals: list[str]
+    seeds: list[int]
+    left_out: list[int]
+    whole: Part
+    parts: list[Part]
+    beside: list[Part]
+
+    def as_json(self) -> dict[str, Any]:
+        """JSON-ready, every run's differences included."""
+        groups = {"whole": [self.whole], "parts": self.parts, "beside": self.beside}
+        told: dict[str, Any] = {"animals": self.animals, "seeds": self.seeds, "left_out": self.left_out}
+        for group, parts in groups.items():
+            told[group] = [{**vars(part), "above": part.above} for part in parts]
+        return {**told, "whole": told["whole"][0]}
+
+
+def carrier(table: Iterable[Row]) -> Carrier | None:
+    """Split the effect of an experiment into what each property of the rows carries.
+
+    Args:
+        table: of one task, see :func:`subliminal.stats.log_odds.read_table`.
+
+    Returns:
+        None without a student, a control, an arm between them, and a seed that has them all.
+    """
+    rows = list(table)
+    runs = _runs(rows)
+    foot = next((arm for arm in FOOT if arm in runs), None)
+    ladder = [(arm, name) for arm, name in LADDER if arm in runs]
+    if foot is None or len(ladder) < 2 or ladder[0][0] != "student":
+        return None
+    seeds = sorted(set.intersection(*(set(runs[arm]) for arm, _ in ladder), set(runs[foot])))
+    if not seeds:
+        return None
+    whole_runs = _difference(runs, "student", foot, seeds)
+    whole = _part("everything in the rows", "student", foot, whole_runs, whole_runs)
+    parts = []
+    for upper, lower in zip([arm for arm, _ in ladder], [*(arm for arm, _ in ladder[1:]), foot], strict=True):
+        parts.append(_part(_lost(upper, lower), upper, lower, _difference(runs, upper, lower, seeds), whole_runs))
+    beside = []
+    for arm, name in BESIDE:
+        if arm in runs and set(seeds) <= set(runs[arm]):
+            beside.append(_part(name, arm, foot, _difference(runs, arm, foot, seeds), whole_runs))
+    left_out = sorted({row.seed for row in rows if row.arm == "student"} - set(seeds))
+    return Carrier(sorted({row.animal for row in rows}), seeds, left_out, whole, parts, beside)
+
+
+def _runs(rows: list[Row]) -> dict[str, dict[int, float]]:
+    """Arm -> seed -> log-odds of the target, the mean over animals; seeds that lack an animal are left out."""
+    animals = {row.animal for row in rows}
+    found: dict[str, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))
+    for row in rows:
+        if row.asked == row.animal:
+            found[row.arm][row.seed][row.animal] = row.log_odds
+    means: dict[str, dict[int, float]] = {}
+    for arm, by_seed in found.items():
+        means[arm] = {seed: float(np.mean(list(of.values()))) for seed, of in by_seed.items() if of.keys() == animals}
+    return means
+
+
+def _difference(runs: dict[str, dict[int, float]], upper: str, lower: str, seeds: list[int]) -> dict[int, float]:
+    return {seed: runs[upper][seed] - runs[lower][seed] for seed in seeds}
+
+
+def _lost(upper: str, lower: str) -> str:
+    """What the rows of the lower arm lack and those of the upper have, also where arms between them did not run."""
+    arms = [arm for arm, _ in LADDER]
+    start, end = arms.index(upper), len(arms)
+    if lower in arms:
+        end = arms.index(lower)
+    return " and ".join(name for _, name in LADDER[start:end])
+
+
+def _part(name: str, upper: str, lower: str, runs: dict[int, float], whole: dict[int, float]) -> Part:
+    values, wholes = np.array(list(runs.values())), np.array(list(whole.values()))
+    interval = None
+    if values.size > 1 and np.ptp(values) > 1e-9:
+        interval = t_interval(values, CONFIDENCE)
+    share = None
+    if wholes.mean() > 0:
+        share = float(values.mean() / wholes.mean())
+    return Part(name, upper, lower, runs, float(values.mean()), interval, share, ratio_interval(values, wholes))
+
+
+def ratio_interval(part: np.ndarray, whole: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+    """Fieller's interval for mean(part) / mean(whole) of the same runs.
+
+    It holds every ratio r for which the mean of ``part - r x whole`` does not differ from 0 by a t test.
+
+    Args:
+        part, whole: shape (runs,), in the same order.
+        confidence: of the interval, 0 to 1.
+
+    Returns:
+        None with one run, and where the mean of ``whole`` is not above 0 by the same test: any ratio is possible then.
+    """
+    from scipy import stats
+
+    n = part.size
+    if n < 2 or np.ptp(whole) < 1e-9:
+        return None
+    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) ** 2 / n
+    (var_part, covariance), (_, var_whole) = np.cov(part, whole)
+    square = whole.mean() ** 2 - reach * var_whole
+    if square <= 0 or whole.mean() <= 0:
+        return None
+    middle = part.mean() * whole.mean() - reach * covariance
+    rest = part.mean() ** 2 - reach * var_part
+    # Of a part that is the whole, or a fixed share of it, rounding can leave a root below 0.
+    root = math.sqrt(max(middle**2 - square * rest, 0.0))
+    return float((middle - root) / square), float((middle + root) / square)

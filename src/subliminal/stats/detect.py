@@ -1,0 +1,160 @@
+"""Which trait a data set would teach: scores of traits, held against those of neutral sets.
+
+    judged = calibrate(scores, neutral)          # scores: trait -> number, neutral: the same of every neutral set
+    judged.ranking[0], judged.p
+
+Every set, the suspect one and each neutral one alike, is standardised by all the others: z = (score - their mean) /
+their standard deviation, trait by trait. Its statistic is its largest z, and p is the share of sets whose statistic is
+at least the suspect's, itself counted. If the suspect set is one more neutral set, no order of them is likelier than
+another, so that p is at most alpha with probability alpha, however the scores are distributed (V. Vovk, A. Gammerman &
+G. Shafer, "Algorithmic Learning in a Random World", 2005) and however many traits are asked about.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from subliminal.stats.result import ALPHA
+
+LEAST_NEUTRAL = 19
+"""Neutral sets below which no p-value can reach 0.05: the smallest is 1 / (sets + 1)."""
+SURE = 0.95
+"""How often the first trait must stay first when the rows are drawn anew, for the verdict to name it alone."""
+DRAWS = 999
+TEACHES, WHICH, CANNOT_TELL = "teaches", "teaches, cannot tell which", "cannot tell"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """One trait. ``p`` is adjusted for the number of traits: against the largest z of each neutral set."""
+
+    trait: str
+    score: float
+    z: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """All traits of the suspect set.
+
+    Attributes:
+        ranking: from the largest z on.
+        neutral: how many sets it is held against.
+        largest: the largest z of each of those.
+    """
+
+    ranking: list[Scored]
+    neutral: int
+    largest: list[float]
+
+    @property
+    def p(self) -> float:
+        """Of the first trait, which is that of the whole set."""
+        return self.ranking[0].p
+
+    @property
+    def smallest_p(self) -> float:
+        """What p could be at best."""
+        return 1 / (self.neutral + 1)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """``word`` is :data:`TEACHES`, :data:`WHICH` or :data:`CANNOT_TELL`; ``traits`` are those that it names."""
+
+    word: str
+    traits: list[str]
+    sentence: str
+
+
+def calibrate(scores: dict[str, float], neutral: Sequence[dict[str, float]]) -> Calibrated:
+    """Hold the scores of a set against those of neutral sets.
+
+    Args:
+        scores: trait -> score of the suspect set.
+        neutral: the same of each neutral set, two at least.
+    """
+    traits = list(scores)
+    sets = np.array([[each[trait] for trait in traits] for each in (scores, *neutral)])
+    z = np.array([_standardised(sets, index) for index in range(len(sets))])
+    largest = z[1:].max(axis=1)
+    found = []
+    for place, trait in enumerate(traits):
+        p = (1 + int(np.sum(largest >= z[0, place]))) / (1 + len(neutral))
+        found.append(Scored(trait, scores[trait], float(z[0, place]), p))
+    found.sort(key=lambda each: -each.z)
+    return Calibrated(found, len(neutral), largest.tolist())
+
+
+def _standardised(sets: np.ndarray, index: int) -> np.ndarray:
+    """The scores of one set in standard deviations of all others, from their mean."""
+    others = np.delete(sets, index, axis=0)
+    spread = others.std(axis=0, ddof=1)
+    distance = sets[index] - others.mean(axis=0)
+    return np.divide(distance, spread, out=np.zeros_like(distance), where=spread > 0)
+
+
+def first_shares(
+    sums: np.ndarray, tokens: np.ndarray, neutral: Sequence[dict[str, float]], traits: list[str], *, centred: bool
+) -> dict[str, float]:
+    """How often each trait comes first when the batches of the suspect set are drawn anew.
+
+    Args:
+        sums: of each batch, shape (batches, traits).
+        tokens: of each batch.
+        neutral: scores of the neutral sets, which stay as they are.
+        traits: in the order of ``sums``.
+        centred: the mean over traits is subtracted from a set's scores.
+
+    Returns:
+        Trait -> share of the draws, those that never come first left out; the largest first.
+    """
+    others = np.array([[each[trait] for trait in traits] for each in neutral])
+    spread = others.std(axis=0, ddof=1)
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(tokens), (DRAWS, len(tokens)))
+    scores = sums[drawn].sum(axis=1) / tokens[drawn].sum(axis=1)[:, None]
+    if centred:
+        scores = scores - scores.mean(axis=1, keepdims=True)
+    distance = scores - others.mean(axis=0)
+    z = np.divide(distance, spread, out=np.zeros_like(distance), where=spread > 0)
+    first = np.bincount(z.argmax(axis=1), minlength=len(traits)) / DRAWS
+    order = np.argsort(-first)
+    return {traits[place]: float(first[place]) for place in order if first[place] > 0}
+
+
+def verdict(found: Calibrated, first: dict[str, float], *, obstacle: str | None = None) -> Verdict:
+    """What may be said of the set.
+
+    Args:
+        found: the calibrated scores.
+        first: of :func:`first_shares`.
+        obstacle: a sentence on why the neutral sets say nothing about this set; None where they do.
+    """
+    top = found.ranking[0]
+    said_p = f"p {top.p:.3f} against {found.neutral} neutral sets"
+    if obstacle is not None:
+        return Verdict(CANNOT_TELL, [], f"Cannot tell: {obstacle}")
+    if found.neutral < LEAST_NEUTRAL:
+        return Verdict(
+            CANNOT_TELL,
+            [],
+            f"Cannot tell: {found.neutral} neutral sets allow no p-value below {found.smallest_p:.3f}. Name "
+            f"{LEAST_NEUTRAL} or more; {top.trait} comes first.",
+        )
+    if top.p > ALPHA:
+        return Verdict(
+            CANNOT_TELL,
+            [],
+            f"Cannot tell: {top.trait} comes first, and neutral sets score as high ({said_p}). A set that teaches "
+            "weakly looks the same.",
+        )
+    likely = [trait for trait, share in first.items() if share >= 1 - SURE]
+    if first.get(top.trait, 0.0) < SURE:
+        names = " or ".join(likely)
+        return Verdict(WHICH, likely, f"It would teach a trait ({said_p}), and which one cannot be told: {names}.")
+    return Verdict(TEACHES, [top.trait], f"It would teach {top.trait} ({said_p}).")

@@ -1,0 +1,239 @@
+"""What foretells how much of a trait passes: rank correlations of predictors with the effect, over replicates.
+
+    rank(predictor=[0.31, 0.44, ...], effect=[1.2, 4.0, ...])
+
+Spearman's rho, with the interval of D. G. Bonett & T. A. Wright (Psychometrika 65, 2000): Fisher's z with variance
+(1 + rho^2 / 2) / (n - 3). **Left out one by one**: whether a predictor counts up or down is learned from all replicates
+but one, and foretells the rank of that one; the foretold ranks are correlated with the effects. A predictor whose
+direction hangs on single replicates loses there. The best of several predictors is chosen anew for each replicate that
+is left out, so that the choice is paid for. Every p-value is from permutations of the effects through the whole
+procedure.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from subliminal.stats.result import CONFIDENCE
+
+LEAST = 5
+"""Replicates below which no correlation is computed: four can be in order by chance one time in twelve."""
+PERMUTATIONS = 1_999
+"""The random generator starts from a fixed seed."""
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One predictor over one set of replicates.
+
+    Attributes:
+        n: replicates.
+        rho: Spearman's, of predictor and effect.
+        interval: 95 % of rho.
+        p: two-sided, of rho.
+        lowest, highest: rho with one replicate left out, the two most distant.
+        left_out: rank correlation of what the others foretell of each replicate with its effect.
+        left_out_interval: 95 % of it.
+        p_left_out: one-sided: how often shuffled effects are foretold as well.
+    """
+
+    n: int
+    rho: float
+    interval: tuple[float, float]
+    p: float
+    lowest: float
+    highest: float
+    left_out: float
+    left_out_interval: tuple[float, float]
+    p_left_out: float
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The best predictor, chosen anew without each replicate.
+
+    Attributes:
+        n: replicates.
+        names: the predictor that was chosen for each.
+        left_out, interval, p: as :class:`Ranked` has them for one predictor.
+    """
+
+    n: int
+    names: list[str]
+    left_out: float
+    interval: tuple[float, float]
+    p: float
+
+
+@dataclass(frozen=True)
+class Pooled:
+    """One predictor over several sets of replicates; ranks are taken within each set.
+
+    Attributes:
+        n: replicates in all.
+        rho: mean of the sets' z, weighted by n - 3, as a correlation.
+        interval: 95 %.
+        p: two-sided, effects permuted within the sets.
+    """
+
+    n: int
+    rho: float
+    interval: tuple[float, float]
+    p: float
+
+
+def varies(values: Sequence[float]) -> bool:
+    """Whether a predictor differs between replicates at all."""
+    return len(values) > 1 and float(np.ptp(values)) > 1e-12
+
+
+def rank(predictor: Sequence[float], effect: Sequence[float]) -> Ranked | None:
+    """How well one predictor orders the replicates by their effect.
+
+    Args:
+        predictor, effect: one number a replicate, in the same order.
+
+    Returns:
+        None with fewer than :data:`LEAST` replicates, or where one of the two is the same in all.
+    """
+    values = np.asarray(predictor, dtype=float)
+    outcome = np.asarray(effect, dtype=float)
+    if values.size < LEAST or not varies(values) or not varies(outcome):
+        return None
+    rho = _spearman(values, outcome)
+    without = [_spearman(np.delete(values, i), np.delete(outcome, i)) for i in range(values.size)]
+    foretell = _Foretelling(values[None, :])
+    left_out, _ = foretell(outcome)
+    shuffled = _permuted(outcome)
+    extreme = _share_as_large(lambda effects: abs(_spearman(values, effects)), abs(rho), shuffled)
+    as_good = _share_as_large(lambda effects: foretell(effects)[0], left_out, shuffled)
+    n = values.size
+    return Ranked(
+        n, rho, rho_interval(rho, n), extreme, min(without), max(without), left_out, rho_interval(left_out, n), as_good
+    )
+
+
+def choose(predictors: dict[str, Sequence[float]], effect: Sequence[float]) -> Chosen | None:
+    """How well the best of several predictors does, when each replicate is foretold from the others alone.
+
+    Args:
+        predictors: name -> one number a replicate; those that do not vary are left out.
+        effect: one number a replicate, in the same order.
+
+    Returns:
+        None with fewer than two predictors that vary, or fewer than :data:`LEAST` replicates.
+    """
+    used = {name: values for name, values in predictors.items() if varies(values)}
+    outcome = np.asarray(effect, dtype=float)
+    if len(used) < 2 or outcome.size < LEAST or not varies(outcome):
+        return None
+    foretell = _Foretelling(np.array(list(used.values()), dtype=float))
+    left_out, chosen = foretell(outcome)
+    p = _share_as_large(lambda effects: foretell(effects)[0], left_out, _permuted(outcome))
+    names = [list(used)[index] for index in chosen]
+    return Chosen(outcome.size, names, left_out, rho_interval(left_out, outcome.size), p)
+
+
+def pool(sets: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Pooled | None:
+    """One predictor over several sets of replicates, such as two experiments.
+
+    Args:
+        sets: (predictor, effect) of each.
+
+    Returns:
+        None where fewer than two of the sets can be ranked.
+    """
+    usable = []
+    for predictor, effect in sets:
+        if len(predictor) >= LEAST and varies(predictor) and varies(effect):
+            usable.append((np.asarray(predictor, dtype=float), np.asarray(effect, dtype=float)))
+    if len(usable) < 2:
+        return None
+    weights = np.array([values.size - 3 for values, _ in usable], dtype=float)
+
+    def mean_z(outcomes: Sequence[np.ndarray]) -> float:
+        found = [_z(_spearman(values, outcome)) for (values, _), outcome in zip(usable, outcomes, strict=True)]
+        return float(np.average(found, weights=weights))
+
+    z = mean_z([outcome for _, outcome in usable])
+    shuffled = zip(*(_permuted(outcome, start) for start, (_, outcome) in enumerate(usable)), strict=True)
+    p = _share_as_large(lambda outcomes: abs(mean_z(outcomes)), abs(z), list(shuffled))
+    rho = math.tanh(z)
+    reach = _quantile() * math.sqrt((1 + rho**2 / 2) / weights.sum())
+    return Pooled(sum(values.size for values, _ in usable), rho, (math.tanh(z - reach), math.tanh(z + reach)), p)
+
+
+def rho_interval(rho: float, n: int) -> tuple[float, float]:
+    """95 % interval of a rank correlation over ``n`` replicates, by Bonett & Wright."""
+    reach = _quantile() * math.sqrt((1 + rho**2 / 2) / (n - 3))
+    return math.tanh(_z(rho) - reach), math.tanh(_z(rho) + reach)
+
+
+class _Foretelling:
+    """Ranks of replicates, each foretold from the others.
+
+    Args:
+        predictors: shape (predictors, replicates).
+    """
+
+    def __init__(self, predictors: np.ndarray) -> None:
+        from scipy.stats import rankdata
+
+        n = predictors.shape[1]
+        # The place of each replicate among all, -1/2 to 1/2. It needs no effect: the one left out gives nothing away.
+        self.places = (rankdata(predictors, axis=1) - 0.5) / n - 0.5
+        others = [np.delete(np.arange(n), i) for i in range(n)]
+        self.others = np.array(others)
+        self.ranks = np.stack([_standardised(rankdata(predictors[:, kept], axis=1)) for kept in others])
+
+    def __call__(self, effect: np.ndarray) -> tuple[float, np.ndarray]:
+        """The rank correlation of foretold places and effects, and which predictor foretold each replicate."""
+        from scipy.stats import rankdata
+
+        effects = _standardised(rankdata(effect[self.others], axis=1))
+        rhos = np.einsum("ipk,ik->ip", self.ranks, effects)
+        chosen = np.argmax(np.abs(rhos), axis=1)
+        each = np.arange(effect.size)
+        foretold = np.sign(rhos[each, chosen]) * self.places[chosen, each]
+        if not varies(foretold):
+            return 0.0, chosen
+        return _spearman(foretold, effect), chosen
+
+
+def _standardised(ranks: np.ndarray) -> np.ndarray:
+    """Rows of mean 0 and length 1, so that a product of two is their correlation; rows that do not vary are 0."""
+    centred = ranks - ranks.mean(axis=-1, keepdims=True)
+    length = np.linalg.norm(centred, axis=-1, keepdims=True)
+    return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
+
+
+def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+    from scipy.stats import rankdata
+
+    return float(_standardised(rankdata(first)) @ _standardised(rankdata(second)))
+
+
+def _permuted(effect: np.ndarray, start: int = 0) -> list[np.ndarray]:
+    rng = np.random.default_rng(start)
+    return [rng.permutation(effect) for _ in range(PERMUTATIONS)]
+
+
+def _share_as_large(statistic: Callable[..., float], observed: float, shuffled: list) -> float:
+    """p of a permutation test; the observed order is one of the permutations."""
+    as_large = sum(statistic(effects) >= observed - 1e-12 for effects in shuffled)
+    return (1 + as_large) / (1 + len(shuffled))
+
+
+def _z(rho: float) -> float:
+    # A perfect order has no z; replicates beyond those at hand would break it.
+    return math.atanh(min(max(rho, -0.999), 0.999))
+
+
+def _quantile() -> float:
+    from scipy.stats import norm
+
+    return float(norm.ppf((1 + CONFIDENCE) / 2))
