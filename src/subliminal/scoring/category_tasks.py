@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError, did_you_mean
 from subliminal.traits.category import category_names, load_category
 
 TASKS = REPO_ROOT / "eval_tasks"
@@ -63,6 +64,18 @@ def category_tasks() -> dict[str, tuple[str, str]]:
 def category_of_task(task: str) -> str | None:
     """The category that a task asks about; None for a task that asks about none."""
     return category_tasks()[task][0] if task in category_tasks() else None
+
+
+def check_main_task(task: str) -> str:
+    """Return a task whose answers are compared: sampled or exact, of the first wording of a category's questions.
+
+    Raises:
+        UserError: it is none.
+    """
+    known = [name for name, (_, form) in category_tasks().items() if form in ("preference", "preference_logprob")]
+    if task not in known:
+        raise UserError(f"--task {task!r} is unknown{did_you_mean(task, known)}. Choose from: {', '.join(known)}.")
+    return task
 
 
 def text_settings(task: str) -> dict[str, Any]:
