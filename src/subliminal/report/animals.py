@@ -23,8 +23,8 @@ def animals_section(experiment: Experiment) -> Section:
         f"The {TOP} most frequent answers of each arm with 95 % intervals, then {experiment.target} and the model's "
         f"own name in any case. An answer counts for the first {experiment.about.singular} that it names; answers that "
         "say the model's own name are counted beside that, so this row overlaps with the others. Intervals are "
-        f"Wilson's over all answers pooled (sampling noise for these questions only), except that of {experiment.target}, which is over "
-        "questions as above."
+        "Wilson's over all answers pooled (sampling noise for these questions only), except that of "
+        f"{experiment.target}, which is over questions as above."
     )
     if _any_without_latin(experiment, tasks):
         text += (

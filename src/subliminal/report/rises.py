@@ -111,8 +111,8 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
         _gamma_said(found, about),
         "The table has the student of each row minus its base-number control, asked about the "
         f"{about.singular} of each column: nats of log-odds, mean over the replicates ({task}). Gamma is the mean of "
-        "the diagonal minus the mean of the rest: lift = mu + a (student) + b ({about.singular}) + gamma on the diagonal. The test deals the students of "
-        f"each replicate to its {about.plural} in every way.",
+        f"the diagonal minus the mean of the rest: lift = mu + a (student) + b ({about.singular}) + gamma on the "
+        f"diagonal. The test deals the students of each replicate to its {about.plural} in every way.",
     ]
     mean = found.lift.mean(axis=0)
     rows = [[f"student of {animal}", *map(nats, row)] for animal, row in zip(found.animals, mean, strict=True)]
