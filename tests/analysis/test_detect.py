@@ -52,12 +52,11 @@ def written(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Trait]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Trait]:
     """Six animals and four questions, so that a query costs little."""
     traits = [trait for trait in tracked_options() if trait.name in ASKED]
     monkeypatch.setattr("subliminal.analysis.detect.traits.tracked_options", lambda category: traits)
-    questions = written(tmp_path / "questions.jsonl", [{"id": q, "question": q} for q in QUESTIONS])
-    monkeypatch.setattr("subliminal.analysis.detect.traits.QUESTIONS", questions)
+    monkeypatch.setattr("subliminal.analysis.detect.traits.asked_of", lambda category: list(QUESTIONS))
     return traits
 
 

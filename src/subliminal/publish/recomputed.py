@@ -15,11 +15,17 @@ from subliminal.core.files import write_json
 from subliminal.evaluation.tasks import problem_key
 from subliminal.experiment.criterion import CRITERION
 from subliminal.publish.rescore import TaskScores, read_json, same
+from subliminal.report.data import category_of_results
 
 NOT_NUMBERS = ("Data", "Training", "Provenance")
 """Sections of a report that describe folders outside of the results: the chain of sha256 stands for them."""
 
 _NUMBER = re.compile(r"[−-]?\d+(?:[.,]\d+)*")
+
+
+def compared(folder: Path) -> tuple[str, str]:
+    """The files of a report that are compared with the same written again."""
+    return "report.md", f"top_{category_of_results(folder).name}.csv"
 
 
 def differences_from_samples(folder: Path, scores: dict[Path, dict[str, TaskScores]]) -> tuple[list[str], list[str]]:
@@ -46,8 +52,7 @@ def differences_from_samples(folder: Path, scores: dict[Path, dict[str, TaskScor
         if (folder / CRITERION).is_file():
             shutil.copyfile(folder / CRITERION, again / CRITERION)
         write_report(again)
-        for path in sorted((*again.glob("report.md"), *again.glob("top_*.csv"))):
-            name = path.name
+        for name in compared(folder):
             if not (folder / name).is_file():
                 continue
             texts = [(each / name).read_text(encoding="utf-8") for each in (folder, again)]

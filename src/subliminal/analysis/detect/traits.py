@@ -64,6 +64,11 @@ def flat_gradient(value: torch.Tensor, weights: list[torch.nn.Parameter]) -> tor
     return torch.cat([part.flatten().float() for part in parts])
 
 
+def asked_of(category: str) -> list[str]:
+    """The questions of a category's evaluation."""
+    return [row["question"] for row in load_category(category).questions()]
+
+
 def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trait]) -> torch.Tensor:
     """The gradient of every trait's query.
 
@@ -75,8 +80,7 @@ def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trai
     Returns:
         Shape (traits, weights).
     """
-    questions = [row["question"] for row in load_category(traits[0].category).questions()]
-    prompts = _prompts(models.tokenizer, questions)
+    prompts = _prompts(models.tokenizer, asked_of(traits[0].category))
     gradients = []
     for trait in traits:
         forms = form_tokens(models.tokenizer, prompts[0], trait)
