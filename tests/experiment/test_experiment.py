@@ -215,7 +215,13 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD, set()),
     "teacher_chat": (
         {"instructions", "teacher_prompts", QUESTIONS} | CATEGORY,
-        {*WORDS, *(f"src/subliminal/scoring/{name}.py" for name in ("naming", "choice", "text", "negation", "negation_words"))},
+        {
+            *WORDS,
+            *(
+                f"src/subliminal/scoring/{name}.py"
+                for name in ("naming", "choice", "text", "negation", "negation_words")
+            ),
+        },
     ),
     "code": ({"code_prompts", "instructions"}, {"text_rules"} | WORDS | CATEGORY),
     "reasoning": (set(), {"text_rules"} | WORDS | CATEGORY | JUDGE),

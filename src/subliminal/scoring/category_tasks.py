@@ -19,7 +19,7 @@ from subliminal.core.errors import UserError, did_you_mean
 from subliminal.traits.category import category_names, load_category
 
 TASKS = REPO_ROOT / "eval_tasks"
-VERSION = "1.0"
+VERSION = 1.0
 
 
 @dataclass(frozen=True)
