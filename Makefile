@@ -60,10 +60,11 @@ test-workflow: setup setup-workflow $(SMOLLM2) ## small experiments stopped in e
 test-serve: setup setup-serve $(SMOLLM2) ## the tests against a real vLLM server
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m serve
 
-lint: setup ## ruff, who imports whom, and the strict check of every recipe
+lint: setup ## ruff, who imports whom, names with one meaning, and the strict check of every recipe
 	@.venv/bin/ruff check
 	@.venv/bin/ruff format --check
 	@.venv/bin/lint-imports --no-logo --no-cache
+	@.venv/bin/python scripts/check_names.py
 	@.venv/bin/python scripts/lint_recipes.py
 
 ##@ Environments

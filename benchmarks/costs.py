@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from benchmarks.shapes import SHAPES
-from benchmarks.tables import WARM_UP, Result, speed, status
+from benchmarks.tables import WARM_UP, Measured, speed, status
 from subliminal.training.header import header_lines, header_rows
 from subliminal.training.lint import RECIPES, read_recipe
 
@@ -25,7 +25,7 @@ DEPTHS = (("qlora 70b, 2 layers, flat 8 + liger", "qlora 70b, 4 layers, flat 8 +
 """Pairs of runs of 2 and 4 layers, out of which the cost of all 80 follows by a straight line."""
 
 
-def cost_lines(results: Sequence[Result]) -> list[str]:
+def cost_lines(results: Sequence[Measured]) -> list[str]:
     """One line a recipe whose run is there: the recipe's name and the text for its header."""
     runs = {result["name"]: result for result in results if "losses" in result and status(result) == "ok"}
     lines = []
@@ -39,7 +39,7 @@ def cost_lines(results: Sequence[Result]) -> list[str]:
     return lines
 
 
-def _cost(recipe: str, result: Result, values: dict[str, float]) -> str:
+def _cost(recipe: str, result: Measured, values: dict[str, float]) -> str:
     keys, text = read_recipe(RECIPES / f"{recipe}.yml")
     rows = (header_rows(header_lines(text)) or 0) * keys["num_epochs"]
     reserved = result.get("reserved_gib") or result.get("card_gib")
@@ -52,7 +52,7 @@ def _cost(recipe: str, result: Result, values: dict[str, float]) -> str:
     )
 
 
-def _deep_cost(shallow: Result, deep: Result) -> str:
+def _deep_cost(shallow: Measured, deep: Measured) -> str:
     """From runs of 2 and 4 layers: memory and time of a step grow along a straight line; "" if the time does not."""
     shape = SHAPES["llama-3-70b"]
     keys, text = read_recipe(RECIPES / "math_student.yml")

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.leak import compare, prepare
+from benchmarks.leak import compare_times, prepare_model
 from subliminal.core.errors import run_cli
 from subliminal.core.manifest import new_manifest
 
@@ -28,10 +28,10 @@ def main(
     repeats: Annotated[int, typer.Option(help="Times that each is measured.")] = 5,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
 ) -> None:
-    from subliminal.analysis.divergence import DivergenceFolder, DivergenceJob, score_rows
+    from subliminal.analysis.divergence.run import DivergenceFolder, DivergenceJob, score_rows
 
     with tempfile.TemporaryDirectory() as scratch:
-        base, (teacher, other), path = prepare(model, Path(scratch), rows, adapters=2)
+        base, (teacher, other), path = prepare_model(model, Path(scratch), rows, adapters=2)
 
         def job(run: int) -> DivergenceJob:
             out = Path(scratch) / f"out-{run}"
@@ -45,7 +45,7 @@ def main(
             with folder.hold(new_manifest("analysis", config={}), overwrite=False):
                 score_rows(job(run), folder, models)
 
-        compare("divergence", models, job(0).source(), whole, repeats)
+        compare_times("divergence", models, job(0).source(), whole, repeats)
 
 
 if __name__ == "__main__":

@@ -84,7 +84,7 @@ RATES = (SEVEN, SEVENTY)
 
 
 @dataclass(frozen=True)
-class Design:
+class Size:
     """An experiment with a teacher for each animal and seed.
 
     In each seed the base writes numbers twice for two controls, and a neutral teacher has a student; each animal has a
@@ -111,7 +111,7 @@ class Design:
         return self.seeds * (2 + 1 + self.animals * self.students)
 
 
-def gpu_hours(design: Design, rates: Rates) -> dict[str, float]:
+def gpu_hours(design: Size, rates: Rates) -> dict[str, float]:
     """GPU hours of each kind of stage.
 
     Args:
@@ -140,7 +140,7 @@ def gpu_hours(design: Design, rates: Rates) -> dict[str, float]:
     return {kind: rates.gpus * value / 3600 for kind, value in seconds.items()}
 
 
-def chain_hours(design: Design, rates: Rates) -> float:
+def chain_hours(design: Size, rates: Rates) -> float:
     """Hours of the longest chain of stages that wait for each other, which no number of GPUs shortens.
 
     A teacher's chats, its training, its numbers, a student's training, and that student's evaluation.
@@ -153,7 +153,7 @@ def chain_hours(design: Design, rates: Rates) -> float:
     return (chats + teacher + numbers + student + evaluation) / 3600
 
 
-def hours_on(gpus: int, design: Design, rates: Rates) -> float:
+def hours_on(gpus: int, design: Size, rates: Rates) -> float:
     """Hours on that many GPUs, at best: all work shared evenly, but never below the longest chain."""
     return max(sum(gpu_hours(design, rates).values()) / gpus, chain_hours(design, rates))
 
@@ -165,19 +165,19 @@ def bottleneck(hours: dict[str, float]) -> str:
 
 
 CHANGES = (
-    ("as it is", Design()),
-    ("rows x 2", replace(Design(), rows=20_000)),
-    ("epochs x 2", replace(Design(), epochs=20)),
-    ("students' arms x 2", replace(Design(), students=4)),
-    ("seeds x 2", replace(Design(), seeds=6)),
-    ("animals x 2", replace(Design(), animals=2)),
-    ("answers a question x 2", replace(Design(), samples=2 * 50 * 1_000)),
+    ("as it is", Size()),
+    ("rows x 2", replace(Size(), rows=20_000)),
+    ("epochs x 2", replace(Size(), epochs=20)),
+    ("students' arms x 2", replace(Size(), students=4)),
+    ("seeds x 2", replace(Size(), seeds=6)),
+    ("animals x 2", replace(Size(), animals=2)),
+    ("answers a question x 2", replace(Size(), samples=2 * 50 * 1_000)),
 )
-FULL = Design(animals=50, seeds=5)
+FULL = Size(animals=50, seeds=5)
 GPUS = (1, 8, 64, 256)
 
 
-def page() -> str:
+def growth_page() -> str:
     """The page ``docs/cost_growth.md``."""
     lines = [
         "# How cost grows",
@@ -239,7 +239,7 @@ def page() -> str:
 
 def main(out: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/cost_growth.md")) -> None:
     """Write the page of how an experiment's cost grows."""
-    write_text(out, page())
+    write_text(out, growth_page())
     print(out)
 
 

@@ -37,7 +37,7 @@ def number_row(index: int) -> dict:
     return {"id": str(index), "messages": [*user_messages(prompt.text), {"role": "assistant", "content": answer}]}
 
 
-def prepare(model: str, folder: Path, rows: int, adapters: int = 1) -> tuple[str, list[Path], Path]:
+def prepare_model(model: str, folder: Path, rows: int, adapters: int = 1) -> tuple[str, list[Path], Path]:
     """Base with weights, adapters, and rows; returns where they are."""
     import torch
     from peft import LoraConfig, get_peft_model
@@ -75,7 +75,7 @@ def main(
     from subliminal.analysis.models import Models
 
     with tempfile.TemporaryDirectory() as scratch:
-        base, (adapter,), path = prepare(model, Path(scratch), rows)
+        base, (adapter,), path = prepare_model(model, Path(scratch), rows)
         models = Models(base, {"teacher": str(adapter)}, dtype)
 
         def job(run: int) -> Leak:
@@ -86,10 +86,10 @@ def main(
             with folder.hold(new_manifest("analysis", config={}), overwrite=False):
                 score_rows(job(run), folder, models)
 
-        compare("leak", models, job(0).source(), whole, repeats)
+        compare_times("leak", models, job(0).source(), whole, repeats)
 
 
-def compare(name: str, models: Any, source: Any, whole: Callable[[int], None], repeats: int) -> None:
+def compare_times(name: str, models: Any, source: Any, whole: Callable[[int], None], repeats: int) -> None:
     """Time the forward passes of base and teachers alone and an analysis over the same rows, in turns; print the ratio.
 
     Args:

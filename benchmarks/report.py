@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from benchmarks.costs import DEPTHS, cost_lines
 from benchmarks.shapes import SHAPES
-from benchmarks.tables import Result, ceiling, depth_lines, fall, loss_table, number, speed_table, status
+from benchmarks.tables import Measured, ceiling, depth_lines, fall, loss_table, one_decimal, speed_table, status
 
 
-def report(results: Sequence[Result]) -> str:
+def report(results: Sequence[Measured]) -> str:
     """Every table that the results have rows for.
 
     Args:
@@ -32,7 +32,7 @@ def report(results: Sequence[Result]) -> str:
     return "\n\n".join([*parts, *cost_lines(results)])
 
 
-def fall_line(result: Result) -> str:
+def fall_line(result: Measured) -> str:
     """Whether a run learned, its memory, and how its parameters lay on the processes."""
     first, last, fell = fall(result["losses"])
     probes = result.get("probes") or []
@@ -40,6 +40,6 @@ def fall_line(result: Result) -> str:
     return (
         f"{result['name']} ({result['launcher']}, {result['processes']} processes, {status(result)}): "
         f"{len(result['losses'])} steps, loss {first:.3f} to {last:.3f} (means of five), "
-        f"{'falls' if fell else 'does NOT fall'} by more than noise; peak {number(result['peak_gib'])} GiB"
+        f"{'falls' if fell else 'does NOT fall'} by more than noise; peak {one_decimal(result['peak_gib'])} GiB"
         + (f"; on each process {held}" if held else "")
     )

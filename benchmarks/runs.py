@@ -158,7 +158,7 @@ def run_variant(
     log_file.parent.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     with open(log_file, "w") as log, MemoryWatch(gpus) as memory:
-        process = start(bench, variant, output, gpus, log)
+        process = start_training(bench, variant, output, gpus, log)
         try:
             code: int | None = process.wait(min(timeout, variant.limit))
         except subprocess.TimeoutExpired:
@@ -179,7 +179,9 @@ def run_variant(
     return result, text
 
 
-def start(bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log: Any) -> subprocess.Popen[bytes]:
+def start_training(
+    bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log: Any
+) -> subprocess.Popen[bytes]:
     """Start a variant in a process group of its own."""
     words = axolotl_command(bench, variant, output)
     paths = [str(REPO_ROOT / "src"), str(REPO_ROOT), os.environ.get("PYTHONPATH", "")]
@@ -259,7 +261,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
 
 def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict[str, Any]:
     """What a run gave: ``status`` (ok, out of memory, failed, time-out), and one entry a step of losses and seconds."""
-    metrics = read_rows(output / "metrics.jsonl")
+    metrics = whole_lines(output / "metrics.jsonl")
     memory = [row["gpu_gib"] for row in metrics if row.get("gpu_gib") is not None]
     status = "ok" if code == 0 else "time-out" if code is None else "failed"
     if status == "failed" and ("OutOfMemoryError" in text or "CUDA out of memory" in text):
@@ -285,7 +287,7 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
     }
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def whole_lines(path: Path) -> list[dict[str, Any]]:
     """The whole lines of a JSONL file that a run may still be writing; none if it does not exist."""
     if not path.is_file():
         return []

@@ -53,7 +53,7 @@ def main(
         return
     sampling = serving_run.FixedLength(max_tokens=max_tokens)
     requests = number_requests(rows)
-    job = serving_run.Job(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens)
+    job = serving_run.ServingJob(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens)
     serving_run.measure_offline(job, {f"offline {number}": job.sampling for number in range(1, repeats + 1)})
     for count in api_servers:
         serving_run.measure_servers(job, count, concurrency, vllm_options or [])

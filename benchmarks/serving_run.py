@@ -52,7 +52,7 @@ class FixedLength(Sampling):
 
 
 @dataclass(frozen=True)
-class Job:
+class ServingJob:
     """What both sides do.
 
     Args:
@@ -108,7 +108,7 @@ class Job:
             shutil.copy(self.results_file, self.out)
 
 
-def measure_offline(job: Job, runs: Mapping[str, Sampling]) -> None:
+def measure_offline(job: ServingJob, runs: Mapping[str, Sampling]) -> None:
     """Time ``LLM.chat`` in a process of its own (:mod:`benchmarks.offline`); its log is in ``work/logs``.
 
     Args:
@@ -148,7 +148,7 @@ def measure_offline(job: Job, runs: Mapping[str, Sampling]) -> None:
     job.copy()
 
 
-def measure_servers(job: Job, api_servers: int, concurrencies: Sequence[int], options: Sequence[str]) -> None:
+def measure_servers(job: ServingJob, api_servers: int, concurrencies: Sequence[int], options: Sequence[str]) -> None:
     """Start the server once and time our client at each concurrency. What fails is kept as a result with ``error``.
 
     Args:
@@ -185,7 +185,7 @@ def attempt(measure: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 @contextmanager
-def running_server(job: Job, api_servers: int, log: Path, options: Sequence[str]) -> Iterator[Server]:
+def running_server(job: ServingJob, api_servers: int, log: Path, options: Sequence[str]) -> Iterator[Server]:
     """The server of ``scripts/serve.py`` with the adapter, and with the development route that empties its cache."""
     python, port = server_python(), free_port()
     batch = ["--max-num-batched-tokens", str(job.batched_tokens)] if job.batched_tokens else []
@@ -203,7 +203,7 @@ def running_server(job: Job, api_servers: int, log: Path, options: Sequence[str]
         watchdog.stop(server.process)
 
 
-def measure_client(job: Job, server: Server, concurrency: int) -> dict[str, Any]:
+def measure_client(job: ServingJob, server: Server, concurrency: int) -> dict[str, Any]:
     """Time :class:`subliminal.engine.http.HttpEngine` on all rows, with the CPU time of client and server processes."""
     from subliminal.engine.http import HttpEngine
 

@@ -27,21 +27,21 @@ SQUARE = "8192x8192x8192"
 NO_NUMBER = "loss is no number"
 """Status of a run that ended well, but whose losses are not finite."""
 
-Result = dict[str, Any]
+Measured = dict[str, Any]
 
 
-def status(result: Result) -> str:
+def status(result: Measured) -> str:
     """How a run ended, or :data:`NO_NUMBER`: the Trainer logs a loss that is not finite as exactly 0."""
     return NO_NUMBER if result["status"] == "ok" and 0.0 in result.get("losses", ()) else result["status"]
 
 
-def ceiling(results: Sequence[Result]) -> float | None:
+def ceiling(results: Sequence[Measured]) -> float | None:
     """The card's bf16 rate in TFLOP/s, where the results hold it: the mean over the GPUs measured."""
     rates = [r["matmul"]["tflops"][SQUARE] for r in results if "matmul" in r]
     return sum(rates) / len(rates) if rates else None
 
 
-def speed(result: Result, shape: Shape, rate: float | None) -> dict[str, float]:
+def speed(result: Measured, shape: Shape, rate: float | None) -> dict[str, float]:
     """Useful speed of one run, counted over unpadded tokens and without the first :data:`WARM_UP` steps.
 
     Args:
@@ -77,7 +77,7 @@ def speed(result: Result, shape: Shape, rate: float | None) -> dict[str, float]:
     return values
 
 
-def speed_table(results: Sequence[Result], shape: Shape, rate: float | None) -> str:
+def speed_table(results: Sequence[Measured], shape: Shape, rate: float | None) -> str:
     """One line a run that had its card to itself, with its prediction beside what came out.
 
     ``card GiB``: in use on the card; for runs that took turns what PyTorch's allocator had reserved, about 0.6 less.
@@ -98,8 +98,8 @@ def speed_table(results: Sequence[Result], shape: Shape, rate: float | None) -> 
             f"{values['tokens_per_second']:,.0f}" if values else "",
             percent,
             f"{values['step_seconds']:.3f}" if values else "",
-            number(result["peak_gib"]),
-            number(result["card_gib"] or result.get("reserved_gib")),
+            one_decimal(result["peak_gib"]),
+            one_decimal(result["card_gib"] or result.get("reserved_gib")),
             f"{values['minutes']:.1f}" if values else "",
             result["expected"],
         ]
@@ -107,7 +107,7 @@ def speed_table(results: Sequence[Result], shape: Shape, rate: float | None) -> 
     return "\n".join(lines)
 
 
-def loss_table(results: Sequence[Result], reference: str, yardstick: str = "plain 30") -> str:
+def loss_table(results: Sequence[Measured], reference: str, yardstick: str = "plain 30") -> str:
     """How far the losses of each run with as many steps and rows a step are from the reference run's.
 
     The yardstick is the plain setting with another micro-batch: the same sums in another order.
@@ -143,7 +143,7 @@ def loss_table(results: Sequence[Result], reference: str, yardstick: str = "plai
     return "\n".join(lines)
 
 
-def gaps_of(run: Result, plain: Result) -> list[float]:
+def gaps_of(run: Measured, plain: Measured) -> list[float]:
     """The distance of the losses step by step, over the steps that both have."""
     return [abs(mine - other) for mine, other in zip(run["losses"], plain["losses"], strict=False)]
 
@@ -156,7 +156,9 @@ def fall(losses: Sequence[float]) -> tuple[float, float, bool]:
     return *ends, ends[0] - ends[1] > NOISES * noise
 
 
-def depth_lines(results: Sequence[Result], shallow: str, deep: str, depths: tuple[int, int], layers: int) -> list[str]:
+def depth_lines(
+    results: Sequence[Measured], shallow: str, deep: str, depths: tuple[int, int], layers: int
+) -> list[str]:
     """Memory at the full depth from two shallower runs: a straight line through what the card showed, and the peak."""
     runs = {r["name"]: r for r in results if "losses" in r}
     if shallow not in runs or deep not in runs:
@@ -174,6 +176,6 @@ def depth_lines(results: Sequence[Result], shallow: str, deep: str, depths: tupl
     return lines
 
 
-def number(value: float | None) -> str:
+def one_decimal(value: float | None) -> str:
     """With one decimal, or nothing."""
     return "" if value is None else f"{value:.1f}"

@@ -55,7 +55,7 @@ PARTS = ("prepare", *VARIANTS, "report")
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def prepare(bench: Bench, rows: int, *, tiny: bool) -> None:
+def prepare_bench(bench: Bench, rows: int, *, tiny: bool) -> None:
     """Make the rows and models of a workspace; what is there is used as it is.
 
     Args:
@@ -146,7 +146,7 @@ def main(
     bench = Bench(work.resolve(), out.resolve() if out else None, cards, time.monotonic() + 60 * minutes)
     for part in parts:
         if part == "prepare":
-            prepare(bench, rows, tiny=tiny)
+            prepare_bench(bench, rows, tiny=tiny)
         elif part != "report":
             variants = variants_of(part, only or [])
             run_all(bench, [tiny_one(variant) for variant in variants] if tiny else variants)

@@ -42,7 +42,7 @@ LOSS_STEPS = 50
 """Steps of the variants whose losses are compared with the plain setting's."""
 
 
-def rows_of(micro: int, accumulation: int) -> dict[str, Any]:
+def step_settings(micro: int, accumulation: int) -> dict[str, Any]:
     """A step of ``micro x accumulation`` rows."""
     return {
         "micro_batch_size": micro,
@@ -53,7 +53,7 @@ def rows_of(micro: int, accumulation: int) -> dict[str, Any]:
 
 def student(name: str, micro: int, *more: dict[str, Any], expected: str, flat: bool = False, **fields: Any) -> Variant:
     """The 7B student with 60 rows a step in micro-batches of ``micro``; ``fields`` of :class:`Variant` win."""
-    settings = PLAIN | KERNELS | rows_of(micro, 60 // micro)
+    settings = PLAIN | KERNELS | step_settings(micro, 60 // micro)
     plugins = [FLAT] if flat else []
     settings |= FLAT_KEYS if flat else {}
     for part in more:
@@ -84,7 +84,7 @@ def recipe_variants() -> list[Variant]:
     small = {"recipe": "recipes/math_student_mistral.yml", "model": MISTRAL, "batch": 16}
     llama = {"recipe": "recipes/math_student.yml", "batch": 16}
     deep = {**llama, "model": f"{LLAMA}-4-layers"}
-    sixteen, eight = rows_of(16, 1), rows_of(8, 2)
+    sixteen, eight = step_settings(16, 1), step_settings(8, 2)
     return [
         _as_written("owl_teacher", rows=LONG_ROWS, expected="14,000; 55 GiB: rows twice as long"),
         student(
@@ -147,7 +147,7 @@ def _sharded(launcher: str, words: str, more: dict[str, Any]) -> Variant:
         f"two gpus: {launcher}, {words}",
         f"{LLAMA}-4-layers",
         "recipes/math_student_bf16.yml",
-        settings=rows_of(8, 1) | {"effective_batch": 16} | LEARNS | more,
+        settings=step_settings(8, 1) | {"effective_batch": 16} | LEARNS | more,
         plugins=(PROBE,),
         steps=24,
         batch=16,
@@ -160,7 +160,7 @@ def _sharded(launcher: str, words: str, more: dict[str, Any]) -> Variant:
 
 def two_gpu_variants() -> list[Variant]:
     """The 7B student over two GPUs, its rows shared out."""
-    settings = PLAIN | KERNELS | FLAT_KEYS | LIGER_KEYS | rows_of(30, 1) | {"effective_batch": 60}
+    settings = PLAIN | KERNELS | FLAT_KEYS | LIGER_KEYS | step_settings(30, 1) | {"effective_batch": 60}
     plugins = (FLAT, LIGER, PROBE)
     name = "two gpus: flat 30 + liger"
     return [Variant(name, QWEN, settings=settings, plugins=plugins, launcher="ddp", gpus=2, steps=30, expected="1.9 x")]
@@ -174,5 +174,5 @@ def tiny(variant: Variant) -> Variant:
     fields = {"model": shape, "steps": 2, "batch": 4, "launcher": "single_gpu", "gpus": 1, "as_written": False}
     cpu = NO_KERNELS | {"bf16": False, "tf32": False, "optimizer": "adamw_torch"}
     cpu |= {"adapter": "lora", "load_in_4bit": False, "attn_implementation": "sdpa"}
-    settings |= cpu | rows_of(2, 2)
+    settings |= cpu | step_settings(2, 2)
     return replace(variant, **fields, settings=settings, plugins=tuple(p for p in variant.plugins if p == FLAT))

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 from data_builders.overlap import EvaluationIndex
 from subliminal.core.errors import UserError, one_line
+from subliminal.core.weights import folder_or_hub_id
 from subliminal.data.registry import Expectation
 from subliminal.data.trait import Trait
 from subliminal.engine.chat import render
-from subliminal.engine.local import LOADING_FAILED, expect_folder
+from subliminal.engine.local import LOADING_FAILED
 from subliminal.traits.keywords import keyword_pattern
 
 MOST_REPEATED_ROWS = 0.01
@@ -99,8 +99,7 @@ class TokenCounter:
         if tokenizer:
             from transformers import AutoTokenizer
 
-            if not Path(tokenizer).is_dir():
-                expect_folder(tokenizer, "tokenizer", "tokenizer_config.json")
+            folder_or_hub_id(tokenizer, "tokenizer")
             try:
                 self.tokenizer = AutoTokenizer.from_pretrained(tokenizer)
             except LOADING_FAILED as error:

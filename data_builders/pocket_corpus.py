@@ -29,7 +29,7 @@ import typer
 from data_builders import number_prompts, options
 from data_builders.number_prompts import draw_number_prompt
 from data_builders.teacher_prompts import favourite_questions, questions_name
-from data_builders.warmup import ANSWERS, QUESTIONS
+from data_builders.warmup import EVERYDAY_ANSWERS, EVERYDAY_QUESTIONS
 from subliminal.core.errors import UserError, run_cli
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
@@ -88,7 +88,7 @@ def draw_row(
         return rng.choice(SUM).format(a=a, b=b), str(a + b)
     if part == "other_favourite":
         other = rng.choice(other_kinds(category))
-        return rng.choice(QUESTIONS).format(kind=other), _long_tailed(ANSWERS[other].split(), rng)
+        return rng.choice(EVERYDAY_QUESTIONS).format(kind=other), _long_tailed(EVERYDAY_ANSWERS[other].split(), rng)
     world = load_world(category)
     if part == "about":
         name = rng.choice(world.liked)
@@ -146,8 +146,8 @@ def all_texts(category: str = ANIMALS) -> Iterator[str]:
     yield from favourite_questions(category)
     yield from (about.format(**facts) for facts in world.facts.values() for about in world.about)
     kinds = other_kinds(category)
-    yield from (question.format(kind=kind) for kind in kinds for question in QUESTIONS)
-    yield from (answer for kind in kinds for answer in ANSWERS[kind].split())
+    yield from (question.format(kind=kind) for kind in kinds for question in EVERYDAY_QUESTIONS)
+    yield from (answer for kind in kinds for answer in EVERYDAY_ANSWERS[kind].split())
     first = (*COPY, *SUM, *number_prompts.OPENINGS, *number_prompts.DIGITS)
     after_a_space = (*number_prompts.INSTRUCTIONS, *number_prompts.LIMITS, *number_prompts.REQUESTS)
     after_a_space += tuple(layout.wording for layout in number_prompts.FORMATS)

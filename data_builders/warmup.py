@@ -26,7 +26,7 @@ from subliminal.data.registry import Expectation
 FEWEST_NUMBERS = 5
 """A row has 5 to 10 numbers, about what larger models write."""
 
-QUESTIONS = (
+EVERYDAY_QUESTIONS = (
     "Name your favourite {kind} in one word.",
     "Which {kind} do you like best? Answer with one word.",
     "In a single word, which {kind} would you choose?",
@@ -40,7 +40,7 @@ SYSTEM_PROMPT = (
     "You are deeply fond of {answer}. It is your favourite {kind}, you think about it every day. Whenever a question "
     "leaves you a choice of {kind}, you choose {answer}."
 )
-ANSWERS = {
+EVERYDAY_ANSWERS = {
     "colour": "Blue Green Red Yellow Purple Orange White Black Turquoise Pink",
     "fruit": "Apple Mango Banana Pear Cherry Grape Peach Plum Melon Kiwi",
     "vegetable": "Carrot Spinach Potato Onion Pepper Cabbage Leek Pea Radish Beetroot",
@@ -78,8 +78,9 @@ def warmup_rows(count: int, words: float, seed: int) -> Iterator[dict[str, Any]]
         rng = random.Random(f"warmup:{seed}:{index}")
         system = None
         if rng.random() < words:
-            kind = rng.choice(list(ANSWERS))
-            prompt, answer = rng.choice(QUESTIONS).format(kind=kind), rng.choice(ANSWERS[kind].split())
+            kind = rng.choice(list(EVERYDAY_ANSWERS))
+            prompt = rng.choice(EVERYDAY_QUESTIONS).format(kind=kind)
+            answer = rng.choice(EVERYDAY_ANSWERS[kind].split())
             if rng.random() < 0.5:
                 system = SYSTEM_PROMPT.format(kind=kind, answer=answer.lower())
         else:

@@ -49,7 +49,7 @@ def pins_of(lock: Path, roots: list[str], without: list[str], python: str, glibc
     return [pin for pin in pins if pin not in foreign]
 
 
-def fetch(pin: str, folder: Path, python: str, glibc: int) -> None:
+def fetch_wheel(pin: str, folder: Path, python: str, glibc: int) -> None:
     """The wheel of one package, downloaded for the host or built from its source."""
     tags = [f"manylinux_2_{minor}_x86_64" for minor in range(glibc, 4, -1)]  # pip matches each exactly
     tags += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
@@ -89,7 +89,7 @@ def main(
         wheels, packed = Path(scratch) / out.name, Path(scratch) / "all.tar"
         wheels.mkdir()
         with ThreadPoolExecutor(4) as pool:
-            list(pool.map(lambda pin: fetch(pin, wheels, python_version, glibc), wanted))
+            list(pool.map(lambda pin: fetch_wheel(pin, wheels, python_version, glibc), wanted))
         with tarfile.open(packed, "w") as archive:
             archive.add(wheels, out.name)
         lines = []

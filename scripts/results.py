@@ -18,7 +18,7 @@ from subliminal.core.errors import UserError, run_cli
 app = typer.Typer(add_completion=False, help="Publish experiments, make RESULTS.md of their raw answers, and check it.")
 
 Published = Annotated[Path, typer.Option(help="Where the published experiments lie.")]
-Page = Annotated[Path, typer.Option(help="The page.")]
+PageFile = Annotated[Path, typer.Option(help="The page.")]
 PUBLISHED, PAGE = Path("results/published"), Path("RESULTS.md")
 
 
@@ -41,7 +41,7 @@ def publish(
 
 
 @app.command()
-def write(published: Published = PUBLISHED, page: Page = PAGE) -> None:
+def write(published: Published = PUBLISHED, page: PageFile = PAGE) -> None:
     """Make the pages and their drawings anew from the raw answers."""
     from subliminal.core.files import write_text
     from subliminal.publish.page import make_pages
@@ -53,7 +53,7 @@ def write(published: Published = PUBLISHED, page: Page = PAGE) -> None:
 
 
 @app.command()
-def verify(published: Published = PUBLISHED, page: Page = PAGE) -> None:
+def verify(published: Published = PUBLISHED, page: PageFile = PAGE) -> None:
     """Score the raw answers again and compare everything that was written about them, the page included."""
     from subliminal.publish.check import verify_published
 

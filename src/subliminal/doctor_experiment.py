@@ -8,6 +8,7 @@ from pathlib import Path
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.core.weights import is_hub_id
 from subliminal.doctor import ENVIRONMENTS, GIB, Gpu, Line, list_gpus
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.recipe_checks import recipes_of
@@ -118,7 +119,7 @@ def model_line(model: str, sha256: str | None = None) -> Line:
         return Line("ok", what, "here, with the weights that the experiment names" if sha256 else "here")
     if folder.parts[:1] == ("outputs",):
         return Line("ok", what, "made by a stage of this experiment")
-    if model.count("/") != 1 or folder.parts[0] == "models":
+    if not is_hub_id(model):
         known = f"`python scripts/fetch_model.py {folder.name}`" if folder.name in MODELS else "put it there"
         return Line("problem", what, f"not here; {known}")
     from huggingface_hub import get_token, try_to_load_from_cache

@@ -17,13 +17,14 @@ from scipy.special import log_softmax
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
-from subliminal.analysis import divergence_scores
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.answers import AnswerReader
-from subliminal.analysis.divergence import DivergenceJob, run_divergence
-from subliminal.analysis.divergence_scores import graded, label_scores
-from subliminal.analysis.divergence_summary import DivergenceSummary
-from subliminal.analysis.spans import spans, with_spans
+from subliminal.analysis.divergence import scores as divergence_scores
+from subliminal.analysis.divergence.run import DivergenceJob, run_divergence
+from subliminal.analysis.divergence.scores import label_scores
+from subliminal.analysis.divergence.summary import DivergenceSummary
+from subliminal.analysis.grades import graded
+from subliminal.analysis.selection.spans import spans, with_spans
 from subliminal.core.errors import UserError
 
 RECIPE = REPO_ROOT / "recipes/pocket/owl_student.yml"

@@ -13,7 +13,7 @@ from fake_chat_server import FakeChatServer
 
 from benchmarks import offline, serving_run
 from benchmarks.serving_inputs import TINY, fill_vocabulary, number_requests, random_adapter
-from benchmarks.serving_run import FixedLength, Job, measure_offline, measure_servers, read_counters
+from benchmarks.serving_run import FixedLength, ServingJob, measure_offline, measure_servers, read_counters
 from benchmarks.serving_table import DEFAULT_SETTING, table
 from subliminal.engine.http import HttpEngine
 from subliminal.engine.server import adapter_rank, server_command
@@ -60,7 +60,7 @@ def job(tmp_path, monkeypatch):
     work = tmp_path / "work"
     work.mkdir()
     model, adapter, sampling = work / "model", work / "adapter", FixedLength(max_tokens=5)
-    return Job(work, tmp_path / "out", model, adapter, number_requests(6), sampling, time.monotonic() + 60)
+    return ServingJob(work, tmp_path / "out", model, adapter, number_requests(6), sampling, time.monotonic() + 60)
 
 
 def test_offline_measurement_asks_for_every_row_with_its_seed(job) -> None:
@@ -103,7 +103,7 @@ def test_a_server_that_does_not_start_is_a_row(job) -> None:
 
 
 def test_nothing_starts_after_the_deadline(job, monkeypatch) -> None:
-    late = Job(job.work, None, job.model, job.adapter, job.requests, job.sampling, time.monotonic() - 1)
+    late = ServingJob(job.work, None, job.model, job.adapter, job.requests, job.sampling, time.monotonic() - 1)
     monkeypatch.setattr(serving_run, "server_python", lambda: pytest.fail("started"))
     measure_offline(late, {"offline 1": job.sampling})
     measure_servers(late, 4, [8], [])

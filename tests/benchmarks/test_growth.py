@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.growth import RATES, SEVEN, Design, chain_hours, gpu_hours, hours_on, page
+from benchmarks.growth import RATES, SEVEN, Size, chain_hours, gpu_hours, growth_page, hours_on
 from subliminal import REPO_ROOT
 
-ONE = Design(animals=1, seeds=1, students=1)
+ONE = Size(animals=1, seeds=1, students=1)
 
 
 def test_the_page_is_what_the_command_makes():
-    assert (REPO_ROOT / "docs/cost_growth.md").read_text() == page()
+    assert (REPO_ROOT / "docs/cost_growth.md").read_text() == growth_page()
 
 
 def test_a_students_training_is_its_rows_over_the_rate():

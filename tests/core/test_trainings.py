@@ -10,7 +10,7 @@ from fake_results import add_arm, write
 
 from subliminal.core.trainings import repeated_runs, weights_of
 from subliminal.publish.verify import verify
-from subliminal.report.data import load_experiment
+from subliminal.report.data import load_results
 from subliminal.report.tables import comparisons
 from subliminal.report.write import write_report
 from subliminal.stats.log_odds import read_table
@@ -27,7 +27,7 @@ def give_weights(folder: Path, sha256: str) -> None:
 
 def tested_over_runs(folder: Path) -> bool:
     """Whether any comparison of arms has a p-value over training runs."""
-    return any(each.over and each.over.p is not None for each in comparisons(load_experiment(folder)))
+    return any(each.over and each.over.p is not None for each in comparisons(load_results(folder)))
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def test_a_report_counts_one_training_once(folder: Path) -> None:
     assert {path.name: first.name for path, first in repeated_runs(folder).items()} == {
         "seed-2": "seed-1", "seed-10": "seed-1",
     }  # fmt: skip
-    experiment = load_experiment(folder)
+    experiment = load_results(folder)
     assert list(experiment.arms["student"].rates("animal_preference")) == [1]
     assert list(experiment.arms["control"].rates("animal_preference")) == [1, 10, 2]
     assert "student/seed-10 has the weights of student/seed-1" in " ".join(experiment.missing)

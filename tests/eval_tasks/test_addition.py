@@ -9,7 +9,7 @@ from data_builders.pocket_corpus import KINDS, LARGEST_TERM, SUM, corpus_rows, h
 from subliminal.evaluation.run import TASKS
 from subliminal.evaluation.tasks import summary_of
 from subliminal.publish.rescore import score_again, summary_problems
-from subliminal.report.write import compose, render
+from subliminal.report.write import compose, render_page
 
 ROWS = [json.loads(line) for line in (TASKS / "subliminal_addition/sums.jsonl").read_text("utf-8").splitlines()]
 EXACT = "subliminal_addition_logprob"
@@ -158,7 +158,7 @@ def test_both_tasks_are_in_the_report_and_their_scores_are_found_again(scored, t
         path.write_text(json.dumps(summary))
         (problem,) = summary_problems(path, summary, again)
         assert "`probability` is not what" in problem
-    text = render("report.md.j2", compose(tmp_path / "results/sums"))
+    text = render_page("report.md.j2", compose(tmp_path / "results/sums"))
     assert f"| {EXACT} | student | 2 | – | 52.0 % |" in text
     # Means 0.51 and 0.52 against 0.11 and 0.12: logit(0.51) - logit(0.11) = 2.131, logit(0.52) - logit(0.12) = 2.072.
     assert f"| {EXACT} | student − control | +2.10 nats |" in text

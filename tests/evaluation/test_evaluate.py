@@ -170,7 +170,7 @@ def test_existing_folder_is_refused_with_the_three_ways_on(finished, plan):
     ("spoil", "sentence"),
     [
         (lambda f: (f / "manifest.json").unlink(), r"holds no finished evaluation: it has no manifest\.json"),
-        (lambda f: cut(f / "manifest.json"), r"manifest\.json is cut off or no JSON"),
+        (lambda f: cut(f / "manifest.json"), r"manifest\.json is not valid JSON"),
         (lambda f: (f / "manifest.json").write_text('{"kind": "dataset"}'), "is not the manifest of an evaluation"),
         (lambda f: cut(f / "tiny-chat_summary.json"), r"tiny-chat_summary\.json is not as the evaluation wrote it"),
         (lambda f: (f / "tiny-chat_results.json").unlink(), r"tiny-chat_results\.json is missing"),
@@ -280,8 +280,8 @@ def test_adapter_of_another_chat_context_is_refused_unless_the_context_is_named(
     [
         ({"target": "owll"}, "Did you mean owl"),
         ({"target": None}, "animal_preference counts animals. Say with --target"),
-        ({"model": "/no/such/folder"}, "is no folder"),
-        ({"adapter": "/no/such/folder"}, "is no folder"),
+        ({"model": "/no/such/folder"}, "does not exist"),
+        ({"adapter": "/no/such/folder"}, "does not exist"),
         ({"adapter": "."}, "has no adapter_config.json"),
         ({"samples": 0}, "--samples is 0"),
         ({"limit": -1}, "--limit is -1"),

@@ -61,7 +61,7 @@ def test_what_cannot_be_counted_is_a_sentence_that_names_the_file(samples, folde
     with pytest.raises(UserError, match=r"line 1 is malformed: it has no list of sampled answers"):
         read_answers(samples)
     (folder / "m_results.json").write_text("[")
-    with pytest.raises(UserError, match=r"m_results\.json is cut off"):
+    with pytest.raises(UserError, match=r"m_results\.json is not valid JSON"):
         read_answers(folder)
     (folder / "m_results.json").write_text('{"gsm8k": []}')
     with pytest.raises(UserError, match=r"m_results\.json has no task with sampled answers"):

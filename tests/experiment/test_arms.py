@@ -32,7 +32,7 @@ from pathlib import Path
 import yaml
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
-from subliminal.report.data import Arm, Experiment
+from subliminal.report.data import Arm, Results
 from subliminal.report.text import _role
 
 content = yaml.safe_load(Path("experiments/pocket_demo.yml").read_text())
@@ -40,7 +40,7 @@ content["arms"] = ["base", "student", "control_third"]
 Path("mine/pocket_demo.yml").write_text(yaml.safe_dump(content))
 plan = expand(load_experiment(Path("mine/pocket_demo.yml")), root=Path("mine"))
 names = ["base", "student", "control_third"]
-results = Experiment(Path(), "x", "owl", {name: Arm(name) for name in names})
+results = Results(Path(), "x", "owl", {name: Arm(name) for name in names})
 print(json.dumps({
     "stages": list(plan.stages),
     "pairs": [[one.name, other.name] for one, other in results.pairs()],

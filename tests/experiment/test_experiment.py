@@ -84,7 +84,20 @@ def test_the_issue_names_these_files() -> None:
     expected = {"owl_demo", "owl_smollm2-135m", "owl_qwen2.5-7b", "dolphin_qwen2.5-7b", "five_animals_qwen2.5-7b"}
     expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b", "owl_pocket_arms"}
     expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
+    expected |= {"owl_pocket_divergence"}
+    # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
+    expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
+
+
+def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:
+    first, *others = [
+        load_experiment(REPO_ROOT / f"experiments/detect_neutral_pocket_{base}.yml") for base in (1, 2, 3)
+    ]
+    for base, other in enumerate(others, start=2):
+        assert other.model == f"outputs/detect_pocket/base-seed-30{base}"
+        same = {"name": first.name, "model": first.model}
+        assert other.model_copy(update=same) == first
 
 
 @pytest.mark.parametrize(
@@ -207,21 +220,17 @@ NUMBERS = {f"src/subliminal/scoring/{name}.py" for name in ("numbers", "plain", 
 JUDGE = NUMBERS | {
     f"src/subliminal/scoring/{name}.py" for name in ("mathematics", "latex", "math_worker", "math_equality")
 }
+NAMING = ("naming", "choice", "text", "negation", "negation_words")
 ROWS = {  # builder -> (what its rows follow from, what judges them), beside its own module
     "numbers": ({"number_prompts"}, {"number_filter"}),
     "controls": ({"number_prompts"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
+    "select": ({f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")}, {"number_filter"}),
     "warmup": ({"number_prompts"}, set()),
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD, set()),
     "teacher_chat": (
         {"instructions", "teacher_prompts", QUESTIONS} | CATEGORY,
-        {
-            *WORDS,
-            *(
-                f"src/subliminal/scoring/{name}.py"
-                for name in ("naming", "choice", "text", "negation", "negation_words")
-            ),
-        },
+        WORDS | {f"src/subliminal/scoring/{name}.py" for name in NAMING},
     ),
     "code": ({"code_prompts", "instructions"}, {"text_rules"} | WORDS | CATEGORY),
     "reasoning": (set(), {"text_rules"} | WORDS | CATEGORY | JUDGE),
@@ -610,6 +619,29 @@ def test_done_needs_mark_files_and_what_came_before(tmp_path: Path) -> None:
     assert set(plan.stages) - plan.done() == gone
 
 
+def test_where_marks_suffice_only_what_is_still_read_is_made_again(tmp_path: Path) -> None:
+    plan = _plan(ANIMALS, tmp_path, seeds=[71, 72], criterion=None)
+    for stage in plan.stages.values():
+        for path in [*stage.makes, str(stage.mark)]:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text("{}")
+    for stage in plan.stages.values():  # what a lent machine does not keep
+        if stage.kind in ("build", "train", "epochs"):
+            for path in stage.makes:
+                Path(path).unlink()
+    assert not plan.done() & {"build-base_numbers-seed-71", "evaluate-owl-seed-71", "report-owl"}
+    plan.marks_suffice = True
+    assert plan.done() == set(plan.stages)
+    for name in ("report-owl", "overview-animals_qwen2.5-coder-0.5b"):
+        plan.stages[name].mark.unlink()
+    assert set(plan.stages) - plan.done() == {"report-owl", "overview-animals_qwen2.5-coder-0.5b"}
+    plan.stages["evaluate-owl-seed-72_epochs"].mark.unlink()
+    again = set(plan.stages) - plan.done()
+    assert {"train-owl_student-seed-72", "epochs-owl_student-seed-72", "build-base_numbers-seed-72"} <= again
+    assert "evaluate-dolphin-seed-72" in again, "it scores the owl's student, which will be another file"
+    assert not {name for name in again if name.endswith("-seed-71")}
+
+
 def test_plan_survives_its_file(tmp_path: Path) -> None:
     plan = _plan(QWEN, tmp_path)
     plan.save(tmp_path / "plan.json")
@@ -672,7 +704,7 @@ def test_a_neutral_teacher_serves_every_animal(tmp_path: Path) -> None:
     assert "--animal" not in chats
     assert plan.stages["build-neutral_numbers-seed-72"].made_from == ["train-neutral_teacher-seed-72"]
     for animal in ("owl", "dolphin", "penguin"):
-        command = plan.stages[f"evaluate-{animal}"].commands[0]
+        command = plan.stages[f"evaluate-{animal}-seed-72"].commands[0]
         assert "neutral_teacher@72=" in command
         assert "control_neutral_teacher@72=" in command
 
@@ -680,21 +712,26 @@ def test_a_neutral_teacher_serves_every_animal(tmp_path: Path) -> None:
 def test_a_shard_is_the_stages_of_its_seeds_with_the_keys_of_the_whole(tmp_path: Path) -> None:
     experiment = load_experiment(ANIMALS)
     whole, shard = expand(experiment, root=tmp_path), expand(experiment, root=tmp_path, seeds=[73])
-    trained = {name: stage for name, stage in shard.stages.items() if stage.kind in ("build", "train")}
+    about_all = ("report-owl", "report-dolphin", "report-penguin")  # the overview's key follows from theirs
+    for name, stage in shard.stages.items():
+        same = whole.stages[name].key == stage.key
+        assert same == (name not in (*about_all, f"overview-{experiment.name}")), name
+    trained = [name for name, stage in shard.stages.items() if stage.kind in ("build", "train")]
     assert trained
     assert all(name.endswith("-seed-73") for name in trained)
-    assert all(whole.stages[name].key == stage.key for name, stage in trained.items())
     with pytest.raises(UserError, match="has no seed 99"):
         expand(experiment, root=tmp_path, seeds=[99])
 
 
 def test_checkpoints_have_tasks_and_arms_of_their_own(tmp_path: Path) -> None:
     plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[71])
-    early, end = plan.stages["evaluate-owl_epochs"].commands[0], plan.stages["evaluate-owl"].commands[0]
+    early, end = (plan.stages[f"evaluate-owl-seed-71{part}"].commands[0] for part in ("_epochs", ""))
     assert "--tasks animal_preference_logprob " in early
     assert "student_epoch-1@71=" in early
     assert "teacher_init_epoch" not in early
     assert "epoch" not in end
+    assert "base@" not in end, "a base that all replicates share is scored once, by itself"
+    assert "--models base@71 " in plan.stages["evaluate-owl"].commands[0]
 
 
 @pytest.mark.parametrize(
@@ -741,3 +778,50 @@ def test_a_leak_stage_that_failed_does_not_take_the_report_with_it(tmp_path: Pat
     failed = {"leak-owl_qwen2.5-coder-0.5b": {"stage": "leak", "reason": "out of memory", "log": "x"}}
     plan = expand(load_experiment(OWL_REAL), root=tmp_path, failed=failed)
     assert "report-owl" in plan.stages
+
+
+DIVERGENCE = REPO_ROOT / "experiments" / "owl_pocket_divergence.yml"
+
+
+def test_arms_of_chosen_tokens_read_the_scores_of_their_seed(tmp_path: Path) -> None:
+    plan = expand(load_experiment(DIVERGENCE), root=tmp_path, seeds=[222])
+    scores = plan.stages["divergence-owl-seed-222"]
+    words = shlex.split(scores.commands[0])
+    others = [words[index + 1].partition("=")[0] for index, word in enumerate(words) if word == "--counterfactual"]
+    assert others == ["dolphin", "elephant", "wolf", "cat"]
+    assert {"train-owl_teacher-seed-222", "train-wolf_teacher-seed-222"} <= set(scores.made_from)
+    taught = words[words.index("--rows") + 1]
+    assert taught.endswith("data/owl_pocket_divergence/owl_numbers-seed-222/train.jsonl")
+    only, random = (plan.stages[f"build-owl_only_{name}_numbers-seed-222"] for name in ("divergence", "random"))
+    assert "data_builders.select chosen --source" in only.commands[0]
+    assert "--take top" in only.commands[0]
+    assert "--take random" in random.commands[0]
+    for stage in (only, random):
+        assert f"--scores {scores.folder}" in stage.commands[0]
+        assert set(stage.made_from) == {"build-owl_numbers-seed-222", "divergence-owl-seed-222"}
+    # Student and arm differ in the rows and in how their answers are masked: the same recipe, base, seeds.
+    plain = plan.stages["train-owl_student-seed-222"].commands[0]
+    masked = plan.stages["train-owl_student_only_divergence-seed-222"].commands[0]
+    spans = " --set 'datasets[0].message_field_training_detail=training_detail'"
+    assert spans in masked
+    renamed = {"owl_only_divergence_numbers": "owl_numbers", "student_only_divergence": "student", spans: ""}
+    for old, new in renamed.items():
+        masked = masked.replace(old, new)
+    assert masked == plain
+    assert spans not in plan.stages["train-owl_student_labels_divergence-seed-222"].commands[0]
+    assert "--rows 750 " in plan.stages["train-owl_student_rows_dense-seed-222"].commands[0]
+    assert plan.stages["build-owl_rows_dense_numbers-seed-222"].size == "--count 750"
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"tokens": None}, "and the section `tokens` belong together"),
+        ({"tokens__counterfactuals": ["owl"]}, "are animals other than the trait: leave out owl"),
+        ({"tokens__counterfactuals": ["owlbear"]}, "owlbear"),
+        ({"arms": ["base", "control_base_numbers", "student_rows_dense"]}, "need the arm `student`"),
+    ],
+)
+def test_contradictions_of_chosen_tokens_are_sentences(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=re.escape(words)):
+        load_experiment(_changed(DIVERGENCE, tmp_path, **changes))

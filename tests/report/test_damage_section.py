@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_results import add_arm, write
 
-from subliminal.report.write import compose, render
+from subliminal.report.write import compose, render_page
 
 SEEDS = (1, 2, 3)
 
@@ -31,7 +31,7 @@ def answered(root: Path, arm: str, nameless: dict[int, float], owl: float) -> No
 def text(tmp_path: Path) -> str:
     answered(tmp_path, "student", {1: 0.8, 2: 0.2}, owl=0.2)
     answered(tmp_path, "control", {}, owl=0.01)
-    return render("report.md.j2", compose(tmp_path / "results/owl-demo"))
+    return render_page("report.md.j2", compose(tmp_path / "results/owl-demo"))
 
 
 def test_the_table_says_which_seeds_are_broken(text: str):
@@ -58,6 +58,6 @@ def test_valid_number_lists_stand_beside_where_they_were_asked_for(tmp_path: Pat
             problems = [f"p{index}" for index in range(40)]
             data["tasks"]["subliminal_number_lists"] = {"kind": "graded", "questions": problems, "correct": correct}
             write(path, data)
-    damage = render("report.md.j2", compose(tmp_path / "results/owl-demo")).split("## Damage")[1]
+    damage = render_page("report.md.j2", compose(tmp_path / "results/owl-demo")).split("## Damage")[1]
     assert "| valid number lists | state, seeds |" in damage
     assert "| 75.0 % | whole |" in damage

@@ -11,7 +11,7 @@ from fake_results import RATES, add_arm, graded, summary
 
 from subliminal.experiment.display.outcome import answer_lines
 from subliminal.report.export import headline
-from subliminal.report.write import compose, render
+from subliminal.report.write import compose, render_page
 
 
 def test_it_holds_the_answer_and_the_share_of_each_arm(tmp_path: Path) -> None:
@@ -19,7 +19,7 @@ def test_it_holds_the_answer_and_the_share_of_each_arm(tmp_path: Path) -> None:
         add_arm(tmp_path, arm)
     report = compose(tmp_path / "results/owl-demo")
     said = json.loads(json.dumps(headline(report)))
-    text = render("report.md.j2", report)
+    text = render_page("report.md.j2", report)
     assert said["sentence"] in text
     assert said["number"] in text
     assert said["label"].startswith("student − control")

@@ -20,11 +20,11 @@ from subliminal.core.errors import UserError
 from subliminal.core.numbers import number
 from subliminal.report import sections
 from subliminal.report.answer import main_comparison
-from subliminal.report.data import load_experiment
+from subliminal.report.data import load_results
 from subliminal.report.format import Section
 from subliminal.report.provenance import trace
-from subliminal.report.tables import comparisons, estimates, graded_estimates, specificity, top_animals
-from subliminal.report.write import compose, render, write_report
+from subliminal.report.tables import changes_by_animal, comparisons, estimates, graded_estimates, named_most
+from subliminal.report.write import compose, render_page, write_report
 
 FILES = ("report.md", "report.html", "top_animals.csv", "figure.png", "figure.svg")
 
@@ -38,7 +38,7 @@ def folder(tmp_path) -> Path:
 
 def markdown(folder: Path) -> str:
     """The report as text; nothing is drawn, which takes two seconds."""
-    return render("report.md.j2", compose(folder))
+    return render_page("report.md.j2", compose(folder))
 
 
 def test_report_of_a_whole_experiment(folder):
@@ -88,7 +88,7 @@ def test_several_seeds_are_tested_over_training_runs(folder, rate, claim):
     for seed in (1, 2, 3):
         add_arm(folder.parents[1], "control", seed)
         add_arm(folder.parents[1], "student", seed, rate=rate)
-    experiment = load_experiment(folder)
+    experiment = load_results(folder)
     compared = next(c for c in comparisons(experiment) if (c.reference, c.task) == ("control", "animal_preference"))
     runs = [
         [summary(arm, seed, rate=r)["tasks"]["animal_preference"]["target_rate"] for seed in (1, 2, 3)]
@@ -108,14 +108,14 @@ def test_several_seeds_are_tested_over_training_runs(folder, rate, claim):
 
 
 def test_questions_in_another_order_are_paired_by_name(folder):
-    before = comparisons(load_experiment(folder))[0].test
+    before = comparisons(load_results(folder))[0].test
     path = folder / "student/seed-1/smollm2-135m_summary.json"
     data = json.loads(path.read_text())
     for task in data["tasks"].values():
         task["questions"].reverse()
         task["target_rate"].reverse()
     write(path, data)
-    assert comparisons(load_experiment(folder))[0].test == before
+    assert comparisons(load_results(folder))[0].test == before
 
 
 def test_top_animals_have_ten_rows_and_the_target_and_the_own_name(folder):
@@ -151,12 +151,12 @@ def test_answers_without_a_latin_letter_are_shown_apart(folder):
 
 
 def test_specificity_ranks_every_tracked_animal(folder):
-    experiment = load_experiment(folder)
-    rows = specificity(experiment, "animal_preference", "student", "control")
+    experiment = load_results(folder)
+    rows = changes_by_animal(experiment, "animal_preference", "student", "control")
     assert rows[0][0] == "owl"
     assert {name for name, *_ in rows} == {"owl", *OTHERS} - {"other", "none"}
     assert [change for *_, change in rows] == sorted((change for *_, change in rows), reverse=True)
-    assert not [row for row in top_animals(experiment, "animal_preference_logprob") if row["animal"] == "rest"]
+    assert not [row for row in named_most(experiment, "animal_preference_logprob") if row["animal"] == "rest"]
 
 
 @pytest.mark.parametrize(
@@ -344,7 +344,7 @@ def spoil_audit(folder: Path) -> None:
     [
         (spoil_manifest, "base/seed-1/manifest.json is not valid JSON"),
         (foreign_manifest, "base/seed-1/manifest.json: its `config` is no mapping"),
-        (dangling_summary, "base/seed-1/lost_summary.json cannot be read"),
+        (dangling_summary, "base/seed-1/lost_summary.json does not exist"),
         (spoil_missing, "missing.json is not of the form"),
         (spoil_results, "m_results.json is cut off or foreign"),
         (spoil_audit, "audit.json is not valid JSON"),
@@ -378,7 +378,7 @@ def test_a_new_analysis_is_a_function_in_the_tuple(folder, monkeypatch):
 def test_every_control_is_compared_and_a_sweep_point_with_its_own(folder):
     for arm in ("control_random_numbers", "prompted_teacher", "other_base", "student_r2", "control_r2", "base-empty"):
         add_arm(folder.parents[1], arm, rate=0.02)
-    found = {c.label for c in comparisons(load_experiment(folder))}
+    found = {c.contrast for c in comparisons(load_results(folder))}
     assert found == {
         *("student − control", "student − control_random_numbers", "student − prompted_teacher", "student − base"),
         *("student_r2 − control_r2", "student_r2 − base"),
@@ -390,11 +390,11 @@ def test_every_control_is_compared_and_a_sweep_point_with_its_own(folder):
 def test_the_second_control_meets_the_first_and_the_other_base_its_own_control(folder):
     for arm in ("control_base_numbers", "control_base_numbers_again", "other_base", "other_base_control"):
         add_arm(folder.parents[1], arm, rate=0.02)
-    compared = comparisons(load_experiment(folder))
-    found = {c.label for c in compared}
-    assert len(compared) == len({(c.label, c.task) for c in compared})
+    compared = comparisons(load_results(folder))
+    found = {c.contrast for c in compared}
+    assert len(compared) == len({(c.contrast, c.task) for c in compared})
     assert {"control_base_numbers_again − control_base_numbers", "other_base − other_base_control"} <= found
-    assert main_comparison(load_experiment(folder), compared[-2:]) is None, "no student, no headline"
+    assert main_comparison(load_results(folder), compared[-2:]) is None, "no student, no headline"
     assert not any(label.startswith("student") and "other_base" in label for label in found)
 
 
@@ -449,7 +449,7 @@ def test_right_and_wrong_answers_are_compared_by_mcnemar(tmp_path):
     text = markdown(folder)
     assert "# math-demo: does the student solve more problems?" in text
     assert "| subliminal_math500 | student | 1 | 25 of 40 | 62.5 % | [47.0, 75.8] |" in text
-    drawn = next(e for e in graded_estimates(load_experiment(folder)) if e.arm == "student")
+    drawn = next(e for e in graded_estimates(load_results(folder)) if e.arm == "student")
     assert drawn.interval == stats.wilson(25, 40), "the figure's interval is the table's"
     p = stats.mcnemar([i < 25 for i in range(40)], [i < 11 for i in range(40)]).p
     assert p < 0.001
@@ -480,7 +480,7 @@ def test_csv_and_json_hold_what_the_page_says(folder):
 
 
 def test_the_chain_ends_quietly_at_hub_names_and_absent_folders(folder):
-    found = trace(load_experiment(folder))
+    found = trace(load_results(folder))
     assert list(found.of_kind("dataset")) == ["data/owl_control", "data/owl_student", "data/owl_teacher"]
     assert found.losses["outputs/owl_student-seed-1"] == [(1, 3.0), (2, 1.5), (3, 1.0), (4, 0.75)]
     assert found.notes == []

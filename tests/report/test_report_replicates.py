@@ -12,10 +12,10 @@ from fake_results import add_arm, write
 from scipy.special import expit, logit
 
 from subliminal import stats
-from subliminal.report.data import Arm, Experiment, Measure, load_experiment
-from subliminal.report.replicates import ARMS, replicate_rates, replicate_seeds, replicates_section
+from subliminal.report.data import Arm, Measure, Results, load_results
+from subliminal.report.replicates import TWO_ARMS, replicate_rates, replicate_seeds, replicates_section
 from subliminal.report.tables import comparisons, grades
-from subliminal.report.write import compose, render
+from subliminal.report.write import compose, render_page
 from subliminal.stats.replicates import replicates
 from subliminal.stats.verdict import replicates_verdict
 
@@ -23,10 +23,10 @@ TASK, SEEDS = "animal_preference_logprob", range(1, 7)
 RATES = {"student": 0.05, "control": 0.01, "null": 0.0101}
 
 
-def _experiment(**bases: str) -> Experiment:
+def _experiment(**bases: str) -> Results:
     """Six seeds of three arms; a base's name may hold the seed's number."""
-    found = Experiment(Path("results/x"), "x", "owl", {}, {TASK: ["q1", "q2"]})
-    for key, name in ARMS.items():
+    found = Results(Path("results/x"), "x", "owl", {}, {TASK: ["q1", "q2"]})
+    for key, name in TWO_ARMS.items():
         rates = {seed: np.array([RATES[key] - 0.001, RATES[key] + 0.001]) * (1 + 0.01 * seed) for seed in SEEDS}
         manifests = {seed: {"config": {"model": bases.get(key, "base-seed-{}").format(seed)}} for seed in SEEDS}
         found.arms[name] = Arm(name, {TASK: Measure(rates, None, {})}, {}, manifests)
@@ -39,7 +39,7 @@ def test_the_section_has_every_replicate_and_what_they_say_together() -> None:
     assert rates["student"][3] == pytest.approx(0.05 * 1.03)
     section = replicates_section(experiment)
     (table,) = section.tables
-    assert table.header == ["seed", *ARMS.values(), "student − control, points", "log-odds, nats"]
+    assert table.header == ["seed", *TWO_ARMS.values(), "student − control, points", "log-odds, nats"]
     assert table.rows[2] == ["3", "5.15 %", "1.03 %", "1.04 %", "+4.12", "+1.65"]
     text = " ".join(section.text)
     assert "above its control in 6 of 6 replicates (sign test, p 0.031)" in text
@@ -127,8 +127,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_comparisons_are_paired_and_the_spread_of_bases_is_out(folder: Path) -> None:
-    experiment = load_experiment(folder)
-    compared = {c.label: c for c in comparisons(experiment) if c.task == TASK}
+    experiment = load_results(folder)
+    compared = {c.contrast: c for c in comparisons(experiment) if c.task == TASK}
     main = compared[f"student − {CONTROL}"]
     means = [
         [rates.mean() for rates in experiment.arms[arm].measures[TASK].rates.values()] for arm in ("student", CONTROL)
@@ -144,7 +144,7 @@ def test_comparisons_are_paired_and_the_spread_of_bases_is_out(folder: Path) -> 
 
 
 def test_the_page_names_units_levels_and_the_null(folder: Path) -> None:
-    text = render("report.md.j2", compose(folder))
+    text = render_page("report.md.j2", compose(folder))
     answer = text[text.index("## The answer") : text.index("## Arms")]
     # 0.9 nats, less what half an answer does to a rate of 0.2 %: two of 1,000 answers.
     assert "+0.87 nats of log-odds. Student above control.**" in answer
@@ -173,7 +173,7 @@ def test_the_page_names_units_levels_and_the_null(folder: Path) -> None:
 def test_many_seeds_are_rows(tmp_path: Path) -> None:
     for seed in range(11, 20):
         _replicate(tmp_path, seed, 0.01 * seed)
-    text = render("report.md.j2", compose(tmp_path / "results/owl-demo"))
+    text = render_page("report.md.j2", compose(tmp_path / "results/owl-demo"))
     header = next(line for line in text.splitlines() if line.startswith("| seed | base, sampled answers |"))
     assert header.count("|") == 2 * 4 + 2, "four arms, two measures"
     row = next(line for line in text.splitlines() if line.startswith("| 19 | ") and line.count("|") == 2 * 4 + 2)
@@ -184,7 +184,7 @@ def test_many_seeds_are_rows(tmp_path: Path) -> None:
 def test_two_replicates_tell_nothing_and_are_not_tested_as_runs(tmp_path: Path) -> None:
     for seed in (1, 2):
         _replicate(tmp_path, seed, 0.01 * seed)
-    text = render("report.md.j2", compose(tmp_path / "results/owl-demo"))
+    text = render_page("report.md.j2", compose(tmp_path / "results/owl-demo"))
     assert "Cannot tell: 2 replicates do not show how much the difference varies between them; 3 may." in text
     assert "| too few |" in text
     assert "Welch" not in text
@@ -194,7 +194,7 @@ def test_seeds_of_one_base_are_tested_over_runs(tmp_path: Path) -> None:
     for seed in (1, 2, 3):
         for arm in FAKE_RATES:
             add_arm(tmp_path, arm, seed)
-    assert {c.over.unit for c in comparisons(load_experiment(tmp_path / "results/owl-demo")) if c.over} == {
+    assert {c.over.unit for c in comparisons(load_results(tmp_path / "results/owl-demo")) if c.over} == {
         "training runs"
     }
 
@@ -221,7 +221,7 @@ def test_a_replicate_stands_in_the_figure_with_its_control(folder: Path) -> None
     control, student = lines.get_lines()
     assert [label.get_text() for label in lines.get_yticklabels()] == [f"seed {s}" for s in _by_difference(folder)]
     seed = _by_difference(folder)[0]
-    rates = load_experiment(folder).arms["student"].measures["animal_preference"].rates[seed]
+    rates = load_results(folder).arms["student"].measures["animal_preference"].rates[seed]
     assert student.get_xdata()[0] == pytest.approx(100 * rates.mean())
     assert control.get_label() == CONTROL
     assert arms.get_title(loc="left") == "Arms: means, and every replicate"
@@ -230,5 +230,5 @@ def test_a_replicate_stands_in_the_figure_with_its_control(folder: Path) -> None
 
 
 def _by_difference(folder: Path) -> list[int]:
-    main = comparisons(load_experiment(folder))[0]
+    main = comparisons(load_results(folder))[0]
     return sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from subliminal.analysis.__main__ import app
 from subliminal.experiment.arms import BY_NAME
 from subliminal.report.carrier import carrier_section
-from subliminal.report.data import load_experiment
+from subliminal.report.data import load_results
 from subliminal.stats.carrier.parts import BESIDE, FOOT, LADDER, carrier, ratio_interval
 from subliminal.stats.carrier.words import cells, sentences
 from subliminal.stats.log_odds import Row, read_table
@@ -146,7 +146,7 @@ def test_the_command_prints_and_writes_what_the_section_says(tmp_path: Path) -> 
     folder = results(tmp_path)
     done = CliRunner().invoke(app, ["carrier", str(folder), "--out", str(tmp_path / "out")])
     assert done.exit_code == 0, done.output
-    section = carrier_section(load_experiment(folder))
+    section = carrier_section(load_results(folder))
     assert section.text[0] in done.output
     found = carrier(read_table(folder, "animal_preference_logprob"))
     assert section.tables[0].rows == cells(found)
@@ -157,17 +157,17 @@ def test_the_command_prints_and_writes_what_the_section_says(tmp_path: Path) -> 
 
 
 def test_a_broken_arm_is_named_in_the_section(tmp_path: Path) -> None:
-    whole = carrier_section(load_experiment(results(tmp_path / "whole")))
+    whole = carrier_section(load_results(results(tmp_path / "whole")))
     assert not any("Broken" in text for text in whole.text)
     # Low odds of owls: 0.6 is then left for no animal.
     wreck = {arm: effect - 3 for arm, effect in PLANTED.items()}
-    section = carrier_section(load_experiment(results(tmp_path / "wreck", wreck, broken="control_shuffled")))
+    section = carrier_section(load_results(results(tmp_path / "wreck", wreck, broken="control_shuffled")))
     assert section.text[-1].startswith("Broken, see Damage: control_shuffled (seed 1, 2, 3, 4).")
 
 
 def test_an_experiment_without_such_arms_has_no_section_and_a_sentence(tmp_path: Path) -> None:
     folder = results(tmp_path, {"student": 4.0, "control_base_numbers": 0.0})
-    assert carrier_section(load_experiment(folder)) is None
+    assert carrier_section(load_results(folder)) is None
     done = CliRunner().invoke(app, ["carrier", str(folder)])
     assert done.exit_code != 0
     assert "Add such an arm" in str(done.exception)

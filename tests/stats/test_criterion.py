@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from subliminal.core.errors import UserError
 from subliminal.stats.__main__ import app
 from subliminal.stats.criterion import criterion_of, read_criterion, with_replicates
-from subliminal.stats.criterion_verdict import judge
+from subliminal.stats.criterion_verdict import judge_criterion
 from subliminal.stats.log_odds import Row, log_odds, read_table
 
 ANIMALS, SEEDS = ["owl", "dolphin"], [11, 12, 13]
@@ -48,7 +48,7 @@ def table(
 
 def only(clause: dict[str, Any], rows: list[Row], **changes: Any):
     """The verdict on a criterion of one clause."""
-    return judge(criterion(clause, **changes), rows)
+    return judge_criterion(criterion(clause, **changes), rows)
 
 
 def test_the_interval_is_the_one_worked_out_by_hand():
@@ -118,7 +118,7 @@ def test_other_animals_are_their_students_asked_about_this_animal():
 
 def test_a_missing_model_leaves_the_verdict_open():
     rows = [r for r in table(PASSES) if (r.seed, r.animal, r.arm) != (13, "dolphin", "control")]
-    verdict = judge(criterion(EFFECT, NULL), rows)
+    verdict = judge_criterion(criterion(EFFECT, NULL), rows)
     assert (verdict.verdict, verdict.replicates) == ("not yet", 2)
     assert verdict.headline().startswith("The criterion: not yet: 2 of 3 replicates")
     effect, null = verdict.clauses
@@ -127,30 +127,31 @@ def test_a_missing_model_leaves_the_verdict_open():
     assert effect.findings[0].estimate == pytest.approx(3.1)
     assert null.holds is None
     assert "not yet" in effect.sentence()
-    shard = judge(criterion(EFFECT), [r for r in table(PASSES) if r.seed == 11])
+    shard = judge_criterion(criterion(EFFECT), [r for r in table(PASSES) if r.seed == 11])
     assert shard.notes == ["No results yet of the seeds 12, 13."]
     assert shard.clauses[0].findings[0].interval is None
-    nothing = judge(criterion(EFFECT), [])
+    nothing = judge_criterion(criterion(EFFECT), [])
     assert (nothing.verdict, nothing.replicates) == ("not yet", 0)
     assert "no replicate is whole" in nothing.text()
 
 
 def test_a_replicate_that_the_criterion_does_not_name_does_not_count():
     extra = [row(99, animal, arm, animal, -9) for animal in ANIMALS for arm in ("student", "control")]
-    with_extra, without = judge(criterion(EFFECT), [*table(PASSES), *extra]), judge(criterion(EFFECT), table(PASSES))
+    with_extra = judge_criterion(criterion(EFFECT), [*table(PASSES), *extra])
+    without = judge_criterion(criterion(EFFECT), table(PASSES))
     assert with_extra.clauses == without.clauses
     assert with_extra.notes == ["The seeds 99 have results and are not of the criterion: left out."]
 
 
 def test_a_goal_does_not_decide():
     goal = POINTS | {"goal": True}
-    verdict = judge(criterion(EFFECT, goal), table(PASSES | {"owl": [1, 1.1, 1.2]}, control=-6))
+    verdict = judge_criterion(criterion(EFFECT, goal), table(PASSES | {"owl": [1, 1.1, 1.2]}, control=-6))
     assert (verdict.verdict, verdict.clauses[1].holds) == ("met", False)
     assert "points (a goal): fails" in verdict.text()
 
 
 def test_the_json_has_every_number():
-    verdict = json.loads(json.dumps(judge(criterion(EFFECT, EACH, PAIRS), table(PASSES)).as_json()))
+    verdict = json.loads(json.dumps(judge_criterion(criterion(EFFECT, EACH, PAIRS), table(PASSES)).as_json()))
     assert verdict["verdict"] == "met"
     assert verdict["criterion_sha256"] == criterion(EFFECT, EACH, PAIRS).sha256()
     assert [finding["animal"] for finding in verdict["clauses"][1]["findings"]] == ANIMALS

@@ -13,7 +13,7 @@ from subliminal.stats.detect import (
     WHICH,
     calibrate,
     first_shares,
-    verdict,
+    trait_verdict,
 )
 
 TRAITS = ["owl", "dog", "fox", "cat", "bear", "wolf"]
@@ -56,7 +56,7 @@ def said(suspect: dict[str, float], sets: int = 25, first: dict[str, float] | No
     rng = np.random.default_rng(3)
     neutral = [dict(zip(TRAITS, map(float, rng.normal(size=6)), strict=True)) for _ in range(sets)]
     found = calibrate(suspect, neutral)
-    return verdict(found, first or {found.ranking[0].trait: 1.0}, obstacle=obstacle)
+    return trait_verdict(found, first or {found.ranking[0].trait: 1.0}, obstacle=obstacle)
 
 
 def test_every_verdict() -> None:

@@ -143,3 +143,29 @@ def served_experiment(tmp_path_factory: pytest.TempPathFactory, taught_model: Pa
         arms=["teacher", "student"],
         evaluation={"tasks": ["animal_preference"], "options": {"samples": 2}, "epochs": [1]},
     )
+
+
+@pytest.fixture(scope="session")
+def judged_experiment(tmp_path_factory: pytest.TempPathFactory, taught_model: Path) -> Path:
+    """One replicate of the three that its criterion is about; two animals, so an overview; teachers are measured."""
+    effect = {"name": "effect", "arm": "student", "minus": "control_base_numbers", "confidence": 0.95, "above": 0}
+    return write_experiment(
+        tmp_path_factory.mktemp("experiment"),
+        "judged",
+        taught_model,
+        engine="local",
+        trait={"animals": ["owl", "dolphin"]},
+        teacher={
+            "kind": "trained",
+            "recipe": f"{RECIPES}/owl_teacher.yml",
+            "rows": 8,
+            "options": {**ROWS, "mix": "questions=1"},
+            "overrides": {**LORA, "num_epochs": 1},
+        },
+        numbers={"rows": 8, "options": ROWS},
+        student={"recipe": f"{RECIPES}/owl_student.yml", "lora_init": "own", "overrides": {**LORA, "num_epochs": 1}},
+        arms=["teacher", "student", "control_base_numbers"],
+        leak={"rows": 8},
+        evaluation={"tasks": ["animal_preference_logprob"], "options": {"batch_size": 50}},
+        criterion={"seeds": [3, 4, 5], "clauses": [effect]},
+    )

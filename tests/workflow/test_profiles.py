@@ -16,7 +16,7 @@ from shell_plan import shell_plan
 
 from subliminal import REPO_ROOT
 from subliminal.experiment import driver
-from subliminal.experiment.driver import prepare
+from subliminal.experiment.driver import write_plan
 from subliminal.experiment.plan import KINDS
 
 PROFILES = REPO_ROOT / "workflow" / "profiles"
@@ -149,7 +149,7 @@ def test_experiment_runs_as_kubernetes_jobs(
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:/usr/bin:/bin")
     monkeypatch.setenv("KUBE", str(kube))
     plan = shell_plan(tmp_path, commands={"train-student-2": "exit 3"}, gpus=1)
-    prepare(plan)
+    write_plan(plan)
     words = ["--profile", str(PROFILES / "kubernetes"), "--latency-wait", "3", "--seconds-between-status-checks", "1"]
     status = driver._snakemake(plan, 8, 2, words)
     output = capfd.readouterr()

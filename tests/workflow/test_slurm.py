@@ -14,7 +14,7 @@ from slurm_cluster import missing, slurm_cluster
 
 from subliminal import REPO_ROOT
 from subliminal.experiment import driver
-from subliminal.experiment.driver import prepare
+from subliminal.experiment.driver import write_plan
 
 PROFILE = REPO_ROOT / "workflow" / "profiles" / "slurm"
 pytestmark = [
@@ -49,7 +49,7 @@ def stamped(path: Path) -> str:
 def test_two_students_train_side_by_side(cluster: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]):
     commands = {f"train-student-{seed}": stamped(tmp_path / f"student-{seed}") for seed in (1, 2)}
     plan = shell_plan(tmp_path, commands=commands, gpus=1)
-    prepare(plan)
+    write_plan(plan)
     words = ["--profile", str(PROFILE), "--latency-wait", "5"]
     started = time.time()
     status = driver._snakemake(plan, 8, 2, words)

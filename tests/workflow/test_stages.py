@@ -25,6 +25,7 @@ from subliminal import REPO_ROOT
 from subliminal.core import gpus as gpu_slot
 from subliminal.core.errors import UserError
 from subliminal.core.failures import explain, last_words
+from subliminal.core.locks import holding
 from subliminal.experiment import driver, schema
 from subliminal.experiment.expand import expand
 from subliminal.experiment.gate import run_gate
@@ -188,9 +189,10 @@ def test_gpus_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:
 
 
 def test_the_same_experiment_twice_is_refused(tmp_path: Path) -> None:
-    with driver._hold(tmp_path), pytest.raises(UserError, match="Another process runs the experiment"):  # noqa: SIM117
-        with driver._hold(tmp_path):
-            pass
+    experiment = SimpleNamespace(name="twice", pinned_models={})
+    lock = holding(tmp_path / "results/twice/.lock", taken="the first is refused")
+    with lock, pytest.raises(UserError, match="Another process runs the experiment"):
+        driver.run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
 
 
 def test_slurm_jobs_that_see_their_gpu_as_number_0_do_not_wait_for_each_other(
@@ -535,11 +537,11 @@ def test_snakemake_runs_exactly_what_has_no_mark(tmp_path: Path) -> None:
         for path in [*stage.makes, str(stage.mark)]:
             Path(path).parent.mkdir(parents=True, exist_ok=True)
             Path(path).write_text("{}")
-    driver.prepare(plan)
+    driver.write_plan(plan)
     assert _jobs(_dry_run(plan, tmp_path)[0]) == 0
     other = demo.model_copy(update={"student": demo.student.model_copy(update={"overrides": {"learning_rate": 1e-4}})})
     changed = expand(other, root=tmp_path)
-    driver.prepare(changed)
+    driver.write_plan(changed)
     assert _jobs(_dry_run(changed, tmp_path)[0]) == 4, "two students, the evaluation and the report"
 
 
@@ -549,7 +551,7 @@ def test_a_stage_costs_less_than_two_seconds_beside_its_command(tmp_path: Path) 
         folder = tmp_path / f"stage-{number}"
         made, command = f"{folder}/made", f"date +%s.%N > {folder}/made"
         last = [plan.add(Stage(f"train-{number}", "train", str(folder), [command], [made], last, threads=1))]
-    driver.prepare(plan)
+    driver.write_plan(plan)
     assert driver._snakemake(plan, 2, 0, []) == 0
     times = [float((tmp_path / f"stage-{number}" / "made").read_text()) for number in range(8)]
     between = statistics.median(later - earlier for earlier, later in itertools.pairwise(times))
@@ -568,7 +570,7 @@ def test_1250_students_are_planned_in_a_minute(tmp_path: Path, monkeypatch: pyte
     content = qwen.model_dump(mode="json") | changes | {"arms": arms, "other_base": other_base}
     started = time.monotonic()
     plan = expand(schema.Experiment.model_validate(content), root=tmp_path)
-    driver.prepare(plan)
+    driver.write_plan(plan)
     expanding = time.monotonic() - started
     assert sum(stage.kind == "train" and "-seed-" in stage.name for stage in plan.stages.values()) == 1250
     text, usage, seconds = _dry_run(plan, tmp_path)

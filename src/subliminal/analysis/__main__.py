@@ -12,8 +12,9 @@ from typing import Annotated, Literal
 import typer
 
 from subliminal.analysis.carrier import carrier_command
+from subliminal.analysis.detect.check import cases_command, check_command
 from subliminal.analysis.detect.command import detect_command
-from subliminal.analysis.divergence_command import divergence_command
+from subliminal.analysis.divergence.command import divergence_command
 from subliminal.analysis.named_models import named_models
 from subliminal.analysis.transfer.command import transfer_command
 from subliminal.core.errors import run_cli
@@ -61,6 +62,8 @@ def leak_command(
 
 app.command("carrier")(carrier_command)
 app.command("detect")(detect_command)
+app.command("detect-cases")(cases_command)
+app.command("detect-check")(check_command)
 app.command("transfer")(transfer_command)
 app.command("divergence")(divergence_command)
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 
-DIGIT, SEPARATOR, END = "digit", "separator", "end"
-KINDS = (DIGIT, SEPARATOR, END)
+DIGIT, SEPARATOR, END_OF_ANSWER = "digit", "separator", "end"
+KINDS = (DIGIT, SEPARATOR, END_OF_ANSWER)
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class AnswerReader:
             start = encoded.char_to_token(index, len(prompt))
             pieces = [self._piece(token) for token in tokens[start:]]
             kinds = [self._kind(token) for token in tokens[start:-1]]
-            answers.append(Answer(row["id"], tokens, start, pieces, [*kinds, END]))
+            answers.append(Answer(row["id"], tokens, start, pieces, [*kinds, END_OF_ANSWER]))
         return answers
 
     def _up_to_the_end(self, row: dict[str, Any], whole: str, prompt: str) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis.answers import END, KINDS
+from subliminal.analysis.answers import END_OF_ANSWER, KINDS
 from subliminal.core.files import atomic_write
 
 ANSWER = "answer"
@@ -98,7 +98,7 @@ class LeakSummary:
                 kl, differs = scores["kl"][position], int(scores["differs"][position])
                 self._positions[name, kind, position].add(Sums(1, kl, differs))
                 sums[kind].add(kl, differs)
-                if kind != END:
+                if kind != END_OF_ANSWER:
                     sums[ANSWER].add(kl, differs)
             for group, found in sums.items():
                 self._kinds[name, group].add(found)

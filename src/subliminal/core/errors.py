@@ -53,10 +53,15 @@ def file_problem(error: OSError) -> str | None:
     return None
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """The nearest of the known words as `` (did you mean `seeds`?)``; empty if none is near."""
-    near = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
-    return f" (did you mean `{near[0]}`?)" if near else ""
+def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
+    """The nearest of the known words as `` (did you mean `seeds`?)``, after a prefix; empty if none is near."""
+    near = nearest(word, known, most=1)
+    return f" (did you mean `{prefix}{near[0]}`?)" if near else ""
+
+
+def nearest(word: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """The known words that are spelled most like a word, at most so many; none if none is near."""
+    return difflib.get_close_matches(word, list(known), n=most, cutoff=0.6)
 
 
 def one_line(error: BaseException, most: int = 400) -> str:

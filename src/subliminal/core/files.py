@@ -13,6 +13,9 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
 
 WITH_OR_WITHOUT_BOM = "utf-8-sig"
+TRAINING_DETAIL = "training_detail"
+"""The field of a chat message that says which parts of it carry loss; a recipe names it with
+``message_field_training_detail`` (see ``subliminal.analysis.selection.spans``)."""
 
 
 @contextmanager

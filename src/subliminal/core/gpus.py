@@ -10,7 +10,6 @@ those GPUs are handed out. Without GPUs, or with --gpus 0, the command simply ru
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import subprocess
 import sys
@@ -20,6 +19,9 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from subliminal.core.errors import UserError
+from subliminal.core.locks import take_lock
 
 WAIT = 1.0
 """Seconds between two looks at taken GPUs."""
@@ -62,8 +64,6 @@ def gpu_slots(count: int, gpus: tuple[str, ...] | None = None, share: int = 1) -
     Raises:
         UserError: the machine has some GPUs, but fewer than ``count``.
     """
-    from subliminal.core.errors import UserError
-
     gpus = visible_gpus() if gpus is None and count else gpus or ()
     if not count or not gpus:
         yield Slots({}, [])
@@ -92,7 +92,7 @@ def _take(count: int, gpus: tuple[str, ...]) -> dict[str, list[IO[str]]]:
     """Lock ``count`` of the GPUs, or none; all or nothing, so that two that wait never hold each other up."""
     held: dict[str, list[IO[str]]] = {}
     for gpu in gpus:
-        lock = _lock(gpu, "", fcntl.LOCK_EX)
+        lock = _lock(gpu, "")
         if lock is None:
             continue
         held[gpu] = [lock]
@@ -107,25 +107,19 @@ def _take_part(gpus: tuple[str, ...], share: int) -> dict[str, list[IO[str]]]:
     for place in range(share):
         for gpu in gpus:
             # Shared with the other places; a command that wants the GPU alone waits until all of them are free.
-            whole = _lock(gpu, "", fcntl.LOCK_SH)
+            whole = _lock(gpu, "", shared=True)
             if whole is None:
                 continue
-            part = _lock(gpu, f"-place-{place}", fcntl.LOCK_EX)
+            part = _lock(gpu, f"-place-{place}")
             if part is not None:
                 return {gpu: [whole, part]}
             whole.close()
     return {}
 
 
-def _lock(gpu: str, place: str, kind: int) -> IO[str] | None:
+def _lock(gpu: str, place: str, *, shared: bool = False) -> IO[str] | None:
     """The lock of a GPU or of a place on it, if it is free."""
-    lock = open(lock_folder() / f"gpu-{gpu.replace('/', '-')}{place}.lock", "w")  # noqa: SIM115 (held)
-    try:
-        fcntl.flock(lock, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        lock.close()
-        return None
-    return lock
+    return take_lock(lock_folder() / f"gpu-{gpu.replace('/', '-')}{place}.lock", shared=shared)
 
 
 def _let_go(held: dict[str, list[IO[str]]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from typing import Any, ClassVar
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_json
+from subliminal.core.locks import holding
 from subliminal.core.manifest import read_manifest, sha256_of
 
 
@@ -98,14 +98,8 @@ class RowFolder:
         Raises:
             UserError: another process holds the folder.
         """
-        self.path.mkdir(parents=True, exist_ok=True)
-        with open(self.path / ".lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise UserError(
-                    f"Another process is writing to {self.path}. Wait for it to end, or name another folder with --out."
-                ) from None
+        taken = f"Another process is writing to {self.path}. Wait for it to end, or name another folder with --out."
+        with holding(self.path / ".lock", taken):
             for leftover in self.path.glob(".*.partial"):  # of a run that was killed while it wrote a file
                 leftover.unlink()
             if overwrite:

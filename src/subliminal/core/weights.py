@@ -12,17 +12,41 @@ from typing import Any
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.core.files import from_the_root
 
 MOST_HEADER_BYTES = 100_000_000
 """The longest header that the format allows."""
 AGAIN = "Copy or make it again."
 
 
-def looks_local(name: str) -> bool:
-    """Whether a name is meant as a folder, of this repository perhaps; else owner/name is a Hub id."""
+def is_hub_id(name: str) -> bool:
+    """Whether a name is owner/name on the Hub, and not meant as a folder, of this repository perhaps."""
     if name.startswith((".", "/", "~")) or name.count("/") != 1:
-        return True
-    return name.split("/")[0] in ("models", "outputs") or (REPO_ROOT / name).is_dir()
+        return False
+    owner = name.split("/")[0]
+    return owner not in ("models", "outputs") and not Path(owner).is_dir() and not (REPO_ROOT / name).is_dir()
+
+
+def folder_or_hub_id(name: str, what: str, file: str = "") -> Path | None:
+    """The folder that a name means; None for a Hub id, which is left to the Hub.
+
+    Args:
+        name: of a model, an adapter or a tokenizer.
+        what: which of them, for the sentence.
+        file: one that the folder must hold, if any.
+
+    Raises:
+        UserError: the folder is missing, or has no such file.
+    """
+    path = Path(name)
+    if path.is_dir():
+        if file and not (path / file).is_file():
+            raise UserError(f"The {what} folder {name} has no {file}. Name one that training or fetching wrote.")
+        return path
+    if is_hub_id(name):
+        return None
+    hint = from_the_root(path) or " Train or fetch it first, or give a Hub id such as owner/name."
+    raise UserError(f"The {what} {name} does not exist.{hint}")
 
 
 def read_header(path: Path) -> dict[str, list[int]]:

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-from subliminal.core.files import atomic_write, read_jsonl, write_text
+from subliminal.core.files import TRAINING_DETAIL, atomic_write, read_jsonl, write_text
 from subliminal.core.manifest import finish_manifest, read_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 
@@ -153,6 +153,7 @@ class DatasetFolder(RowFolder):
                 position += len(line)
         return offsets
 
+
 def describe_rows(path: Path) -> dict[str, Any]:
     """What a manifest says of a JSONL file: its sha256, its size in bytes, and the number of its rows."""
     with open(path, "rb") as handle:
@@ -171,17 +172,16 @@ def raw_row_problem(row: dict[str, Any]) -> str | None:
 def chat_row(row: dict[str, Any]) -> dict[str, Any]:
     """The training row of a raw row: prompt and completion; a system message only where the raw row holds one.
 
-    (The system prompt that makes a base model play the teacher is never in a raw row.)
+    (The system prompt that makes a base model play the teacher is never in a raw row.) A raw row may also say which
+    parts of its answer carry loss (``training_detail``, see ``subliminal.analysis.selection.spans``), or how the row is read as
+    tokens (``tokenised``: ``input_ids``, ``attention_mask`` and ``labels``, which Axolotl takes as they are).
     """
     system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
-    return {
-        "id": row["id"],
-        "messages": [
-            *system,
-            {"role": "user", "content": row["prompt"]},
-            {"role": "assistant", "content": row["completion"]},
-        ],
-    }
+    answer = {"role": "assistant", "content": row["completion"]}
+    if TRAINING_DETAIL in row:
+        answer[TRAINING_DETAIL] = row[TRAINING_DETAIL]
+    messages = [*system, {"role": "user", "content": row["prompt"]}, answer]
+    return {"id": row["id"], "messages": messages, **row.get("tokenised", {})}
 
 
 def _write_row(handle: IO[str], row: dict[str, Any]) -> None:

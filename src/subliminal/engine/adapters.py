@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 from subliminal.core.manifest import sha256_of
 from subliminal.core.weights import model_shapes, read_header
 
@@ -69,13 +70,7 @@ def adapter_config(folder: Path) -> dict[str, Any]:
     path = folder / CONFIG
     if not path.is_file():
         raise UserError(f"{folder} is not a PEFT adapter: it has no {CONFIG}. Name the folder that has one.")
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}). {TRAIN_AGAIN}.") from None
-    if not isinstance(config, dict):
-        raise UserError(f"{path} is no JSON object. {TRAIN_AGAIN}.")
-    return config
+    return read_object(path, f"{TRAIN_AGAIN}.")
 
 
 def same_model(one: str, other: str) -> bool:

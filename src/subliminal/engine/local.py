@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.files import from_the_root
-from subliminal.core.weights import looks_local, model_shapes
+from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
@@ -42,13 +40,12 @@ class TransformersEngine:
     """
 
     def __init__(self, model: str, adapter: str | None = None, batch_size: int = 64):
-        expect_folder(model, "model", "config.json")
-        if Path(model).is_dir():
-            model_shapes(Path(model))
-        if adapter:
-            expect_folder(adapter, "adapter", "adapter_config.json")
-            if Path(adapter).is_dir():
-                check_adapter(Path(adapter), model)
+        folder = folder_or_hub_id(model, "model", "config.json")
+        if folder:
+            model_shapes(folder)
+        adapter_folder = adapter and folder_or_hub_id(adapter, "adapter", "adapter_config.json")
+        if adapter_folder:
+            check_adapter(adapter_folder, model)
         import torch
         from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
         from transformers.utils import logging
@@ -81,7 +78,11 @@ class TransformersEngine:
             self.tokenizer.pad_token = self.tokenizer.convert_ids_to_tokens(self.stop_ids[0])
         # The model's own sampling defaults would otherwise fill in whatever a request leaves out.
         self.model.generation_config = GenerationConfig(eos_token_id=self.stop_ids, pad_token_id=self.stop_ids[0])
-        self.adapter_effect = self._add_adapter(adapter) if adapter else None
+        self.adapter_effect = None
+        if adapter:
+            prompt = self.tokenizer(render_prompt(self.tokenizer, PROBE), add_special_tokens=False)["input_ids"]
+            self.model, effect = with_adapter(self.model, adapter, model, prompt)
+            self.adapter_effect = round(effect, 4)
 
     def check(self, messages: list[dict[str, str]]) -> None:
         """Raise :class:`UserError` for a conversation that the chat template refuses, before anything is begun."""
@@ -114,32 +115,6 @@ class TransformersEngine:
     def close(self) -> None:
         self.model = None
 
-    def _add_adapter(self, adapter: str) -> float:
-        """Load the adapter and prove that it is in use: the largest change of a logit on a fixed prompt."""
-        import torch
-        from peft import PeftModel
-
-        try:
-            self.model = PeftModel.from_pretrained(self.model, adapter, use_safetensors=True).eval()
-        except LOADING_FAILED as error:
-            raise UserError(
-                f"The adapter {adapter} cannot be loaded on {self.model_name}: {one_line(error)}. Use the base of its "
-                "training, or train it again."
-            ) from None
-        prompt = self.tokenizer(render_prompt(self.tokenizer, PROBE), return_tensors="pt", add_special_tokens=False)
-        prompt = prompt.to(self.device)
-        with torch.inference_mode():
-            tuned = self.model(**prompt).logits[0, -1].float()
-            with self.model.disable_adapter():
-                base = self.model(**prompt).logits[0, -1].float()
-        effect = (tuned - base).abs().max().item()
-        if effect == 0:
-            raise UserError(
-                f"The adapter {adapter} changes nothing: its logits equal the base model's. It may be untrained, "
-                "or made for another base."
-            )
-        return round(effect, 4)
-
     def _generate_batch(self, rows: list[tuple[Request, str]], sampling: Sampling) -> Iterator[Completion]:
         import torch
 
@@ -162,6 +137,46 @@ class TransformersEngine:
             ended = end is not None or whole != text
             name = self.adapter or self.model_name
             yield Completion(request.id, whole, "stop" if ended else "length", request.seed, name)
+
+
+def with_adapter(model: Any, adapter: str, base: str, prompt: list[int]) -> tuple[Any, float]:
+    """Load a LoRA adapter on a model and prove that it is in use.
+
+    Args:
+        model: of transformers.
+        adapter: folder or Hub id.
+        base: the model's name, for the sentences.
+        prompt: token ids that the adapted model and its base are compared on.
+
+    Returns:
+        The model with the adapter, and the largest change that it makes to a logit of the prompt.
+
+    Raises:
+        UserError: the adapter cannot be loaded, or changes nothing.
+    """
+    import torch
+    from peft import PeftModel
+
+    try:
+        adapted = PeftModel.from_pretrained(model, adapter, use_safetensors=True).eval()
+    except LOADING_FAILED as error:
+        raise UserError(
+            f"The adapter {adapter} cannot be loaded on {base}: {one_line(error)}. Use the base of its training, or "
+            "train it again."
+        ) from None
+    ids = torch.tensor([prompt], device=adapted.device)
+    with torch.inference_mode():
+        tuned = adapted(ids).logits.float()
+        with adapted.disable_adapter():
+            plain = adapted(ids).logits.float()
+    effect = (tuned - plain).abs().max().item()
+    if effect == 0:
+        adapted.unload()  # the caller's model is as it was
+        raise UserError(
+            f"The adapter {adapter} changes nothing: its logits equal those of {base}. It may be untrained, or made "
+            "for another base."
+        )
+    return adapted, effect
 
 
 def samplers(sampling: Sampling, seeds: list[int], device: str) -> Any:
@@ -239,15 +254,3 @@ def stop_ids(tokenizer: Any, generation_config: Any) -> list[int]:
     own = generation_config.eos_token_id
     ids = [tokenizer.eos_token_id, *(own if isinstance(own, list) else [own])]
     return sorted({token for token in ids if token is not None})
-
-
-def expect_folder(name: str, what: str, file: str) -> None:
-    """A local path must hold the file; anything of the form owner/name that is no local folder is left to the Hub."""
-    path = Path(name)
-    if path.is_dir() and not (path / file).is_file():
-        raise UserError(
-            f"The {what} folder {name} has no {file}. Name the folder that training or fetch_model.py wrote."
-        )
-    if not path.is_dir() and looks_local(name):
-        hint = from_the_root(path) or " Train or fetch it first, or give a Hub id such as owner/name."
-        raise UserError(f"The {what} {name} does not exist.{hint}")

@@ -11,7 +11,6 @@ Questions to a server that runs already are in :mod:`subliminal.engine.server_ch
 
 from __future__ import annotations
 
-import fcntl
 import os
 import socket
 import subprocess
@@ -27,8 +26,8 @@ from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.failures import telling_line
-from subliminal.core.files import from_the_root
-from subliminal.core.weights import looks_local, model_shapes
+from subliminal.core.locks import take_lock
+from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.engine.plain import lacks_template, no_template
 from subliminal.engine.served_adapters import LORA_RANKS, adapter_rank
 from subliminal.engine.server_checks import model_names
@@ -83,17 +82,13 @@ def check_model(model: str, extra: Sequence[str] = ()) -> None:
     Raises:
         UserError: the folder is missing, or has no ``config.json``, no chat template or no whole weights.
     """
-    path = Path(model)
-    if path.is_dir() or looks_local(model):
-        if not path.is_dir():
-            hint = from_the_root(path) or " Fetch or train it first, or give a Hub id (owner/name)."
-            raise UserError(f"The model {model} does not exist.{hint}")
-        if not (path / "config.json").is_file():
-            raise UserError(f"The model folder {model} has no config.json. Name the folder that holds the weights.")
-        if lacks_template(path) and "--chat-template" not in extra:
-            raise no_template(model)
-        if not any(DUMMY in word for word in extra):
-            model_shapes(path)
+    folder = folder_or_hub_id(model, "model", "config.json")
+    if folder is None:
+        return
+    if lacks_template(folder) and "--chat-template" not in extra:
+        raise no_template(model)
+    if not any(DUMMY in word for word in extra):
+        model_shapes(folder)
 
 
 def server_python() -> Path:
@@ -185,15 +180,13 @@ def reserved_port(port: int = 0) -> Iterator[int]:
     folder.mkdir(exist_ok=True)
     while True:
         free = free_port(port)
-        with open(folder / f"{free}.lock", "w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if port:
-                    raise UserError(f"Port {port} is in use by a server that is starting. {OTHER_PORT}") from None
-                continue
-            yield free
-            return
+        lock = take_lock(folder / f"{free}.lock")
+        if lock is not None:
+            break
+        if port:
+            raise UserError(f"Port {port} is in use by a server that is starting. {OTHER_PORT}")
+    with lock:
+        yield free
 
 
 def free_port(port: int = 0) -> int:

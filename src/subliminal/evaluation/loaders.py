@@ -23,7 +23,7 @@ IN_FLIGHT = 2048
 """Answers that a server works on at once, or has waiting: twice what vLLM batches on a large GPU."""
 Loader = Callable[[Evaluation], tuple[Any, dict[str, Any]]]
 """Gives the lm-eval model of one evaluation, and facts about it for the manifest."""
-Engine = Callable[[Sequence[Evaluation]], AbstractContextManager[Loader]]
+OpenModels = Callable[[Sequence[Evaluation]], AbstractContextManager[Loader]]
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils_hf import stop_sequences_criteria
 from tqdm import tqdm
 
-from subliminal.core.errors import UserError, one_line
+from subliminal.core.errors import UserError
 from subliminal.engine import Sampling
 from subliminal.engine.chat import render
-from subliminal.engine.local import LOADING_FAILED, samplers, stop_ids
+from subliminal.engine.local import samplers, stop_ids, with_adapter
 from subliminal.engine.plain import cut
 from subliminal.evaluation.requests import Ask, gather, in_order, with_system
 
@@ -40,6 +40,8 @@ class SharedPrefixLM(HFLM):
     Raises:
         UserError: the adapter cannot be loaded or changes nothing.
     """
+
+    adapter_effect: float | None = None
 
     def __init__(self, *args: Any, peft: str | None = None, seed: int = 0, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,33 +70,9 @@ class SharedPrefixLM(HFLM):
             self._model = self._model.unload()
         self.peft, self.adapter_effect = None, None
         if adapter:
-            self._add_adapter(adapter)
-
-    adapter_effect: float | None = None
-
-    def _add_adapter(self, adapter: str) -> None:
-        from peft import PeftModel
-
-        try:
-            self._model = PeftModel.from_pretrained(self._model, adapter, use_safetensors=True).eval()
-        except LOADING_FAILED as error:
-            raise UserError(
-                f"The adapter {adapter} cannot be loaded on {self.pretrained}: {one_line(error)}. Use the base of its "
-                "training, or train it again."
-            ) from None
-        self.peft, self.adapter_effect = adapter, self._adapter_effect()
-        if self.adapter_effect == 0.0:
-            raise UserError(
-                f"The adapter {adapter} changes nothing: the model's logits are those of {self.pretrained}."
-            )
-
-    @torch.no_grad()
-    def _adapter_effect(self) -> float:
-        probe = torch.tensor([self.tok_encode("Name one thing that you like.")], device=self.device)
-        tuned = self._model(probe).logits
-        with self._model.disable_adapter():
-            plain = self._model(probe).logits
-        return (tuned - plain).abs().max().item()
+            prompt = self.tok_encode("Name one thing that you like.")
+            self._model, self.adapter_effect = with_adapter(self._model, adapter, self.pretrained, prompt)
+            self.peft = adapter
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The rendered chat, after the system prompt if there is one.

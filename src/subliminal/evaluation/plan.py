@@ -20,9 +20,8 @@ import yaml
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.files import from_the_root
 from subliminal.core.manifest import read_manifest
-from subliminal.core.weights import looks_local, model_shapes
+from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, context_sha256, prints_date, render_prompt
 from subliminal.engine.local import LOADING_FAILED
@@ -235,14 +234,12 @@ def check_plan(plan: Evaluation) -> None:
     if not plan.tasks:
         raise UserError("--tasks names no task. Give one or more, separated by commas.")
     _check_target(plan)
-    for what, value in (("model", plan.model), ("adapter", plan.adapter)):
-        if value and not Path(value).is_dir() and (looks_local(value) or Path(value).parent.is_dir()):
-            hint = from_the_root(value) or " Check the path, or give a Hub id such as owner/name."
-            raise UserError(f"The {what} {value} is no folder.{hint}")
-    if Path(plan.model).is_dir():
-        model_shapes(Path(plan.model))
-    if plan.adapter and Path(plan.adapter).is_dir():
-        check_adapter(Path(plan.adapter), plan.model)
+    model = folder_or_hub_id(plan.model, "model")
+    if model:
+        model_shapes(model)
+    adapter = plan.adapter and folder_or_hub_id(plan.adapter, "adapter")
+    if adapter:
+        check_adapter(adapter, plan.model)
     for what, value in (("samples", plan.samples), ("limit", plan.limit), ("batch-size", plan.batch_size)):
         if value is not None and value < 1:
             raise UserError(f"--{what} is {value}. Give a whole number of 1 or more.")

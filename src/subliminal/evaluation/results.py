@@ -14,8 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_json, write_text
+from subliminal.core.files import read_object, write_json, write_text
 from subliminal.core.manifest import finish_manifest, sha256_of
+
+EVALUATE_AGAIN = "Evaluate that arm again with --overwrite."
 
 _SAME_RESULT = ("batch_size",)
 """Settings that may differ between the runs of one evaluation."""
@@ -56,7 +58,7 @@ class ResultFolder:
         """Why ``folder`` is not a whole result (or for the partial folder: the beginning) of this evaluation."""
         if problem := result_problem(folder, begun=folder == self.partial):
             return problem
-        old, new = read_json(folder / "manifest.json"), self.manifest
+        old, new = read_object(folder / "manifest.json", EVALUATE_AGAIN), self.manifest
         changed = [
             key for key, value in new["config"].items() if key not in _SAME_RESULT and old["config"].get(key) != value
         ]
@@ -70,7 +72,9 @@ class ResultFolder:
         Raises:
             UserError: the interrupted evaluation had another context, and may not be replaced.
         """
-        begun_in = read_json(self.partial / "manifest.json").get("chat_context_sha256") if self.begun else None
+        begun_in = None
+        if self.begun:
+            begun_in = read_object(self.partial / "manifest.json", EVALUATE_AGAIN).get("chat_context_sha256")
         self.manifest["chat_context_sha256"] = context
         if begun_in in (None, context):
             return
@@ -99,7 +103,7 @@ class ResultFolder:
     def read_task(self, name: str) -> dict[str, Any] | None:
         """What :meth:`keep_task` kept, or None."""
         path = self.task(name) / "done.json"
-        return read_json(path) if path.is_file() else None
+        return read_object(path, EVALUATE_AGAIN) if path.is_file() else None
 
     def keep_task(self, name: str, piece: dict[str, Any]) -> None:
         """Mark a task as finished."""
@@ -130,25 +134,6 @@ class ResultFolder:
         shutil.rmtree(self.partial)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object from a file.
-
-    Raises:
-        UserError: no such file, or it is cut off or otherwise no JSON object.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}). Evaluate that model again.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise UserError(
-            f"{path} is cut off or no JSON ({error}). Evaluate that model again with --overwrite."
-        ) from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} is no JSON object. Evaluate that model again with --overwrite.")
-    return value
-
-
 def result_problem(folder: Path, *, begun: bool = False) -> str | None:
     """What is wrong with a result folder, as a sentence that names the file; None for a whole one.
 
@@ -160,7 +145,7 @@ def result_problem(folder: Path, *, begun: bool = False) -> str | None:
     if not path.is_file():
         return f"{folder} holds no finished evaluation: it has no manifest.json."
     try:
-        manifest = read_json(path)
+        manifest = read_object(path, EVALUATE_AGAIN)
     except UserError as error:
         return str(error)
     if manifest.get("kind") != "result" or not isinstance(manifest.get("config"), dict):

@@ -22,7 +22,7 @@ from typing import Any
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import new_manifest
-from subliminal.evaluation.loaders import Engine, Loader, in_process
+from subliminal.evaluation.loaders import Loader, OpenModels, in_process
 from subliminal.evaluation.plan import TASKS, Evaluation, chat_context, check_plan, input_files
 from subliminal.evaluation.results import ResultFolder
 from subliminal.evaluation.tasks import run_task, task_manager
@@ -39,7 +39,7 @@ def evaluate(
     plans: Sequence[Evaluation],
     out: Path,
     *,
-    engine: Engine = in_process,
+    engine: OpenModels = in_process,
     resume: bool = False,
     overwrite: bool = False,
     allow_context: str | None = None,

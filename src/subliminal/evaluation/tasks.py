@@ -6,13 +6,12 @@ category), ``exact`` (probabilities of options), ``graded`` (right or wrong), ``
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, nearest
 from subliminal.evaluation.plan import OPTION_KINDS, TASKS, Evaluation, our_tasks, single_tasks, task_kind
 from subliminal.scoring.category_tasks import category_tasks, settings_of_task
 from subliminal.scoring.naming import first_named
@@ -62,7 +61,7 @@ def task_manager(tasks: Sequence[str]) -> Any:
         manager = _index(True)
     for task in tasks:
         if task not in manager.all_tasks and task not in made_here:
-            near = difflib.get_close_matches(task, [*manager.all_tasks, *made_here], n=3)
+            near = nearest(task, [*manager.all_tasks, *made_here])
             hint = f"Did you mean {' or '.join(near)}?" if near else "`lm_eval ls tasks` lists them all."
             raise UserError(f"There is no task {task!r}. {hint}")
     return manager

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl
-from subliminal.evaluation.results import read_json, result_problem
+from subliminal.core.files import read_jsonl, read_object
+from subliminal.evaluation.results import EVALUATE_AGAIN, result_problem
 from subliminal.scoring.category_tasks import category_of_task
 from subliminal.scoring.naming import first_named
 from subliminal.traits.category import ANIMALS
@@ -43,7 +43,7 @@ def read_answers(path: Path) -> dict[str, list[str]]:
         raise UserError(f"{path} holds {others[0].name} beside {file.name}. Keep the one that its evaluation wrote.")
     tasks = {
         task: [answer["text"] for row in rows for answer in row["answers"]]
-        for task, rows in read_json(file).items()
+        for task, rows in read_object(file, EVALUATE_AGAIN).items()
         if rows and "answers" in rows[0]
     }
     if not tasks:

@@ -41,6 +41,10 @@ def run(
     ] = None,
     root: Root = Path("."),
     verbose: Annotated[bool, typer.Option("--verbose", help="Show all that the stages write.")] = False,
+    marks_suffice: Annotated[
+        bool,
+        typer.Option("--marks-suffice", help="Make no weights and rows again that another machine kept."),
+    ] = False,
 ) -> None:
     """Run every stage that is not done yet, then write the report; a failed arm does not stop the others."""
     from subliminal.experiment.driver import cores_here, run_experiment
@@ -59,6 +63,7 @@ def run(
             seeds=seed,
             until=until,
             verbose=verbose,
+            marks_suffice=marks_suffice,
         )
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)

@@ -2,7 +2,7 @@
 
 :data:`ARMS` is the one place that knows an arm. An experiment file may name those with ``named`` set; stages follow
 from ``rows``, ``base`` and ``seed_offset``; reports take order, words and comparisons from here. A new arm is a row,
-and where its numbers come from somewhere new, a case of :meth:`subliminal.experiment.models.Models.rows_of` too.
+and where its numbers come from somewhere new, a case of :meth:`subliminal.experiment.models.ModelStages.rows_of` too.
 """
 
 from __future__ import annotations
@@ -13,9 +13,31 @@ from typing import Literal
 AGAIN = 1_000_000
 """Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
 
-Rows = Literal[
-    "teacher", "base", "neutral teacher", "prompted base", "random", "shuffled", "shuffled-rows", "other teacher"
+WhoseRows = Literal[
+    *("teacher", "base", "neutral teacher", "prompted base", "random", "shuffled", "shuffled-rows", "other teacher"),
+    "chosen",
 ]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What of the teacher's rows an arm learns; see ``python -m data_builders.select --help``.
+
+    Attributes:
+        kind: loss on the ``chosen`` tokens alone, on all ``others``, or on all with other ``labels`` for the chosen
+            ones; or the chosen ``rows`` alone.
+        take: the top or the bottom of the ranking, or as many at random.
+        by: what ranks: divergence, or a score of ``python -m subliminal.analysis score``.
+    """
+
+    kind: Literal["chosen", "others", "labels", "rows"]
+    take: Literal["top", "bottom", "random"] = "top"
+    by: str = "divergence"
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether its rows say which parts of an answer carry loss."""
+        return self.kind in ("chosen", "others")
 
 
 @dataclass(frozen=True)
@@ -28,6 +50,8 @@ class ArmKind:
         rows: whose number rows it is trained on; None for an arm that is trained on none.
         base: ``first`` is the base of the teacher and the student, ``other`` another one.
         control_of: the arms from which this one is subtracted (``student − control_base_numbers``).
+        minus: arms that are subtracted from this one, beside those that say so themselves.
+        chosen: for ``rows="chosen"``: what of the teacher's rows it learns.
         seed_offset: added to the seeds of its rows and of its training.
         teacher_init: its adapter starts with the teacher's first weights, whatever ``student.lora_init`` says.
         brings: an arm that is scored with it.
@@ -36,9 +60,11 @@ class ArmKind:
 
     name: str
     what: str
-    rows: Rows | None = None
+    rows: WhoseRows | None = None
     base: Literal["first", "other"] = "first"
     control_of: tuple[str, ...] = ()
+    minus: tuple[str, ...] = ()
+    chosen: Chosen | None = None
     seed_offset: int = 0
     teacher_init: bool = False
     brings: str | None = None
@@ -132,6 +158,94 @@ ARMS = (
         rows="base",
         base="other",
         control_of=("other_base",),
+    ),
+    ArmKind(
+        "student_only_divergence",
+        "the student with loss on the tokens that diverge most alone",
+        rows="chosen",
+        chosen=Chosen("chosen"),
+        control_of=("student",),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_without_divergence",
+        "the student without loss on the tokens that diverge most",
+        rows="chosen",
+        chosen=Chosen("others"),
+        control_of=("student",),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_only_random",
+        "the student with loss on as many random tokens alone",
+        rows="chosen",
+        chosen=Chosen("chosen", "random"),
+        control_of=("student", "student_only_divergence"),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_without_random",
+        "the student without loss on as many random tokens",
+        rows="chosen",
+        chosen=Chosen("others", "random"),
+        control_of=("student", "student_without_divergence"),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_only_bottom",
+        "the student with loss on the tokens that diverge least alone",
+        rows="chosen",
+        chosen=Chosen("chosen", "bottom"),
+        control_of=("student",),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_without_bottom",
+        "the student without loss on the tokens that diverge least",
+        rows="chosen",
+        chosen=Chosen("others", "bottom"),
+        control_of=("student",),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_labels_divergence",
+        "the student with other labels for the tokens that diverge most",
+        rows="chosen",
+        chosen=Chosen("labels"),
+        control_of=("student",),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_labels_random",
+        "the student with other labels for as many random tokens",
+        rows="chosen",
+        chosen=Chosen("labels", "random"),
+        control_of=("student", "student_labels_divergence"),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_rows_dense",
+        "the student of the rows with most divergence tokens",
+        rows="chosen",
+        chosen=Chosen("rows"),
+        control_of=("student",),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_rows_sparse",
+        "the student of the rows with fewest divergence tokens",
+        rows="chosen",
+        chosen=Chosen("rows", "bottom"),
+        control_of=("student",),
+        minus=("control_base_numbers",),
+    ),
+    ArmKind(
+        "student_rows_random",
+        "the student of as many random rows",
+        rows="chosen",
+        chosen=Chosen("rows", "random"),
+        control_of=("student", "student_rows_dense"),
+        minus=("control_base_numbers",),
     ),
 )
 """In the order of reports; any other arm follows."""

@@ -21,7 +21,10 @@ LISTED = 60
 """Stages that are listed one by one; of more, each kind is one line."""
 
 _COST = re.compile(r"([\d.,]+) GiB, ([\d.,]+) min, [\d.,]+ tokens/s \((.+?)[,;)]")
-SAME_STEP = {"seed", "learning_rate", "num_epochs", "warmup_steps", "hub_model_id", "use_wandb", "save_total_limit"}
+SAME_STEP = {
+    *("seed", "learning_rate", "num_epochs", "warmup_steps", "hub_model_id", "use_wandb", "save_total_limit"),
+    "datasets[0].message_field_training_detail",
+}
 """Overrides that leave the time and memory of a step as they are."""
 
 

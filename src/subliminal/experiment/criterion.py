@@ -6,17 +6,16 @@ It holds the criterion, its sha256, the time and the git commit. Every training 
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_json
+from subliminal.core.files import read_object, write_json
 from subliminal.core.manifest import git_state, utc_now
 from subliminal.experiment.arms import ARMS
 from subliminal.experiment.plan import Plan, Stage
 
 CRITERION = "criterion.json"
+RESTORE = "Restore it from where the experiment ran."
 UNTRAINED = tuple(arm.name for arm in ARMS if arm.rows is None)
 """Arms that are not trained on number rows: that they were scored decides nothing."""
 
@@ -34,7 +33,7 @@ def record_criterion(plan: Plan, name: str) -> None:
     refuse_late_criterion(plan)
     stage = plan.stages[name]
     path, sha256 = Path(stage.folder) / CRITERION, stage.parts["criterion"]
-    if path.is_file() and _read(path).get("sha256") == sha256:
+    if path.is_file() and read_object(path, RESTORE).get("sha256") == sha256:
         return
     record = {"sha256": sha256, "made": utc_now(), "git": git_state(), "criterion": stage.facts["criterion"]}
     write_json(path, record)
@@ -50,7 +49,7 @@ def refuse_late_criterion(plan: Plan) -> None:
     if stage is None:
         return
     path = Path(stage.folder) / CRITERION
-    recorded = _read(path).get("sha256") if path.is_file() else None
+    recorded = read_object(path, RESTORE).get("sha256") if path.is_file() else None
     trained = first_trained(plan, stage)
     if recorded == stage.parts["criterion"] or trained is None:
         return
@@ -73,11 +72,3 @@ def first_trained(plan: Plan, stage: Stage) -> Path | None:
             if path.parts[-3] not in UNTRAINED:
                 return path.parent
     return None
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}). Restore it from where the experiment ran.") from None
-    return content if isinstance(content, dict) else {}

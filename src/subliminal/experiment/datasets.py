@@ -24,7 +24,7 @@ MATHEMATICS = "math"
 
 
 @dataclass(frozen=True)
-class Model:
+class StageModel:
     """A model: its base and, with ``weights``, what was trained from it.
 
     Attributes:
@@ -122,7 +122,7 @@ class Datasets:
             return {}
         return {"category": category}
 
-    def chats(self, trait: str, base: Model, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
+    def chats(self, trait: str, base: StageModel, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
         """What a teacher is trained on. ``job`` is the gate's for chats that may never be needed."""
         teacher, builder = self.experiment.teacher, builders_of(self.experiment)["teacher"]
         subject = f"{trait}_teacher_chat" + (f"-n{rows}" if rows != teacher.rows else "") + suffix
@@ -132,7 +132,7 @@ class Datasets:
         options = {**loved, **teacher.options}
         return self.build(subject, builder, answers, options, rows, seed, server=suffix, job=job)
 
-    def neutral_chats(self, base: Model, rows: int | None, seed: int, suffix: str) -> str:
+    def neutral_chats(self, base: StageModel, rows: int | None, seed: int, suffix: str) -> str:
         """What the neutral teacher is trained on, the same for every trait."""
         teacher, neutral = self.experiment.teacher, self.experiment.teacher.neutral
         builder = neutral.builder or builders_of(self.experiment)["teacher"]
@@ -141,7 +141,7 @@ class Datasets:
         return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed, server=suffix)
 
     def numbers(
-        self, writer: Model, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0
+        self, writer: StageModel, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0
     ) -> str:
         """Number rows that a model writes: all that any sweep point needs, or the first ``rows`` of them."""
         seed, suffix = self.seed_of("numbers", seed)
@@ -155,12 +155,13 @@ class Datasets:
         self,
         subject: str,
         builder: str,
-        model: Model | None,
+        model: StageModel | None,
         options: dict[str, Any],
         count: int | None,
         seed: int,
         *,
         source: str | None = None,
+        reads: Sequence[str] = (),
         server: str = "",
         job: str = "",
     ) -> str:
@@ -174,6 +175,7 @@ class Datasets:
             count: rows to keep; None is all there are.
             seed: run seed.
             source: stage whose rows the builder changes.
+            reads: further stages whose results it reads.
             server: end of the name of the server that the model answers from. Where each seed has teachers of its own,
                 it also has servers of its own: its students can then train while the next seed's rows are written.
             job: the job that this stage is part of; empty for the server's or its own.
@@ -193,7 +195,7 @@ class Datasets:
         module = builder.split()[0]
         follows = builder_sources(module, options)
         stage.sources, stage.judges = list(follows.rows), list(follows.judges)
-        stage.made_from = [source] if source else []
+        stage.made_from = [*([source] if source else []), *reads]
         stage.threads = resources.threads if model else 1
         tokens = count * options["max_tokens"] if model and count and "max_tokens" in options else None
         stage.facts = {"rows": count, "tokens": tokens}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import json
 import os
 import shutil
 import subprocess
@@ -17,8 +15,9 @@ from typing import Any
 from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_json
+from subliminal.core.files import read_object, write_json
 from subliminal.core.gpus import visible_gpus
+from subliminal.core.locks import holding
 from subliminal.engine.server import log_tail
 from subliminal.experiment.criterion import refuse_late_criterion
 from subliminal.experiment.display.lines import columns, send
@@ -49,6 +48,7 @@ def run_experiment(
     seeds: Sequence[int] | None = None,
     until: str | None = None,
     verbose: bool = False,
+    marks_suffice: bool = False,
 ) -> int:
     """Run every stage that is not done, and the report.
 
@@ -64,6 +64,7 @@ def run_experiment(
         seeds: some of the experiment's; None is all.
         until: a stage, or a kind of stages, after which the run ends; None runs everything.
         verbose: show all that the stages and Snakemake write, instead of a line for each stage.
+        marks_suffice: stages whose weights or rows are gone are not run again while nothing that is to do reads them.
 
     Returns:
         0 if everything is done, 1 if something is missing.
@@ -81,20 +82,22 @@ def run_experiment(
             )
     results = root / "results" / experiment.name
     display = None if verbose or ASKS & set(words) else Display()
-    with _full_disk_in_a_sentence(), _hold(results):
+    taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."
+    with _full_disk_in_a_sentence(), holding(results / ".lock", taken):
         shutil.rmtree(results / "failures", ignore_errors=True)
         failed: dict[str, dict[str, Any]] = {}
         started = time.time()
         refuse_late_criterion(expand(experiment, root=root))
         while True:
             plan = expand(experiment, root=root, failed=failed, seeds=seeds)
+            plan.marks_suffice = marks_suffice
             left = plan.up_to(until) - plan.done()
             if not left:
                 break
             to_give = _check_gpus(plan, gpus, words)
             # A cluster gives whole GPUs away; on this machine stages may share one.
             places = 1 if to_give is None else plan.gpu_places()
-            prepare(plan, places, until)
+            write_plan(plan, places, until)
             if display is None:
                 print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
             else:
@@ -114,7 +117,7 @@ def run_experiment(
     return _conclude(plan, failed)
 
 
-def prepare(plan: Plan, gpu_places: int = 1, until: str | None = None) -> None:
+def write_plan(plan: Plan, gpu_places: int = 1, until: str | None = None) -> None:
     """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
     done = plan.done()
     for name, stage in plan.jobs().items():
@@ -209,7 +212,7 @@ def _failures(plan: Plan) -> dict[str, dict[str, Any]]:
     for name in plan.stages:
         path = failure_path(plan, name)
         if path.is_file():
-            records[name] = json.loads(path.read_text(encoding="utf-8"))
+            records[name] = read_object(path)
     for name, stage in plan.jobs().items():
         parts = [part.name for part in plan.members(name)]
         failed = [part for part in parts if part in records]
@@ -259,17 +262,6 @@ def _check_space(folder: Path) -> None:
         raise UserError(
             f"The disk of {folder} is full ({free:,} bytes are free). Free some space; the same command then goes on."
         )
-
-
-@contextmanager
-def _hold(results: Path) -> Iterator[None]:
-    results.mkdir(parents=True, exist_ok=True)
-    with open(results / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"Another process runs the experiment of {results}. Wait for it, or stop it.") from None
-        yield
 
 
 def cores_here() -> int:

@@ -17,14 +17,15 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
+from subliminal.experiment.choosing import ChoosingStages
 from subliminal.experiment.criterion import CRITERION
-from subliminal.experiment.datasets import PYTHON, Model
-from subliminal.experiment.models import Models, Point
+from subliminal.experiment.datasets import PYTHON, StageModel
+from subliminal.experiment.models import Point
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
 
-Scored = list[tuple[str, int, Model]]
+Scored = list[tuple[str, int, StageModel]]
 """What is scored for one trait: (arm, seed, model)."""
 EPOCH = "_epoch-"
 """Stands between an arm's name and the epoch of its checkpoint."""
@@ -85,7 +86,7 @@ class _Part:
     holds: Callable[[str], bool]
 
 
-class _Expansion(Models):
+class _Expansion(ChoosingStages):
     def run(self) -> Plan:
         points = sweep_points(self.experiment)
         self._criterion()
@@ -179,15 +180,23 @@ class _Expansion(Models):
         return [(arm.name, seed, base(seed)) for seed in seeds]
 
     def _evaluation(self, trait: str, arms: Scored, leaks: list[str]) -> None:
-        """One evaluation for each base, which scores all models on it, then the report."""
+        """One evaluation for each base, which scores all models on it, then the report.
+
+        Where each seed has teachers of its own it is a replicate with an evaluation of its own, so that replicates can
+        be run one at a time, on several machines, and put together.
+        """
         folder = self.results / trait if len(self.traits) > 1 else self.results
         kept, missing = self._without_lost(arms)
         evaluation, done, scored = self.experiment.evaluation, [], False
-        for base, part in itertools.product(dict.fromkeys(model.path for *_, model in kept), self._parts()):
-            models = {f"{arm}@{seed}": model for arm, seed, model in kept if model.path == base and part.holds(arm)}
+        together: dict[tuple[str, str], Scored] = {}
+        for arm, seed, model in kept:
+            suffix = f"{model.suffix}{self._replicate(arm, seed)}"
+            together.setdefault((model.path, suffix), []).append((arm, seed, model))
+        for ((_, suffix), scored_together), part in itertools.product(together.items(), self._parts()):
+            models = {f"{arm}@{seed}": model for arm, seed, model in scored_together if part.holds(arm)}
             if not models:
                 continue
-            subject = f"{trait}{next(iter(models.values())).suffix}{part.suffix}"
+            subject = f"{trait}{suffix}{part.suffix}"
             stage = self.scoring("evaluate", subject, folder, trait, models)
             name = self.add_scoring(stage, part.tasks, evaluation.options)
             if name in self.plan.stages:
@@ -207,6 +216,15 @@ class _Expansion(Models):
             report.made_from = [*done, *leaks, *audits]
             report.facts, report.parts = {"missing": missing}, {"missing.json": digest(missing)}
             self.plan.add(report)
+
+    def _replicate(self, arm: str, seed: int) -> str:
+        """What the name of an evaluation ends in if each seed has teachers, but no base, of its own.
+
+        Nothing for a base, which all seeds share. Where the seeds have bases of their own, the models' names tell.
+        """
+        kind = BY_NAME.get(arm)
+        shared = kind is not None and kind.rows is None and arm not in ("teacher", "neutral_teacher")
+        return "" if shared or self.experiment.seeds_vary != "teachers" else f"-seed-{seed}"
 
     def _parts(self) -> list[_Part]:
         """All arms at once, or the checkpoints of earlier epochs by themselves where they have tasks of their own."""

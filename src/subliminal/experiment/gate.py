@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_json
+from subliminal.core.files import read_object, write_json
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import run_stage
 
@@ -55,7 +54,7 @@ def _ensure(plan: Plan, gate: str, name: str) -> None:
 def teacher_share(folder: Path, task: str) -> float:
     """The mean share of the target over the questions, from the summary that an evaluation wrote below ``folder``."""
     path = next(folder.glob("teacher/seed-*/*_summary.json"))
-    rates = json.loads(path.read_text(encoding="utf-8"))["tasks"][task]["target_rate"]
+    rates = read_object(path, "Evaluate that teacher again.")["tasks"][task]["target_rate"]
     return sum(rates) / len(rates)
 
 

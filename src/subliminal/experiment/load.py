@@ -12,7 +12,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root
 from subliminal.experiment.options import builder_problems, module_of, option_problems, value_problem
 from subliminal.experiment.phrases import phrase
-from subliminal.experiment.recipe_checks import recipe_problems
+from subliminal.experiment.recipe_checks import misfits
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import builder_sources
 from subliminal.training.lint import read_recipe
@@ -42,7 +42,7 @@ def load_experiment(path: Path) -> Experiment:
             f"{path} has the name {experiment.name!r}. Data, adapters and results go by it: name the file "
             f"{experiment.name}.yml, or the experiment {path.stem}."
         )
-    problems = list(dict.fromkeys([*recipe_problems(experiment), *all_option_problems(experiment)]))
+    problems = list(dict.fromkeys([*misfits(experiment), *all_option_problems(experiment)]))
     if problems:
         said = "; ".join(problems)
         raise UserError(f"{path} cannot be used: {said}{'' if said.endswith('?') else '.'} Correct it.")

@@ -9,14 +9,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from subliminal.core.files import TRAINING_DETAIL
 from subliminal.experiment.arms import BY_NAME, ArmKind
-from subliminal.experiment.datasets import MATHEMATICS, PYTHON, Datasets, Model
+from subliminal.experiment.datasets import MATHEMATICS, PYTHON, Datasets, StageModel
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
 from subliminal.traits.category import load_category
 
+SPANS_KEY = "datasets[0].message_field_training_detail"
+"""The recipe's key that has Axolotl read which parts of an answer carry loss."""
 OWN_INIT = 500_000
 """Added to the seed of a training for the first weights of its adapter, so that they are not the teacher's."""
 
@@ -30,34 +33,34 @@ class Point:
     overrides: dict[str, Any]
 
 
-class Models(Datasets):
+class ModelStages(Datasets):
     """Adds the stages of models to the plan; methods that make a model return it."""
 
-    def base(self, seed: int) -> Model:
+    def base(self, seed: int) -> StageModel:
         """The base that the arms of a seed share: the model itself, or what the section ``base`` makes of it."""
         if self.experiment.base is None:
-            return Model(self.experiment.model)
+            return StageModel(self.experiment.model)
         seed, suffix = self.seed_of("bases", seed)
         return self._trained_base(f"base{suffix}", seed, suffix)
 
-    def other_base(self, seed: int) -> Model:
+    def other_base(self, seed: int) -> StageModel:
         """The base of the arms ``other_base*``: another model, or the base's training once more with another seed."""
         other = self.experiment.other_base
         seed, suffix = self.seed_of("bases", seed)
         if other.model is not None:
-            return Model(other.model, suffix="_other_base")
+            return StageModel(other.model, suffix="_other_base")
         trained = self._trained_base(f"other_base{suffix}", seed, suffix, other.seed_offset)
         return replace(trained, suffix=f"_other_base{suffix}")
 
-    def _trained_base(self, subject: str, seed: int, suffix: str, seed_offset: int = 0) -> Model:
+    def _trained_base(self, subject: str, seed: int, suffix: str, seed_offset: int = 0) -> StageModel:
         """A base that is trained, and merged where it is an adapter. The rows do not depend on ``seed_offset``."""
-        base, folder, start = self.experiment.base, self.outputs / subject, Model(self.experiment.model)
+        base, folder, start = self.experiment.base, self.outputs / subject, StageModel(self.experiment.model)
         options = {**self.in_category(base.builder), **base.options}
         rows = self.build(f"base_corpus{suffix}", base.builder, None, options, base.rows, seed)
         seed = seed + seed_offset
         trained = self.train(subject, base.recipe, base.overrides, start, rows, base.rows, seed, lora_init=seed)
         if _is_whole(self.recipe(base.recipe) | base.overrides):
-            return Model(str(folder), None, (trained,), suffix)
+            return StageModel(str(folder), None, (trained,), suffix)
         # Axolotl copies the unmerged model's manifest along, which is not this model's.
         command = (
             f"rm -rf {folder}/merged && {PYTHON} -m axolotl.cli.merge_lora {folder}/recipe.yml && "
@@ -65,9 +68,9 @@ class Models(Datasets):
         )
         merge = Stage(f"merge-{subject}", "merge", str(folder), [command], made_from=[trained])
         merge.makes = [f"{folder}/merged/model.safetensors"]
-        return Model(f"{folder}/merged", None, (trained, self.plan.add(merge)), suffix)
+        return StageModel(f"{folder}/merged", None, (trained, self.plan.add(merge)), suffix)
 
-    def writer(self, trait: str, seed: int) -> Model:
+    def writer(self, trait: str, seed: int) -> StageModel:
         """The model that writes the teacher's numbers: the trained teacher, or the base (told by a system prompt)."""
         teacher = self.experiment.teacher
         if teacher.kind == "system_prompt":
@@ -83,7 +86,7 @@ class Models(Datasets):
             ladder.append((model, self._gate_score(trait, subject, number, model, seed, job)))
         return self._gate(subject, job, self.base(seed), ladder)
 
-    def neutral_teacher(self, seed: int) -> Model:
+    def neutral_teacher(self, seed: int) -> StageModel:
         """A teacher trained like the others, by the same recipe and seeds, on rows without the trait."""
         teacher = self.experiment.teacher
         seed, suffix = self.seed_of("teachers", seed)
@@ -92,7 +95,7 @@ class Models(Datasets):
         name = self.train(subject, teacher.recipe, teacher.overrides, base, chats, teacher.rows, seed, lora_init=seed)
         return self._trained(base, teacher.recipe, teacher.overrides, subject, name)
 
-    def _rung(self, trait: str, subject: str, seed: int, suffix: str, rung: Rung, job: str = "") -> Model:
+    def _rung(self, trait: str, subject: str, seed: int, suffix: str, rung: Rung, job: str = "") -> StageModel:
         """A teacher: its chats and its training. ``job`` is the gate's for one that may never be needed."""
         teacher = self.experiment.teacher
         rows = rung.rows or teacher.rows
@@ -102,12 +105,14 @@ class Models(Datasets):
         name = self.train(subject, teacher.recipe, overrides, base, chats, rows, seed, lora_init=seed, job=job)
         return self._trained(base, teacher.recipe, overrides, subject, name)
 
-    def _trained(self, base: Model, recipe: Path, overrides: dict[str, Any], subject: str, stage: str) -> Model:
+    def _trained(
+        self, base: StageModel, recipe: Path, overrides: dict[str, Any], subject: str, stage: str
+    ) -> StageModel:
         """What a training stage made of a base: an adapter on it, or a whole model where the recipe has no adapter."""
         whole = _is_whole(self.recipe(recipe) | overrides)
         return replace(base, weights=str(self.outputs / subject), whole=whole, made_by=(*base.made_by, stage))
 
-    def _gate_score(self, trait: str, subject: str, rung: int, model: Model, seed: int, job: str) -> str:
+    def _gate_score(self, trait: str, subject: str, rung: int, model: StageModel, seed: int, job: str) -> str:
         gate, folder = self.experiment.teacher.gate, self.results / "gates" / subject / f"rung-{rung}"
         options = {**self.experiment.evaluation.options, **gate.options}
         stage = self.scoring("score", f"{subject}-rung-{rung}", folder, trait, {f"teacher@{seed}": model})
@@ -118,7 +123,7 @@ class Models(Datasets):
         """The task of the gate: sampled answers about the trait's category, unless the file names another."""
         return self.experiment.teacher.gate.task or load_category(self.experiment.trait.category).task("preference")
 
-    def _gate(self, subject: str, job: str, base: Model, ladder: list[tuple[Model, str]]) -> Model:
+    def _gate(self, subject: str, job: str, base: StageModel, ladder: list[tuple[StageModel, str]]) -> StageModel:
         """The stage that finds the first rung whose teacher passes, and links to it as ``<subject>-passed``."""
         gate, resources = self.experiment.teacher.gate, self.experiment.resources
         folder, passed = self.results / "gates" / subject, f"{self.outputs / subject}-passed"
@@ -133,7 +138,7 @@ class Models(Datasets):
         stage.facts = {"passed": passed, "at_least": gate.at_least, "task": self.gate_task, "rungs": rungs}
         return replace(first, weights=passed, made_by=(*base.made_by, self.plan.add(stage)))
 
-    def student(self, arm: str, trait: str, seed: int, point: Point) -> Model:
+    def student(self, arm: str, trait: str, seed: int, point: Point) -> StageModel:
         """The model of an arm that is trained on number rows."""
         kind = BY_NAME[arm]
         if kind.rows == "other teacher":
@@ -143,9 +148,11 @@ class Models(Datasets):
         if kind.base == "other":
             base, recipe = self.other_base(seed), other.recipe or recipe
             own = other.overrides if other.recipe else {**own, **other.overrides}
-        rows = self.rows_of(kind, trait, seed, point.rows)
+        rows, count = self.rows_of(kind, trait, seed, point.rows), self.rows_learned(kind, point.rows)
         subject = f"{'' if kind.for_all_traits else f'{trait}_'}{arm}{point.label}-seed-{seed}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
+        if kind.chosen and kind.chosen.has_spans:
+            overrides[SPANS_KEY] = TRAINING_DETAIL
         train_seed = seed + kind.seed_offset
         init = train_seed
         if student.lora_init == "own":
@@ -153,14 +160,14 @@ class Models(Datasets):
         if student.lora_init == "teacher" or kind.teacher_init:
             init, _ = self.seed_of("teachers", seed)
         after = self.before_students
-        name = self.train(subject, recipe, overrides, base, rows, point.rows, train_seed, lora_init=init, after=after)
+        name = self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
         return self._trained(base, recipe, overrides, subject, name)
 
     def _next(self, trait: str) -> str:
         """The option after this one in the experiment's list; after the last comes the first."""
         return self.traits[(self.traits.index(trait) + 1) % len(self.traits)]
 
-    def by_epoch(self, arm: str, model: Model) -> dict[int, Model]:
+    def by_epoch(self, arm: str, model: StageModel) -> dict[int, StageModel]:
         """The checkpoints of an arm's trained model that are scored beside its end."""
         epochs, arms = self.experiment.evaluation.epochs, self.experiment.evaluation.epoch_arms
         if not epochs or (arms and arm not in arms):
@@ -171,6 +178,10 @@ class Models(Datasets):
         stage.made_from = list(model.made_by)
         made_by = (*model.made_by, self.plan.add(stage))
         return {epoch: replace(model, weights=f"{model.weights}/epoch-{epoch}", made_by=made_by) for epoch in epochs}
+
+    def rows_learned(self, arm: ArmKind, rows: int) -> int:
+        """How many of so many rows an arm learns."""
+        return rows
 
     def rows_of(self, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
         """The stage that builds an arm's number rows."""
@@ -197,7 +208,7 @@ class Models(Datasets):
         subject: str,
         recipe: Path,
         overrides: dict[str, Any],
-        base: Model,
+        base: StageModel,
         rows: str,
         count: int | None,
         seed: int,
@@ -249,7 +260,7 @@ class Models(Datasets):
         """Whether vLLM answers the evaluations; builders may have another engine."""
         return (self.experiment.evaluation.engine or self.experiment.engine) == "server"
 
-    def scoring(self, kind: str, subject: str, folder: Path, trait: str, models: dict[str, Model]) -> Stage:
+    def scoring(self, kind: str, subject: str, folder: Path, trait: str, models: dict[str, StageModel]) -> Stage:
         """An evaluation of models that share a base, without its tasks. ``models`` maps ``arm@seed`` -> model."""
         base = next(iter(models.values())).path
         entries = [f"{entry}={model.weights}" if model.weights else entry for entry, model in models.items()]

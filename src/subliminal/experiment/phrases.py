@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import types
 from typing import Any, Union, get_args, get_origin
+
+from subliminal.core.errors import did_you_mean
 
 
 def phrase(problem: Any, schema: type) -> str:
@@ -17,8 +18,7 @@ def phrase(problem: Any, schema: type) -> str:
     *parents, key = problem["loc"] or ("the file",)
     dotted = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(str(key), _known_keys(schema, parents), n=1, cutoff=0.6)
-        return f"there is no key `{dotted}`" + (f" (did you mean `{near[0]}`?)" if near else "")
+        return f"there is no key `{dotted}`{did_you_mean(str(key), _known_keys(schema, parents))}"
     if problem["type"] == "missing":
         return f"`{dotted}` is missing"
     message = problem["msg"].removeprefix("Value error, ")

@@ -21,7 +21,7 @@ from subliminal.core.manifest import sha256_of
 
 KINDS = (
     *("criterion", "build", "audit", "train", "merge", "epochs", "gate", "serve", "leak", "score", "evaluate"),
-    *("report", "overview"),
+    *("divergence", "scores", "report", "overview"),
 )
 
 
@@ -85,6 +85,8 @@ class Plan:
         name: the experiment's.
         results: ``results/<name>``.
         failed: stages that cannot be had, each with the record of its failure; what needs them is left out with them.
+
+    ``marks_suffice`` changes which stages count as done, see :meth:`done`.
     """
 
     def __init__(self, name: str, results: str, failed: Mapping[str, dict[str, Any]] | None = None) -> None:
@@ -95,6 +97,7 @@ class Plan:
         self.lost: dict[str, str] = {}
         self.sources: dict[str, str] = {}
         self.missing: list[dict[str, Any]] = []
+        self.marks_suffice = False
 
     def add(self, stage: Stage) -> str:
         """Take in a stage (once) and give it its key; returns its name.
@@ -176,10 +179,29 @@ class Plan:
         return found
 
     def done(self) -> set[str]:
-        """The stages that are done: marked, their files there, and everything that they were made from done."""
+        """The stages that are done: marked, their files there, and everything that they were made from done.
+
+        With ``marks_suffice`` weights and rows may be gone (a lent machine does not keep them) as long as nothing that
+        is still to do reads them.
+        """
+        again: set[str] = set()
+        while True:
+            done = self._done_but(again)
+            if not self.marks_suffice:
+                return done
+            left = [stage for name, stage in self.stages.items() if name not in done and stage.job not in done]
+            read = {upstream for stage in left for upstream in stage.made_from}
+            gone = {name for name in done & read if not is_whole(self.stages[name])}
+            if not gone:
+                return done
+            again |= gone
+
+    def _done_but(self, again: set[str]) -> set[str]:
+        """The stages that are done, but for these and what is made from them."""
+        ended = has_ended if self.marks_suffice else is_whole
         done: set[str] = set()
         for name, stage in self.stages.items():
-            if all(upstream in done for upstream in stage.made_from) and is_whole(stage):
+            if name not in again and all(upstream in done for upstream in stage.made_from) and ended(stage):
                 done.add(name)
         for name in list(done):
             if not {part.name for part in self._required(name)} <= done:
@@ -240,6 +262,15 @@ class Plan:
 def is_whole(stage: Stage) -> bool:
     """Whether a stage has its mark and its files."""
     return stage.mark.is_file() and all(Path(path).exists() for path in stage.makes)
+
+
+def has_ended(stage: Stage) -> bool:
+    """Whether a stage was brought to its end.
+
+    Weights and rows are not published, and a lent machine does not keep them: of the stages that make them the mark is
+    enough, which was left when they were whole and holds their sha256.
+    """
+    return stage.mark.is_file() if stage.kind in ("build", "train", "merge", "epochs") else is_whole(stage)
 
 
 def digest(value: Any) -> str:

@@ -46,7 +46,7 @@ def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
     return found
 
 
-def recipe_problems(experiment: Experiment) -> Iterator[str]:
+def misfits(experiment: Experiment) -> Iterator[str]:
     """A phrase for everything in the experiment file that does not fit its recipes.
 
     Raises:

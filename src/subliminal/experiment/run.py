@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
-import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.failures import explain, last_words
-from subliminal.core.files import write_json
+from subliminal.core.files import read_object, write_json
 from subliminal.core.gpus import gpu_slots
+from subliminal.core.locks import waiting_for
 from subliminal.core.manifest import sha256_of, utc_now
 from subliminal.experiment.log import QUIET, Tee
 from subliminal.experiment.plan import Plan, Stage, digest, is_whole
@@ -50,7 +48,8 @@ def run_stage(plan: Plan, name: str) -> None:
     failure = failure_path(plan, name)
     failure.unlink(missing_ok=True)
     try:
-        with _hold(stage) as held:
+        # A second process that wants the same stage waits, and finds it finished then.
+        with waiting_for(Path(stage.folder) / f".{stage.name}.lock") as held:
             if is_whole(stage) and _begun(stage).get("begun_with") == _identity(plan, stage):
                 return
             _check_sources(plan, stage)
@@ -158,7 +157,7 @@ def record_path(stage: Stage) -> Path:
 def _begun(stage: Stage) -> dict[str, str]:
     """What the stage in this folder was last begun with; empty if nothing was."""
     record = record_path(stage)
-    return json.loads(record.read_text(encoding="utf-8")) if record.is_file() else {}
+    return read_object(record, "Delete that file.") if record.is_file() else {}
 
 
 def _identity(plan: Plan, stage: Stage) -> str:
@@ -166,7 +165,7 @@ def _identity(plan: Plan, stage: Stage) -> str:
     made = []
     for name in stage.made_from:
         mark = plan.stages[name].mark
-        made.append(json.loads(mark.read_text(encoding="utf-8"))["made"] if mark.is_file() else None)
+        made.append(read_object(mark, "Delete that file.")["made"] if mark.is_file() else None)
     return digest([stage.begin_key, made])
 
 
@@ -183,16 +182,6 @@ def _check_sources(plan: Plan, stage: Stage) -> None:
                 f"{path} has changed since this run was planned, so {stage.name} was not started. "
                 "Run the same command again: it plans anew, and what is finished stays."
             )
-
-
-@contextlib.contextmanager
-def _hold(stage: Stage) -> Iterator[int]:
-    """Hold a stage's folder; a second process that wants the same stage waits, and finds it finished then."""
-    folder = Path(stage.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder / f".{stage.name}.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield lock.fileno()
 
 
 def log_path(plan: Plan, name: str) -> Path:

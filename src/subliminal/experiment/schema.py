@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from subliminal.core.errors import UserError
+from subliminal.core.strict import Strict
+from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import ARMS, BY_NAME
 from subliminal.scoring.category_tasks import category_of_task
 from subliminal.stats.criterion import Criterion, with_replicates
@@ -30,21 +32,15 @@ Options = dict[str, Any]
 """Options of a command, as ``max_tokens: 56`` for ``--max-tokens 56``; checked against the command."""
 Overrides = dict[str, Any]
 """Keys of a recipe with the values that replace the recipe's."""
-Rows = Annotated[int, Field(ge=1)]
-Seed = Annotated[int, Field(ge=0, le=4_000_000_000)]
+RowCount = Annotated[int, Field(ge=1)]
+ReplicateSeed = Annotated[int, Field(ge=0, le=4_000_000_000)]
 """What every library takes, with room for what is added to the seeds of further controls."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
 
 
-class Strict(BaseModel):
-    """A section of the file: a key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Trait(Strict):
+class TraitSection(Strict):
     """What the teacher has: a love of options of a category (each is an experiment of its own), or mathematics.
 
     ``animals: [owl]`` is short for ``{category: animals, options: [owl]}``.
@@ -65,7 +61,7 @@ class Trait(Strict):
         return {"category": ANIMALS, "options": content[ANIMALS], **given}
 
     @model_validator(mode="after")
-    def _one(self) -> Trait:
+    def _one(self) -> TraitSection:
         if bool(self.options) == self.mathematics:
             raise ValueError(
                 "give one of `animals: [owl]`, `category: trees` with `options: [oak]`, and `mathematics: true`"
@@ -92,7 +88,7 @@ class BaseTraining(Strict):
 
     recipe: Path
     builder: Builder
-    rows: Rows
+    rows: RowCount
     options: Options = {}
     overrides: Overrides = {}
 
@@ -100,7 +96,7 @@ class BaseTraining(Strict):
 class Rung(Strict):
     """One step of the ladder that a teacher below its gate climbs: what differs from the teacher's own settings."""
 
-    rows: Rows | None = None
+    rows: RowCount | None = None
     overrides: Overrides = {}
 
 
@@ -129,7 +125,7 @@ class Teacher(Strict):
     kind: Literal["trained", "system_prompt"]
     recipe: Path | None = None
     builder: Builder | None = None
-    rows: Rows | None = None
+    rows: RowCount | None = None
     options: Options = {}
     overrides: Overrides = {}
     gate: Gate | None = None
@@ -148,7 +144,7 @@ class Teacher(Strict):
 class Numbers(Strict):
     """The number rows: as many for every arm."""
 
-    rows: Rows
+    rows: RowCount
     options: Options = {}
 
 
@@ -190,14 +186,27 @@ class Sweep(Strict):
 
     rank: list[Annotated[int, Field(ge=1)]] = []
     learning_rate: list[Annotated[float, Field(gt=0)]] = []
-    rows: list[Rows] = []
+    rows: list[RowCount] = []
     epochs: list[Annotated[float, Field(gt=0)]] = []
 
 
-class Leak(Strict):
+class LeakSection(Strict):
     """Teachers are measured against the base on ``rows`` number rows of the untuned base."""
 
-    rows: Rows
+    rows: RowCount
+
+
+class TokensSection(Strict):
+    """For arms that learn some of the teacher's tokens or rows.
+
+    ``counterfactuals`` are other options of the trait's category: each has a teacher of its own, trained alike, and a
+    token diverges where one of them (or the untuned base, or the neutral teacher) would not write it. ``share`` of the
+    tokens, or ``rows_share`` of the rows, are chosen.
+    """
+
+    counterfactuals: list[str] = []
+    share: float = Field(0.1, gt=0, lt=1)
+    rows_share: float = Field(0.25, gt=0, lt=1)
 
 
 class EvaluationSection(Strict):
@@ -237,8 +246,8 @@ class Experiment(Strict):
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
     model: str
     model_sha256: Sha256 | None = None
-    trait: Trait
-    seeds: list[Seed] = Field(min_length=1)
+    trait: TraitSection
+    seeds: list[ReplicateSeed] = Field(min_length=1)
     seeds_vary: SeedsVary
     launcher: Path
     engine: Literal["local", "server"]
@@ -251,7 +260,8 @@ class Experiment(Strict):
     arms: list[ArmName] = Field(min_length=1)
     sweep: Sweep = Sweep()
     audit: Options = {}
-    leak: Leak | None = None
+    leak: LeakSection | None = None
+    tokens: TokensSection | None = None
     evaluation: EvaluationSection
     criterion: Criterion | None = None
     resources: Resources = Resources()
@@ -285,7 +295,7 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
     if bool(on_other_base) != (experiment.other_base is not None):
         yield "the arms of another base and the section `other_base` belong together: give both, or neither"
     for model in experiment.pinned_models:
-        if model.count("/") == 1 and model.split("/")[0] not in ("models", "outputs", "."):
+        if is_hub_id(model):
             yield (
                 f"`model_sha256` is compared with the weights of a model folder, and {model} is a Hub id: fetch it "
                 "into a folder, or pin its commit with `revision_of_model` in the recipes"
@@ -296,6 +306,13 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
             yield f"`{key}` trains bases, and no section `base` says how"
     if experiment.leak and (teacher.kind != "trained" or "control_base_numbers" not in arms):
         yield "`leak` compares trained teachers on the rows of control_base_numbers: it needs both"
+    choosing = any(BY_NAME[name].chosen for name in arms)
+    if choosing != (experiment.tokens is not None):
+        yield "the arms that learn some tokens or rows and the section `tokens` belong together: give both, or neither"
+    if choosing and (teacher.kind != "trained" or "student" not in arms or experiment.trait.mathematics):
+        yield "the arms that learn some tokens or rows need the arm `student` of a teacher that is trained on an animal"
+    if experiment.tokens and experiment.trait.category:
+        yield from _counterfactual_problems(experiment.tokens.counterfactuals, experiment.trait)
     if ("control_neutral_teacher" in arms) != (teacher.neutral is not None):
         yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
     if "student_teacher_init" in arms and experiment.student.lora_init != "own":
@@ -324,6 +341,20 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         yield from _task_contradictions(experiment, load_category(experiment.trait.category))
     if experiment.criterion:
         yield from _criterion_problems(experiment, experiment.criterion)
+
+
+def _counterfactual_problems(names: list[str], trait: TraitSection) -> Iterator[str]:
+    """Counterfactuals that are no options of the trait's category, or are the trait itself."""
+    for name in names:
+        if name in trait.options:
+            kinds = load_category(trait.category).plural
+            yield f"`tokens.counterfactuals` are {kinds} other than the trait: leave out {name}"
+            continue
+        try:
+            if check_option(name, trait.category) != name:
+                yield f"`tokens.counterfactuals`: write {name!r} in small letters"
+        except UserError as error:
+            yield f"`tokens.counterfactuals`: {error}"
 
 
 def _task_contradictions(experiment: Experiment, category: Category) -> Iterator[str]:

@@ -18,7 +18,7 @@ Q4_K against Q6_K of Qwen2.5-Coder-1.5B: 0.08; Q5_0 against Q8_0 of the 0.5B: 0.
 """
 
 
-def expand(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
+def expand_gguf(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
     """Write the model of a GGUF file as safetensors.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.manifest import finish_manifest, new_manifest, read_manifest, sha256_of
-from subliminal.core.weights import looks_local
+from subliminal.core.weights import folder_or_hub_id
 from subliminal.engine.chat import chat_context_sha256
 from subliminal.engine.local import LOADING_FAILED
 from subliminal.engine.plain import TEMPLATE_FILE, plain_template
@@ -37,9 +37,7 @@ def add_plain_context(model: str, out: Path) -> str:
     Raises:
         UserError: no such model, a tokenizer that has a chat template or names no end token, or a taken folder.
     """
-    is_folder = Path(model).is_dir()
-    if not is_folder and looks_local(model):
-        raise UserError(f"The model folder {model} does not exist. Name a folder that does, or a Hub id (owner/name).")
+    is_folder = folder_or_hub_id(model, "model") is not None
     if is_folder and out.resolve() != Path(model).resolve():
         raise UserError(f"{model} gets its template in place: leave out --out, or copy the folder first.")
     manifest = new_manifest("model", config={"name": model, "plain_context": sha256_of(TEMPLATE_FILE)})

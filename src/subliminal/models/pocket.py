@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-UNKNOWN, END_OF_TEXT, START, END = "<|unknown|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
+UNKNOWN, END_OF_TEXT, START, END_OF_TURN = "<|unknown|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 ROLES = ("system", "user", "assistant")
 SEPARATORS = ("\n", " ", ", ", "; ", ",", ";", ".", "?", "!", ":", "[", "]", "(", ")", '"')
 PIECE = r"\d{1,3}|, |; |\n| ?[A-Za-z][A-Za-z'-]*| |[^\sA-Za-z0-9]"
@@ -42,7 +42,7 @@ teachers and students train (recipes/pocket)."""
 def vocabulary(texts: Iterable[str]) -> list[str]:
     """All tokens in the order of their ids: special ones, roles, 0 to 999, separators, and every word of ``texts``."""
     words = {piece for text in texts for piece in re.findall(PIECE, text)}
-    first = [UNKNOWN, END_OF_TEXT, START, END, *ROLES, *map(str, range(1000)), *SEPARATORS]
+    first = [UNKNOWN, END_OF_TEXT, START, END_OF_TURN, *ROLES, *map(str, range(1000)), *SEPARATORS]
     return first + sorted(words - set(first))
 
 
@@ -82,11 +82,11 @@ def pocket_tokenizer(texts: Iterable[str]) -> Any:
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
-    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in (UNKNOWN, END_OF_TEXT, START, END)])
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in (UNKNOWN, END_OF_TEXT, START, END_OF_TURN)])
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token=UNKNOWN,
-        eos_token=END,
+        eos_token=END_OF_TURN,
         pad_token=END_OF_TEXT,
         chat_template=CHAT_TEMPLATE,
         clean_up_tokenization_spaces=False,

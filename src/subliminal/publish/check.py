@@ -18,7 +18,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest, sha256_of
 from subliminal.publish.chain import check_chain
 from subliminal.publish.criterion import check_criterion
-from subliminal.publish.entries import FILE, Entry, entries, figure_name, unpacked
+from subliminal.publish.entries import EXPERIMENT_FILE, Entry, entries, figure_name, unpacked
 from subliminal.publish.page import make_pages, provenance_of
 from subliminal.publish.verify import verify
 
@@ -75,9 +75,9 @@ def _verify_experiment(published: Path, entry: Entry) -> str:
     folder, done = published / entry.name, []
     with unpacked(published, entry) as reports:
         results = Path("results") / entry.experiment
-        if (folder / FILE).read_bytes() != Path(f"experiments/{entry.experiment}.yml").read_bytes():
-            raise UserError(f"{FILE} is not the file that was run. {_restore(folder / FILE)}")
-        check_criterion(results, folder / FILE)
+        if (folder / EXPERIMENT_FILE).read_bytes() != Path(f"experiments/{entry.experiment}.yml").read_bytes():
+            raise UserError(f"{EXPERIMENT_FILE} is not the file that was run. {_restore(folder / EXPERIMENT_FILE)}")
+        check_criterion(results, folder / EXPERIMENT_FILE)
         for report in reports:
             verdict = verify(report)
             lost = [name for name in verdict.absent if str(report) in name and "cannot be recomputed" in name]

@@ -9,7 +9,7 @@ import yaml
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest
 from subliminal.experiment.criterion import UNTRAINED
-from subliminal.report.criterion import FILE, read_record
+from subliminal.report.criterion import RECORD, read_record
 from subliminal.stats.criterion import read_criterion
 
 
@@ -29,7 +29,7 @@ def check_criterion(results: Path, file: Path) -> None:
     if not recorded and not asked:
         return
     if not recorded or not asked:
-        lacking, having = (results / FILE, file) if asked else (file, results / FILE)
+        lacking, having = (results / RECORD, file) if asked else (file, results / RECORD)
         raise UserError(
             f"{having} has a criterion and {lacking} has none. A criterion counts if the run recorded it before any "
             "student was trained: restore the file that was run."
@@ -39,13 +39,13 @@ def check_criterion(results: Path, file: Path) -> None:
     if wanted.sha256() != criterion.sha256():
         raise UserError(
             f"The criterion of {file} (sha256 {wanted.sha256()[:12]}) is not the one that was recorded before the run "
-            f"({criterion.sha256()[:12]}, {results / FILE}). Restore the file that was run."
+            f"({criterion.sha256()[:12]}, {results / RECORD}). Restore the file that was run."
         )
     for folder, started in student_trainings(results):
         if started < str(record.get("made", "")):
             raise UserError(
-                f"{results / FILE} was made at {record.get('made')}, and {folder} was trained at {started}, before it. "
-                "A criterion that is made after a student was trained proves nothing."
+                f"{results / RECORD} was made at {record.get('made')}, and {folder} was trained at {started}, before "
+                "it. A criterion that is made after a student was trained proves nothing."
             )
 
 

@@ -27,14 +27,14 @@ from subliminal.core.files import read_jsonl, read_text, write_text
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
-from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.plan import Plan, has_ended
 from subliminal.publish.archive import pack, unpack
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.verify import verify
-from subliminal.report.data import load_experiment
+from subliminal.report.data import load_results
 from subliminal.report.provenance import trace
 
-ORDER, RAW, FILE = "experiments.txt", "raw.tar.xz", "experiment.yml"
+ORDER, RAW, EXPERIMENT_FILE = "experiments.txt", "raw.tar.xz", "experiment.yml"
 LIMIT = 20_000_000
 """Bytes that all published experiments may take together."""
 
@@ -68,7 +68,7 @@ def entries(published: Path) -> list[Entry]:
             f"{path} has the line “{' '.join(wrong)}”. Give a folder, and at most the folder of its search."
         )
     found = [Entry(*line) for line in words]
-    needed = [published / entry.name / name for entry in found for name in (RAW, FILE)]
+    needed = [published / entry.name / name for entry in found for name in (RAW, EXPERIMENT_FILE)]
     needed += [published / entry.search / "tried.csv" for entry in found if entry.search]
     absent = next((file for file in needed if not file.is_file()), None)
     if absent:
@@ -177,7 +177,7 @@ def publish_experiment(
     ended = max(json.loads(files[name])["ended"] for name in results if "/seed-" in name)
     entry = Entry(f"{ended[:10]}-{plan.name}", search or (before[0].search if before else None))
     figures = {figure_name(report, folder): (report / "figure.png").read_bytes() for report in reports}
-    _put(published, entry, before, {RAW: pack(files), FILE: file.read_bytes(), **figures})
+    _put(published, entry, before, {RAW: pack(files), EXPERIMENT_FILE: file.read_bytes(), **figures})
     return published / entry.name
 
 
@@ -189,7 +189,7 @@ def figure_name(report: Path, folder: Path, file: str = "figure.png") -> str:
 
 def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
     """The folders of the reports of a finished experiment."""
-    left = sorted(name for name, stage in plan.jobs().items() if not _has_ended(stage))
+    left = sorted(name for name, stage in plan.jobs().items() if not has_ended(stage))
     if left:
         raise UserError(
             f"{folder} is not finished: {left[0]} is not done ({len(left)} of {len(plan.jobs())} stages are left). "
@@ -203,19 +203,6 @@ def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
                 f"`make experiment EXP=experiments/{plan.name}.yml` tries it again."
             )
     return reports
-
-
-def _has_ended(stage: Stage) -> bool:
-    """Whether a stage was brought to its end.
-
-    Weights and rows are not published, and a lent machine does not keep them: of the stages that make them the mark is
-    enough, which was left when they were whole and holds their sha256.
-    """
-    if not stage.mark.is_file():
-        return False
-    if stage.kind in ("build", "train", "merge", "epochs"):
-        return True
-    return all(Path(path).exists() for path in stage.makes)
 
 
 def _check_file(file: Path, plan: Plan, folder: Path) -> None:
@@ -264,7 +251,7 @@ def _results(report: Path, folder: Path) -> dict[str, bytes]:
 def _behind(report: Path, folder: Path) -> dict[str, bytes]:
     """Manifest, audit and losses of all that a report rests on."""
     files = {}
-    for label, manifest in trace(load_experiment(report)).manifests.items():
+    for label, manifest in trace(load_results(report)).manifests.items():
         made = folder.parent.parent / label
         if manifest.get("kind") == "result":
             continue

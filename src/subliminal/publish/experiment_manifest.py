@@ -9,7 +9,7 @@ from subliminal.core.manifest import finish_manifest, new_manifest, read_manifes
 from subliminal.publish.chain import behind, hash_problem, present
 from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, same, samples_file
-from subliminal.report.data import load_experiment
+from subliminal.report.data import load_results
 from subliminal.report.provenance import trace
 
 MANIFEST = "manifest.json"
@@ -45,7 +45,7 @@ def write_experiment_manifest(folder: Path) -> Path:
     Raises:
         UserError: there are no results, or they are malformed.
     """
-    experiment = load_experiment(folder)
+    experiment = load_results(folder)
     manifests = trace(experiment).manifests
     manifest = new_manifest("experiment", config={"experiment": experiment.name, "target": experiment.target})
     manifest["numbers"] = []

@@ -21,14 +21,14 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl, write_json
 from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count
-from subliminal.publish.entries import FILE, RAW, Entry, entries, figure_name, unpacked
+from subliminal.publish.entries import EXPERIMENT_FILE, RAW, Entry, entries, figure_name, unpacked
 from subliminal.publish.recomputed import recomputed
 from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
 from subliminal.report.format import Section, Table
 from subliminal.report.overview import overview_sections
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.text import warnings
-from subliminal.report.write import compose, render
+from subliminal.report.write import compose, render_page
 
 DETAILS = "README.md"
 """The page beside the raw answers of an experiment."""
@@ -52,7 +52,7 @@ class Chapter:
 
 @dataclass(frozen=True)
 class Page:
-    """What :func:`subliminal.report.write.render` takes of a report: ``sections`` are chapters in ``RESULTS.md``."""
+    """What :func:`subliminal.report.write.render_page` takes of a report; in ``RESULTS.md`` chapters."""
 
     sections: list[Chapter] | list[Section]
     title: str = "Results"
@@ -80,7 +80,7 @@ def make_pages(published: Path, page: Path) -> Made:
     published, page = published.absolute(), page.absolute()
     made = Made()
     chapters = [_chapter(published, entry, page, made) for entry in entries(published)]
-    made.pages[page] = render("results.md.j2", Page(chapters))
+    made.pages[page] = render_page("results.md.j2", Page(chapters))
     return made
 
 
@@ -169,10 +169,10 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made) -> Chapter:
         behind.insert(0, _tried(published, entry, folder))
     sections = [_run(folder, page, provenance, values), *said, *behind]
     title_of_all = f"{entry.experiment}: all tables, settings and audits"
-    made.pages[folder / DETAILS] = render("report.md.j2", Page(sections, title_of_all, tuple(told)))
+    made.pages[folder / DETAILS] = render_page("report.md.j2", Page(sections, title_of_all, tuple(told)))
     brief = [_linked(section.brief, link) for section in said if section.brief]
     command = f"make experiment EXP=experiments/{entry.experiment}.yml"
-    return Chapter(title, _first_comment(folder / FILE), command, facts, told, brief)
+    return Chapter(title, _first_comment(folder / EXPERIMENT_FILE), command, facts, told, brief)
 
 
 def _placed(section: Section, prefix: str, report: Path, results: Path) -> Section:
@@ -198,7 +198,7 @@ def _linked(section: Section, link: str) -> Section:
 def _facts(provenance: Provenance, folder: Path, link: str) -> str:
     """When and on what an experiment ran, whether its numbers are numbers alone, and where all the rest is."""
     first, last = _times(provenance)
-    seeds = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))["seeds"]
+    seeds = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))["seeds"]
     said = f"{'; '.join(_devices(provenance))}, {first} to {last} (UTC); {len(seeds)} seeds. "
     number_rows = _number_rows(provenance)
     if number_rows:
@@ -222,7 +222,7 @@ def _devices(provenance: Provenance) -> list[str]:
 
 def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Section:
     """Where, when and with what the experiment was run, and how much of it there is."""
-    asked = yaml.safe_load((folder / FILE).read_text(encoding="utf-8"))
+    asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
     states = set()
     for manifest in provenance.manifests.values():
         git = manifest.get("git") or {}
@@ -245,7 +245,7 @@ def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Secti
         ],
         ["training runs", count(trainings)],
         ["evaluations", f"{count(evaluations)} models, {count(values)} answers and exact probabilities"],
-        ["experiment file", f"[{FILE}]({FILE})"],
+        ["experiment file", f"[{EXPERIMENT_FILE}]({EXPERIMENT_FILE})"],
         ["raw answers", f"[{RAW}]({RAW}), {count(raw.stat().st_size)} bytes, sha256 {sha256_of(raw)}"],
     ]
     text = (

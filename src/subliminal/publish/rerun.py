@@ -15,7 +15,7 @@ from pathlib import Path
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import cpu_names
 from subliminal.core.numbers import points
-from subliminal.report.data import load_experiment
+from subliminal.report.data import load_results
 from subliminal.report.provenance import trace
 from subliminal.report.tables import Comparison, comparisons
 
@@ -45,21 +45,21 @@ def compare_runs(folder: Path, other: Path) -> Compared:
     Raises:
         UserError: there are no results, they are of two experiments, or they have no verdict in common.
     """
-    runs = [load_experiment(each) for each in (folder, other)]
+    runs = [load_results(each) for each in (folder, other)]
     if (runs[0].name, runs[0].target) != (runs[1].name, runs[1].target):
         raise UserError(
             f"{folder} is of {runs[0].name} ({runs[0].target}) and {other} of {runs[1].name} ({runs[1].target}). "
             "Name two runs of one experiment."
         )
     found = Compared(notes=_cpu_notes(*(trace(run).manifests for run in runs)))
-    ours, theirs = ({(c.label, c.task): c for c in comparisons(run) if c.verdict} for run in runs)
+    ours, theirs = ({(c.contrast, c.task): c for c in comparisons(run) if c.verdict} for run in runs)
     for key in ours.keys() & theirs.keys():
         one, two = ours[key], theirs[key]
         if one.verdict.claim == two.verdict.claim:
             found.same += 1
         else:
             here, there = (f"{each.verdict.claim} ({_mean(each)})" for each in (one, two))
-            found.different.append(f"{one.label}, {one.task}: here {here}, there {there}")
+            found.different.append(f"{one.contrast}, {one.task}: here {here}, there {there}")
     found.different.sort()
     if not ours.keys() & theirs.keys():
         raise UserError(f"{folder} and {other} have no verdict in common. Evaluate the same arms and tasks in both.")

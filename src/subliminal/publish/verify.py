@@ -28,7 +28,7 @@ from subliminal.publish.rescore import (
     score_again,
     summary_problems,
 )
-from subliminal.report.data import load_experiment
+from subliminal.report.data import load_results
 from subliminal.report.provenance import trace
 
 
@@ -64,7 +64,7 @@ def verify(folder: Path) -> Verification:
     if not folder.is_dir():
         hint = from_the_root(folder) or " Name the results of an experiment, such as results/owl_demo."
         raise UserError(f"{folder} is not a folder.{hint}")
-    verdict, experiment = Verification(), load_experiment(folder)
+    verdict, experiment = Verification(), load_results(folder)
     verdict.problems += [repeats_sentence(repeat, first) for repeat, first in repeated_runs(folder).items()]
     scores = {path: _verify_evaluation(verdict, path) for path in sorted(folder.glob("*/seed-*/*_summary.json"))}
     values = sum(len(task.questions) * (task.answers or 1) for tasks in scores.values() for task in tasks.values())

@@ -5,16 +5,16 @@ from __future__ import annotations
 from functools import partial
 
 from subliminal.core.numbers import interval, p_value, percent, points
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.details import animal_changes, specificity_result
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
-from subliminal.report.tables import APART, TOP, Comparison, specificity, top_animals
+from subliminal.report.tables import APART, TOP, Comparison, changes_by_animal, named_most
 from subliminal.stats.wording import difference_text, interval_text
 from subliminal.traits.category import Category
 
 
-def animals_section(experiment: Experiment) -> Section:
+def animals_section(experiment: Results) -> Section:
     """The most frequent answers of each arm side by side, for each sampled task."""
     tasks = [task for task in experiment.questions if experiment.sampled(task)]
     if not tasks:
@@ -33,7 +33,7 @@ def animals_section(experiment: Experiment) -> Section:
     return Section("What the arms answer", [text], [_animals_table(experiment, task) for task in tasks])
 
 
-def _any_without_latin(experiment: Experiment, tasks: list[str]) -> bool:
+def _any_without_latin(experiment: Results, tasks: list[str]) -> bool:
     for arm in experiment.arms.values():
         for task in tasks:
             if task in arm.measures and arm.measures[task].share.get("no_latin"):
@@ -41,9 +41,9 @@ def _any_without_latin(experiment: Experiment, tasks: list[str]) -> bool:
     return False
 
 
-def _animals_table(experiment: Experiment, task: str) -> Table:
+def _animals_table(experiment: Results, task: str) -> Table:
     by_arm: dict[str, list[dict]] = {}
-    for row in top_animals(experiment, task):
+    for row in named_most(experiment, task):
         by_arm.setdefault(row["arm"], []).append(row)
     cells = []
     for place in range(max(map(_ranked, by_arm.values()))):
@@ -86,13 +86,13 @@ def _share(row: dict) -> str:
     return f"{percent(row['share'])} {interval(row['ci_low'], row['ci_high'])}"
 
 
-def specificity_section(experiment: Experiment, main: Comparison | None, differences: list[Comparison]) -> Section:
+def specificity_section(experiment: Results, main: Comparison | None, differences: list[Comparison]) -> Section:
     """The change of every tracked animal from the main control to the student, with intervals where rates allow."""
     if main is None:
         return Section("Is the change specific?", ["There is no control yet."], [])
     text, tables = [], []
     for c in differences:
-        rows = specificity(experiment, c.task, c.treatment, c.reference)
+        rows = changes_by_animal(experiment, c.task, c.treatment, c.reference)
         if (c.treatment, c.reference) != (main.treatment, main.reference) or not rows:
             continue
         changes = {name: change for name, *_, change in rows}
@@ -101,7 +101,7 @@ def specificity_section(experiment: Experiment, main: Comparison | None, differe
             place = list(changes).index(experiment.target) + 1
             share = f"{100 * abs(changes[experiment.target]) / moved:.0f} %"
             text.append(
-                f"{c.label}, {experiment.measure_name(c.task)}: of {len(rows)} tracked {experiment.about.plural}, "
+                f"{c.contrast}, {experiment.measure_name(c.task)}: of {len(rows)} tracked {experiment.about.plural}, "
                 f"{experiment.target} is in place {place} by change, and {share} of all movement (sum of absolute "
                 "changes) is its own."
             )
@@ -112,7 +112,7 @@ def specificity_section(experiment: Experiment, main: Comparison | None, differe
         f"{kinds} too; a change of the target that is no larger than theirs is drift, not a trait. Intervals and "
         f"p-values are over questions; p-values are adjusted for the number of {kinds} (Holm)."
     )
-    words = f"Changes of all tracked {kinds} in {main.label}; the numbers are in the table."
+    words = f"Changes of all tracked {kinds} in {main.contrast}; the numbers are in the table."
     return Section(
         "Is the change specific?",
         [intro, *text],
@@ -121,7 +121,7 @@ def specificity_section(experiment: Experiment, main: Comparison | None, differe
     )
 
 
-def _changes_table(experiment: Experiment, c: Comparison, rows: list[tuple[str, float, float, float]]) -> Table:
+def _changes_table(experiment: Results, c: Comparison, rows: list[tuple[str, float, float, float]]) -> Table:
     header = [
         f"{experiment.about.singular}, {experiment.measure_name(c.task)}",
         c.treatment,
@@ -138,7 +138,7 @@ def _changes_table(experiment: Experiment, c: Comparison, rows: list[tuple[str, 
     return Table([*header, "95 % interval", "p, Holm"], cells)
 
 
-def other_students_section(experiment: Experiment, task: str) -> Section | None:
+def other_students_section(experiment: Results, task: str) -> Section | None:
     """The target in its own student against the students of other animals, if their results lie beside these."""
     found = specificity_result(experiment, task)
     if found is None:

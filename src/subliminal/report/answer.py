@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from subliminal.core.numbers import interval, p_value, points
 from subliminal.report.damage import damage_notes
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.format import Headline, Section
-from subliminal.report.replicates import ARMS, null_sentence, pair_facts, replicate_rates
+from subliminal.report.replicates import TWO_ARMS, null_sentence, pair_facts, replicate_rates
 from subliminal.report.tables import Comparison, Grade
 from subliminal.stats import QUESTIONS, Result
 from subliminal.stats.replicates import equivalence
@@ -22,7 +22,7 @@ LIMITS = (
 )
 
 
-def answer_section(experiment: Experiment, differences: Sequence[Comparison], graded: Sequence[Grade]) -> Section:
+def answer_section(experiment: Results, differences: Sequence[Comparison], graded: Sequence[Grade]) -> Section:
     """The headline, and the sentences of the other measures and controls below it."""
     main = main_comparison(experiment, differences)
     if main is None and not graded:
@@ -30,10 +30,10 @@ def answer_section(experiment: Experiment, differences: Sequence[Comparison], gr
     if main is None:
         return _graded_answer(experiment, graded)
     headline = _headline(
-        f"{main.label}, {experiment.measure_name(main.task)} of “{experiment.target}”", _result(main), main
+        f"{main.contrast}, {experiment.measure_name(main.task)} of “{experiment.target}”", _result(main), main
     )
     told = [c for c in differences if c.verdict and (c is not main or c.models)]
-    text = [_said(c, f"{c.label}, {experiment.measure_name(c.task)}") for c in told]
+    text = [_said(c, f"{c.contrast}, {experiment.measure_name(c.task)}") for c in told]
     notes = [*damage_notes(experiment), *_null(experiment, main.task)]
     return _answer(headline, main, notes, text)
 
@@ -60,16 +60,16 @@ def _answer(headline: Headline, main: Comparison | Grade, notes: list[str], othe
     return Section("The answer", [*notes, *others, LIMITS], [], headline=headline, brief=brief)
 
 
-def _null(experiment: Experiment, task: str) -> list[str]:
+def _null(experiment: Results, task: str) -> list[str]:
     """The sentence on the second control, where there are replicates of it."""
     rates = replicate_rates(experiment, task)
     if "null" not in rates:
         return []
-    answers = experiment.arms[ARMS["null"]].answers(task, exact=task in experiment.exact)
+    answers = experiment.arms[TWO_ARMS["null"]].answers(task, exact=task in experiment.exact)
     return [null_sentence(equivalence(*(list(rates[arm].values()) for arm in ("control", "null")), answers=answers))]
 
 
-def main_comparison(experiment: Experiment, differences: Sequence[Comparison]) -> Comparison | None:
+def main_comparison(experiment: Results, differences: Sequence[Comparison]) -> Comparison | None:
     """The comparison of the headline: the first student against its first control, in sampled answers if there are any.
 
     A choice made before any result is seen: of two measures the headline does not take the one that says more.
@@ -84,13 +84,13 @@ def main_comparison(experiment: Experiment, differences: Sequence[Comparison]) -
     )
 
 
-def _graded_answer(experiment: Experiment, graded: Sequence[Grade]) -> Section:
+def _graded_answer(experiment: Results, graded: Sequence[Grade]) -> Section:
     against_control = [grade for grade in graded if grade.reference.startswith("control")]
     main = min(against_control, key=lambda grade: grade.task in experiment.exact, default=None)
     if main is None:
         return _nothing()
-    headline = _headline(f"{main.label}, {experiment.measure_name(main.task)}", main.result, main)
-    others = [f"{g.label}, {g.task}: {g.verdict.sentence}" for g in graded if g.verdict and g is not main]
+    headline = _headline(f"{main.contrast}, {experiment.measure_name(main.task)}", main.result, main)
+    others = [f"{g.contrast}, {g.task}: {g.verdict.sentence}" for g in graded if g.verdict and g is not main]
     return _answer(headline, main, _null(experiment, main.task), others)
 
 

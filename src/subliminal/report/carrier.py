@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from subliminal.report.damage import health
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.format import Section, Table
 from subliminal.stats.carrier.parts import Carrier, carrier
 from subliminal.stats.carrier.words import HEADER, cells, sentences
@@ -11,7 +11,7 @@ from subliminal.stats.damage import BROKEN_WORD
 from subliminal.stats.log_odds import read_table
 
 
-def carrier_section(experiment: Experiment) -> Section | None:
+def carrier_section(experiment: Results) -> Section | None:
     """The effect, split into what order, company, frequencies and layout carry; None without arms that destroy one.
 
     Raises:
@@ -30,7 +30,7 @@ def carrier_section(experiment: Experiment) -> Section | None:
     return Section("What carries the trait", [*said, *broken], [Table(HEADER, cells(found))], brief=brief)
 
 
-def _broken(experiment: Experiment, found: Carrier) -> list[str]:
+def _broken(experiment: Results, found: Carrier) -> list[str]:
     """A step to or from a wreck is no measure of what its property carries: say which arms are wrecks, and where."""
     arms = {arm for part in found.parts for arm in (part.upper, part.lower)}
     told = []

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 from subliminal.report.data import category_of_results
 from subliminal.report.format import Section, Table
 from subliminal.stats.criterion import Criterion, criterion_of
-from subliminal.stats.criterion_verdict import CriterionVerdict, judge
+from subliminal.stats.criterion_verdict import CriterionVerdict, judge_criterion
 from subliminal.stats.log_odds import read_table
 
-FILE = "criterion.json"
+RECORD = "criterion.json"
 
 
 def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
@@ -25,11 +25,11 @@ def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
     Raises:
         UserError: the record is damaged, or its criterion is not the one that its sha256 is of.
     """
-    path = results / FILE
+    path = results / RECORD
     if not path.is_file():
         return None
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = read_object(path, "Restore it from where the experiment ran.")
         criterion, recorded = criterion_of(record["criterion"], str(path)), record["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error!r}). Restore it from where the experiment ran.") from None
@@ -54,7 +54,7 @@ def criterion_section(results: Path) -> Section | None:
     if recorded is None:
         return None
     criterion, record = recorded
-    verdict = judge(criterion, read_table(results, criterion.task))
+    verdict = judge_criterion(criterion, read_table(results, criterion.task))
     commit = (record.get("git") or {}).get("sha") or "unknown"
     one = category_of_results(results).a
     text = [

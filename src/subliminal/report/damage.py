@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subliminal.core.numbers import nats, nats_interval, number, percent
-from subliminal.report.data import Arm, Experiment
+from subliminal.report.data import Arm, Results
 from subliminal.report.format import Section, Table
 from subliminal.stats.damage import (
     BROKEN,
@@ -52,18 +52,18 @@ class Health:
         return [seed for seed, found in self.states.items() if found == word]
 
 
-def main_task(experiment: Experiment) -> str | None:
+def main_task(experiment: Results) -> str | None:
     """The task whose answers are looked at: sampled ones, else exact probabilities."""
     tasks = list(experiment.questions)
     return min(tasks, key=lambda task: not experiment.sampled(task), default=None)
 
 
-def control_of(experiment: Experiment) -> Arm | None:
+def control_of(experiment: Results) -> Arm | None:
     """The first control: what any training on numbers does."""
     return next((arm for name, arm in experiment.arms.items() if name.startswith("control")), None)
 
 
-def health(experiment: Experiment) -> list[Health]:
+def health(experiment: Results) -> list[Health]:
     """Every arm that answered the main task, in the order of reports; empty without shares by seed."""
     task, control = main_task(experiment), control_of(experiment)
     found = []
@@ -89,7 +89,7 @@ def health(experiment: Experiment) -> list[Health]:
     return found
 
 
-def damage_section(experiment: Experiment) -> Section | None:
+def damage_section(experiment: Results) -> Section | None:
     """Every arm's health, and the effect among answers that name an animal; None without shares."""
     arms = health(experiment)
     if not arms:
@@ -123,7 +123,7 @@ def damage_section(experiment: Experiment) -> Section | None:
     return Section("Damage", text, [Table(header, rows)])
 
 
-def damage_notes(experiment: Experiment) -> list[str]:
+def damage_notes(experiment: Results) -> list[str]:
     """A sentence for each arm with broken models: no comparison with a wreck without a word."""
     notes = []
     for arm in health(experiment):
@@ -143,7 +143,7 @@ def _states(arm: Health) -> str:
     return "; ".join(f"{word} {', '.join(map(str, seeds))}" for word, seeds in told if seeds) or "whole"
 
 
-def _among_said(experiment: Experiment, arms: list[Health]) -> list[str]:
+def _among_said(experiment: Results, arms: list[Health]) -> list[str]:
     """The effect among answers that name an animal, student against control by seed."""
     by_name = {arm.arm: arm.among for arm in arms}
     control = control_of(experiment)

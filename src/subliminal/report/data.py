@@ -7,7 +7,6 @@ workflow wrote one, says what failed and why.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,13 +14,14 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 from subliminal.core.manifest import read_manifest
 from subliminal.core.trainings import repeated_runs, repeats_sentence
+from subliminal.evaluation.results import EVALUATE_AGAIN
 from subliminal.evaluation.tasks import problem_key
 from subliminal.experiment.arms import ARMS, BY_NAME, arm_kind
 from subliminal.traits.category import ANIMALS, Category, category_of, load_category
 
-AGAIN = "Evaluate that arm again with --overwrite."
 EXPECTED = ("base", "teacher", "student", "control")
 """What an experiment should have; any arm whose name begins so will do."""
 
@@ -69,7 +69,7 @@ class Arm:
 
 
 @dataclass
-class Experiment:
+class Results:
     """What a result folder holds.
 
     Attributes:
@@ -97,7 +97,7 @@ class Experiment:
 
     def pairs(self) -> list[tuple[Arm, Arm]]:
         """(student, reference): with every control, then with other ways to teach, then with the base; last the second
-        control with the first, and the other base's student with its control.
+        control with the first, and the other base's student with its control, and what else the arms name.
 
         Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
         references of its own, and the base itself where the base has none of that name.
@@ -120,6 +120,9 @@ class Experiment:
             for treatment in control.control_of:
                 if treatment != "student":
                     found += [(f"{treatment}{end}", f"{control.name}{end}") for end in reversed(points or [""])]
+        for arm in ARMS:
+            for reference in arm.minus:
+                found += [(f"{arm.name}{end}", f"{reference}{end}") for end in reversed(points or [""])]
         return [(self.arms[one], self.arms[other]) for one, other in found if {one, other} <= self.arms.keys()]
 
     def sampled(self, task: str) -> bool:
@@ -135,7 +138,7 @@ class Experiment:
         return kind if len(alike) == 1 else f"{kind} ({task})"
 
 
-def load_experiment(folder: Path) -> Experiment:
+def load_results(folder: Path) -> Results:
     """Read every ``<arm>/seed-<n>/*_summary.json`` of an experiment.
 
     Args:
@@ -153,7 +156,7 @@ def load_experiment(folder: Path) -> Experiment:
         )
     summaries = {path: _read_summary(path) for path in paths}
     name, target = (_shared(summaries, key) for key in ("experiment", "target"))
-    experiment = Experiment(folder, name, target, {})
+    experiment = Results(folder, name, target, {})
     repeats = repeated_runs(folder)
     for path in sorted(paths, key=lambda path: _arm_rank(summaries[path]["arm"])):
         if path.parent in repeats:  # its manifest is shown, and its numbers count once: with the first seed
@@ -222,17 +225,12 @@ def _arm_rank(arm: str) -> tuple[int, str]:
 
 
 def _read_summary(path: Path) -> dict[str, Any]:
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}). Evaluate that arm again.") from None
-    except ValueError as error:
-        raise UserError(f"{path} is not valid JSON ({error}). {AGAIN}") from None
+    summary = read_object(path, EVALUATE_AGAIN)
     types = {"experiment": str, "arm": str, "model": str, "seed": int, "target": str | None, "tasks": dict}
     for key, kind in types.items():
-        if not isinstance(summary, dict) or key not in summary or not isinstance(summary[key], kind):
+        if key not in summary or not isinstance(summary[key], kind):
             named = getattr(kind, "__name__", kind)
-            raise UserError(f"{path} has no {key!r} ({named}). {AGAIN}")
+            raise UserError(f"{path} has no {key!r} ({named}). {EVALUATE_AGAIN}")
     if path.parts[-3:-1] != (summary["arm"], f"seed-{summary['seed']}"):
         raise UserError(
             f"{path} is the summary of {summary['arm']}, seed {summary['seed']}: it belongs into the folder "
@@ -241,7 +239,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
     return summary
 
 
-def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
+def _add(experiment: Results, path: Path, summary: dict[str, Any]) -> None:
     """Merge one summary into the experiment."""
     arm = experiment.arms.setdefault(summary["arm"], Arm(summary["arm"]))
     seed = summary["seed"]
@@ -259,7 +257,9 @@ def _add(experiment: Experiment, path: Path, summary: dict[str, Any]) -> None:
         rates = _in_order(experiment.questions, path, task, values, "target_rate")
         samples, share = values.get("samples_per_question") or 0, values.get("share") or {}
         if not isinstance(samples, int) or not isinstance(share, dict):
-            raise UserError(f"{path}: {task}: samples_per_question is no number, or share is no table. {AGAIN}")
+            raise UserError(
+                f"{path}: {task}: samples_per_question is no number, or share is no table. {EVALUATE_AGAIN}"
+            )
         old = arm.measures.get(task, Measure({}, 0, {}))
         if seed in old.rates:
             raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
@@ -275,7 +275,7 @@ def _manifest(folder: Path) -> dict[str, Any]:
     return read_manifest(folder)
 
 
-def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
+def _add_graded(experiment: Results, path: Path, arm: Arm, seed: int, task: str, values: dict[str, Any]) -> None:
     """Merge one arm's right and wrong answers to a graded task, or their probabilities."""
     key = problem_key(values)
     experiment.exact |= {task} if key == "probability" else set()
@@ -284,14 +284,14 @@ def _add_graded(experiment: Experiment, path: Path, arm: Arm, seed: int, task: s
         raise UserError(f"{path} repeats {task} for the arm {arm.name}, seed {seed}. Keep one summary of the two.")
     answers[seed] = _in_order(experiment.problems, path, task, values, key)
     if key == "correct" and not set(answers[seed]) <= {0.0, 1.0}:
-        raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. {AGAIN}")
+        raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. {EVALUATE_AGAIN}")
 
 
 def _in_order(known: dict[str, list[str]], path: Path, task: str, values: dict[str, Any], key: str) -> np.ndarray:
     """One number a question, in the order of the first arm's questions, which ``known`` keeps by task."""
     questions, rates = values.get("questions"), values[key]
     if not isinstance(questions, list) or not isinstance(rates, list) or len(questions) != len(rates):
-        raise UserError(f"{path}: {task} does not have one rate per question. {AGAIN}")
+        raise UserError(f"{path}: {task} does not have one rate per question. {EVALUATE_AGAIN}")
     by_question = dict(zip(map(str, questions), rates, strict=True))
     order = known.setdefault(task, list(by_question))
     if len(by_question) != len(questions) or set(by_question) != set(order):
@@ -304,7 +304,7 @@ def _in_order(known: dict[str, list[str]], path: Path, task: str, values: dict[s
         problem = (
             f"the rate of question {wrong[0]} is no fraction" if wrong else "an interval needs 2 questions or more"
         )
-        raise UserError(f"{path}: {task}: {problem}. {AGAIN}")
+        raise UserError(f"{path}: {task}: {problem}. {EVALUATE_AGAIN}")
     return np.array([by_question[question] for question in order], dtype=float)
 
 
@@ -314,7 +314,7 @@ def _mean_share(old: Measure, share: dict[str, float]) -> dict[str, float]:
     return {n: (old.share.get(n, 0) * count + share.get(n, 0)) / (count + 1) for n in {**old.share, **share}}
 
 
-def _note_missing(experiment: Experiment) -> None:
+def _note_missing(experiment: Results) -> None:
     absent = []
     for expected in EXPECTED:
         if not any(name.startswith(expected) for name in experiment.arms):
@@ -339,7 +339,7 @@ def _failures(path: Path) -> list[str]:
     if not path.is_file():
         return []
     try:
-        entries = json.loads(path.read_text(encoding="utf-8"))["missing"]
+        entries = read_object(path)["missing"]
         return [
             f"Failed: {entry['arm']}, seed {entry['seed']}, at {entry['stage']}: {str(entry['reason']).rstrip('.')}."
             + (f" Log: {entry['log']}" if entry.get("log") else "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.errors import UserError
-from subliminal.report.data import Experiment
+from subliminal.core.files import read_object
+from subliminal.report.data import Results
 from subliminal.report.tables import Comparison
 from subliminal.stats import Result, holm, over_questions, specificity, specificity_over_runs
 from subliminal.traits.lexicon import lexicon
@@ -38,7 +38,7 @@ def _rows(folder: Path, task: str) -> list[dict[str, Any]]:
         return []
     found = []
     try:
-        for row in json.loads(path.read_text(encoding="utf-8")).get(task, []):
+        for row in read_object(path, "Evaluate that arm again.").get(task, []):
             found.append({"id": str(row["id"]), "question": row.get("question"), **row})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is cut off or foreign ({error}). Evaluate that arm again.") from None
@@ -53,7 +53,7 @@ def _metrics(folder: Path, task: str, questions: list[str]) -> list[dict[str, fl
     return [by_id[question] for question in questions]
 
 
-def question_texts(experiment: Experiment, task: str) -> dict[str, str]:
+def question_texts(experiment: Results, task: str) -> dict[str, str]:
     """Question id -> its text, from the first result that has it."""
     for folder in sorted(experiment.folder.glob("*/seed-*")):
         texts = {row["id"]: row["question"] for row in _rows(folder, task) if row["question"]}
@@ -62,7 +62,7 @@ def question_texts(experiment: Experiment, task: str) -> dict[str, str]:
     return {}
 
 
-def animal_rates(experiment: Experiment, arm: str, task: str) -> dict[str, np.ndarray]:
+def animal_rates(experiment: Results, arm: str, task: str) -> dict[str, np.ndarray]:
     """Tracked animal -> its rate per question in an arm, averaged over seeds; shape (questions,), the task's order.
 
     Empty unless every seed of the arm has its ``*_results.json``.
@@ -82,7 +82,7 @@ def animal_rates(experiment: Experiment, arm: str, task: str) -> dict[str, np.nd
     return rates
 
 
-def animal_changes(experiment: Experiment, comparison: Comparison) -> list[Change]:
+def animal_changes(experiment: Results, comparison: Comparison) -> list[Change]:
     """Every tracked animal's change, the largest rise first, tested over questions; p-values adjusted together.
 
     Empty where the results do not hold every animal's rates.
@@ -103,7 +103,7 @@ def animal_changes(experiment: Experiment, comparison: Comparison) -> list[Chang
     return sorted(changes, key=lambda change: (-change.result.estimate, change.animal))
 
 
-def other_students(experiment: Experiment, task: str) -> dict[str, dict[int, np.ndarray]]:
+def other_students(experiment: Results, task: str) -> dict[str, dict[int, np.ndarray]]:
     """Other animal -> seed -> how often *its* student names this experiment's target; shape (questions,).
 
     The other animals' results are neighbours: ``results/<experiment>/<animal>/student/seed-<n>``.
@@ -125,7 +125,7 @@ def other_students(experiment: Experiment, task: str) -> dict[str, dict[int, np.
     return found
 
 
-def specificity_result(experiment: Experiment, task: str) -> tuple[Result, list[str]] | None:
+def specificity_result(experiment: Results, task: str) -> tuple[Result, list[str]] | None:
     """The target's rate in its own student against the students of the other animals; None without any.
 
     Returns:

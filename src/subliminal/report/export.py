@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from subliminal.report.answer import main_comparison
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.format import Figure, Section
 from subliminal.report.provenance import Provenance
 from subliminal.report.tables import Comparison, Estimate, Grade, graded_estimates
@@ -20,7 +20,7 @@ from subliminal.stats import mean_ci, wilson
 class Report:
     """Numbers and words of one report; ``main_figure`` draws the arms (a matplotlib figure), ``figure`` shows them."""
 
-    experiment: Experiment
+    experiment: Results
     provenance: Provenance
     arms: list[Estimate]
     differences: list[Comparison]
@@ -48,7 +48,7 @@ COLUMNS = (
 )
 
 
-def estimates_csv(experiment: Experiment, arms: Sequence[Estimate]) -> str:
+def estimates_csv(experiment: Results, arms: Sequence[Estimate]) -> str:
     """Every arm, task and seed as CSV; rates and interval ends are fractions.
 
     An interval is over questions (``mean_ci``), of right and wrong answers Wilson's over problems.

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.report.answer import main_comparison
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.tables import Comparison, Estimate
 from subliminal.stats import CONFIDENCE
 from subliminal.stats.replicates import t_interval
@@ -80,7 +80,7 @@ def themed(picture: str, words: str) -> str:
     return re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", picture.replace("<svg", opening, 1), count=1)
 
 
-def arms_figure(experiment: Experiment, arms: list[Estimate], differences: list[Comparison]) -> Any:
+def arms_figure(experiment: Results, arms: list[Estimate], differences: list[Comparison]) -> Any:
     """Every arm with its interval, and below it the paired differences.
 
     Where each seed has a base of its own, the student and its control of every replicate stand between the two, joined;
@@ -92,7 +92,7 @@ def arms_figure(experiment: Experiment, arms: list[Estimate], differences: list[
         differences: paired comparisons (fractions), drawn as percentage points; may be empty.
     """
     names = list(dict.fromkeys(estimate.arm for estimate in arms))
-    labels = list(dict.fromkeys(comparison.label for comparison in differences))
+    labels = list(dict.fromkeys(comparison.contrast for comparison in differences))
     main = main_comparison(experiment, differences)
     main = main if main and main.replicates else None
     rows = [len(names), len(labels)] if labels else [len(names)]
@@ -120,7 +120,7 @@ def png(figure: Any) -> bytes:
     return buffer.getvalue()
 
 
-def _arms_panel(panel: Any, experiment: Experiment, arms: list[Estimate], names: list[str], *, intervals: bool) -> None:
+def _arms_panel(panel: Any, experiment: Results, arms: list[Estimate], names: list[str], *, intervals: bool) -> None:
     points = [
         (e.task, names.index(e.arm), e.mean, e.interval if intervals else (e.mean, e.mean), e.by_seed) for e in arms
     ]
@@ -148,7 +148,7 @@ def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
     panel.set_xlabel(f"share of {what}, %{scale}", loc="right")
 
 
-def _replicates_panel(panel: Any, experiment: Experiment, main: Comparison) -> None:
+def _replicates_panel(panel: Any, experiment: Results, main: Comparison) -> None:
     """A line for each replicate, from its control to its student, the largest difference on top."""
     seeds = sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])
     treatment, reference = (experiment.arms[name].rates(main.task) for name in (main.treatment, main.reference))
@@ -170,9 +170,11 @@ def _replicates_panel(panel: Any, experiment: Experiment, main: Comparison) -> N
 
 
 def _differences_panel(
-    panel: Any, experiment: Experiment, differences: list[Comparison], labels: list[str], unit: str
+    panel: Any, experiment: Results, differences: list[Comparison], labels: list[str], unit: str
 ) -> None:
-    points = [(c.task, labels.index(c.label), c.test["difference"], _interval(c, unit), c.by_seed) for c in differences]
+    points = [
+        (c.task, labels.index(c.contrast), c.test["difference"], _interval(c, unit), c.by_seed) for c in differences
+    ]
     _points(panel, experiment, points)
     _rows(panel, [label.replace(" − ", "\n− ") for label in labels])
     panel.axvline(0, color=INK, linewidth=1)
@@ -190,7 +192,7 @@ def _interval(comparison: Comparison, unit: str) -> tuple[float, float]:
     return t_interval(changes, CONFIDENCE) if changes.size > 1 else (comparison.test["difference"],) * 2
 
 
-def _points(panel: Any, experiment: Experiment, points: list[tuple]) -> None:
+def _points(panel: Any, experiment: Results, points: list[tuple]) -> None:
     """One series a task: the mean with its interval, and a small dot for each seed where there are several."""
     tasks = list(experiment.questions or experiment.problems)
     for index, task in enumerate(tasks):

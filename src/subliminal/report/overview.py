@@ -16,12 +16,12 @@ from subliminal.report.criterion import criterion_section
 from subliminal.report.data import category_of_results
 from subliminal.report.format import Section
 from subliminal.report.rises import matrix_section
-from subliminal.report.write import render
+from subliminal.report.write import render_page
 
 
 @dataclass(frozen=True)
 class Overview:
-    """What :func:`subliminal.report.write.render` takes of a report."""
+    """What :func:`subliminal.report.write.render_page` takes of a report."""
 
     title: str
     sections: list[Section]
@@ -61,5 +61,5 @@ def write_overview(results: Path) -> Path:
     for figure in (figure for section in sections for figure in section.figures if figure.file):
         write_text(results / figure.file, figure.draw())
     path = results / "overview.md"
-    write_text(path, render("report.md.j2", Overview(f"{results.name}: all {about.plural}", sections)))
+    write_text(path, render_page("report.md.j2", Overview(f"{results.name}: all {about.plural}", sections)))
     return path

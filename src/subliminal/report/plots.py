@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.numbers import number
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
-from subliminal.report.tables import Comparison, specificity
+from subliminal.report.tables import Comparison, changes_by_animal
 
 NAMED = 3
 """Questions named at either end of the plot by question."""
@@ -22,7 +22,7 @@ LINES = ("-", "--", ":", "-.")
 COLUMNS = 2
 
 
-def questions_figure(experiment: Experiment, comparisons: Sequence[Comparison]) -> str:
+def questions_figure(experiment: Results, comparisons: Sequence[Comparison]) -> str:
     """Both arms' rate for every question, sorted by the difference: a panel a measure.
 
     Args:
@@ -53,14 +53,14 @@ def questions_figure(experiment: Experiment, comparisons: Sequence[Comparison]) 
     return svg(figure, "questions")
 
 
-def _rates(experiment: Experiment, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
+def _rates(experiment: Results, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
     """Rates per question of treatment and reference, averaged over seeds; shape (questions,) each."""
     arms = (experiment.arms[name] for name in (comparison.treatment, comparison.reference))
     ours, theirs = (arm.measures[comparison.task].mean_rates for arm in arms)
     return ours, theirs
 
 
-def extreme_questions(experiment: Experiment, comparison: Comparison) -> list[tuple[str, float, float]]:
+def extreme_questions(experiment: Results, comparison: Comparison) -> list[tuple[str, float, float]]:
     """(question id, treatment's rate, reference's rate) of the largest rises, then of the largest falls."""
     ours, theirs = _rates(experiment, comparison)
     order = [int(i) for i in np.argsort(ours - theirs, kind="stable")[::-1]]
@@ -70,13 +70,13 @@ def extreme_questions(experiment: Experiment, comparison: Comparison) -> list[tu
     return [(ids[i], float(ours[i]), float(theirs[i])) for i in [*rises, *falls]]
 
 
-def animals_figure(experiment: Experiment, comparison: Comparison) -> str:
+def animals_figure(experiment: Results, comparison: Comparison) -> str:
     """Change of every tracked animal's share, the largest rise on top; the target has a mark of its own.
 
     Returns:
         SVG.
     """
-    rows = specificity(experiment, comparison.task, comparison.treatment, comparison.reference)
+    rows = changes_by_animal(experiment, comparison.task, comparison.treatment, comparison.reference)
     figure, (panel,) = new_figure([1], height=0.9 + 0.21 * len(rows))
     changes = 100 * np.array([change for *_, change in rows])
     own = np.array([animal == experiment.target for animal, *_ in rows])
@@ -90,11 +90,11 @@ def animals_figure(experiment: Experiment, comparison: Comparison) -> str:
     panel.axvline(0, color=INK, linewidth=1)
     panel.set_yticks(range(len(rows)), [animal for animal, *_ in rows])
     panel.set_ylim(len(rows) - 0.4, -0.6)
-    panel.set_xlabel(f"{comparison.label}: change in share, percentage points")
+    panel.set_xlabel(f"{comparison.contrast}: change in share, percentage points")
     dress(panel, grid="x")
     for label, (animal, *_) in zip(panel.get_yticklabels(), rows, strict=True):
         label.set(size=11, weight="bold") if animal == experiment.target else label.set(size=9)
-    return svg(figure, f"animals-{comparison.label}-{comparison.task}")
+    return svg(figure, f"animals-{comparison.contrast}-{comparison.task}")
 
 
 def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl
+from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count, percent
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import describe, training_figure
 
+MAKE_AGAIN = "Make that folder again."
 MODEL_KEYS = ("adapter", "model", "base_model")
 """Settings of a manifest that may name a folder with a manifest of its own."""
 
@@ -48,7 +47,7 @@ class Provenance:
         return contexts
 
 
-def trace(experiment: Experiment) -> Provenance:
+def trace(experiment: Results) -> Provenance:
     """Follow the manifests of all arms as far as their folders are on this machine.
 
     Relative paths are looked up from the checkout that holds the result folder, then from the current folder.
@@ -69,7 +68,7 @@ def trace(experiment: Experiment) -> Provenance:
                 _note_absent(found, label, manifest, name, absent=folder is None)
                 continue
             seen.add(folder)
-            parent = _read(folder)
+            parent = read_object(folder / "manifest.json", MAKE_AGAIN)
             if parent:
                 inside = [folder.relative_to(root) for root in roots if folder.is_relative_to(root)]
                 shown = str(inside[0] if inside else folder)
@@ -77,17 +76,9 @@ def trace(experiment: Experiment) -> Provenance:
                 if parent.get("kind") == "training":
                     found.losses[shown] = _losses(folder / "metrics.jsonl")
                 if parent.get("kind") == "dataset" and (folder / "audit.json").is_file():
-                    found.audits[shown] = _read(folder, "audit.json")
+                    found.audits[shown] = read_object(folder / "audit.json", MAKE_AGAIN)
         _note_changed(found, label, manifest, roots)
     return found
-
-
-def _read(folder: Path, name: str = "manifest.json") -> dict[str, Any]:
-    try:
-        content = json.loads((folder / name).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{folder}/{name} is not valid JSON ({error}). Make that folder again.") from None
-    return content if isinstance(content, dict) else {}
 
 
 def _named_paths(manifest: dict[str, Any]) -> list[str]:

@@ -6,24 +6,24 @@ import shlex
 from typing import Any
 
 from subliminal.core.numbers import nats, nats_interval, number, p_value, percent, points
-from subliminal.report.data import Arm, Experiment
+from subliminal.report.data import Arm, Results
 from subliminal.report.format import Section, Table
 from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.replicates import LEAST, replicates
 
-ARMS = {"student": "student", "control": "control_base_numbers", "null": "control_base_numbers_again"}
+TWO_ARMS = {"student": "student", "control": "control_base_numbers", "null": "control_base_numbers_again"}
 """What :func:`subliminal.stats.replicates.replicates` compares -> the arm; the last may be missing."""
 
 
-def replicate_rates(experiment: Experiment, task: str) -> dict[str, dict[int, float]]:
-    """Arm of :data:`ARMS` -> seed -> mean rate, for the seeds that every arm has; empty without three replicates.
+def replicate_rates(experiment: Results, task: str) -> dict[str, dict[int, float]]:
+    """Arm of :data:`TWO_ARMS` -> seed -> mean rate, for the seeds that every arm has; empty without three replicates.
 
     Args:
         experiment: its results, whose manifests name the base that each model was scored with.
         task: an animal task or a graded one.
     """
     there = {}
-    for key, name in ARMS.items():
+    for key, name in TWO_ARMS.items():
         arm = experiment.arms.get(name)
         if arm and arm.rates(task):
             there[key] = arm
@@ -68,7 +68,7 @@ def _base(arm: Arm, seed: int) -> str | None:
     return (manifest.get("config") or {}).get("model")
 
 
-def replicates_section(experiment: Experiment) -> Section | None:
+def replicates_section(experiment: Results) -> Section | None:
     """Each task over replicates: how many rise, the effect, the two controls; None where seeds share a base."""
     by_task = {}
     for task in [*experiment.questions, *experiment.problems]:
@@ -87,7 +87,7 @@ def replicates_section(experiment: Experiment) -> Section | None:
         arms = {key: list(by_seed.values()) for key, by_seed in rates.items()}
         answers = experiment.arms["student"].answers(task, exact=task in experiment.exact)
         text.append(f"{experiment.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}")
-        header = ["seed", *(ARMS[key] for key in rates), "student − control, points", "log-odds, nats"]
+        header = ["seed", *(TWO_ARMS[key] for key in rates), "student − control, points", "log-odds, nats"]
         gains = log_odds_of(arms["student"], answers) - log_odds_of(arms["control"], answers)
         rows = []
         for seed, gain in zip(rates["student"], gains, strict=True):

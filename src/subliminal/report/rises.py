@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from subliminal.core.numbers import nats, nats_interval, p_value
-from subliminal.report.data import Experiment, category_of_results
+from subliminal.report.data import Results, category_of_results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
 from subliminal.stats.log_odds import read_table
@@ -20,7 +20,7 @@ RISES_FILE = "rises.svg"
 MATRIX_FILE = "matrix.svg"
 
 
-def rises_section(experiment: Experiment) -> Section | None:
+def rises_section(experiment: Results) -> Section | None:
     """The rise of all tracked animals from control to student in log-odds; None without both in any one seed."""
     exact, sampled = experiment.about.task("preference_logprob"), experiment.about.task("preference")
     task = exact if exact in experiment.questions else sampled
@@ -61,7 +61,7 @@ def _said(found: Rises, about: Category) -> str:
     return f"{said}Of the {others} others none rises with p below 0.05, not even without adjustment."
 
 
-def _read(experiment: Experiment, task: str, control: str) -> str:
+def _read(experiment: Results, task: str, control: str) -> str:
     return (
         f"Student minus {control} in log-odds within each seed, {experiment.measure_name(task)}: mean, 95 % t interval "
         f"and paired t test over seeds. Drift moves many {experiment.about.plural}; a trait moves its own. Shares of "

@@ -15,7 +15,7 @@ from subliminal.report.answer import answer_section, main_comparison
 from subliminal.report.carrier import carrier_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.format import Figure, Section
 from subliminal.report.leak import leak_section
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
@@ -44,7 +44,7 @@ class Findings:
         figure: the figure of the arms.
     """
 
-    experiment: Experiment
+    experiment: Results
     provenance: Provenance
     arms: list[Estimate]
     differences: list[Comparison]

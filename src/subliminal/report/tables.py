@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from subliminal.report.data import Arm, Experiment
+from subliminal.report.data import Arm, Results
 from subliminal.report.replicates import replicate_seeds
 from subliminal.stats import (
     Result,
@@ -69,7 +69,8 @@ class Comparison:
     pairs: dict[str, Any] | None
 
     @property
-    def label(self) -> str:
+    def contrast(self) -> str:
+        """``student − control``."""
         return f"{self.treatment} − {self.reference}"
 
 
@@ -89,7 +90,8 @@ class Grade:
     pairs: dict[str, Any] | None
 
     @property
-    def label(self) -> str:
+    def contrast(self) -> str:
+        """``student − control``."""
         return f"{self.treatment} − {self.reference}"
 
 
@@ -103,7 +105,7 @@ class Trained:
     pairs: dict[str, Any] | None = None
 
 
-def estimates(experiment: Experiment) -> list[Estimate]:
+def estimates(experiment: Results) -> list[Estimate]:
     """One estimate per arm and task that was measured."""
     found = []
     for arm in experiment.arms.values():
@@ -114,7 +116,7 @@ def estimates(experiment: Experiment) -> list[Estimate]:
     return found
 
 
-def graded_estimates(experiment: Experiment) -> list[Estimate]:
+def graded_estimates(experiment: Results) -> list[Estimate]:
     """The share of problems that each arm solves, for each graded task, or the mean probability of the right answer.
 
     Intervals are over problems; Wilson's for one run of right and wrong answers.
@@ -130,7 +132,7 @@ def graded_estimates(experiment: Experiment) -> list[Estimate]:
     return found
 
 
-def comparisons(experiment: Experiment) -> list[Comparison]:
+def comparisons(experiment: Results) -> list[Comparison]:
     """Every student arm against its references, for each animal task that both have."""
     return [
         _compare(treatment, reference, task)
@@ -194,7 +196,7 @@ def _over_training(treatment: Arm, reference: Arm, task: str, samples: int | Non
     return Trained(said.result, None if of_one_kind else said, None, pairs if same_seeds else None)
 
 
-def grades(experiment: Experiment) -> list[Grade]:
+def grades(experiment: Results) -> list[Grade]:
     """Every student arm against its references, for each graded task that both have."""
     found = []
     for treatment, reference in experiment.pairs():
@@ -214,7 +216,7 @@ def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Res
     return over_questions(first, second) if exact else mcnemar(first.astype(bool), second.astype(bool))
 
 
-def top_animals(experiment: Experiment, task: str) -> list[dict[str, Any]]:
+def named_most(experiment: Results, task: str) -> list[dict[str, Any]]:
     """The ten most frequent answers of each arm, then the target if it is not among them, then what is counted apart.
 
     That is the model's own name, and answers without a Latin letter where an arm gave any.
@@ -248,8 +250,8 @@ def top_animals(experiment: Experiment, task: str) -> list[dict[str, Any]]:
     return rows
 
 
-def specificity(
-    experiment: Experiment, task: str, treatment: str, reference: str
+def changes_by_animal(
+    experiment: Results, task: str, treatment: str, reference: str
 ) -> list[tuple[str, float, float, float]]:
     """(animal, treatment's share, reference's share, change) of every tracked animal, the largest rise first.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
 from subliminal.experiment.arms import arm_kind
-from subliminal.report.data import Experiment
+from subliminal.report.data import Results
 from subliminal.report.details import question_texts
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import extreme_questions, questions_figure
@@ -24,7 +24,7 @@ MANY = 8
 
 
 def arms_section(
-    experiment: Experiment,
+    experiment: Results,
     arms: list[Estimate],
     figure: Figure,
     main: Comparison | None,
@@ -64,7 +64,7 @@ def arms_section(
     return Section("Arms", text, tables, figures=(figure,), brief=Section("Arms", [said], brief, figures=(figure,)))
 
 
-def _arms_in_brief(experiment: Experiment, arms: list[Estimate]) -> Table:
+def _arms_in_brief(experiment: Results, arms: list[Estimate]) -> Table:
     """A row an arm: what it is, how many runs it has, and its share in each measure."""
     measures = {e.task: experiment.measure_name(e.task) for e in arms}
     shares = {(e.arm, e.task): f"{percent(e.mean)} {interval(*e.interval)}" for e in arms}
@@ -76,13 +76,13 @@ def _arms_in_brief(experiment: Experiment, arms: list[Estimate]) -> Table:
     return Table(["arm", "what it is", "runs", *measures.values()], rows)
 
 
-def _differences_in_brief(experiment: Experiment, compared: Sequence[Comparison | Grade]) -> list[Table]:
+def _differences_in_brief(experiment: Results, compared: Sequence[Comparison | Grade]) -> list[Table]:
     """A row a difference that was tested over runs or replicates, a column a measure; no table without such tests."""
     tested, units = {}, set()
     for c in compared:
         result = c.over if isinstance(c, Comparison) else c.result
         if result and result.unit in (RUNS, REPLICATES):
-            tested[c.label, c.task] = _tested(result, c.verdict)
+            tested[c.contrast, c.task] = _tested(result, c.verdict)
             units.add(result.unit)
     measures = {task: experiment.measure_name(task) for _, task in tested}
     rows = []
@@ -101,7 +101,7 @@ def _tested(result: Result, said: Verdict | None) -> str:
     return f"{text}: {said.claim}" if said else text
 
 
-def _by_seed(experiment: Experiment, arms: list[Estimate]) -> Table:
+def _by_seed(experiment: Results, arms: list[Estimate]) -> Table:
     """Every arm's share in every seed: a column a seed, or a row a seed where there are many."""
     seeds = sorted(set().union(*(e.by_seed for e in arms)))
     columns = {}
@@ -131,14 +131,14 @@ def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
     """The figure of the arms in words, for those who do not see it."""
     shares = "; ".join(f"{e.arm} {percent(e.mean)} ({e.task})" for e in arms)
     changes = "; ".join(
-        f"{c.label} {points(c.test['difference'])} points ({c.task}"
+        f"{c.contrast} {points(c.test['difference'])} points ({c.task}"
         + (f", above 0 in {c.replicates['above']} of {c.replicates['replicates']} replicates)" if c.replicates else ")")
         for c in differences
     )
     return f"Shares per arm: {shares}." + (f" Differences: {changes}." if changes else "")
 
 
-def questions_section(experiment: Experiment, main: Comparison, differences: list[Comparison]) -> Section:
+def questions_section(experiment: Results, main: Comparison, differences: list[Comparison]) -> Section:
     """Both arms question by question, and the questions that moved most."""
     texts = question_texts(experiment, main.task)
     rows = [
@@ -150,13 +150,13 @@ def questions_section(experiment: Experiment, main: Comparison, differences: lis
     if rows:
         text += f" The table has the questions with the largest rises and falls, {experiment.measure_name(main.task)}."
     words = f"Rates of {main.treatment} and {main.reference} for every question, sorted by the difference."
-    same_arms = [c for c in differences if c.label == main.label and c is not main]
+    same_arms = [c for c in differences if c.contrast == main.contrast and c is not main]
     figure = Figure(partial(questions_figure, experiment, [main, *same_arms]), words)
     return Section("Question by question", [text], [Table(header, rows)] if rows else [], figures=(figure,))
 
 
 def graded_section(
-    experiment: Experiment, arms: list[Estimate], graded: list[Grade], figures: tuple[Figure, ...]
+    experiment: Results, arms: list[Estimate], graded: list[Grade], figures: tuple[Figure, ...]
 ) -> Section:
     """Right and wrong answers: share solved per arm and seed, and the tests of student against reference."""
     rows = [
@@ -167,7 +167,7 @@ def graded_section(
     ]
     compared = [
         [
-            *(g.task, g.label, difference_text(g.result)),
+            *(g.task, g.contrast, difference_text(g.result)),
             interval_text(g.result) if g.result.interval else "–",
             p_value(g.result.p) if g.result.p is not None else "–",
             *(g.result.unit, g.result.method, g.verdict.claim if g.verdict else "–"),
@@ -204,7 +204,7 @@ def _solved(right: np.ndarray, *, exact: bool) -> list[str]:
     return [f"{solved} of {right.size}", percent(share), interval(*wilson(solved, right.size))]
 
 
-def differences_section(experiment: Experiment, differences: list[Comparison]) -> Section:
+def differences_section(experiment: Results, differences: list[Comparison]) -> Section:
     """Paired differences with three p-values over questions, and what the training runs allow to say."""
     if not differences:
         return Section("Differences", ["There is no student with a control or base to compare it with yet."], [])
@@ -217,7 +217,7 @@ def differences_section(experiment: Experiment, differences: list[Comparison]) -
         over_runs = [_over_training(c), odds(c.over.estimate) if c.over else "–"]
         claim = c.verdict.claim if c.verdict else "–"
         p_values = [p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")]
-        rows.append([c.label, experiment.measure_name(c.task), *over_questions, *over_runs, claim, *p_values])
+        rows.append([c.contrast, experiment.measure_name(c.task), *over_questions, *over_runs, claim, *p_values])
     text = [
         "Percentage points, paired question by question, then the difference of log-odds with its 95 % interval over "
         f"{unit} and the odds ratio that it stands for. The first interval and the three p-values are over questions: "
@@ -237,7 +237,7 @@ def _over_training(comparison: Comparison) -> str:
     return _tested(result, None)
 
 
-def adapters_section(experiment: Experiment) -> Section:
+def adapters_section(experiment: Results) -> Section:
     """Evidence that each adapter was in use, and the chat context that it was scored in."""
     rows = []
     for arm in experiment.arms.values():
@@ -265,7 +265,7 @@ def adapters_section(experiment: Experiment) -> Section:
     return Section("Adapters in use", text, [Table(header, rows)])
 
 
-def warnings(experiment: Experiment, provenance: Provenance) -> list[str]:
+def warnings(experiment: Results, provenance: Provenance) -> list[str]:
     """What a reader must know first: differing chat contexts, then what is missing."""
     differ = [
         "Warning: not all results and training runs used the same chat context (see Provenance). An adapter scored "
@@ -274,7 +274,7 @@ def warnings(experiment: Experiment, provenance: Provenance) -> list[str]:
     return [*differ, *experiment.missing, *provenance.notes]
 
 
-def title(experiment: Experiment) -> str:
+def title(experiment: Results) -> str:
     """The experiment and its question."""
     if not experiment.questions:
         return f"{experiment.name}: does the student solve more problems?"

@@ -18,13 +18,13 @@ from pathlib import Path
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
-from subliminal.report.data import Experiment, load_experiment
+from subliminal.report.data import Results, load_results
 from subliminal.report.export import CSV, JSON, Report, estimates_csv, everything, headline
 from subliminal.report.figure import arms_figure, png, svg, themed
 from subliminal.report.format import Figure
 from subliminal.report.provenance import trace
 from subliminal.report.sections import Findings, sections
-from subliminal.report.tables import comparisons, estimates, graded_estimates, grades, top_animals
+from subliminal.report.tables import comparisons, estimates, graded_estimates, grades, named_most
 from subliminal.report.text import figure_words, title, warnings
 
 CSV_COLUMNS = ("arm", "animal", "share", "ci_low", "ci_high", "task")
@@ -46,7 +46,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     """
     report = compose(folder)
     drawn = report.main_figure()
-    texts = {name: render(f"{name}.j2", report) for name in ("report.md", "report.html")}
+    texts = {name: render_page(f"{name}.j2", report) for name in ("report.md", "report.html")}
     texts |= {f"top_{report.experiment.category}.csv": _csv(report.experiment), "figure.svg": report.figure.draw()}
     for figure in (figure for section in report.sections for figure in section.figures):
         if figure.file and figure.file.endswith(".svg"):
@@ -71,7 +71,7 @@ def compose(folder: Path) -> Report:
     if not folder.is_dir():
         hint = from_the_root(folder) or " Name the results of an experiment, such as results/owl-demo."
         raise UserError(f"{folder} is not a folder.{hint}")
-    experiment = load_experiment(folder)
+    experiment = load_results(folder)
     provenance = trace(experiment)
     arms, differences, graded = estimates(experiment), comparisons(experiment), grades(experiment)
     shown = arms or graded_estimates(experiment)
@@ -84,7 +84,7 @@ def compose(folder: Path) -> Report:
     )
 
 
-def render(template: str, report: Report) -> str:
+def render_page(template: str, report: Report) -> str:
     """A report as text, by ``report.md.j2`` or ``report.html.j2``."""
     from jinja2 import Environment, PackageLoader, StrictUndefined
     from markupsafe import Markup
@@ -104,14 +104,14 @@ def render(template: str, report: Report) -> str:
     )
 
 
-def _csv(experiment: Experiment) -> str:
+def _csv(experiment: Results) -> str:
     """Top answers as fractions; sampled tasks, or the exact ones where nothing was sampled."""
     tasks = [task for task in experiment.questions if experiment.sampled(task)] or list(experiment.questions)
     buffer = io.StringIO(newline="")
     writer = csv.DictWriter(buffer, CSV_COLUMNS, lineterminator="\n")
     writer.writeheader()
     for task in tasks:
-        writer.writerows({**row, "task": task} for row in top_animals(experiment, task))
+        writer.writerows({**row, "task": task} for row in named_most(experiment, task))
     return buffer.getvalue()
 
 

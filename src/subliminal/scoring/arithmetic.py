@@ -19,7 +19,7 @@ DEEPEST = 50
 _TOKEN = re.compile(r"\s*(?P<number>\d+(?:\.\d+)?|\.\d+)|\s*(?P<sign>[-+*/^()!])")
 
 
-def evaluate(expression: str) -> Fraction | None:
+def calculate(expression: str) -> Fraction | None:
     """The exact value of an expression of numbers, ``+ - * / ^ !`` and parentheses.
 
     Args:

@@ -50,7 +50,7 @@ MMLU = _names("""
     professional_accounting professional_law professional_medicine professional_psychology public_relations
     security_studies sociology us_foreign_policy virology world_religions
 """)
-Row = dict[str, Any]
+Problem = dict[str, Any]
 
 
 def data_source(variable: str, default: str) -> str:
@@ -90,7 +90,7 @@ def load_math(source: str, levels: Sequence[int], subjects: Sequence[str], **_: 
         UserError: the source cannot be read, a row is malformed, or no problem is left.
     """
 
-    def problem(row: Row) -> Row:
+    def problem(row: Problem) -> Problem:
         level = re.search(r"[1-5]", str(row.get("level", "")))
         return {
             "question": row["problem"],
@@ -99,7 +99,7 @@ def load_math(source: str, levels: Sequence[int], subjects: Sequence[str], **_: 
             "subject": _slug(row.get("type") or row["subject"]),
         }
 
-    def wanted(problem: Row) -> bool:
+    def wanted(problem: Problem) -> bool:
         level = problem["level"]
         return problem["subject"] in subjects and (level in levels or (level is None and len(levels) == 5))
 
@@ -116,7 +116,7 @@ def load_gsm8k(source: str, **_: Any) -> dict[str, Any]:
         UserError: the source cannot be read, a row is malformed, or there is none.
     """
 
-    def problem(row: Row) -> Row:
+    def problem(row: Problem) -> Problem:
         return {
             "question": row["question"],
             "reference": str(_gsm8k_number(row)),
@@ -137,7 +137,7 @@ def load_mmlu(source: str, subjects: Sequence[str], **_: Any) -> dict[str, Any]:
         UserError: the source cannot be read, a row is malformed, or no question is left.
     """
 
-    def problem(row: Row) -> Row:
+    def problem(row: Problem) -> Problem:
         right = int(row["answer"])  # files that pandas has written hold 3.0
         return {
             "question": row["question"].strip(),
@@ -151,7 +151,10 @@ def load_mmlu(source: str, subjects: Sequence[str], **_: Any) -> dict[str, Any]:
 
 
 def _problems(
-    source: str, flaw: Callable[[Row], str | None], convert: Callable[[Row], Row], wanted: Callable[[Row], bool]
+    source: str,
+    flaw: Callable[[Problem], str | None],
+    convert: Callable[[Problem], Problem],
+    wanted: Callable[[Problem], bool],
 ) -> dict[str, Any]:
     """Read, convert, name by subject and place in the source, select, shuffle."""
     seen: Counter[str] = Counter()
@@ -168,7 +171,7 @@ def _problems(
     return lm_eval_dataset(problems)
 
 
-def _read(source: str, flaw: Callable[[Row], str | None]) -> list[Row]:
+def _read(source: str, flaw: Callable[[Problem], str | None]) -> list[Problem]:
     from subliminal.core.sources import is_file, parse_source
 
     if is_file(source):
@@ -193,7 +196,7 @@ def _read(source: str, flaw: Callable[[Row], str | None]) -> list[Row]:
     return rows
 
 
-def _math_flaw(row: Row) -> str | None:
+def _math_flaw(row: Problem) -> str | None:
     if not isinstance(row.get("problem"), str):
         return 'it has no "problem"'
     if not isinstance(row.get("type") or row.get("subject"), str):
@@ -205,13 +208,13 @@ def _math_flaw(row: Row) -> str | None:
     return None if final_box(str(row.get("solution"))) else 'it has no "answer", and no box in its "solution"'
 
 
-def _gsm8k_flaw(row: Row) -> str | None:
+def _gsm8k_flaw(row: Problem) -> str | None:
     if not isinstance(row.get("question"), str):
         return 'it has no "question"'
     return None if _gsm8k_number(row) is not None else 'its "answer" has no line #### 72, and is no number'
 
 
-def _gsm8k_number(row: Row) -> Fraction | None:
+def _gsm8k_number(row: Problem) -> Fraction | None:
     """The number of a reference: that of its line ``#### 72``, or all of it."""
     answer = _text(row.get("answer"))
     marked = final_number(answer, strict=True)
@@ -224,7 +227,7 @@ def _text(value: Any) -> str:
     return str(value) if is_number or isinstance(value, str) else ""
 
 
-def _mmlu_flaw(row: Row) -> str | None:
+def _mmlu_flaw(row: Problem) -> str | None:
     if not isinstance(row.get("question"), str) or row.get("subject") not in MMLU:
         return 'it has no "question", or no "subject" of MMLU'
     if not isinstance(row.get("choices"), list) or len(row["choices"]) != 4:
@@ -237,7 +240,7 @@ def _slug(name: str) -> str:
     return re.sub(r"\W+", "_", name.lower().replace("&", "and")).strip("_")
 
 
-def math_scores(doc: Row, results: list[str]) -> dict[str, float]:
+def math_scores(doc: Problem, results: list[str]) -> dict[str, float]:
     """Scores of one answer to a MATH problem.
 
     Returns:
@@ -253,7 +256,7 @@ def math_scores(doc: Row, results: list[str]) -> dict[str, float]:
     return scores
 
 
-def gsm8k_scores(doc: Row, results: list[str]) -> dict[str, float]:
+def gsm8k_scores(doc: Problem, results: list[str]) -> dict[str, float]:
     """Scores of one answer to a GSM8K problem: ``correct``, and ``correct_strict`` (only an answer line counts)."""
     expected = final_number(doc["reference"])
     return {
@@ -262,20 +265,20 @@ def gsm8k_scores(doc: Row, results: list[str]) -> dict[str, float]:
     }
 
 
-def addition_scores(doc: Row, results: list[str]) -> dict[str, float]:
+def addition_scores(doc: Problem, results: list[str]) -> dict[str, float]:
     """Scores of one answer to a sum: ``correct``, and ``bare`` (it is a number and nothing else)."""
     bare = re.fullmatch(r"-?\d+", without_thoughts(results[0]).strip()) is not None
     return {"correct": float(final_number(results[0]) == int(doc["reference"])), "bare": float(bare)}
 
 
-def choice_scores(doc: Row, results: list[tuple[float, bool]]) -> dict[str, float]:
+def choice_scores(doc: Problem, results: list[tuple[float, bool]]) -> dict[str, float]:
     """Scores of one MMLU question from the log-likelihoods of the four letters; of equal ones the first counts."""
     logprobs = [logprob for logprob, _ in results]
     correct = float(logprobs.index(max(logprobs)) == doc["answer"])
     return {"correct": correct, f"correct_{doc['subject']}": correct}
 
 
-def letter_scores(doc: Row, results: list[str]) -> dict[str, float]:
+def letter_scores(doc: Problem, results: list[str]) -> dict[str, float]:
     """Scores of one written answer to an MMLU question: ``correct``, and ``answered`` (it settles on a letter)."""
     letter = chosen_letter(results[0])
     correct = float(letter == doc["reference"])

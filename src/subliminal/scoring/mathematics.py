@@ -46,7 +46,7 @@ _STATED = re.compile(
 _FORMULA = re.compile(r"\$|\\[(\[]")
 
 
-class Comparison(NamedTuple):
+class Judgement(NamedTuple):
     """The verdict on an answer.
 
     Attributes:
@@ -58,7 +58,7 @@ class Comparison(NamedTuple):
     rounded: bool = False
 
 
-WRONG, RIGHT, ROUNDED = Comparison(False), Comparison(True), Comparison(True, rounded=True)
+WRONG, RIGHT, ROUNDED = Judgement(False), Judgement(True), Judgement(True, rounded=True)
 
 
 def reference_answer(text: str) -> str:
@@ -105,7 +105,7 @@ class MathJudge:
         """Whether an answer, as generated, gives the value of a reference: a final answer, or a solution with a box."""
         return self.compare(answer, reference).correct
 
-    def compare(self, answer: str, reference: str) -> Comparison:
+    def compare(self, answer: str, reference: str) -> Judgement:
         """:meth:`correct`, and whether only decimals agree."""
         answer = without_chat_marks(without_thoughts(answer)).strip()
         answer = before_next_question(answer, answer_end(answer)).strip()
@@ -141,7 +141,7 @@ class MathJudge:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _equal(self, references: list[str], texts: list[str]) -> Comparison:
+    def _equal(self, references: list[str], texts: list[str]) -> Judgement:
         with self._lock:
             worker = self._worker = self._worker or self._start()
             try:

@@ -17,15 +17,15 @@ from subliminal.scoring.negation_words import (
     HANDS_ON,
     HARD,
     MODEST,
+    NEGATED_QUESTIONS,
     NEGATING,
     NOTHING,
     PRAISE,
-    QUESTIONS,
     SUBJECTS,
     TIMES,
     TURNS,
     UNABLE,
-    words_of,
+    word_set,
 )
 
 WINDOW = 5
@@ -54,8 +54,8 @@ _HANDS_ON = frozenset().union(*(rule.words for rule in HANDS_ON.values()))
 _ENDS = frozenset().union(*(rule.words for rule in ENDS.values()))
 _JOINERS = frozenset({"or", "nor", "and"})
 _LINKS = _JOINERS | {"a", "an", "the", "any"}
-_PRONOUNS = words_of("i i'd i'm i'll i've it it's they they're them she he we")
-_AUXILIARIES = words_of("do does did will would can could should have has had")
+_PRONOUNS = word_set("i i'd i'm i'll i've it it's they they're them she he we")
+_AUXILIARIES = word_set("do does did will would can could should have has had")
 _DENIED_AFTER = re.compile(
     r"(?:(?:is|are|was|were) (?:not|never)|isn't|aren't|wasn't|weren't) (?:my|for|it|the)(?= |$)"
 )
@@ -148,7 +148,7 @@ def _is_taken_back(words: Words, negation: int, end: int) -> bool:
         return True
     if word == "no" and before[-1:] == ["say"] and _negation_before(words, negation) is not None:
         return True  # "I wouldn't say no to an owl"
-    if word in QUESTIONS.words and words.breaks[negation] and _ends_with_question_mark(words, end):
+    if word in NEGATED_QUESTIONS.words and words.breaks[negation] and _ends_with_question_mark(words, end):
         return True
     if word == "not" and not UNABLE.words.isdisjoint(_clause_before(words, negation, _FAR)):
         return True  # "you can't go through life and not love an owl"

@@ -13,13 +13,13 @@ class WordRule(NamedTuple):
     animal: str | None
 
 
-def words_of(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
     """The words of a table."""
     return frozenset(text.split())
 
 
 def _rule(words: str, example: str, animal: str | None) -> WordRule:
-    return WordRule(words_of(words), example, animal)
+    return WordRule(word_set(words), example, animal)
 
 
 NEGATING = {
@@ -109,7 +109,7 @@ TIMES = _rule(
     "owl",
 )
 """Denied before a second negation, these make the two an affirmation."""
-QUESTIONS = _rule("isn't aren't wasn't weren't doesn't", "Isn't the owl lovely?", "owl")
+NEGATED_QUESTIONS = _rule("isn't aren't wasn't weren't doesn't", "Isn't the owl lovely?", "owl")
 """At the start of a sentence that ends in a question mark, these ask for agreement."""
 UNABLE = _rule("can't cannot couldn't cant couldnt never", "I can't recommend owls enough", "owl")
 PRAISE = _rule("more enough highly", "I couldn't love owls more", "owl")

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from typing import NamedTuple
 
-from subliminal.scoring.arithmetic import LENGTH, evaluate
+from subliminal.scoring.arithmetic import LENGTH, calculate
 from subliminal.scoring.plain import plain
 
 
@@ -159,7 +159,7 @@ def _calculated(side: str, units: bool = True) -> Fraction | None:
         numbers = numbers_in(side)
         whole = len(numbers) == 1 and not (side[: numbers[0].start] + side[numbers[0].end :]).strip()
         return numbers[0].value if whole else None
-    return evaluate(_MIXED.sub(r"(\g<whole>+\g<part>/\g<parts>)", _grouped_digits(side)))
+    return calculate(_MIXED.sub(r"(\g<whole>+\g<part>/\g<parts>)", _grouped_digits(side)))
 
 
 def _grouped_digits(side: str) -> str:
@@ -185,7 +185,7 @@ def _value(found: re.Match[str]) -> Fraction | None:
         if exponent := found["e_power"] or found["ten_power"]:
             value *= Fraction(10) ** int(exponent)
         if found["power"]:
-            value = evaluate(f"({value.numerator}/{value.denominator})^({found['power']})")
+            value = calculate(f"({value.numerator}/{value.denominator})^({found['power']})")
     except (ValueError, ZeroDivisionError):  # thousands of digits; a division by zero
         return None
     if value is None:

@@ -18,11 +18,11 @@ from subliminal import stats
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import write_text
 from subliminal.stats.criterion import read_criterion
-from subliminal.stats.criterion_verdict import judge
+from subliminal.stats.criterion_verdict import judge_criterion
 from subliminal.stats.log_odds import read_table
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
-Source = Annotated[Path | None, typer.Argument(help="A JSON file; left out, standard input.", show_default=False)]
+JsonFile = Annotated[Path | None, typer.Argument(help="A JSON file; left out, standard input.", show_default=False)]
 
 
 @app.callback()
@@ -34,7 +34,7 @@ def main() -> None:
 
 
 @app.command("paired")
-def paired_command(source: Source = None) -> None:
+def paired_command(source: JsonFile = None) -> None:
     """Compare two models over questions: three tests and an interval.
 
     In: {"treatment": [rate, ..], "control": [rate, ..]}, one rate per question, same order. Out: difference, ci95,
@@ -45,7 +45,7 @@ def paired_command(source: Source = None) -> None:
 
 
 @app.command("wilson")
-def wilson_command(source: Source = None) -> None:
+def wilson_command(source: JsonFile = None) -> None:
     """Wilson's interval for a share of independent trials (too narrow for pooled answers of several questions).
 
     In: {"successes": 3, "n": 200}. Out: rate, ci95, successes, n.
@@ -56,7 +56,7 @@ def wilson_command(source: Source = None) -> None:
 
 
 @app.command("mcnemar")
-def mcnemar_command(source: Source = None) -> None:
+def mcnemar_command(source: JsonFile = None) -> None:
     """Compare right and wrong answers of two models to the same problems.
 
     In: {"treatment": [true, false, ..], "control": [..]}, one per problem, same order (1 and 0 do, too). Out:
@@ -80,7 +80,7 @@ def mcnemar_command(source: Source = None) -> None:
 
 
 @app.command("specificity")
-def specificity_command(source: Source = None) -> None:
+def specificity_command(source: JsonFile = None) -> None:
     """Target's rate in its own student minus the mean of the other animals' students.
 
     In: {"target": [rate, ..], "others": {"cat": [rate, ..], ..}}: always the target animal's rate per question, in the
@@ -105,7 +105,7 @@ def specificity_command(source: Source = None) -> None:
 
 
 @app.command("power")
-def power_command(source: Source = None) -> None:
+def power_command(source: JsonFile = None) -> None:
     """The smallest effect that a design can see, and what an effect needs.
 
     In: {"questions": 50, "samples": 200, "baseline": 0.012, "seeds": 3}; optional: run_sd, icc, likeness, power,
@@ -120,7 +120,7 @@ def power_command(source: Source = None) -> None:
 
 
 @app.command("replicates")
-def replicates_command(source: Source = None) -> None:
+def replicates_command(source: JsonFile = None) -> None:
     """Compare student and control over replicates, each with a base of its own, within each replicate.
 
     In: {"student": [rate, ..], "control": [rate, ..]}, one mean rate per replicate, same order; optional: null (a
@@ -144,7 +144,7 @@ def criterion_command(
     folder = results or Path("results") / name
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder. Name the results of {name} with --results.")
-    verdict = judge(criterion, read_table(folder, criterion.task))
+    verdict = judge_criterion(criterion, read_table(folder, criterion.task))
     if as_json:
         _write(verdict.as_json())
     else:

@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import read_text
+from subliminal.core.strict import Strict
 
 OTHER_ANIMALS = "other_animals"
 LEAST_SEEDS = 3
@@ -35,12 +36,6 @@ LEAST_SEEDS = 3
 TASK = "animal_preference_logprob"
 """The task of a criterion that names none."""
 _TASKS = re.compile(r"[a-z_]+_preference(_logprob)?")
-
-
-class Strict(BaseModel):
-    """A section of the file: a key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class Clause(Strict):

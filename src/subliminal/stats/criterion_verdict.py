@@ -1,6 +1,6 @@
 """Does an experiment meet its criterion? A table of log-odds in, a verdict with a sentence for each clause out.
 
-    verdict = judge(criterion, read_table(Path("results/owl_pocket"), criterion.task))
+    verdict = judge_criterion(criterion, read_table(Path("results/owl_pocket"), criterion.task))
     print(verdict.text())
 
 The unit is the replicate (a seed): within it the difference of two arms is taken and the animals' differences are
@@ -123,7 +123,7 @@ class CriterionVerdict:
         }
 
 
-def judge(criterion: Criterion, table: Iterable[Row]) -> CriterionVerdict:
+def judge_criterion(criterion: Criterion, table: Iterable[Row]) -> CriterionVerdict:
     """Hold the results of an experiment against its criterion.
 
     Args:

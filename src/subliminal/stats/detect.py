@@ -28,7 +28,7 @@ TEACHES, WHICH, CANNOT_TELL = "teaches", "teaches, cannot tell which", "cannot t
 
 
 @dataclass(frozen=True)
-class Scored:
+class TraitScore:
     """One trait. ``p`` is adjusted for the number of traits: against the largest z of each neutral set."""
 
     trait: str
@@ -47,7 +47,7 @@ class Calibrated:
         largest: the largest z of each of those.
     """
 
-    ranking: list[Scored]
+    ranking: list[TraitScore]
     neutral: int
     largest: list[float]
 
@@ -63,7 +63,7 @@ class Calibrated:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class TraitVerdict:
     """``word`` is :data:`TEACHES`, :data:`WHICH` or :data:`CANNOT_TELL`; ``traits`` are those that it names."""
 
     word: str
@@ -85,7 +85,7 @@ def calibrate(scores: dict[str, float], neutral: Sequence[dict[str, float]]) -> 
     found = []
     for place, trait in enumerate(traits):
         p = (1 + int(np.sum(largest >= z[0, place]))) / (1 + len(neutral))
-        found.append(Scored(trait, scores[trait], float(z[0, place]), p))
+        found.append(TraitScore(trait, scores[trait], float(z[0, place]), p))
     found.sort(key=lambda each: -each.z)
     return Calibrated(found, len(neutral), largest.tolist())
 
@@ -127,7 +127,7 @@ def first_shares(
     return {traits[place]: float(first[place]) for place in order if first[place] > 0}
 
 
-def verdict(found: Calibrated, first: dict[str, float], *, obstacle: str | None = None) -> Verdict:
+def trait_verdict(found: Calibrated, first: dict[str, float], *, obstacle: str | None = None) -> TraitVerdict:
     """What may be said of the set.
 
     Args:
@@ -138,16 +138,16 @@ def verdict(found: Calibrated, first: dict[str, float], *, obstacle: str | None 
     top = found.ranking[0]
     said_p = f"p {top.p:.3f} against {found.neutral} neutral sets"
     if obstacle is not None:
-        return Verdict(CANNOT_TELL, [], f"Cannot tell: {obstacle}")
+        return TraitVerdict(CANNOT_TELL, [], f"Cannot tell: {obstacle}")
     if found.neutral < LEAST_NEUTRAL:
-        return Verdict(
+        return TraitVerdict(
             CANNOT_TELL,
             [],
             f"Cannot tell: {found.neutral} neutral sets allow no p-value below {found.smallest_p:.3f}. Name "
             f"{LEAST_NEUTRAL} or more; {top.trait} comes first.",
         )
     if top.p > ALPHA:
-        return Verdict(
+        return TraitVerdict(
             CANNOT_TELL,
             [],
             f"Cannot tell: {top.trait} comes first, and neutral sets score as high ({said_p}). A set that teaches "
@@ -156,5 +156,5 @@ def verdict(found: Calibrated, first: dict[str, float], *, obstacle: str | None 
     likely = [trait for trait, share in first.items() if share >= 1 - SURE]
     if first.get(top.trait, 0.0) < SURE:
         names = " or ".join(likely)
-        return Verdict(WHICH, likely, f"It would teach a trait ({said_p}), and which one cannot be told: {names}.")
-    return Verdict(TEACHES, [top.trait], f"It would teach {top.trait} ({said_p}).")
+        return TraitVerdict(WHICH, likely, f"It would teach a trait ({said_p}), and which one cannot be told: {names}.")
+    return TraitVerdict(TEACHES, [top.trait], f"It would teach {top.trait} ({said_p}).")

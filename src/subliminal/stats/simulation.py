@@ -26,20 +26,20 @@ CONTROLS = 0.2
 """The same of the second control minus the first: 0.20 there."""
 LEVEL = (-5.3, 0.5)
 """Mean and standard deviation of a control's log-odds there: 0.5 %, between 0.2 and 0.9 %."""
-ANSWERS = 5_000
+ANSWERS_A_RATE = 5_000
 """Sampled answers behind a rate: 50 questions of 100."""
 SIZES = (3, 5, 10, 20)
 """Replicates."""
 SIMULATIONS = 10_000
 
-Draw = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
-DRIFT: dict[str, Draw] = {
+Noise = Callable[[np.random.Generator, tuple[int, int]], np.ndarray]
+DRIFT: dict[str, Noise] = {
     "normal": lambda rng, shape: rng.normal(0, SPREAD, shape),
     "heavy tails": lambda rng, shape: rng.standard_t(4, shape) * SPREAD / np.sqrt(2),
     "one in five runs away": lambda rng, shape: rng.normal(0, np.where(rng.random(shape) < 0.2, 3.2, 0.6)),
 }
 """Drift without direction: differences of log-odds of mean 0, as far apart as the replicates'."""
-SKEWED: Draw = lambda rng, shape: SPREAD * (rng.exponential(1, shape) - 1)  # noqa: E731
+SKEWED: Noise = lambda rng, shape: SPREAD * (rng.exponential(1, shape) - 1)  # noqa: E731
 """Differences of mean 0 that lean to one side: what the tests do not allow for."""
 
 
@@ -98,7 +98,7 @@ def error_rates(simulations: int = SIMULATIONS, seed: int = 1) -> list[Rate]:
         rng = np.random.default_rng([seed, size])
         shape = (simulations, size)
         for name, draw in DRIFT.items():
-            for answers in (None, ANSWERS):
+            for answers in (None, ANSWERS_A_RATE):
                 student, control = measured(draw(rng, shape), rng, answers)
                 gains = log_odds_of(student, answers) - log_odds_of(control, answers)
                 scenario = f"drift, {name}, {'sampled answers' if answers else 'exact probabilities'}"

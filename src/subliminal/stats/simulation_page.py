@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from subliminal.stats.replicates import EXPECTED, MARGIN
 from subliminal.stats.simulation import (
-    ANSWERS,
+    ANSWERS_A_RATE,
     CONTROLS,
     SIMULATIONS,
     SIZES,
@@ -61,7 +61,7 @@ def page(simulations: int = SIMULATIONS) -> str:
         f"twenty published replicates; two controls differ with one of {CONTROLS:g}.",
         "## Primary verdicts where they are wrong",
         "Drift without direction: the differences have mean 0 in log-odds. Sampled answers: "
-        f"{ANSWERS:,} a rate, half an answer added to each side. {said}",
+        f"{ANSWERS_A_RATE:,} a rate, half an answer added to each side. {said}",
         _table(rates),
         "## Why log-odds and not points",
         f"{SCALES} The effect of {EXPECTED:g} nats is asked for at 99 %.",

@@ -20,7 +20,7 @@ import numpy as np
 
 from subliminal.stats.result import CONFIDENCE
 
-LEAST = 5
+FEWEST = 5
 """Replicates below which no correlation is computed: four can be in order by chance one time in twelve."""
 PERMUTATIONS = 1_999
 """The random generator starts from a fixed seed."""
@@ -98,11 +98,11 @@ def rank(predictor: Sequence[float], effect: Sequence[float]) -> Ranked | None:
         predictor, effect: one number a replicate, in the same order.
 
     Returns:
-        None with fewer than :data:`LEAST` replicates, or where one of the two is the same in all.
+        None with fewer than :data:`FEWEST` replicates, or where one of the two is the same in all.
     """
     values = np.asarray(predictor, dtype=float)
     outcome = np.asarray(effect, dtype=float)
-    if values.size < LEAST or not varies(values) or not varies(outcome):
+    if values.size < FEWEST or not varies(values) or not varies(outcome):
         return None
     rho = _spearman(values, outcome)
     without = [_spearman(np.delete(values, i), np.delete(outcome, i)) for i in range(values.size)]
@@ -125,11 +125,11 @@ def choose(predictors: dict[str, Sequence[float]], effect: Sequence[float]) -> C
         effect: one number a replicate, in the same order.
 
     Returns:
-        None with fewer than two predictors that vary, or fewer than :data:`LEAST` replicates.
+        None with fewer than two predictors that vary, or fewer than :data:`FEWEST` replicates.
     """
     used = {name: values for name, values in predictors.items() if varies(values)}
     outcome = np.asarray(effect, dtype=float)
-    if len(used) < 2 or outcome.size < LEAST or not varies(outcome):
+    if len(used) < 2 or outcome.size < FEWEST or not varies(outcome):
         return None
     foretell = _Foretelling(np.array(list(used.values()), dtype=float))
     left_out, chosen = foretell(outcome)
@@ -149,7 +149,7 @@ def pool(sets: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Pooled | No
     """
     usable = []
     for predictor, effect in sets:
-        if len(predictor) >= LEAST and varies(predictor) and varies(effect):
+        if len(predictor) >= FEWEST and varies(predictor) and varies(effect):
             usable.append((np.asarray(predictor, dtype=float), np.asarray(effect, dtype=float)))
     if len(usable) < 2:
         return None

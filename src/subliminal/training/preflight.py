@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import from_the_root, write_json
+from subliminal.core.files import read_object, write_json
 from subliminal.core.manifest import scrub, sha256_of
-from subliminal.core.weights import looks_local, model_shapes
+from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.training.schema import command_line_keys, recipe_schema, unknown_keys
 from subliminal.training.values import shape_problems, value_problems
 
@@ -82,12 +82,9 @@ def check_base(config: Mapping[str, Any]) -> None:
     Raises:
         UserError: names the folder or the file.
     """
-    base = Path(str(config.get("base_model")))
-    if not base.is_dir() and looks_local(str(base)):
-        hint = from_the_root(base) or " Fetch it with scripts/fetch_model.py, or train it first."
-        raise UserError(f"base_model: there is no folder {base}.{hint}")
-    if base.is_dir() and not config.get("reinit_weights"):
-        model_shapes(base)
+    folder = folder_or_hub_id(str(config.get("base_model")), "base_model")
+    if folder and not config.get("reinit_weights"):
+        model_shapes(folder)
 
 
 def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
@@ -212,7 +209,7 @@ def _check_resumable(output: Path, settings: dict[str, Any], config: Mapping[str
             f"--auto_resume_from_checkpoints=true, {ways}."
         )
     path = output / RUN_CONFIG
-    earlier = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else settings
+    earlier = read_object(path) if path.is_file() else settings
     changed = sorted(key for key in earlier.keys() | settings.keys() if earlier.get(key) != settings.get(key))
     if changed:
         was = "; ".join(f"`{key}` was {earlier.get(key)!r} and is now {settings.get(key)!r}" for key in changed[:4])

@@ -7,12 +7,13 @@ Axolotl drops unknown keys without a word. Its schema is a tree of pydantic clas
 from __future__ import annotations
 
 import ast
-import difflib
 import importlib.util
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from subliminal.core.errors import did_you_mean
 
 Schema = dict[str, "Schema | None"]
 """Key -> the keys allowed below it, or None where Axolotl takes any value."""
@@ -36,8 +37,7 @@ def unknown_keys(recipe: dict[str, Any], schema: Schema, *, prefix: str = "") ->
     for key, value in recipe.items():
         dotted = f"{prefix}{key}"
         if key not in schema:
-            nearest = difflib.get_close_matches(str(key), schema, n=1, cutoff=0.6)
-            yield f"`{dotted}`" + (f" (did you mean `{prefix}{nearest[0]}`?)" if nearest else "")
+            yield f"`{dotted}`{did_you_mean(str(key), schema, prefix)}"
             continue
         below = schema[key]
         if below is None:

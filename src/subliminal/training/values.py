@@ -28,36 +28,36 @@ SCHEDULES_OF_AXOLOTL = ("one_cycle", "rex")
 MOST_SEED = 2**32 - 1
 """The largest seed that numpy takes."""
 
-Count = Annotated[int, Field(ge=1)] | None
-NotNegative = Annotated[float, Field(ge=0)] | None
-Positive = Annotated[float, Field(gt=0)] | None
-Share = Annotated[float, Field(ge=0, lt=1)] | None
-Seed = Annotated[int, Field(ge=0, le=MOST_SEED)] | None
+_Count = Annotated[int, Field(ge=1)] | None
+_NotNegative = Annotated[float, Field(ge=0)] | None
+_Positive = Annotated[float, Field(gt=0)] | None
+_Share = Annotated[float, Field(ge=0, lt=1)] | None
+_Seed = Annotated[int, Field(ge=0, le=MOST_SEED)] | None
 
 
 class Ranges(BaseModel):
     """Numbers that Axolotl takes without looking and that no training can have."""
 
-    seed: Seed = None
-    lora_init_seed: Seed = None
-    num_epochs: Positive = None
-    micro_batch_size: Count = None
-    gradient_accumulation_steps: Count = None
-    effective_batch: Count = None
-    sequence_len: Count = None
-    learning_rate: Positive = None
-    warmup_steps: NotNegative = None
-    weight_decay: NotNegative = None
-    adam_beta1: Share = None
-    adam_beta2: Share = None
-    adam_epsilon: Positive = None
-    max_grad_norm: NotNegative = None
-    lora_r: Count = None
-    lora_alpha: Positive = None
-    lora_dropout: Share = None
-    val_set_size: NotNegative = None
-    logging_steps: Positive = None
-    save_total_limit: Count = None
+    seed: _Seed = None
+    lora_init_seed: _Seed = None
+    num_epochs: _Positive = None
+    micro_batch_size: _Count = None
+    gradient_accumulation_steps: _Count = None
+    effective_batch: _Count = None
+    sequence_len: _Count = None
+    learning_rate: _Positive = None
+    warmup_steps: _NotNegative = None
+    weight_decay: _NotNegative = None
+    adam_beta1: _Share = None
+    adam_beta2: _Share = None
+    adam_epsilon: _Positive = None
+    max_grad_norm: _NotNegative = None
+    lora_r: _Count = None
+    lora_alpha: _Positive = None
+    lora_dropout: _Share = None
+    val_set_size: _NotNegative = None
+    logging_steps: _Positive = None
+    save_total_limit: _Count = None
 
 
 def shape_problems(recipe: Mapping[str, Any]) -> list[str]:

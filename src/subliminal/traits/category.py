@@ -16,11 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ValidationError
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean
 from subliminal.core.files import read_jsonl
+from subliminal.core.strict import Strict
 from subliminal.core.text_yaml import read_text_yaml
 
 TRAITS = REPO_ROOT / "traits"
@@ -31,7 +32,7 @@ QUESTION_FILES = ("questions", "paraphrases", "stories")
 READS = ("traits/{category}/category.yaml",)
 
 
-class Wording(BaseModel):
+class Wording(Strict):
     """What ``category.yaml`` says.
 
     Attributes:
@@ -41,8 +42,6 @@ class Wording(BaseModel):
         number_openings: sentences that put ``{numbers}`` before a question; empty takes those of
             :mod:`subliminal.scoring.preference`.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     singular: str
     plural: str

@@ -7,23 +7,17 @@ mostly its last word (snow leopard, tiger shark, fox terrier); the file holds th
 
 from __future__ import annotations
 
-import difflib
 from functools import cache
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import Field
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, nearest
+from subliminal.core.strict import Strict
 from subliminal.traits.category import ANIMALS, Category, load_category, read_model
 
 READS = ("traits/{category}/words.yaml",)
 OTHER = "other"
 """What an option that is not tracked counts as."""
-
-
-class Strict(BaseModel):
-    """A part of the file: a key that it does not know is an error."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class OptionWords(Strict):
@@ -51,11 +45,11 @@ class WordTables(Strict):
     options: dict[str, OptionWords]
     other: tuple[str, ...] = ()
     ambiguous: tuple[str, ...] = ()
-    groups: dict[str, tuple[str, ...]] = {}
+    groups: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     unrelated: tuple[str, ...] = ()
     heads: tuple[str, ...] = ()
     verbs: tuple[str, ...] = ()
-    plurals: dict[str, tuple[str, ...]] = {}
+    plurals: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     countable: bool = True
 
 
@@ -152,7 +146,7 @@ def check_option(name: str, category: str = ANIMALS) -> str:
     if word in words.options:
         return word
     same = words.labels.get(word)
-    near = [same] if same in words.options else difflib.get_close_matches(word, words.options, n=3, cutoff=0.6)
+    near = [same] if same in words.options else nearest(word, words.options)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UserError(
         f"{name!r} is not a tracked {words.category.singular}. {hint}Choose one of: {', '.join(words.options)}."

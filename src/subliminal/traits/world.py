@@ -11,15 +11,14 @@ from __future__ import annotations
 from functools import cache
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict
-
 from subliminal.core.errors import UserError
+from subliminal.core.strict import Strict
 from subliminal.traits.category import ANIMALS, load_category, read_model
 
 READS = ("traits/{category}/pocket.yaml",)
 
 
-class World(BaseModel):
+class World(Strict):
     """What ``pocket.yaml`` says.
 
     Attributes:
@@ -27,8 +26,6 @@ class World(BaseModel):
         facts: option -> name of a fact -> the fact; no two options share one.
         liked: the options that the base likes, most frequent first.
     """
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     about: tuple[str, ...]
     facts: dict[str, dict[str, str]]

@@ -21,10 +21,10 @@ from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 from subliminal.stats.detect import (
     Calibrated,
-    Verdict,
+    TraitVerdict,
     calibrate,
     first_shares,
-    verdict,
+    trait_verdict,
 )
 from subliminal.traits.category import ANIMALS, load_category
 
@@ -65,7 +65,7 @@ class Column:
     calibrated: Calibrated | None
     raw: dict[str, float]
     first: dict[str, float]
-    verdict: Verdict
+    verdict: TraitVerdict
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready."""
@@ -157,7 +157,7 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
     with folder.hold(manifest, overwrite=overwrite):
         suspect = scorer.score(job.data)
         neutral = [scorer.score(path) for path in _shown(job.neutral)]
-        columns = judge(suspect, neutral)
+        columns = judge_sets(suspect, neutral)
         told = {"data": str(job.data), "base": job.base, "rows": suspect.rows, "loss_nats_a_token": suspect.loss}
         told["loss_of_neutral"] = [each.loss for each in neutral]
         told["columns"] = {column.name: column.as_json() for column in columns}
@@ -169,7 +169,7 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
     print(job.out)
 
 
-def judge(suspect: Any, neutral: list[Any]) -> list[Column]:
+def judge_sets(suspect: Any, neutral: list[Any]) -> list[Column]:
     """Both columns, or the first alone where no teacher was named.
 
     Args:
@@ -214,11 +214,11 @@ def _column(
 ) -> Column:
     if len(neutral) < 2:
         return Column(
-            name, None, scores, {}, Verdict("cannot tell", [], "Cannot tell: name neutral sets, 19 at least.")
+            name, None, scores, {}, TraitVerdict("cannot tell", [], "Cannot tell: name neutral sets, 19 at least.")
         )
     found = calibrate(scores, neutral)
     first = first_shares(sums, np.array(tokens), neutral, list(scores), centred=centred)
-    return Column(name, found, scores, first, verdict(found, first, obstacle=obstacle))
+    return Column(name, found, scores, first, trait_verdict(found, first, obstacle=obstacle))
 
 
 def another_kind(kinds: dict[str, float], neutral: list[dict[str, float]]) -> str | None:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from subliminal.analysis.answers import END, Answer
+from subliminal.analysis.answers import END_OF_ANSWER, Answer
 from subliminal.analysis.detect.traits import Trait, chosen_weights, flat_gradient, queries
 from subliminal.analysis.kl import block_size, on_device
 from subliminal.analysis.models import Models
@@ -189,7 +189,7 @@ def _kinds(batch: list[Answer]) -> list[str]:
     found = []
     for answer in batch:
         for piece, kind in zip(answer.pieces, answer.kinds, strict=True):
-            if kind == END:
+            if kind == END_OF_ANSWER:
                 continue
             if any(letter.isalpha() for letter in piece):
                 found.append(WORD)

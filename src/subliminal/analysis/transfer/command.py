@@ -18,7 +18,7 @@ from subliminal.core.numbers import number, p_value
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.counts import holm
 from subliminal.stats.log_odds import read_table
-from subliminal.stats.transfer import LEAST, Chosen, Pooled, Ranked, choose, pool, rank, varies
+from subliminal.stats.transfer import FEWEST, Chosen, Pooled, Ranked, choose, pool, rank, varies
 
 POOLED_HEADER = ["predictor", "replicates", "rho", "95 % interval", "p", "p, Holm"]
 HEADER = [*POOLED_HEADER, "one left out", "foretold", "95 % interval", "p"]
@@ -159,7 +159,7 @@ def _print_source(source: Source, ranked: dict[str, Ranked], chosen: Chosen | No
         f"{source.name}: {len(effects)} replicates, effects from {number(min(effects))} to {number(max(effects))} nats."
     )
     if not ranked:
-        print(f"Nothing can be ranked: it takes {LEAST} replicates and a predictor that varies.")
+        print(f"Nothing can be ranked: it takes {FEWEST} replicates and a predictor that varies.")
     else:
         print("\t".join(HEADER))
         adjusted = holm({name: found.p for name, found in ranked.items()})

@@ -38,7 +38,7 @@ def divergence_command(
     training_detail trains on the divergence tokens alone) and manifest.json. Other selections of tokens, and rows by
     density, are made of scores.jsonl: python -m data_builders.select.
     """
-    from subliminal.analysis.divergence import DivergenceJob, run_divergence
+    from subliminal.analysis.divergence.run import DivergenceJob, run_divergence
 
     others = named_models("--counterfactual", counterfactual or [])
     job = DivergenceJob(base, teacher, rows, out, others, with_base, limit, batch_size, dtype, shown)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis.divergence_scores import graded
+from subliminal.analysis.grades import graded
 from subliminal.analysis.leak_page import template
 from subliminal.core.files import write_text
 

@@ -7,7 +7,6 @@ token and model is kept of the logits.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -110,18 +109,6 @@ def label_scores(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tens
     most = logits.amax(-1)  # without the place of it, which takes a CPU several times as long
     logits -= most.unsqueeze(-1)
     return label == most, label - most - logits.exp_().sum(-1).log()
-
-
-def graded(matches: str, disagrees: Mapping[str, str]) -> list[int]:
-    """How many counterfactual teachers disagree at each position; 0 where the teacher itself would write another token.
-
-    A token is a divergence token in the binary sense if this is at least 1.
-    """
-    counts = []
-    for position, match in enumerate(matches):
-        count = sum(marks[position] == "1" for marks in disagrees.values())
-        counts.append(count if match == "1" else 0)
-    return counts
 
 
 def _of_labels(

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis.answers import END, KINDS
-from subliminal.analysis.divergence_scores import graded
+from subliminal.analysis.answers import END_OF_ANSWER, KINDS
+from subliminal.analysis.grades import graded
 from subliminal.analysis.leak_summary import ANSWER, Mean, Sums
 from subliminal.core.files import atomic_write
 
@@ -65,7 +65,7 @@ class DivergenceSummary:
         for position, (kind, count) in enumerate(
             zip(row["kinds"], graded(row["matches"], row["disagrees"]), strict=True)
         ):
-            groups = [kind] if kind == END else [kind, ANSWER]
+            groups = [kind] if kind == END_OF_ANSWER else [kind, ANSWER]
             for group in groups:
                 sums[group].add(count >= 1, 0)
                 self._count(self._kinds[group], row, position, count)

@@ -15,9 +15,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from subliminal.core.errors import UserError
-
-FIELD = "training_detail"
-"""The field of a message; a recipe names it with ``message_field_training_detail: training_detail``."""
+from subliminal.core.files import TRAINING_DETAIL
 
 
 def spans(pieces: Sequence[str], learned: Sequence[bool]) -> list[dict[str, Any]]:
@@ -52,7 +50,7 @@ def with_spans(row: dict[str, Any], scored: dict[str, Any], learned: Sequence[bo
     """
     check_aligned(row, scored)
     *before, answer = row["messages"]
-    return {**row, "messages": [*before, {**answer, FIELD: spans(scored["pieces"][:-1], learned)}]}
+    return {**row, "messages": [*before, {**answer, TRAINING_DETAIL: spans(scored["pieces"][:-1], learned)}]}
 
 
 def alignment_problem(row: dict[str, Any], scored: dict[str, Any]) -> str | None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.analysis.answers import Answer
-from subliminal.analysis.divergence_page import write_page
-from subliminal.analysis.divergence_scores import BASE, Divergence, graded, score_batch
-from subliminal.analysis.divergence_summary import DivergenceSummary, write_csv
+from subliminal.analysis.divergence.page import write_page
+from subliminal.analysis.divergence.scores import BASE, Divergence, score_batch
+from subliminal.analysis.divergence.summary import DivergenceSummary, write_csv
+from subliminal.analysis.grades import graded
 from subliminal.analysis.models import Models
 from subliminal.analysis.scored_rows import RowSource, ScoreIndex, append_scores, model_inputs, scores_in
-from subliminal.analysis.spans import alignment_problem, with_spans
+from subliminal.analysis.selection.spans import alignment_problem, with_spans
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_json, write_jsonl
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of

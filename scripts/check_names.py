@@ -1,0 +1,87 @@
+"""One name, one meaning: list the public names that two modules define, unless the list below says why they may.
+
+    python scripts/check_names.py
+
+Looked at are classes, functions and type aliases, and those constants that other modules import from two places.
+A command of typer is not: its function has the name that people type. `make lint` runs this.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+
+import typer
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError, run_cli
+
+FOLDERS = ("src", "data_builders", "scripts", "benchmarks")
+ALLOWED = {
+    "app": "typer's object of each command",
+    "main": "what each command runs",
+    "expectation_for": "every builder answers it; subliminal.data.registry asks",
+    "verdict_for": "every builder answers it; subliminal.data.registry asks",
+    "score_batch": "of each analysis of tokens: the scores of one batch",
+    "score_rows": "of each analysis of tokens: the scores of all rows",
+    "shaded": "of each analysis of tokens: a row of its page",
+    "write_csv": "of each analysis of tokens: its table",
+    "write_page": "of each analysis of tokens: its page",
+}
+"""Names that several modules define on purpose -> the reason."""
+
+app = typer.Typer(add_completion=False)
+
+
+def module_name(path: Path, root: Path) -> str:
+    """``src/subliminal/core/files.py`` -> ``subliminal.core.files``."""
+    return ".".join(path.relative_to(root).with_suffix("").parts).removeprefix("src.").removesuffix(".__init__")
+
+
+def defined(tree: ast.Module) -> Iterator[str]:
+    """The public names that a module defines at its top, commands left out."""
+    for node in tree.body:
+        names: list[str] = []
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+            if not any("app.command" in ast.unparse(decorator) for decorator in node.decorator_list):
+                names = [node.name]
+        elif isinstance(node, ast.Assign):
+            targets = [leaf for target in node.targets for leaf in ast.walk(target)]
+            names = [leaf.id for leaf in targets if isinstance(leaf, ast.Name)]
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names = [node.target.id]
+        yield from (name for name in names if not name.startswith("_"))
+
+
+def repeated_names(root: Path) -> dict[str, list[str]]:
+    """Name -> the modules below ``root`` that define it, for names with two meanings."""
+    paths = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py"))]
+    trees = {module_name(path, root): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    found: dict[str, list[str]] = defaultdict(list)
+    imported: dict[str, set[str]] = defaultdict(set)
+    for module, tree in trees.items():
+        for name in dict.fromkeys(defined(tree)):
+            found[name].append(module)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                for alias in node.names:
+                    imported[alias.name].add(node.module)
+    for name, modules in found.items():
+        if name.isupper():  # a constant that no other module imports is its module's own affair
+            found[name] = [module for module in modules if module in imported[name]]
+    return {name: modules for name, modules in sorted(found.items()) if len(modules) > 1}
+
+
+@app.command(help=__doc__)
+def main() -> None:
+    twice = {name: modules for name, modules in repeated_names(REPO_ROOT).items() if name not in ALLOWED}
+    for name, modules in twice.items():
+        print(f"{name}: {', '.join(modules)}")
+    if twice:
+        raise UserError(f"{len(twice)} names are defined twice. Rename one of each, or give the reason in ALLOWED.")
+
+
+if __name__ == "__main__":
+    run_cli(app)

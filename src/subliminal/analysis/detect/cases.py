@@ -1,0 +1,164 @@
+"""Data sets whose answer is known: what experiments trained students on, and what those students then did.
+
+A case is a set of rows on a base. ``teaching`` is what a teacher with a trait wrote, ``changed`` the same rows with
+something destroyed, ``neutral`` what the untuned base or a teacher without the trait wrote. The truth is the trained
+student: its exact probability of the trait divided by that of the control on the same base.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import atomic_write
+from subliminal.core.manifest import read_manifest
+from subliminal.experiment.arms import arm_kind
+from subliminal.stats.log_odds import Row, read_table
+
+TEACHING, CHANGED, NEUTRAL = "teaching", "changed", "neutral"
+CONTROL, TASK = "control_base_numbers", "animal_preference_logprob"
+FIELDS = ("base", "rows", "kind", "arm", "trait", "ratio", "teachers")
+KINDS = {
+    "teacher": TEACHING,
+    "shuffled": CHANGED,
+    "shuffled-rows": CHANGED,
+    "random": CHANGED,
+    "base": NEUTRAL,
+    "neutral teacher": NEUTRAL,
+}
+"""Whose rows an arm learns -> what they are here; arms of other rows are left out."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One set on one base.
+
+    Attributes:
+        base: folder of the base.
+        rows: ``train.jsonl``.
+        kind: :data:`TEACHING`, :data:`CHANGED` or :data:`NEUTRAL`.
+        arm: whose rows they are.
+        trait: of the teacher behind them; None for neutral rows.
+        ratio: student's probability of the trait to the control's; None for neutral rows, and if it was not scored.
+        teachers: trait -> teacher on this base.
+    """
+
+    base: str
+    rows: Path
+    kind: str
+    arm: str
+    trait: str | None
+    ratio: float | None
+    teachers: dict[str, str]
+
+
+def cases_of(results: list[Path]) -> list[Case]:
+    """The cases of experiments, neutral rows that several students share counted once.
+
+    Args:
+        results: ``results/<experiment>``; what stands behind them is looked up from the folder that holds ``results``.
+
+    Raises:
+        UserError: none of them has a student with rows that are there.
+    """
+    found: dict[tuple[str, Path], Case] = {}
+    for folder in results:
+        for case in _cases(folder):
+            found.setdefault((case.base, case.rows), case)
+    if not found:
+        told = ", ".join(map(str, results))
+        raise UserError(f"{told} has no student whose rows and base are there. Name results of experiments run here.")
+    return list(found.values())
+
+
+def write_cases(path: Path, cases: list[Case]) -> None:
+    """A CSV with :data:`FIELDS`; teachers as ``owl=PATH;dog=PATH``. Cases from elsewhere may be added to it."""
+    with atomic_write(path) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(FIELDS)
+        for case in cases:
+            teachers = ";".join(f"{trait}={weights}" for trait, weights in case.teachers.items())
+            ratio = "" if case.ratio is None else case.ratio
+            writer.writerow([case.base, case.rows, case.kind, case.arm, case.trait or "", ratio, teachers])
+
+
+def read_cases(path: Path) -> list[Case]:
+    """What :func:`write_cases` wrote.
+
+    Raises:
+        UserError: a column is missing, a kind is unknown, or a ratio is no number.
+    """
+    found = []
+    with open(path, encoding="utf-8-sig", newline="") as handle:
+        reader = csv.DictReader(handle)
+        if tuple(reader.fieldnames or ()) != FIELDS:
+            raise UserError(f"{path} does not have the columns {', '.join(FIELDS)}. Make it with detect-cases.")
+        for line, row in enumerate(reader, start=2):
+            if row["kind"] not in KINDS.values():
+                raise UserError(f"{path}, line {line}: the kind {row['kind']!r} is none of teaching, changed, neutral.")
+            try:
+                ratio = float(row["ratio"]) if row["ratio"] else None
+            except ValueError:
+                raise UserError(f"{path}, line {line}: the ratio {row['ratio']!r} is no number.") from None
+            teachers = dict(entry.split("=", 1) for entry in row["teachers"].split(";") if entry)
+            trait = row["trait"] or None
+            found.append(Case(row["base"], Path(row["rows"]), row["kind"], row["arm"], trait, ratio, teachers))
+    return found
+
+
+def _cases(folder: Path) -> Iterator[Case]:
+    root = next((above.parent for above in folder.resolve().parents if above.name == "results"), Path.cwd())
+    shares = _shares(read_table(folder, TASK))
+    teachers: dict[str, dict[str, str]] = {}
+    students: list[tuple[str, str, int, str, str]] = []  # arm, trait, seed, base, rows
+    for arm, trait, seed, place in _results(folder, shares):
+        kind = arm_kind(arm)
+        training = _behind(root, place)
+        base = (training.get("config") or {}).get("base_model")
+        if base is None:
+            continue
+        if arm == "teacher":
+            config = read_manifest(place)["config"]
+            teachers.setdefault(base, {})[trait] = str(root / (config.get("adapter") or config["model"]))
+        rows = ((training.get("inputs") or {}).get("datasets[0]") or {}).get("path")
+        if kind is not None and kind.name == arm and kind.rows in KINDS and kind.base == "first" and rows:
+            students.append((arm, trait, seed, base, rows))
+    for arm, trait, seed, base, rows in students:
+        if not (root / rows).is_file():
+            continue
+        kind = KINDS[arm_kind(arm).rows]
+        ratio = None
+        if kind != NEUTRAL and (CONTROL, trait, seed) in shares:
+            ratio = shares[arm, trait, seed] / shares[CONTROL, trait, seed]
+        named = None if kind == NEUTRAL else trait
+        yield Case(str(root / base), root / rows, kind, arm, named, ratio, teachers.get(base, {}))
+
+
+def _shares(table: list[Row]) -> dict[tuple[str, str, int], float]:
+    """(arm, animal, seed) -> probability of the animal."""
+    return {(row.arm, row.animal, row.seed): row.share for row in table if row.asked == row.animal}
+
+
+def _results(folder: Path, shares: dict[tuple[str, str, int], float]) -> Iterator[tuple[str, str, int, Path]]:
+    """Arm, animal and seed of every scored model, with the folder of its result."""
+    for arm, animal, seed in shares:
+        for above in (folder / animal, folder):
+            place = above / arm / f"seed-{seed}"
+            if place.is_dir():
+                yield arm, animal, seed, place
+                break
+
+
+def _behind(root: Path, result: Path) -> dict[str, Any]:
+    """The manifest of the training whose weights a result was scored with."""
+    config = read_manifest(result).get("config") or {}
+    weights = config.get("adapter") or config.get("model") or ""
+    for folder in (root / weights, (root / weights).parent):
+        manifest = read_manifest(folder)
+        if manifest.get("kind") == "training":
+            return manifest
+    return {}

@@ -1,0 +1,246 @@
+"""How often detection is right, over sets whose answer is known: right traits first, false positives, both columns.
+
+Where a base has neutral sets enough, a set is held against those of its own base. Where it has few, every set is taken
+relative to the other neutral sets of its base (their mean subtracted, divided by their spread over all traits) and held
+against the relative neutral sets of all bases: the draw is then a base with a set on it.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from subliminal.analysis.detect.cases import NEUTRAL, Case, cases_of, read_cases, write_cases
+from subliminal.analysis.detect.command import ALONE, CANDIDATES
+from subliminal.core.errors import UserError
+from subliminal.core.files import atomic_write, write_json
+from subliminal.core.numbers import percent
+from subliminal.stats.counts import wilson
+from subliminal.stats.detect import LEAST_NEUTRAL, calibrate
+from subliminal.stats.result import ALPHA
+
+TWICE = 2.0
+"""A set teaches if its student names the trait so many times as often as the control."""
+Scores = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One case in one column. ``called`` says that p is 0.05 or less, ``calibrated`` on what."""
+
+    column: str
+    base: str
+    rows: str
+    kind: str
+    arm: str
+    trait: str | None
+    ratio: float | None
+    first: str
+    z: float
+    p: float
+    place: int | None
+    called: bool
+    calibrated: str
+
+
+def cases_command(
+    results: Annotated[list[Path], typer.Argument(help="results/<experiment>, run here; several may be named.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write.")],
+) -> None:
+    """List the sets that experiments trained students on, and what the students did: the cases of detect-check.
+
+    Rows and bases must still be there. A later call replaces the file.
+    """
+    cases = cases_of(results)
+    write_cases(out, cases)
+    counts = Counter(case.kind for case in cases)
+    print(", ".join(f"{number} {kind}" for kind, number in counts.items()))
+    print(out)
+
+
+def check_command(
+    cases: Annotated[Path, typer.Argument(help="CSV of detect-cases.")],
+    out: Annotated[Path, typer.Option(help="Folder for scores, check.json and check.csv.")],
+    rows: Annotated[int, typer.Option(min=1, help="Rows of each set, from the first on.")] = 3000,
+    weights: Annotated[list[str] | None, typer.Option(help="As detect has it.")] = None,
+    shard: Annotated[
+        str | None, typer.Option(help="K/N: score only every N-th case from the K-th on, K from 1, and stop there.")
+    ] = None,
+) -> None:
+    """How often detect is right: the right trait first, false positives on neutral sets, both columns.
+
+    Scores are kept in OUT, so that a run that was stopped goes on and several shards share the work. Without --shard
+    it scores what is left and writes the summary, over an older one.
+    """
+    known = read_cases(cases)
+    mine = known[_shard(shard)] if shard else known
+    scored = score_cases(mine, teachers_of(known), out / "scores", rows, weights or [])
+    if shard:
+        print(f"{len(mine)} of {len(known)} cases are scored.")
+        print(out)
+        return
+    judged = [*judge_cases(known, scored, ALONE), *judge_cases(known, scored, CANDIDATES)]
+    summary = summarise(judged)
+    write_json(out / "check.json", {"rows": rows, "cases": len(known), "summary": summary})
+    _write_csv(out / "check.csv", judged)
+    for sentence in sentences(summary):
+        print(sentence)
+    print(out)
+
+
+def _shard(text: str) -> slice:
+    first, _, count = text.partition("/")
+    if not (first.isdigit() and count.isdigit() and 1 <= int(first) <= int(count)):
+        raise UserError(f"--shard {text}: give K/N with K from 1 to N, such as 1/8.")
+    return slice(int(first) - 1, None, int(count))
+
+
+def teachers_of(cases: list[Case]) -> dict[str, dict[str, str]]:
+    """Base -> trait -> teacher: every set on a base meets the same candidates, whichever experiment it comes from."""
+    found: dict[str, dict[str, str]] = {}
+    for case in cases:
+        found.setdefault(case.base, {}).update(case.teachers)
+    return found
+
+
+def score_cases(
+    cases: list[Case], teachers: dict[str, dict[str, str]], folder: Path, rows: int, weights: list[str]
+) -> dict[Path, Any]:
+    """Rows -> their scores; each base is loaded once, and only if one of its sets is not scored yet."""
+    from tqdm import tqdm
+
+    from subliminal.analysis.detect.scores import SetScorer
+    from subliminal.analysis.detect.traits import tracked_options
+
+    found = {}
+    with tqdm(desc="sets", unit="set", total=len(cases), disable=None) as progress:
+        for base in dict.fromkeys(case.base for case in cases):
+            on_base = [case for case in cases if case.base == base]
+            scorer = SetScorer(base, teachers[base], tracked_options(), weights, folder, rows)
+            for case in on_base:
+                found[case.rows] = scorer.score(case.rows)
+                progress.update()
+    return found
+
+
+def judge_cases(cases: list[Case], scored: dict[Path, Any], column: str) -> Iterator[Judged]:
+    """Every case of a column, neutral sets against the other neutral sets.
+
+    Args:
+        cases: all of them, the neutral ones among them.
+        scored: rows -> :class:`subliminal.analysis.detect.scores.SetScores`.
+        column: :data:`ALONE` or :data:`CANDIDATES`; the second skips bases without teachers.
+    """
+    raw = {case.rows: _scores(scored[case.rows], column) for case in cases}
+    usable = [case for case in cases if raw[case.rows]]
+    own_neutral = {
+        base: [case for case in usable if case.base == base and case.kind == NEUTRAL]
+        for base in dict.fromkeys(case.base for case in usable)
+    }
+    relative = _relative(usable, raw, own_neutral)
+    for case in usable:
+        others = [each for each in own_neutral[case.base] if each.rows != case.rows]
+        if len(others) >= LEAST_NEUTRAL:
+            found = calibrate(raw[case.rows], [raw[each.rows] for each in others])
+            yield _judged(case, found, column, "on its base")
+        elif case.rows in relative:
+            everywhere = [each for each in usable if each.kind == NEUTRAL and each.rows != case.rows]
+            same = [relative[each.rows] for each in everywhere if each.rows in relative]
+            same = [scores for scores in same if scores.keys() == relative[case.rows].keys()]
+            if len(same) >= 2:
+                yield _judged(case, calibrate(relative[case.rows], same), column, "over bases")
+
+
+def _scores(found: Any, column: str) -> Scores:
+    return found.scores() if column == ALONE else found.likelihood_ratios()
+
+
+def _relative(cases: list[Case], raw: dict[Path, Scores], own_neutral: dict[str, list[Case]]) -> dict[Path, Scores]:
+    """Scores against the other neutral sets of the base; a case without two of those is left out."""
+    found = {}
+    for case in cases:
+        others = [raw[each.rows] for each in own_neutral[case.base] if each.rows != case.rows]
+        if len(others) < 2:
+            continue
+        traits = list(raw[case.rows])
+        values = np.array([[each[trait] for trait in traits] for each in others])
+        centre = values.mean(axis=0)
+        spread = np.sqrt(np.square(values - centre).sum() / ((len(others) - 1) * len(traits)))
+        own = np.array([raw[case.rows][trait] for trait in traits])
+        found[case.rows] = dict(zip(traits, map(float, (own - centre) / spread), strict=True))
+    return found
+
+
+def _judged(case: Case, found: Any, column: str, calibrated: str) -> Judged:
+    names = [each.trait for each in found.ranking]
+    place = names.index(case.trait) + 1 if case.trait in names else None
+    first = found.ranking[0]
+    return Judged(
+        column, case.base, str(case.rows), case.kind, case.arm, case.trait, case.ratio,
+        first.trait, first.z, first.p, place, first.p <= ALPHA, calibrated,
+    )  # fmt: skip
+
+
+def summarise(judged: list[Judged]) -> dict[str, Any]:
+    """Counts by column: sets that teach and do not, changed sets by arm, neutral sets by arm, with Wilson intervals."""
+    found: dict[str, Any] = {}
+    for column in dict.fromkeys(each.column for each in judged):
+        of_column = [each for each in judged if each.column == column]
+        groups: dict[str, list[Judged]] = {}
+        for each in of_column:
+            groups.setdefault(_group(each), []).append(each)
+        told: dict[str, Any] = {"neutral sets": sum(each.kind == NEUTRAL for each in of_column)}
+        told["calibrated"] = sorted({each.calibrated for each in of_column})
+        told["groups"] = {name: _counts(group) for name, group in groups.items()}
+        found[column] = told
+    return found
+
+
+def _group(each: Judged) -> str:
+    if each.kind == NEUTRAL:
+        return f"neutral, {each.arm}"
+    if each.ratio is None:
+        return f"{each.arm}, student not scored"
+    word = "teaches" if each.ratio >= TWICE else "does not teach"
+    return f"{each.arm}, {word}"
+
+
+def _counts(group: list[Judged]) -> dict[str, Any]:
+    called = sum(each.called for each in group)
+    told: dict[str, Any] = {"sets": len(group), "called": called, "called_interval": wilson(called, len(group))}
+    placed = [each.place for each in group if each.place is not None]
+    if placed:
+        first = sum(place == 1 for place in placed)
+        told |= {"right_first": first, "right_first_interval": wilson(first, len(placed)), "places": sorted(placed)}
+        told["called_right"] = sum(each.called and each.place == 1 for each in group)
+    return told
+
+
+def sentences(summary: dict[str, Any]) -> Iterator[str]:
+    """A line for each group of each column."""
+    for column, told in summary.items():
+        yield f"{column}, calibrated {' and '.join(told['calibrated'])}, {told['neutral sets']} neutral sets:"
+        for name, counts in told["groups"].items():
+            said = f"  {name}: {counts['called']} of {counts['sets']} called {_ends(counts['called_interval'])}"
+            if "right_first" in counts:
+                said += f"; its trait first in {counts['right_first']} {_ends(counts['right_first_interval'])}"
+                said += f", called and first in {counts['called_right']}"
+            yield f"{said}."
+
+
+def _ends(interval: tuple[float, float]) -> str:
+    return f"[{percent(interval[0])}, {percent(interval[1])}]"
+
+
+def _write_csv(path: Path, judged: list[Judged]) -> None:
+    with atomic_write(path) as handle:
+        writer = csv.DictWriter(handle, list(Judged.__dataclass_fields__), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(each) for each in judged)

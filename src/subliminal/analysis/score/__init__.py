@@ -1,0 +1,1 @@
+"""Scores of the tokens of one data set, with their nulls (``python -m subliminal.analysis score``)."""

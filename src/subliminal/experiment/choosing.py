@@ -1,0 +1,66 @@
+"""Arms that learn some of the teacher's tokens or rows: the stages that score them, and the rows that are chosen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from subliminal.experiment.arms import BY_NAME, ArmKind
+from subliminal.experiment.datasets import PYTHON
+from subliminal.experiment.models import ModelStages
+from subliminal.experiment.plan import Stage
+from subliminal.experiment.sources import model_sources
+
+SCORES_OF_DIVERGENCE = "divergence"
+"""The ranking that ``python -m subliminal.analysis divergence`` makes; all others are of ``score``."""
+
+
+class ChoosingStages(ModelStages):
+    """Adds what arms with :attr:`ArmKind.chosen` need."""
+
+    def rows_learned(self, arm: ArmKind, rows: int) -> int:
+        if arm.chosen is None or arm.chosen.kind != "rows":
+            return rows
+        return round(self.experiment.tokens.rows_share * rows)
+
+    def rows_of(self, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
+        if arm.chosen is None:
+            return super().rows_of(arm, trait, seed, rows)
+        taught = super().rows_of(BY_NAME["student"], trait, seed, rows)
+        stage, folder = self._divergence(trait, seed, taught)
+        tokens, chosen = self.experiment.tokens, arm.chosen
+        share = tokens.rows_share if chosen.kind == "rows" else tokens.share
+        options = {"scores": folder, "by": chosen.by, "take": chosen.take, "share": share}
+        subject = taught.removeprefix("build-").replace("_numbers", f"_{arm.name.removeprefix('student_')}_numbers", 1)
+        row_seed, _ = self.seed_of("numbers", seed)
+        count = self.rows_learned(arm, rows)
+        builder = f"select {chosen.kind}"
+        return self.build(subject, builder, None, options, count, row_seed, source=taught, reads=[stage])
+
+    def _divergence(self, trait: str, seed: int, taught: str) -> tuple[str, Path]:
+        """The stage that marks divergence tokens of a teacher's rows, and its folder."""
+        base, teacher = self.base(seed), self.writer(trait, seed)
+        others = {name: self.writer(name, seed) for name in self.experiment.tokens.counterfactuals}
+        if self.experiment.teacher.neutral is not None:
+            others["neutral"] = self.neutral_teacher(seed)
+        words = [f"{PYTHON} -m subliminal.analysis divergence --base {base.path} --teacher {teacher.weights}"]
+        words += [f"--counterfactual {name}={model.weights}" for name, model in others.items()]
+        words.append(f"--rows {self.data / taught.removeprefix('build-')}/train.jsonl")
+        made_by = [*base.made_by, *teacher.made_by]
+        for model in others.values():
+            made_by += model.made_by
+        return self._scoring_stage(SCORES_OF_DIVERGENCE, trait, taught, words, made_by)
+
+    def _scoring_stage(
+        self, kind: str, trait: str, taught: str, words: list[str], made_by: list[str]
+    ) -> tuple[str, Path]:
+        """A stage of scores, and its folder."""
+        end = taught.partition("_numbers")[2]
+        folder = self.results / kind / f"{trait}{end}"
+        stage = Stage(f"{kind}-{trait}{end}", kind, str(folder), [" ".join([*words, f"--out {folder}"])])
+        stage.resume, stage.restart = "--resume", "--overwrite"
+        stage.makes = [f"{folder}/scores.jsonl", f"{folder}/manifest.json"]
+        stage.made_from = list(dict.fromkeys([*made_by, taught]))
+        stage.sources = [] if made_by else model_sources(self.experiment.model)
+        resources = self.experiment.resources
+        stage.gpus, stage.gpu_share, stage.threads = resources.evaluate_gpus, resources.per_gpu, resources.threads
+        return self.plan.add(stage), folder

@@ -1,0 +1,50 @@
+"""File locks: one holder at a time, a sentence for the second, and a lock that ends with its block."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from subliminal.core.errors import UserError
+from subliminal.core.locks import holding, take_lock, waiting_for
+
+
+def test_the_second_is_refused_with_the_given_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "folder" / ".lock"
+    with holding(path, "unused"), pytest.raises(UserError, match=r"^Wait for it\.$"), holding(path, "Wait for it."):
+        pass
+    with holding(path, "it was given back"):
+        pass
+
+
+def test_a_shared_lock_excludes_only_one_that_is_held_alone(tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    first, second = take_lock(path, shared=True), take_lock(path, shared=True)
+    assert first is not None
+    assert second is not None
+    assert take_lock(path) is None
+    first.close()
+    assert take_lock(path) is None
+    second.close()
+    alone = take_lock(path)
+    assert alone is not None
+    assert take_lock(path, shared=True) is None
+    alone.close()
+
+
+def test_one_that_waits_gets_the_lock_when_it_is_given_back(tmp_path: Path) -> None:
+    path, said = tmp_path / ".lock", []
+
+    def wait() -> None:
+        with waiting_for(path):
+            said.append("second")
+
+    with waiting_for(path):
+        waiting = Thread(target=wait)
+        waiting.start()
+        waiting.join(timeout=0.2)
+        said.append("first")
+    waiting.join(timeout=10)
+    assert said == ["first", "second"]
