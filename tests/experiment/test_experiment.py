@@ -107,7 +107,7 @@ def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:
         ({"teacher__gaet": {"at_least": 0.5}}, "`teacher.gaet` (did you mean `gate`?)"),
         ({"arms": ["base", "studnet"]}, "`arms.1`"),
         ({"trait": {"animals": ["badger"]}}, "'badger' is not a tracked animal"),
-        ({"trait": {}}, "give one of `animals: [owl]`, `category: trees` with `options: [oak]`, and"),
+        ({"trait": {}}, "give one of `animals: [...]`, `category` with `options: [...]`, and `mathematics: true`"),
         ({"seeds": [1, 1]}, "`seeds` names one of its values twice"),
         ({"numbers__options": {"max_tokns": 5}}, "no option `max_tokns` that an experiment may set (did you mean"),
         ({"numbers__options": {"seed": 5}}, "no option `seed`"),

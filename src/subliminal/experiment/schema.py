@@ -63,9 +63,7 @@ class TraitSection(Strict):
     @model_validator(mode="after")
     def _one(self) -> TraitSection:
         if bool(self.options) == self.mathematics:
-            raise ValueError(
-                "give one of `animals: [owl]`, `category: trees` with `options: [oak]`, and `mathematics: true`"
-            )
+            raise ValueError("give one of `animals: [...]`, `category` with `options: [...]`, and `mathematics: true`")
         if bool(self.options) != (self.category is not None):
             raise ValueError("`category` and `options` belong together: give both, or neither")
         return self
@@ -80,7 +78,7 @@ class TraitSection(Strict):
             check_category(category)
             return list(dict.fromkeys(check_option(name, category) for name in names))
         except UserError as error:
-            raise ValueError(str(error)) from None
+            raise ValueError(str(error).rstrip(".")) from None
 
 
 class BaseTraining(Strict):

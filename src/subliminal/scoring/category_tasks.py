@@ -91,7 +91,9 @@ def template_of(task: str) -> Path:
 
 def settings_of_task(task: str) -> dict[str, Any]:
     """A category's task as lm-eval takes it: the animals' settings, with questions and metrics of its own."""
-    from subliminal.scoring import preference  # with lm-eval, which takes seconds
+    from lm_eval.utils import load_yaml_config  # lm-eval takes seconds
+
+    from subliminal.scoring import preference
     from subliminal.scoring.tasks import lm_eval_dataset
 
     category, form = category_tasks()[task]
@@ -109,8 +111,8 @@ def settings_of_task(task: str) -> dict[str, Any]:
         return lm_eval_dataset(preference.questions(category, how.questions))
 
     settings = {
+        **load_yaml_config(str(template_of(task)), mode="full"),
         "task": task,
-        "include": str(template_of(task)),
         "custom_dataset": load_questions,
         "metric_list": metrics[how.kind](category),
         "metadata": text_settings(task),
