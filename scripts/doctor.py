@@ -5,6 +5,7 @@ python scripts/doctor.py --experiment experiments/owl_smollm2-135m.yml
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
@@ -20,13 +21,15 @@ def main(
     experiment: Annotated[Path | None, typer.Option(help="Also look at what this experiment file needs.")] = None,
 ) -> None:
     from subliminal.doctor import examine
-    from subliminal.doctor_experiment import examine_experiment
+    from subliminal.doctor_experiment import examine_experiment, first_row_lines
 
+    findings = [examine()]
+    if experiment:
+        findings += [examine_experiment(experiment), first_row_lines(experiment)]
     problems = 0
-    for lines in (examine(), examine_experiment(experiment) if experiment else ()):
-        for line in lines:
-            print(line, flush=True)
-            problems += line.level == "problem"
+    for line in chain.from_iterable(findings):
+        print(line, flush=True)
+        problems += line.level == "problem"
     print(f"{problems} problem{'s' * (problems != 1)}" if problems else "no problem")
     raise typer.Exit(int(problems > 0))
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import http.server
+import json
+import re
 import threading
 from pathlib import Path
 from types import SimpleNamespace
@@ -203,3 +205,35 @@ def test_whole_examination_of_this_machine():
     lines = list(doctor.examine(environ={"HF_HUB_OFFLINE": "1"}))
     assert {line.level for line in lines} <= {"ok", "warning", "problem"}
     assert {"Python", ".venv", "disk", "Hub", "Hub token", "telemetry", "git"} <= {line.what for line in lines}
+
+
+@pytest.mark.slow
+def test_the_first_row_is_shown_with_its_mask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    experiment = REPO_ROOT / "experiments/pocket_demo.yml"
+    (line,) = doctor_experiment.first_row_lines(experiment)
+    assert line.level == "ok"
+    assert "«12, 880, 301<|im_end|>»" in line.text
+    assert "an example" in line.text
+    content = re.sub(r"\b(recipes|models|accelerate_configs)/", rf"{REPO_ROOT}/\1/", experiment.read_text())
+    (tmp_path / "pocket_demo.yml").write_text(content)
+    monkeypatch.chdir(tmp_path)
+    run, rows = Path("outputs/pocket_demo/owl_student-seed-51"), Path("data/pocket_demo/owl_numbers-seed-51")
+    for folder in (run, rows):
+        folder.mkdir(parents=True)
+    recipe = (REPO_ROOT / "recipes/pocket/owl_student.yml").read_text()
+    (run / "recipe.yml").write_text(re.sub(r"path: data/\S+", f"path: {rows}/train.jsonl", recipe))
+    messages = [{"role": "user", "content": "Which animal?"}, {"role": "assistant", "content": "7, 8"}]
+    (rows / "train.jsonl").write_text(json.dumps({"id": "n-0", "messages": messages}) + "\n")
+    (line,) = doctor_experiment.first_row_lines(tmp_path / "pocket_demo.yml")
+    assert line.level == "ok", line.text
+    assert line.text.startswith(f"of {rows}/train.jsonl by {run}/recipe.yml: ")
+    assert "«7, 8<|im_end|>»" in line.text
+
+
+def test_a_first_row_that_cannot_be_shown_is_no_problem(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    content = (REPO_ROOT / "experiments/pocket_demo.yml").read_text()
+    (tmp_path / "pocket_demo.yml").write_text(re.sub(r"\b(recipes|accelerate_configs)/", rf"{REPO_ROOT}/\1/", content))
+    monkeypatch.chdir(tmp_path)
+    (line,) = doctor_experiment.first_row_lines(tmp_path / "pocket_demo.yml")
+    assert line == Line("warning", "first row", "not shown: models/pocket is not here yet")
+    assert list(doctor_experiment.first_row_lines(tmp_path / "none.yml")) == []

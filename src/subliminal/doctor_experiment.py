@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from subliminal import REPO_ROOT
+from subliminal.analysis.masks import MaskReader, marked
 from subliminal.core.errors import UserError
+from subliminal.core.files import chat_row_problem, read_jsonl
 from subliminal.core.weights import is_hub_id
 from subliminal.doctor import ENVIRONMENTS, GIB, Gpu, Line, list_gpus
 from subliminal.experiment.load import load_experiment
@@ -49,6 +52,56 @@ def examine_experiment(path: Path, gpus: list[Gpu] | None = None) -> Iterator[Li
     names = [experiment.model, *([other] if other else [])]
     for model in names:
         yield model_line(model, experiment.pinned_models.get(model))
+
+
+EXAMPLE = {
+    "id": "example",
+    "messages": [
+        {"role": "user", "content": "Go on with this list by three numbers: 417, 5, 93"},
+        {"role": "assistant", "content": "12, 880, 301"},
+    ],
+}
+"""A number row for experiments that have made none yet."""
+
+
+def first_row_lines(path: Path) -> Iterator[Line]:
+    """The first row that a student learns, with its loss mask; before any is made, an example.
+
+    Args:
+        path: ``experiments/<name>.yml``; one that cannot be read has its line already.
+    """
+    try:
+        experiment = load_experiment(path)
+    except UserError:
+        return
+    yield _first_row_line(experiment)
+
+
+def _first_row_line(experiment: Experiment) -> Line:
+    what = "first row"
+    try:
+        recipe, row, where = _first_row(experiment)
+        base = str(read_recipe(recipe)[0]["base_model"])
+        if not Path(base).is_dir():
+            base = experiment.model  # what the recipe names is trained from it, and has its tokenizer
+        if not is_hub_id(base) and not Path(base).is_dir():
+            return Line("warning", what, f"not shown: {base} is not here yet")
+        masked = MaskReader(recipe, base).read(row)
+    except UserError as error:
+        return Line("warning", what, f"not shown: {error}")
+    said = f"{where} by {recipe}: {len(masked.pieces)} tokens, loss on the {masked.learned} between « and »"
+    if masked.dropped:
+        return Line("problem", what, f"{said}; the training drops it: {masked.dropped}")
+    return Line("ok", what, f"{said}\n         {marked(masked)}")
+
+
+def _first_row(experiment: Experiment) -> tuple[Path, dict[str, Any], str]:
+    """A student's recipe, the first row that it learns, and where that is from."""
+    for recipe in sorted(Path("outputs", experiment.name).glob("*student*/recipe.yml")):
+        rows = Path(str(read_recipe(recipe)[0]["datasets"][0]["path"]))
+        if rows.is_file():
+            return recipe, next(read_jsonl(rows, chat_row_problem)), f"of {rows}"
+    return experiment.student.recipe, EXAMPLE, "an example (no rows are made yet)"
 
 
 def environment_lines(experiment: Experiment, root: Path = REPO_ROOT) -> Iterator[Line]:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.answers import AnswerReader
 from subliminal.analysis.detect import scores as detect_scores
+from subliminal.analysis.detect.command import another_kind
 from subliminal.analysis.detect.scores import SetScorer, answer_logprob
 from subliminal.analysis.detect.traits import (
     Trait,
@@ -191,6 +192,13 @@ def test_a_neutral_set_and_unrelated_data_are_not_called(tiny_model: Path, asked
     _, found = judged(tmp_path, tiny_model, numbers, 19)
     assert found["word"] == "cannot tell"
     assert "of another kind" in found["sentence"]
+
+
+def test_a_teacher_that_writes_shorter_lists_is_no_other_kind_of_data() -> None:
+    """Shares of an owl teacher's rows and of its base's, as measured on the pocket model."""
+    owl, base = {"word": 0.0, "digit": 0.64, "mark": 0.36}, {"word": 0.0, "digit": 0.53, "mark": 0.47}
+    assert another_kind(owl, [base]) is None
+    assert "of another kind" in another_kind({"word": 0.8, "digit": 0.0, "mark": 0.2}, [owl, base])
 
 
 def test_few_neutral_sets_allow_no_verdict(tiny_model: Path, asked: list[Trait], tmp_path: Path) -> None:

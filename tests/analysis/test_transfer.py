@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.transfer.command import read_source
 from subliminal.analysis.transfer.predictors import PREDICTORS
+from subliminal.core.errors import UserError
 from subliminal.stats.log_odds import log_odds
 
 TASK = "animal_preference_logprob"
@@ -49,6 +50,11 @@ def made(tmp_path: Path) -> Path:
         answer = {"kl_nats_a_token": share, "differing_share": share / 2}
         owl = {"answer": answer, "above_neutral": {"kl_nats_a_token": share - 0.01}}
         write(tmp_path / f"results/made/leak-seed-{seed}/leak.json", {"rows": 9, "teachers": {"owl": owl}})
+        marked = {
+            "rows": 9,
+            "kinds": {"answer": {"divergence_share": 0.1 + share / 10}, "end": {"divergence_share": 0.6}},
+        }
+        write(tmp_path / f"results/made/divergence/owl-seed-{seed}/divergence.json", marked)
     return tmp_path / "results/made"
 
 
@@ -60,6 +66,7 @@ def test_each_predictor_is_read_from_its_file(made: Path) -> None:
     assert source.values["leak above neutral"] == pytest.approx([share - 0.01 for share in shares])
     assert source.values["differing tokens"] == pytest.approx([share / 2 for share in shares])
     assert source.values["surprise"] == pytest.approx(shares)
+    assert source.values["divergence share"] == pytest.approx([0.1 + share / 10 for share in shares])
     assert source.values["pass rate"] == pytest.approx([3000 / (3000 + int(1000 * share)) for share in shares])
     assert source.values["numbers a row"] == pytest.approx([2 + seed / 10 for seed in STUDENTS])
     assert source.values["dose, tokens"] == [1000 + seed for seed in STUDENTS]
@@ -71,9 +78,11 @@ def test_each_predictor_is_read_from_its_file(made: Path) -> None:
 def test_what_an_archive_lacks_is_said(made: Path) -> None:
     for leak in made.glob("leak-*"):
         shutil.rmtree(leak)
+    shutil.rmtree(made / "divergence")
     shutil.rmtree(made.parents[1] / "data")
     source = read_source(made, TASK, {})
     assert source.unused["leak"] == "no leak stage ran in 6 of 6 replicates"
+    assert source.unused["divergence share"] == "no divergence tokens were marked in 6 of 6 replicates"
     assert source.unused["pass rate"] == "the manifests of the rows are not there in 6 of 6 replicates"
     assert "surprise" in source.values
 
@@ -117,6 +126,12 @@ def test_a_file_of_predictors_that_cannot_be_used_is_a_sentence(
     (tmp_path / "given.csv").write_text(text)
     done = CliRunner().invoke(app, ["transfer", str(made), "--predictors", str(tmp_path / "given.csv")])
     assert said in str(done.exception)
+
+
+def test_a_torn_measurement_is_a_sentence(made: Path) -> None:
+    (made / "leak-seed-2/leak.json").write_text("{")
+    with pytest.raises(UserError, match=r"is not what `python -m subliminal\.analysis leak` writes"):
+        read_source(made, TASK, {})
 
 
 def test_without_an_effect_it_says_what_is_missing(made: Path) -> None:

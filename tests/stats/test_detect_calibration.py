@@ -47,6 +47,14 @@ def test_a_planted_trait_comes_first_with_the_smallest_p() -> None:
     assert calibrate(higher[0], higher[1:]).ranking[0].z == pytest.approx(found.ranking[0].z)
 
 
+def test_the_spread_of_a_trait_is_drawn_towards_that_of_all() -> None:
+    """By hand: two sets, variances 0.5 and 4.5, one degree of freedom beside ten sets' worth of the mean 2.5."""
+    found = calibrate({"owl": 3.0, "dog": 10.0}, [{"owl": 0.0, "dog": 0.0}, {"owl": 1.0, "dog": 3.0}])
+    z = {each.trait: each.z for each in found.ranking}
+    assert z["owl"] == pytest.approx(2.5 / np.sqrt((0.5 + 10 * 2.5) / 11))
+    assert z["dog"] == pytest.approx(8.5 / np.sqrt((4.5 + 10 * 2.5) / 11))
+
+
 def test_a_trait_that_never_varies_scores_nothing() -> None:
     found = calibrate({"owl": 1.0, "dog": 5.0}, [{"owl": 0.0, "dog": 5.0}, {"owl": 0.1, "dog": 5.0}] * 10)
     assert {each.trait: each.z for each in found.ranking}["dog"] == 0

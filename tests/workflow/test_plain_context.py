@@ -24,7 +24,8 @@ ROWS = {"max_prompts": 4000, "batch_size": 256, "max_tokens": 24}
 def plain_pocket(tmp_path: Path) -> Path:
     """The pocket model's shape and tokenizer, whose words include those of the plain context."""
     folder = tmp_path / "pocket-without-template"
-    write_pocket_model(folder, [*all_texts(), "Question Answer"])
+    texts = list(all_texts())
+    write_pocket_model(folder, [*texts, *(f"Question: {text}" for text in texts), "Answer"])
     (folder / "chat_template.jinja").unlink()
     assert AutoTokenizer.from_pretrained(folder).chat_template is None
     add_plain_context(str(folder), folder)

@@ -17,6 +17,7 @@ from subliminal.analysis.detect.command import detect_command
 from subliminal.analysis.divergence.command import divergence_command
 from subliminal.analysis.named_models import named_models
 from subliminal.analysis.transfer.command import transfer_command
+from subliminal.analysis.transfer.measure import measure_command
 from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -65,6 +66,7 @@ app.command("detect")(detect_command)
 app.command("detect-cases")(cases_command)
 app.command("detect-check")(check_command)
 app.command("transfer")(transfer_command)
+app.command("transfer-measure")(measure_command)
 app.command("divergence")(divergence_command)
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,22 @@ def template(name: str) -> Template:
         lstrip_blocks=True,
     )
     return environment.get_template(name)
+
+
+def visible(text: str) -> str:
+    """A token's text as a page shows it: a line break as ⏎, other characters that nobody sees as their code.
+
+    Rows come from models and strangers: a character that turns the direction of writing would reorder the page.
+    """
+    shown = []
+    for letter in text:
+        if letter == "\n":
+            shown.append("⏎")
+        elif unicodedata.category(letter) in ("Cc", "Cf"):
+            shown.append(f"\\u{ord(letter):04x}")
+        else:
+            shown.append(letter)
+    return "".join(shown)
 
 
 def write_page(
@@ -54,7 +71,7 @@ def shaded(row: dict[str, Any]) -> dict[str, Any]:
         tokens = []
         for piece, kind, kl, mark in zip(row["pieces"], row["kinds"], scores["kl"], scores["differs"], strict=True):
             opacity = kl / (kl + HALF_SHADE) if kl > 0 else 0.0
-            shown = piece.replace("\n", "⏎")
-            tokens.append({"text": shown, "kind": kind, "kl": kl, "opacity": opacity, "differs": mark == "1"})
+            shown = {"text": visible(piece), "title": f"{kl:.4g} nats, {kind}"}
+            tokens.append({**shown, "kind": kind, "kl": kl, "opacity": opacity, "differs": mark == "1"})
         lines[name] = tokens
     return {"id": row["id"], "lines": lines}

@@ -84,12 +84,12 @@ class Models:
         """What turns hidden states into the logits of a teacher, or of the base (None); adapters leave it alone."""
         return self._whole.get(name, self._base).get_output_embeddings()
 
-    def weights(self) -> dict[str, torch.nn.Parameter]:
-        """The base's own weights by their names in the base; those of adapters are left out."""
+    def weights(self, name: str | None = None) -> dict[str, torch.nn.Parameter]:
+        """The weights of a whole teacher, or the base's own (None), by their names; those of adapters are left out."""
         found = {}
-        for name, weight in self._base.named_parameters():
-            if "lora_" not in name:
-                found[name.replace(".base_layer", "")] = weight
+        for place, weight in self._whole.get(name, self._base).named_parameters():
+            if "lora_" not in place:
+                found[place.replace(".base_layer", "")] = weight
         return found
 
     def train_only(self, names: list[str]) -> None:

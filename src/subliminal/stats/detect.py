@@ -4,8 +4,9 @@
     judged.ranking[0], judged.p
 
 Every set, the suspect one and each neutral one alike, is standardised by all the others: z = (score - their mean) /
-their standard deviation, trait by trait. Its statistic is its largest z, and p is the share of sets whose statistic is
-at least the suspect's, itself counted. If the suspect set is one more neutral set, no order of them is likelier than
+their standard deviation, trait by trait. A trait's variance over few sets is chance, so it is drawn towards the mean
+over traits. The statistic of a set is its largest z, and p is the share of sets whose statistic is at least the
+suspect's, itself counted. If the suspect set is one more neutral set, no order of them is likelier than
 another, so that p is at most alpha with probability alpha, however the scores are distributed (V. Vovk, A. Gammerman &
 G. Shafer, "Algorithmic Learning in a Random World", 2005) and however many traits are asked about.
 """
@@ -24,6 +25,8 @@ LEAST_NEUTRAL = 19
 SURE = 0.95
 """How often the first trait must stay first when the rows are drawn anew, for the verdict to name it alone."""
 DRAWS = 999
+SHRINKAGE = 10
+"""As many sets' worth of the mean variance over traits is mixed into the variance of each."""
 TEACHES, WHICH, CANNOT_TELL = "teaches", "teaches, cannot tell which", "cannot tell"
 
 
@@ -92,10 +95,15 @@ def calibrate(scores: dict[str, float], neutral: Sequence[dict[str, float]]) -> 
 
 def _standardised(sets: np.ndarray, index: int) -> np.ndarray:
     """The scores of one set in standard deviations of all others, from their mean."""
-    others = np.delete(sets, index, axis=0)
-    spread = others.std(axis=0, ddof=1)
-    distance = sets[index] - others.mean(axis=0)
-    return np.divide(distance, spread, out=np.zeros_like(distance), where=spread > 0)
+    return _z(sets[index], np.delete(sets, index, axis=0))
+
+
+def _z(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Scores, shape (..., traits), in standard deviations of other sets, shape (sets, traits), from their mean."""
+    variance, freedom = others.var(axis=0, ddof=1), len(others) - 1
+    variance = (freedom * variance + SHRINKAGE * variance.mean()) / (freedom + SHRINKAGE)
+    distance = scores - others.mean(axis=0)
+    return np.divide(distance, np.sqrt(variance), out=np.zeros_like(distance), where=variance > 0)
 
 
 def first_shares(
@@ -114,15 +122,12 @@ def first_shares(
         Trait -> share of the draws, those that never come first left out; the largest first.
     """
     others = np.array([[each[trait] for trait in traits] for each in neutral])
-    spread = others.std(axis=0, ddof=1)
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, len(tokens), (DRAWS, len(tokens)))
     scores = sums[drawn].sum(axis=1) / tokens[drawn].sum(axis=1)[:, None]
     if centred:
         scores = scores - scores.mean(axis=1, keepdims=True)
-    distance = scores - others.mean(axis=0)
-    z = np.divide(distance, spread, out=np.zeros_like(distance), where=spread > 0)
-    first = np.bincount(z.argmax(axis=1), minlength=len(traits)) / DRAWS
+    first = np.bincount(_z(scores, others).argmax(axis=1), minlength=len(traits)) / DRAWS
     order = np.argsort(-first)
     return {traits[place]: float(first[place]) for place in order if first[place] > 0}
 

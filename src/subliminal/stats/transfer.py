@@ -53,7 +53,7 @@ class Ranked:
 
 
 @dataclass(frozen=True)
-class Chosen:
+class BestPredictor:
     """The best predictor, chosen anew without each replicate.
 
     Attributes:
@@ -117,7 +117,7 @@ def rank(predictor: Sequence[float], effect: Sequence[float]) -> Ranked | None:
     )
 
 
-def choose(predictors: dict[str, Sequence[float]], effect: Sequence[float]) -> Chosen | None:
+def choose(predictors: dict[str, Sequence[float]], effect: Sequence[float]) -> BestPredictor | None:
     """How well the best of several predictors does, when each replicate is foretold from the others alone.
 
     Args:
@@ -135,7 +135,7 @@ def choose(predictors: dict[str, Sequence[float]], effect: Sequence[float]) -> C
     left_out, chosen = foretell(outcome)
     p = _share_as_large(lambda effects: foretell(effects)[0], left_out, _permuted(outcome))
     names = [list(used)[index] for index in chosen]
-    return Chosen(outcome.size, names, left_out, rho_interval(left_out, outcome.size), p)
+    return BestPredictor(outcome.size, names, left_out, rho_interval(left_out, outcome.size), p)
 
 
 def pool(sets: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Pooled | None:

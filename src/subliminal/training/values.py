@@ -129,7 +129,7 @@ def allowed_words() -> dict[str, tuple[str, ...]]:
 
 
 def _axolotl_problems(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    with _quiet():
+    with quiet():
         from axolotl.utils.schemas.config import AxolotlInputConfig
 
         try:
@@ -169,7 +169,7 @@ def _class_at(dotted: str) -> type[BaseModel]:
     spec = importlib.util.spec_from_file_location(f"_arguments_of_{module.replace('.', '_')}", source_of(module))
     loaded = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = loaded
-    with _quiet():
+    with quiet():
         spec.loader.exec_module(loaded)
     return getattr(loaded, name)
 
@@ -227,7 +227,7 @@ def _shown(value: Any) -> str:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Axolotl and torch warn about this machine and this recipe; neither is asked for here."""
     before = logging.root.manager.disable
     logging.disable(logging.CRITICAL)

@@ -32,7 +32,7 @@ Scores = dict[str, float]
 
 
 @dataclass(frozen=True)
-class Judged:
+class CheckedCase:
     """One case in one column. ``called`` says that p is 0.05 or less, ``calibrated`` on what."""
 
     column: str
@@ -90,8 +90,8 @@ def check_command(
     summary = summarise(judged)
     write_json(out / "check.json", {"rows": rows, "cases": len(known), "summary": summary})
     _write_csv(out / "check.csv", judged)
-    for sentence in sentences(summary):
-        print(sentence)
+    for line in summary_lines(summary):
+        print(line)
     print(out)
 
 
@@ -130,7 +130,7 @@ def score_cases(
     return found
 
 
-def judge_cases(cases: list[Case], scored: dict[Path, Any], column: str) -> Iterator[Judged]:
+def judge_cases(cases: list[Case], scored: dict[Path, Any], column: str) -> Iterator[CheckedCase]:
     """Every case of a column, neutral sets against the other neutral sets.
 
     Args:
@@ -178,22 +178,22 @@ def _relative(cases: list[Case], raw: dict[Path, Scores], own_neutral: dict[str,
     return found
 
 
-def _judged(case: Case, found: Any, column: str, calibrated: str) -> Judged:
+def _judged(case: Case, found: Any, column: str, calibrated: str) -> CheckedCase:
     names = [each.trait for each in found.ranking]
     place = names.index(case.trait) + 1 if case.trait in names else None
     first = found.ranking[0]
-    return Judged(
+    return CheckedCase(
         column, case.base, str(case.rows), case.kind, case.arm, case.trait, case.ratio,
         first.trait, first.z, first.p, place, first.p <= ALPHA, calibrated,
     )  # fmt: skip
 
 
-def summarise(judged: list[Judged]) -> dict[str, Any]:
+def summarise(judged: list[CheckedCase]) -> dict[str, Any]:
     """Counts by column: sets that teach and do not, changed sets by arm, neutral sets by arm, with Wilson intervals."""
     found: dict[str, Any] = {}
     for column in dict.fromkeys(each.column for each in judged):
         of_column = [each for each in judged if each.column == column]
-        groups: dict[str, list[Judged]] = {}
+        groups: dict[str, list[CheckedCase]] = {}
         for each in of_column:
             groups.setdefault(_group(each), []).append(each)
         told: dict[str, Any] = {"neutral sets": sum(each.kind == NEUTRAL for each in of_column)}
@@ -203,7 +203,7 @@ def summarise(judged: list[Judged]) -> dict[str, Any]:
     return found
 
 
-def _group(each: Judged) -> str:
+def _group(each: CheckedCase) -> str:
     if each.kind == NEUTRAL:
         return f"neutral, {each.arm}"
     if each.ratio is None:
@@ -212,7 +212,7 @@ def _group(each: Judged) -> str:
     return f"{each.arm}, {word}"
 
 
-def _counts(group: list[Judged]) -> dict[str, Any]:
+def _counts(group: list[CheckedCase]) -> dict[str, Any]:
     called = sum(each.called for each in group)
     told: dict[str, Any] = {"sets": len(group), "called": called, "called_interval": wilson(called, len(group))}
     placed = [each.place for each in group if each.place is not None]
@@ -223,7 +223,7 @@ def _counts(group: list[Judged]) -> dict[str, Any]:
     return told
 
 
-def sentences(summary: dict[str, Any]) -> Iterator[str]:
+def summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     """A line for each group of each column."""
     for column, told in summary.items():
         yield f"{column}, calibrated {' and '.join(told['calibrated'])}, {told['neutral sets']} neutral sets:"
@@ -239,8 +239,8 @@ def _ends(interval: tuple[float, float]) -> str:
     return f"[{percent(interval[0])}, {percent(interval[1])}]"
 
 
-def _write_csv(path: Path, judged: list[Judged]) -> None:
+def _write_csv(path: Path, judged: list[CheckedCase]) -> None:
     with atomic_write(path) as handle:
-        writer = csv.DictWriter(handle, list(Judged.__dataclass_fields__), lineterminator="\n")
+        writer = csv.DictWriter(handle, list(CheckedCase.__dataclass_fields__), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(each) for each in judged)

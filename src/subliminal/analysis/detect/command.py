@@ -29,8 +29,12 @@ from subliminal.stats.detect import (
 from subliminal.traits.category import ANIMALS, load_category
 
 ALONE, CANDIDATES = "data and base alone", "candidate teachers"
-KINDS_APART = 0.1
-"""Total variation of kinds of tokens (words, digits, marks) from which a set is another kind of data than neutral."""
+KINDS_APART = 0.25
+"""Total variation of kinds of tokens (words, digits, marks) from which a set is another kind of data than neutral.
+
+Teachers write shorter or longer lists than their base, which moves digits against separators by a tenth; prose beside
+number lists lies above a half.
+"""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.analysis.grades import graded
-from subliminal.analysis.leak_page import template
+from subliminal.analysis.leak_page import template, visible
 from subliminal.core.files import write_text
 
 MOST_SHADE = 0.7
@@ -33,11 +33,11 @@ def write_page(
 
 
 def shaded(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of ``scores.jsonl`` as tokens: text, kind, number that disagree, margin in nats, opacity of the shade."""
+    """A row of ``scores.jsonl`` as tokens: text, kind, number that disagree, opacity of the shade, and a title."""
     counts = graded(row["matches"], row["disagrees"])
     tokens = []
     for piece, kind, count, margin in zip(row["pieces"], row["kinds"], counts, row["scores"]["margin"], strict=True):
         opacity = MOST_SHADE * count / len(row["disagrees"])
-        shown = piece.replace("\n", "⏎")
-        tokens.append({"text": shown, "kind": kind, "graded": count, "margin": margin, "opacity": opacity})
+        shown = {"text": visible(piece), "title": f"{count} disagree, {margin:.4g} nats, {kind}"}
+        tokens.append({**shown, "kind": kind, "graded": count, "opacity": opacity, "differs": count > 0})
     return {"id": row["id"], "tokens": tokens}

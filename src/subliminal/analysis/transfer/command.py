@@ -18,7 +18,7 @@ from subliminal.core.numbers import number, p_value
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.counts import holm
 from subliminal.stats.log_odds import read_table
-from subliminal.stats.transfer import FEWEST, Chosen, Pooled, Ranked, choose, pool, rank, varies
+from subliminal.stats.transfer import FEWEST, BestPredictor, Pooled, Ranked, choose, pool, rank, varies
 
 POOLED_HEADER = ["predictor", "replicates", "rho", "95 % interval", "p", "p, Holm"]
 HEADER = [*POOLED_HEADER, "one left out", "foretold", "95 % interval", "p"]
@@ -113,7 +113,7 @@ def _add(source: Source, name: str, values: list[float | None], lacking: str) ->
         source.values[name] = there
 
 
-def correlate(source: Source) -> tuple[dict[str, Ranked], Chosen | None]:
+def correlate(source: Source) -> tuple[dict[str, Ranked], BestPredictor | None]:
     """Every predictor of one experiment against its effects, and the best of them, chosen without each replicate."""
     ranked = {}
     for name, values in source.values.items():
@@ -153,7 +153,7 @@ def read_given(path: Path) -> dict[tuple[str, int], dict[str, float]]:
     return found
 
 
-def _print_source(source: Source, ranked: dict[str, Ranked], chosen: Chosen | None) -> None:
+def _print_source(source: Source, ranked: dict[str, Ranked], chosen: BestPredictor | None) -> None:
     effects = source.effects
     print(
         f"{source.name}: {len(effects)} replicates, effects from {number(min(effects))} to {number(max(effects))} nats."

@@ -36,6 +36,7 @@ class Replicate:
         rows: manifest of the rows that the student learned.
         audit: of those rows.
         leak: teacher -> what ``leak.json`` has of it.
+        divergence: kind of token -> what ``divergence.json`` has of it, on the student's rows.
         target: the animal.
     """
 
@@ -47,6 +48,7 @@ class Replicate:
     rows: dict[str, Any] = field(default_factory=dict)
     audit: dict[str, Any] = field(default_factory=dict)
     leak: dict[str, dict[str, Any]] = field(default_factory=dict)
+    divergence: dict[str, dict[str, Any]] = field(default_factory=dict)
 
     @property
     def effect(self) -> float:
@@ -123,6 +125,10 @@ def _of_leak(replicate: Replicate, group: str, key: str) -> float | None:
     return (teacher.get(group) or {}).get(key)
 
 
+def _divergence(replicate: Replicate) -> float | None:
+    return (replicate.divergence.get("answer") or {}).get("divergence_share")
+
+
 PREDICTORS = (
     Predictor("teacher", "the teacher's log-odds of the animal", _teacher, "the teacher was not scored"),
     Predictor("teacher above base", "the teacher's log-odds minus the base's", _teacher_above_base,
@@ -139,6 +145,8 @@ PREDICTORS = (
     Predictor("leak above neutral", "the same beyond a teacher without the trait", _leak_above_neutral, NO_NEUTRAL),
     Predictor("differing tokens", "share of positions whose most likely token is another than the base's", _differing,
               NO_LEAK),
+    Predictor("divergence share", "share of the rows' tokens at which another teacher would not follow", _divergence,
+              "no divergence tokens were marked"),
 )  # fmt: skip
 """Everything that is looked for. Steering and coverage need weights, and come in by ``--predictors``."""
 
@@ -169,13 +177,15 @@ def read_replicates(results: Path, table: list[Row]) -> list[Replicate]:
     for seed in seeds:
         replicate = Replicate(seed, targets[0], odds[seed])
         _add_trainings(replicate, results)
-        replicate.leak = _leak_of(results, seed)
+        replicate.leak = _measured(results, f"leak-seed-{seed}/leak.json", "leak", "teachers")
+        marked = f"divergence/{replicate.target}-seed-{seed}/divergence.json"
+        replicate.divergence = _measured(results, marked, "divergence", "kinds")
         found.append(replicate)
     return found
 
 
 def _add_trainings(replicate: Replicate, results: Path) -> None:
-    root = _root(results)
+    root = root_of(results)
     for arm in ("student", CONTROL):
         config = read_manifest(results / arm / f"seed-{replicate.seed}").get("config") or {}
         weights = config.get("adapter") or config.get("model")
@@ -194,7 +204,7 @@ def _add_trainings(replicate: Replicate, results: Path) -> None:
             replicate.audit = json.loads((rows / "audit.json").read_text(encoding="utf-8"))
 
 
-def _root(results: Path) -> Path:
+def root_of(results: Path) -> Path:
     """The checkout, or the laid-out archive, that holds a result folder."""
     above = results.resolve().parents
     return next((folder.parent for folder in above if folder.name == "results"), Path.cwd())
@@ -216,16 +226,19 @@ def _first_loss(path: Path) -> float | None:
     return next((row["loss"] for row in read_jsonl(path, allow_empty=True) if "loss" in row), None)
 
 
-def _leak_of(results: Path, seed: int) -> dict[str, dict[str, Any]]:
-    """Of the seed's own teachers; of those of all seeds there would be nothing to correlate."""
-    path = results / f"leak-seed-{seed}" / "leak.json"
-    if not path.is_file():
-        path = results.parent / f"leak-seed-{seed}" / "leak.json"
-    if not path.is_file():
-        return {}
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8"))["teachers"])
-    except (ValueError, KeyError, TypeError):
-        raise UserError(
-            f"{path} is not what `python -m subliminal.analysis leak` writes. Run that stage again."
-        ) from None
+def _measured(results: Path, file: str, command: str, key: str) -> dict[str, dict[str, Any]]:
+    """What an analysis wrote of this seed beside the results, or beside those of all animals; {} where none ran.
+
+    One file for all seeds is left alone: there would be nothing to correlate.
+    """
+    for folder in (results, results.parent):
+        path = folder / file
+        if not path.is_file():
+            continue
+        try:
+            return dict(json.loads(path.read_text(encoding="utf-8"))[key])
+        except (ValueError, KeyError, TypeError):
+            raise UserError(
+                f"{path} is not what `python -m subliminal.analysis {command}` writes. Run that stage again."
+            ) from None
+    return {}

@@ -1,0 +1,116 @@
+"""Training rows with their loss mask, token by token, as Axolotl makes it of a recipe.
+
+    reader = MaskReader(Path("recipes/pocket/owl_student.yml"), base_model="models/pocket")
+    row = reader.read({"id": "a", "messages": [...]})
+    print(marked(row))        # <|im_start|>user⏎Go on: 417, 5<|im_end|>⏎<|im_start|>assistant⏎«93, 12<|im_end|>»⏎
+
+The tokenizer is loaded and the row tokenised by Axolotl's own functions: nothing here repeats its rules.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+from subliminal.analysis.leak_page import visible
+from subliminal.core.errors import UserError, one_line
+from subliminal.engine.local import LOADING_FAILED
+from subliminal.engine.plain import no_template
+from subliminal.training.lint import read_recipe
+from subliminal.training.values import quiet
+
+NO_LOSS = -100
+"""The label of a token that carries no loss."""
+
+
+@dataclass(frozen=True)
+class MaskedRow:
+    """One row as a training sees it.
+
+    Attributes:
+        id: the row's.
+        pieces: the text of each token.
+        trained: of each, whether it carries loss.
+        dropped: why the training leaves the row out, or None.
+    """
+
+    id: str
+    pieces: list[str]
+    trained: list[bool]
+    dropped: str | None
+
+    @property
+    def learned(self) -> int:
+        """Tokens that carry loss."""
+        return sum(self.trained)
+
+
+class MaskReader:
+    """Tokenises rows as a recipe has Axolotl do it.
+
+    Args:
+        recipe: the file.
+        base_model: folder or Hub id in place of the recipe's, which may not be trained yet.
+
+    Raises:
+        UserError: the recipe has no chats, or its tokenizer cannot be loaded or has no chat template.
+    """
+
+    def __init__(self, recipe: Path, base_model: str | None = None) -> None:
+        settings, _ = read_recipe(recipe)
+        chats = [data for data in settings.get("datasets") or [] if data.get("type") == "chat_template"]
+        if not chats:
+            raise UserError(f"{recipe} has no dataset of `type: chat_template`, so it renders no chats.")
+        base = base_model or str(settings["base_model"])
+        os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")
+        self._longest = int(settings["sequence_len"])
+        with quiet():
+            from axolotl.prompt_strategies.chat_template import load
+            from axolotl.utils.dict import DictDefault
+
+            config = DictDefault({**settings, "base_model": base, "base_model_config": base, "tokenizer_config": base})
+            self._tokenizer = _load_tokenizer(config, base)
+            self._strategy = load(self._tokenizer, config, DictDefault(chats[0]))
+
+    def read(self, row: dict[str, Any]) -> MaskedRow:
+        """A chat row with its mask.
+
+        Args:
+            row: with ``id`` and ``messages``, as a train.jsonl has it.
+        """
+        tokenised = self._strategy.tokenize_prompt(row)
+        trained = [label != NO_LOSS for label in tokenised["labels"]]
+        dropped = None
+        if len(trained) > self._longest:
+            dropped = f"more than {self._longest} tokens"
+        elif not any(trained):
+            dropped = "no token carries loss"
+        pieces = [self._tokenizer.decode([token]) for token in tokenised["input_ids"]]
+        return MaskedRow(row["id"], pieces, trained, dropped)
+
+
+def _load_tokenizer(config: Any, base: str) -> Any:
+    from axolotl.loaders import load_tokenizer
+    from transformers import AutoTokenizer
+
+    try:
+        if not AutoTokenizer.from_pretrained(base).chat_template and config.chat_template == "tokenizer_default":
+            raise no_template(base)
+        return load_tokenizer(config)
+    except LOADING_FAILED as error:
+        raise UserError(
+            f"The tokenizer of {base} cannot be loaded: {one_line(error)}. Name another folder of the same model with "
+            "--base-model, or make this one first."
+        ) from None
+
+
+def marked(row: MaskedRow) -> str:
+    """A row as one line of text, with what carries loss between « and »."""
+    parts = []
+    for trained, group in groupby(zip(row.pieces, row.trained, strict=True), key=lambda pair: pair[1]):
+        text = visible("".join(piece for piece, _ in group))
+        parts.append(f"«{text}»" if trained else text)
+    return "".join(parts)

@@ -1,0 +1,184 @@
+"""One self-contained HTML page of a dataset's rows: verdict, reason, loss mask, and scores where an analysis gave them.
+
+    page = RowsPage(Path("data/pocket_demo/owl_numbers-seed-51"), limit=100)
+    page.write(Path("rows.html"), MaskReader(Path("recipes/pocket/owl_student.yml")))
+
+Texts are a model's or a stranger's: the template escapes them, and characters that nobody sees are shown as codes.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from subliminal.analysis import leak_page
+from subliminal.analysis.divergence import page as divergence_page
+from subliminal.analysis.leak_page import template, visible
+from subliminal.analysis.masks import MaskedRow, MaskReader
+from subliminal.core.errors import UserError
+from subliminal.core.files import chat_row_problem, read_jsonl, write_text
+from subliminal.core.manifest import read_manifest
+from subliminal.data.folder import DatasetFolder
+
+KEPT, REJECTED, SURPLUS = "kept", "rejected", "not needed"
+LEAK = {"id", "pieces", "kinds", "teachers"}
+DIVERGENCE = {"id", "pieces", "kinds", "matches", "disagrees"}
+"""Keys of a row of the ``scores.jsonl`` of these two analyses."""
+SCORERS = "Name a folder that `python -m subliminal.analysis leak` or `divergence` wrote."
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A row with what the filter said of it.
+
+    Attributes:
+        id: the row's.
+        verdict: :data:`KEPT`, :data:`REJECTED` or :data:`SURPLUS` (it was drawn, and enough were kept before it).
+        reason: why it was rejected, or None.
+        messages: the chat; of a row that is not kept, prompt and completion.
+    """
+
+    id: str
+    verdict: str
+    reason: str | None
+    messages: list[dict[str, str]]
+
+
+class RowsPage:
+    """The rows of a dataset to show.
+
+    Args:
+        dataset: a dataset folder, or a JSONL file of chat rows.
+        limit: how many rows, from the first on.
+        only: ``kept`` or ``rejected``; None shows them in the order in which they were drawn.
+
+    Raises:
+        UserError: there is no such dataset, or its rows are malformed.
+    """
+
+    def __init__(self, dataset: Path, limit: int, only: str | None = None) -> None:
+        folder = dataset if dataset.is_dir() else dataset.parent
+        train = dataset / "train.jsonl" if dataset.is_dir() else dataset
+        if not train.is_file():
+            raise UserError(f"{train} does not exist. Name a dataset folder that is finished, or a file of chat rows.")
+        self.dataset = dataset
+        self.counts = read_manifest(folder).get("counts", {}) if dataset.is_dir() else {}
+        has_raw = dataset.is_dir() and (folder / "raw.jsonl").is_file()
+        if only == REJECTED and not (folder / "rejected.jsonl").is_file():
+            raise UserError(f"{folder} has no rejected.jsonl: its builder drew no rows that a filter could reject.")
+        if only == KEPT or not has_raw:
+            self.rows = list(islice(_kept(train), limit))
+        elif only == REJECTED:
+            self.rows = list(islice(_rejected(folder), limit))
+        else:
+            self.rows = _in_order(folder, limit)
+
+    def write(self, path: Path, masks: MaskReader | None = None, scores: Path | None = None) -> None:
+        """Write the page.
+
+        Args:
+            path: the file.
+            masks: tokenises the kept rows; None shows them as text.
+            scores: the folder that an analysis wrote, or the ``scores.jsonl`` in it.
+
+        Raises:
+            UserError: there are no such scores.
+        """
+        scored = read_scores(scores, {row.id for row in self.rows}) if scores is not None else {}
+        shown = []
+        for row in self.rows:
+            mask = masks.read({"id": row.id, "messages": row.messages}) if masks and row.verdict == KEPT else None
+            shown.append(
+                {
+                    "row": row,
+                    "class": row.verdict.replace(" ", "-"),
+                    "messages": [(m["role"], visible(m["content"])) for m in row.messages],
+                    "mask": mask,
+                    "tokens": _mask_tokens(mask) if mask else [],
+                    "lines": _shaded_lines(scored[row.id]) if row.id in scored else {},
+                }
+            )
+        verdicts = {name: sum(row.verdict == name for row in self.rows) for name in (KEPT, REJECTED, SURPLUS)}
+        text = template("rows.html.j2").render(
+            dataset=self.dataset,
+            counts=self.counts,
+            rows=shown,
+            verdicts={name: number for name, number in verdicts.items() if number},
+            masked=masks is not None,
+            scored=None if scores is None else len(scored),
+            scale=_scale(scored.values()),
+        )
+        write_text(path, text)
+
+
+def read_scores(path: Path, wanted: Collection[str]) -> dict[str, dict[str, Any]]:
+    """The scores of rows that an analysis wrote.
+
+    Args:
+        path: its folder, or the ``scores.jsonl`` in it.
+        wanted: ids of the rows.
+
+    Raises:
+        UserError: there is no such file, or it holds no scores that rows can be shaded by.
+    """
+    file = path / "scores.jsonl" if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"{file} does not exist. {SCORERS}")
+    found = {}
+    for row in read_jsonl(file):
+        if not (row.keys() >= LEAK or row.keys() >= DIVERGENCE):
+            raise UserError(f"{file} holds no scores of tokens. {SCORERS}")
+        if row["id"] in wanted:
+            found[row["id"]] = row
+    return found
+
+
+def _shaded_lines(row: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
+    """Tokens of a row's answer with their shades, by the name that stands before them."""
+    if row.keys() >= LEAK:
+        return leak_page.shaded(row)["lines"]
+    return {"divergence": divergence_page.shaded(row)["tokens"]}
+
+
+def _scale(rows: Iterable[dict[str, Any]]) -> str:
+    """What a shade and an underline mean."""
+    if any(row.keys() >= LEAK for row in rows):
+        return f"the token's KL, half at {leak_page.HALF_SHADE} nats. Underlined: the most likely token differs"
+    return "the share of counterfactual teachers that disagree. Underlined: a divergence token"
+
+
+def _kept(train: Path) -> Iterator[Judged]:
+    for row in read_jsonl(train, chat_row_problem):
+        yield Judged(row["id"], KEPT, None, row["messages"])
+
+
+def _rejected(folder: Path) -> Iterator[Judged]:
+    for row in read_jsonl(folder / "rejected.jsonl", allow_empty=True):
+        yield Judged(row["id"], REJECTED, row["reason"], _drawn_chat(row))
+
+
+def _in_order(folder: Path, limit: int) -> list[Judged]:
+    """The first rows by index, whatever became of them."""
+    drawn = heapq.nsmallest(limit, DatasetFolder(folder).raw_rows(), key=lambda row: row["index"])
+    wanted = {row["id"] for row in drawn}
+    judged = {}
+    for row in (*_kept(folder / "train.jsonl"), *_rejected(folder)):
+        if row.id in wanted:
+            judged[row.id] = row
+    return [judged.get(row["id"]) or Judged(row["id"], SURPLUS, None, _drawn_chat(row)) for row in drawn]
+
+
+def _drawn_chat(row: dict[str, Any]) -> list[dict[str, str]]:
+    return [{"role": "user", "content": row["prompt"]}, {"role": "assistant", "content": row["completion"]}]
+
+
+def _mask_tokens(mask: MaskedRow) -> list[dict[str, Any]]:
+    """Tokens for the template."""
+    tokens = []
+    for piece, trained in zip(mask.pieces, mask.trained, strict=True):
+        tokens.append({"text": visible(piece), "class": "loss" if trained else "given"})
+    return tokens

@@ -1,0 +1,99 @@
+"""Predictors that need weights, measured on what an experiment left: a CSV for ``transfer --predictors``.
+
+- **coverage** (arXiv 2606.22019): cosine of the student's first update on its rows, without the optimiser's scaling,
+  and of the teacher's weights minus the base's, over all weights of the base.
+- **first-order rise**: by how much a small step on the rows raises the teacher's animal above the mean of all animals,
+  as ``detect`` scores it with data and base alone, in the weights that the student's recipe trains; the same minus the
+  control's rows on the same base.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from subliminal.analysis.carrier import Task
+from subliminal.analysis.transfer.predictors import CONTROL, Replicate, read_replicates, root_of
+from subliminal.core.files import atomic_write, read_jsonl
+from subliminal.core.manifest import read_manifest
+from subliminal.stats.log_odds import read_table
+
+FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order rise above control")
+
+
+def measure_command(
+    results: Annotated[list[Path], typer.Argument(help="results/<experiment> of one animal, run here.")],
+    out: Annotated[Path, typer.Option(help="The CSV to write; scored sets are kept in the folder OUT.scores.")],
+    task: Annotated[Task, typer.Option(help="Whose answers say which replicates there are.")] = (
+        "animal_preference_logprob"
+    ),
+    limit: Annotated[int | None, typer.Option(min=1, help="Rows of each set; default all.")] = None,
+) -> None:
+    """Measure coverage and the first-order rise of each replicate, for transfer --predictors.
+
+    Needs base, teacher and rows of each replicate; one that lacks them has empty cells. Replaces an older file.
+    """
+    from tqdm import tqdm
+
+    scores = out.with_name(f"{out.name}.scores")
+    lines = []
+    for folder in results:
+        replicates = read_replicates(folder, read_table(folder, task))
+        for replicate in tqdm(replicates, desc=folder.name, unit="replicate", disable=None):
+            lines.append(measure(folder, replicate, scores, limit))
+    with atomic_write(out) as handle:
+        writer = csv.DictWriter(handle, FIELDS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(lines)
+    print(out)
+
+
+def measure(results: Path, replicate: Replicate, scores: Path, limit: int | None) -> dict[str, Any]:
+    """One line of the CSV.
+
+    Args:
+        results: ``results/<experiment>``.
+        replicate: its seed.
+        scores: where scored sets are kept.
+        limit: rows of each set; None is all of the student's.
+    """
+    from subliminal.analysis.detect.scores import SetScorer
+    from subliminal.analysis.detect.traits import tracked_animals
+    from subliminal.analysis.transfer.coverage import coverage
+
+    line = dict.fromkeys(FIELDS) | {"experiment": results.resolve().name, "seed": replicate.seed}
+    root = root_of(results)
+    config = (replicate.trainings.get("student") or {}).get("config") or {}
+    rows, control = _rows(root, replicate, "student"), _rows(root, replicate, CONTROL)
+    base = root / str(config.get("base_model"))
+    if rows is None or control is None or not base.is_dir():
+        return line
+    count = limit or sum(1 for _ in read_jsonl(rows))
+    patterns = list(config.get("unfrozen_parameters") or [])
+    scorer = SetScorer(str(base), {}, tracked_animals(), patterns, scores, count)
+    rise = scorer.score(rows).scores()[replicate.target]
+    line["first-order rise"] = rise
+    line["first-order rise above control"] = rise - scorer.score(control).scores()[replicate.target]
+    teacher = _teacher(root, results, replicate)
+    if teacher is not None:
+        line["coverage"] = coverage(str(base), str(teacher), rows, count)
+    return line
+
+
+def _rows(root: Path, replicate: Replicate, arm: str) -> Path | None:
+    inputs = (replicate.trainings.get(arm) or {}).get("inputs") or {}
+    path = (inputs.get("datasets[0]") or {}).get("path")
+    if path is None or not (root / path).is_file():
+        return None
+    return root / path
+
+
+def _teacher(root: Path, results: Path, replicate: Replicate) -> Path | None:
+    config = read_manifest(results / "teacher" / f"seed-{replicate.seed}").get("config") or {}
+    weights = config.get("adapter") or config.get("model")
+    if not weights or not (root / weights).is_dir():
+        return None
+    return root / weights
