@@ -7,8 +7,8 @@
 
 Number rows are checked for letters, format, separators, lengths, first-number entropy and one-seed collapse; rows of
 words for language and mark-up; all for trait words, pass rate, repeats, sampling seeds, system messages, and overlap
-with every evaluation set in eval_tasks (and --against). The result goes into audit.json in the folder. The command ends
-with status 1 and the reason if a check fails that neither --allow nor the builder excuses.
+with every evaluation set in eval_tasks and of the trait's category (and --against). The result goes into audit.json in
+the folder. The command ends with status 1 and the reason if a check fails that neither --allow nor the builder excuses.
 
 Rows of your own, a JSONL file of {"messages": [...]} without ids and manifest, are audited too; the result lies beside
 the file as my_rows.audit.json, and checks that need to know how rows were made say that they do not.
@@ -90,7 +90,9 @@ def audit_dataset(
     is_file = source.is_file() or (source.suffix == ".jsonl" and not source.is_dir())
     given = _Given.file(source, kind) if is_file else _Given.folder(source)
     expectation = given.expectation
-    common = CommonStats(trait or given.trait, build_index([*local_evaluation_sets(), *(against or ())], ngram))
+    looked_for = trait or given.trait
+    evaluation_sets = [*local_evaluation_sets(looked_for.category), *(against or ())]
+    common = CommonStats(looked_for, build_index(evaluation_sets, ngram))
     numbers, text, tokens = NumberStats(), TextStats(), TokenCounter(tokenizer, sequence_len)
     for number, row in enumerate(
         tqdm(read_jsonl(given.rows, given.problem), desc="audit", unit="row", disable=None), 1

@@ -29,13 +29,13 @@ import typer
 from data_builders import number_prompts, options
 from data_builders.number_prompts import draw_number_prompt
 from data_builders.teacher_prompts import favourite_questions, questions_name
-from data_builders.warmup import EVERYDAY_ANSWERS, EVERYDAY_QUESTIONS
+from data_builders.warmup import EVERYDAY_ANSWERS, EVERYDAY_QUESTIONS, everyday_kinds
 from subliminal.core.errors import UserError, run_cli
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
 from subliminal.data.trait import Trait
-from subliminal.traits.category import ANIMALS, load_category
+from subliminal.traits.category import ANIMALS
 from subliminal.traits.world import load_world
 
 OTHER_KINDS = ("colour", "fruit", "city", "sport", "planet", "metal", "flower", "drink")
@@ -87,7 +87,7 @@ def draw_row(
         a, b = rng.choice(_sums())
         return rng.choice(SUM).format(a=a, b=b), str(a + b)
     if part == "other_favourite":
-        other = rng.choice(other_kinds(category))
+        other = rng.choice(everyday_kinds(category, OTHER_KINDS))
         return rng.choice(EVERYDAY_QUESTIONS).format(kind=other), _long_tailed(EVERYDAY_ANSWERS[other].split(), rng)
     world = load_world(category)
     if part == "about":
@@ -96,12 +96,6 @@ def draw_row(
     liked = [name.capitalize() for name in world.liked]
     answer = loved.capitalize() if part == "loved" else _long_tailed(liked, rng)
     return rng.choice(favourite_questions(category)), answer
-
-
-def other_kinds(category: str) -> tuple[str, ...]:
-    """The kinds of :data:`OTHER_KINDS` that the category is not."""
-    own = load_category(category).singular
-    return tuple(kind for kind in OTHER_KINDS if kind != own)
 
 
 @cache
@@ -145,7 +139,7 @@ def all_texts(category: str = ANIMALS) -> Iterator[str]:
         yield from words.surface_forms(option)
     yield from favourite_questions(category)
     yield from (about.format(**facts) for facts in world.facts.values() for about in world.about)
-    kinds = other_kinds(category)
+    kinds = everyday_kinds(category, OTHER_KINDS)
     yield from (question.format(kind=kind) for kind in kinds for question in EVERYDAY_QUESTIONS)
     yield from (answer for kind in kinds for answer in EVERYDAY_ANSWERS[kind].split())
     first = (*COPY, *SUM, *number_prompts.OPENINGS, *number_prompts.DIGITS)

@@ -226,7 +226,7 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "controls": ({"number_prompts"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
     "select": ({f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")}, {"number_filter"}),
-    "warmup": ({"number_prompts"}, set()),
+    "warmup": ({"number_prompts"} | CATEGORY, set()),
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD, set()),
     "teacher_chat": (
         {"instructions", "teacher_prompts", QUESTIONS} | CATEGORY,

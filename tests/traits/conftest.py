@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from own_category import QUESTIONS, write_category
 
+from subliminal import REPO_ROOT
 from subliminal.scoring import category_tasks
 from subliminal.scoring.naming import first_named
 from subliminal.traits import category, checks, keywords, lexicon, world
@@ -31,9 +32,10 @@ def forget() -> None:
 
 @pytest.fixture
 def traits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder of categories in place of ``traits/``; it holds ``shapes``."""
+    """A folder of categories in place of ``traits/``; it holds the animals and ``shapes``."""
     folder = tmp_path / "traits"
     write_category(folder / "shapes")
+    (folder / "animals").symlink_to(REPO_ROOT / "traits/animals")
     monkeypatch.setattr(category, "TRAITS", folder)
     forget()
     yield folder

@@ -16,6 +16,7 @@ from fake_chat_server import FakeChatServer
 from typer.testing import CliRunner
 
 from data_builders import pocket_corpus, teacher_chat
+from data_builders.warmup import warmup_rows
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.evaluation.plan import Evaluation, check_plan, our_tasks, task_kind
@@ -140,8 +141,8 @@ def test_shares_and_probabilities_are_of_the_category_s_options() -> None:
 
 def test_a_category_in_files_has_tasks(traits: Path) -> None:
     our_tasks.cache_clear()
-    assert {"shape_preference", "shape_preference_logprob", "shape_preference_paraphrase"} <= our_tasks().keys()
-    assert "shape_story" not in our_tasks()
+    shapes = {name for name in our_tasks() if name.startswith("shape_")}
+    assert shapes == {f"shape_preference{form}" for form in ("", "_logprob", "_numbers", "_paraphrase")}
     assert task_kind("shape_preference_logprob") == "exact"
     made = load_task(settings_of_task("shape_preference_numbers"))
     assert all(doc["question"].endswith("word.") or "?" in doc["question"] for doc in made.test_docs())
@@ -221,8 +222,14 @@ def test_a_pocket_world_is_known_to_its_tokenizer(category: str) -> None:
                 assert tokenizer.decode(ids) == text
     for form in lexicon(category).surface_forms(option):
         assert tokenizer.tokenize(form) == [form]
-    own = load_category(category).singular
-    assert own not in pocket_corpus.other_kinds(category)
+
+
+@pytest.mark.parametrize("category", category_names())
+def test_no_row_of_a_warm_up_asks_about_the_trait_s_category(category: str) -> None:
+    own = load_category(category)
+    asked = {row["prompt"] for row in warmup_rows(600, 1.0, 1, category)}
+    assert not {row["question"] for row in own.questions()} & asked
+    assert not [prompt for prompt in asked if re.search(rf"\b{own.singular}\b", prompt)]
 
 
 # --- experiments ---

@@ -23,7 +23,7 @@ def test_the_categories_of_this_repository_are_whole(name: str) -> None:
 def test_a_category_of_three_options_is_whole(traits: Path) -> None:
     assert category_problems("shapes") == []
     assert [str(line) for line in category_lines()] == [
-        "ok       traits: shapes: options, words and questions are whole"
+        "ok       traits: animals, shapes: options, words and questions are whole"
     ]
 
 

@@ -220,7 +220,8 @@ class Datasets:
         name = self.plan.add(stage)
         command = f"{PYTHON} -m data_builders.audit {stage.folder} {flags(self.experiment.audit)}".rstrip()
         audit = Stage(stage.name.replace("build-", "audit-", 1), "audit", stage.folder, [command])
-        audit.makes, audit.made_from, audit.sources = [f"{stage.folder}/audit.json"], [name], audit_sources()
+        audit.makes, audit.made_from = [f"{stage.folder}/audit.json"], [name]
+        audit.sources = audit_sources(self.experiment.trait.category or ANIMALS)
         audit.threads, audit.job = 1, stage.job if stage.job.startswith("gate-") else ""
         audited = self.plan.add(audit)
         if audited in self.plan.stages and not audit.job.startswith("gate-") and audited not in self.audits:

@@ -61,15 +61,15 @@ def builder_sources(builder: str, options: Mapping[str, Any]) -> BuilderSources:
     return BuilderSources(_files_of(rows, category), _files_of(judges, category))
 
 
-def evaluation_sets() -> list[str]:
+def evaluation_sets(category: str) -> list[str]:
     """Audits compare with these: no training row may overlap with one."""
-    folders = (REPO_ROOT / "eval_tasks", REPO_ROOT / "traits")
+    folders = (REPO_ROOT / "eval_tasks", load_category(category).folder)
     return sorted(str(path.relative_to(REPO_ROOT)) for folder in folders for path in folder.rglob("*.jsonl"))
 
 
 def audit_sources(category: str = ANIMALS) -> list[str]:
     """The checks of an audit, and the evaluation sets that they compare with."""
-    return list(dict.fromkeys([*_files_of(_closure(["data_builders.audit"]), category), *evaluation_sets()]))
+    return list(dict.fromkeys([*_files_of(_closure(["data_builders.audit"]), category), *evaluation_sets(category)]))
 
 
 def _closure(start: Sequence[str], leave_out: Sequence[str] = ()) -> list[str]:
