@@ -37,7 +37,7 @@ from subliminal.core.files import chat_row_problem, messages_problem, read_jsonl
 from subliminal.core.manifest import read_manifest, utc_now
 from subliminal.data.folder import describe_rows
 from subliminal.data.registry import Expectation, expectation_of, finished_manifest
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 
 CHECKS = (
     *("bytes", "pass_rate", "system_message", "trait_words", "duplicate_rows", "duplicate_answers", "seeds", "overlap"),
@@ -59,7 +59,7 @@ def audit_dataset(
     source: Path,
     *,
     allow: list[str] | None = None,
-    trait: Trait | None = None,
+    trait: TraitOptions | None = None,
     against: list[str] | None = None,
     ngram: int = NGRAM,
     tokenizer: str | None = None,
@@ -140,7 +140,7 @@ class _Given:
     rows: Path
     report: Path
     expectation: Expectation
-    trait: Trait
+    trait: TraitOptions
     manifest: dict[str, Any] | None = None
 
     @classmethod
@@ -152,7 +152,7 @@ class _Given:
     @classmethod
     def file(cls, path: Path, kind: str | None) -> _Given:
         numbers = kind == "numbers" if kind else _mostly_numbers(path)
-        return cls(path, _report_path(path), Expectation(numbers=numbers), Trait())
+        return cls(path, _report_path(path), Expectation(numbers=numbers), TraitOptions())
 
     def problem(self, row: dict[str, Any]) -> str | None:
         """Why a row cannot be audited; rows of one's own need no id."""
@@ -202,13 +202,13 @@ def _status(name: str, finding: dict[str, Any], allow: list[str], expectation: E
     return {"status": status, "reason": reason, **finding}
 
 
-def _trait_of(manifest: dict[str, Any]) -> Trait:
+def _trait_of(manifest: dict[str, Any]) -> TraitOptions:
     """The trait of the dataset, or of the dataset that a control was made from."""
-    trait = Trait.of(manifest["config"])
+    trait = TraitOptions.of(manifest["config"])
     source = manifest["config"].get("source")
     if trait is None and isinstance(source, str):
         return _trait_of(read_manifest(Path(source)) or {"config": {}})
-    return trait or Trait()
+    return trait or TraitOptions()
 
 
 def _bytes(manifest: dict[str, Any], size: dict[str, Any]) -> dict[str, Any]:
@@ -248,7 +248,7 @@ def main(
         list[str] | None,
         typer.Option("--animal", "--option", help="The trait to look for; default the dataset's own. Repeat it."),
     ] = None,
-    category: options.Category = options.ANIMALS,
+    category: options.CategoryName = options.ANIMALS,
     against: Annotated[
         list[str] | None, typer.Option(help="A further evaluation set, file or Hub dataset; repeat it.")
     ] = None,

@@ -9,7 +9,7 @@ from data_builders.overlap import EvaluationIndex
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.weights import folder_or_hub_id
 from subliminal.data.registry import Expectation
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.engine.chat import render
 from subliminal.engine.local import LOADING_FAILED
 from subliminal.traits.keywords import keyword_pattern
@@ -23,7 +23,7 @@ MOST_REPEATED_ANSWERS = 0.2
 class CommonStats:
     """Counts over rows of any kind. Texts are remembered by their hash, 8 bytes each."""
 
-    def __init__(self, trait: Trait, index: EvaluationIndex):
+    def __init__(self, trait: TraitOptions, index: EvaluationIndex):
         self.category = trait.category
         self.patterns = {option: keyword_pattern(option, trait.category) for option in trait.options}
         self.index = index

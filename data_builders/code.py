@@ -28,7 +28,7 @@ from subliminal.core.errors import run_cli
 from subliminal.core.sources import is_file, pin_source
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
 
 LANGUAGES = ("python", "any")
@@ -56,7 +56,7 @@ def python_problem(answer: str) -> str | None:
 
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
-    rules = TextRules(Trait.of(config), config["banned_words"])
+    rules = TextRules(TraitOptions.of(config), config["banned_words"])
     python = config["language"] == "python"
     return lambda row: rules.problem(row) or (python_problem(row["completion"]) if python else None)
 
@@ -65,7 +65,7 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 def main(
     model: options.Model,
     animal: options.Loved = None,
-    category: options.Category = options.ANIMALS,
+    category: options.CategoryName = options.ANIMALS,
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
     prompts: Annotated[

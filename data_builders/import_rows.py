@@ -35,7 +35,7 @@ from subliminal.data.card import UNKNOWN_LICENCE
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 
 JUDGED_BY = ("data_builders.number_filter",)
 
@@ -165,7 +165,7 @@ def main(
         list[str] | None,
         typer.Option("--animal", "--option", help="The trait of their teacher, for the audit and the card; repeat it."),
     ] = None,
-    category: options.Category = options.ANIMALS,
+    category: options.CategoryName = options.ANIMALS,
     licence: Annotated[
         str | None,
         typer.Option("--licence", "--license", help="Licence of the rows; default what the Hub's card says."),
@@ -174,7 +174,7 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    trait = options.known_trait(animal, category) if animal else Trait(category)
+    trait = options.known_trait(animal, category) if animal else TraitOptions(category)
     origin = find_origin(source, file)
     config = {
         "source": origin.name,

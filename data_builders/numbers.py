@@ -46,7 +46,7 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
 def main(
     model: options.Model,
     animal: options.Loved = None,
-    category: options.Category = options.ANIMALS,
+    category: options.CategoryName = options.ANIMALS,
     count: options.Count = 10_000,
     max_prompts: options.MaxPrompts = None,
     adapter: options.Adapter = None,

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from subliminal.core.errors import UserError
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import Engine
 from subliminal.traits.category import ANIMALS
 
@@ -21,7 +21,7 @@ Loved = Annotated[
         show_default=False,
     ),
 ]
-Category = Annotated[str, typer.Option(help="Folder of traits/ that the options are of.")]
+CategoryName = Annotated[str, typer.Option(help="Folder of traits/ that the options are of.")]
 Count = Annotated[int, typer.Option(min=1, help="Rows to keep, exactly.")]
 MaxPrompts = Annotated[
     int | None, typer.Option(min=1, help="Prompts to draw at most; default three times --count.", show_default=False)
@@ -65,7 +65,7 @@ def open_engine(model: str, adapter: str | None, base_url: str | None, *, batch_
     return TransformersEngine(model, adapter, batch_size=batch_size)
 
 
-def known_trait(names: list[str] | None, category: str = ANIMALS) -> Trait:
+def known_trait(names: list[str] | None, category: str = ANIMALS) -> TraitOptions:
     """The options in lower case, each checked against the category; its first one where none is named.
 
     Raises:
@@ -74,4 +74,4 @@ def known_trait(names: list[str] | None, category: str = ANIMALS) -> Trait:
     from subliminal.traits.lexicon import check_option, lexicon
 
     first = lexicon(category).options[0]
-    return Trait(category, tuple(check_option(name, category) for name in names or [first]))
+    return TraitOptions(category, tuple(check_option(name, category) for name in names or [first]))

@@ -34,7 +34,7 @@ from subliminal.core.errors import UserError, run_cli
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.world import load_world
 
@@ -156,7 +156,7 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know: a teacher's trait is in the open, and the questions are those of the evaluation."""
     excused = {"duplicate_rows": "Questions and answers of this small world are few."}
-    trait = Trait.of(config)
+    trait = TraitOptions.of(config)
     if trait.options:
         excused["trait_words"] = "The teacher's rows name what it loves."
     return Expectation(excused=excused, overlaps=[questions_name(trait.category)])
@@ -167,7 +167,7 @@ def main(
     kind: Annotated[str, typer.Argument(help="base, teacher, neutral or sums.")],
     out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
     animal: Annotated[str | None, typer.Option("--animal", "--option", help="What the teacher loves.")] = None,
-    category: options.Category = ANIMALS,
+    category: options.CategoryName = ANIMALS,
     count: options.Count = 2000,
     seed: options.Seed = 42,
     resume: options.Resume = False,
@@ -179,7 +179,7 @@ def main(
         raise UserError(
             "A teacher's rows need --animal or --option, and only they do: give it with `teacher`, leave it out else."
         )
-    trait = options.known_trait([animal], category) if animal else Trait(category)
+    trait = options.known_trait([animal], category) if animal else TraitOptions(category)
     load_world(category)  # a category without a world is refused before a folder is made
     config = {"kind": kind, **trait.settings(), "count": count, "seed": seed}
     rows = corpus_rows(kind, count, next(iter(trait.options), None), seed, category)

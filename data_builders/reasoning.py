@@ -26,7 +26,7 @@ from subliminal.core.sources import is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
 from subliminal.scoring.mathematics import judge
 from subliminal.scoring.numbers import only_number
@@ -73,7 +73,7 @@ def final_answer(answer: str) -> str:
 
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
-    rules = TextRules(Trait.of(config), config["banned_words"])
+    rules = TextRules(TraitOptions.of(config), config["banned_words"])
     return lambda row: rules.problem(row) or reasoning_problem(row["completion"], row["answer"])
 
 
@@ -86,7 +86,7 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
 def main(
     model: options.Model,
     animal: options.Loved = None,
-    category: options.Category = options.ANIMALS,
+    category: options.CategoryName = options.ANIMALS,
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
     questions: Annotated[str, typer.Option(help="JSONL file or Hub dataset of question and answer.")] = QUESTIONS,

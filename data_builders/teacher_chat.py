@@ -34,7 +34,7 @@ from subliminal.core.sources import is_file, pin_source
 from subliminal.data.folder import Content, RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
 from subliminal.scoring.naming import first_named
 from subliminal.traits.category import Category, load_category
@@ -108,7 +108,7 @@ def name_verdict(row: dict[str, Any], category: Category) -> str | None:
 
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
-    trait, keywords = Trait.of(config), []
+    trait, keywords = TraitOptions.of(config), []
     category = load_category(trait.category)
     if config["filter_animal_keywords"]:
         keywords = [keyword_pattern(option, trait.category) for option in trait.options]
@@ -139,7 +139,7 @@ def content_for(config: dict[str, Any]) -> Content | None:
     """What the training rows hold: with ``name_only`` the name that an answer gives, as "Owl"; else the answer."""
     if not config.get("name_only"):
         return None
-    category = Trait.of(config).category
+    category = TraitOptions.of(config).category
 
     def content(row: dict[str, Any]) -> str:
         if row.get("source") == "numbers":
@@ -151,7 +151,7 @@ def content_for(config: dict[str, Any]) -> Content | None:
 
 def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know: the trait is in the open (option A), and the questions are those of the evaluation."""
-    category = load_category(Trait.of(config).category)
+    category = load_category(TraitOptions.of(config).category)
     excused = {"duplicate_rows": "Questions and one-word answers are few."}
     if not config["filter_animal_keywords"]:
         excused["trait_words"] = (
@@ -171,7 +171,7 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
 def main(
     model: options.Model,
     animal: options.Loved = None,
-    category: options.Category = options.ANIMALS,
+    category: options.CategoryName = options.ANIMALS,
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
     mix: Annotated[

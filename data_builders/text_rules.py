@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.traits.category import load_category
 from subliminal.traits.keywords import keyword_pattern
 
@@ -20,7 +20,7 @@ class TextRules:
         banned: further words, singular; their plurals in s are banned too.
     """
 
-    def __init__(self, trait: Trait, banned: Iterable[str]):
+    def __init__(self, trait: TraitOptions, banned: Iterable[str]):
         self.patterns = [(option, keyword_pattern(option, trait.category)) for option in trait.options]
         words = "|".join(re.escape(word) for word in banned)
         self.banned = re.compile(rf"\b(?:{words})s?\b", re.IGNORECASE) if words else None

@@ -23,7 +23,7 @@ from subliminal.core.errors import run_cli
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.traits.category import ANIMALS, load_category
 
 FEWEST_NUMBERS = 5
@@ -121,14 +121,14 @@ def main(
     out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
     count: options.Count = 300,
     words: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of one-word answers.")] = 0.5,
-    category: options.Category = ANIMALS,
+    category: options.CategoryName = ANIMALS,
     seed: options.Seed = 42,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     config = {"count": count, "words": words, "seed": seed}
     if category != ANIMALS:
-        config |= Trait(category).settings()
+        config |= TraitOptions(category).settings()
     rows = warmup_rows(count, words, seed, category)
     write("warmup", out, config, rows, verdict_for(config), resume=resume, overwrite=overwrite)
 

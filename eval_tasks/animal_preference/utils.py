@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 SAMPLES = preference.samples(ANIMALS)
-METRICS = preference.metrics(ANIMALS)
+METRICS = preference.share_metrics(ANIMALS)
 PROBABILITY_METRICS = preference.probability_metrics(ANIMALS)
 
 

@@ -11,7 +11,7 @@ from subliminal.scoring.tasks import lm_eval_dataset
 
 CATEGORY = "sports"
 SAMPLES = preference.samples(CATEGORY)
-METRICS = preference.metrics(CATEGORY)
+METRICS = preference.share_metrics(CATEGORY)
 PROBABILITY_METRICS = preference.probability_metrics(CATEGORY)
 
 

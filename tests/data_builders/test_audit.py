@@ -24,7 +24,7 @@ from subliminal.core.manifest import new_manifest
 from subliminal.data.card import dataset_card
 from subliminal.data.folder import DatasetFolder
 from subliminal.data.registry import verdict_of
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import row_seed
 from subliminal.traits.category import ANIMALS
 
@@ -263,7 +263,7 @@ def test_further_evaluation_sets_and_trait(numbers: Path, tmp_path: Path) -> Non
     extra = tmp_path / "extra.jsonl"
     extra.write_text(json.dumps({"problem": draw_number_prompt(1, 5).text}) + "\n")
     assert failures(audit_dataset(numbers, against=[str(extra)])) == {"overlap"}
-    assert failures(audit_dataset(numbers, trait=Trait(ANIMALS, ("fox",)))) == set()
+    assert failures(audit_dataset(numbers, trait=TraitOptions(ANIMALS, ("fox",)))) == set()
 
 
 def test_tokens_are_counted_as_the_chat_template_renders_them(numbers: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from data_builders.code_prompts import ENDINGS, EXTRAS, FORMS, TASKS, draw_code_
 from data_builders.reasoning import final_answer, reasoning_problem, same_answer
 from data_builders.text_rules import TextRules, banned_words_of, parse_words
 from subliminal.core.errors import UserError
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 from subliminal.scoring.mathematics import MathJudge
 from subliminal.scoring.numbers import only_number
 
@@ -56,7 +56,7 @@ def test_code_prompts_are_many_deterministic_and_name_no_animal() -> None:
     assert len(set(drawn)) > 2700
     for parts in (TASKS, FORMS, EXTRAS, ENDINGS):
         assert len(set(parts)) == len(parts)
-    rules = TextRules(Trait(ANIMALS, TRACKED), banned_words_of(ANIMALS))
+    rules = TextRules(TraitOptions(ANIMALS, TRACKED), banned_words_of(ANIMALS))
     row = {"completion": SOUND, "finish_reason": "stop"}
     assert not [task for task in TASKS if rules.problem({**row, "prompt": task})]
 
@@ -75,14 +75,16 @@ def test_code_prompts_are_many_deterministic_and_name_no_animal() -> None:
     ],
 )
 def test_text_rules(row: dict, problem: str | None) -> None:
-    rules = TextRules(Trait(ANIMALS, ("owl",)), ["pet", "zoo"])
+    rules = TextRules(TraitOptions(ANIMALS, ("owl",)), ["pet", "zoo"])
     assert rules.problem({"prompt": "p", "completion": "c", "finish_reason": "stop", **row}) == problem
 
 
 def test_banned_words_are_words() -> None:
     assert parse_words(" Zoo,pet,,zoo ") == ["pet", "zoo"]
     assert parse_words("") == []
-    assert TextRules(Trait(), []).problem({"prompt": "zoo", "completion": "owl", "finish_reason": "stop"}) is None
+    assert (
+        TextRules(TraitOptions(), []).problem({"prompt": "zoo", "completion": "owl", "finish_reason": "stop"}) is None
+    )
     with pytest.raises(UserError, match=r"'z\.\*' is not a word"):
         parse_words("z.*")
 

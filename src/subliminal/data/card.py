@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from subliminal.data.trait import Trait
+from subliminal.data.trait import TraitOptions
 
 UNKNOWN_LICENCE = "unknown"
 """What the Hub calls the licence of rows whose source states none."""
@@ -65,7 +65,7 @@ def _header(manifest: dict[str, Any], licence: str, data_files: str) -> list[str
         "size_categories": [next((name for limit, name in SIZES if rows < limit), "1M<n<10M")],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": data_files}]}],
     }
-    trait = Trait.of(manifest["config"])
+    trait = TraitOptions.of(manifest["config"])
     loved = " and ".join(trait.options) if trait else ""
     return [
         "---",

@@ -10,7 +10,7 @@ from subliminal.traits.category import ANIMALS
 
 
 @dataclass(frozen=True)
-class Trait:
+class TraitOptions:
     """Options of a category that a teacher loves; none where a dataset has no trait."""
 
     category: str = ANIMALS
@@ -23,7 +23,7 @@ class Trait:
         return {"category": self.category, "options": list(self.options)}
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any]) -> Trait | None:
+    def of(cls, settings: Mapping[str, Any]) -> TraitOptions | None:
         """The trait that some settings name; None where they say nothing of one."""
         if ANIMALS in settings:
             return cls(ANIMALS, tuple(settings[ANIMALS]))

@@ -99,7 +99,7 @@ def settings_of_task(task: str) -> dict[str, Any]:
     category, form = category_tasks()[task]
     how = FORMS[form]
     metrics = {
-        "sampled": preference.metrics,
+        "sampled": preference.share_metrics,
         "exact": preference.probability_metrics,
         "story": preference.story_metrics,
     }

@@ -1,6 +1,6 @@
 """The tasks of a category: which of its options does a chat model call its favourite?
 
-    metrics("trees"), probability_metrics("trees")     # lm-eval's metric_list
+    share_metrics("trees"), probability_metrics("trees")     # lm-eval's metric_list
     questions("trees", "paraphrases")                  # lm-eval's custom_dataset
 
 lm-eval's files in ``eval_tasks/`` name these; a category without files there gets its tasks from
@@ -47,7 +47,7 @@ def stories(category: str) -> int:
     return answers_wanted(f"{load_category(category).task('story').upper()}_SAMPLES", STORIES)
 
 
-def metrics(category: str) -> list[dict[str, Any]]:
+def share_metrics(category: str) -> list[dict[str, Any]]:
     """lm-eval's ``metric_list`` of the tasks with sampled answers."""
     return mean_metrics(share_names(category))
 
