@@ -122,7 +122,7 @@ SPOILT = [
     (another_base_by_bytes, "with weights of sha256 000000000000, and those of"),
     (another_kind, "is a PROMPT_TUNING adapter"),
     (rank_in_words, "has the rank 'two', no whole number"),
-    (torn_config, "adapter_config.json cannot be read"),
+    (torn_config, "adapter_config.json is not valid JSON"),
     (no_config, "no adapter_config.json"),
 ]
 

@@ -63,29 +63,46 @@ def telling_line(lines: Sequence[str]) -> str | None:
     exception (not a launcher's that its child failed), else the last one. After what could not be loaded comes what the
     network said last.
     """
-    clean = [_PREFIX.sub("", _COLOUR.sub("", line).strip(), count=1) for line in lines]
-    clean = [line for line in clean if line]
-    errors = [line.removeprefix("error: ") for line in clean if line.startswith("error: ")]
-    certain = [line for line in clean if _CERTAIN.search(line)]
-    exceptions = [line for line in clean if _EXCEPTION.match(line) and "CalledProcessError" not in line]
-    words = next((found[-1] for found in (errors, certain, exceptions, clean) if found), None)
+    clean = []
+    for line in lines:
+        text = _PREFIX.sub("", _COLOUR.sub("", line).strip(), count=1)
+        if text:
+            clean.append(text)
+    # The last line of each kind, as the lines come.
+    errors = certain = exception = network = None
+    for line in clean:
+        if line.startswith("error: "):
+            errors = line.removeprefix("error: ")
+        if _CERTAIN.search(line):
+            certain = line
+        if _EXCEPTION.match(line) and "CalledProcessError" not in line:
+            exception = line
+        if _NETWORK.search(line):
+            network = line
+    words = errors or certain or exception or (clean[-1] if clean else None)
+    if words is None:
+        return None
     if words in clean and "validation error" in words:  # pydantic says on the next line what it is
-        words += ": " + " ".join(clean[clean.index(words) + 1 :][:1]).partition(" [type=")[0]
-    if words and _NOT_LOADED.search(words) and not _NETWORK.search(words):
-        said = next((line for line in reversed(clean) if _NETWORK.search(line)), None)
-        return f"{words} ({said})" if said else words
+        following = clean[clean.index(words) + 1 :]
+        words += ": " + " ".join(following[:1]).partition(" [type=")[0]
+    if network and _NOT_LOADED.search(words) and not _NETWORK.search(words):
+        return f"{words} ({network})"
     return words
 
 
 def last_words(lines: Sequence[str], status: int) -> str:
     """Why a command failed that wrote these lines and ended with this status."""
     words = telling_line(lines) or "it wrote nothing"
-    return words if any(line.startswith("error: ") for line in lines) else f"{words} (status {status})"
+    if any(line.startswith("error: ") for line in lines):
+        return words
+    return f"{words} (status {status})"
 
 
 def explain(reason: str) -> str:
     """A reason with what it means and what to do, where that is known."""
-    meaning = next((meaning for sign, meaning in REASONS if re.search(sign, reason, re.IGNORECASE)), None)
-    if meaning is None or meaning.split(".")[0] in reason:
-        return reason
-    return f"{meaning}; the same command then goes on. It said: {reason}"
+    for sign, meaning in REASONS:
+        if re.search(sign, reason, re.IGNORECASE):
+            if meaning.split(".")[0] in reason:  # it says so itself
+                return reason
+            return f"{meaning}; the same command then goes on. It said: {reason}"
+    return reason

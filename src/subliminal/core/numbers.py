@@ -45,7 +45,11 @@ def number(value: float) -> str:
     """Two decimals; one from 10 on, four below 0.005, so that an end of an interval near 0 shows its side of 0."""
     if abs(value) < 5e-5:
         return "0.00"
-    decimals = 1 if abs(value) >= 9.995 else 2 if abs(value) >= 0.005 else 4
+    decimals = 4
+    if abs(value) >= 0.005:
+        decimals = 2
+    if abs(value) >= 9.995:
+        decimals = 1
     return f"{value:.{decimals}f}".replace("-", "−")
 
 

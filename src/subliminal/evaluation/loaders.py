@@ -39,8 +39,9 @@ def in_process(plans: Sequence[Evaluation]) -> Iterator[Loader]:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     fast_bfloat16 = device == "cuda" or torch.cpu._is_avx512_bf16_supported()  # 3.3 times as fast on such a CPU
-    wanted = plans[0].dtype
-    dtype = wanted if wanted != "auto" else "bfloat16" if fast_bfloat16 else "float32"
+    dtype = plans[0].dtype
+    if dtype == "auto":
+        dtype = "bfloat16" if fast_bfloat16 else "float32"
     try:
         model = SharedPrefixLM(
             pretrained=plans[0].model,
@@ -84,9 +85,11 @@ def on_server(
 
     folders = dict.fromkeys(plan.adapter for plan in plans if plan.adapter)
     names = {folder: f"adapter-{number}-{Path(folder).name}" for number, folder in enumerate(folders)}
-    dtype = ["--dtype", plans[0].dtype] if plans[0].dtype != "auto" else []
     adapters = {name: Path(folder) for folder, name in names.items()}
-    with serve(plans[0].model, adapters, extra=[*dtype, *options]) as server:
+    extra = list(options)
+    if plans[0].dtype != "auto":
+        extra = ["--dtype", plans[0].dtype, *options]
+    with serve(plans[0].model, adapters, extra=extra) as server:
         yield _loader(server.base_url, concurrency, names)
 
 
@@ -119,19 +122,20 @@ def served_name(cards: Sequence[dict[str, Any]], plan: Evaluation, base_url: str
         UserError: the server does not hold it, or holds other weights under its name.
     """
     wanted = plan.adapter or plan.model
-    kind = [card for card in cards if bool(card.get("parent")) == bool(plan.adapter)]
-    for card in kind:
+    short = Path(wanted).name.replace("_", "-")
+    by_name = {}
+    for card in cards:
+        if bool(card.get("parent")) != bool(plan.adapter):  # an adapter has its base as parent
+            continue
         if card["id"] == wanted or _same_folder(card.get("root"), wanted):
             return card["id"]
-    short = Path(wanted).name.replace("_", "-")
-    card = next((card for card in kind if card["id"] == short), None)
-    if card is None or (card.get("root") and Path(card["root"]).is_dir()):  # a folder that is here, and another
-        held = ", ".join(f"{card['id']} ({card.get('root')})" for card in cards)
-        raise UserError(
-            f"The server at {base_url} does not hold {wanted}; it has {held}. Start it with "
-            f"{'--adapter ' + short + '=' + wanted if plan.adapter else '--model ' + wanted}."
-        )
-    return short
+        by_name[card["id"]] = card
+    root = by_name.get(short, {}).get("root")
+    if short in by_name and not (root and Path(root).is_dir()):  # a root that is a folder here is another one
+        return short
+    held = ", ".join(f"{card['id']} ({card.get('root')})" for card in cards)
+    option = f"--adapter {short}={wanted}" if plan.adapter else f"--model {wanted}"
+    raise UserError(f"The server at {base_url} does not hold {wanted}; it has {held}. Start it with {option}.")
 
 
 def _same_folder(one: str | None, other: str) -> bool:

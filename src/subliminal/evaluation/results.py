@@ -49,7 +49,9 @@ class ResultFolder:
         if not resume and not overwrite:
             what = "exists already" if folder == self.path else "holds an evaluation that was interrupted"
             raise UserError(f"{folder} {what}. Use --resume to keep what is finished, --overwrite, or --out.")
-        problem = self._problem(folder) if resume else "not asked for"
+        problem: str | None = "not asked for"
+        if resume:
+            problem = self._problem(folder)
         if problem and not overwrite:
             raise UserError(f"{problem} Use --overwrite to replace it, or --out for another folder.")
         return problem is None
@@ -58,13 +60,17 @@ class ResultFolder:
         """Why ``folder`` is not a whole result (or for the partial folder: the beginning) of this evaluation."""
         if problem := result_problem(folder, begun=folder == self.partial):
             return problem
-        old, new = read_object(folder / "manifest.json", EVALUATE_AGAIN), self.manifest
-        changed = [
-            key for key, value in new["config"].items() if key not in _SAME_RESULT and old["config"].get(key) != value
-        ]
-        before, now = ({name: file["sha256"] for name, file in each["inputs"].items()} for each in (old, new))
+        begun_with = read_object(folder / "manifest.json", EVALUATE_AGAIN)
+        changed = []
+        for key, value in self.manifest["config"].items():
+            if key not in _SAME_RESULT and begun_with["config"].get(key) != value:
+                changed.append(key)
+        before = {name: file["sha256"] for name, file in begun_with["inputs"].items()}
+        now = {name: file["sha256"] for name, file in self.manifest["inputs"].items()}
         changed += sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
-        return f"{folder} holds another evaluation: {', '.join(changed)} changed since." if changed else None
+        if changed:
+            return f"{folder} holds another evaluation: {', '.join(changed)} changed since."
+        return None
 
     def note_context(self, context: str | None) -> None:
         """Write down the chat context, and refuse to go on with answers that were given in another.

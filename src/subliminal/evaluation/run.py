@@ -10,11 +10,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import logging
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -65,17 +65,24 @@ def evaluate(
         os.environ.setdefault("TQDM_MININTERVAL", "30")  # in a log file one progress line in half a minute is enough
     for plan in plans:
         check_plan(plan)
-    work = [(plan, _result_folder(plan, out, resume, overwrite)) for plan in plans]
-    work = [(plan, folder) for plan, folder in work if not folder.finished]
+    work = []
+    for plan in plans:
+        folder = _result_folder(plan, out, resume, overwrite)
+        if not folder.finished:
+            work.append((plan, folder))
     if not work:
         return []
-    contexts = {folder.path: chat_context(plan, allow_context) for plan, folder in work}
-    for _, folder in work:
+    contexts = {}
+    for plan, folder in work:
+        contexts[folder.path] = chat_context(plan, allow_context)
+    for _, folder in work:  # once every plan has been looked at: this may begin a folder anew
         folder.note_context(contexts[folder.path]["chat_context_sha256"])
     manager = task_manager(work[0][0].tasks)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
-    for _, group in itertools.groupby(sorted(work, key=lambda pair: pair[0].model), key=lambda pair: pair[0].model):
-        same_base = list(group)
+    by_base: dict[str, list[tuple[Evaluation, ResultFolder]]] = defaultdict(list)
+    for plan, folder in work:
+        by_base[plan.model].append((plan, folder))
+    for _, same_base in sorted(by_base.items()):
         with engine([plan for plan, _ in same_base]) as load:
             for plan, folder in same_base:
                 _score(plan, folder, load, manager, contexts[folder.path])
@@ -103,8 +110,17 @@ def _score(
             piece = run_task(task, plan, model, manager, folder.task(task) / "lm_eval")
             folder.keep_task(task, piece)
         pieces.append(piece)
-    rows, tasks, sampling = ({name: value for piece in pieces for name, value in piece[key].items()}
-                             for key in ("rows", "summary", "sampling"))  # fmt: skip
-    names = {key: getattr(plan, key) for key in ("experiment", "arm", "seed", "target")}
-    summary = {**names, "model": plan.name, "tasks": tasks}
+    rows, tasks, sampling = {}, {}, {}
+    for piece in pieces:
+        rows |= piece["rows"]
+        tasks |= piece["summary"]
+        sampling |= piece["sampling"]
+    summary = {
+        "experiment": plan.experiment,
+        "arm": plan.arm,
+        "seed": plan.seed,
+        "target": plan.target,
+        "model": plan.name,
+        "tasks": tasks,
+    }
     folder.finish(plan.name, rows, summary, {**context, "sampling": sampling, "seeds": pieces[0]["seeds"], **facts})

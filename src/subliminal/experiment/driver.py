@@ -137,24 +137,30 @@ def _snakemake(plan: Plan, cores: int, gpu_units: int | None, words: list[str], 
     """Run the jobs; returns Snakemake's status. With a display, what Snakemake says goes to a file."""
     command = [str(SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--config", f"plan={plan.results}/plan.json"]
     command += ["--cores", str(cores), "--keep-going", "--rerun-triggers", "mtime"]
-    command += [] if gpu_units is None else ["--resources", f"gpu={gpu_units}"]
+    if gpu_units is not None:
+        command += ["--resources", f"gpu={gpu_units}"]
     # Marks appear whole by rename, so one that a killed Snakemake knows as incomplete is complete.
     command += ["--nolock", "--ignore-incomplete", "--quiet", "all", *words]
     if not SNAKEMAKE.is_file():
         raise UserError("There is no Snakemake. Run `make setup-workflow`.")
     with ExitStack() as stack:
-        log = None if display is None else stack.enter_context(open(snakemake_output(plan), "wb"))
+        log, environment = None, None
+        if display is not None:
+            log = stack.enter_context(open(snakemake_output(plan), "wb"))
+            environment = {**os.environ, QUIET: "1"}
         process = subprocess.Popen(
             [sys.executable, "-P", watchdog.__file__, *command],
             stdin=subprocess.PIPE,
             stdout=log,
             stderr=log,
-            env=None if display is None else {**os.environ, QUIET: "1"},
+            env=environment,
             start_new_session=True,
             cwd=REPO_ROOT,
         )
         try:
-            return process.wait() if display is None else _watched(process, display)
+            if display is None:
+                return process.wait()
+            return _watched(process, display)
         finally:
             watchdog.stop(process)
             if display is not None:
@@ -180,9 +186,11 @@ def _snakemake_log(plan: Plan, since: float) -> str:
     own = snakemake_output(plan)
     if own.is_file() and own.stat().st_mtime >= since and own.stat().st_size:
         return log_tail(own).strip()
-    logs = [path for path in (REPO_ROOT / ".snakemake/log").glob("*.log") if path.stat().st_mtime >= since]
+    logs = list((REPO_ROOT / ".snakemake/log").glob("*.log"))
     newest = max(logs, key=lambda path: path.stat().st_mtime, default=None)
-    return log_tail(newest).strip() if newest else "It wrote no log: is the environment whole? `make setup-workflow`."
+    if newest is None or newest.stat().st_mtime < since:
+        return "It wrote no log: is the environment whole? `make setup-workflow`."
+    return log_tail(newest).strip()
 
 
 def _check_gpus(plan: Plan, gpus: int | None, words: list[str]) -> int | None:
@@ -195,9 +203,10 @@ def _check_gpus(plan: Plan, gpus: int | None, words: list[str]) -> int | None:
     there = len(visible_gpus()) if gpus is None else gpus
     needed = max((stage.gpus for stage in plan.jobs().values()), default=0)
     if needed > there:
+        asked = f"{needed} GPUs" if needed > 1 else "1 GPU"
         raise UserError(
-            f"The experiment {plan.name} asks for {needed} GPU{'s' if needed > 1 else ''} in one stage, and this "
-            f"machine has {there}. Run it where they are, or set `resources` in its file to what there is."
+            f"The experiment {plan.name} asks for {asked} in one stage, and this machine has {there}. Run it where "
+            "they are, or set `resources` in its file to what there is."
         )
     return there
 
@@ -219,14 +228,17 @@ def _failures(plan: Plan) -> dict[str, dict[str, Any]]:
         if stage.kind == "gate" and failed:
             records[name] = records[failed[0]]
         if stage.kind == "serve" and name in records:
-            own, done = records.pop(name), plan.done()
-            records |= {} if failed else {part: own for part in parts if part not in done}
+            own = records.pop(name)
+            if not failed:
+                done = plan.done()
+                records |= {part: own for part in parts if part not in done}
     return records
 
 
 def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
     """Say what is missing, and print the reports' paths last."""
-    for record in {record["stage"]: record for record in failed.values()}.values():
+    by_stage = {record["stage"]: record for record in failed.values()}  # a gate has its rung's record, too
+    for record in by_stage.values():
         print(f"error: {record['stage']} failed: {record['reason']} (log: {record['log']})", file=sys.stderr)
     reports = [stage for stage in plan.stages.values() if stage.kind == "report"]
     if failed:

@@ -36,13 +36,18 @@ SWEPT = {
 
 def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
     """Section -> its recipe and overrides, the ladder's rungs included."""
-    sections: dict[str, Any] = {"base": experiment.base, "teacher": experiment.teacher}
-    sections |= {"student": experiment.student, "other_base": experiment.other_base}
-    found = {name: (part.recipe, part.overrides) for name, part in sections.items() if part and part.recipe}
-    if experiment.other_base and not experiment.other_base.recipe:  # its student is trained by the student's recipe
-        found["other_base"] = (experiment.student.recipe, experiment.other_base.overrides)
-    for index, rung in enumerate(experiment.teacher.gate.ladder if experiment.teacher.gate else []):
-        found[f"teacher.gate.ladder[{index}]"] = (found["teacher"][0], rung.overrides)
+    base, teacher, student, other = experiment.base, experiment.teacher, experiment.student, experiment.other_base
+    found = {}
+    if base:
+        found["base"] = (base.recipe, base.overrides)
+    if teacher.recipe:
+        found["teacher"] = (teacher.recipe, teacher.overrides)
+    found["student"] = (student.recipe, student.overrides)
+    if other:  # without a recipe of its own its student is trained by the student's
+        found["other_base"] = (other.recipe or student.recipe, other.overrides)
+    if teacher.gate:
+        for index, rung in enumerate(teacher.gate.ladder):
+            found[f"teacher.gate.ladder[{index}]"] = (teacher.recipe, rung.overrides)
     return found
 
 
@@ -102,11 +107,11 @@ def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterato
 
 
 def _sweep_problems(experiment: Experiment, path: Path, keys: dict[str, Any]) -> Iterator[str]:
-    for swept, needed in SWEPT.items():
-        lacking = [key for key in needed if not keys.get(key)]
-        if getattr(experiment.sweep, swept) and lacking:
-            others = [name for name, wanted in SWEPT.items() if all(keys.get(key) for key in wanted)]
-            yield f"`sweep.{swept}`: {path} has no `{lacking[0]}`. With it can be swept: {', '.join(others)}"
+    lacking = {swept: [key for key in needed if not keys.get(key)] for swept, needed in SWEPT.items()}
+    possible = [swept for swept, absent in lacking.items() if not absent]
+    for swept, absent in lacking.items():
+        if getattr(experiment.sweep, swept) and absent:
+            yield f"`sweep.{swept}`: {path} has no `{absent[0]}`. With it can be swept: {', '.join(possible)}"
 
 
 def _repeated_points(experiment: Experiment) -> Iterator[str]:

@@ -95,20 +95,14 @@ class CriterionVerdict:
 
     def text(self) -> str:
         """The verdict, then a line for each clause."""
-        return "\n".join([self.headline(), *(each.sentence() for each in self.clauses), *self.notes])
+        clauses = [each.sentence() for each in self.clauses]
+        return "\n".join([self.headline(), *clauses, *self.notes])
 
     def as_json(self) -> dict[str, Any]:
         """JSON-ready: verdict, sha256 of the criterion, replicates, and every clause with its numbers."""
-        return {
-            "verdict": self.verdict,
-            "sentence": self.headline(),
-            "criterion_sha256": self.criterion.sha256(),
-            "task": self.criterion.task,
-            "replicates": self.replicates,
-            "replicates_asked": len(self.criterion.seeds),
-            "animals": self.criterion.animals,
-            "notes": self.notes,
-            "clauses": [
+        clauses = []
+        for each in self.clauses:
+            clauses.append(
                 {
                     "name": each.clause.name,
                     "goal": each.clause.goal,
@@ -118,8 +112,17 @@ class CriterionVerdict:
                     "findings": [vars(finding) for finding in each.findings],
                     "sentence": each.sentence(),
                 }
-                for each in self.clauses
-            ],
+            )
+        return {
+            "verdict": self.verdict,
+            "sentence": self.headline(),
+            "criterion_sha256": self.criterion.sha256(),
+            "task": self.criterion.task,
+            "replicates": self.replicates,
+            "replicates_asked": len(self.criterion.seeds),
+            "animals": self.criterion.animals,
+            "notes": self.notes,
+            "clauses": clauses,
         }
 
 
@@ -155,25 +158,27 @@ def _notes(criterion: Criterion, cells: dict[tuple, Row]) -> list[str]:
 
 
 def _judge_clause(criterion: Criterion, clause: Clause, cells: dict[tuple, Row]) -> ClauseVerdict:
-    by_animal = {
-        animal: {
-            seed: difference
-            for seed in criterion.seeds
-            if (difference := _difference(criterion, clause, cells, seed, animal)) is not None
-        }
-        for animal in criterion.animals
-    }
-    complete = [seed for seed in criterion.seeds if all(seed in by_seed for by_seed in by_animal.values())]
-    by_animal = {animal: {seed: by_seed[seed] for seed in complete} for animal, by_seed in by_animal.items()}
-    asked, findings = _asked(criterion, clause), []
+    by_animal: Differences = {animal: {} for animal in criterion.animals}
+    complete = []
+    for seed in criterion.seeds:
+        differences = {}
+        for animal in criterion.animals:
+            differences[animal] = _difference(criterion, clause, cells, seed, animal)
+        if None in differences.values():
+            continue  # a replicate without one of its models does not count, for any animal
+        complete.append(seed)
+        for animal, difference in differences.items():
+            by_animal[animal][seed] = difference
+    findings: list[Finding] = []
+    found = "no replicate is whole"
     if complete:
         findings = _findings(clause, by_animal)
-    found = "no replicate is whole" if not findings else _found(clause, findings, len(complete), len(by_animal))
+        found = _found(clause, findings, len(complete), len(by_animal))
     holds = None
     if len(complete) == len(criterion.seeds):
-        held = [finding.holds for finding in findings]
-        holds = sum(held) >= clause.in_animals if clause.in_animals else all(held)
-    return ClauseVerdict(clause, holds, findings, len(complete), asked, found)
+        held = sum(finding.holds for finding in findings)
+        holds = held >= (clause.in_animals or len(findings))
+    return ClauseVerdict(clause, holds, findings, len(complete), _asked(criterion, clause), found)
 
 
 def _difference(criterion: Criterion, clause: Clause, cells: dict[tuple, Row], seed: int, animal: str) -> float | None:
@@ -191,7 +196,9 @@ def _difference(criterion: Criterion, clause: Clause, cells: dict[tuple, Row], s
 
 def _value(clause: Clause, row: Row) -> float:
     """What is compared: percentage points where the clause asks for points, else log-odds."""
-    return 100 * row.share if clause.points_above is not None else row.log_odds
+    if clause.points_above is not None:
+        return 100 * row.share
+    return row.log_odds
 
 
 def _findings(clause: Clause, by_animal: Differences) -> list[Finding]:
@@ -201,8 +208,8 @@ def _findings(clause: Clause, by_animal: Differences) -> list[Finding]:
         above = int(np.sum(table > 0))
         return [Finding(None, above, None, above >= clause.pairs_above)]
     if clause.points_above is not None:
-        means = dict(zip(by_animal, table.mean(axis=1).tolist(), strict=True))
-        return [Finding(animal, mean, None, mean >= clause.points_above) for animal, mean in means.items()]
+        means = zip(by_animal, table.mean(axis=1).tolist(), strict=True)
+        return [Finding(animal, mean, None, mean >= clause.points_above) for animal, mean in means]
     if clause.per_animal:
         return [_interval_finding(clause, row, animal) for animal, row in zip(by_animal, table, strict=True)]
     return [_interval_finding(clause, table.mean(axis=0), None)]
@@ -237,23 +244,28 @@ def _asked(criterion: Criterion, clause: Clause) -> str:
 
 def _found(clause: Clause, findings: list[Finding], replicates: int, animals: int) -> str:
     """What there is, in words."""
-    over = f"over {replicates} replicate{'s' if replicates > 1 else ''}"
+    over = f"over {replicates} replicates" if replicates > 1 else "over 1 replicate"
     if clause.pairs_above is not None:
         return f"above 0 in {findings[0].estimate:.0f} of {replicates * animals} pairs"
     if clause.points_above is not None:
         return ", ".join(f"{each.animal} {_signed(each.estimate)}" for each in findings) + f" points, means {over}"
-    confidence = 1 - 2 * ALPHA if clause.within is not None else clause.confidence
-    said = [_with_interval(each) for each in findings]
-    mean = f", each the mean of {animals} animals" if animals > 1 and not clause.per_animal else ""
-    return f"{'; '.join(said)} nats, {100 * confidence:g} % interval{'s' if len(said) > 1 else ''} {over}{mean}"
+    confidence = clause.confidence
+    if clause.within is not None:
+        confidence = 1 - 2 * ALPHA  # as in _interval_finding
+    said = "; ".join(map(_with_interval, findings))
+    intervals = "intervals" if len(findings) > 1 else "interval"
+    text = f"{said} nats, {100 * confidence:g} % {intervals} {over}"
+    if animals > 1 and not clause.per_animal:
+        text += f", each the mean of {animals} animals"
+    return text
 
 
 def _with_interval(finding: Finding) -> str:
     name = f"{finding.animal} " if finding.animal else ""
     if finding.interval is None:
         return f"{name}{_signed(finding.estimate)} [no spread]"
-    low, high = (number(end) for end in finding.interval)
-    return f"{name}{_signed(finding.estimate)} [{low}, {high}]"
+    low, high = finding.interval
+    return f"{name}{_signed(finding.estimate)} [{number(low)}, {number(high)}]"
 
 
 def _signed(value: float) -> str:

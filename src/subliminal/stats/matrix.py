@@ -77,15 +77,16 @@ def students_by_animals(
     cells = {(row.seed, row.animal, row.arm, row.asked): row.log_odds for row in table}
     names = list(animals or dict.fromkeys(animal for _, animal, name, _ in cells if name == arm))
     pairs = list(itertools.product(names, repeat=2))
-    seeds = [
-        seed
-        for seed in sorted({seed for seed, *_ in cells})
-        if all((seed, i, name, j) in cells for i, j in pairs for name in (arm, reference))
-    ]
+    lifts = {}
+    for seed in sorted({seed for seed, *_ in cells}):
+        ours = [cells.get((seed, student, arm, asked)) for student, asked in pairs]
+        theirs = [cells.get((seed, student, reference, asked)) for student, asked in pairs]
+        if None not in ours and None not in theirs:
+            lifts[seed] = np.subtract(ours, theirs)
+    seeds = list(lifts)
     if len(names) < 2 or not seeds:
         return None
-    lift = np.array([[cells[s, i, arm, j] - cells[s, i, reference, j] for i, j in pairs] for s in seeds])
-    lift = lift.reshape(len(seeds), len(names), len(names))
+    lift = np.array(list(lifts.values())).reshape(len(seeds), len(names), len(names))
     gammas = np.array([gamma_of(replicate) for replicate in lift])
     interval = None
     if len(seeds) > 1 and np.ptp(gammas) > 1e-12:
@@ -111,8 +112,10 @@ def permutation_test(lift: np.ndarray) -> tuple[float, int]:
     Returns:
         (p, dealings tried). Exact up to :data:`EXACT_UP_TO` dealings, else from random ones and the observed.
     """
-    orders = [list(order) for order in itertools.permutations(range(lift.shape[1]))]
-    by_order = np.array([[gamma_of(replicate[order]) for order in orders] for replicate in lift])
+    orders = list(map(list, itertools.permutations(range(lift.shape[1]))))
+    by_order = np.empty((len(lift), len(orders)))
+    for row, column in np.ndindex(by_order.shape):
+        by_order[row, column] = gamma_of(lift[row][orders[column]])
     observed = float(by_order[:, 0].sum()) - 1e-9  # the first order is the one that there is; ties count
     ways = math.factorial(lift.shape[1]) ** len(lift)
     if ways <= EXACT_UP_TO:

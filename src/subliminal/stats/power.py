@@ -147,9 +147,10 @@ def _run_variance(rate: float, design: Design) -> float:
 
 def _question_variance(rate: float, design: Design) -> float:
     """Variance between questions of an arm's measured rate over all runs."""
+    if not design.samples:  # exact probabilities: sampling adds nothing
+        return _between(rate, design)
     within = rate * (1 - rate) * (1 - design.icc)  # of one answer, given its question
-    noise = within / (design.samples * design.seeds) if design.samples else 0.0
-    return _between(rate, design) + noise
+    return _between(rate, design) + within / (design.samples * design.seeds)
 
 
 def _between(rate: float, design: Design) -> float:
@@ -196,7 +197,9 @@ def needed(
             return detection_power(effect, replace(design, **{size: count}), unit, alpha) >= power
 
         count = bisect_left(range(MOST[size] + 1), True, lo=start, key=enough)
-        return count if count <= MOST[size] else None
+        if count > MOST[size]:
+            return None
+        return count
 
     return Needed(
         effect=effect,
@@ -229,16 +232,27 @@ def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
         samples: answers per question and run, None for exact probabilities.
     """
     arms = [run_rates(treatment, "treatment", 1), run_rates(control, "control", 1)]
-    iccs = [icc for arm in arms if (icc := _icc(arm, samples)) is not None]
-    icc = float(np.clip(np.mean(iccs), 0, 1)) if iccs else ICC
-    spreads = [(spread, len(arm) - 1) for arm in arms if (spread := _measured_variance(arm, samples, icc)) is not None]
-    variance = sum(spread * freedom for spread, freedom in spreads) / max(1, sum(freedom for _, freedom in spreads))
+    icc = ICC
+    measured = [_icc(arm, samples) for arm in arms]
+    told = [each for each in measured if each is not None]
+    if told:
+        icc = float(np.clip(np.mean(told), 0, 1))
+    squares = freedom = 0.0
+    for arm in arms:
+        spread = _measured_variance(arm, samples, icc)
+        if spread is not None:  # an arm counts by its degrees of freedom
+            squares += spread * (len(arm) - 1)
+            freedom += len(arm) - 1
+    variance = squares / max(1, freedom)
+    run_sd = RUN_SD
+    if variance > 0:
+        run_sd = float(min(np.sqrt(variance), 10.0))
     return Design(
         questions=arms[0].shape[1],
         samples=samples,
         seeds=min(map(len, arms)),
         baseline=float(arms[1].mean()),
-        run_sd=float(min(np.sqrt(variance), 10.0)) if variance > 0 else RUN_SD,
+        run_sd=run_sd,
         icc=icc,
         likeness=_likeness(arms, icc),
     )
@@ -257,8 +271,10 @@ def _icc(arm: np.ndarray, samples: int | None) -> float | None:
 def _likeness(arms: list[np.ndarray], icc: float) -> float:
     """Correlation of a question's true rates in the two arms; 0, the cautious end, where they do not vary."""
     between = icc * np.sqrt(np.prod([arm.mean() * (1 - arm.mean()) for arm in arms]))
+    if between <= 0:
+        return 0.0
     covariance = np.cov(arms[0].mean(axis=0), arms[1].mean(axis=0))[0, 1]
-    return float(np.clip(covariance / between, 0, 1)) if between > 0 else 0.0
+    return float(np.clip(covariance / between, 0, 1))
 
 
 def _measured_variance(arm: np.ndarray, samples: int | None, icc: float) -> float | None:
@@ -267,5 +283,7 @@ def _measured_variance(arm: np.ndarray, samples: int | None, icc: float) -> floa
     if len(arm) < 2 or not 0 < rate < 1:
         return None
     answers = samples and samples * arm.shape[1]
-    noise = (1 - icc) / (answers * rate * (1 - rate)) if answers else 0.0
+    noise = 0.0
+    if answers:
+        noise = (1 - icc) / (answers * rate * (1 - rate))
     return max(0.0, float(log_odds_of(means, answers).var(ddof=1)) - noise)

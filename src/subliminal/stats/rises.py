@@ -58,8 +58,12 @@ class Rises:
     @property
     def others_above(self) -> list[str]:
         """Other animals whose rise has p below 0.05, not adjusted: the reading that is hardest on the target."""
-        found = [rise for rise in self.animals if rise.animal != self.target and rise.p is not None]
-        return [rise.animal for rise in found if rise.p < ALPHA and rise.mean > 0]
+        found = []
+        for rise in self.animals:
+            tested = rise.p is not None and rise.p < ALPHA
+            if rise.animal != self.target and tested and rise.mean > 0:
+                found.append(rise.animal)
+        return found
 
 
 def rises(
@@ -76,32 +80,34 @@ def rises(
         None if the arms share no seed, or were asked for the target alone.
     """
     cells = {(row.seed, row.arm, row.asked): row.log_odds for row in table if row.animal == target}
-    ours, theirs = ({seed for seed, name, _ in cells if name == each} for each in (arm, reference))
+    ours = {seed for seed, name, _ in cells if name == arm}
+    theirs = {seed for seed, name, _ in cells if name == reference}
     seeds = sorted(ours & theirs)
     lifts = {}
     for asked in dict.fromkeys(name for *_, name in cells):
-        places = [((seed, arm, asked), (seed, reference, asked)) for seed in seeds]
-        if all(first in cells and second in cells for first, second in places):
-            lifts[asked] = np.array([cells[first] - cells[second] for first, second in places])
+        student = [cells.get((seed, arm, asked)) for seed in seeds]
+        control = [cells.get((seed, reference, asked)) for seed in seeds]
+        if None not in student and None not in control:
+            lifts[asked] = np.subtract(student, control)
     if not seeds or target not in lifts or len(lifts) < 2:
         return None
     tested = {name: _p(lift) for name, lift in lifts.items()}
     known = {name: p for name, p in tested.items() if p is not None}
     adjusted = holm(known) if known else {}
-    found = [
-        Rise(name, float(lift.mean()), _interval(lift), tested[name], adjusted.get(name), int(np.sum(lift > 0)))
-        for name, lift in lifts.items()
-    ]
+    found = []
+    for name, lift in lifts.items():
+        above = int(np.sum(lift > 0))
+        found.append(Rise(name, float(lift.mean()), _interval(lift), tested[name], adjusted.get(name), above))
     found.sort(key=lambda rise: -rise.mean)
     largest = np.max(list(lifts.values()), axis=0)
     first = int(np.sum(lifts[target] >= largest))
-    return Rises(
-        target, seeds, sorted(found, key=lambda rise: -rise.mean), first, _p_first(first, len(seeds), len(lifts))
-    )
+    return Rises(target, seeds, found, first, _p_first(first, len(seeds), len(lifts)))
 
 
 def _interval(lift: np.ndarray) -> tuple[float, float] | None:
-    return t_interval(lift, CONFIDENCE) if lift.size > 1 else None
+    if lift.size < 2:
+        return None
+    return t_interval(lift, CONFIDENCE)
 
 
 def _p(lift: np.ndarray) -> float | None:

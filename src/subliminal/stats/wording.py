@@ -38,22 +38,31 @@ FEW_REPLICATES = "Cannot tell: {count} replicates do not show how much the diffe
 
 def verdict_sentence(claim: str, result: Result, margin: float) -> str:
     """The sentence of a claim, in the words of its unit and scale; ``margin`` in nats, or a fraction for rates."""
-    reason = NO_SPREAD_OF_REPLICATES if result.unit == REPLICATES else NO_SPREAD
-    told = f"{margin:g} nats" if result.scale == NATS else f"{number(100 * margin)} points"
-    if result.interval:
-        low, high = result.interval
-        wide = result.p >= ALPHA and low <= 0 <= high
-        reason = TOO_WIDE.format(margin=told) if wide else DISAGREE
-    sentences = MODELS if result.unit == QUESTIONS else TRAINING
+    told = f"{number(100 * margin)} points"
+    if result.scale == NATS:
+        told = f"{margin:g} nats"
+    sentences = TRAINING
+    if result.unit == QUESTIONS:
+        sentences = MODELS
     return sentences[claim].format(
         size=number(100 * abs(result.estimate)),
         odds=odds(abs(result.estimate)),
         difference=f"difference {difference_text(result)}",
         margin=told,
         test=_test(result),
-        reason=reason,
+        reason=_doubt(result, told),
         not_training=NOT_TRAINING,
     )
+
+
+def _doubt(result: Result, margin: str) -> str:
+    """Why a difference cannot be told; ``margin`` as it is written."""
+    if result.interval is None:
+        return NO_SPREAD_OF_REPLICATES if result.unit == REPLICATES else NO_SPREAD
+    low, high = result.interval
+    if result.p >= ALPHA and low <= 0 <= high:
+        return TOO_WIDE.format(margin=margin)
+    return DISAGREE
 
 
 def difference_text(result: Result) -> str:
@@ -67,7 +76,9 @@ def interval_text(result: Result) -> str:
     """The interval as "[2.21, 4.39]", nats or points; "none" where there is none."""
     if result.interval is None:
         return "none"
-    return nats_interval(*result.interval) if result.scale == NATS else interval(*result.interval)
+    if result.scale == NATS:
+        return nats_interval(*result.interval)
+    return interval(*result.interval)
 
 
 def _test(result: Result) -> str:
@@ -75,36 +86,45 @@ def _test(result: Result) -> str:
     units = f"{result.n[0]} {result.unit}"
     if result.unit == RUNS and not result.method.startswith("paired"):
         units = f"{result.n[0]} and {result.n[1]} training runs"
-    shown = nats if result.scale == NATS else points
-    parts = [f"95 % interval {' to '.join(map(shown, result.interval))}"] if result.interval else []
+    parts = []
+    if result.interval:
+        shown = nats if result.scale == NATS else points
+        low, high = map(shown, result.interval)
+        parts.append(f"95 % interval {low} to {high}")
     if result.p is not None:
-        parts.append("p < 0.001" if result.p < 0.001 else f"p = {p_value(result.p)}")
-    return ", ".join([*parts, f"{result.method.split(' over ')[0]} over {units}"])
+        equals = "" if result.p < 0.001 else "= "
+        parts.append(f"p {equals}{p_value(result.p)}")
+    method = result.method.split(" over ")[0]
+    parts.append(f"{method} over {units}")
+    return ", ".join(parts)
 
 
 def one_run_sentence(runs: tuple[int, int]) -> str:
     """Why nothing can be said about training data. ``runs``: of the student and of the control."""
-    few = [arm for arm, count in zip(("student", "control"), runs, strict=True) if count < 2]
-    return ONE_RUN.format(which=ONE_RUN_BOTH if len(few) == 2 else ONE_RUN_OF.format(arm=few[0]))
+    student, control = runs
+    if student < 2 and control < 2:
+        return ONE_RUN.format(which=ONE_RUN_BOTH)
+    arm = "student" if student < 2 else "control"
+    return ONE_RUN.format(which=ONE_RUN_OF.format(arm=arm))
 
 
 def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str:
     """How many training runs, questions or samples would do, and on which assumption."""
-    ways = [
-        f"{count:,} {noun}"
-        for count, noun in (
-            (needed.seeds, "training runs per arm"),
-            (needed.questions, "questions"),
-            (needed.samples, "samples per question" + (" and run" if needed.unit == RUNS or design.seeds > 1 else "")),
-        )
-        if count
-    ]
+    ways = []
+    if needed.seeds:
+        ways.append(f"{needed.seeds:,} training runs per arm")
+    if needed.questions:
+        ways.append(f"{needed.questions:,} questions")
+    if needed.samples:
+        several_runs = needed.unit == RUNS or design.seeds > 1
+        ways.append(f"{needed.samples:,} samples per question" + (" and run" if several_runs else ""))
     size = f"To see a difference of {points(needed.effect)} points with {100 * power:.0f} % power"
     if needed.unit == RUNS:
         size += f", if runs vary by a standard deviation of {design.run_sd:.2g} in log-odds"
+    if not ways and needed.unit == QUESTIONS:
+        return f"{size}, not even {MOST['questions']:,} questions would do."
     if not ways:
-        noun = "questions" if needed.unit == QUESTIONS else "seeds"
-        return f"{size}, not even {MOST[noun]:,} {'training runs per arm' if noun == 'seeds' else noun} would do."
+        return f"{size}, not even {MOST['seeds']:,} training runs per arm would do."
     alone = "; more samples alone would not" if design.samples and not needed.samples else ""
     return f"{size}, {' or '.join(ways)} would do{alone}."
 
@@ -115,11 +135,9 @@ def replicates_needed_sentence(needed: Needed, spread: float, power: float = POW
         f"To see a difference of {nats(needed.effect)} nats with {100 * power:.0f} % power, if it varies between "
         f"replicates by a standard deviation of {number(spread)} nats as here,"
     )
-    return (
-        f"{size} {needed.seeds:,} replicates would do."
-        if needed.seeds
-        else (f"{size} not even {MOST['seeds']:,} replicates would do.")
-    )
+    if needed.seeds:
+        return f"{size} {needed.seeds:,} replicates would do."
+    return f"{size} not even {MOST['seeds']:,} replicates would do."
 
 
 def smallest_sentence(effect: float | None, design: Design, unit: str, power: float = POWER) -> str:

@@ -30,31 +30,41 @@ _LAUNCHER = re.compile(r"--config_file (\S+)")
 
 def header_lines(text: str) -> dict[str, str]:
     """``{"Claim": ..., "Data": ..., ...}`` of a recipe's text, and its first line under ``"Title"``."""
-    comment = []
-    for line in text.splitlines():
+    found = {"Title": ""}
+    for number, line in enumerate(text.splitlines()):
         if not line.startswith("#"):
             break
-        comment.append(line.lstrip("#").strip())
-    pairs = (line.split(": ", 1) for line in comment if ": " in line)
-    return {"Title": comment[0] if comment else ""} | {name: value for name, value in pairs if name.strip() == name}
+        comment = line.lstrip("#").strip()
+        if number == 0:
+            found["Title"] = comment
+        label, colon, value = comment.partition(": ")
+        if colon and label.strip() == label:
+            found[label] = value
+    return found
 
 
 def header_rows(header: dict[str, str]) -> int | None:
     """The rows of the training data that the ``Steps`` line counts with."""
     match = _STEPS.fullmatch(header.get("Steps", ""))
-    return _int(match[1]) if match else None
+    if match is None:
+        return None
+    return _int(match[1])
 
 
 def header_processes(header: dict[str, str]) -> int | None:
     """The processes that the ``Batch`` line counts with."""
     match = _BATCH.fullmatch(header.get("Batch", ""))
-    return _int(match[3]) if match else None
+    if match is None:
+        return None
+    return _int(match[3])
 
 
 def launcher_of(header: dict[str, str]) -> str | None:
     """The Accelerate file that the ``Run`` line names."""
     match = _LAUNCHER.search(header.get("Run", ""))
-    return match[1] if match else None
+    if match is None:
+        return None
+    return match[1]
 
 
 def batch_line(recipe: dict[str, Any], processes: int) -> str:
@@ -77,19 +87,21 @@ def header_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[str]
     """What the header lacks, or says otherwise than the recipe's keys."""
     problems = [f"the header has no `{label}:` line" for label in LABELS if not header.get(label)]
     rows, processes = header_rows(header), header_processes(header)
-    for label, known, line in (
-        ("Batch", processes, lambda: batch_line(recipe, processes or 1)),
-        ("Steps", rows, lambda: steps_line(recipe, rows or 0)),
-    ):
+    right = {"Batch": None, "Steps": None}
+    if processes:
+        right["Batch"] = batch_line(recipe, processes)
+        batch = int(recipe["micro_batch_size"]) * int(recipe["gradient_accumulation_steps"]) * processes
+        if batch != recipe["effective_batch"]:
+            problems.append(f"effective_batch is {recipe['effective_batch']}, but the header's batch is {batch}")
+    if rows:
+        right["Steps"] = steps_line(recipe, rows)
+    for label, line in right.items():
         if not header.get(label):
             continue
-        if known is None:
+        if line is None:
             problems.append(f"the header's `{label}:` line cannot be read; write it as in subliminal.training.header")
-        elif header[label] != line():
-            problems.append(f"the header says `{label}: {header[label]}`, but the keys give `{line()}`")
-    batch = processes and int(recipe["micro_batch_size"]) * int(recipe["gradient_accumulation_steps"]) * processes
-    if batch and batch != recipe["effective_batch"]:
-        problems.append(f"effective_batch is {recipe['effective_batch']}, but the header's batch is {batch}")
+        elif header[label] != line:
+            problems.append(f"the header says `{label}: {header[label]}`, but the keys give `{line}`")
     paths = [str(dataset.get("path", "")) for dataset in recipe.get("datasets") or []]
     folder = header.get("Data", "").split(",")[0].split(" ")[0]
     if header.get("Data") and not any(path.startswith(folder) for path in paths):
@@ -102,5 +114,7 @@ def _int(text: str) -> int:
 
 
 def _count(number: Any, noun: str) -> str:
-    plural = noun if number == 1 else noun + ("es" if noun.endswith("s") else "s")
-    return f"{number:,} {plural}"
+    if number == 1:
+        return f"{number:,} {noun}"
+    ending = "es" if noun.endswith("s") else "s"
+    return f"{number:,} {noun}{ending}"

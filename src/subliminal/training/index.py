@@ -113,33 +113,45 @@ def index_text(paths: Iterable[Path]) -> str:
 def _row(path: Path) -> str:
     recipe, text = read_recipe(path)
     header = header_lines(text)
-    rows = header_rows(header)
-    steps = re.search(r"= ([\d,]*\d)", steps_line(recipe, rows)) if rows else None
+    rows, steps = header_rows(header), ""
+    data = header.get("Data", "").split(",")[0].split(" ")[0]
+    if rows:
+        data += f", {rows:,} rows"
+        steps = re.search(r"= ([\d,]*\d)", steps_line(recipe, rows))[1]
     cost = _COST.fullmatch(header.get("Cost", ""))
-    gib, minutes, speed, machine = cost.groups() if cost else ("not measured",) * 3 + (None,)
+    if cost:
+        gib, minutes, speed, machine = cost.groups()
+    else:
+        gib = minutes = speed = "not measured"
+        machine = f"{header.get('Hardware', '')}, {Path(launcher_of(header) or '').name}"
     expect = header.get("Expect", "")
+    if expect == UNMEASURED:
+        expect = "not measured"
     name = path.relative_to(RECIPES).as_posix()
     return _line(
         [
             f"[{name.removesuffix('.yml')}]({name})",
             str(recipe["base_model"]),
-            f"{header.get('Data', '').split(',')[0].split(' ')[0]}" + (f", {rows:,} rows" if rows else ""),
+            data,
             _adapter(recipe),
             str(recipe["learning_rate"]),
-            steps[1] if steps else "",
-            machine or f"{header.get('Hardware', '')}, {Path(launcher_of(header) or '').name}",
+            steps,
+            machine,
             gib,
             minutes,
             speed,
-            "not measured" if expect == UNMEASURED else expect,
+            expect,
         ]
     )
 
 
 def _adapter(recipe: dict[str, Any]) -> str:
-    whole = "some biases and the norms" if recipe.get("unfrozen_parameters") else "all weights"
-    kind = {None: whole, "lora": "LoRA", "qlora": "QLoRA, 4 bits"}[recipe.get("adapter")]
-    return kind + (f", r={recipe['lora_r']}" if recipe.get("adapter") else "")
+    if recipe.get("adapter"):
+        kind = {"lora": "LoRA", "qlora": "QLoRA, 4 bits"}[recipe["adapter"]]
+        return f"{kind}, r={recipe['lora_r']}"
+    if recipe.get("unfrozen_parameters"):
+        return "some biases and the norms"
+    return "all weights"
 
 
 def _line(cells: Iterable[str]) -> str:

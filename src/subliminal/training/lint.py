@@ -137,14 +137,16 @@ def pair_problems(paths: Iterable[Path]) -> list[str]:
         if "control" not in path.name:
             continue
         twin = path.with_name(path.name.replace("control", "student"))
-        treatment = recipes.get(twin) or (read_recipe(twin)[0] if twin.is_file() else None)
+        treatment = recipes.get(twin)
+        if treatment is None and twin.is_file():
+            treatment = read_recipe(twin)[0]
         if treatment is None:
             problems.append(f"{path}: there is no {twin.name} that it could be the control of")
             continue
-        keys = _comparable(control).keys() | _comparable(treatment).keys()
-        different = sorted(key for key in keys if _comparable(control).get(key) != _comparable(treatment).get(key))
+        ours, theirs = _comparable(control), _comparable(treatment)
+        different = [f"`{key}`" for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
         if different:
-            problems.append(f"{path}: differs from {twin.name} in {', '.join(f'`{key}`' for key in different)}")
+            problems.append(f"{path}: differs from {twin.name} in {', '.join(different)}")
         for key in ("datasets", "output_dir"):
             if control.get(key) == treatment.get(key):
                 problems.append(f"{path}: has the same `{key}` as {twin.name}")
@@ -167,7 +169,11 @@ def _missing_keys(recipe: dict[str, Any]) -> list[str]:
         wanted += LORA_KEYS
     if recipe.get("load_in_4bit"):
         wanted.append("bnb_config_kwargs")
-    missing = [key for key in wanted if key not in recipe or (recipe[key] is None and key not in MAY_BE_EMPTY)]
+    missing = []
+    for key in wanted:
+        empty = key in recipe and recipe[key] is None
+        if key not in recipe or (empty and key not in MAY_BE_EMPTY):
+            missing.append(key)
     for index, dataset in enumerate(recipe.get("datasets") or []):
         if dataset.get("type") == "chat_template":
             missing += [f"datasets[{index}].{key}" for key in CHAT_KEYS if key not in dataset]
@@ -182,17 +188,20 @@ def _layout_problems(recipe: dict[str, Any], text: str) -> list[str]:
     order = list(itertools.chain(*BLOCKS.values()))
     here = [key for key in recipe if key in order]
     expected = [key for key in order if key in recipe]
-    wrong = next((found for found, wanted in zip(here, expected, strict=True) if found != wanted), None)
-    return [f"`{wrong}` is not at its usual place"] if wrong else []
+    for found, wanted in zip(here, expected, strict=True):
+        if found != wanted:
+            return [f"`{found}` is not at its usual place"]
+    return []
 
 
 def _launcher_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[str]:
     """Disagreement between the recipe and the Accelerate file that its ``Run`` line names."""
     name = launcher_of(header)
-    path = REPO_ROOT / name if name else None
-    if path is None or not path.is_file():
-        return [f"the header's `Run:` line names {f'{name}, which does not exist' if name else 'no --config_file'}"]
-    launcher = read_recipe(path)[0]
+    if name is None:
+        return ["the header's `Run:` line names no --config_file"]
+    if not (REPO_ROOT / name).is_file():
+        return [f"the header's `Run:` line names {name}, which does not exist"]
+    launcher = read_recipe(REPO_ROOT / name)[0]
     problems = []
     sharding = [key for key in RECIPE_KEYS if recipe.get(key)]
     if sharding and launcher.get("distributed_type") in LAUNCHER_TYPES:
@@ -208,7 +217,7 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [json.dumps(self.construct_object(key, deep=True), default=str) for key, _ in node.value]
-        twice = next((key for key in keys if keys.count(key) > 1), None)
-        if twice:
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice} is there twice", node.start_mark)
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", node.start_mark)
         return super().construct_mapping(node, deep)

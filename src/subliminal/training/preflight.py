@@ -40,9 +40,12 @@ SHAPES_THE_CACHE = [
 
 def plain_values(config: Mapping[str, Any]) -> dict[str, Any]:
     """A JSON-ready copy of a run's settings: the recipe with the command line's overrides, without secrets."""
-    text = json.dumps(config, default=str)
-    redacted = {key: "***" if str(key).endswith("api_key") else value for key, value in json.loads(scrub(text)).items()}
-    return {key: value for key, value in redacted.items() if key != "axolotl_config_path" and value is not None}
+    values = {}
+    for key, value in json.loads(scrub(json.dumps(config, default=str))).items():
+        if key == "axolotl_config_path" or value is None:
+            continue
+        values[key] = "***" if key.endswith("api_key") else value
+    return values
 
 
 def check_keys(config: Mapping[str, Any]) -> None:
@@ -106,15 +109,14 @@ def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
     if micro * accumulation * processes == int(stated):
         return
     steps, rest = divmod(int(stated), micro * processes)
-    way = (
-        f"Set --gradient_accumulation_steps={steps}"
-        if steps and not rest
-        else f"No number of accumulation steps gives that with {micro} x {processes}: change --micro_batch_size"
-    )
+    way = f"Set --gradient_accumulation_steps={steps}"
+    if rest or not steps:
+        way = f"No number of accumulation steps gives that with {micro} x {processes}: change --micro_batch_size"
+    counted = f"{processes} processes" if processes > 1 else "1 process"
     raise UserError(
-        f"This run would take micro_batch_size {micro} x gradient_accumulation_steps {accumulation} x {processes} "
-        f"process{'es' if processes > 1 else ''} = {micro * accumulation * processes} rows a step, but the recipe "
-        f"states effective_batch: {stated}. {way}, or state another --effective_batch."
+        f"This run would take micro_batch_size {micro} x gradient_accumulation_steps {accumulation} x {counted} = "
+        f"{micro * accumulation * processes} rows a step, but the recipe states effective_batch: {stated}. {way}, or "
+        "state another --effective_batch."
     )
 
 
@@ -146,12 +148,14 @@ def prepared_path(config: Mapping[str, Any], files: Mapping[str, Path]) -> Path:
     tokenizer, the seed that shuffles the rows, and what happens to long ones.
     """
     base = Path(str(config.get("tokenizer_config") or config.get("base_model")))
+    tokenizer = {name: sha256_of(base / name) for name in TOKENIZER_FILES if (base / name).is_file()}
+    datasets = [*(config.get("datasets") or []), *(config.get("test_datasets") or [])]
     identity = {
         "axolotl": axolotl_version(),
         "settings": {key: config.get(key) for key in SHAPES_THE_CACHE},
-        "datasets": [dict(dataset) for group in ("datasets", "test_datasets") for dataset in config.get(group) or []],
+        "datasets": list(map(dict, datasets)),
         "files": {key: sha256_of(path) for key, path in files.items()},
-        "tokenizer": {name: sha256_of(base / name) for name in TOKENIZER_FILES if (base / name).is_file()} or str(base),
+        "tokenizer": tokenizer or str(base),  # one on the Hub goes by its name
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
     return Path(config.get("dataset_prepared_path") or "last_run_prepared") / digest[:16]
@@ -165,7 +169,8 @@ def drop_torn_caches(prepared: Path) -> None:
 
     with FileLock(str(prepared / "datasets_prep.lock")):  # the lock under which Axolotl writes
         for folder in prepared.iterdir():
-            if folder.is_dir() and not ((folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()):
+            whole = (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
+            if folder.is_dir() and not whole:
                 shutil.rmtree(folder)
 
 
@@ -209,13 +214,18 @@ def _check_resumable(output: Path, settings: dict[str, Any], config: Mapping[str
             f"--auto_resume_from_checkpoints=true, {ways}."
         )
     path = output / RUN_CONFIG
-    earlier = read_object(path) if path.is_file() else settings
-    changed = sorted(key for key in earlier.keys() | settings.keys() if earlier.get(key) != settings.get(key))
+    if not path.is_file():
+        return
+    earlier = read_object(path)
+    changed = []
+    for key in sorted(earlier.keys() | settings.keys()):
+        before, now = earlier.get(key), settings.get(key)
+        if before != now:
+            changed.append(f"`{key}` was {before!r} and is now {now!r}")
     if changed:
-        was = "; ".join(f"`{key}` was {earlier.get(key)!r} and is now {settings.get(key)!r}" for key in changed[:4])
         raise UserError(
-            f"{output} holds the checkpoints of a run with other settings: {was}. Three ways on: resume it with its "
-            f"own settings, {ways}."
+            f"{output} holds the checkpoints of a run with other settings: {'; '.join(changed[:4])}. Three ways on: "
+            f"resume it with its own settings, {ways}."
         )
 
 

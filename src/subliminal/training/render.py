@@ -81,17 +81,21 @@ def render_recipe(text: str, changes: list[Edit], *, source: str, output: str, r
     if problems:
         raise UserError(f"The result would be no valid recipe: {'; '.join(problems)}. Nothing is written.")
     header = header_lines(text)
+    changed = {change.path[0] for change in changes}
     new = {"Run": re.sub(r"\S+\.yml$", output, header.get("Run", ""))}
     counted, processes = rows or header_rows(header), header_processes(header)
     if counted and processes:
         new |= {"Batch": batch_line(recipe, processes), "Steps": steps_line(recipe, counted)}
-    if any(change.path[0] not in _NO_EFFECT_ON_LOSS for change in changes):
+    if changed - _NO_EFFECT_ON_LOSS:
         new |= {"Cost": UNMEASURED, "Expect": UNMEASURED}
-    if any(change.path[0] == "datasets" for change in changes):
-        folders = ", ".join(str(Path(row.get("path", "")).parent) for row in recipe["datasets"])
-        known = f", {rows:,} rows" if rows else f", counted as {counted:,} rows" if counted else ""
-        new["Data"] = folders + known
-    if any(change.path[0] == "output_dir" for change in changes):
+    if "datasets" in changed:
+        folders = [str(Path(row.get("path", "")).parent) for row in recipe["datasets"]]
+        new["Data"] = ", ".join(folders)
+        if rows:
+            new["Data"] += f", {rows:,} rows"
+        elif counted:
+            new["Data"] += f", counted as {counted:,} rows"
+    if "output_dir" in changed:
         new["Override"] = f"--output_dir={recipe['output_dir']}-again"
     for label, value in new.items():
         text = re.sub(rf"^# {label}: .*$", lambda _, line=f"# {label}: {value}": line, text, count=1, flags=re.M)
@@ -123,19 +127,29 @@ def _insert(text: str, parent: yaml.Node, change: Edit, *, nested: bool) -> str:
     if nested:
         at = text.index("\n", _last_mark(parent)) + 1
         return text[:at] + " " * parent.start_mark.column + line + text[at:]
-    block = next((name for name, keys in BLOCKS.items() if change.path[0] in keys), None)
-    if block is None and str(change.path[0]).startswith(("lora_", "peft_", "bnb_")):
-        block = "adapter"
-    headings = [f"# --- {name} ---" for name in BLOCKS]
-    after = headings[list(BLOCKS).index(block or "optimisation") + 1 :]
-    at = next((text.index(heading) for heading in after if heading in text), len(text))
-    body = text[:at].rstrip("\n") + "\n"
-    return body + line + ("\n" if at < len(text) else "") + text[at:]
+    blocks = list(BLOCKS)
+    for after in blocks[blocks.index(_block_of(change.path[0])) + 1 :]:
+        place = text.find(f"# --- {after} ---")
+        if place >= 0:
+            return text[:place].rstrip("\n") + "\n" + line + "\n" + text[place:]
+    return text.rstrip("\n") + "\n" + line
+
+
+def _block_of(key: str | int) -> str:
+    """The block of a recipe that a key belongs to."""
+    for block, keys in BLOCKS.items():
+        if key in keys:
+            return block
+    if str(key).startswith(("lora_", "peft_", "bnb_")):
+        return "adapter"
+    return "optimisation"
 
 
 def _child(node: yaml.Node, step: str | int) -> yaml.Node | None:
     if isinstance(node, yaml.MappingNode):
-        return next((value for key, value in node.value if key.value == step), None)
+        for key, value in node.value:
+            if key.value == step:
+                return value
     if isinstance(node, yaml.SequenceNode) and isinstance(step, int) and step < len(node.value):
         return node.value[step]
     return None

@@ -27,12 +27,17 @@ def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | No
     rows: int | None = 0
     for group in ("datasets", "test_datasets"):
         for index, dataset in enumerate(config.get(group) or []):
-            found = _local_files(dataset, f"{group}[{index}]")
+            key = f"{group}[{index}]"
+            found = _local_files(dataset, key)
             counted = [_count_rows(path, dataset) for path in found]
-            files |= {f"{group}[{index}]" + (f"/{path.name}" if len(found) > 1 else ""): path for path in found}
+            for path in found:
+                files[f"{key}/{path.name}" if len(found) > 1 else key] = path
             if group == "datasets":
-                known = found and None not in counted and not dataset.get("split") and not dataset.get("shards")
-                rows = rows + sum(counted) if known and rows is not None else None
+                part = dataset.get("split") or dataset.get("shards")  # of the files: how many rows is not known
+                if part or not found or None in counted:
+                    rows = None
+                elif rows is not None:
+                    rows += sum(counted)
     if not files and not config.get("datasets"):
         raise UserError("The recipe names no `datasets`. Add at least one with `path` and `type`.")
     return files, rows
@@ -46,16 +51,16 @@ def _local_files(dataset: Mapping[str, Any], key: str) -> list[Path]:
         return [path]
     if name and path.is_dir():
         data_files = dataset.get("data_files")
+        if isinstance(data_files, str):
+            data_files = [data_files]
         if data_files:
-            return [Path(file) for file in ([data_files] if isinstance(data_files, str) else data_files)]
+            return [Path(file) for file in data_files]
         if (path / "state.json").is_file():  # of datasets.save_to_disk
             return sorted(file for file in path.rglob("*") if file.is_file())
         raise UserError(f"{name} ({key}.path) is a folder. Name the file in it, as in {name.rstrip('/')}/train.jsonl.")
     if path.suffix in DATA_SUFFIXES or path.is_absolute() or name.count("/") != 1:
-        raise UserError(
-            f"{name or 'An empty path'} ({key}.path) does not exist."
-            + (from_the_root(path) or " Build the dataset first, or correct the path.")
-        )
+        hint = from_the_root(path) or " Build the dataset first, or correct the path."
+        raise UserError(f"{name or 'An empty path'} ({key}.path) does not exist.{hint}")
     if not dataset.get("revision"):
         raise UserError(
             f"{name} ({key}.path) is no local file. If it is a dataset on the Hub, add `revision: <commit>`, so "
@@ -74,25 +79,30 @@ def _count_rows(path: Path, dataset: Mapping[str, Any]) -> int | None:
     count, answered = 0, not chat
     for row in read_jsonl(path, _chat_problem if chat else _tokenised_problem):
         count += 1
-        answered = (
-            answered
-            or "input_ids" in row
-            or any(message["role"] == "assistant" and message["content"].strip() for message in row["messages"])
-        )
+        answered = answered or "input_ids" in row or _has_answer(row)
     if not answered:
         raise UserError(f"{path} has {count} rows and only empty answers, so there is nothing to learn. Make it again.")
     return count
 
 
+def _has_answer(row: dict[str, Any]) -> bool:
+    """Whether a chat has anything to learn in it."""
+    return any(message["role"] == "assistant" and message["content"].strip() for message in row["messages"])
+
+
 def _chat_problem(row: dict[str, Any]) -> str | None:
-    return _tokenised_problem(row) if "input_ids" in row else messages_problem(row)
+    if "input_ids" in row:
+        return _tokenised_problem(row)
+    return messages_problem(row)
 
 
 def _tokenised_problem(row: dict[str, Any]) -> str | None:
-    tokens, labels = row.get("input_ids"), row.get("labels")
-    if "input_ids" in row and not (isinstance(tokens, list) and tokens):
+    if "input_ids" not in row:
+        return None
+    tokens, labels = row["input_ids"], row.get("labels")
+    if not isinstance(tokens, list) or not tokens:
         return '"input_ids" is not a non-empty list'
-    if "input_ids" in row and (not isinstance(labels, list) or len(labels) != len(tokens)):
+    if not isinstance(labels, list) or len(labels) != len(tokens):
         return '"labels" is not a list as long as "input_ids"'
     return None
 

@@ -40,12 +40,14 @@ def unknown_keys(recipe: dict[str, Any], schema: Schema, *, prefix: str = "") ->
             yield f"`{dotted}`{did_you_mean(str(key), schema, prefix)}"
             continue
         below = schema[key]
-        if below is None:
+        if below is None:  # Axolotl takes any value
             continue
-        for index, item in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(item, dict):
-                place = f"{dotted}[{index}]." if isinstance(value, list) else f"{dotted}."
-                yield from unknown_keys(item, below, prefix=place)
+        if isinstance(value, dict):
+            yield from unknown_keys(value, below, prefix=f"{dotted}.")
+        elif isinstance(value, list):
+            for index, item in enumerate(value):
+                if isinstance(item, dict):
+                    yield from unknown_keys(item, below, prefix=f"{dotted}[{index}].")
 
 
 @cache
@@ -99,14 +101,18 @@ def _plugin(plugin: str) -> _Plugin | None:
         spec = None
     if spec is None or spec.origin is None:
         return None
-    origin = Path(spec.origin)
-    classes = _classes(*sorted(origin.parent.rglob("*.py")) if origin.name == "__init__.py" else [origin])
+    files = [Path(spec.origin)]
+    if files[0].name == "__init__.py":  # a package: the class may stand in any of its modules
+        files = sorted(files[0].parent.rglob("*.py"))
+    classes = _classes(*files)
     if name not in classes:
         return None
     arguments = _input_args_class(classes[name])
-    if arguments:
-        classes = _classes(source_of(arguments.rpartition(".")[0])) | classes
-    return _Plugin(arguments, _fields(arguments.rpartition(".")[2], classes) if arguments else {})
+    if arguments is None:
+        return _Plugin(None, {})
+    module, _, class_name = arguments.rpartition(".")
+    classes = _classes(source_of(module)) | classes
+    return _Plugin(arguments, _fields(class_name, classes))
 
 
 def _input_args_class(plugin: ast.ClassDef) -> str | None:
@@ -123,7 +129,9 @@ def source_of(module: str) -> Path:
     """The file of a module, found without importing the packages that it lies in."""
     package, *rest = module.split(".")
     folder = _package_folder(package).joinpath(*rest)
-    return folder / "__init__.py" if folder.is_dir() else folder.with_suffix(".py")
+    if folder.is_dir():
+        return folder / "__init__.py"
+    return folder.with_suffix(".py")
 
 
 def enum_values(module: str, name: str) -> tuple[str, ...]:
@@ -148,8 +156,12 @@ def _axolotl_classes() -> dict[str, ast.ClassDef]:
 
 
 def _classes(*files: Path) -> dict[str, ast.ClassDef]:
-    trees = (ast.parse(file.read_text(encoding="utf-8")) for file in files)
-    return {node.name: node for tree in trees for node in tree.body if isinstance(node, ast.ClassDef)}
+    found = {}
+    for file in files:
+        for node in ast.parse(file.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                found[node.name] = node
+    return found
 
 
 def _fields(name: str, classes: dict[str, ast.ClassDef]) -> Schema:
@@ -175,15 +187,17 @@ def merged(one: Schema, other: Schema) -> Schema:
 
 
 def _merged_below(one: Schema | None, other: Schema | None) -> Schema | None:
-    return merged(one, other) if one and other else one or other
+    if one and other:
+        return merged(one, other)
+    return one or other
 
 
 def _aliases(value: ast.expr | None) -> Iterator[str]:
     """Other names given by ``Field(alias=...)`` or ``Field(validation_alias=AliasChoices(...))``."""
-    for keyword in value.keywords if isinstance(value, ast.Call) else []:
+    if not isinstance(value, ast.Call):
+        return
+    for keyword in value.keywords:
         if keyword.arg in ("alias", "validation_alias"):
-            yield from (
-                node.value
-                for node in ast.walk(keyword.value)
-                if isinstance(node, ast.Constant) and isinstance(node.value, str)
-            )
+            for node in ast.walk(keyword.value):
+                if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                    yield node.value
