@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import json
-import os
 import re
 import subprocess
 from importlib.util import find_spec
@@ -19,8 +18,6 @@ from subliminal.experiment.plan import KINDS
 
 NOTEBOOKS = sorted((REPO_ROOT / "notebooks").glob("*.ipynb"))
 EXPERIMENTS = {"pocket": "pocket_demo", "qwen_gpu": "owl_qwen2.5-coder-0.5b"}
-JUPYTER = REPO_ROOT / ".venv-notebook/bin/jupyter-execute"
-WORKFLOW = REPO_ROOT / ".venv-workflow/bin/snakemake"
 
 
 def code_cells(path: Path) -> list[str]:
@@ -69,16 +66,9 @@ def test_every_stage_exists(path: Path, monkeypatch) -> None:
 
 @pytest.mark.long
 @pytest.mark.timeout(2400)
-@pytest.mark.skipif(not JUPYTER.exists(), reason="No .venv-notebook here: make setup-notebook")
-@pytest.mark.skipif(not WORKFLOW.exists(), reason="No .venv-workflow here: make setup-workflow")
-def test_the_pocket_notebook_runs(tmp_path: Path) -> None:
-    """With one of its four seeds."""
-    out = tmp_path / "executed.ipynb"
-    command = [str(JUPYTER), str(REPO_ROOT / "notebooks/pocket.ipynb"), f"--output={out}", "--timeout=-1"]
-    environment = {**os.environ, "SEEDS": "51", "ROOT": str(tmp_path), "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(command, cwd=REPO_ROOT / "notebooks", env=environment, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[-4000:]
-    cells = [cell for cell in json.loads(out.read_text())["cells"] if cell["cell_type"] == "code"]
+def test_the_pocket_notebook_runs(pocket_run: Path) -> None:
+    executed = json.loads((pocket_run / "executed.ipynb").read_text())
+    cells = [cell for cell in executed["cells"] if cell["cell_type"] == "code"]
     outputs = [output for cell in cells for output in cell["outputs"]]
     assert not [output for output in outputs if output["output_type"] == "error"]
     said = "".join("".join(output.get("text", "")) for output in outputs)
@@ -86,6 +76,6 @@ def test_the_pocket_notebook_runs(tmp_path: Path) -> None:
         assert re.search(rf"\d+ of \d+ +{stage}\S* +\d", said), stage
     shown = [output["data"] for output in cells[-1]["outputs"]]
     assert any("image/png" in data for data in shown), "the figure"
-    headline = json.loads((tmp_path / "results/pocket_demo/headline.json").read_text())
+    headline = json.loads((pocket_run / "results/pocket_demo/headline.json").read_text())
     assert any(headline["number"] in "".join(data.get("text/markdown", "")) for data in shown)
-    assert (tmp_path / "rows.html").stat().st_size > 10_000
+    assert (pocket_run / "rows.html").stat().st_size > 10_000
