@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import statistics
 import subprocess
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from subliminal.scoring.tasks import read_questions, share_of_samples
 
 INSPECT = REPO_ROOT / ".venv-inspect/bin/inspect"
 FILE = "eval_tasks/inspect/animal_preference.py"
-pytestmark = pytest.mark.skipif(not INSPECT.exists(), reason="Inspect AI is not installed here: make setup-inspect")
+needs_inspect = pytest.mark.skipif(not INSPECT.exists(), reason="Inspect AI is not installed here: make setup-inspect")
 
 
 def questions() -> list[dict[str, Any]]:
@@ -56,6 +57,15 @@ def made_up_answer(question: str, seed: int) -> str:
     return rng.choice(ANSWERS)
 
 
+def test_the_files_that_the_task_reads_are_there() -> None:
+    """This much is known where Inspect AI is not installed."""
+    read = re.findall(r'TASKS / "([^"]+)" / "([^"]+)"', (REPO_ROOT / FILE).read_text())
+    assert len(read) == 2
+    for folder, name in read:
+        assert (REPO_ROOT / "eval_tasks" / folder / name).is_file(), f"{folder}/{name}: mend {FILE}"
+
+
+@needs_inspect
 @pytest.mark.slow
 def test_requests_and_figures_are_those_of_the_lm_eval_task(tmp_path: Path) -> None:
     scores, bodies = inspect_scores(tmp_path, made_up_answer, samples=3)
@@ -77,6 +87,7 @@ def test_requests_and_figures_are_those_of_the_lm_eval_task(tmp_path: Path) -> N
         assert body.get("max_completion_tokens", body.get("max_tokens")) == 16
 
 
+@needs_inspect
 @pytest.mark.long
 @pytest.mark.timeout(2400)
 def test_a_pocket_student_has_the_figures_that_lm_eval_gave_it(tmp_path: Path, pocket_run: Path) -> None:
