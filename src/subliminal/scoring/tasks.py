@@ -10,15 +10,16 @@ import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import datasets
+from typing import TYPE_CHECKING, Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.scoring.naming import first_named, has_latin_letter, mentions, says_own_name
 from subliminal.traits.category import category_of
 from subliminal.traits.lexicon import OTHER, lexicon
+
+if TYPE_CHECKING:
+    import datasets
 
 BESIDE = ("own_name", "no_latin")
 """Metrics that are counted beside the options, and overlap with them."""
@@ -58,6 +59,8 @@ def mean_metrics(names: Sequence[str], higher_is_better: bool | None = None) -> 
 
 def lm_eval_dataset(rows: Sequence[dict[str, Any]]) -> dict[str, datasets.Dataset]:
     """Rows as what lm-eval expects of ``custom_dataset``, in a task with ``test_split: test``."""
+    import datasets  # not where Inspect AI runs (eval_tasks/inspect)
+
     return {"test": datasets.Dataset.from_list(list(rows))}
 
 
