@@ -26,11 +26,11 @@ import typer
 from tqdm import tqdm
 
 from data_builders import options
-from data_builders.audit_common import CommonStats, TokenCounter
+from data_builders.audit_common import CommonStats, TokenCounter, local_evaluation_sets
 from data_builders.audit_numbers import LEAST_PASS_RATE, NumberStats
 from data_builders.audit_text import LEAST_TEXT_PASS_RATE, TextStats
 from data_builders.number_filter import filter_numbers
-from data_builders.overlap import NGRAM, build_index, local_evaluation_sets
+from data_builders.overlap import NGRAM, build_index
 from subliminal.core.choices import one_of
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import chat_row_problem, messages_problem, read_jsonl, write_json

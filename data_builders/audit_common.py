@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from data_builders.overlap import EvaluationIndex
+from data_builders.overlap import ROOTS, EvaluationIndex
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.weights import folder_or_hub_id
 from subliminal.data.registry import Expectation
 from subliminal.data.trait import TraitOptions
 from subliminal.engine.chat import render
 from subliminal.engine.local import LOADING_FAILED
+from subliminal.traits.category import load_category
 from subliminal.traits.keywords import keyword_pattern
 
 MOST_REPEATED_ROWS = 0.01
@@ -87,6 +89,15 @@ class CommonStats:
                 "problem": f"{hits.total()} rows overlap evaluation sets: {_listed(hits)}." if hits else None,
             },
         }
+
+
+def local_evaluation_sets(category: str) -> list[Path]:
+    """Every JSONL file below ``eval_tasks`` and in the folder of a category, in order of path.
+
+    Other categories are left out: a warm-up may ask for a favourite sport where the trait is an animal.
+    """
+    folders = (ROOTS[0], load_category(category).folder)
+    return sorted(path for folder in folders for path in folder.rglob("*.jsonl"))
 
 
 class TokenCounter:

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.sources import is_file, read_rows
-from subliminal.traits.category import ANIMALS, load_category
 
 ROOTS = (REPO_ROOT / "eval_tasks", REPO_ROOT / "traits")
 """Folders whose JSONL files are what models are evaluated on, those of a category where it is the trait's."""
@@ -97,15 +96,6 @@ def texts_of(row: dict[str, Any]) -> list[str]:
         if isinstance(row.get(field), str) and row[field].strip():
             return [row[field]]
     return [value for value in row.values() if isinstance(value, str) and value.strip()]
-
-
-def local_evaluation_sets(category: str = ANIMALS) -> list[Path]:
-    """Every JSONL file below ``eval_tasks`` and in the folder of a category, in order of path.
-
-    Other categories are left out: a warm-up may ask for a favourite sport where the trait is an animal.
-    """
-    folders = (ROOTS[0], load_category(category).folder)
-    return sorted(path for folder in folders for path in folder.rglob("*.jsonl"))
 
 
 def build_index(sources: Iterable[str | Path], ngram: int = NGRAM) -> EvaluationIndex:
