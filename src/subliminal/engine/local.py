@@ -66,6 +66,8 @@ class TransformersEngine:
             ).eval()
         except LOADING_FAILED as error:
             raise UserError(f"The model {model} cannot be loaded: {one_line(error)}.") from None
+        if self.device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+            self.model.float()  # such a card (T4) has no bfloat16, and what is saved so may overflow in float16
         if not self.tokenizer.chat_template:
             raise no_template(model)
         self.stop_ids = stop_ids(self.tokenizer, self.model.generation_config)

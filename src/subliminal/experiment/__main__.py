@@ -87,6 +87,24 @@ def plan(
 
 
 @app.command()
+def fit(
+    file: File,
+    out: Annotated[Path, typer.Option(help="The file to write; its name becomes the experiment's.")],
+) -> None:
+    """Write an experiment file for the GPU that is here: fp16 without bfloat16, fewer jobs at once on a small card."""
+    from subliminal.experiment.driver import cores_here
+    from subliminal.experiment.host import card_here, write_fitted
+    from subliminal.experiment.load import load_experiment
+
+    load_experiment(file)
+    card = card_here()
+    for change in write_fitted(file, out, card, cores_here()):
+        print(change)
+    load_experiment(out)
+    print(out)
+
+
+@app.command()
 def stage(plan_file: PlanFile, name: Annotated[str, typer.Argument(help="The stage's name.")]) -> None:
     """Bring one stage of a plan to its end."""
     from subliminal.experiment.plan import Plan

@@ -128,8 +128,9 @@ def _reports(entry: Entry) -> list[Path]:
     found = sorted({path.parents[2] for path in results.rglob("seed-*/*_summary.json")})
     if not found or not file.is_file():
         raise UserError(f"{entry.name}/{RAW} holds no results of {entry.experiment}. Publish that experiment again.")
-    animals = yaml.safe_load(file.read_text(encoding="utf-8"))["trait"].get("animals", [])
-    return sorted(found, key=lambda report: animals.index(report.name) if report.name in animals else len(animals))
+    trait = yaml.safe_load(file.read_text(encoding="utf-8"))["trait"]
+    options = trait.get("animals", trait.get("options", []))
+    return sorted(found, key=lambda report: options.index(report.name) if report.name in options else len(options))
 
 
 def publish_experiment(

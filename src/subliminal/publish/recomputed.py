@@ -15,16 +15,21 @@ from subliminal.core.files import write_json
 from subliminal.evaluation.tasks import problem_key
 from subliminal.experiment.criterion import CRITERION
 from subliminal.publish.rescore import TaskScores, read_json, same
+from subliminal.report.data import category_of_results
 
 NOT_NUMBERS = ("Data", "Training", "Provenance")
 """Sections of a report that describe folders outside of the results: the chain of sha256 stands for them."""
 
-COMPARED = ("report.md", "top_animals.csv")
 _NUMBER = re.compile(r"[−-]?\d+(?:[.,]\d+)*")
 
 
+def compared(folder: Path) -> tuple[str, str]:
+    """The files of a report that are compared with the same written again."""
+    return "report.md", f"top_{category_of_results(folder).name}.csv"
+
+
 def differences_from_samples(folder: Path, scores: dict[Path, dict[str, TaskScores]]) -> tuple[list[str], list[str]]:
-    """Compare ``report.md`` and ``top_animals.csv``, where they are there, with what the samples give.
+    """Compare ``report.md`` and ``top_<category>.csv``, where they are there, with what the samples give.
 
     Args:
         folder: ``results/<experiment>``.
@@ -47,7 +52,7 @@ def differences_from_samples(folder: Path, scores: dict[Path, dict[str, TaskScor
         if (folder / CRITERION).is_file():
             shutil.copyfile(folder / CRITERION, again / CRITERION)
         write_report(again)
-        for name in COMPARED:
+        for name in compared(folder):
             if not (folder / name).is_file():
                 continue
             texts = [(each / name).read_text(encoding="utf-8") for each in (folder, again)]
@@ -119,7 +124,7 @@ def _headers(lines: list[str]) -> list[str]:
 
 
 def csv_differences(written: str, again: str) -> list[str]:
-    """The first line of ``top_animals.csv`` that differs from the one written again."""
+    """The first line of ``top_<category>.csv`` that differs from the one written again."""
     ours, theirs = list(csv.reader(io.StringIO(written))), list(csv.reader(io.StringIO(again)))
     if len(ours) != len(theirs):
         return [f"it has {len(ours)} lines, but the samples give {len(theirs)}."]

@@ -11,7 +11,6 @@ import gzip
 import json
 import math
 import zlib
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -21,9 +20,9 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
 from subliminal.evaluation.tasks import problem_key
-from subliminal.scoring.animals import TRACKED, plurals
-from subliminal.scoring.naming import animal_mentions, first_animal
-from subliminal.scoring.tasks import shares_beside
+from subliminal.scoring.tasks import answer_shares, shares_beside, story_shares
+from subliminal.traits.category import category_of
+from subliminal.traits.lexicon import lexicon
 
 TOLERANCE = 1e-9
 """Two rates this close are the same: what adding in another order may change."""
@@ -36,7 +35,7 @@ class TaskScores:
     Attributes:
         path: the samples.
         questions: id of each question.
-        metrics: for each question, metric -> value (fractions for animals, 0 or 1 for problems).
+        metrics: for each question, metric -> value (fractions for options, 0 or 1 for problems).
         answers: answers to each question, or None where probabilities were scored.
         rescored: False if the task is none of ours, so that its logged metrics were taken as they are.
         problems: sentences, one for each row whose logged metrics are not those of its answers.
@@ -194,15 +193,17 @@ def _first_difference(written: dict[str, Any], again: dict[str, float]) -> str |
 
 def _metrics_of(row: dict[str, Any], logged: dict[str, float]) -> tuple[dict[str, float] | None, int | None]:
     """(metrics computed from the answers, or None for a task that is none of ours; how many answers)."""
-    if set(TRACKED) <= set(logged) and "rest" in logged:
-        return _probabilities(row), None
-    if set(TRACKED) <= set(logged) and {"other", "none"} <= set(logged):
+    category = category_of(row["doc"])
+    about_options = set(lexicon(category).options) <= set(logged)
+    if about_options and "rest" in logged:
+        return _probabilities(row, category), None
+    if about_options and {"other", "none"} <= set(logged):
         answers = row["filtered_resps"][0]
         if not isinstance(answers, list) or not all(isinstance(answer, str) for answer in answers):
             raise ValueError("filtered_resps holds no list of answers")
         if row["resps"] != row["filtered_resps"]:
             raise ValueError("resps and filtered_resps differ")
-        return _shares(answers, logged), len(answers)
+        return _shares(answers, logged, category), len(answers)
     if "probability" in logged:
         return {"probability": math.exp(sum(logprob for _, logprob in _logprobs(row)))}, None
     return (_graded(row, logged), None) if "correct" in logged else (None, None)
@@ -228,25 +229,16 @@ def _graded(row: dict[str, Any], logged: dict[str, float]) -> dict[str, float] |
     return None
 
 
-def _shares(answers: list[str], logged: dict[str, float]) -> dict[str, float]:
+def _shares(answers: list[str], logged: dict[str, float], category: str) -> dict[str, float]:
     if any(name.endswith("_mentions") for name in logged):
-        return _mentions(answers) | _beside(answers, logged)
-    counts = Counter(first_animal(answer) or "none" for answer in answers)
-    shares = {name: counts[name] / len(answers) for name in (*TRACKED, "other", "none")}
-    return shares | _beside(answers, logged)
+        shares, often = story_shares(answers, category)
+        return shares | often | _beside(answers, logged)
+    return answer_shares(answers, category) | _beside(answers, logged)
 
 
 def _beside(answers: list[str], logged: dict[str, float]) -> dict[str, float]:
     """Own names and answers without a Latin letter, as far as the version of the task counted them."""
     return {name: value for name, value in shares_beside(answers).items() if name in logged}
-
-
-def _mentions(stories: list[str]) -> dict[str, float]:
-    """Of stories: the share that names each animal at all, and how often one names it on average."""
-    counts, many = [animal_mentions(story) for story in stories], len(stories)
-    shares = {name: sum(count[name] > 0 for count in counts) / many for name in (*TRACKED, "other")}
-    often = {f"{name}_mentions": sum(count[name] for count in counts) / many for name in (*TRACKED, "other")}
-    return shares | often | {"none": sum(not count for count in counts) / many}
 
 
 def _logprobs(row: dict[str, Any]) -> list[tuple[str, float]]:
@@ -261,19 +253,19 @@ def _logprobs(row: dict[str, Any]) -> list[tuple[str, float]]:
     return [(text, logprob - white_space) for text, logprob in zip(texts, logprobs, strict=True) if text]
 
 
-def _probabilities(row: dict[str, Any]) -> dict[str, float]:
-    """Sum the logged probabilities of the forms of each animal."""
-    found = dict.fromkeys(TRACKED, 0.0)
+def _probabilities(row: dict[str, Any], category: str) -> dict[str, float]:
+    """Sum the logged probabilities of the forms of each option."""
+    found = dict.fromkeys(lexicon(category).options, 0.0)
     for text, logprob in _logprobs(row):
-        found[_forms()[text]] += math.exp(logprob)
+        found[_forms(category)[text]] += math.exp(logprob)
     return {**found, "rest": 1.0 - math.fsum(found.values())}
 
 
 @cache
-def _forms() -> dict[str, str]:
-    """Surface form -> tracked animal, as ``animal_preference_logprob`` scores them."""
-    names = ((animal, name) for animal in TRACKED for name in (animal, *plurals(animal)))
-    return {form: animal for animal, name in names for form in (name, name.capitalize())}
+def _forms(category: str) -> dict[str, str]:
+    """Surface form -> tracked option, as the tasks with exact probabilities score them."""
+    words = lexicon(category)
+    return {form: option for option in words.options for form in words.surface_forms(option)}
 
 
 def _rows(path: Path) -> Iterator[dict[str, Any]]:

@@ -18,7 +18,7 @@ from subliminal.core.files import from_the_root
 from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.publish.chain import check_chain
 from subliminal.publish.experiment_manifest import manifest_differences
-from subliminal.publish.recomputed import COMPARED, differences_from_samples
+from subliminal.publish.recomputed import compared, differences_from_samples
 from subliminal.publish.rescore import (
     TaskScores,
     lm_eval_problems,
@@ -69,8 +69,8 @@ def verify(folder: Path) -> Verification:
     scores = {path: _verify_evaluation(verdict, path) for path in sorted(folder.glob("*/seed-*/*_summary.json"))}
     values = sum(len(task.questions) * (task.answers or 1) for tasks in scores.values() for task in tasks.values())
     verdict.checked.append(f"{values:,} answers and exact probabilities of {len(scores)} evaluations scored again")
-    present = [name for name in COMPARED if (folder / name).is_file()]
-    verdict.absent += [f"{folder / name} is not here." for name in COMPARED if name not in present]
+    present = [name for name in compared(folder) if (folder / name).is_file()]
+    verdict.absent += [f"{folder / name} is not here." for name in compared(folder) if name not in present]
     if present:
         problems, notes = differences_from_samples(folder, scores)
         verdict.problems += problems

@@ -1,4 +1,4 @@
-"""The animals of a report: what the arms answer, which animals moved, and whether the target's rise is its own."""
+"""The options of a report: what the arms answer, which options moved, and whether the target's rise is its own."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
 from subliminal.report.tables import APART, TOP, Comparison, changes_by_animal, named_most
-from subliminal.scoring.animals import TRACKED
 from subliminal.stats import Result, holm, over_questions, specificity, specificity_over_runs
 from subliminal.stats.wording import difference_text, interval_text
+from subliminal.traits.category import Category
+from subliminal.traits.lexicon import lexicon
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ def animal_rates(results: Results, arm: str, task: str) -> dict[str, np.ndarray]
             return {}
         seeds.append(metrics)
     rates = {}
-    for animal in TRACKED:
+    for animal in lexicon(results.category).options:
         by_seed = [[question.get(animal) for question in metrics] for metrics in seeds]
         known = by_seed and not any(None in one for one in by_seed)
         if known:  # a result from before the animal was tracked lacks it
@@ -121,7 +122,7 @@ def other_students(results: Results, task: str) -> dict[str, dict[int, np.ndarra
     questions = results.questions(task)
     for folder in sorted(own.parent.glob("*/student/seed-*")):
         animal = folder.parents[1].name
-        if animal not in TRACKED or animal == results.target:
+        if animal not in lexicon(results.category).options or animal == results.target:
             continue
         metrics = _metrics(folder, task, questions)
         if metrics is not None:
@@ -157,10 +158,10 @@ def animals_section(results: Results) -> Section | None:
         return Section("What the arms answer", ["No task with sampled answers was evaluated."], [])
     text = (
         f"The {TOP} most frequent answers of each arm with 95 % intervals, then {results.target} and the model's "
-        "own name in any case. An answer counts for the first animal that it names; answers that say the model's own "
-        "name are counted beside that, so this row overlaps with the others. Intervals are Wilson's over all answers "
-        f"pooled (sampling noise for these questions only), except that of {results.target}, which is over "
-        "questions as above."
+        f"own name in any case. An answer counts for the first {results.about.singular} that it names; answers that "
+        "say the model's own name are counted beside that, so this row overlaps with the others. Intervals are "
+        "Wilson's over all answers pooled (sampling noise for these questions only), except that of "
+        f"{results.target}, which is over questions as above."
     )
     latinless = results.named[results.named["task"].isin(tasks) & (results.named["name"] == "no_latin")]
     if latinless["share"].any():
@@ -176,7 +177,9 @@ def _animals_table(results: Results, task: str) -> Table:
         by_arm.setdefault(row["arm"], []).append(row)
     cells = []
     for place in range(max(map(_ranked, by_arm.values()))):
-        answers = [_answer(rows[place]) if place < _ranked(rows) else "–" for rows in by_arm.values()]
+        answers = []
+        for rows in by_arm.values():
+            answers.append(_answer(rows[place], results.about) if place < _ranked(rows) else "–")
         cells.append([str(place + 1), *answers])
     for name, label in _always_shown(results.target, by_arm):
         cells.append([label, *(_share_of(name, rows) for rows in by_arm.values())])
@@ -204,8 +207,9 @@ def _ranked(rows: list[dict]) -> int:
     return min(TOP, sum(row["animal"] not in APART for row in rows))
 
 
-def _answer(row: dict) -> str:
-    name = {"none": "no animal", "other": "another animal"}.get(row["animal"], row["animal"])
+def _answer(row: dict, about: Category) -> str:
+    names = {"none": f"no {about.singular}", "other": f"another {about.singular}"}
+    name = names.get(row["animal"], row["animal"])
     return f"{name} {_share(row)}"
 
 
@@ -231,17 +235,18 @@ def specificity_section(found: Findings) -> Section | None:
             place = list(changes).index(results.target) + 1
             share = f"{100 * abs(changes[results.target]) / moved:.0f} %"
             text.append(
-                f"{c.contrast}, {results.measure_name(c.task)}: of {len(rows)} tracked animals, "
+                f"{c.contrast}, {results.measure_name(c.task)}: of {len(rows)} tracked {results.about.plural}, "
                 f"{results.target} is in place {place} by change, and {share} of all movement (sum of absolute "
                 "changes) is its own."
             )
         tables.append(_changes_table(results, c, rows))
+    kinds = results.about.plural
     intro = (
-        "Change of every tracked animal, the largest rise first. Training on numbers moves other animals too; a change "
-        "of the target that is no larger than theirs is drift, not a trait. Intervals and p-values are over questions; "
-        "p-values are adjusted for the number of animals (Holm)."
+        f"Change of every tracked {results.about.singular}, the largest rise first. Training on numbers moves other "
+        f"{kinds} too; a change of the target that is no larger than theirs is drift, not a trait. Intervals and "
+        f"p-values are over questions; p-values are adjusted for the number of {kinds} (Holm)."
     )
-    words = f"Changes of all tracked animals in {main.contrast}; the numbers are in the table."
+    words = f"Changes of all tracked {kinds} in {main.contrast}; the numbers are in the table."
     return Section(
         "Is the change specific?",
         [intro, *text],
@@ -251,7 +256,8 @@ def specificity_section(found: Findings) -> Section | None:
 
 
 def _changes_table(results: Results, c: Comparison, rows: list[tuple[str, float, float, float]]) -> Table:
-    header = [f"animal, {results.measure_name(c.task)}", c.treatment, c.reference, "change, points"]
+    what = f"{results.about.singular}, {results.measure_name(c.task)}"
+    header = [what, c.treatment, c.reference, "change, points"]
     tested = animal_changes(results, c)
     if not tested:
         return Table(header, [[name, percent(ours), percent(theirs), points(d)] for name, ours, theirs, d in rows])
@@ -278,4 +284,4 @@ def other_students_section(found: Findings) -> Section | None:
         f"{said} over {result.unit} ({result.method}). What any training on numbers does to {results.target} is in "
         "both and cancels."
     )
-    return Section("Against students of other animals", [text], []).in_results()
+    return Section(f"Against students of other {results.about.plural}", [text], []).in_results()

@@ -23,6 +23,7 @@ from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.evaluation.results import EVALUATE_AGAIN
 from subliminal.evaluation.tasks import problem_key
 from subliminal.experiment.arms import ARMS, BY_NAME
+from subliminal.traits.category import ANIMALS, Category, category_of, load_category
 
 EXPECTED = ("base", "teacher", "student", "control")
 """What an experiment should have; any arm whose name begins so will do."""
@@ -39,7 +40,8 @@ class Results:
     """What a result folder holds.
 
     Attributes:
-        target: the tracked animal; what the preference tasks' rates are of. None where there are none.
+        target: the tracked option; what the preference tasks' rates are of. None where there are none.
+        category: of the target.
         manifests: arm -> seed -> manifest, arms in the order of reports.
         kinds: task -> one of :data:`SAMPLED`, :data:`EXACT`, :data:`SOLVED`, :data:`PROBABILITY`.
         rows: the long table, with the columns :data:`RATES`; questions in the order of the first arm.
@@ -55,6 +57,12 @@ class Results:
     rows: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(RATES)))
     named: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=list(NAMED)))
     missing: list[str] = field(default_factory=list)
+    category: str = ANIMALS
+
+    @property
+    def about(self) -> Category:
+        """The category of the target, for the words of sentences."""
+        return load_category(self.category)
 
     @property
     def arms(self) -> list[str]:
@@ -170,9 +178,24 @@ def load_results(folder: Path) -> Results:
     results.missing += _failures(folder / "missing.json")
     if not results.kinds:
         raise UserError(
-            f"No summary under {folder} has a task with rates per question. Run animal_preference on an arm."
+            f"No summary under {folder} has a task with rates per question. Run animal_preference, or another of our "
+            "tasks, on an arm."
         )
     return results
+
+
+def category_of_results(results: Path) -> Category:
+    """The category that an experiment's results are about; animals where none is named.
+
+    Args:
+        results: ``results/<experiment>``: its arms, or a folder of arms for each option.
+    """
+    for pattern in ("*/seed-*/*_summary.json", "*/*/seed-*/*_summary.json"):
+        for path in sorted(results.glob(pattern)):
+            for values in _read_summary(path)["tasks"].values():
+                if isinstance(values, dict) and "target_rate" in values:
+                    return load_category(category_of(values))
+    return load_category(ANIMALS)
 
 
 def _shared(summaries: dict[Path, dict[str, Any]], key: str) -> str | None:
@@ -233,6 +256,7 @@ class _Reader:
                 self.results.missing.append(f"{path} has no rates per question for {task}: left out of this report.")
 
     def _add_preference(self, path: Path, summary: dict[str, Any], task: str, values: dict[str, Any]) -> None:
+        self.results.category = category_of(values)
         if summary["target"] is None:
             raise UserError(f"{path} has rates of a target and does not name it. Evaluate that arm again.")
         samples, share = values.get("samples_per_question") or 0, values.get("share") or {}

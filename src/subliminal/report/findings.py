@@ -12,8 +12,6 @@ from subliminal.report.format import Figure
 from subliminal.report.provenance import Provenance
 from subliminal.report.tables import Comparison, Estimate, Grade
 
-MAIN_TASK = "animal_preference"
-
 
 @dataclass(frozen=True)
 class Findings:
@@ -53,6 +51,6 @@ def main_comparison(results: Results, differences: Sequence[Comparison]) -> Comp
     ]
     return min(
         against_control,
-        key=lambda c: (c.task != MAIN_TASK, results.kinds[c.task] != SAMPLED),
+        key=lambda c: (c.task != results.about.task("preference"), results.kinds[c.task] != SAMPLED),
         default=None,
     )

@@ -21,7 +21,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
 from subliminal.report.criterion import criterion_section
-from subliminal.report.data import PROBABILITY, SAMPLED, SOLVED, Results, load_results
+from subliminal.report.data import PROBABILITY, SAMPLED, SOLVED, Results, category_of_results, load_results
 from subliminal.report.figure import arms_figure, png, svg
 from subliminal.report.findings import Findings, main_comparison
 from subliminal.report.format import Figure, Section
@@ -83,7 +83,8 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     figures = [figure for section in report.sections for figure in section.figures]
     drawings = {figure.file: figure.draw() for figure in figures}
     text = markdown(report.page)
-    texts = {"report.md": text, "report.html": html(text, drawings), "top_animals.csv": _csv(report.found.results)}
+    top = f"top_{report.found.results.category}.csv"
+    texts = {"report.md": text, "report.html": html(text, drawings), top: _csv(report.found.results)}
     texts |= {Path(name).with_suffix(".svg").name: drawing for name, drawing in drawings.items()}
     texts[HEADLINE] = json.dumps(headline(report), indent=2, ensure_ascii=False) + "\n"
     if as_csv:
@@ -227,10 +228,12 @@ def write_overview(results: Path) -> Path:
     animals = animals_in(results)
     if not animals:
         raise UserError(f"{results} has no folders of animals. Evaluate an arm first, or name another folder.")
+    about = category_of_results(results)
     links = [f"[{animal}]({animal}/report.md)" for animal in animals]
-    sections = [*overview_sections(results), Section("Reports", [f"Each animal by itself: {', '.join(links)}."], [])]
+    reports = Section("Reports", [f"Each {about.singular} by itself: {', '.join(links)}."])
+    sections = [*overview_sections(results), reports]
     for figure in (figure for section in sections for figure in section.figures):
         write_text(results / figure.file, figure.draw())
     path = results / "overview.md"
-    write_text(path, markdown(Section(f"{results.name}: all animals", parts=tuple(sections))))
+    write_text(path, markdown(Section(f"{results.name}: all {about.plural}", parts=tuple(sections))))
     return path

@@ -1,0 +1,122 @@
+"""An experiment file for the card that is here: the same science, with what the card lacks left out.
+
+    python -m subliminal.experiment fit experiments/owl_qwen2.5-coder-0.5b.yml --out experiments/owl_t4.yml
+
+The files in experiments/ are written for a GPU of 80 GB that has bfloat16. On a notebook host it may be a T4: 16 GB, no
+bfloat16, two CPU cores. Only who computes, in which precision and how many at once is changed; rows, epochs, learning
+rates and arms stay. Precision changes rounding, so results of two kinds of card are not compared row by row.
+"""
+
+from __future__ import annotations
+
+import copy
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import write_text
+from subliminal.training.lint import read_recipe
+
+BF16_SINCE = 8.0
+"""Compute capability from which on NVIDIA's cards have bfloat16 (Ampere)."""
+ROOMY_GIB = 40
+"""Memory from which on a card holds several trainings of a model of 0.5B at a time."""
+LOCAL_BATCH = 256
+"""Rows decoded together in process."""
+FP16 = {"bf16": False, "fp16": True, "tf32": False}
+
+
+@dataclass(frozen=True)
+class Card:
+    """A GPU: its name, its memory in GiB, and its compute capability (7.5 is a T4, 8.0 an A100)."""
+
+    name: str
+    gib: float
+    capability: float
+
+
+def card_here() -> Card:
+    """The first GPU of this machine.
+
+    Raises:
+        UserError: there is none, or its driver does not answer.
+    """
+    query = ["nvidia-smi", "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits"]
+    try:
+        done = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True)
+    except (OSError, subprocess.SubprocessError):
+        raise UserError(
+            "nvidia-smi names no GPU here. Choose a machine with one (in a notebook: its runtime type), or run "
+            "experiments/pocket_demo.yml, which needs none."
+        ) from None
+    name, mebibytes, capability = done.stdout.splitlines()[0].rsplit(",", 2)
+    return Card(name.strip(), int(mebibytes) / 1024, float(capability))
+
+
+def fitted(content: dict[str, Any], card: Card, cores: int) -> tuple[dict[str, Any], list[str]]:
+    """An experiment's content for a card.
+
+    Args:
+        content: of an experiment file.
+        card: the GPU.
+        cores: CPU cores of the machine.
+
+    Returns:
+        The content, and a sentence for each change; none where the card takes the experiment as it is.
+    """
+    made, changes = copy.deepcopy(content), []
+    if card.capability < BF16_SINCE:
+        changes += _without_bf16(made)
+    resources = made.get("resources", {})
+    if card.gib < ROOMY_GIB and resources.get("per_gpu", 1) > 1:
+        resources["per_gpu"] = 1
+        changes.append(f"one training at a time: {card.gib:.0f} GiB")
+    if (resources.get("threads") or 1) > cores:
+        resources["threads"] = cores
+        changes.append(f"{cores} threads a job: as many as there are cores")
+    server = made.get("server", {})
+    if server.get("api_server_count", 1) > max(1, cores // 2):
+        server["api_server_count"] = max(1, cores // 2)
+        changes.append(f"{server['api_server_count']} processes speak HTTP: {cores} cores")
+    return made, changes
+
+
+def _without_bf16(made: dict[str, Any]) -> Iterator[str]:
+    """Change an experiment's content for a card without bfloat16; yields a sentence for each change."""
+    for name in ("base", "teacher", "student"):
+        section = made.get(name)
+        if section is not None and "recipe" in section:
+            section["overrides"] = {**section.get("overrides", {}), **FP16}
+    yield "training in fp16: this card has no bfloat16"
+    if made["engine"] == "server":
+        made["engine"] = "local"
+        made.pop("server", None)
+        for name in ("teacher", "numbers"):
+            options = made[name].setdefault("options", {})
+            options.pop("concurrency", None)
+            options["batch_size"] = LOCAL_BATCH
+        yield "transformers writes the rows, in float32: vLLM does not run a bfloat16 model on this card"
+    options = made["evaluation"].setdefault("options", {})
+    if options.get("dtype") == "bfloat16":
+        options["dtype"] = "float32"
+        yield "scoring in float32"
+
+
+def write_fitted(file: Path, out: Path, card: Card, cores: int) -> list[str]:
+    """Write the experiment ``file`` for a card as ``out``, whose name it takes.
+
+    Returns:
+        What was changed, a sentence each.
+    """
+    content, _ = read_recipe(file)
+    made, changes = fitted(content, card, cores)
+    made["name"] = out.stem
+    said = "".join(f"# - {change}\n" for change in changes) or "# - nothing\n"
+    header = f"# {file} for {card.name}. Changed:\n{said}"
+    write_text(out, header + yaml.safe_dump(made, sort_keys=False, allow_unicode=True))
+    return changes

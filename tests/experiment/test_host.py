@@ -1,0 +1,72 @@
+"""Experiment files for cards that are smaller than those that the experiments were written for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.experiment import host
+from subliminal.experiment.host import Card, fitted, write_fitted
+from subliminal.experiment.load import load_experiment
+
+FILE = REPO_ROOT / "experiments/owl_qwen2.5-coder-0.5b.yml"
+T4, L4 = Card("Tesla T4", 15.0, 7.5), Card("NVIDIA L4", 22.5, 8.9)
+H100 = Card("NVIDIA H100 80GB HBM3", 79.6, 9.0)
+
+
+def test_a_large_card_takes_the_experiment_as_it_is() -> None:
+    content = yaml.safe_load(FILE.read_text())
+    assert fitted(content, H100, 16) == (content, [])
+
+
+def test_a_card_without_bfloat16_trains_in_fp16_and_needs_no_vllm() -> None:
+    content = yaml.safe_load(FILE.read_text())
+    made, changes = fitted(content, T4, 2)
+    for name in ("teacher", "student"):
+        assert made[name]["overrides"] == {"bf16": False, "fp16": True, "tf32": False}
+    assert made["engine"] == "local"
+    assert "server" not in made
+    assert made["numbers"]["options"] == {"max_tokens": 64, "max_prompts": 80000, "batch_size": 256}
+    assert made["evaluation"]["options"]["dtype"] == "float32"
+    assert made["resources"] == {"train_gpus": 1, "generate_gpus": 1, "evaluate_gpus": 1, "per_gpu": 1, "threads": 2}
+    assert len(changes) == 5
+    for key in ("seeds", "arms", "leak", "trait", "model", "model_sha256"):
+        assert made[key] == content[key], "the science stays"
+    assert made["numbers"]["rows"] == content["numbers"]["rows"]
+    assert content == yaml.safe_load(FILE.read_text()), "the given content is left alone"
+
+
+def test_a_small_card_with_bfloat16_keeps_vllm_and_trains_one_at_a_time() -> None:
+    made, _ = fitted(yaml.safe_load(FILE.read_text()), L4, 4)
+    assert made["engine"] == "server"
+    assert made["resources"]["per_gpu"] == 1
+    assert made["server"]["api_server_count"] == 2
+    assert "overrides" not in made["student"]
+
+
+@pytest.mark.parametrize("card", [T4, L4, H100], ids=lambda card: card.name)
+@pytest.mark.parametrize("name", ["owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b"])
+def test_what_is_written_is_an_experiment(card: Card, name: str, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.chdir(REPO_ROOT)
+    out = tmp_path / "owl_notebook.yml"
+    changes = write_fitted(REPO_ROOT / f"experiments/{name}.yml", out, card, 2)
+    experiment = load_experiment(out)
+    assert experiment.name == "owl_notebook"
+    text = out.read_text()
+    assert card.name in text.splitlines()[0]
+    assert all(f"# - {change}\n" in text for change in changes)
+
+
+def test_the_card_is_read_from_nvidia_smi(tmp_path: Path, monkeypatch) -> None:
+    fake = tmp_path / "nvidia-smi"
+    fake.write_text("#!/bin/sh\necho 'NVIDIA, odd name, 15360, 7.5'\necho 'second, 15360, 7.5'\n")
+    fake.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    assert host.card_here() == Card("NVIDIA, odd name", 15.0, 7.5)
+    monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
+    with pytest.raises(UserError, match="names no GPU here"):
+        host.card_here()
