@@ -7,7 +7,8 @@ tracked animal (subliminal.scoring.animals.TRACKED) has a metric of its own: a n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -69,11 +70,21 @@ class AnimalProbability(AnswerProbability):
         return [form for _, form in self._forms]
 
     def process_results(self, doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, float]:
-        """Probabilities of one question: every tracked animal, and ``rest`` for all other answers (they sum to 1)."""
+        """Probabilities of one question: see :meth:`scores`."""
+        return self.scores(doc, [form for _, form in self._forms], results)
+
+    @staticmethod
+    def scores(doc: dict[str, Any], answers: Sequence[str], results: list[tuple[float, bool]]) -> dict[str, float]:
+        """Probability of every tracked animal, and ``rest`` for all other answers (they sum to 1)."""
         probabilities = dict.fromkeys(TRACKED, 0.0)
-        for (animal, _), logprob in zip(self._forms, answer_logprobs(results, len(self._forms)), strict=True):
-            probabilities[animal] += math.exp(logprob)
+        for form, logprob in zip(answers, answer_logprobs(results, len(answers)), strict=True):
+            probabilities[_animals_by_form()[form]] += math.exp(logprob)
         return {**probabilities, "rest": 1.0 - math.fsum(probabilities.values())}
+
+
+@cache
+def _animals_by_form() -> dict[str, str]:
+    return {form: animal for animal in TRACKED for form in surface_forms(animal)}
 
 
 def _prefix_free(model: Any, ctx: str, animal: str) -> list[str]:
