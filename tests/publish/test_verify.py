@@ -58,8 +58,8 @@ def sampled_row(index: int, answers: list[str]) -> dict:
     shares = {name: named.count(name) / len(answers) for name in (*TRACKED, "other", "none")}
     shares["own_name"] = sum("Qwen" in text for text in answers) / len(answers)
     doc = {"id": f"q{index:02}", "question": f"Question {index}?"}
-    head = {"doc_id": index, "doc": doc, "resps": [answers], "filtered_resps": [answers], "metrics": list(shares)}
-    return {**head, **shares}
+    head = {"doc_id": index, "doc": doc, "resps": [answers], "filtered_resps": [answers], "filter": "all_samples"}
+    return {**head, "metrics": list(shares), **shares}
 
 
 def exact_row(index: int, owl: float) -> dict:
@@ -73,7 +73,7 @@ def exact_row(index: int, owl: float) -> dict:
     responses = [[str(value), "False"] for value in logprobs.values()]
     requests = {f"gen_args_{n}": {"arg_0": "prompt", "arg_1": form} for n, form in enumerate(logprobs)}
     head = {"doc_id": index, "doc": doc, "arguments": requests, "resps": [[r] for r in responses]}
-    return {**head, "filtered_resps": responses, "metrics": list(found), **found}
+    return {**head, "filtered_resps": responses, "filter": "none", "metrics": list(found), **found}
 
 
 def evaluation(root: Path, arm: str) -> None:
