@@ -237,7 +237,7 @@ def _copy(source: Path, target: Path) -> None:
     elif source.is_dir():
         shutil.copytree(source, target, symlinks=True, dirs_exist_ok=True)
     elif source.is_file():
-        shutil.copyfile(source, target)
+        shutil.copy2(source, target)
 
 
 def _mark(whole: Plan, shards: list[Shard]) -> None:
@@ -247,7 +247,7 @@ def _mark(whole: Plan, shards: list[Shard]) -> None:
             found = [_mark_in(shard, name) for shard in shards if name in shard.plan.stages]
             found = [path for path in found if path.is_file()]
             if found and not stage.mark.is_file():
-                shutil.copyfile(found[0], stage.mark)
+                shutil.copy2(found[0], stage.mark)  # with its time, which Snakemake compares
     for stage in whole.stages.values():
         members = [member.mark for member in whole.members(stage.name)]
         evaluated = stage.kind == "evaluate" and all(Path(path).is_file() for path in stage.makes)
