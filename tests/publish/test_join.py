@@ -58,6 +58,7 @@ def test_shards_without_weights_and_rows_are_joined_and_published(machines: list
     assert len(json.loads((results / "manifest.json").read_text())["numbers"]) == 12
     assert json.loads((results / "criterion.json").read_text())["made"] == "2026-01-01T09:00:00+00:00"
     file = results.parents[1] / f"experiments/{NAME}.yml"
+    (tmp_path / "published").mkdir()
     made = publish_experiment(results, published=tmp_path / "published", file=file, overwrite=False)
     folders = set(pq.read_table(made / "answers.parquet")["folder"].to_pylist())
     assert folders == {f"results/{NAME}/{arm}/seed-{seed}" for arm in REPLICATES["arms"] for seed in (1, 2, 3)}
