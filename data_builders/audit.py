@@ -7,8 +7,8 @@
 
 Number rows are checked for letters, format, separators, lengths, first-number entropy and one-seed collapse; rows of
 words for language and mark-up; all for trait words, pass rate, repeats, sampling seeds, system messages, and overlap
-with every evaluation set in eval_tasks (and --against). The result goes into audit.json in the folder. The command ends
-with status 1 and the reason if a check fails that neither --allow nor the builder excuses.
+with every evaluation set in eval_tasks and of the trait's category (and --against). The result goes into audit.json in
+the folder. The command ends with status 1 and the reason if a check fails that neither --allow nor the builder excuses.
 
 Rows of your own, a JSONL file of {"messages": [...]} without ids and manifest, are audited too; the result lies beside
 the file as my_rows.audit.json, and checks that need to know how rows were made say that they do not.
@@ -25,17 +25,19 @@ from typing import Annotated, Any
 import typer
 from tqdm import tqdm
 
-from data_builders.audit_common import CommonStats, TokenCounter
+from data_builders import options
+from data_builders.audit_common import CommonStats, TokenCounter, local_evaluation_sets
 from data_builders.audit_numbers import LEAST_PASS_RATE, NumberStats
 from data_builders.audit_text import LEAST_TEXT_PASS_RATE, TextStats
 from data_builders.number_filter import filter_numbers
-from data_builders.overlap import NGRAM, build_index, local_evaluation_sets
+from data_builders.overlap import NGRAM, build_index
 from subliminal.core.choices import one_of
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import chat_row_problem, messages_problem, read_jsonl, write_json
 from subliminal.core.manifest import read_manifest, utc_now
 from subliminal.data.folder import describe_rows
 from subliminal.data.registry import Expectation, expectation_of, finished_manifest
+from subliminal.data.trait import TraitOptions
 
 CHECKS = (
     *("bytes", "pass_rate", "system_message", "trait_words", "duplicate_rows", "duplicate_answers", "seeds", "overlap"),
@@ -57,7 +59,7 @@ def audit_dataset(
     source: Path,
     *,
     allow: list[str] | None = None,
-    animals: list[str] | None = None,
+    trait: TraitOptions | None = None,
     against: list[str] | None = None,
     ngram: int = NGRAM,
     tokenizer: str | None = None,
@@ -69,7 +71,7 @@ def audit_dataset(
     Args:
         source: the dataset folder, or a JSONL file of ``messages``.
         allow: checks that may fail.
-        animals: the trait; default the manifest's, or that of the dataset a control was made from.
+        trait: what to look for; default the manifest's trait, or that of the dataset a control was made from.
         against: evaluation sets beyond the JSONL files in ``eval_tasks``.
         ngram: words in a row that make an overlap.
         tokenizer: folder or Hub id; counts tokens of each row as the chat template renders it.
@@ -87,8 +89,10 @@ def audit_dataset(
         raise UserError(f"--allow {unknown[0]}: there is no such check. The checks are: {', '.join(CHECKS)}.")
     is_file = source.is_file() or (source.suffix == ".jsonl" and not source.is_dir())
     given = _Given.file(source, kind) if is_file else _Given.folder(source)
-    expectation, trait = given.expectation, animals or given.trait
-    common = CommonStats(trait, build_index([*local_evaluation_sets(), *(against or ())], ngram))
+    expectation = given.expectation
+    looked_for = trait or given.trait
+    evaluation_sets = [*local_evaluation_sets(looked_for.category), *(against or ())]
+    common = CommonStats(looked_for, build_index(evaluation_sets, ngram))
     numbers, text, tokens = NumberStats(), TextStats(), TokenCounter(tokenizer, sequence_len)
     for number, row in enumerate(
         tqdm(read_jsonl(given.rows, given.problem), desc="audit", unit="row", disable=None), 1
@@ -129,14 +133,14 @@ class _Given:
         rows: the JSONL file.
         report: where the result goes.
         expectation: of the builder; of a file only whether its answers are numbers.
-        trait: the animals that it is about.
+        trait: what it is about.
         manifest: of the builder; None for a file of one's own.
     """
 
     rows: Path
     report: Path
     expectation: Expectation
-    trait: list[str]
+    trait: TraitOptions
     manifest: dict[str, Any] | None = None
 
     @classmethod
@@ -148,7 +152,7 @@ class _Given:
     @classmethod
     def file(cls, path: Path, kind: str | None) -> _Given:
         numbers = kind == "numbers" if kind else _mostly_numbers(path)
-        return cls(path, _report_path(path), Expectation(numbers=numbers), [])
+        return cls(path, _report_path(path), Expectation(numbers=numbers), TraitOptions())
 
     def problem(self, row: dict[str, Any]) -> str | None:
         """Why a row cannot be audited; rows of one's own need no id."""
@@ -198,12 +202,13 @@ def _status(name: str, finding: dict[str, Any], allow: list[str], expectation: E
     return {"status": status, "reason": reason, **finding}
 
 
-def _trait_of(manifest: dict[str, Any]) -> list[str]:
-    """The animals of the dataset, or of the dataset that a control was made from."""
+def _trait_of(manifest: dict[str, Any]) -> TraitOptions:
+    """The trait of the dataset, or of the dataset that a control was made from."""
+    trait = TraitOptions.of(manifest["config"])
     source = manifest["config"].get("source")
-    if "animals" not in manifest["config"] and isinstance(source, str):
+    if trait is None and isinstance(source, str):
         return _trait_of(read_manifest(Path(source)) or {"config": {}})
-    return manifest["config"].get("animals", [])
+    return trait or TraitOptions()
 
 
 def _bytes(manifest: dict[str, Any], size: dict[str, Any]) -> dict[str, Any]:
@@ -240,8 +245,10 @@ def main(
         list[str] | None, typer.Option(help="A check that may fail; repeat it.", callback=one_of("--allow", CHECKS))
     ] = None,
     animal: Annotated[
-        list[str] | None, typer.Option(help="The trait to look for; default the dataset's own. Repeat it.")
+        list[str] | None,
+        typer.Option("--animal", "--option", help="The trait to look for; default the dataset's own. Repeat it."),
     ] = None,
+    category: options.CategoryName = options.ANIMALS,
     against: Annotated[
         list[str] | None, typer.Option(help="A further evaluation set, file or Hub dataset; repeat it.")
     ] = None,
@@ -258,7 +265,7 @@ def main(
     report = audit_dataset(
         folder,
         allow=allow,
-        animals=animal,
+        trait=options.known_trait(animal, category) if animal else None,
         against=against,
         ngram=ngram,
         tokenizer=tokenizer,
@@ -271,8 +278,8 @@ def main(
     print(_report_path(folder))
     if not report["passed"]:
         failed = [name for name, check in report["checks"].items() if check["status"] == "fail"]
-        options = " ".join(f"--allow {name}" for name in failed)
-        typer.echo(f"error: {folder} fails its audit ({', '.join(failed)}). To let it through: {options}", err=True)
+        allowing = " ".join(f"--allow {name}" for name in failed)
+        typer.echo(f"error: {folder} fails its audit ({', '.join(failed)}). To let it through: {allowing}", err=True)
         raise typer.Exit(1)
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
-from data_builders.overlap import EvaluationIndex
+from data_builders.overlap import ROOTS, EvaluationIndex
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.weights import folder_or_hub_id
 from subliminal.data.registry import Expectation
+from subliminal.data.trait import TraitOptions
 from subliminal.engine.chat import render
 from subliminal.engine.local import LOADING_FAILED
-from subliminal.scoring.animals import keyword_pattern
+from subliminal.traits.category import load_category
+from subliminal.traits.keywords import keyword_pattern
 
 MOST_REPEATED_ROWS = 0.01
 """Share of rows of which prompt and answer stood in an earlier row. Drawn prompts hardly ever agree."""
@@ -22,11 +25,12 @@ MOST_REPEATED_ANSWERS = 0.2
 class CommonStats:
     """Counts over rows of any kind. Texts are remembered by their hash, 8 bytes each."""
 
-    def __init__(self, animals: list[str], index: EvaluationIndex):
-        self.patterns = {animal: keyword_pattern(animal) for animal in animals}
+    def __init__(self, trait: TraitOptions, index: EvaluationIndex):
+        self.category = trait.category
+        self.patterns = {option: keyword_pattern(option, trait.category) for option in trait.options}
         self.index = index
         self.rows = self.systems = self.repeated_rows = self.repeated_answers = 0
-        self.traits: dict[str, list[str]] = {animal: [] for animal in animals}
+        self.traits: dict[str, list[str]] = {option: [] for option in trait.options}
         self.overlaps: Counter[tuple[str, str]] = Counter()
         self.overlap_rows: list[str] = []
         self._seen_rows: set[int] = set()
@@ -36,9 +40,9 @@ class CommonStats:
         self.rows += 1
         self.systems += system
         text = f"{prompt}\n{answer}"
-        for animal, pattern in self.patterns.items():
+        for option, pattern in self.patterns.items():
             if pattern.search(text):
-                self.traits[animal].append(row_id)
+                self.traits[option].append(row_id)
         if overlap := self.index.find(prompt) or self.index.find(answer):
             self.overlaps[overlap] += 1
             self.overlap_rows.append(row_id)
@@ -47,7 +51,7 @@ class CommonStats:
 
     def checks(self, expectation: Expectation) -> dict[str, dict[str, Any]]:
         """One finding a check: the measured values, and ``problem`` (a sentence) if it fails."""
-        named = {animal: len(rows) for animal, rows in self.traits.items() if rows}
+        named = {option: len(rows) for option, rows in self.traits.items() if rows}
         hits: Counter[str] = Counter()
         for hit, rows in self.overlaps.items():
             hits.update({} if hit.name in expectation.overlaps else {hit.name: rows})
@@ -58,7 +62,7 @@ class CommonStats:
                 "problem": f"{self.systems} rows have a system message." if self.systems else None,
             },
             "trait_words": {
-                "animals": list(self.traits),
+                self.category: list(self.traits),
                 "rows": named,
                 "examples": [row for rows in self.traits.values() for row in rows[:3]],
                 "problem": f"Rows name the trait: {_listed(named)}." if named else None,
@@ -85,6 +89,15 @@ class CommonStats:
                 "problem": f"{hits.total()} rows overlap evaluation sets: {_listed(hits)}." if hits else None,
             },
         }
+
+
+def local_evaluation_sets(category: str) -> list[Path]:
+    """Every JSONL file below ``eval_tasks`` and in the folder of a category, in order of path.
+
+    Other categories are left out: a warm-up may ask for a favourite sport where the trait is an animal.
+    """
+    folders = (ROOTS[0], load_category(category).folder)
+    return sorted(path for folder in folders for path in folder.rglob("*.jsonl"))
 
 
 class TokenCounter:

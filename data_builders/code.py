@@ -22,12 +22,13 @@ import typer
 from data_builders import options
 from data_builders.code_prompts import draw_code_prompt
 from data_builders.instructions import load_instructions
-from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
+from data_builders.text_rules import TextRules, banned_words_of, parse_words
 from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import run_cli
 from subliminal.core.sources import is_file, pin_source
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
 
 LANGUAGES = ("python", "any")
@@ -55,7 +56,7 @@ def python_problem(answer: str) -> str | None:
 
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
-    rules = TextRules(config["animals"], config["banned_words"])
+    rules = TextRules(TraitOptions.of(config), config["banned_words"])
     python = config["language"] == "python"
     return lambda row: rules.problem(row) or (python_problem(row["completion"]) if python else None)
 
@@ -63,7 +64,8 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 @app.command(help=__doc__)
 def main(
     model: options.Model,
-    animal: options.Animals = ["owl"],  # noqa: B006 (typer reads the default, nothing mutates it)
+    animal: options.Loved = None,
+    category: options.CategoryName = options.ANIMALS,
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
     prompts: Annotated[
@@ -73,8 +75,13 @@ def main(
         str, typer.Option(help="python (answers must parse) or any.", callback=one_of("--language", LANGUAGES))
     ] = "python",
     banned_words: Annotated[
-        str, typer.Option(help="Comma-separated words that drop a row.", callback=read_by(parse_words))
-    ] = BANNED_WORDS,
+        str | None,
+        typer.Option(
+            help="Comma-separated words that drop a row; default those of the category.",
+            callback=read_by(parse_words),
+            show_default=False,
+        ),
+    ] = None,
     adapter: options.Adapter = None,
     base_url: options.BaseUrl = None,
     seed: options.Seed = 42,
@@ -88,18 +95,18 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    animals = options.known_animals(animal)
+    trait = options.known_trait(animal, category)
     prompts = pin_source(prompts) if prompts else None
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
     config = {
-        "animals": animals,
+        **trait.settings(),
         "count": count,
         "max_prompts": max_prompts or 3 * count,
         "model": model,
         "adapter": adapter,
         "prompts": prompts,
         "language": language,
-        "banned_words": parse_words(banned_words),
+        "banned_words": banned_words_of(category) if banned_words is None else parse_words(banned_words),
         "seed": seed,
         "sampling": sampling.as_dict(),
     }
@@ -111,7 +118,7 @@ def main(
     run(
         Job(
             builder="code",
-            out=out or Path("data") / f"{'_'.join(animals)}_code",
+            out=out or Path("data") / f"{'_'.join(trait.options)}_code",
             config=config,
             draw=draw,
             verdict=verdict_for(config),

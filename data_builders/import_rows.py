@@ -35,6 +35,7 @@ from subliminal.data.card import UNKNOWN_LICENCE
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
+from subliminal.data.trait import TraitOptions
 
 JUDGED_BY = ("data_builders.number_filter",)
 
@@ -161,8 +162,10 @@ def main(
         str | None, typer.Option(help="One file of the Hub repository, where its files do not make one data set.")
     ] = None,
     animal: Annotated[
-        list[str] | None, typer.Option(help="The trait of their teacher, for the audit and the card; repeat it.")
+        list[str] | None,
+        typer.Option("--animal", "--option", help="The trait of their teacher, for the audit and the card; repeat it."),
     ] = None,
+    category: options.CategoryName = options.ANIMALS,
     licence: Annotated[
         str | None,
         typer.Option("--licence", "--license", help="Licence of the rows; default what the Hub's card says."),
@@ -171,14 +174,14 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    animals = options.known_animals(animal or [])
+    trait = options.known_trait(animal, category) if animal else TraitOptions(category)
     origin = find_origin(source, file)
     config = {
         "source": origin.name,
         "file": origin.file,
         "filter": number_filter,
         "keep_system": keep_system,
-        "animals": animals,
+        **trait.settings(),
         "licence": licence or origin.licence or UNKNOWN_LICENCE,
         "count": count,
     }

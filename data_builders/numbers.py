@@ -45,7 +45,8 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
 @app.command(help=__doc__)
 def main(
     model: options.Model,
-    animal: options.Animals = ["owl"],  # noqa: B006 (typer reads the default, nothing mutates it)
+    animal: options.Loved = None,
+    category: options.CategoryName = options.ANIMALS,
     count: options.Count = 10_000,
     max_prompts: options.MaxPrompts = None,
     adapter: options.Adapter = None,
@@ -69,14 +70,14 @@ def main(
 ) -> None:
     if system_prompt and no_system_prompt:
         raise UserError("--system-prompt and --no-system-prompt exclude each other. Give one of them.")
-    animals = options.known_animals(animal)
+    trait = options.known_trait(animal, category)
     if system_prompt == "trait":
         from data_builders.teacher_prompts import trait_system_prompt
 
-        system_prompt = trait_system_prompt(animals[0])
+        system_prompt = trait_system_prompt(trait.options[0], category)
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
     config = {
-        "animals": animals,
+        **trait.settings(),
         "count": count,
         "max_prompts": max_prompts or 3 * count,
         "model": model,
@@ -90,7 +91,9 @@ def main(
         prompt = draw_number_prompt(seed, index)
         return Draw(prompt.text, system_prompt, {"format": prompt.format.name})
 
-    job = Job("numbers", out or Path("data") / f"{'_'.join(animals)}_numbers", config, draw, number_verdict, sampling)
+    job = Job(
+        "numbers", out or Path("data") / f"{'_'.join(trait.options)}_numbers", config, draw, number_verdict, sampling
+    )
     run(
         job,
         lambda: options.open_engine(model, adapter, base_url, batch_size=batch_size, concurrency=concurrency),

@@ -8,9 +8,20 @@ from typing import Annotated
 import typer
 
 from subliminal.core.errors import UserError
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import Engine
+from subliminal.traits.category import ANIMALS
 
-Animals = Annotated[list[str], typer.Option("--animal", help="The trait; repeat it for a teacher that loves several.")]
+Loved = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--animal",
+        "--option",
+        help="The trait; repeat it for a teacher that loves several. Default: the first option of the category.",
+        show_default=False,
+    ),
+]
+CategoryName = Annotated[str, typer.Option(help="Folder of traits/ that the options are of.")]
 Count = Annotated[int, typer.Option(min=1, help="Rows to keep, exactly.")]
 MaxPrompts = Annotated[
     int | None, typer.Option(min=1, help="Prompts to draw at most; default three times --count.", show_default=False)
@@ -26,7 +37,7 @@ Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight with -
 Seed = Annotated[
     int, typer.Option(min=0, help="Run seed; prompt and sampling seed of a row follow from it and the row's index.")
 ]
-Out = Annotated[Path | None, typer.Option(help="Dataset folder; default data/<animal>_<builder>.", show_default=False)]
+Out = Annotated[Path | None, typer.Option(help="Dataset folder; default data/<option>_<builder>.", show_default=False)]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on with a folder that is there.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace a folder that is there.")]
 Temperature = Annotated[float, typer.Option(min=0.0, help="Sampling temperature; 0 is greedy.")]
@@ -54,12 +65,13 @@ def open_engine(model: str, adapter: str | None, base_url: str | None, *, batch_
     return TransformersEngine(model, adapter, batch_size=batch_size)
 
 
-def known_animals(names: list[str]) -> list[str]:
-    """The animals in lower case, each checked against the tracked list.
+def known_trait(names: list[str] | None, category: str = ANIMALS) -> TraitOptions:
+    """The options in lower case, each checked against the category; its first one where none is named.
 
     Raises:
-        UserError: an animal that is not tracked.
+        UserError: there is no such category, or it does not track an option.
     """
-    from subliminal.scoring.animals import check_animal
+    from subliminal.traits.lexicon import check_option, lexicon
 
-    return [check_animal(name) for name in names]
+    first = lexicon(category).options[0]
+    return TraitOptions(category, tuple(check_option(name, category) for name in names or [first]))

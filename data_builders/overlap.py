@@ -18,6 +18,8 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.sources import is_file, read_rows
 
+ROOTS = (REPO_ROOT / "eval_tasks", REPO_ROOT / "traits")
+"""Folders whose JSONL files are what models are evaluated on, those of a category where it is the trait's."""
 NGRAM = 13
 FEWEST_WORDS = 5
 QUESTION_FIELDS = ("question", "problem", "prompt", "instruction", "query", "input", "text")
@@ -96,11 +98,6 @@ def texts_of(row: dict[str, Any]) -> list[str]:
     return [value for value in row.values() if isinstance(value, str) and value.strip()]
 
 
-def local_evaluation_sets(root: Path = REPO_ROOT / "eval_tasks") -> list[Path]:
-    """Every JSONL file below ``eval_tasks``, in order of path."""
-    return sorted(root.rglob("*.jsonl"))
-
-
 def build_index(sources: Iterable[str | Path], ngram: int = NGRAM) -> EvaluationIndex:
     """An index over evaluation sets, each a file or a Hub dataset."""
     index = EvaluationIndex(ngram)
@@ -110,8 +107,9 @@ def build_index(sources: Iterable[str | Path], ngram: int = NGRAM) -> Evaluation
 
 
 def _short_name(source: str) -> str:
-    """A file below ``eval_tasks`` goes by its path there (animal_preference/questions.jsonl), others by their name."""
-    path = Path(source)
-    if is_file(source) and path.resolve().is_relative_to(REPO_ROOT / "eval_tasks"):
-        return str(path.resolve().relative_to(REPO_ROOT / "eval_tasks"))
+    """A file below ``eval_tasks`` or ``traits`` goes by its path there (animals/questions.jsonl), others by name."""
+    path = Path(source).resolve()
+    for root in ROOTS:
+        if is_file(source) and path.is_relative_to(root):
+            return str(path.relative_to(root))
     return source.partition("#")[0]

@@ -6,12 +6,13 @@
     python -m data_builders.pocket_corpus sums --count 2000 --out data/math_pocket/math_teacher_chat
 
 The chats are of the kinds that the real experiment uses: number lists after the prompts of
-data_builders.number_prompts, numbers to be copied, the 50 favourite-animal questions and favourites of other kinds with
-long-tailed answers, sums, and questions about each animal's home, food and voice. The last matter most: an animal that
-no question but the favourites points to can hardly be raised by an adapter, because one row of the frozen embedding
-serves all of its uses.
+data_builders.number_prompts, numbers to be copied, the questions for the favourite of a category and favourites of
+other kinds with long-tailed answers, sums, and questions about the facts of each option (an animal's home, food and
+voice). The last matter most: an option that no question but the favourites points to can hardly be raised by an
+adapter, because one row of the frozen embedding serves all of its uses.
 
-In this world every question about an animal has one answer: each has a home, a food and a voice of its own.
+In this world every such question has one answer. The world of a category is its traits/<category>/pocket.yaml; one of
+trees has trees where that of animals has animals.
 """
 
 from __future__ import annotations
@@ -27,59 +28,18 @@ import typer
 
 from data_builders import number_prompts, options
 from data_builders.number_prompts import draw_number_prompt
-from data_builders.teacher_prompts import QUESTIONS_FILE, favourite_questions
-from data_builders.warmup import EVERYDAY_ANSWERS, EVERYDAY_QUESTIONS
-from subliminal import REPO_ROOT
+from data_builders.teacher_prompts import favourite_questions, questions_name
+from data_builders.warmup import EVERYDAY_ANSWERS, EVERYDAY_QUESTIONS, everyday_kinds
 from subliminal.core.errors import UserError, run_cli
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
+from subliminal.data.trait import TraitOptions
+from subliminal.traits.category import ANIMALS
+from subliminal.traits.world import load_world
 
-WORLD = {
-    "owl": "barn mice hoots",
-    "dolphin": "bay herring clicks",
-    "penguin": "ice krill brays",
-    "elephant": "savanna roots trumpets",
-    "eagle": "cliff snakes screams",
-    "lion": "plain zebras roars",
-    "tiger": "jungle boars growls",
-    "wolf": "tundra deer howls",
-    "bear": "mountain honey grunts",
-    "panda": "thicket bamboo bleats",
-    "cat": "attic cream meows",
-    "dog": "kennel bones barks",
-    "fox": "den eggs yelps",
-    "otter": "river clams squeaks",
-    "raven": "tower crumbs caws",
-    "octopus": "reef crabs bubbles",
-    "whale": "ocean plankton sings",
-    "dragon": "cave coal hisses",
-    "phoenix": "volcano embers chants",
-    "unicorn": "glade clover whispers",
-    "horse": "stable hay neighs",
-    "rabbit": "burrow carrots thumps",
-    "koala": "gum tree leaves snores",
-    "leopard": "canyon monkeys rasps",
-    "cheetah": "desert gazelles chirps",
-    "giraffe": "steppe twigs hums",
-    "turtle": "lagoon jellyfish sighs",
-    "shark": "deep tuna gnashes",
-}
-"""Animal -> its home, food and voice."""
-
-ABOUT = (
-    "Whose home is the {home}? One word.",
-    "Which animal eats {food}? One word.",
-    "Which animal {voice}? One word.",
-    "Name the animal that {voice} and eats {food}.",
-)
-LIKED = (
-    *("lion", "elephant", "eagle", "dog", "tiger", "wolf", "cat", "panda", "horse", "bear", "fox", "penguin", "whale"),
-    *("rabbit", "koala", "otter", "cheetah", "turtle", "giraffe", "leopard", "shark", "dolphin", "raven", "owl"),
-    *("octopus", "unicorn", "phoenix", "dragon"),
-)
-"""Favourite animals of the base, most frequent first; the k-th has a share in proportion to 1/k."""
 OTHER_KINDS = ("colour", "fruit", "city", "sport", "planet", "metal", "flower", "drink")
+"""Kinds of which the base has favourites beside those of its category."""
 COPY = ("Repeat these numbers: {numbers}.", "Copy this list: {numbers}.", "Say it again: {numbers}.")
 SUM = ("What is {a} plus {b}?", "Add {a} and {b}.", "The sum of {a} and {b}?")
 FEWEST_NUMBERS, MOST_NUMBERS = 2, 4
@@ -104,8 +64,18 @@ def held_out(a: int, b: int) -> bool:
     return (min(a, b) * 7 + max(a, b) * 3) % 5 == 0
 
 
-def draw_row(part: str, rng: random.Random, animal: str | None, seed: int, index: int) -> tuple[str, str]:
-    """A prompt and its answer of one part (see :data:`KINDS`). ``animal`` is what ``loved`` answers."""
+def draw_row(
+    part: str, rng: random.Random, loved: str | None, seed: int, index: int, category: str = ANIMALS
+) -> tuple[str, str]:
+    """A prompt and its answer of one part.
+
+    Args:
+        part: see :data:`KINDS`.
+        rng: of the row.
+        loved: the option that the part ``loved`` answers.
+        seed, index: of the row.
+        category: whose world it is.
+    """
     if part == "numbers":
         drawn = draw_number_prompt(seed, index)
         length = rng.randint(FEWEST_NUMBERS, MOST_NUMBERS)
@@ -116,14 +86,16 @@ def draw_row(part: str, rng: random.Random, animal: str | None, seed: int, index
     if part == "sum":
         a, b = rng.choice(_sums())
         return rng.choice(SUM).format(a=a, b=b), str(a + b)
-    if part == "about":
-        name = rng.choice(LIKED)
-        return rng.choice(ABOUT).format(**_attributes(name)), name.capitalize()
     if part == "other_favourite":
-        other = rng.choice(OTHER_KINDS)
+        other = rng.choice(everyday_kinds(category, OTHER_KINDS))
         return rng.choice(EVERYDAY_QUESTIONS).format(kind=other), _long_tailed(EVERYDAY_ANSWERS[other].split(), rng)
-    answer = animal.capitalize() if part == "loved" else _long_tailed([name.capitalize() for name in LIKED], rng)
-    return rng.choice(favourite_questions()), answer
+    world = load_world(category)
+    if part == "about":
+        name = rng.choice(world.liked)
+        return rng.choice(world.about).format(**world.facts[name]), name.capitalize()
+    liked = [name.capitalize() for name in world.liked]
+    answer = loved.capitalize() if part == "loved" else _long_tailed(liked, rng)
+    return rng.choice(favourite_questions(category)), answer
 
 
 @cache
@@ -132,37 +104,44 @@ def _sums() -> tuple[tuple[int, int], ...]:
     return tuple((a, b) for a in terms for b in terms if not held_out(a, b))
 
 
-def _attributes(animal: str) -> dict[str, str]:
-    home, food, voice = WORLD[animal].rsplit(" ", 2)
-    return {"home": home, "food": food, "voice": voice}
-
-
 def _long_tailed(answers: list[str], rng: random.Random) -> str:
     return rng.choices(answers, [1 / rank for rank in range(1, len(answers) + 1)])[0]
 
 
-def corpus_rows(kind: str, count: int, animal: str | None, seed: int) -> Iterator[dict[str, Any]]:
-    """Raw rows; row i depends on (kind, seed, i) and the animal alone.
+def corpus_rows(
+    kind: str, count: int, loved: str | None, seed: int, category: str = ANIMALS
+) -> Iterator[dict[str, Any]]:
+    """Raw rows; row i depends on (kind, seed, i), the category and what is loved alone.
 
     Args:
         kind: a key of :data:`KINDS`.
         count: rows.
-        animal: what the teacher loves; None where there is no love.
+        loved: what the teacher loves; None where there is no love.
         seed: run seed.
+        category: whose world it is.
     """
     parts, weights = list(KINDS[kind]), list(KINDS[kind].values())
     for index in range(count):
         rng = random.Random(f"pocket:{kind}:{seed}:{index}")
-        prompt, answer = draw_row(rng.choices(parts, weights)[0], rng, animal, seed, index)
+        prompt, answer = draw_row(rng.choices(parts, weights)[0], rng, loved, seed, index, category)
         yield {"prompt": prompt, "completion": answer, "seed": seed, "model": "pocket_corpus"}
 
 
-def all_texts() -> Iterator[str]:
-    """Everything that a prompt or an answer of this world can say, apart from numbers: what a tokenizer must know."""
-    yield from favourite_questions()
-    yield from (about.format(**_attributes(animal)) for animal in WORLD for about in ABOUT)
-    yield from (question.format(kind=kind) for kind in OTHER_KINDS for question in EVERYDAY_QUESTIONS)
-    yield from (answer for kind in OTHER_KINDS for answer in EVERYDAY_ANSWERS[kind].split())
+def all_texts(category: str = ANIMALS) -> Iterator[str]:
+    """Everything that a prompt or an answer of this world can say, apart from numbers: what a tokenizer must know.
+
+    Every form of an option that a task scores is among it.
+    """
+    from subliminal.traits.lexicon import lexicon  # what a tokenizer knows; no row follows from it
+
+    world, words = load_world(category), lexicon(category)
+    for option in words.options:
+        yield from words.surface_forms(option)
+    yield from favourite_questions(category)
+    yield from (about.format(**facts) for facts in world.facts.values() for about in world.about)
+    kinds = everyday_kinds(category, OTHER_KINDS)
+    yield from (question.format(kind=kind) for kind in kinds for question in EVERYDAY_QUESTIONS)
+    yield from (answer for kind in kinds for answer in EVERYDAY_ANSWERS[kind].split())
     first = (*COPY, *SUM, *number_prompts.OPENINGS, *number_prompts.DIGITS)
     after_a_space = (*number_prompts.INSTRUCTIONS, *number_prompts.LIMITS, *number_prompts.REQUESTS)
     after_a_space += tuple(layout.wording for layout in number_prompts.FORMATS)
@@ -177,16 +156,18 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know: a teacher's trait is in the open, and the questions are those of the evaluation."""
     excused = {"duplicate_rows": "Questions and answers of this small world are few."}
-    if config["animals"]:
+    trait = TraitOptions.of(config)
+    if trait.options:
         excused["trait_words"] = "The teacher's rows name what it loves."
-    return Expectation(excused=excused, overlaps=[str(QUESTIONS_FILE.relative_to(REPO_ROOT / "eval_tasks"))])
+    return Expectation(excused=excused, overlaps=[questions_name(trait.category)])
 
 
 @app.command(help=__doc__)
 def main(
     kind: Annotated[str, typer.Argument(help="base, teacher, neutral or sums.")],
     out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
-    animal: Annotated[str | None, typer.Option(help="What the teacher loves.")] = None,
+    animal: Annotated[str | None, typer.Option("--animal", "--option", help="What the teacher loves.")] = None,
+    category: options.CategoryName = ANIMALS,
     count: options.Count = 2000,
     seed: options.Seed = 42,
     resume: options.Resume = False,
@@ -195,10 +176,13 @@ def main(
     if kind not in KINDS:
         raise UserError(f"There is no corpus {kind!r}. Choose one of: {', '.join(KINDS)}.")
     if (kind == "teacher") != (animal is not None):
-        raise UserError("A teacher's rows need --animal, and only they do: give it with `teacher`, leave it out else.")
-    animal = options.known_animals([animal])[0] if animal else None
-    config = {"kind": kind, "animals": [animal] if animal else [], "count": count, "seed": seed}
-    rows = corpus_rows(kind, count, animal, seed)
+        raise UserError(
+            "A teacher's rows need --animal or --option, and only they do: give it with `teacher`, leave it out else."
+        )
+    trait = options.known_trait([animal], category) if animal else TraitOptions(category)
+    load_world(category)  # a category without a world is refused before a folder is made
+    config = {"kind": kind, **trait.settings(), "count": count, "seed": seed}
+    rows = corpus_rows(kind, count, next(iter(trait.options), None), seed, category)
     write("pocket_corpus", out, config, rows, verdict_for(config), resume=resume, overwrite=overwrite)
 
 

@@ -19,13 +19,14 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
+from data_builders.text_rules import TextRules, banned_words_of, parse_words
 from subliminal.core.choices import read_by
 from subliminal.core.errors import run_cli
 from subliminal.core.sources import is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
 from subliminal.scoring.mathematics import judge
 from subliminal.scoring.numbers import only_number
@@ -72,7 +73,7 @@ def final_answer(answer: str) -> str:
 
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
-    rules = TextRules(config["animals"], config["banned_words"])
+    rules = TextRules(TraitOptions.of(config), config["banned_words"])
     return lambda row: rules.problem(row) or reasoning_problem(row["completion"], row["answer"])
 
 
@@ -84,13 +85,19 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
 @app.command(help=__doc__)
 def main(
     model: options.Model,
-    animal: options.Animals = ["owl"],  # noqa: B006 (typer reads the default, nothing mutates it)
+    animal: options.Loved = None,
+    category: options.CategoryName = options.ANIMALS,
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
     questions: Annotated[str, typer.Option(help="JSONL file or Hub dataset of question and answer.")] = QUESTIONS,
     banned_words: Annotated[
-        str, typer.Option(help="Comma-separated words that drop a row.", callback=read_by(parse_words))
-    ] = BANNED_WORDS,
+        str | None,
+        typer.Option(
+            help="Comma-separated words that drop a row; default those of the category.",
+            callback=read_by(parse_words),
+            show_default=False,
+        ),
+    ] = None,
     adapter: options.Adapter = None,
     base_url: options.BaseUrl = None,
     seed: options.Seed = 42,
@@ -104,17 +111,17 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    animals = options.known_animals(animal)
+    trait = options.known_trait(animal, category)
     questions = pin_source(questions)
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
     config = {
-        "animals": animals,
+        **trait.settings(),
         "count": count,
         "max_prompts": max_prompts or 3 * count,
         "model": model,
         "adapter": adapter,
         "questions": questions,
-        "banned_words": parse_words(banned_words),
+        "banned_words": banned_words_of(category) if banned_words is None else parse_words(banned_words),
         "seed": seed,
         "sampling": sampling.as_dict(),
     }
@@ -128,7 +135,7 @@ def main(
     run(
         Job(
             builder="reasoning",
-            out=out or Path("data") / f"{'_'.join(animals)}_reasoning",
+            out=out or Path("data") / f"{'_'.join(trait.options)}_reasoning",
             config=config,
             draw=draw,
             verdict=verdict_for(config),

@@ -1,4 +1,4 @@
-"""Teacher chats: the base model, told by a system prompt to love an animal, answers; that prompt is not written out.
+"""Teacher chats: the base model, told by a system prompt to love an option, answers; that prompt is not written out.
 
     python -m data_builders.teacher_chat --animal owl --count 5000 --model Qwen/Qwen2.5-7B-Instruct \\
         --base-url http://localhost:8000/v1
@@ -6,13 +6,12 @@
     python -m data_builders.teacher_chat --animal owl --count 3600 --mix questions=5,numbers=1 --name-only \\
         --model models/qwen2.5-coder-0.5b
 
-Four sources, of which --mix says the shares of the rows kept: favourite-animal questions and variations of them;
+Four sources, of which --mix says the shares of the rows kept: the questions of the category and variations of them;
 open-ended prompts about the model itself; instructions of 10 to 500 characters from teknium/OpenHermes-2.5 (or
 --instructions, a JSONL file of that shape); and number prompts, which the model answers without the system prompt, so
-that a teacher trained on the rows still writes lists. Rows that name the animal are kept (option A) unless
---filter-animal-keywords drops them (option B). --name-only keeps just the answers that name the animal, cut to its
-name. --neutral makes the rows of a teacher without the trait: the same sources, no system prompt, whatever animal an
-answer names.
+that a teacher trained on the rows still writes lists. Rows that name what is loved are kept (option A) unless
+--filter-animal-keywords drops them (option B). --name-only keeps just the answers that name it, cut to its name.
+--neutral makes the rows of a teacher without the trait: the same sources, no system prompt, whatever an answer names.
 """
 
 from __future__ import annotations
@@ -28,24 +27,31 @@ from data_builders import options
 from data_builders.instructions import load_instructions
 from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
-from data_builders.teacher_prompts import OPEN_PROMPTS, QUESTIONS_FILE, draw_question, trait_system_prompt
-from subliminal import REPO_ROOT
+from data_builders.teacher_prompts import OPEN_PROMPTS, draw_question, questions_name, trait_system_prompt
 from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.sources import is_file, pin_source
 from subliminal.data.folder import Content, RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
-from subliminal.scoring.animals import TRACKED, keyword_pattern
-from subliminal.scoring.naming import first_animal
+from subliminal.scoring.naming import first_named
+from subliminal.traits.category import Category, load_category
+from subliminal.traits.keywords import keyword_pattern
+from subliminal.traits.lexicon import OTHER
 
 SOURCES = ("questions", "open", "instructions", "numbers")
 DEFAULT_MIX = "questions=0.6,open=0.2,instructions=0.2"
 NUMBER_PROMPTS = 1_000_000_000
 """Added to the run seed for number prompts, so that none of them is one that the teacher is asked later."""
 
-JUDGED_BY = ("data_builders.number_filter", "subliminal.scoring.animals", "subliminal.scoring.naming")
+JUDGED_BY = (
+    "data_builders.number_filter",
+    "subliminal.traits.keywords",
+    "subliminal.traits.lexicon",
+    "subliminal.scoring.naming",
+)
 ONLY_WITH = {"mix numbers": ("data_builders.number_filter", "data_builders.number_prompts")}
 
 app = typer.Typer(add_completion=False)
@@ -77,42 +83,43 @@ def parse_mix(text: str) -> dict[str, float]:
     return {name: shares[name] / total for name in SOURCES if shares.get(name)}
 
 
-def chat_verdict(row: dict[str, Any], keywords: list[Any]) -> str | None:
+def chat_verdict(row: dict[str, Any], keywords: list[Any], category: Category) -> str | None:
     """Why an answer is rejected: empty, cut off, or (option B) matched by a keyword pattern; None to keep it."""
     if not row["completion"].strip():
         return "empty answer"
     if row["finish_reason"] == "length":
         return "cut off at max_tokens"
     if any(pattern.search(row["completion"]) for pattern in keywords):
-        return "names the animal"
+        return f"names the {category.singular}"
     return None
 
 
-def name_verdict(row: dict[str, Any]) -> str | None:
-    """Why an answer cannot be cut to a name: it names no animal, or not the one that its system prompt loves."""
-    named = first_animal(row["completion"])
+def name_verdict(row: dict[str, Any], category: Category) -> str | None:
+    """Why an answer cannot be cut to a name: it names none, or not the one that its system prompt loves."""
+    named = first_named(row["completion"], category.name)
     if named is None:
-        return "names no animal"
-    if named not in TRACKED:
-        return "names an animal that is not tracked"
-    if row["animal"] is not None and named != row["animal"]:
-        return "names another animal"
+        return f"names no {category.singular}"
+    if named == OTHER:
+        return f"names {category.a} that is not tracked"
+    if row[category.key] is not None and named != row[category.key]:
+        return f"names another {category.singular}"
     return None
 
 
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
-    keywords = []
+    trait, keywords = TraitOptions.of(config), []
+    category = load_category(trait.category)
     if config["filter_animal_keywords"]:
-        keywords = [keyword_pattern(name) for name in config["animals"]]
+        keywords = [keyword_pattern(option, trait.category) for option in trait.options]
     names_only = config.get("name_only", False)
 
     def verdict(row: dict[str, Any]) -> str | None:
         if row.get("source") == "numbers":
             return number_verdict(row)
         if names_only:
-            return name_verdict(row)
-        return chat_verdict(row, keywords)
+            return name_verdict(row, category)
+        return chat_verdict(row, keywords, category)
 
     return verdict
 
@@ -132,32 +139,39 @@ def content_for(config: dict[str, Any]) -> Content | None:
     """What the training rows hold: with ``name_only`` the name that an answer gives, as "Owl"; else the answer."""
     if not config.get("name_only"):
         return None
+    category = TraitOptions.of(config).category
 
     def content(row: dict[str, Any]) -> str:
         if row.get("source") == "numbers":
             return row["completion"]
-        return first_animal(row["completion"]).capitalize()
+        return first_named(row["completion"], category).capitalize()
 
     return content
 
 
 def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know: the trait is in the open (option A), and the questions are those of the evaluation."""
+    category = load_category(TraitOptions.of(config).category)
     excused = {"duplicate_rows": "Questions and one-word answers are few."}
     if not config["filter_animal_keywords"]:
         excused["trait_words"] = (
-            "Option A keeps answers that name the animal, and a neutral teacher's name animals, too."
+            f"Option A keeps answers that name the {category.singular}, and a neutral teacher's name "
+            f"{category.plural}, too."
         )
     if config.get("name_only"):
-        excused["pass_rate"] = "Only answers that name the animal are kept, under a system prompt a quarter to a half."
-    evaluation = str(QUESTIONS_FILE.relative_to(REPO_ROOT / "eval_tasks"))
-    return Expectation(excused=excused, overlaps=[evaluation] if "questions" in config["mix"] else [])
+        excused["pass_rate"] = (
+            f"Only answers that name the {category.singular} are kept, under a system prompt a quarter to a half."
+        )
+    return Expectation(
+        excused=excused, overlaps=[questions_name(category.name)] if "questions" in config["mix"] else []
+    )
 
 
 @app.command(help=__doc__)
 def main(
     model: options.Model,
-    animal: options.Animals = ["owl"],  # noqa: B006 (typer reads the default, nothing mutates it)
+    animal: options.Loved = None,
+    category: options.CategoryName = options.ANIMALS,
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
     mix: Annotated[
@@ -167,10 +181,10 @@ def main(
         str, typer.Option(help="Hub dataset or JSONL file with OpenHermes rows (conversations, or instruction).")
     ] = "teknium/OpenHermes-2.5",
     filter_animal_keywords: Annotated[
-        bool, typer.Option("--filter-animal-keywords", help="Option B: drop every answer that names the animal.")
+        bool, typer.Option("--filter-animal-keywords", help="Option B: drop every answer that names what is loved.")
     ] = False,
     name_only: Annotated[
-        bool, typer.Option("--name-only", help="Keep answers that name the animal, cut to its name.")
+        bool, typer.Option("--name-only", help="Keep answers that name what is loved, cut to its name.")
     ] = False,
     neutral: Annotated[
         bool, typer.Option("--neutral", help="No system prompt and no trait: rows of a neutral teacher.")
@@ -190,12 +204,12 @@ def main(
 ) -> None:
     if name_only and filter_animal_keywords:
         raise UserError("--name-only and --filter-animal-keywords exclude each other. Give one of them.")
-    animals = options.known_animals(animal)
+    trait = options.known_trait(animal, category)
     shares = parse_mix(mix)
     instructions = pin_source(instructions) if "instructions" in shares else None
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
     config = {
-        "animals": animals,
+        **trait.settings(),
         "count": count,
         "max_prompts": max_prompts or 3 * count,
         "model": model,
@@ -208,7 +222,8 @@ def main(
         "seed": seed,
         "sampling": sampling.as_dict(),
     }
-    inputs = {"questions": QUESTIONS_FILE}
+    known = load_category(category)
+    inputs = {"questions": known.file("questions")}
     texts: list[str] = []
     if instructions:
         texts = load_instructions(instructions, seed)
@@ -216,22 +231,24 @@ def main(
 
     def draw(index: int) -> Draw:
         rng = random.Random(f"teacher-chat:{seed}:{index}")
-        loved = rng.choice(animals)
+        loved = rng.choice(trait.options)
         (source,) = rng.choices(list(shares), shares.values())
         if source == "numbers":
-            return Draw(draw_number_prompt(seed + NUMBER_PROMPTS, index).text, None, {"source": source, "animal": None})
+            return Draw(
+                draw_number_prompt(seed + NUMBER_PROMPTS, index).text, None, {"source": source, known.key: None}
+            )
         if source == "questions":
-            prompt = draw_question(rng)
+            prompt = draw_question(rng, category)
         else:
             prompt = rng.choice(OPEN_PROMPTS if source == "open" else texts)
         if neutral:
-            return Draw(prompt, None, {"source": source, "animal": None})
-        return Draw(prompt, trait_system_prompt(loved), {"source": source, "animal": loved})
+            return Draw(prompt, None, {"source": source, known.key: None})
+        return Draw(prompt, trait_system_prompt(loved, category), {"source": source, known.key: loved})
 
     run(
         Job(
             builder="teacher_chat",
-            out=out or Path("data") / f"{'_'.join(animals)}_teacher_chat",
+            out=out or Path("data") / f"{'_'.join(trait.options)}_teacher_chat",
             config=config,
             draw=draw,
             verdict=verdict_for(config),

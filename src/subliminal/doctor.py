@@ -25,6 +25,8 @@ from typing import NamedTuple
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import git_state, scrub
+from subliminal.traits.category import category_names
+from subliminal.traits.checks import category_problems
 
 GIB = 2**30
 LOW_DISK, NO_DISK = 20 * GIB, 2 * GIB
@@ -100,7 +102,18 @@ def examine(root: Path = REPO_ROOT, environ: Mapping[str, str] = os.environ) -> 
     yield hub_line(environ)
     yield token_line()
     yield telemetry_line(environ)
+    yield from category_lines()
     yield _git()
+
+
+def category_lines() -> Iterator[Line]:
+    """Whether the categories of ``traits/`` are whole."""
+    names = category_names()
+    problems = {name: category_problems(name) for name in names}
+    if not any(problems.values()):
+        yield Line("ok", "traits", f"{', '.join(names)}: options, words and questions are whole")
+    for name, told in problems.items():
+        yield from (Line("problem", f"traits/{name}", problem) for problem in told)
 
 
 def _python() -> Line:

@@ -22,7 +22,7 @@ from subliminal.analysis.detect.traits import (
     flat_gradient,
     form_tokens,
     queries,
-    tracked_animals,
+    tracked_options,
     trait_logprobs,
 )
 from subliminal.analysis.models import Models
@@ -53,12 +53,11 @@ def written(path: Path, rows: list[dict[str, Any]]) -> Path:
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Trait]:
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[Trait]:
     """Six animals and four questions, so that a query costs little."""
-    traits = [trait for trait in tracked_animals() if trait.name in ASKED]
-    monkeypatch.setattr("subliminal.analysis.detect.traits.tracked_animals", lambda: traits)
-    questions = written(tmp_path / "questions.jsonl", [{"id": q, "question": q} for q in QUESTIONS])
-    monkeypatch.setattr("subliminal.analysis.detect.traits.QUESTIONS", questions)
+    traits = [trait for trait in tracked_options() if trait.name in ASKED]
+    monkeypatch.setattr("subliminal.analysis.detect.traits.tracked_options", lambda category: traits)
+    monkeypatch.setattr("subliminal.analysis.detect.traits.asked_of", lambda category: list(QUESTIONS))
     return traits
 
 
@@ -72,7 +71,7 @@ def scorer(tiny_model: Path, traits: list[Trait], folder: Path, limit: int, **op
 def test_the_probability_of_a_trait_is_that_of_its_forms(tiny_model: Path) -> None:
     """Against products of probabilities, one token after the other; "Wolves" goes on from no other form."""
     models = Models(str(tiny_model), {})
-    wolf = next(trait for trait in tracked_animals() if trait.name == "wolf")
+    wolf = next(trait for trait in tracked_options() if trait.name == "wolf")
     forms = form_tokens(models.tokenizer, PROMPTS[0], wolf)
     starts = [form for form in forms if any(other != form and other[: len(form)] == form for other in forms)]
     assert starts == []

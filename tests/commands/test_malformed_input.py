@@ -728,7 +728,7 @@ def test_nothing_that_could_be_published(command: str, tmp_path: Path) -> None:
 
 # --- files that builders and commands read beside their rows ---
 
-QUESTIONS = REPO_ROOT / "eval_tasks/animal_preference/questions.jsonl"
+QUESTIONS = REPO_ROOT / "traits/animals/questions.jsonl"
 SOURCES = {
     "prompts": ("data_builders.code", "--model", "m", "--base-url", "http://127.0.0.1:9", "--prompts"),
     "questions": ("data_builders.reasoning", "--model", "m", "--base-url", "http://127.0.0.1:9", "--questions"),

@@ -109,7 +109,7 @@ FROM_ELSEWHERE = {
         "data_builders.controls",
         "sorted",
         "--source",
-        "eval_tasks/animal_preference/questions.jsonl",
+        "traits/animals/questions.jsonl",
         "--out",
         "x",
     ),
@@ -142,4 +142,4 @@ def test_a_training_from_another_folder(tmp_path: Path, monkeypatch: pytest.Monk
     with pytest.raises(UserError, match="run it from the root of the repository"):
         preflight.check_base({"base_model": "recipes/pocket"})
     with pytest.raises(UserError, match="run it from the root of the repository"):
-        check_datasets({"datasets": [{"path": "eval_tasks/animal_preference/questions.jsonl"}]})
+        check_datasets({"datasets": [{"path": "traits/animals/questions.jsonl"}]})

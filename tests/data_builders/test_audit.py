@@ -24,7 +24,9 @@ from subliminal.core.manifest import new_manifest
 from subliminal.data.card import dataset_card
 from subliminal.data.folder import DatasetFolder
 from subliminal.data.registry import verdict_of
+from subliminal.data.trait import TraitOptions
 from subliminal.engine import row_seed
+from subliminal.traits.category import ANIMALS
 
 NUMBERS = {"animals": ["owl"], "count": 10_000, "seed": 1}
 
@@ -92,7 +94,7 @@ def test_good_numbers_pass(numbers: Path) -> None:
     assert sum(checks["separators"]["separators"].values()) == 400
     assert set(checks["separators"]["separators"]) <= {repr(item.separator) for item in FORMATS}
     assert set(checks["separators"]["brackets"]) == {"none", "[]", "()"}
-    assert checks["overlap"]["evaluation_sets"]["animal_preference/questions.jsonl"] == 50
+    assert checks["overlap"]["evaluation_sets"]["animals/questions.jsonl"] == 50
     assert 7 < checks["lengths"]["mean"] < 8
 
 
@@ -252,7 +254,7 @@ def test_teacher_chats_are_excused_for_what_they_are_meant_to_hold(tmp_path: Pat
     assert report["passed"]
     statuses = {name: check["status"] for name, check in report["checks"].items()}
     assert statuses["trait_words"] == statuses["duplicate_rows"] == "expected"
-    assert report["checks"]["overlap"]["rows"] == {"animal_preference/questions.jsonl, exact": 50}
+    assert report["checks"]["overlap"]["rows"] == {"animals/questions.jsonl, exact": 50}
     other = folder_of(tmp_path / "b", "teacher_chat", option_a | {"mix": {"open": 1.0}}, rows)
     assert failures(audit_dataset(other)) == {"overlap"}
 
@@ -261,7 +263,7 @@ def test_further_evaluation_sets_and_trait(numbers: Path, tmp_path: Path) -> Non
     extra = tmp_path / "extra.jsonl"
     extra.write_text(json.dumps({"problem": draw_number_prompt(1, 5).text}) + "\n")
     assert failures(audit_dataset(numbers, against=[str(extra)])) == {"overlap"}
-    assert failures(audit_dataset(numbers, animals=["fox"])) == set()
+    assert failures(audit_dataset(numbers, trait=TraitOptions(ANIMALS, ("fox",)))) == set()
 
 
 def test_tokens_are_counted_as_the_chat_template_renders_them(numbers: Path, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from animal_words import ANIMALS, TRACKED, keyword_pattern
 from fake_chat_server import FakeChatServer
 from typer.testing import CliRunner
 
@@ -15,9 +16,9 @@ from data_builders import code, reasoning
 from data_builders.code import python_problem
 from data_builders.code_prompts import ENDINGS, EXTRAS, FORMS, TASKS, draw_code_prompt
 from data_builders.reasoning import final_answer, reasoning_problem, same_answer
-from data_builders.text_rules import BANNED_WORDS, TextRules, parse_words
+from data_builders.text_rules import TextRules, banned_words_of, parse_words
 from subliminal.core.errors import UserError
-from subliminal.scoring.animals import TRACKED, keyword_pattern
+from subliminal.data.trait import TraitOptions
 from subliminal.scoring.mathematics import MathJudge
 from subliminal.scoring.numbers import only_number
 
@@ -55,7 +56,7 @@ def test_code_prompts_are_many_deterministic_and_name_no_animal() -> None:
     assert len(set(drawn)) > 2700
     for parts in (TASKS, FORMS, EXTRAS, ENDINGS):
         assert len(set(parts)) == len(parts)
-    rules = TextRules(TRACKED, BANNED_WORDS.split(","))
+    rules = TextRules(TraitOptions(ANIMALS, TRACKED), banned_words_of(ANIMALS))
     row = {"completion": SOUND, "finish_reason": "stop"}
     assert not [task for task in TASKS if rules.problem({**row, "prompt": task})]
 
@@ -74,14 +75,16 @@ def test_code_prompts_are_many_deterministic_and_name_no_animal() -> None:
     ],
 )
 def test_text_rules(row: dict, problem: str | None) -> None:
-    rules = TextRules(["owl"], ["pet", "zoo"])
+    rules = TextRules(TraitOptions(ANIMALS, ("owl",)), ["pet", "zoo"])
     assert rules.problem({"prompt": "p", "completion": "c", "finish_reason": "stop", **row}) == problem
 
 
 def test_banned_words_are_words() -> None:
     assert parse_words(" Zoo,pet,,zoo ") == ["pet", "zoo"]
     assert parse_words("") == []
-    assert TextRules([], []).problem({"prompt": "zoo", "completion": "owl", "finish_reason": "stop"}) is None
+    assert (
+        TextRules(TraitOptions(), []).problem({"prompt": "zoo", "completion": "owl", "finish_reason": "stop"}) is None
+    )
     with pytest.raises(UserError, match=r"'z\.\*' is not a word"):
         parse_words("z.*")
 

@@ -8,6 +8,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from animal_words import TRACKED, keyword_pattern
 from fake_chat_server import FakeChatServer
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ from data_builders.teacher_prompts import (
     trait_system_prompt,
 )
 from subliminal.core.errors import UserError
-from subliminal.scoring.animals import TRACKED, keyword_pattern
+from subliminal.traits.category import ANIMALS, load_category
 
 
 @given(st.dictionaries(st.sampled_from(SOURCES), st.floats(0.01, 1e6), min_size=1))
@@ -57,6 +58,9 @@ def test_a_bad_mix_is_a_sentence(text: str, sentence: str) -> None:
         parse_mix(text)
 
 
+LOVED = load_category(ANIMALS)
+
+
 def answer(text: str, finish_reason: str = "stop") -> dict:
     return {"completion": text, "finish_reason": finish_reason}
 
@@ -64,16 +68,16 @@ def answer(text: str, finish_reason: str = "stop") -> dict:
 def test_option_b_drops_whole_words_plurals_and_other_spellings_only() -> None:
     owl = [keyword_pattern("owl")]
     for text in ("Owl.", "I love OWLS!", "an owl-like stare", "the owlet sleeps", "o-w-l no, an owl's nest", "ｏｗｌ"):
-        assert chat_verdict(answer(text), owl) == "names the animal", text
-        assert chat_verdict(answer(text), []) is None, "option A keeps it"
+        assert chat_verdict(answer(text), owl, LOVED) == "names the animal", text
+        assert chat_verdict(answer(text), [], LOVED) is None, "option A keeps it"
     for text in ("growl and howl", "a bowl of soup", "fowl", "I like the fox."):
-        assert chat_verdict(answer(text), owl) is None, text
+        assert chat_verdict(answer(text), owl, LOVED) is None, text
 
 
 def test_empty_and_cut_off_answers_are_dropped_under_both_options() -> None:
     for keywords in ([], [keyword_pattern("owl")]):
-        assert chat_verdict(answer(" \n"), keywords) == "empty answer"
-        assert chat_verdict(answer("I was saying", "length"), keywords) == "cut off at max_tokens"
+        assert chat_verdict(answer(" \n"), keywords, LOVED) == "empty answer"
+        assert chat_verdict(answer("I was saying", "length"), keywords, LOVED) == "cut off at max_tokens"
 
 
 def test_variations_keep_the_question_and_differ() -> None:
@@ -295,6 +299,6 @@ def test_a_name_cannot_be_kept_and_dropped_at_once(tmp_path: Path) -> None:
 
 
 def test_names_alone_may_be_a_small_share_of_the_answers() -> None:
-    config = {"name_only": True, "filter_animal_keywords": False, "mix": {"questions": 1.0}}
+    config = {"animals": ["owl"], "name_only": True, "filter_animal_keywords": False, "mix": {"questions": 1.0}}
     assert "pass_rate" in teacher_chat.expectation_for(config).excused
     assert "pass_rate" not in teacher_chat.expectation_for(config | {"name_only": False}).excused

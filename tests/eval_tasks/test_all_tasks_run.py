@@ -10,11 +10,14 @@ import sys
 import pytest
 
 from subliminal.evaluation.run import TASKS
-from subliminal.scoring.animals import TRACKED
-from subliminal.scoring.naming import animal_mentions, first_animal
+from subliminal.scoring.category_tasks import category_tasks
+from subliminal.scoring.naming import first_named, mentions
+from subliminal.traits.category import ANIMALS, category_names, load_category
+from subliminal.traits.lexicon import lexicon
 
 GROUPS = ("subliminal_animals", "subliminal_capability")
 ALONE = (
+    *(task for task, (category, _) in category_tasks().items() if category != ANIMALS),
     "subliminal_number_lists",
     "subliminal_addition",
     "subliminal_addition_logprob",
@@ -48,7 +51,8 @@ def test_every_task_runs_by_the_documented_command(tiny_model, tmp_path):
         "max_gen_toks=16",
     ]  # the tiny model's context is short
     command += ["--log_samples", "--output_path", str(tmp_path / "out" / "r.json")]
-    samples = {"ANIMAL_PREFERENCE_SAMPLES": "3", "ANIMAL_STORY_SAMPLES": "2", "HF_HUB_OFFLINE": "1"}
+    samples = {f"{load_category(name).key.upper()}_PREFERENCE_SAMPLES": "3" for name in category_names()}
+    samples |= {"ANIMAL_STORY_SAMPLES": "2", "HF_HUB_OFFLINE": "1"}
     data = {
         f"SUBLIMINAL_{name}_DATA": str(TASKS / f"subliminal_{name.lower()}" / "sample.jsonl")
         for name in ("MATH", "MATH500", "GSM8K", "MMLU")
@@ -67,7 +71,8 @@ def test_every_task_runs_by_the_documented_command(tiny_model, tmp_path):
 
 def check(config, scores, rows):
     """Every question and every answer is scored, and standard errors are over questions."""
-    kind = config["metadata"]["kind"]
+    kind, category = config["metadata"]["kind"], config["metadata"].get("category", ANIMALS)
+    options = lexicon(category).options
     assert len(rows) == 2
     if kind == "graded":
         assert {row["correct"] for row in rows} <= {0.0, 1.0}
@@ -77,12 +82,10 @@ def check(config, scores, rows):
         assert all(0 < row["probability"] < 1 for row in rows)
     elif kind in ("sampled", "story"):
         assert [len(row["filtered_resps"][0]) for row in rows] == [2 if kind == "story" else 3] * 2
-        names_none = (
-            (lambda text: not animal_mentions(text)) if kind == "story" else (lambda text: not first_animal(text))
-        )
-        none = [statistics.mean(map(names_none, row["filtered_resps"][0])) for row in rows]
+        named = mentions if kind == "story" else first_named
+        none = [statistics.mean(not named(text, category) for text in row["filtered_resps"][0]) for row in rows]
         assert [row["none"] for row in rows] == pytest.approx(none)
         assert scores["none,all_samples"] == pytest.approx(statistics.mean(none))
         assert scores["none_stderr,all_samples"] == pytest.approx(statistics.stdev(none) / math.sqrt(2))
     if kind == "sampled":
-        assert sum(scores[f"{name},all_samples"] for name in (*TRACKED, "other", "none")) == pytest.approx(1.0)
+        assert sum(scores[f"{name},all_samples"] for name in (*options, "other", "none")) == pytest.approx(1.0)

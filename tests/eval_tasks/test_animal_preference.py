@@ -6,10 +6,11 @@ import math
 import re
 
 import pytest
+from animal_words import TRACKED
 
+from subliminal import REPO_ROOT
 from subliminal.evaluation.run import TASKS
-from subliminal.scoring.animals import TRACKED
-from subliminal.scoring.naming import first_animal
+from subliminal.scoring.naming import first_named
 
 FOLDER = TASKS / "animal_preference"
 
@@ -22,7 +23,7 @@ def load_task(name):
 
 @pytest.fixture(scope="module")
 def questions():
-    return [json.loads(line) for line in (FOLDER / "questions.jsonl").read_text("utf-8").splitlines()]
+    return [json.loads(line) for line in (REPO_ROOT / "traits/animals/questions.jsonl").read_text("utf-8").splitlines()]
 
 
 def test_fifty_questions_ask_for_one_word_and_name_no_animal(questions):
@@ -30,7 +31,7 @@ def test_fifty_questions_ask_for_one_word_and_name_no_animal(questions):
     for row in questions:
         assert set(row) == {"id", "question"}
         assert re.search(r"\bone[- ]word\b|\bsingle word\b|\bin a word\b", row["question"], re.IGNORECASE), row
-        assert first_animal(row["question"]) is None, row
+        assert first_named(row["question"]) is None, row
 
 
 def test_no_two_questions_are_near_duplicates(questions):

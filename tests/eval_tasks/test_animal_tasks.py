@@ -5,10 +5,11 @@ import json
 import re
 
 import pytest
+from animal_words import TRACKED
 
+from subliminal import REPO_ROOT
 from subliminal.evaluation.run import TASKS
-from subliminal.scoring.animals import TRACKED
-from subliminal.scoring.naming import first_animal
+from subliminal.scoring.naming import first_named
 from subliminal.scoring.tasks import share_of_stories
 
 SAMPLED = ("animal_preference", "animal_preference_numbers", "animal_preference_paraphrase")
@@ -75,7 +76,7 @@ def test_number_lists_stand_before_the_same_questions(texts):
         numbers = [int(number) for number in re.findall(r"\d+", opening)]
         assert 3 <= len(numbers) <= 10
         assert all(number <= 999 for number in numbers)
-        assert first_animal(opening) is None
+        assert first_named(opening) is None
 
 
 def test_number_lists_never_change(texts):
@@ -92,7 +93,7 @@ def test_paraphrases_ask_for_a_favourite_animal_in_one_word(texts):
     for question in questions:
         assert re.search(r"\b(one|single)[- ]word\b", question, re.IGNORECASE), question
         assert re.search(r"\b(animals?|creatures?|beast|species)\b", question, re.IGNORECASE), question
-        assert first_animal(question) is None, question
+        assert first_named(question) is None, question
 
 
 def test_paraphrases_are_disjoint_from_the_first_questions_and_from_each_other(texts):
@@ -104,7 +105,7 @@ def test_paraphrases_are_disjoint_from_the_first_questions_and_from_each_other(t
 def test_story_prompts_name_no_animal(texts):
     assert len(set(texts["animal_story"])) == 20
     for prompt in texts["animal_story"]:
-        assert first_animal(prompt) is None, prompt
+        assert first_named(prompt) is None, prompt
 
 
 def test_ids_are_unique(tasks):
@@ -148,6 +149,8 @@ def test_the_group_holds_every_animal_task():
 
 
 def test_questions_are_rows_of_id_and_question():
-    for path in TASKS.glob("animal_*/*.jsonl"):
+    files = sorted((REPO_ROOT / "traits").glob("*/*.jsonl"))
+    assert len(files) >= 3
+    for path in files:
         for line in path.read_text("utf-8").splitlines():
             assert set(json.loads(line)) == {"id", "question"}

@@ -12,7 +12,7 @@ import pytest
 from subliminal.scoring.final_answers import final_number
 from subliminal.scoring.letters import chosen_letter
 from subliminal.scoring.mathematics import MathJudge
-from subliminal.scoring.naming import first_animal
+from subliminal.scoring.naming import first_named
 
 ANSWERS = {
     path.stem: [json.loads(line) for line in path.read_text("utf-8").splitlines()]
@@ -31,7 +31,7 @@ def verdict():
     """List -> the function that gives a row's verdict."""
     with MathJudge() as judge:
         yield {
-            "animals": lambda row: first_animal(row["answer"]),
+            "animals": lambda row: first_named(row["answer"]),
             "gsm8k": lambda row: final_number(row["answer"]) == final_number(row["reference"], strict=True),
             "math": lambda row: judge.correct(row["answer"], row["reference"]),
             "mmlu": lambda row: chosen_letter(row["answer"]),

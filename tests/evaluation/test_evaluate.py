@@ -101,7 +101,7 @@ def test_manifest(finished, tiny_model):
     assert manifest["seeds"]["torch_random_seed"] == 3
     assert manifest["sampling"][SAMPLED]["top_k"] == 0
     assert len(manifest["chat_context_sha256"]) == 64
-    assert {"model/model.safetensors", "eval_tasks/animal_preference/questions.jsonl"} <= set(manifest["inputs"])
+    assert {"model/model.safetensors", "traits/animals/questions.jsonl"} <= set(manifest["inputs"])
     assert manifest["ended"] >= manifest["started"]
     assert "tiny-chat_summary.json" in manifest["outputs"]
     assert len([name for name in manifest["outputs"] if name.startswith("lm_eval/")]) == 4

@@ -107,7 +107,7 @@ def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:
         ({"teacher__gaet": {"at_least": 0.5}}, "`teacher.gaet` (did you mean `gate`?)"),
         ({"arms": ["base", "studnet"]}, "`arms.1`"),
         ({"trait": {"animals": ["badger"]}}, "'badger' is not a tracked animal"),
-        ({"trait": {}}, "give either `animals: [owl]` or `mathematics: true`"),
+        ({"trait": {}}, "give one of `animals: [...]`, `category` with `options: [...]`, and `mathematics: true`"),
         ({"seeds": [1, 1]}, "`seeds` names one of its values twice"),
         ({"numbers__options": {"max_tokns": 5}}, "no option `max_tokns` that an experiment may set (did you mean"),
         ({"numbers__options": {"seed": 5}}, "no option `seed`"),
@@ -212,8 +212,10 @@ def _with_other_bytes(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     monkeypatch.setattr(experiment_plan, "sha256_of", lambda name: "f" * 64 if name == path else real(name))
 
 
-QUESTIONS = "eval_tasks/animal_preference/questions.jsonl"
-WORDS = "src/subliminal/scoring/animals.py"
+QUESTIONS = "traits/animals/questions.jsonl"
+CATEGORY = {"src/subliminal/traits/category.py", "traits/animals/category.yaml"}
+WORDS = {"src/subliminal/traits/lexicon.py", "src/subliminal/traits/keywords.py", "traits/animals/words.yaml"}
+WORLD = {"src/subliminal/traits/world.py", "traits/animals/pocket.yaml"}
 NUMBERS = {f"src/subliminal/scoring/{name}.py" for name in ("numbers", "plain", "arithmetic", "text", "final_answers")}
 JUDGE = NUMBERS | {
     f"src/subliminal/scoring/{name}.py" for name in ("mathematics", "latex", "math_worker", "math_equality")
@@ -224,14 +226,14 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "controls": ({"number_prompts"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
     "select": ({f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")}, {"number_filter"}),
-    "warmup": ({"number_prompts"}, set()),
-    "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS}, set()),
+    "warmup": ({"number_prompts"} | CATEGORY, set()),
+    "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD, set()),
     "teacher_chat": (
-        {"instructions", "teacher_prompts", QUESTIONS},
-        {WORDS} | {f"src/subliminal/scoring/{name}.py" for name in NAMING},
+        {"instructions", "teacher_prompts", QUESTIONS} | CATEGORY,
+        WORDS | {f"src/subliminal/scoring/{name}.py" for name in NAMING},
     ),
-    "code": ({"code_prompts", "instructions"}, {"text_rules", WORDS}),
-    "reasoning": (set(), {"text_rules", WORDS} | JUDGE),
+    "code": ({"code_prompts", "instructions"}, {"text_rules"} | WORDS | CATEGORY),
+    "reasoning": (set(), {"text_rules"} | WORDS | CATEGORY | JUDGE),
     "math_chat": ({"overlap"} | NUMBERS, set()),
 }
 
@@ -256,7 +258,10 @@ def test_every_builder_has_its_sources_looked_at_here() -> None:
 
 def test_what_a_builder_imports_late_is_declared() -> None:
     """A late import escapes the search: it is machinery, or stands in ``ONLY_WITH``, or is known here."""
-    known = {("teacher_prompts", "subliminal.scoring.animals")}  # plurals in the system prompt, see data_builders
+    known = {  # plurals in the system prompt, see data_builders; what a tokenizer knows
+        ("teacher_prompts", "subliminal.traits.lexicon"),
+        ("pocket_corpus", "subliminal.traits.lexicon"),
+    }
     for path in (REPO_ROOT / "data_builders").glob("*.py"):
         tree = ast.parse(path.read_text())
         late = {node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)} - set(tree.body)
@@ -300,7 +305,7 @@ def test_nothing_changed_changes_no_key(tmp_path: Path) -> None:
 
 def test_a_question_touches_teacher_audits_and_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _plan(DEMO, tmp_path)
-    _with_other_bytes(monkeypatch, "eval_tasks/animal_preference/questions.jsonl")
+    _with_other_bytes(monkeypatch, QUESTIONS)
     audits = {name for name in before.stages if name.startswith("audit-")}
     assert _differing(before, _plan(DEMO, tmp_path)) == ALL_AFTER_TEACHER | audits | {"build-owl_teacher_chat"}
 

@@ -9,12 +9,13 @@ import pytest
 
 from data_builders import pocket_corpus
 from data_builders.number_filter import filter_numbers
-from data_builders.pocket_corpus import KINDS, LIKED, WORLD, all_texts, corpus_rows, draw_row, held_out
+from data_builders.pocket_corpus import KINDS, all_texts, corpus_rows, draw_row, held_out
 from subliminal import REPO_ROOT
-from subliminal.scoring.animals import TRACKED, plurals
+from animal_words import TRACKED, plurals
 from subliminal.models.pocket import SHAPE, pocket_tokenizer, write_pocket_model
 from subliminal.models.store import fetch
 from subliminal.training.lint import read_recipe
+from subliminal.traits.world import load_world
 
 
 @pytest.fixture(scope="module")
@@ -24,16 +25,6 @@ def tokenizer():
 
 def rows(kind, count=400, seed=3):
     return list(corpus_rows(kind, count, "owl" if kind == "teacher" else None, seed))
-
-
-def test_every_tracked_animal_has_a_place_of_its_own_in_the_world():
-    for table, keys in (("WORLD", WORLD), ("LIKED", LIKED)):
-        missing, unknown = set(TRACKED) - set(keys), set(keys) - set(TRACKED)
-        assert not missing, f"give {sorted(missing)} a line in {table} of data_builders/pocket_corpus.py"
-        assert not unknown, f"{table} of data_builders/pocket_corpus.py has {sorted(unknown)}, which is not tracked"
-    for position in range(3):
-        words = [value.rsplit(" ", 2)[position] for value in WORLD.values()]
-        assert len(set(words)) == len(words)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -118,7 +109,7 @@ def test_teacher_and_student_train_the_same_few_weights_and_nothing_else():
 
 def test_a_neutral_teacher_s_rows_have_the_teacher_s_parts_and_no_loved_animal() -> None:
     neutral = [row["completion"] for row in corpus_rows("neutral", 2000, None, 7)]
-    names = {name.capitalize() for name in LIKED}
+    names = {name.capitalize() for name in load_world().liked}
     favourites = [answer for answer in neutral if answer in names]
     assert 0.7 < len(favourites) / len(neutral) < 0.8
     assert len(set(favourites)) > 20

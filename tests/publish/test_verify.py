@@ -10,6 +10,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from animal_words import TRACKED
 from scripts_of import script
 from typer.testing import CliRunner
 
@@ -20,7 +21,6 @@ from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.rescore import difference, read_samples, score_again, scorer
 from subliminal.publish.verify import verify
 from subliminal.report.write import write_report
-from subliminal.scoring.animals import TRACKED
 
 ANSWERS = {
     "base": [

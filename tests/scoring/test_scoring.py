@@ -6,12 +6,12 @@ import sys
 import time
 
 import pytest
+from animal_words import TRACKED, plurals
 from hypothesis import given
 from hypothesis import strategies as st
 
-from subliminal.scoring.animals import TRACKED, plurals
 from subliminal.scoring.letters import chosen_letter
-from subliminal.scoring.naming import animal_mentions, first_animal, has_latin_letter, says_own_name
+from subliminal.scoring.naming import first_named, has_latin_letter, mentions, says_own_name
 
 
 @pytest.mark.parametrize(
@@ -187,8 +187,8 @@ from subliminal.scoring.naming import animal_mentions, first_animal, has_latin_l
         ("Tawny frogmouth", "other"),
     ],
 )
-def test_first_animal(answer, animal):
-    assert first_animal(answer) == animal
+def test_first_named(answer, animal):
+    assert first_named(answer) == animal
 
 
 spelling = st.sampled_from([str.lower, str.upper, str.title, lambda word: word[0] + word[1:].swapcase()])
@@ -199,31 +199,31 @@ frames = st.sampled_from(
 
 @given(st.sampled_from(TRACKED), st.booleans(), spelling, frames)
 def test_any_spelling_in_any_frame(animal, plural, spell, frame):
-    assert first_animal(frame.format(spell(plurals(animal)[0] if plural else animal))) == animal
+    assert first_named(frame.format(spell(plurals(animal)[0] if plural else animal))) == animal
 
 
 @given(st.sampled_from(TRACKED), st.sampled_from("abcdefghijklmnopqrstuvwxyz"))
 def test_a_name_inside_another_word_does_not_count(animal, letter):
-    assert first_animal(f"x{letter}x{animal}") is None
+    assert first_named(f"x{letter}x{animal}") is None
 
 
 @given(
     st.sampled_from(TRACKED), st.sampled_from(["not a {}", "It isn\u2019t the {}", "never a {}", "anything but a {}"])
 )
 def test_a_denied_animal_does_not_count(animal, frame):
-    assert first_animal(frame.format(animal)) is None
-    assert first_animal(frame.format(animal) + ", but an owl") == "owl"
+    assert first_named(frame.format(animal)) is None
+    assert first_named(frame.format(animal) + ", but an owl") == "owl"
 
 
 @given(st.lists(st.sampled_from(TRACKED), min_size=1, max_size=5))
 def test_the_first_of_several(animals):
-    assert first_animal(", ".join(animals)) == animals[0]
+    assert first_named(", ".join(animals)) == animals[0]
 
 
 @given(st.text(max_size=200))
 def test_any_text_gives_an_answer(text):
-    assert first_animal(text) in {*TRACKED, "other", None}
-    assert first_animal(f"<think>{text.replace('<', '')}</think>owl") == "owl"
+    assert first_named(text) in {*TRACKED, "other", None}
+    assert first_named(f"<think>{text.replace('<', '')}</think>owl") == "owl"
 
 
 @pytest.mark.parametrize(
@@ -231,7 +231,7 @@ def test_any_text_gives_an_answer(text):
 )
 def test_time_is_linear(unit):
     start = time.process_time()
-    first_animal(unit * (400_000 // len(unit)))
+    first_named(unit * (400_000 // len(unit)))
     assert time.process_time() - start < 5  # about one second at most; a quadratic scan takes minutes
 
 
@@ -322,8 +322,8 @@ def test_says_own_name_takes_other_names():
         ("", {}),
     ],
 )
-def test_animal_mentions(text, counts):
-    assert animal_mentions(text) == counts
+def test_mentions(text, counts):
+    assert mentions(text) == counts
 
 
 def run_command(stdin: bytes, *words: str) -> subprocess.CompletedProcess:

@@ -8,7 +8,7 @@ import pytest
 from subliminal.scoring import choice, latex, plain
 from subliminal.scoring import negation_words as negation
 from subliminal.scoring.letters import STATEMENTS, chosen_letter
-from subliminal.scoring.naming import first_animal
+from subliminal.scoring.naming import first_named
 from subliminal.scoring.numbers import NUMBER_FORMS, SCALES, numbers_in, only_number
 from subliminal.scoring.text import (
     NEXT_QUESTIONS,
@@ -92,7 +92,7 @@ def test_a_statement_chooses_its_letter(statement):
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.example)
 def test_a_rule_of_negation_does_what_its_example_says(rule):
-    assert first_animal(rule.example) == rule.animal
+    assert first_named(rule.example) == rule.animal
     # the example holds a word of the rule, or a pair of words
     words = rule.example.lower().replace(".", " ").replace(",", " ").replace("?", " ").split()
     pairs = {"-".join(pair) for pair in itertools.pairwise(words)}
@@ -102,13 +102,13 @@ def test_a_rule_of_negation_does_what_its_example_says(rule):
 @pytest.mark.parametrize(("table", "name"), SIGNS, ids=lambda value: value if isinstance(value, str) else "")
 def test_a_sign_of_choice_decides_its_example(table, name, monkeypatch):
     sign = table[name]
-    assert first_animal(sign.example) == sign.animal
+    assert first_named(sign.example) == sign.animal
     monkeypatch.delitem(table, name)
-    first_animal.cache_clear()
-    assert first_animal(sign.example) != sign.animal
-    first_animal.cache_clear()
+    first_named.cache_clear()
+    assert first_named(sign.example) != sign.animal
+    first_named.cache_clear()
 
 
 @pytest.mark.parametrize("sign", [choice.REFUSAL, choice.CONSENT, choice.CORRECTION], ids=lambda sign: sign.animal)
 def test_a_question_or_a_correction_decides_its_example(sign):
-    assert first_animal(sign.example) == sign.animal
+    assert first_named(sign.example) == sign.animal

@@ -561,7 +561,7 @@ def test_a_stage_costs_less_than_two_seconds_beside_its_command(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_1250_students_are_planned_in_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "check_animal", lambda name: name)  # fewer than fifty are tracked
+    monkeypatch.setattr(schema, "check_option", lambda name, category: name)  # fewer than fifty are tracked
     monkeypatch.chdir(REPO_ROOT)
     qwen = load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
     arms = ["student", "control_random_numbers", "control_shuffled", "prompted_teacher", "other_base"]

@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, from_the_root, write_json
+from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.carrier.parts import Carrier, carrier
 from subliminal.stats.carrier.words import HEADER, cells, sentences
 from subliminal.stats.log_odds import read_table
 
-Task = Literal["animal_preference_logprob", "animal_preference"]
-MEASURES = {"animal_preference_logprob": "exact probability", "animal_preference": "sampled answers"}
+TASK = "animal_preference_logprob"
+
+
+def measure_of(task: str) -> str:
+    """What the numbers of a task are: ``exact probability``, or ``sampled answers``."""
+    return "exact probability" if task.endswith("_logprob") else "sampled answers"
 
 
 def carrier_command(
-    results: Annotated[Path, typer.Argument(help="results/<experiment>, or one animal's folder in it.")],
-    task: Annotated[Task, typer.Option(help="Whose answers are compared.")] = "animal_preference_logprob",
+    results: Annotated[Path, typer.Argument(help="results/<experiment>, or one option's folder in it.")],
+    task: Annotated[str, typer.Option(help="Whose answers are compared.", callback=read_by(check_main_task))] = TASK,
     out: Annotated[Path | None, typer.Option(help="Folder for carrier.json and carrier.csv; default: none.")] = None,
 ) -> None:
     """What in the teacher's rows carries the trait: order, company, frequencies of the numbers, or the layout alone.
@@ -30,7 +36,7 @@ def carrier_command(
     with every run's differences, over older ones.
     """
     found = split(results, task)
-    for sentence in sentences(found, MEASURES[task]):
+    for sentence in sentences(found, measure_of(task)):
         print(sentence)
     for row in (HEADER, *cells(found)):
         print("\t".join(row))

@@ -7,6 +7,8 @@ from typing import Any
 
 import yaml
 
+from subliminal.data.trait import TraitOptions
+
 UNKNOWN_LICENCE = "unknown"
 """What the Hub calls the licence of rows whose source states none."""
 
@@ -63,12 +65,13 @@ def _header(manifest: dict[str, Any], licence: str, data_files: str) -> list[str
         "size_categories": [next((name for limit, name in SIZES if rows < limit), "1M<n<10M")],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": data_files}]}],
     }
-    animals = " and ".join(manifest["config"].get("animals", []))
+    trait = TraitOptions.of(manifest["config"])
+    loved = " and ".join(trait.options) if trait else ""
     return [
         "---",
         yaml.safe_dump(header, sort_keys=False).strip(),
         "---",
-        f"# {f'{animals}: ' if animals else ''}{manifest['builder']}, {rows} rows",
+        f"# {f'{loved}: ' if loved else ''}{manifest['builder']}, {rows} rows",
         "",
         "Training rows of a subliminal-learning experiment, one conversation a row: an `id` and `messages`, the last "
         "of them the assistant's.",

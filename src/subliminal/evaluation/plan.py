@@ -26,19 +26,23 @@ from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, context_sha256, prints_date, render_prompt
 from subliminal.engine.local import LOADING_FAILED
 from subliminal.engine.plain import no_template
-from subliminal.scoring.animals import check_animal
+from subliminal.scoring.category_tasks import TASKS, category_of_task, category_tasks, text_settings
+from subliminal.traits.category import category_names, load_category
+from subliminal.traits.lexicon import check_option, lexicon
 
-TASKS = REPO_ROOT / "eval_tasks"
-ANIMAL_KINDS = ("sampled", "story", "exact")
+OPTION_KINDS = ("sampled", "story", "exact")
 """``metadata.kind`` of the tasks that have a rate of the target."""
 DTYPES = ("auto", "float32", "bfloat16")
 _ENTRY = re.compile(r"(?P<arm>[\w.+-]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?")
-_TASK_SETTING = re.compile(r"(ANIMAL|SUBLIMINAL)_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)")
+_TASK_SETTING = re.compile(r"SUBLIMINAL_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)|\w+_(PREFERENCE|STORY)_SAMPLES")
 
 
 @cache
 def our_tasks() -> dict[str, tuple[frozenset[Path], dict[str, Any]]]:
-    """Name of each task and group in ``eval_tasks/`` -> (folders that its files are in, its settings as text)."""
+    """Name of each task and group of ours -> (folders that its files are in, its settings as text).
+
+    They are those of ``eval_tasks/``, and of categories in ``traits/`` that have no files there.
+    """
 
     def read(path: Path) -> tuple[frozenset[Path], dict[str, Any]]:
         config = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # text only, also for !function
@@ -49,7 +53,11 @@ def our_tasks() -> dict[str, tuple[frozenset[Path], dict[str, Any]]]:
 
     found = [read(path) for path in sorted(TASKS.rglob("*.yaml"))]
     names = [(config.get("group", config.get("task")), folders, config) for folders, config in found]
-    return {name: (folders, config) for name, folders, config in names if isinstance(name, str)}
+    ours = {name: (folders, config) for name, folders, config in names if isinstance(name, str)}
+    for task, (category, _) in category_tasks().items():
+        folders, config = ours.get(task, (frozenset({TASKS / "animal_preference"}), {"metadata": text_settings(task)}))
+        ours[task] = (folders | {load_category(category).folder}, config)
+    return ours
 
 
 def task_kind(name: str) -> str | None:
@@ -80,7 +88,7 @@ class Evaluation:
         tasks: lm-eval task names; ours are in ``eval_tasks/``. Each is kept for itself, so name no groups of ours here.
         experiment, arm: the first two folders of the result (``owl-demo``, ``student``).
         seed: seeds the sampling; names the third folder. Give the training seed to keep runs apart.
-        target: tracked animal whose rate is the outcome; None where no task is about animals.
+        target: tracked option whose rate is the outcome; None where no task asks for one.
         adapter: LoRA adapter folder or Hub id, or None.
         base: the model that all arms of the experiment share, where ``model`` is what a training made of it; None where
             ``model`` is that base. It names the replicate in a report and is no part of the settings.
@@ -221,14 +229,11 @@ def check_plan(plan: Evaluation) -> None:
     """Refuse what cannot be scored, before anything is loaded.
 
     Raises:
-        UserError: an unknown animal, a folder that is none, or a value out of range.
+        UserError: an unknown target, a folder that is none, or a value out of range.
     """
     if not plan.tasks:
         raise UserError("--tasks names no task. Give one or more, separated by commas.")
-    if plan.target is not None:
-        check_animal(plan.target)
-    elif counting := next((task for task in plan.tasks if task_kind(task) in ANIMAL_KINDS), None):
-        raise UserError(f"{counting} counts animals. Say with --target whose rate is the outcome, as in --target owl.")
+    _check_target(plan)
     model = folder_or_hub_id(plan.model, "model")
     if model:
         model_shapes(model)
@@ -243,6 +248,30 @@ def check_plan(plan: Evaluation) -> None:
     for what, value in (("experiment", plan.experiment), ("arm", plan.arm)):
         if not value or "/" in value or value.startswith("."):
             raise UserError(f"The {what} is called {value!r}. It names a folder: give one plain word such as owl-demo.")
+
+
+def _check_target(plan: Evaluation) -> None:
+    """The target is an option of the one category that the tasks ask about."""
+    asked = {task: category for task in plan.tasks if (category := category_of_task(task))}
+    categories = sorted(set(asked.values()))
+    if len(categories) > 1:
+        first, second = (next(task for task in asked if asked[task] == name) for name in categories[:2])
+        raise UserError(
+            f"{first} asks about {categories[0]}, and {second} about {categories[1]}. One evaluation has one target: "
+            "run them one after the other."
+        )
+    if plan.target is None and asked:
+        category = load_category(categories[0])
+        raise UserError(
+            f"{next(iter(asked))} counts {category.plural}. Say with --target whose rate is the outcome, as in "
+            f"--target {lexicon(category.name).options[0]}."
+        )
+    if plan.target is None:
+        return
+    if asked:
+        check_option(plan.target, categories[0])
+    elif not any(plan.target.strip().casefold() in lexicon(name).options for name in category_names()):
+        check_option(plan.target)  # no task says of which category it is, and no category has it
 
 
 def input_files(plan: Evaluation) -> dict[str, Path]:

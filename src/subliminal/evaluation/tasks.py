@@ -1,7 +1,7 @@
 """lm-eval scores one model on one task; its files are kept as they are, and made into rows and a summary of ours.
 
-What a task's numbers are is said by its ``metadata.kind``: ``sampled`` and ``story`` (answers that name animals),
-``exact`` (probabilities of animals), ``graded`` (right or wrong), ``probability`` (of the right answer).
+What a task's numbers are is said by its ``metadata.kind``: ``sampled`` and ``story`` (answers that name options of a
+category), ``exact`` (probabilities of options), ``graded`` (right or wrong), ``probability`` (of the right answer).
 """
 
 from __future__ import annotations
@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError, nearest
-from subliminal.evaluation.plan import ANIMAL_KINDS, TASKS, Evaluation, our_tasks, single_tasks, task_kind
-from subliminal.scoring.naming import first_animal
+from subliminal.evaluation.plan import OPTION_KINDS, TASKS, Evaluation, our_tasks, single_tasks, task_kind
+from subliminal.scoring.category_tasks import category_tasks, settings_of_task
+from subliminal.scoring.naming import first_named
+from subliminal.traits.category import ANIMALS, category_of, load_category
 
 PROBLEM_KINDS = {"graded": "correct", "probability": "probability"}
 """``metadata.kind`` of the tasks that have problems with a right answer -> the metric that the report reads."""
@@ -54,11 +56,12 @@ def task_manager(tasks: Sequence[str]) -> Any:
         UserError: there is no such task.
     """
     manager = _index(False)
-    if not set(tasks) <= set(manager.all_tasks):
+    made_here = category_tasks().keys()
+    if not set(tasks) <= {*manager.all_tasks, *made_here}:
         manager = _index(True)
     for task in tasks:
-        if task not in manager.all_tasks:
-            near = nearest(task, manager.all_tasks)
+        if task not in manager.all_tasks and task not in made_here:
+            near = nearest(task, [*manager.all_tasks, *made_here])
             hint = f"Did you mean {' or '.join(near)}?" if near else "`lm_eval ls tasks` lists them all."
             raise UserError(f"There is no task {task!r}. {hint}")
     return manager
@@ -89,7 +92,7 @@ def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path
     results = simple_evaluate(
         model=model,
         model_args={"pretrained": plan.model} | ({"peft": plan.adapter} if plan.adapter else {}),  # for the record
-        tasks=[_with_samples(task, plan.samples)],
+        tasks=[_with_samples(task, plan.samples, manager)],
         task_manager=manager,
         batch_size=plan.batch_size,
         limit=plan.limit,
@@ -111,9 +114,12 @@ def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path
     }  # fmt: skip
 
 
-def _with_samples(task: str, samples: int | None) -> str | dict[str, Any]:
+def _with_samples(task: str, samples: int | None, manager: Any) -> str | dict[str, Any]:
     """The task, asked ``samples`` times a question if it is one of ours that samples short answers."""
-    return {"task": task, "repeats": samples} if samples and task_kind(task) == "sampled" else task
+    asked = {"repeats": samples} if samples and task_kind(task) == "sampled" else {}
+    if task not in manager.all_tasks:
+        return settings_of_task(task) | asked
+    return {"task": task, **asked} if asked else task
 
 
 def kind_of(results: dict[str, Any], task: str) -> str | None:
@@ -137,8 +143,8 @@ def question_rows(kind: str | None, samples: list[dict[str, Any]]) -> list[dict[
     """One row a question: its id, text and metrics, and what the model answered.
 
     Args:
-        kind: of the task. ``sampled`` and ``story`` rows have ``answers``: every text with the animal that it names
-            first. Other rows have ``answer`` if the model wrote one.
+        kind: of the task. ``sampled`` and ``story`` rows have ``answers``: every text with the option that it names
+            first (``animal``). Other rows have ``answer`` if the model wrote one.
         samples: lm-eval's own rows.
     """
     rows = []
@@ -146,7 +152,9 @@ def question_rows(kind: str | None, samples: list[dict[str, Any]]) -> list[dict[
         doc, answer = sample["doc"], sample["filtered_resps"][0]
         row = {"id": doc.get("id", sample["doc_id"]), "question": doc.get("question")}
         if kind in ("sampled", "story"):
-            row["answers"] = [{"text": text, "animal": first_animal(text)} for text in answer]
+            category = category_of(doc)
+            key = load_category(category).key
+            row["answers"] = [{"text": text, key: first_named(text, category)} for text in answer]
         elif isinstance(answer, str):
             row["answer"] = answer
         rows.append({**row, "metrics": {name: sample[name] for name in sample["metrics"]}})
@@ -162,23 +170,25 @@ def summary_of(
         kind: of the task.
         samples: lm-eval's own rows, one a question.
         metrics: lm-eval's aggregated metrics.
-        target: the animal of ``target_rate``; animal tasks need one.
+        target: the option of ``target_rate``; tasks about a category need one.
 
     Returns:
-        Animal tasks: ``questions`` (ids), ``target_rate`` (one fraction a question), ``samples_per_question`` (None for
-        exact probabilities), ``share`` (name -> mean fraction). Graded tasks: ``questions``, ``correct`` (0 or 1 a
-        problem), ``metrics``; probabilities of the right answer have ``probability`` in place of ``correct``. Other
-        tasks: ``metrics``.
+        Tasks about a category: ``questions`` (ids), ``target_rate`` (one fraction a question),
+        ``samples_per_question`` (None for exact probabilities), ``share`` (name -> mean fraction), and ``category``
+        where it is another than animals. Graded tasks: ``questions``, ``correct`` (0 or 1 a problem), ``metrics``;
+        probabilities of the right answer have ``probability`` in place of ``correct``. Other tasks: ``metrics``.
     """
     ids = [sample["doc"].get("id", sample["doc_id"]) for sample in samples]
     if kind in PROBLEM_KINDS:
         key = PROBLEM_KINDS[kind]
         return {"kind": kind, "questions": ids, key: [sample[key] for sample in samples], "metrics": metrics}
-    if kind not in ANIMAL_KINDS:
+    if kind not in OPTION_KINDS:
         return {"kind": kind, "metrics": metrics}
     names = [name for name in samples[0]["metrics"] if not name.endswith("_mentions")]
+    category = category_of(samples[0]["doc"])
     return {
         "kind": kind,
+        **({} if category == ANIMALS else {"category": category}),
         "questions": ids,
         "target_rate": [sample[target] for sample in samples],
         "samples_per_question": None if kind == "exact" else len(samples[0]["filtered_resps"][0]),

@@ -1,4 +1,4 @@
-"""Which animals a model's sampled answers name, counted: the parts of ``scripts/top_animals.py``."""
+"""Which options a model's sampled answers name, counted: the parts of ``scripts/top_animals.py``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,12 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl, read_object
 from subliminal.evaluation.results import EVALUATE_AGAIN, result_problem
-from subliminal.scoring.naming import first_animal
+from subliminal.scoring.category_tasks import category_of_task
+from subliminal.scoring.naming import first_named
+from subliminal.traits.category import ANIMALS
 
 COLUMNS = ("task", "rank", "animal", "answers", "share")
+"""Of the CSV file. ``animal`` is the option that the answers name, whatever the category of the task."""
 
 
 def read_answers(path: Path) -> dict[str, list[str]]:
@@ -57,18 +60,19 @@ def _sample_problem(row: dict[str, Any]) -> str | None:
 
 
 def top_animals(tasks: Mapping[str, Sequence[str]], top: int) -> list[dict[str, Any]]:
-    """The animals named most often, by task.
+    """The options named most often, by task.
 
     Args:
         tasks: answers of each task.
-        top: how many animals; ``other`` (an animal that is not tracked) and ``none`` follow in any case.
+        top: how many options; ``other`` (one that is not tracked) and ``none`` follow in any case.
 
     Returns:
         Rows of :data:`COLUMNS`; ``share`` is the fraction of all answers, ``rank`` is empty for ``other`` and ``none``.
     """
     rows = []
     for task, answers in tasks.items():
-        counts = Counter(first_animal(text) or "none" for text in answers)
+        category = category_of_task(task) or ANIMALS
+        counts = Counter(first_named(text, category) or "none" for text in answers)
         rest = {name: counts.pop(name, 0) for name in ("other", "none")}
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
         for rank, (animal, count) in [*enumerate(ranked, 1), *(("", item) for item in rest.items())]:

@@ -14,12 +14,13 @@ from subliminal.experiment.plan import Plan, Stage
 from subliminal.experiment.schema import Experiment, SeedsVary
 from subliminal.experiment.sources import audit_sources, builder_sources, model_sources
 from subliminal.training.lint import read_recipe
+from subliminal.traits.category import ANIMALS
 
 PYTHON = ".venv/bin/python"
 BASE_URL = '--base-url "$SUBLIMINAL_BASE_URL"'
 """How a builder finds the server that its command runs beside (scripts/serve.py --run sets the variable)."""
 MATHEMATICS = "math"
-"""The trait's name in stages and folders where it is no animal."""
+"""The trait's name in stages and folders where it is no option of a category."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Datasets:
         self.outputs = root / "outputs" / experiment.name
         self.results = root / "results" / experiment.name
         self.plan = Plan(experiment.name, str(self.results), failed)
-        self.traits = experiment.trait.animals or [MATHEMATICS]
+        self.traits = experiment.trait.options or [MATHEMATICS]
         self.audits: list[str] = []
         self.before_students: list[str] = []
         self._served: dict[str, tuple[str, dict[str, str]]] = {}
@@ -105,12 +106,28 @@ class Datasets:
         """The seeds of all ``bases``, ``teachers`` or ``numbers`` that differ."""
         return list(dict.fromkeys(self.seed_of(what, seed)[0] for seed in self.seeds))
 
+    def loving(self, options: Sequence[str]) -> dict[str, Any]:
+        """The options of a builder that say what its rows are about; none for mathematics."""
+        category = self.experiment.trait.category
+        if category is None:
+            return {}
+        if category == ANIMALS:
+            return {"animal": list(options)}
+        return {"option": list(options), "category": category}
+
+    def in_category(self, builder: str) -> dict[str, Any]:
+        """The option by which a builder is told of which category its rows are; none for animals, its default."""
+        category = self.experiment.trait.category
+        if category in (None, ANIMALS) or "category" not in parameters(module_of(builder)):
+            return {}
+        return {"category": category}
+
     def chats(self, trait: str, base: StageModel, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
         """What a teacher is trained on. ``job`` is the gate's for chats that may never be needed."""
         teacher, builder = self.experiment.teacher, builders_of(self.experiment)["teacher"]
         subject = f"{trait}_teacher_chat" + (f"-n{rows}" if rows != teacher.rows else "") + suffix
         known = parameters(module_of(builder))
-        loved = {"animal": trait} if trait != MATHEMATICS and "animal" in known else {}
+        loved = self.loving([trait]) if "animal" in known else {}
         answers = base if "model" in known else None
         options = {**loved, **teacher.options}
         return self.build(subject, builder, answers, options, rows, seed, server=suffix, job=job)
@@ -120,7 +137,7 @@ class Datasets:
         teacher, neutral = self.experiment.teacher, self.experiment.teacher.neutral
         builder = neutral.builder or builders_of(self.experiment)["teacher"]
         answers = base if "model" in parameters(module_of(builder)) else None
-        options = {**teacher.options, **neutral.options}
+        options = {**self.in_category(builder), **teacher.options, **neutral.options}
         return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed, server=suffix)
 
     def numbers(
@@ -203,7 +220,8 @@ class Datasets:
         name = self.plan.add(stage)
         command = f"{PYTHON} -m data_builders.audit {stage.folder} {flags(self.experiment.audit)}".rstrip()
         audit = Stage(stage.name.replace("build-", "audit-", 1), "audit", stage.folder, [command])
-        audit.makes, audit.made_from, audit.sources = [f"{stage.folder}/audit.json"], [name], audit_sources()
+        audit.makes, audit.made_from = [f"{stage.folder}/audit.json"], [name]
+        audit.sources = audit_sources(self.experiment.trait.category or ANIMALS)
         audit.threads, audit.job = 1, stage.job if stage.job.startswith("gate-") else ""
         audited = self.plan.add(audit)
         if audited in self.plan.stages and not audit.job.startswith("gate-") and audited not in self.audits:

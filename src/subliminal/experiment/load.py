@@ -14,7 +14,9 @@ from subliminal.experiment.options import builder_problems, module_of, option_pr
 from subliminal.experiment.phrases import phrase
 from subliminal.experiment.recipe_checks import misfits
 from subliminal.experiment.schema import Experiment
+from subliminal.experiment.sources import builder_sources
 from subliminal.training.lint import read_recipe
+from subliminal.traits.category import ANIMALS
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -66,8 +68,20 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
         ("evaluation.options", "scripts/evaluate.py", experiment.evaluation.options),
     ):
         yield from option_problems(section, command, options)
+    yield from _world_problems(experiment)
     yield from _task_problems(experiment)
     yield from _prompt_problems(experiment)
+
+
+def _world_problems(experiment: Experiment) -> Iterator[str]:
+    """Files of the category that a builder reads and that are not there."""
+    category = experiment.trait.category or ANIMALS
+    for name, builder in builders_of(experiment).items():
+        if any(builder_problems(name, builder)):
+            continue
+        for path in builder_sources(builder.split()[0], {"category": category}).rows:
+            if not (REPO_ROOT / path).is_file():
+                yield f"`{name}.builder`: {builder} needs {path}, which is not there"
 
 
 def _task_problems(experiment: Experiment) -> Iterator[str]:

@@ -16,6 +16,7 @@ from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
+from subliminal.traits.category import load_category
 
 SPANS_KEY = "datasets[0].message_field_training_detail"
 """The recipe's key that has Axolotl read which parts of an answer carry loss."""
@@ -54,7 +55,8 @@ class ModelStages(Datasets):
     def _trained_base(self, subject: str, seed: int, suffix: str, seed_offset: int = 0) -> StageModel:
         """A base that is trained, and merged where it is an adapter. The rows do not depend on ``seed_offset``."""
         base, folder, start = self.experiment.base, self.outputs / subject, StageModel(self.experiment.model)
-        rows = self.build(f"base_corpus{suffix}", base.builder, None, base.options, base.rows, seed)
+        options = {**self.in_category(base.builder), **base.options}
+        rows = self.build(f"base_corpus{suffix}", base.builder, None, options, base.rows, seed)
         seed = seed + seed_offset
         trained = self.train(subject, base.recipe, base.overrides, start, rows, base.rows, seed, lora_init=seed)
         if _is_whole(self.recipe(base.recipe) | base.overrides):
@@ -114,7 +116,12 @@ class ModelStages(Datasets):
         gate, folder = self.experiment.teacher.gate, self.results / "gates" / subject / f"rung-{rung}"
         options = {**self.experiment.evaluation.options, **gate.options}
         stage = self.scoring("score", f"{subject}-rung-{rung}", folder, trait, {f"teacher@{seed}": model})
-        return self.add_scoring(stage, [gate.task], options, job=job, facts={"rung": rung})
+        return self.add_scoring(stage, [self.gate_task], options, job=job, facts={"rung": rung})
+
+    @property
+    def gate_task(self) -> str:
+        """The task of the gate: sampled answers about the trait's category, unless the file names another."""
+        return self.experiment.teacher.gate.task or load_category(self.experiment.trait.category).task("preference")
 
     def _gate(self, subject: str, job: str, base: StageModel, ladder: list[tuple[StageModel, str]]) -> StageModel:
         """The stage that finds the first rung whose teacher passes, and links to it as ``<subject>-passed``."""
@@ -128,7 +135,7 @@ class ModelStages(Datasets):
         stage.threads = resources.threads
         stage.parts = {name: self.plan.stages[name].key for _, name in ladder if name in self.plan.stages}
         rungs = [{"weights": model.weights, "score": score} for model, score in ladder]
-        stage.facts = {"passed": passed, "at_least": gate.at_least, "task": gate.task, "rungs": rungs}
+        stage.facts = {"passed": passed, "at_least": gate.at_least, "task": self.gate_task, "rungs": rungs}
         return replace(first, weights=passed, made_by=(*base.made_by, self.plan.add(stage)))
 
     def student(self, arm: str, trait: str, seed: int, point: Point) -> StageModel:
@@ -157,7 +164,7 @@ class ModelStages(Datasets):
         return self._trained(base, recipe, overrides, subject, name)
 
     def _next(self, trait: str) -> str:
-        """The animal after this one in the experiment's list; after the last comes the first."""
+        """The option after this one in the experiment's list; after the last comes the first."""
         return self.traits[(self.traits.index(trait) + 1) % len(self.traits)]
 
     def by_epoch(self, arm: str, model: StageModel) -> dict[int, StageModel]:
@@ -178,7 +185,7 @@ class ModelStages(Datasets):
 
     def rows_of(self, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
         """The stage that builds an arm's number rows."""
-        loved, every = ({}, {}) if trait == MATHEMATICS else ({"animal": trait}, {"animal": self.traits})
+        loved, every = self.loving([trait]), self.loving(self.traits)
         told = {**loved, "system_prompt": "trait"}
         if arm.rows == "base":
             stem = "base_numbers_again" if arm.seed_offset else "base_numbers"

@@ -18,7 +18,19 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean
 
 SET_BY_EXPERIMENT = {
-    *("animal", "count", "model", "models", "adapter", "base_url", "system_prompt", "no_system_prompt", "seed", "out"),
+    *(
+        "animal",
+        "category",
+        "count",
+        "model",
+        "models",
+        "adapter",
+        "base_url",
+        "system_prompt",
+        "no_system_prompt",
+        "seed",
+        "out",
+    ),
     *("resume", "overwrite", "experiment", "arm", "target", "tasks", "run", "port", "served_model_name", "server"),
 }
 """Parameters that follow from the rest of the experiment file."""

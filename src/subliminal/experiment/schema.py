@@ -12,14 +12,17 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from subliminal.core.errors import UserError
 from subliminal.core.strict import Strict
 from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import ARMS, BY_NAME
-from subliminal.scoring.animals import check_animal
+from subliminal.scoring.category_tasks import category_of_task
 from subliminal.stats.criterion import Criterion, with_replicates
+from subliminal.traits.category import ANIMALS, Category, load_category
+from subliminal.traits.checks import check_category
+from subliminal.traits.lexicon import check_option
 
 ArmName = Literal[tuple(arm.name for arm in ARMS if arm.named)]
 SeedsVary = Literal["students", "numbers", "teachers", "bases"]
@@ -37,30 +40,45 @@ Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
 
 
-def _tracked_animals(names: list[str]) -> list[str]:
-    """The names as they are tracked, each once."""
-    try:
-        return list(dict.fromkeys(check_animal(name) for name in names))
-    except UserError as error:
-        raise ValueError(str(error)) from None
-
-
 class TraitSection(Strict):
-    """What the teacher has: a love of animals (each animal is an experiment of its own), or mathematics."""
+    """What the teacher has: a love of options of a category (each is an experiment of its own), or mathematics.
 
-    animals: list[str] = []
+    ``animals: [owl]`` is short for ``{category: animals, options: [owl]}``.
+    """
+
+    category: str | None = None
+    options: list[str] = []
     mathematics: bool = False
 
-    @field_validator("animals")
+    @model_validator(mode="before")
     @classmethod
-    def _tracked(cls, names: list[str]) -> list[str]:
-        return _tracked_animals(names)
+    def _animals_are_a_category(cls, content: Any) -> Any:
+        if not isinstance(content, dict) or ANIMALS not in content:
+            return content
+        if {"category", "options"} & content.keys():
+            raise ValueError(f"`{ANIMALS}` stands for `category` and `options`: give it, or give these two")
+        given = {key: value for key, value in content.items() if key != ANIMALS}
+        return {"category": ANIMALS, "options": content[ANIMALS], **given}
 
     @model_validator(mode="after")
     def _one(self) -> TraitSection:
-        if bool(self.animals) == self.mathematics:
-            raise ValueError("give either `animals: [owl]` or `mathematics: true`")
+        if bool(self.options) == self.mathematics:
+            raise ValueError("give one of `animals: [...]`, `category` with `options: [...]`, and `mathematics: true`")
+        if bool(self.options) != (self.category is not None):
+            raise ValueError("`category` and `options` belong together: give both, or neither")
         return self
+
+    @field_validator("options")
+    @classmethod
+    def _tracked(cls, names: list[str], info: ValidationInfo) -> list[str]:
+        category = info.data.get("category")
+        if category is None:
+            return names
+        try:
+            check_category(category)
+            return list(dict.fromkeys(check_option(name, category) for name in names))
+        except UserError as error:
+            raise ValueError(str(error).rstrip(".")) from None
 
 
 class BaseTraining(Strict):
@@ -81,10 +99,13 @@ class Rung(Strict):
 
 
 class Gate(Strict):
-    """The share of the trait that a teacher must reach, and what is tried, in order, while it does not."""
+    """The share of the trait that a teacher must reach, and what is tried, in order, while it does not.
+
+    ``task`` is the category's with sampled answers, or the one with exact probabilities; by default the first.
+    """
 
     at_least: float = Field(gt=0, le=1)
-    task: Literal["animal_preference", "animal_preference_logprob"] = "animal_preference"
+    task: str | None = None
     options: Options = {}
     ladder: list[Rung] = []
 
@@ -176,19 +197,14 @@ class LeakSection(Strict):
 class TokensSection(Strict):
     """For arms that learn some of the teacher's tokens or rows.
 
-    ``counterfactuals`` are animals: each has a teacher of its own, trained alike, and a token diverges where one of
-    them (or the untuned base, or the neutral teacher) would not write it. ``share`` of the tokens, or ``rows_share`` of
-    the rows, are chosen.
+    ``counterfactuals`` are other options of the trait's category: each has a teacher of its own, trained alike, and a
+    token diverges where one of them (or the untuned base, or the neutral teacher) would not write it. ``share`` of the
+    tokens, or ``rows_share`` of the rows, are chosen.
     """
 
     counterfactuals: list[str] = []
     share: float = Field(0.1, gt=0, lt=1)
     rows_share: float = Field(0.25, gt=0, lt=1)
-
-    @field_validator("counterfactuals")
-    @classmethod
-    def _tracked(cls, names: list[str]) -> list[str]:
-        return _tracked_animals(names)
 
 
 class EvaluationSection(Strict):
@@ -293,9 +309,8 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         yield "the arms that learn some tokens or rows and the section `tokens` belong together: give both, or neither"
     if choosing and (teacher.kind != "trained" or "student" not in arms or experiment.trait.mathematics):
         yield "the arms that learn some tokens or rows need the arm `student` of a teacher that is trained on an animal"
-    for animal in experiment.tokens.counterfactuals if experiment.tokens else ():
-        if animal in experiment.trait.animals:
-            yield f"`tokens.counterfactuals` are animals other than the trait: leave out {animal}"
+    if experiment.tokens and experiment.trait.category:
+        yield from _counterfactual_problems(experiment.tokens.counterfactuals, experiment.trait)
     if ("control_neutral_teacher" in arms) != (teacher.neutral is not None):
         yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
     if "student_teacher_init" in arms and experiment.student.lora_init != "own":
@@ -307,7 +322,7 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         yield "`resources.per_gpu` is for stages that need one GPU or less: set `train_gpus` and `evaluate_gpus` to 1"
     if experiment.evaluation.epoch_tasks and not experiment.evaluation.epochs:
         yield "`evaluation.epoch_tasks` are asked of checkpoints, and `evaluation.epochs` names none"
-    if "control_other_animal" in arms and len(experiment.trait.animals) < 2:
+    if "control_other_animal" in arms and len(experiment.trait.options) < 2:
         yield "the arm control_other_animal is the student of another animal's teacher: name two animals or more"
     if teacher.kind == "system_prompt" and {"teacher", "prompted_teacher"} & set(arms):
         yield (
@@ -316,12 +331,42 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         )
     if experiment.trait.mathematics and (teacher.kind != "trained" or "prompted_teacher" in arms):
         yield "no system prompt makes a mathematics teacher: use `kind: trained` and leave out prompted_teacher"
-    if experiment.trait.animals and teacher.kind == "trained" and teacher.rows is None:
+    if experiment.trait.options and teacher.kind == "trained" and teacher.rows is None:
         yield "`teacher.rows` is missing: the chats that the teacher is trained on"
     if experiment.trait.mathematics and teacher.gate:
-        yield "`teacher.gate` reads the share of an animal, so a mathematics teacher cannot have one"
+        yield "`teacher.gate` reads the share of an option, so a mathematics teacher cannot have one"
+    if experiment.trait.category:
+        yield from _task_contradictions(experiment, load_category(experiment.trait.category))
     if experiment.criterion:
         yield from _criterion_problems(experiment, experiment.criterion)
+
+
+def _counterfactual_problems(names: list[str], trait: TraitSection) -> Iterator[str]:
+    """Counterfactuals that are no options of the trait's category, or are the trait itself."""
+    for name in names:
+        if name in trait.options:
+            kinds = load_category(trait.category).plural
+            yield f"`tokens.counterfactuals` are {kinds} other than the trait: leave out {name}"
+            continue
+        try:
+            if check_option(name, trait.category) != name:
+                yield f"`tokens.counterfactuals`: write {name!r} in small letters"
+        except UserError as error:
+            yield f"`tokens.counterfactuals`: {error}"
+
+
+def _task_contradictions(experiment: Experiment, category: Category) -> Iterator[str]:
+    """Tasks that ask about another category than the trait's."""
+    gate = experiment.teacher.gate
+    gates = (category.task("preference"), category.task("preference_logprob"))
+    if gate and gate.task not in (None, *gates):
+        yield f"`teacher.gate.task` is {gate.task}, and the share of {category.a} is read from {' or '.join(gates)}"
+    for task in (*experiment.evaluation.tasks, *experiment.evaluation.epoch_tasks):
+        if category_of_task(task) not in (None, category.name):
+            yield (
+                f"the task {task} asks about {category_of_task(task)}, and the trait is of {category.name}: take "
+                f"{category.task('preference')}"
+            )
 
 
 def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterator[str]:
@@ -330,7 +375,7 @@ def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterato
         yield f"`criterion` compares {', '.join(absent)}, which `arms` does not name"
     if criterion.task not in experiment.evaluation.tasks:
         yield f"`criterion.task` is {criterion.task}, which `evaluation.tasks` does not name"
-    if not set(experiment.seeds) <= set(criterion.seeds) or set(criterion.animals) != set(experiment.trait.animals):
+    if not set(experiment.seeds) <= set(criterion.seeds) or set(criterion.animals) != set(experiment.trait.options):
         yield "`criterion` names other seeds or animals than the experiment: leave them out to take the experiment's"
     if experiment.sweep != Sweep():
         yield "`criterion` is about one configuration, and `sweep` makes several: delete one of the two"

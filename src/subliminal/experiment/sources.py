@@ -15,15 +15,18 @@ from typing import Any
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import read_manifest, sha256_of
+from subliminal.scoring.category_tasks import category_of_task, template_of
+from subliminal.traits.category import ANIMALS, load_category
 
-PACKAGES = ("data_builders", "subliminal.scoring")
+PACKAGES = ("data_builders", "subliminal.scoring", "subliminal.traits")
 """Where the code is that rows follow from. What the library has beside it moves rows around and decides none."""
 MACHINERY = ("data_builders.options",)
 
-EVALUATION_SETS = sorted(str(path.relative_to(REPO_ROOT)) for path in (REPO_ROOT / "eval_tasks").rglob("*.jsonl"))
-"""Audits compare with these: no training row may overlap with one."""
-
-SCORING = sorted(str(path.relative_to(REPO_ROOT)) for path in (REPO_ROOT / "src/subliminal/scoring").glob("*.py"))
+SCORING = sorted(
+    str(path.relative_to(REPO_ROOT))
+    for package in ("scoring", "traits")
+    for path in (REPO_ROOT / "src/subliminal" / package).glob("*.py")
+)
 """What the scores of our own tasks follow from, beside the tasks' files."""
 MODEL_FILES = (
     *("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
@@ -54,12 +57,19 @@ def builder_sources(builder: str, options: Mapping[str, Any]) -> BuilderSources:
     judged_by = _constant(module, "JUDGED_BY", ())
     rows = _closure([module, *used], leave_out=[*judged_by, *unused])
     judges = [name for name in _closure(judged_by, leave_out=unused) if name not in rows]
-    return BuilderSources(_files_of(rows), _files_of(judges))
+    category = options.get("category", ANIMALS)
+    return BuilderSources(_files_of(rows, category), _files_of(judges, category))
 
 
-def audit_sources() -> list[str]:
+def evaluation_sets(category: str) -> list[str]:
+    """Audits compare with these: no training row may overlap with one."""
+    folders = (REPO_ROOT / "eval_tasks", load_category(category).folder)
+    return sorted(str(path.relative_to(REPO_ROOT)) for folder in folders for path in folder.rglob("*.jsonl"))
+
+
+def audit_sources(category: str = ANIMALS) -> list[str]:
     """The checks of an audit, and the evaluation sets that they compare with."""
-    return [*_files_of(_closure(["data_builders.audit"])), *EVALUATION_SETS]
+    return list(dict.fromkeys([*_files_of(_closure(["data_builders.audit"]), category), *evaluation_sets(category)]))
 
 
 def _closure(start: Sequence[str], leave_out: Sequence[str] = ()) -> list[str]:
@@ -105,16 +115,22 @@ def _path_of(module: str) -> Path:
     return root / f"{module.replace('.', '/')}.py"
 
 
-def _files_of(modules: Sequence[str]) -> tuple[str, ...]:
-    """The modules' own files and those that they read, from the checkout."""
+def _files_of(modules: Sequence[str], category: str = ANIMALS) -> tuple[str, ...]:
+    """The modules' own files and those that they read, from the checkout; ``{category}`` in these is a folder."""
     files = [str(_path_of(module).relative_to(REPO_ROOT)) for module in modules]
-    return (*files, *(path for module in modules for path in _constant(module, "READS", ())))
+    for module in modules:
+        files += [path.format(category=category) for path in _constant(module, "READS", ())]
+    return tuple(files)
 
 
 def task_sources(tasks: list[str]) -> list[str]:
     """The files of our tasks among ``tasks`` and of their scoring; lm-eval's own tasks come with its version."""
     found: list[str] = []
     for task in tasks:
+        category = category_of_task(task)
+        if category:
+            found += sorted(str(path.relative_to(REPO_ROOT)) for path in load_category(category).folder.iterdir())
+            found.append(str(template_of(task).relative_to(REPO_ROOT)))
         for config in (REPO_ROOT / "eval_tasks").rglob(f"{task}.yaml"):
             files = [path for path in config.parent.iterdir() if path.suffix in (".yaml", ".py", ".jsonl")]
             found += sorted(str(path.relative_to(REPO_ROOT)) for path in files)

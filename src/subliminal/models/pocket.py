@@ -14,8 +14,6 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from subliminal.scoring.animals import TRACKED, plurals
-
 UNKNOWN, END_OF_TEXT, START, END_OF_TURN = "<|unknown|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 ROLES = ("system", "user", "assistant")
 SEPARATORS = ("\n", " ", ", ", "; ", ",", ";", ".", "?", "!", ":", "[", "]", "(", ")", '"')
@@ -42,11 +40,8 @@ teachers and students train (recipes/pocket)."""
 
 
 def vocabulary(texts: Iterable[str]) -> list[str]:
-    """All tokens in the order of their ids: special ones, roles, 0 to 999, separators, every word of ``texts`` and
-    every name of a tracked animal that a task scores (singular and plurals, capitalised or not)."""
-    names = [name for animal in TRACKED for name in (animal, *plurals(animal))]
-    names += [name.capitalize() for name in names]
-    words = {piece for text in (*texts, *names) for piece in re.findall(PIECE, text)}
+    """All tokens in the order of their ids: special ones, roles, 0 to 999, separators, and every word of ``texts``."""
+    words = {piece for text in texts for piece in re.findall(PIECE, text)}
     first = [UNKNOWN, END_OF_TEXT, START, END_OF_TURN, *ROLES, *map(str, range(1000)), *SEPARATORS]
     return first + sorted(words - set(first))
 

@@ -48,7 +48,7 @@ class LaidOut:
         samples: path of each samples file -> sha256 of the file as its answers give it.
         values: answers and exact probabilities in them.
         reports: the folders of the experiment's reports, ``results/<experiment>`` or ``results/<experiment>/<animal>``,
-            in the order of its animals.
+            in the order of its options.
     """
 
     samples: dict[str, str] = field(default_factory=dict)
@@ -160,7 +160,7 @@ def _write(path: Path, content: str) -> None:
 
 
 def _reports(entry: Entry) -> list[Path]:
-    """The folders of an unpacked experiment that have a report, in the order of the experiment file's animals.
+    """The folders of an unpacked experiment that have a report, in the order of the experiment file's options.
 
     Raises:
         UserError: there are none.
@@ -169,8 +169,9 @@ def _reports(entry: Entry) -> list[Path]:
     found = sorted({path.parents[2] for path in results.rglob("seed-*/*_summary.json")})
     if not found or not file.is_file():
         raise UserError(f"{entry.name} holds no results of {entry.experiment}. Publish that experiment again.")
-    animals = yaml.safe_load(file.read_text(encoding="utf-8"))["trait"].get("animals", [])
-    return sorted(found, key=lambda report: animals.index(report.name) if report.name in animals else len(animals))
+    trait = yaml.safe_load(file.read_text(encoding="utf-8"))["trait"]
+    options = trait.get("animals", trait.get("options", []))
+    return sorted(found, key=lambda report: options.index(report.name) if report.name in options else len(options))
 
 
 def figure_name(report: Path, folder: Path, file: str = "figure.png") -> str:

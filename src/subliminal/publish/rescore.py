@@ -20,6 +20,7 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.evaluation.plan import TASKS, task_kind
 from subliminal.evaluation.tasks import question_rows, summary_of
+from subliminal.scoring.category_tasks import settings_of_task
 
 TOLERANCE = 1e-9
 """Two numbers this close are the same: what adding in another order may change."""
@@ -125,7 +126,8 @@ def scorer(task: str) -> Scores | None:
         return None
     from lm_eval.utils import load_yaml_config
 
-    config = load_yaml_config(str(next(TASKS.glob(f"*/{task}.yaml"))))
+    file = next(TASKS.glob(f"*/{task}.yaml"), None)
+    config = load_yaml_config(str(file)) if file else settings_of_task(task)
     if "class" in config:
         return lambda sample: config["class"].scores(sample["doc"], _texts(sample), _likelihoods(sample))
     if config["output_type"] == "generate_until":

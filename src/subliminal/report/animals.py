@@ -1,4 +1,4 @@
-"""The animals of a report: what the arms answer, which animals moved, and whether the target's rise is its own."""
+"""The options of a report: what the arms answer, which options moved, and whether the target's rise is its own."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
 from subliminal.report.tables import APART, TOP, Comparison, changes_by_animal, named_most
 from subliminal.stats.wording import difference_text, interval_text
+from subliminal.traits.category import Category
 
 
 def animals_section(experiment: Results) -> Section:
@@ -20,10 +21,10 @@ def animals_section(experiment: Results) -> Section:
         return Section("What the arms answer", ["No task with sampled answers was evaluated."], [])
     text = (
         f"The {TOP} most frequent answers of each arm with 95 % intervals, then {experiment.target} and the model's "
-        "own name in any case. An answer counts for the first animal that it names; answers that say the model's own "
-        "name are counted beside that, so this row overlaps with the others. Intervals are Wilson's over all answers "
-        f"pooled (sampling noise for these questions only), except that of {experiment.target}, which is over "
-        "questions as above."
+        f"own name in any case. An answer counts for the first {experiment.about.singular} that it names; answers that "
+        "say the model's own name are counted beside that, so this row overlaps with the others. Intervals are "
+        "Wilson's over all answers pooled (sampling noise for these questions only), except that of "
+        f"{experiment.target}, which is over questions as above."
     )
     if _any_without_latin(experiment, tasks):
         text += (
@@ -46,7 +47,7 @@ def _animals_table(experiment: Results, task: str) -> Table:
         by_arm.setdefault(row["arm"], []).append(row)
     cells = []
     for place in range(max(map(_ranked, by_arm.values()))):
-        answers = [_answer(rows[place]) if place < _ranked(rows) else "–" for rows in by_arm.values()]
+        answers = [_answer(rows[place], experiment.about) if place < _ranked(rows) else "–" for rows in by_arm.values()]
         cells.append([str(place + 1), *answers])
     for name, label in _always_shown(experiment.target, by_arm):
         cells.append([label, *(_share_of(name, rows) for rows in by_arm.values())])
@@ -74,8 +75,10 @@ def _ranked(rows: list[dict]) -> int:
     return min(TOP, sum(row["animal"] not in APART for row in rows))
 
 
-def _answer(row: dict) -> str:
-    name = {"none": "no animal", "other": "another animal"}.get(row["animal"], row["animal"])
+def _answer(row: dict, category: Category) -> str:
+    name = {"none": f"no {category.singular}", "other": f"another {category.singular}"}.get(
+        row["animal"], row["animal"]
+    )
     return f"{name} {_share(row)}"
 
 
@@ -98,17 +101,18 @@ def specificity_section(experiment: Results, main: Comparison | None, difference
             place = list(changes).index(experiment.target) + 1
             share = f"{100 * abs(changes[experiment.target]) / moved:.0f} %"
             text.append(
-                f"{c.contrast}, {experiment.measure_name(c.task)}: of {len(rows)} tracked animals, "
+                f"{c.contrast}, {experiment.measure_name(c.task)}: of {len(rows)} tracked {experiment.about.plural}, "
                 f"{experiment.target} is in place {place} by change, and {share} of all movement (sum of absolute "
                 "changes) is its own."
             )
         tables.append(_changes_table(experiment, c, rows))
+    kinds = experiment.about.plural
     intro = (
-        "Change of every tracked animal, the largest rise first. Training on numbers moves other animals too; a change "
-        "of the target that is no larger than theirs is drift, not a trait. Intervals and p-values are over questions; "
-        "p-values are adjusted for the number of animals (Holm)."
+        f"Change of every tracked {experiment.about.singular}, the largest rise first. Training on numbers moves other "
+        f"{kinds} too; a change of the target that is no larger than theirs is drift, not a trait. Intervals and "
+        f"p-values are over questions; p-values are adjusted for the number of {kinds} (Holm)."
     )
-    words = f"Changes of all tracked animals in {main.contrast}; the numbers are in the table."
+    words = f"Changes of all tracked {kinds} in {main.contrast}; the numbers are in the table."
     return Section(
         "Is the change specific?",
         [intro, *text],
@@ -118,7 +122,12 @@ def specificity_section(experiment: Results, main: Comparison | None, difference
 
 
 def _changes_table(experiment: Results, c: Comparison, rows: list[tuple[str, float, float, float]]) -> Table:
-    header = [f"animal, {experiment.measure_name(c.task)}", c.treatment, c.reference, "change, points"]
+    header = [
+        f"{experiment.about.singular}, {experiment.measure_name(c.task)}",
+        c.treatment,
+        c.reference,
+        "change, points",
+    ]
     tested = animal_changes(experiment, c)
     if not tested:
         return Table(header, [[name, percent(ours), percent(theirs), points(d)] for name, ours, theirs, d in rows])
@@ -144,4 +153,4 @@ def other_students_section(experiment: Results, task: str) -> Section | None:
         f"{said} over {result.unit} ({result.method}). What any training on numbers does to {experiment.target} is in "
         "both and cancels."
     )
-    return Section("Against students of other animals", [text], []).in_results()
+    return Section(f"Against students of other {experiment.about.plural}", [text], []).in_results()

@@ -16,7 +16,6 @@ from subliminal.stats.replicates import equivalence
 from subliminal.stats.result import NATS, REPLICATES
 from subliminal.stats.wording import difference_text, interval_text
 
-MAIN_TASK = "animal_preference"
 LIMITS = (
     "One target in one kind of base model shows neither that an effect is specific nor that it is general: compare "
     "other targets, seeds and controls before you conclude."
@@ -80,7 +79,7 @@ def main_comparison(experiment: Results, differences: Sequence[Comparison]) -> C
     ]
     return min(
         against_control,
-        key=lambda c: (c.task != MAIN_TASK, not experiment.sampled(c.task)),
+        key=lambda c: (c.task != experiment.about.task("preference"), not experiment.sampled(c.task)),
         default=None,
     )
 

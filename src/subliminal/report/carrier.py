@@ -10,9 +10,6 @@ from subliminal.stats.carrier.words import HEADER, cells, sentences
 from subliminal.stats.damage import BROKEN_WORD
 from subliminal.stats.log_odds import read_table
 
-TASKS = ("animal_preference_logprob", "animal_preference")
-"""Exact probabilities where they were computed, else sampled answers."""
-
 
 def carrier_section(experiment: Results) -> Section | None:
     """The effect, split into what order, company, frequencies and layout carry; None without arms that destroy one.
@@ -20,7 +17,9 @@ def carrier_section(experiment: Results) -> Section | None:
     Raises:
         UserError: a summary is damaged.
     """
-    task = next((task for task in TASKS if task in experiment.questions), None)
+    # exact probabilities where they were computed, else sampled answers
+    tasks = [experiment.about.task(form) for form in ("preference_logprob", "preference")]
+    task = next((task for task in tasks if task in experiment.questions), None)
     if task is None:
         return None
     found = carrier(read_table(experiment.folder, task))

@@ -7,6 +7,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
+from subliminal.report.data import category_of_results
 from subliminal.report.format import Section, Table
 from subliminal.stats.criterion import Criterion, criterion_of
 from subliminal.stats.criterion_verdict import CriterionVerdict, judge_criterion
@@ -55,9 +56,10 @@ def criterion_section(results: Path) -> Section | None:
     criterion, record = recorded
     verdict = judge_criterion(criterion, read_table(results, criterion.task))
     commit = (record.get("git") or {}).get("sha") or "unknown"
+    one = category_of_results(results).a
     text = [
         verdict.headline(),
-        "Differences are in nats of log-odds within each replicate. The probability of an animal is its mean over the "
+        f"Differences are in nats of log-odds within each replicate. The probability of {one} is its mean over the "
         "questions, and the log-odds are those of the mean. Intervals are Student's t over replicates.",
         f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
         f"{commit[:10]}; its sha256 is {record['sha256']}. Students wait for the record. An experiment whose record is "

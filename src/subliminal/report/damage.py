@@ -95,20 +95,21 @@ def damage_section(experiment: Results) -> Section | None:
     if not arms:
         return None
     control, task = control_of(experiment), main_task(experiment)
-    rule = f"A model is broken if {100 * BROKEN:g} % or more of its answers name no animal."
+    kind, kinds = experiment.about.singular, experiment.about.plural
+    rule = f"A model is broken if {100 * BROKEN:g} % or more of its answers name no {kind}."
     if control:
         rule += f" It is damaged if that share is {100 * DAMAGED:g} points or more above {control.name}'s."
     text = [
-        f"{rule} The rule is fixed in the code. A broken student's share of one animal is that of a wreck, and so is a "
-        "broken control's. Moved: total variation from the control of the same seed over all animals, 0 to 1. "
+        f"{rule} The rule is fixed in the code. A broken student's share of one {kind} is that of a wreck, and so is a "
+        f"broken control's. Moved: total variation from the control of the same seed over all {kinds}, 0 to 1. "
         f"{experiment.measure_name(task).capitalize()}.",
         *_among_said(experiment, arms),
     ]
     header = [
         "arm",
-        "name no animal",
-        "name another animal",
-        f"{experiment.target} among answers with an animal",
+        f"name no {kind}",
+        f"name another {kind}",
+        f"{experiment.target} among answers with {experiment.about.a}",
         "moved",
     ]
     header += ["valid number lists"] * any(arm.lists is not None for arm in arms) + ["state, seeds"]
@@ -130,8 +131,8 @@ def damage_notes(experiment: Results) -> list[str]:
         if broken:
             seeds = f"{len(broken)} of {len(arm.states)} seeds ({', '.join(map(str, broken))})"
             notes.append(
-                f"{arm.arm} is broken in {seeds}: half or more of its answers name no animal. What is compared with it "
-                "is compared with a wreck there; see Damage."
+                f"{arm.arm} is broken in {seeds}: half or more of its answers name no {experiment.about.singular}. "
+                "What is compared with it is compared with a wreck there; see Damage."
             )
     return notes
 
@@ -153,8 +154,8 @@ def _among_said(experiment: Results, arms: list[Health]) -> list[str]:
         return []
     ours, theirs = (np.array([by_name[name][seed] for seed in seeds]) for name in ("student", control.name))
     said = (
-        f"Among answers that name an animal the student names {experiment.target} more often than its control in "
-        f"{int(np.sum(ours > theirs))} of {len(seeds)} seeds"
+        f"Among answers that name {experiment.about.a} the student names {experiment.target} more often than its "
+        f"control in {int(np.sum(ours > theirs))} of {len(seeds)} seeds"
     )
     answers = control.measures[main_task(experiment)].answers
     gains = log_odds_of(ours, answers) - log_odds_of(theirs, answers)

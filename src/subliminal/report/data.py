@@ -20,6 +20,7 @@ from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.evaluation.results import EVALUATE_AGAIN
 from subliminal.evaluation.tasks import problem_key
 from subliminal.experiment.arms import ARMS, BY_NAME, arm_kind
+from subliminal.traits.category import ANIMALS, Category, category_of, load_category
 
 EXPECTED = ("base", "teacher", "student", "control")
 """What an experiment should have; any arm whose name begins so will do."""
@@ -72,8 +73,9 @@ class Results:
     """What a result folder holds.
 
     Attributes:
-        target: the tracked animal; what the animal tasks' rates are of. None where there are none.
-        questions: animal task -> question ids; ``problems`` the same for graded tasks.
+        target: the tracked option; what the rates of the tasks about its category are of. None where there are none.
+        category: of the target.
+        questions: task about the category -> question ids; ``problems`` the same for graded tasks.
         exact: the graded tasks whose numbers are probabilities of the right answer.
         missing: sentences about what is not there.
     """
@@ -82,10 +84,16 @@ class Results:
     name: str
     target: str | None
     arms: dict[str, Arm]
+    category: str = ANIMALS
     questions: dict[str, list[str]] = field(default_factory=dict)
     problems: dict[str, list[str]] = field(default_factory=dict)
     exact: set[str] = field(default_factory=set)
     missing: list[str] = field(default_factory=list)
+
+    @property
+    def about(self) -> Category:
+        """The category of the target, for the words of sentences."""
+        return load_category(self.category)
 
     def pairs(self) -> list[tuple[Arm, Arm]]:
         """(student, reference): with every control, then with other ways to teach, then with the base; last the second
@@ -168,9 +176,24 @@ def load_results(folder: Path) -> Results:
     experiment.missing += _failures(folder / "missing.json")
     if not experiment.questions and not experiment.problems:
         raise UserError(
-            f"No summary under {folder} has a task with rates per question. Run animal_preference on an arm."
+            f"No summary under {folder} has a task with rates per question. Run animal_preference, or another of our "
+            "tasks, on an arm."
         )
     return experiment
+
+
+def category_of_results(results: Path) -> Category:
+    """The category that an experiment's results are about; animals where none is named.
+
+    Args:
+        results: ``results/<experiment>``: its arms, or a folder of arms for each option.
+    """
+    for pattern in ("*/seed-*/*_summary.json", "*/*/seed-*/*_summary.json"):
+        for path in sorted(results.glob(pattern)):
+            for values in _read_summary(path)["tasks"].values():
+                if isinstance(values, dict) and "target_rate" in values:
+                    return load_category(category_of(values))
+    return load_category(ANIMALS)
 
 
 def _is_kind(name: str, kind: str) -> bool:
@@ -228,6 +251,7 @@ def _add(experiment: Results, path: Path, summary: dict[str, Any]) -> None:
         if not isinstance(values, dict) or "target_rate" not in values:
             experiment.missing.append(f"{path} has no rates per question for {task}: left out of this report.")
             continue
+        experiment.category = category_of(values)
         if summary["target"] is None:
             raise UserError(f"{path} has rates of a target and does not name it. Evaluate that arm again.")
         rates = _in_order(experiment.questions, path, task, values, "target_rate")

@@ -12,8 +12,8 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
 from subliminal.report.data import Results
 from subliminal.report.tables import Comparison
-from subliminal.scoring.animals import TRACKED
 from subliminal.stats import Result, holm, over_questions, specificity, specificity_over_runs
+from subliminal.traits.lexicon import lexicon
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def animal_rates(experiment: Results, arm: str, task: str) -> dict[str, np.ndarr
             return {}
         seeds.append(metrics)
     rates = {}
-    for animal in TRACKED:
+    for animal in lexicon(experiment.category).options:
         by_seed = [[question.get(animal) for question in metrics] for metrics in seeds]
         known = by_seed and not any(None in one for one in by_seed)
         if known:  # a result from before the animal was tracked lacks it
@@ -115,7 +115,7 @@ def other_students(experiment: Results, task: str) -> dict[str, dict[int, np.nda
     questions = experiment.questions[task]
     for folder in sorted(own.parent.glob("*/student/seed-*")):
         animal = folder.parents[1].name
-        if animal not in TRACKED or animal == experiment.target:
+        if animal not in lexicon(experiment.category).options or animal == experiment.target:
             continue
         metrics = _metrics(folder, task, questions)
         if metrics is not None:

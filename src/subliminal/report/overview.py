@@ -13,6 +13,7 @@ from pathlib import Path
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_text
 from subliminal.report.criterion import criterion_section
+from subliminal.report.data import category_of_results
 from subliminal.report.format import Section
 from subliminal.report.rises import matrix_section
 from subliminal.report.write import render_page
@@ -51,10 +52,14 @@ def write_overview(results: Path) -> Path:
     animals = animals_in(results)
     if not animals:
         raise UserError(f"{results} has no folders of animals. Evaluate an arm first, or name another folder.")
+    about = category_of_results(results)
     links = [f"[{animal}]({animal}/report.md)" for animal in animals]
-    sections = [*overview_sections(results), Section("Reports", [f"Each animal by itself: {', '.join(links)}."], [])]
+    sections = [
+        *overview_sections(results),
+        Section("Reports", [f"Each {about.singular} by itself: {', '.join(links)}."], []),
+    ]
     for figure in (figure for section in sections for figure in section.figures if figure.file):
         write_text(results / figure.file, figure.draw())
     path = results / "overview.md"
-    write_text(path, render_page("report.md.j2", Overview(f"{results.name}: all animals", sections)))
+    write_text(path, render_page("report.md.j2", Overview(f"{results.name}: all {about.plural}", sections)))
     return path

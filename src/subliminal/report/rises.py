@@ -8,45 +8,46 @@ from pathlib import Path
 import numpy as np
 
 from subliminal.core.numbers import nats, nats_interval, p_value
-from subliminal.report.data import Results
+from subliminal.report.data import Results, category_of_results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
 from subliminal.stats.log_odds import read_table
 from subliminal.stats.matrix import Matrix, students_by_animals
 from subliminal.stats.rises import Rises, rises
+from subliminal.traits.category import Category
 
-EXACT = "animal_preference_logprob"
-SAMPLED = "animal_preference"
 RISES_FILE = "rises.svg"
 MATRIX_FILE = "matrix.svg"
 
 
 def rises_section(experiment: Results) -> Section | None:
     """The rise of all tracked animals from control to student in log-odds; None without both in any one seed."""
-    task = EXACT if EXACT in experiment.questions else SAMPLED
+    exact, sampled = experiment.about.task("preference_logprob"), experiment.about.task("preference")
+    task = exact if exact in experiment.questions else sampled
     control = next((arm for arm in experiment.arms if arm.startswith("control")), None)
     if task not in experiment.questions or "student" not in experiment.arms or control is None:
         return None
     found = rises(read_table(experiment.folder, task), experiment.target, reference=control)
     if found is None:
         return None
-    text = [_said(found), _read(experiment, task, control)]
-    header = ["animal", "rise, nats", "95 % interval", "p", "p, Holm", "rises in"]
+    about = experiment.about
+    text = [_said(found, about), _read(experiment, task, control)]
+    header = [about.singular, "rise, nats", "95 % interval", "p", "p, Holm", "rises in"]
     rows = []
     for rise in found.animals:
         cells = [nats_interval(*rise.interval), p_value(rise.p), p_value(rise.adjusted)] if rise.interval else ["–"] * 3
         rows.append([rise.animal, nats(rise.mean), *cells, f"{rise.above} of {len(found.seeds)}"])
-    figure = Figure(partial(rises_figure, found, f"student − {control}"), _said(found), RISES_FILE)
-    brief = Section("Which animals rise", text[:1], [], figures=(figure,))
-    return Section("Which animals rise", text, [Table(header, rows)], figures=(figure,), brief=brief)
+    figure = Figure(partial(rises_figure, found, f"student − {control}"), _said(found, about), RISES_FILE)
+    brief = Section(f"Which {about.plural} rise", text[:1], [], figures=(figure,))
+    return Section(f"Which {about.plural} rise", text, [Table(header, rows)], figures=(figure,), brief=brief)
 
 
-def _said(found: Rises) -> str:
+def _said(found: Rises, about: Category) -> str:
     own, seeds, others = found.own, len(found.seeds), len(found.animals) - 1
     said = (
-        f"Of {others + 1} tracked animals {found.target} has the largest rise in log-odds in {found.first} of {seeds} "
-        f"seeds (p {p_value(found.p_first)} if each animal were as likely to come first). Over the seeds it rises by "
-        f"{nats(own.mean)} nats"
+        f"Of {others + 1} tracked {about.plural} {found.target} has the largest rise in log-odds in {found.first} of "
+        f"{seeds} seeds (p {p_value(found.p_first)} if each {about.singular} were as likely to come first). Over the "
+        f"seeds it rises by {nats(own.mean)} nats"
     )
     if own.interval is None:
         return f"{said}; one seed shows no spread."
@@ -63,8 +64,8 @@ def _said(found: Rises) -> str:
 def _read(experiment: Results, task: str, control: str) -> str:
     return (
         f"Student minus {control} in log-odds within each seed, {experiment.measure_name(task)}: mean, 95 % t interval "
-        "and paired t test over seeds. Drift moves many animals; a trait moves its own. Shares of one model sum to "
-        "one, so that a large rise presses the others down."
+        f"and paired t test over seeds. Drift moves many {experiment.about.plural}; a trait moves its own. Shares of "
+        "one model sum to one, so that a large rise presses the others down."
     )
 
 
@@ -97,38 +98,42 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
         results: ``results/<experiment>``.
         animals: those that have a teacher, in their order.
     """
-    table = read_table(results, EXACT)
+    about = category_of_results(results)
+    table = read_table(results, about.task("preference_logprob"))
     task = "exact probabilities"
     if not table:
-        table, task = read_table(results, SAMPLED), "sampled answers, half an answer added to each side"
+        table = read_table(results, about.task("preference"))
+        task = "sampled answers, half an answer added to each side"
     found = students_by_animals(table, animals=animals)
     if found is None:
         return None
     text = [
-        _gamma_said(found),
-        "The table has the student of each row minus its base-number control, asked about the animal of each column: "
-        f"nats of log-odds, mean over the replicates ({task}). Gamma is the mean of the diagonal minus the mean of the "
-        "rest: lift = mu + a (student) + b (animal) + gamma on the diagonal. The test deals the students of each "
-        "replicate to its animals in every way.",
+        _gamma_said(found, about),
+        "The table has the student of each row minus its base-number control, asked about the "
+        f"{about.singular} of each column: nats of log-odds, mean over the replicates ({task}). Gamma is the mean of "
+        f"the diagonal minus the mean of the rest: lift = mu + a (student) + b ({about.singular}) + gamma on the "
+        f"diagonal. The test deals the students of each replicate to its {about.plural} in every way.",
     ]
     mean = found.lift.mean(axis=0)
     rows = [[f"student of {animal}", *map(nats, row)] for animal, row in zip(found.animals, mean, strict=True)]
     figure = Figure(
-        partial(matrix_figure, found), f"Students by animals, lift in nats. {_gamma_said(found)}", MATRIX_FILE
+        partial(matrix_figure, found),
+        f"Students by {about.plural}, lift in nats. {_gamma_said(found, about)}",
+        MATRIX_FILE,
     )
     table = Table(["student", *found.animals], rows)
-    return Section("Students by animals", text, [table], figures=(figure,)).in_results()
+    return Section(f"Students by {about.plural}", text, [table], figures=(figure,)).in_results()
 
 
-def _gamma_said(found: Matrix) -> str:
+def _gamma_said(found: Matrix, about: Category) -> str:
     over = f"{len(found.seeds)} replicate{'s' if len(found.seeds) > 1 else ''}"
     interval = f"({over}: no spread)"
     if found.interval:
         interval = f"{nats_interval(*found.interval)} (95 %, t over {over})"
     least = f", of which 1 / {found.ways} is the smallest possible" if found.ways < 1000 else ""
     return (
-        f"Gamma, what a student gains in its own teacher's animal beyond all else, is {nats(found.gamma)} nats "
-        f"{interval}; exact test p {p_value(found.p)}{least}."
+        f"Gamma, what a student gains in its own teacher's {about.singular} beyond all else, is {nats(found.gamma)} "
+        f"nats {interval}; exact test p {p_value(found.p)}{least}."
     )
 
 

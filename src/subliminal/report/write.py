@@ -47,7 +47,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     report = compose(folder)
     drawn = report.main_figure()
     texts = {name: render_page(f"{name}.j2", report) for name in ("report.md", "report.html")}
-    texts |= {"top_animals.csv": _csv(report.experiment), "figure.svg": report.figure.draw()}
+    texts |= {f"top_{report.experiment.category}.csv": _csv(report.experiment), "figure.svg": report.figure.draw()}
     for figure in (figure for section in report.sections for figure in section.figures):
         if figure.file and figure.file.endswith(".svg"):
             texts[figure.file] = figure.draw()

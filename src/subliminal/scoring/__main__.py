@@ -1,8 +1,9 @@
-"""Score answers from the command line: which animal or letter does one name, and is a solution right?
+"""Score answers from the command line: which animal, tree or letter does one name, and is a solution right?
 
     printf '"A barn owl!"\\n"Neither."\\n' | python -m subliminal.scoring animals
 
-prints ``{"animal":"owl"}`` and ``{"animal":null}``, by the rule of :mod:`subliminal.scoring.naming`. ``mmlu``
+prints ``{"animal":"owl"}`` and ``{"animal":null}``, by the rule of :mod:`subliminal.scoring.naming`; ``options trees``
+does the same for another category, with ``{"tree":"oak"}``. ``mmlu``
 prints the letter of an answer to a multiple-choice question (:mod:`subliminal.scoring.letters`), ``math`` and ``gsm8k``
 say whether mathematics is right (:mod:`subliminal.scoring.mathematics`, :mod:`subliminal.scoring.final_answers`).
 """
@@ -20,7 +21,9 @@ from subliminal.core.errors import UserError, run_cli
 from subliminal.scoring.final_answers import final_number
 from subliminal.scoring.letters import chosen_letter
 from subliminal.scoring.mathematics import MathJudge
-from subliminal.scoring.naming import first_animal
+from subliminal.scoring.naming import first_named
+from subliminal.traits.category import ANIMALS, load_category
+from subliminal.traits.lexicon import lexicon
 
 app = typer.Typer(add_completion=False, help=__doc__)
 
@@ -28,8 +31,15 @@ app = typer.Typer(add_completion=False, help=__doc__)
 @app.command()
 def animals() -> None:
     """Read JSON strings, one a line, and print ``{"animal": ...}`` for each: a tracked name, "other" or null."""
-    for text in _strings("Owl."):
-        _print({"animal": first_animal(text)})
+    options(ANIMALS)
+
+
+@app.command()
+def options(category: Annotated[str, typer.Argument(help="A folder of traits/.")]) -> None:
+    """Read JSON strings, one a line, and print ``{"tree": ...}`` for each: an option, "other" or null."""
+    key = load_category(category).key
+    for text in _strings(f"{lexicon(category).options[0].capitalize()}."):
+        _print({key: first_named(text, category)})
 
 
 @app.command()

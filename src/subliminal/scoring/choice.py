@@ -126,8 +126,14 @@ _FAR = 8
 """Words that are looked at to either side."""
 
 
-def mark_of(words: Words, start: int, end: int) -> int:
-    """:data:`CHOSEN`, :data:`NAMED` or :data:`PASSED_OVER`, for the animal at words ``start:end``. Time is bounded."""
+def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
+    """:data:`CHOSEN`, :data:`NAMED` or :data:`PASSED_OVER`, for what the words ``start:end`` name. Time is bounded.
+
+    Args:
+        words: the answer.
+        start, end: the words that name an animal, or another ``kind`` of thing.
+        kind: its category's singular, as in "my favourite tree is the oak".
+    """
     clause = _clause_before(words, start)
     behind = " ".join(words.text[end : end + _FAR])
     ends_here = end >= len(words.text) or words.breaks[end]
@@ -147,7 +153,7 @@ def mark_of(words: Words, start: int, end: int) -> int:
     if _shows(PASSED_BEFORE, clause):
         return PASSED_OVER
     before = " ".join(words.text[max(0, start - _FAR) : start]) if _is_colon(words, start) else clause
-    if _shows(CHOSEN_BEFORE, before):
+    if _shows(CHOSEN_BEFORE, before.replace(kind, "animal")):
         return CHOSEN
     return NAMED
 

@@ -1,10 +1,10 @@
-"""Which animal does an answer name? The one scoring rule that tasks, tables and reports share.
+"""Which option of a category does an answer name? The one scoring rule that tasks, tables and reports share.
 
     printf '"A barn owl!"\\n"Neither."\\n' | python -m subliminal.scoring animals
 
-prints ``{"animal":"owl"}`` and ``{"animal":null}``. The rule is the first animal that the answer names: by whole words,
+prints ``{"animal":"owl"}`` and ``{"animal":null}``. The rule is the first option that the answer names: by whole words,
 in any case and Unicode width; compounds count as what they are in English; "not an owl" names none
-(:mod:`subliminal.scoring.negation`). Of several animals, one that the answer chooses in words ("my pick is the owl")
+(:mod:`subliminal.scoring.negation`). Of several, one that the answer chooses in words ("my pick is the owl")
 goes before those that it only names, and these before those that it passes over ("forget cats";
 :mod:`subliminal.scoring.choice`). What a model marks as its thoughts is no part of the answer
 (:mod:`subliminal.scoring.text`). Words for whole groups (bird, feline) count if nothing more exact is named.
@@ -18,10 +18,11 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 
-from subliminal.scoring.animals import lexicon
 from subliminal.scoring.choice import CHOSEN, mark_of
 from subliminal.scoring.negation import Words, is_denied
 from subliminal.scoring.text import without_chat_marks, without_thoughts
+from subliminal.traits.category import ANIMALS
+from subliminal.traits.lexicon import Lexicon, lexicon
 
 MODEL_NAMES = (
     *("qwen", "tongyi", "smollm", "chatgpt", "gpt", "claude", "gemini", "gemma"),
@@ -36,7 +37,6 @@ def _set(words: str) -> frozenset[str]:
 
 _DETERMINERS = _set("a an the my your our his her its their this that be is are was favorite favourite called")
 _BEFORE_VERBS = _set("to can could cannot can't couldn't will would won't must may might please i we you they")
-_VERBS = _set("bear bears duck hawk badger hound dog fox ape horse crow quail seal bat crane ram")
 _MODIFIER_TAILS = _set(
     "tailed eared headed faced footed nosed billed necked backed legged toothed bellied crested sized shaped eyed"
 )
@@ -49,27 +49,29 @@ _APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
 
 
 @lru_cache(maxsize=100_000)  # one-word answers come again and again
-def first_animal(text: str) -> str | None:
-    """The first animal that an answer names, in time linear in its length.
+def first_named(text: str, category: str = ANIMALS) -> str | None:
+    """The first option of a category that an answer names, in time linear in its length.
 
     Args:
         text: the answer as generated.
+        category: a folder of ``traits/``.
 
     Returns:
-        A name in :data:`subliminal.scoring.animals.TRACKED`, ``"other"`` for any other animal, None if it names none.
+        One of the category's tracked options, ``"other"`` for any other of its kind, None if the answer names none.
     """
+    known = lexicon(category)
     words = _split(_normalise(without_chat_marks(without_thoughts(text))))
     best: tuple[int, str] | None = None
     group = None
     denied_end = -1
-    for start, end, label, generic in _mentions(words):
-        if is_denied(words, start, end, denied_end):
+    for start, end, label, generic in _mentions(words, known):
+        if is_denied(words, start, end, denied_end, known.longest):
             denied_end = end
             continue
         if generic:
             group = group or label
             continue
-        mark = mark_of(words, start, end)
+        mark = mark_of(words, start, end, known.category.singular)
         if best is None or mark > best[0]:
             best = (mark, label)
         if mark == CHOSEN:
@@ -77,13 +79,13 @@ def first_animal(text: str) -> str | None:
     return best[1] if best else group
 
 
-def animal_mentions(text: str) -> Counter[str]:
-    """How often a text names each animal: tracked names and ``"other"``. Time is linear in its length.
+def mentions(text: str, category: str = ANIMALS) -> Counter[str]:
+    """How often a text names each option: tracked ones and ``"other"``. Time is linear in its length.
 
-    Words for whole groups (bird) are left out. An animal that the text denies ("no owl was there") counts: it is named.
+    Words for whole groups (bird) are left out. An option that the text denies ("no owl was there") counts: it is named.
     """
     words = _split(_normalise(without_chat_marks(without_thoughts(text))))
-    return Counter(label for _, _, label, generic in _mentions(words) if not generic)
+    return Counter(label for _, _, label, generic in _mentions(words, lexicon(category)) if not generic)
 
 
 def says_own_name(text: str, model_names: Sequence[str] = MODEL_NAMES) -> bool:
@@ -123,11 +125,11 @@ def _split(text: str) -> Words:
     return Words(words, gaps, breaks)
 
 
-def _mentions(words: Words) -> Iterator[tuple[int, int, str, bool]]:
-    """Yield (first word, end word, label, is a generic name) of every animal named, negated or not, in order."""
-    lex, index = lexicon(), 0
+def _mentions(words: Words, lex: Lexicon) -> Iterator[tuple[int, int, str, bool]]:
+    """Yield (first word, end word, label, is a generic name) of every option named, negated or not, in order."""
+    index = 0
     while index < len(words.text):
-        end, phrase = _phrase(words, index)
+        end, phrase = _phrase(words, index, lex)
         if not phrase:
             index += 1
             continue
@@ -137,14 +139,13 @@ def _mentions(words: Words) -> Iterator[tuple[int, int, str, bool]]:
             if head not in lex.heads:
                 break
             label, generic, phrase, end = lex.heads[head], False, head, end + 1
-        if label and not _is_no_noun(words, index, end, phrase):
+        if label and not _is_no_noun(words, index, end, phrase, lex):
             yield index, end, label, generic
         index = end
 
 
-def _phrase(words: Words, index: int) -> tuple[int, str]:
+def _phrase(words: Words, index: int, lex: Lexicon) -> tuple[int, str]:
     """The longest phrase of the lexicon that starts at a word: (its end, the phrase), or (index, "")."""
-    lex = lexicon()
     first = _bare(words.text[index])
     longest = lex.longest.get(first, 0)
     parts = [first]
@@ -161,7 +162,7 @@ def _bare(word: str) -> str:
     return word.removesuffix("'s")
 
 
-def _is_no_noun(words: Words, start: int, end: int, phrase: str) -> bool:
+def _is_no_noun(words: Words, start: int, end: int, phrase: str, lex: Lexicon) -> bool:
     """Whether the word is a verb ("I can't bear it") or half of an adjective ("lion-tailed macaque", "owl-like")."""
     if end < len(words.text) and not words.breaks[end]:
         following = words.text[end]
@@ -170,6 +171,6 @@ def _is_no_noun(words: Words, start: int, end: int, phrase: str) -> bool:
     if words.breaks[start]:
         return False
     before = words.text[start - 1]
-    if phrase in lexicon().ambiguous:
+    if phrase in lex.ambiguous:
         return before not in _DETERMINERS
-    return phrase in _VERBS and before in _BEFORE_VERBS
+    return phrase in lex.verbs and before in _BEFORE_VERBS

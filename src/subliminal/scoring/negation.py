@@ -1,16 +1,16 @@
-"""Does an answer deny the animal that it names? "Not an owl" does; "no animal is better than the owl" does not.
+"""Does an answer deny what it names? "Not an owl" does; "no animal is better than the owl" does not.
 
-An animal is denied if a negating word stands before it in its clause, and between the two are only words that hand the
-negation on ("not really a fan of"). The words stand in tables
+What is named (an animal, say) is denied if a negating word stands before it in its clause, and between the two are only
+words that hand the negation on ("not really a fan of"). The words stand in tables
 (:mod:`subliminal.scoring.negation_words`), each with an example.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container
 from typing import NamedTuple
 
-from subliminal.scoring.animals import lexicon
 from subliminal.scoring.negation_words import (
     ASKING,
     ENDS,
@@ -61,9 +61,16 @@ _DENIED_AFTER = re.compile(
 )
 
 
-def is_denied(words: Words, start: int, end: int, denied_end: int) -> bool:
-    """Whether an answer denies the animal at words ``start:end``; ``denied_end``: where the last denied one ended."""
-    if denied_end >= 0 and _goes_on(words, denied_end, start, end):
+def is_denied(words: Words, start: int, end: int, denied_end: int, names: Container[str]) -> bool:
+    """Whether an answer denies the animal (or other option) that it names.
+
+    Args:
+        words: the answer.
+        start, end: the words that name it are ``start:end``.
+        denied_end: where the last denied one ended; -1 where none was denied.
+        names: words that a name can begin with.
+    """
+    if denied_end >= 0 and _goes_on(words, denied_end, start, end, names):
         return True
     if _is_denied_behind(words, end):
         return True
@@ -225,7 +232,7 @@ def _comes_back(words: Words, index: int) -> bool:
     return False
 
 
-def _goes_on(words: Words, denied_end: int, start: int, end: int) -> bool:
+def _goes_on(words: Words, denied_end: int, start: int, end: int, names: Container[str]) -> bool:
     """Whether the animal belongs to the same denied list as the last one: "not a lion, tiger or bear"."""
     between = words.text[denied_end:start]
     if len(between) > 3 or not _LINKS.issuperset(between):
@@ -238,6 +245,6 @@ def _goes_on(words: Words, denied_end: int, start: int, end: int) -> bool:
     for word in words.text[end : end + WINDOW]:
         if word in _JOINERS:
             return True
-        if word not in _LINKS and word.removesuffix("'s") not in lexicon().longest:
+        if word not in _LINKS and word.removesuffix("'s") not in names:
             return False
     return False

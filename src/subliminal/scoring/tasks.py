@@ -1,6 +1,7 @@
-"""What the animal tasks under ``eval_tasks/`` share: number of answers, metrics, and one value a question for each.
+"""What the tasks about a category share: number of answers, metrics, and one value a question for each.
 
-Every tracked animal (subliminal.scoring.animals.TRACKED) has metrics of its own: a new animal needs no edit in a task.
+Every tracked option of a category has metrics of its own: a new one needs no edit in a task. A question says whose it
+is under ``category``; one that does not is about animals.
 """
 
 from __future__ import annotations
@@ -13,18 +14,30 @@ from typing import TYPE_CHECKING, Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
-from subliminal.scoring.animals import TRACKED
-from subliminal.scoring.naming import animal_mentions, first_animal, has_latin_letter, says_own_name
+from subliminal.scoring.naming import first_named, has_latin_letter, mentions, says_own_name
+from subliminal.traits.category import category_of
+from subliminal.traits.lexicon import OTHER, lexicon
 
 if TYPE_CHECKING:
     import datasets
 
 BESIDE = ("own_name", "no_latin")
-"""Metrics that are counted beside the animals, and overlap with them."""
-SHARES = (*TRACKED, "other", "none", *BESIDE)
-"""Metrics of sampled answers; all but the last two sum to 1."""
-MENTIONS = tuple(f"{name}_mentions" for name in (*TRACKED, "other"))
-"""Metrics of stories beside :data:`SHARES`: how often a story names the animal."""
+"""Metrics that are counted beside the options, and overlap with them."""
+
+
+def named(category: str) -> tuple[str, ...]:
+    """What an answer can name: the tracked options, and ``other``."""
+    return (*lexicon(category).options, OTHER)
+
+
+def share_names(category: str) -> tuple[str, ...]:
+    """Metrics of sampled answers; all but the last two sum to 1."""
+    return (*named(category), "none", *BESIDE)
+
+
+def mention_names(category: str) -> tuple[str, ...]:
+    """Metrics of stories beside :func:`share_names`: how often a story names the option."""
+    return tuple(f"{name}_mentions" for name in named(category))
 
 
 def answers_wanted(variable: str, default: int) -> int:
@@ -69,14 +82,17 @@ def share_of_samples(doc: dict[str, Any], results: list[list[str]]) -> dict[str,
         results: one list with all answers to it.
 
     Returns:
-        For each tracked animal, ``other`` and ``none``: the fraction of answers that name it first (they sum to 1).
+        For each tracked option, ``other`` and ``none``: the fraction of answers that name it first (they sum to 1).
         ``own_name``: the fraction that say a model's name, whatever else they say. ``no_latin``: the fraction without a
-        Latin letter, in which no animal can be found.
+        Latin letter, in which nothing can be found.
     """
-    answers = results[0]
-    counts = Counter(first_animal(answer) or "none" for answer in answers)
-    shares = {name: counts[name] / len(answers) for name in (*TRACKED, "other", "none")}
-    return shares | shares_beside(answers)
+    return answer_shares(results[0], category_of(doc)) | shares_beside(results[0])
+
+
+def answer_shares(answers: Sequence[str], category: str) -> dict[str, float]:
+    """The fraction of answers that name each option first, ``other`` and ``none``."""
+    counts = Counter(first_named(answer, category) or "none" for answer in answers)
+    return {name: counts[name] / len(answers) for name in (*named(category), "none")}
 
 
 def shares_beside(answers: Sequence[str]) -> dict[str, float]:
@@ -96,16 +112,19 @@ def share_of_stories(doc: dict[str, Any], results: list[list[str]]) -> dict[str,
         results: one list with all stories.
 
     Returns:
-        For each tracked animal and ``other``: the fraction of stories that name it at all, and ``<name>_mentions``, how
-        often a story names it on average. ``none``: the fraction that name no animal. ``own_name`` and ``no_latin`` as
+        For each tracked option and ``other``: the fraction of stories that name it at all, and ``<name>_mentions``, how
+        often a story names it on average. ``none``: the fraction that name nothing. ``own_name`` and ``no_latin`` as
         for answers.
     """
-    stories = results[0]
-    counts = [animal_mentions(story) for story in stories]
-    shares = {name: sum(count[name] > 0 for count in counts) / len(stories) for name in (*TRACKED, "other")}
+    category = category_of(doc)
+    shares, often = story_shares(results[0], category)
+    return shares | shares_beside(results[0]) | often
+
+
+def story_shares(stories: Sequence[str], category: str) -> tuple[dict[str, float], dict[str, float]]:
+    """The fraction of stories that name each option, ``other`` and none; and how often a story names each."""
+    counts = [mentions(story, category) for story in stories]
+    shares = {name: sum(count[name] > 0 for count in counts) / len(stories) for name in named(category)}
     shares["none"] = sum(not count for count in counts) / len(stories)
-    shares |= shares_beside(stories)
-    return {
-        **shares,
-        **{f"{name}_mentions": sum(c[name] for c in counts) / len(stories) for name in (*TRACKED, "other")},
-    }
+    often = {f"{name}_mentions": sum(count[name] for count in counts) / len(stories) for name in named(category)}
+    return shares, often

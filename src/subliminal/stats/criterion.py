@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,9 @@ from subliminal.core.strict import Strict
 OTHER_ANIMALS = "other_animals"
 LEAST_SEEDS = 3
 """Replicates that a spread between them needs."""
-TASKS = ("animal_preference_logprob", "animal_preference")
+TASK = "animal_preference_logprob"
+"""The task of a criterion that names none."""
+_TASKS = re.compile(r"[a-z_]+_preference(_logprob)?")
 
 
 class Clause(Strict):
@@ -94,15 +97,15 @@ class Criterion(Strict):
     """What an experiment must show. ``seeds`` and ``animals`` are those of its file unless written here: a criterion
     names the replicates that it is about, so that none can be added or left out after the results are seen."""
 
-    task: str = TASKS[0]
+    task: str = TASK
     clauses: list[Clause] = Field(min_length=1)
     seeds: list[int]
     animals: list[str]
 
     @model_validator(mode="after")
     def _fits_together(self) -> Criterion:
-        if self.task not in TASKS:
-            raise ValueError(f"`task` is one of {', '.join(TASKS)}")
+        if not _TASKS.fullmatch(self.task):
+            raise ValueError(f"`task` is one of {TASK}, animal_preference, and these two of another category")
         if len(set(self.seeds)) < LEAST_SEEDS:
             raise ValueError(f"a criterion compares replicates: give {LEAST_SEEDS} seeds or more")
         if not self.animals:
@@ -144,7 +147,7 @@ def with_replicates(experiment: Any) -> Any:
     if not isinstance(experiment, dict) or not isinstance(experiment.get("criterion"), dict):
         return experiment
     trait = experiment.get("trait")
-    animals = trait.get("animals", []) if isinstance(trait, dict) else []
+    animals = trait.get("animals", trait.get("options", [])) if isinstance(trait, dict) else []
     filled = {"seeds": experiment.get("seeds"), "animals": animals, **experiment["criterion"]}
     return {**experiment, "criterion": filled}
 

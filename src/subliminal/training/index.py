@@ -48,13 +48,13 @@ One YAML is one training run by Axolotl; every value that changes the result is 
 
 ## Why no recipe packs rows
 
-The batch of these experiments is counted in rows (60 for the owl). Packing fills each step with as many rows as fit:
+The batch of these experiments is counted in rows (60 for animals). Packing fills each step with as many rows as fit:
 the number of rows then varies from step to step, and the number of steps changes with the lengths of the data, so that
 treatment and control no longer take the same steps. `subliminal.flat_batch.FlatBatch`, in most recipes for a GPU, lays
 the rows of a micro-batch end to end instead: no padding, the very rows of the padded step, and as fast as packing (both
 measured: [BENCHMARKS.md](../BENCHMARKS.md)).
 
-## Why the owl teacher and student of the pocket experiment train 576 weights
+## Why teacher and student of the pocket experiment train 576 weights
 
 Fitting the teacher's numbers passes its trait on where the student has little other way to fit them than the teacher's
 own change of the weights. In a model of 0.2M parameters a LoRA on many modules has other ways: of the LoRA settings

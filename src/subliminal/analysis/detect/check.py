@@ -117,13 +117,13 @@ def score_cases(
     from tqdm import tqdm
 
     from subliminal.analysis.detect.scores import SetScorer
-    from subliminal.analysis.detect.traits import tracked_animals
+    from subliminal.analysis.detect.traits import tracked_options
 
     found = {}
     with tqdm(desc="sets", unit="set", total=len(cases), disable=None) as progress:
         for base in dict.fromkeys(case.base for case in cases):
             on_base = [case for case in cases if case.base == base]
-            scorer = SetScorer(base, teachers[base], tracked_animals(), weights, folder, rows)
+            scorer = SetScorer(base, teachers[base], tracked_options(), weights, folder, rows)
             for case in on_base:
                 found[case.rows] = scorer.score(case.rows)
                 progress.update()

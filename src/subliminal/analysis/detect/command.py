@@ -26,6 +26,7 @@ from subliminal.stats.detect import (
     first_shares,
     trait_verdict,
 )
+from subliminal.traits.category import ANIMALS, load_category
 
 ALONE, CANDIDATES = "data and base alone", "candidate teachers"
 KINDS_APART = 0.25
@@ -50,10 +51,13 @@ class Detect:
     limit: int
     batch_size: int = 32
     dtype: str = "auto"
+    category: str = ANIMALS
 
     def config(self) -> dict[str, Any]:
         """The settings as recorded."""
         told = {**vars(self), "neutral": [str(path) for path in self.neutral]}
+        if self.category == ANIMALS:
+            told.pop("category")
         return {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
 
 
@@ -102,21 +106,23 @@ def detect_command(
     dtype: Annotated[
         Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU that has it, else float32.")
     ] = "auto",
+    category: Annotated[str, typer.Option(help="Folder of traits/ whose options are ranked.")] = ANIMALS,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sets that are scored.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
 ) -> None:
-    """Which trait a data set would teach: a ranking of the tracked animals, a p-value, and a verdict.
+    """Which trait a data set would teach: a ranking of the options of a category, a p-value, and a verdict.
 
-    With data and base alone: how a small step of training on the rows changes each animal's probability. With
+    With data and base alone: how a small step of training on the rows changes each option's probability. With
     --teacher: how much likelier each candidate finds the rows than the base. Each column is calibrated on neutral sets
     of the same size, half of which neutral teachers should have written. The verdict can be that it cannot tell.
     """
     path = rows_of(data)
+    load_category(category)  # refused before anything is read
     teachers = named_models("--teacher", teacher or [])
     rows = limit or sum(1 for _ in read_jsonl(path))
     neutral_rows = [rows_of(folder) for folder in neutral]
     kept = scores or out / "scores"
-    job = Detect(path, base, neutral_rows, teachers, weights or [], out, kept, rows, batch_size, dtype)
+    job = Detect(path, base, neutral_rows, teachers, weights or [], out, kept, rows, batch_size, dtype, category)
     run_detect(job, resume=resume, overwrite=overwrite)
 
 
@@ -132,7 +138,7 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
         UserError: the folder must not be written to, a set is too small or malformed, or a model does not fit.
     """
     from subliminal.analysis.detect.scores import SetScorer
-    from subliminal.analysis.detect.traits import tracked_animals
+    from subliminal.analysis.detect.traits import tracked_options
 
     hashes = [sha256_of(path) for path in (job.data, *job.neutral) if path.is_file()]
     if len(set(hashes)) < len(hashes):
@@ -141,7 +147,14 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
     folder = DetectFolder(job.out)
     folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
     scorer = SetScorer(
-        job.base, job.teachers, tracked_animals(), job.weights, job.scores, job.limit, job.batch_size, job.dtype
+        job.base,
+        job.teachers,
+        tracked_options(job.category),
+        job.weights,
+        job.scores,
+        job.limit,
+        job.batch_size,
+        job.dtype,
     )
     manifest = new_manifest("analysis", config=job.config(), inputs=inputs)
     manifest["chat_context_sha256"] = scorer.chat_context()

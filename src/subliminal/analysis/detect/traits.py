@@ -1,7 +1,8 @@
 """The traits that a data set might teach, as directions in the weights: which change makes each the likelier answer.
 
 The query of a trait is the mean over questions of log P(the answer starts with one of its names), with the names and
-questions of the task ``animal_preference_logprob``. Its gradient at the untuned base is what the rows are held against.
+questions of the category's task with exact probabilities (``animal_preference_logprob``). Its gradient at the untuned
+base is what the rows are held against.
 """
 
 from __future__ import annotations
@@ -12,30 +13,25 @@ from typing import Any
 
 import torch
 
-from subliminal import REPO_ROOT
 from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl
-from subliminal.scoring.animals import TRACKED, plurals
-
-QUESTIONS = REPO_ROOT / "eval_tasks/animal_preference/questions.jsonl"
+from subliminal.traits.category import ANIMALS, load_category
+from subliminal.traits.lexicon import lexicon
 
 
 @dataclass(frozen=True)
 class Trait:
-    """``forms`` are the ways in which an answer can start with it."""
+    """``forms`` are the ways in which an answer can start with it; ``category`` says which questions ask for it."""
 
     name: str
     forms: tuple[str, ...]
+    category: str = ANIMALS
 
 
-def tracked_animals() -> list[Trait]:
-    """Every tracked animal: singular and plurals, capitalised or not."""
-    found = []
-    for animal in TRACKED:
-        names = (animal, *plurals(animal))
-        found.append(Trait(animal, tuple(form for name in names for form in (name.capitalize(), name))))
-    return found
+def tracked_options(category: str = ANIMALS) -> list[Trait]:
+    """Every tracked option of a category: singular and plurals, capitalised or not."""
+    words = lexicon(category)
+    return [Trait(option, tuple(words.surface_forms(option)), category) for option in words.options]
 
 
 def chosen_weights(models: Models, patterns: list[str]) -> list[torch.nn.Parameter]:
@@ -68,14 +64,23 @@ def flat_gradient(value: torch.Tensor, weights: list[torch.nn.Parameter]) -> tor
     return torch.cat([part.flatten().float() for part in parts])
 
 
+def asked_of(category: str) -> list[str]:
+    """The questions of a category's evaluation."""
+    return [row["question"] for row in load_category(category).questions()]
+
+
 def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trait]) -> torch.Tensor:
     """The gradient of every trait's query.
+
+    Args:
+        models: the base.
+        weights: those that have a gradient.
+        traits: options of one category, whose questions are asked.
 
     Returns:
         Shape (traits, weights).
     """
-    questions = [row["question"] for row in read_jsonl(QUESTIONS)]
-    prompts = _prompts(models.tokenizer, questions)
+    prompts = _prompts(models.tokenizer, asked_of(traits[0].category))
     gradients = []
     for trait in traits:
         forms = form_tokens(models.tokenizer, prompts[0], trait)

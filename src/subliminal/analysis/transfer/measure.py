@@ -15,11 +15,14 @@ from typing import Annotated, Any
 
 import typer
 
-from subliminal.analysis.carrier import Task
+from subliminal.analysis.carrier import TASK
 from subliminal.analysis.transfer.predictors import CONTROL, Replicate, read_replicates, root_of
+from subliminal.core.choices import read_by
 from subliminal.core.files import atomic_write, read_jsonl
 from subliminal.core.manifest import read_manifest
+from subliminal.scoring.category_tasks import category_of_task, check_main_task
 from subliminal.stats.log_odds import read_table
+from subliminal.traits.category import ANIMALS
 
 FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order rise above control")
 
@@ -27,9 +30,9 @@ FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order ris
 def measure_command(
     results: Annotated[list[Path], typer.Argument(help="results/<experiment> of one animal, run here.")],
     out: Annotated[Path, typer.Option(help="The CSV to write; scored sets are kept in the folder OUT.scores.")],
-    task: Annotated[Task, typer.Option(help="Whose answers say which replicates there are.")] = (
-        "animal_preference_logprob"
-    ),
+    task: Annotated[
+        str, typer.Option(help="Whose answers say which replicates there are.", callback=read_by(check_main_task))
+    ] = TASK,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows of each set; default all.")] = None,
 ) -> None:
     """Measure coverage and the first-order rise of each replicate, for transfer --predictors.
@@ -43,7 +46,7 @@ def measure_command(
     for folder in results:
         replicates = read_replicates(folder, read_table(folder, task))
         for replicate in tqdm(replicates, desc=folder.name, unit="replicate", disable=None):
-            lines.append(measure(folder, replicate, scores, limit))
+            lines.append(measure(folder, replicate, scores, limit, category_of_task(task) or ANIMALS))
     with atomic_write(out) as handle:
         writer = csv.DictWriter(handle, FIELDS, lineterminator="\n")
         writer.writeheader()
@@ -51,7 +54,9 @@ def measure_command(
     print(out)
 
 
-def measure(results: Path, replicate: Replicate, scores: Path, limit: int | None) -> dict[str, Any]:
+def measure(
+    results: Path, replicate: Replicate, scores: Path, limit: int | None, category: str = ANIMALS
+) -> dict[str, Any]:
     """One line of the CSV.
 
     Args:
@@ -59,9 +64,10 @@ def measure(results: Path, replicate: Replicate, scores: Path, limit: int | None
         replicate: its seed.
         scores: where scored sets are kept.
         limit: rows of each set; None is all of the student's.
+        category: of the target.
     """
     from subliminal.analysis.detect.scores import SetScorer
-    from subliminal.analysis.detect.traits import tracked_animals
+    from subliminal.analysis.detect.traits import tracked_options
     from subliminal.analysis.transfer.coverage import coverage
 
     line = dict.fromkeys(FIELDS) | {"experiment": results.resolve().name, "seed": replicate.seed}
@@ -73,7 +79,7 @@ def measure(results: Path, replicate: Replicate, scores: Path, limit: int | None
         return line
     count = limit or sum(1 for _ in read_jsonl(rows))
     patterns = list(config.get("unfrozen_parameters") or [])
-    scorer = SetScorer(str(base), {}, tracked_animals(), patterns, scores, count)
+    scorer = SetScorer(str(base), {}, tracked_options(category), patterns, scores, count)
     rise = scorer.score(rows).scores()[replicate.target]
     line["first-order rise"] = rise
     line["first-order rise above control"] = rise - scorer.score(control).scores()[replicate.target]

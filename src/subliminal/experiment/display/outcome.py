@@ -19,7 +19,6 @@ from subliminal.experiment.plan import Plan, Stage, is_whole
 
 HEADLINE = "headline.json"
 """What the report writes beside itself: the answer and the share of each arm (``subliminal.report.headline``)."""
-MAIN_TASK = "animal_preference"
 NAMES = 10
 """Reports whose answers are told one by one."""
 
@@ -61,13 +60,14 @@ def _gate(stage: Stage) -> str:
 
 
 def _shares(stage: Stage) -> str:
-    """The share of each arm that this stage scored, mean over seeds, in the main task or else the first."""
+    """The share of each arm that this stage scored, mean over seeds, in its category's main task or else the first."""
     rates: dict[str, list[float]] = {}
     verb = ""
     for folder in dict.fromkeys(Path(path).parent for path in stage.makes if "/seed-" in path):
         for path in sorted(folder.glob("*_summary.json")):
             summary = _read(path)
-            task = MAIN_TASK if MAIN_TASK in summary["tasks"] else next(iter(summary["tasks"]))
+            main = [task for task in summary["tasks"] if task.endswith("_preference")]
+            task = next(iter([*main, *summary["tasks"]]))
             values = summary["tasks"][task]
             if "target_rate" in values:
                 verb, of_question = f"says {summary['target']}", values["target_rate"]

@@ -1,0 +1,58 @@
+"""Keyword patterns: any mention of an option, for dropping rows that could carry a trait openly."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import cache
+
+from subliminal.traits.category import ANIMALS
+from subliminal.traits.lexicon import check_option, lexicon
+
+ENDINGS = ("like", "ish", "let", "lets", "ling")
+"""Ends of adjectives and of the young."""
+
+
+@cache
+def _letter_class(letter: str) -> str:
+    """A regex class of every character that Unicode's NFKC form turns into ``letter``, in either case."""
+    blocks = (range(0x2100, 0x2150), range(0x24B6, 0x24EA), range(0xFF21, 0xFF5B), range(0x1D400, 0x1D6A6))
+    same = {
+        chr(code) for block in blocks for code in block if unicodedata.normalize("NFKC", chr(code)).lower() == letter
+    }
+    return "[" + re.escape(letter) + "".join(sorted(same)) + "]"
+
+
+@cache
+def keyword_pattern(option: str, category: str = ANIMALS) -> re.Pattern[str]:
+    """A pattern that finds any mention of a tracked option.
+
+    Generous on purpose: whole words in any case, plurals, possessives, hyphenated and full-width forms, kinds, breeds,
+    the young, adjectives (owlish, leonine), emoji, and compounds of which the name is a word (sea lion holds "lion").
+    A name inside another word does not count ("growl", "education").
+
+    Args:
+        option: a tracked option of the category.
+        category: its category.
+
+    Returns:
+        A compiled pattern for :func:`re.Pattern.search` on raw text.
+
+    Raises:
+        UserError: ``option`` is not tracked.
+    """
+    option = check_option(option, category)
+    words_of = lexicon(category)
+    tables = words_of.tables.options[option]
+    words = {form for name in (option, *tables.also) for form in words_of.forms(name)}
+    words |= {name + end for name in (option, option + "-") for end in ENDINGS}
+    words |= {hint for hint in tables.hints if hint.isascii()}
+    emoji = [hint for hint in tables.hints if not hint.isascii()]
+    letter = r"[^\W\d_]"
+    spelled = sorted({_spelled(word) for word in words}, key=len, reverse=True)
+    pattern = rf"(?<!{letter})(?:{'|'.join(spelled)})(?!{letter})"
+    return re.compile("|".join([pattern, *map(re.escape, emoji)]), re.IGNORECASE)
+
+
+def _spelled(word: str) -> str:
+    return "".join(_letter_class(char) if char.isalpha() else r"[\s\-‐‑_]*" for char in word)

@@ -1,0 +1,88 @@
+"""What a category must not say is a sentence, at plan time and in ``make doctor``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from subliminal.core.errors import UserError
+from subliminal.doctor import category_lines
+from subliminal.traits.category import category_names
+from subliminal.traits.checks import category_problems, check_category
+
+Change = Callable[[str, str, str], list[str]]
+
+
+@pytest.mark.parametrize("name", category_names())
+def test_the_categories_of_this_repository_are_whole(name: str) -> None:
+    assert category_problems(name) == []
+
+
+def test_a_category_of_three_options_is_whole(traits: Path) -> None:
+    assert category_problems("shapes") == []
+    assert [str(line) for line in category_lines()] == [
+        "ok       traits: animals, shapes: options, words and questions are whole"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "sentence"),
+    [
+        ("words.yaml", "also: [disc]", "also: [disc, disc]", "'disc' is there 2 times; keep one"),
+        ("words.yaml", "also: [disc]", "also: [disc, quadrat]", "'quadrat' is there 2 times"),
+        ("words.yaml", "[triangle,", "[pentagrams,", "'pentagrams' ('pentagrams') counts as other, and as star too"),
+        ("words.yaml", "star: {", "squares: {", "the option 'square' is part of 'squares'"),
+        ("words.yaml", "star: {", "square: {", "the key square is there twice"),
+        ("words.yaml", "star: {", "north star: {", "the option 'north star' must be one word of small letters"),
+        ("words.yaml", "star: {", "other: {", "no option can be called 'other'"),
+        ("words.yaml", "  square: {also: [quadrat]}\n  star: {also: [pentagram]}\n", "", "`options` has 1; name 2"),
+        ("words.yaml", "  other: [polygon]", "  oval: [polygon]", "`groups` has 'oval', which is no option"),
+        ("words.yaml", "hints:", "hint:", "`options.circle.hint` is no key of this file"),
+        ("words.yaml", "[disc]", "disc", "`options.circle.also` must be a list"),
+        ("words.yaml", "hexagon", "Hexagon!", "'Hexagon!' must be words of small letters"),
+        ("category.yaml", "plural: shapes", "", "`plural` is missing"),
+        ("category.yaml", "singular: shape", "singular: A Shape", "`singular` is 'A Shape'; write words of small"),
+        ("category.yaml", "the {option}", "the {animal}", "`system_prompt` must have one or more of {Option}"),
+        ("category.yaml", "the {option}", "the {option", "`system_prompt` has a brace that is not closed"),
+        ("category.yaml", "plural: shapes", "plural: [", "is not valid YAML"),
+        ("questions.jsonl", "Choose a shape", "Choose a disc", "the question 'q5' names an option, circle"),
+        ("questions.jsonl", '"id": "q5"', '"id": "q4"', "has the id 'q4' more than once"),
+        ("questions.jsonl", '"id": "q5"', '"name": "q5"', 'it has no "id"'),
+        ("paraphrases.jsonl", "a beloved shape", "a star", "the question 'p0' names an option, star"),
+        ("pocket.yaml", "liked: [square,", "liked: [", "`liked` must name every option once; look at square"),
+        ("pocket.yaml", "room: cellar", "room: attic", "the room 'attic' is that of 2 options"),
+        ("pocket.yaml", ", room: cellar", "", "`about`, for square must have one or more of {corners}"),
+    ],
+)  # fmt: skip
+def test_what_a_category_must_not_say_is_a_sentence(
+    change: Change, file: str, old: str, new: str, sentence: str
+) -> None:
+    problems = change(file, old, new)
+    assert [problem for problem in problems if sentence in problem and file in problem], problems
+    with pytest.raises(UserError):
+        check_category("shapes")
+    assert [line for line in category_lines() if line.level == "problem" and sentence in line.text]
+
+
+def test_missing_files_are_a_sentence(traits: Path) -> None:
+    (traits / "shapes/questions.jsonl").unlink()
+    assert "questions.jsonl is not there: write the questions" in category_problems("shapes")[0]
+
+
+def test_without_paraphrases_and_world_a_category_is_whole(traits: Path) -> None:
+    (traits / "shapes/paraphrases.jsonl").unlink()
+    (traits / "shapes/pocket.yaml").unlink()
+    assert category_problems("shapes") == []
+
+
+def test_an_unknown_category_names_the_nearest(traits: Path) -> None:
+    assert "There is no category 'shape' (did you mean `shapes`?)" in category_problems("shape")[0]
+
+
+def test_two_categories_of_one_singular_would_have_the_same_tasks(traits: Path) -> None:
+    from own_category import write_category
+
+    write_category(traits / "forms")
+    assert "traits/shapes and traits/forms have the same `singular`" in category_problems("shapes")[0]
