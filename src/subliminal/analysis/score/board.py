@@ -117,7 +117,7 @@ def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str
     part = of[arm] - of[CONTROL] if measure == "kept" else of["student"] - of[arm]
     share = float(part.mean() / whole.mean())
     place = Place(arm.removeprefix(start), measure, len(seeds), share, ratio_interval(part, whole))
-    if random not in needed:
+    if arm == random or random not in needed:
         return place
     beyond = of[arm] - of[random] if measure == "kept" else of[random] - of[arm]
     above = float(beyond.mean() / whole.mean())
