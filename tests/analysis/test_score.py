@@ -106,11 +106,21 @@ def test_random_directions_are_as_long_come_again_and_are_not_the_rows_own(base)
     assert not torch.allclose(found, random_directions(base, weights, batches, 3, 2.5, seed=5))
     cosines = (found @ found.T) / 2.5**2
     assert (cosines - torch.eye(3)).abs().max() < 0.9
-    # They vary as gradients of tokens do: along them tokens differ far more than along white noise of the same length.
-    noise = torch.randn(3, found.shape[1])
-    noise *= 2.5 / noise.norm(dim=1, keepdim=True)
-    spread = [along(base, weights, batches[0], directions).std() for directions in (found, noise)]
-    assert spread[0] > 2 * spread[1]
+
+
+def test_random_directions_vary_as_gradients_of_tokens_do(base):
+    """Where gradients vary much, so do they; white noise of the same length has no such preference."""
+    weights = chosen_weights(base, [])
+    batches = [AnswerReader(base.tokenizer).read(number_rows(6))]
+    found = random_directions(base, weights, batches, 12, 1.0, seed=4)
+    torch.manual_seed(0)
+    noise = torch.randn(12, found.shape[1])
+    noise /= noise.norm(dim=1, keepdim=True)
+    gradients = torch.cat([single_gradients(base, weights, answer) for answer in batches[0]])
+    total = (gradients**2).sum(1).mean() / found.shape[1]  # mean square along white noise, as it is expected
+    squares = [(along(base, weights, batches[0], some) ** 2).mean().item() for some in (found, noise)]
+    assert squares[1] == pytest.approx(total.item(), rel=0.5)
+    assert squares[0] > 1.5 * total
 
 
 # --- columns ---
