@@ -17,7 +17,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
-from subliminal.experiment.choosing import ChoosingStages
+from subliminal.experiment.choosing.stages import ChoosingStages
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.datasets import PYTHON, StageModel
 from subliminal.experiment.models import Point
