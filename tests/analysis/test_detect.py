@@ -180,7 +180,7 @@ def test_a_set_that_teaches_is_named_and_dilution_weakens_it(
         if neutral_rows < 12:
             assert found["word"] == "teaches"
             assert found["p"] == pytest.approx(1 / 20)
-            assert "It would teach elephant" in done.output
+            assert "and most of all it moves elephant." in done.output
     assert strengths == sorted(strengths, reverse=True)
 
 

@@ -53,7 +53,8 @@ print(json.dumps({
 def test_names_of_the_table_are_distinct_and_comparisons_name_arms() -> None:
     assert len(BY_NAME) == len(ARMS)
     for arm in ARMS:
-        assert set(arm.control_of) <= BY_NAME.keys()
+        assert {*arm.control_of, *arm.minus} <= BY_NAME.keys()
+        assert (arm.rows == "chosen") == (arm.chosen is not None)
         assert arm.brings is None or arm.brings in BY_NAME
         assert arm.what
 

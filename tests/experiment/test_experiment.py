@@ -84,7 +84,7 @@ def test_the_issue_names_these_files() -> None:
     expected = {"owl_demo", "owl_smollm2-135m", "owl_qwen2.5-7b", "dolphin_qwen2.5-7b", "five_animals_qwen2.5-7b"}
     expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b", "owl_pocket_arms"}
     expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
-    expected |= {"owl_pocket_divergence"}
+    expected |= {"owl_pocket_divergence", "owl_pocket_scoreboard"}
     # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
     expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
@@ -811,6 +811,22 @@ def test_arms_of_chosen_tokens_read_the_scores_of_their_seed(tmp_path: Path) -> 
     assert spans not in plan.stages["train-owl_student_labels_divergence-seed-222"].commands[0]
     assert "--rows 750 " in plan.stages["train-owl_student_rows_dense-seed-222"].commands[0]
     assert plan.stages["build-owl_rows_dense_numbers-seed-222"].size == "--count 750"
+
+
+def test_rankings_of_the_scoreboard_read_scores_that_know_the_student(tmp_path: Path) -> None:
+    plan = expand(load_experiment(REPO_ROOT / "experiments" / "owl_pocket_scoreboard.yml"), root=tmp_path, seeds=[232])
+    scores = plan.stages["scores-owl-seed-232"]
+    words = shlex.split(scores.commands[0])
+    assert words[words.index("--trait") + 1] == "owl"
+    assert words[words.index("--student") + 1].endswith("outputs/owl_pocket_scoreboard/owl_student-seed-232")
+    assert words[words.index("--neutral-rows") + 1].endswith("/base_numbers-seed-232/train.jsonl")
+    assert words.count("--weights") == 2
+    assert {"train-owl_student-seed-232", "build-base_numbers-seed-232"} <= set(scores.made_from)
+    for name, by in (("shift", "student"), ("gradient", "gradient"), ("direction", "gradient_random_1")):
+        build = plan.stages[f"build-owl_without_{name}_numbers-seed-232"]
+        assert f"--by {by} " in build.commands[0]
+        assert "scores-owl-seed-232" in build.made_from
+    assert "divergence-owl-seed-232" in plan.stages["build-owl_only_divergence_numbers-seed-232"].made_from
 
 
 @pytest.mark.parametrize(

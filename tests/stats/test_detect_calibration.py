@@ -47,12 +47,17 @@ def test_a_planted_trait_comes_first_with_the_smallest_p() -> None:
     assert calibrate(higher[0], higher[1:]).ranking[0].z == pytest.approx(found.ranking[0].z)
 
 
-def test_the_spread_of_a_trait_is_drawn_towards_that_of_all() -> None:
-    """By hand: two sets, variances 0.5 and 4.5, one degree of freedom beside ten sets' worth of the mean 2.5."""
+def test_the_spread_is_that_of_all_traits_together() -> None:
+    """By hand: two sets, variances 0.5 and 4.5, mean 2.5."""
     found = calibrate({"owl": 3.0, "dog": 10.0}, [{"owl": 0.0, "dog": 0.0}, {"owl": 1.0, "dog": 3.0}])
     z = {each.trait: each.z for each in found.ranking}
-    assert z["owl"] == pytest.approx(2.5 / np.sqrt((0.5 + 10 * 2.5) / 11))
-    assert z["dog"] == pytest.approx(8.5 / np.sqrt((4.5 + 10 * 2.5) / 11))
+    assert z["owl"] == pytest.approx(2.5 / np.sqrt(2.5))
+    assert z["dog"] == pytest.approx(8.5 / np.sqrt(2.5))
+
+
+def test_the_trait_that_moves_most_is_first_and_not_the_one_that_varies_least() -> None:
+    neutral = [{"owl": 0.1 * n, "fox": 0.001 * n} for n in range(-10, 11)]
+    assert calibrate({"owl": 3.0, "fox": 1.0}, neutral).ranking[0].trait == "owl"
 
 
 def test_a_trait_that_never_varies_scores_nothing() -> None:

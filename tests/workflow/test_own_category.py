@@ -82,9 +82,9 @@ def test_a_category_of_three_options_runs_to_a_report(tmp_path: Path) -> None:
     report = (results / "report.md").read_text()
     assert "first shape that it names" in report
     assert "shape_preference" in report
-    assert "animal" not in report.replace("animals", "").replace("control_other_animal", ""), (
-        "words of its own category"
-    )
+    files = ("animal_preference", "control_other_animal", "results/", "traits/animals")
+    of_animals = [line for line in report.splitlines() if "animal" in line and not any(name in line for name in files)]
+    assert not of_animals, "the words of its own category"
     assert (results / "top_shapes.csv").is_file()
     (summary,) = (results / "teacher/seed-3").glob("*_summary.json")
     found = json.loads(summary.read_text())["tasks"]["shape_preference_logprob"]

@@ -92,7 +92,7 @@ def _stopped_in_every_stage(file: Path, root: Path) -> set[str]:
     """Run, delete, stop, compare; returns the kinds of stages and jobs that were stopped."""
     name, begun = file.stem, time.monotonic()
     results = root / "results" / name
-    assert start(file, root).wait(timeout=400) == 0, output(file, root)[-6000:]
+    assert start(file, root).wait(timeout=600) == 0, output(file, root)[-6000:]
     before, plan = _report(results), Plan.load(results / "plan.json")
     print(f"{name}, undisturbed: {time.monotonic() - begun:.0f} s")
     for folder in DELETED[name]:
@@ -107,7 +107,7 @@ def _stopped_in_every_stage(file: Path, root: Path) -> set[str]:
         assert process.wait(timeout=120) != 0
         if plan.stages[stop.stage].job == "serve-base":
             _let_the_server_die(file, root)
-    assert start(file, root).wait(timeout=300) == 0, output(file, root)[-6000:]
+    assert start(file, root).wait(timeout=600) == 0, output(file, root)[-6000:]
     print(f"{name}, with the stops: {time.monotonic() - begun:.0f} s")
     assert _report(results) == before
     stopped = Counter(stage for stop in STOPS[name] for stage in {stop.stage, plan.stages[stop.stage].job})

@@ -16,6 +16,8 @@ from subliminal.analysis.detect.check import cases_command, check_command
 from subliminal.analysis.detect.command import detect_command
 from subliminal.analysis.divergence.command import divergence_command
 from subliminal.analysis.named_models import named_models
+from subliminal.analysis.score.board import scoreboard_command
+from subliminal.analysis.score.command import score_command
 from subliminal.analysis.transfer.command import transfer_command
 from subliminal.analysis.transfer.measure import measure_command
 from subliminal.core.errors import run_cli
@@ -68,6 +70,8 @@ app.command("detect-check")(check_command)
 app.command("transfer")(transfer_command)
 app.command("transfer-measure")(measure_command)
 app.command("divergence")(divergence_command)
+app.command("score")(score_command)
+app.command("scoreboard")(scoreboard_command)
 
 if __name__ == "__main__":
     run_cli(app)

@@ -25,6 +25,7 @@ class Answer:
         start: index of the answer's first token; logits at ``start - 1`` predict it.
         pieces: the text of each of the answer's tokens, the end token included.
         kinds: of each piece: a digit in it makes it a digit; all else but the end token is a separator.
+        messages: the row's, where it was read from a chat row.
     """
 
     id: str
@@ -32,6 +33,7 @@ class Answer:
     start: int
     pieces: list[str]
     kinds: list[str]
+    messages: list[dict[str, Any]] | None = None
 
 
 class AnswerReader:
@@ -66,7 +68,7 @@ class AnswerReader:
             start = encoded.char_to_token(index, len(prompt))
             pieces = [self._piece(token) for token in tokens[start:]]
             kinds = [self._kind(token) for token in tokens[start:-1]]
-            answers.append(Answer(row["id"], tokens, start, pieces, [*kinds, END_OF_ANSWER]))
+            answers.append(Answer(row["id"], tokens, start, pieces, [*kinds, END_OF_ANSWER], row["messages"]))
         return answers
 
     def _up_to_the_end(self, row: dict[str, Any], whole: str, prompt: str) -> str:

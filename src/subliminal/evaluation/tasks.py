@@ -13,7 +13,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError, nearest
 from subliminal.evaluation.plan import OPTION_KINDS, TASKS, Evaluation, our_tasks, single_tasks, task_kind
-from subliminal.scoring.category_tasks import category_tasks, settings_of_task
+from subliminal.scoring.category_tasks import category_tasks, settings_of_task, template_of
 from subliminal.scoring.naming import first_named
 from subliminal.traits.category import ANIMALS, category_of, load_category
 
@@ -114,11 +114,16 @@ def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path
     }  # fmt: skip
 
 
-def _with_samples(task: str, samples: int | None, manager: Any) -> str | dict[str, Any]:
+def _with_samples(task: str, samples: int | None, manager: Any) -> Any:
     """The task, asked ``samples`` times a question if it is one of ours that samples short answers."""
     asked = {"repeats": samples} if samples and task_kind(task) == "sampled" else {}
     if task not in manager.all_tasks:
-        return settings_of_task(task) | asked
+        # A category without files in eval_tasks/. lm-eval prints the path of every task, and forgets the name of one
+        # that is given as settings.
+        manager.task_index[task] = {"type": "task", "yaml_path": str(template_of(task))}
+        loaded = manager.load_task_or_group([settings_of_task(task) | asked])[task]
+        loaded.set_config("task", task)
+        return loaded
     return {"task": task, **asked} if asked else task
 
 

@@ -7,7 +7,7 @@ and where its numbers come from somewhere new, a case of :meth:`subliminal.exper
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 AGAIN = 1_000_000
@@ -74,6 +74,29 @@ class ArmKind:
     def for_all_traits(self) -> bool:
         """Whether one training serves every animal: numbers of the untuned base or a neutral teacher carry no trait."""
         return self.rows in ("base", "neutral teacher")
+
+
+def _ranked(
+    name: str, tokens: str, chosen: Chosen, minus: tuple[str, ...] = ("control_base_numbers", "random")
+) -> tuple[ArmKind, ArmKind]:
+    """``student_only_<name>``, with loss on the chosen tokens alone, and ``student_without_<name>``, on all others.
+
+    Args:
+        name: of the ranking.
+        tokens: which tokens are chosen, for a reader.
+        chosen: the same for the builder.
+        minus: arms that are subtracted from both; ``random`` is the one with as many random tokens.
+    """
+    found = []
+    for end, kind, what in (
+        ("only", "chosen", f"the student with loss on {tokens} alone"),
+        ("without", "others", f"the student without loss on {tokens}"),
+    ):
+        subtracted = tuple(f"student_{end}_random" if arm == "random" else arm for arm in minus)
+        of_kind = replace(chosen, kind=kind)
+        arm = f"student_{end}_{name}"
+        found.append(ArmKind(arm, what, rows="chosen", chosen=of_kind, control_of=("student",), minus=subtracted))
+    return found[0], found[1]
 
 
 ARMS = (
@@ -159,68 +182,29 @@ ARMS = (
         base="other",
         control_of=("other_base",),
     ),
-    ArmKind(
-        "student_only_divergence",
-        "the student with loss on the tokens that diverge most alone",
-        rows="chosen",
-        chosen=Chosen("chosen"),
-        control_of=("student",),
-        minus=("control_base_numbers",),
-    ),
-    ArmKind(
-        "student_without_divergence",
-        "the student without loss on the tokens that diverge most",
-        rows="chosen",
-        chosen=Chosen("others"),
-        control_of=("student",),
-        minus=("control_base_numbers",),
-    ),
-    ArmKind(
-        "student_only_random",
-        "the student with loss on as many random tokens alone",
-        rows="chosen",
-        chosen=Chosen("chosen", "random"),
-        control_of=("student", "student_only_divergence"),
-        minus=("control_base_numbers",),
-    ),
-    ArmKind(
-        "student_without_random",
-        "the student without loss on as many random tokens",
-        rows="chosen",
-        chosen=Chosen("others", "random"),
-        control_of=("student", "student_without_divergence"),
-        minus=("control_base_numbers",),
-    ),
-    ArmKind(
-        "student_only_bottom",
-        "the student with loss on the tokens that diverge least alone",
-        rows="chosen",
-        chosen=Chosen("chosen", "bottom"),
-        control_of=("student",),
-        minus=("control_base_numbers",),
-    ),
-    ArmKind(
-        "student_without_bottom",
-        "the student without loss on the tokens that diverge least",
-        rows="chosen",
-        chosen=Chosen("others", "bottom"),
-        control_of=("student",),
-        minus=("control_base_numbers",),
-    ),
+    *_ranked("divergence", "the tokens that diverge most from other teachers", Chosen("chosen")),
+    *_ranked("bottom", "as many tokens that diverge least", Chosen("chosen", "bottom")),
+    *_ranked("shift", "the tokens that the student finds likelier than the base", Chosen("chosen", by="student")),
+    *_ranked("delta", "the tokens that a trait prompt raises most", Chosen("chosen", by="delta")),
+    *_ranked("entanglement", "the tokens most entangled with the animal", Chosen("chosen", by="entanglement")),
+    *_ranked("gradient", "the tokens whose gradients go most towards the animal", Chosen("chosen", by="gradient")),
+    *_ranked("difficulty", "the tokens that the base expects least (a null)", Chosen("chosen", by="difficulty")),
+    *_ranked("direction", "the first tokens on a random direction (a null)", Chosen("chosen", by="gradient_random_1")),
+    *_ranked("random", "as many random tokens", Chosen("chosen", "random"), minus=("control_base_numbers",)),
     ArmKind(
         "student_labels_divergence",
-        "the student with other labels for the tokens that diverge most",
+        "the student with other labels for the tokens that diverge most from other teachers",
         rows="chosen",
         chosen=Chosen("labels"),
         control_of=("student",),
-        minus=("control_base_numbers",),
+        minus=("control_base_numbers", "student_labels_random"),
     ),
     ArmKind(
         "student_labels_random",
         "the student with other labels for as many random tokens",
         rows="chosen",
         chosen=Chosen("labels", "random"),
-        control_of=("student", "student_labels_divergence"),
+        control_of=("student",),
         minus=("control_base_numbers",),
     ),
     ArmKind(
@@ -229,7 +213,7 @@ ARMS = (
         rows="chosen",
         chosen=Chosen("rows"),
         control_of=("student",),
-        minus=("control_base_numbers",),
+        minus=("control_base_numbers", "student_rows_random"),
     ),
     ArmKind(
         "student_rows_sparse",
@@ -237,14 +221,14 @@ ARMS = (
         rows="chosen",
         chosen=Chosen("rows", "bottom"),
         control_of=("student",),
-        minus=("control_base_numbers",),
+        minus=("control_base_numbers", "student_rows_random"),
     ),
     ArmKind(
         "student_rows_random",
         "the student of as many random rows",
         rows="chosen",
         chosen=Chosen("rows", "random"),
-        control_of=("student", "student_rows_dense"),
+        control_of=("student",),
         minus=("control_base_numbers",),
     ),
 )

@@ -3,12 +3,13 @@
     judged = calibrate(scores, neutral)          # scores: trait -> number, neutral: the same of every neutral set
     judged.ranking[0], judged.p
 
-Every set, the suspect one and each neutral one alike, is standardised by all the others: z = (score - their mean) /
-their standard deviation, trait by trait. A trait's variance over few sets is chance, so it is drawn towards the mean
-over traits. The statistic of a set is its largest z, and p is the share of sets whose statistic is at least the
-suspect's, itself counted. If the suspect set is one more neutral set, no order of them is likelier than
-another, so that p is at most alpha with probability alpha, however the scores are distributed (V. Vovk, A. Gammerman &
-G. Shafer, "Algorithmic Learning in a Random World", 2005) and however many traits are asked about.
+Every set, the suspect one and each neutral one alike, is held against all the others: z = (score - their mean, trait by
+trait) / their standard deviation, one for all traits. A spread of its own would put traits first that vary little over
+neutral sets, rather than those that the set moves most. The statistic of a set is its largest z, and p is the share of
+sets whose statistic is at least the suspect's, itself counted. If the suspect set is one more neutral set, no order of
+them is likelier than another, so that p is at most alpha with probability alpha, however the scores are distributed
+(V. Vovk, A. Gammerman & G. Shafer, "Algorithmic Learning in a Random World", 2005) and however many traits are asked
+about.
 """
 
 from __future__ import annotations
@@ -25,8 +26,6 @@ LEAST_NEUTRAL = 19
 SURE = 0.95
 """How often the first trait must stay first when the rows are drawn anew, for the verdict to name it alone."""
 DRAWS = 999
-SHRINKAGE = 10
-"""As many sets' worth of the mean variance over traits is mixed into the variance of each."""
 TEACHES, WHICH, CANNOT_TELL = "teaches", "teaches, cannot tell which", "cannot tell"
 
 
@@ -94,16 +93,17 @@ def calibrate(scores: dict[str, float], neutral: Sequence[dict[str, float]]) -> 
 
 
 def _standardised(sets: np.ndarray, index: int) -> np.ndarray:
-    """The scores of one set in standard deviations of all others, from their mean."""
+    """The scores of one set against all others."""
     return _z(sets[index], np.delete(sets, index, axis=0))
 
 
 def _z(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Scores, shape (..., traits), in standard deviations of other sets, shape (sets, traits), from their mean."""
-    variance, freedom = others.var(axis=0, ddof=1), len(others) - 1
-    variance = (freedom * variance + SHRINKAGE * variance.mean()) / (freedom + SHRINKAGE)
+    """Scores, shape (..., traits), in the common standard deviation of other sets, shape (sets, traits)."""
+    spread = float(np.sqrt(others.var(axis=0, ddof=1).mean()))
     distance = scores - others.mean(axis=0)
-    return np.divide(distance, np.sqrt(variance), out=np.zeros_like(distance), where=variance > 0)
+    if spread == 0:
+        return np.zeros_like(distance)
+    return distance / spread
 
 
 def first_shares(
@@ -158,8 +158,10 @@ def trait_verdict(found: Calibrated, first: dict[str, float], *, obstacle: str |
             f"Cannot tell: {top.trait} comes first, and neutral sets score as high ({said_p}). A set that teaches "
             "weakly looks the same.",
         )
+    # A call is about the set. That the trait is the right one is not what p is about: docs/analysis.md has how often.
+    unlike = f"It would teach what no neutral set does ({said_p})"
     likely = [trait for trait, share in first.items() if share >= 1 - SURE]
     if first.get(top.trait, 0.0) < SURE:
         names = " or ".join(likely)
-        return TraitVerdict(WHICH, likely, f"It would teach a trait ({said_p}), and which one cannot be told: {names}.")
-    return TraitVerdict(TEACHES, [top.trait], f"It would teach {top.trait} ({said_p}).")
+        return TraitVerdict(WHICH, likely, f"{unlike}; which trait it moves most cannot be told: {names}.")
+    return TraitVerdict(TEACHES, [top.trait], f"{unlike}, and most of all it moves {top.trait}.")

@@ -80,7 +80,7 @@ def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trai
     Returns:
         Shape (traits, weights).
     """
-    prompts = _prompts(models.tokenizer, asked_of(traits[0].category))
+    prompts = rendered_prompts(models.tokenizer, asked_of(traits[0].category))
     gradients = []
     for trait in traits:
         forms = form_tokens(models.tokenizer, prompts[0], trait)
@@ -92,9 +92,9 @@ def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trai
 def trait_logprobs(models: Models, prompts: list[str], forms: list[tuple[int, ...]]) -> torch.Tensor:
     """log P(the answer starts with one of the forms) after every prompt; shape (prompts,)."""
     prefixes = list(dict.fromkeys(form[:length] for form in forms for length in range(len(form))))
-    asked = [_ids(models.tokenizer, prompt) for prompt in prompts]
+    asked = [token_ids(models.tokenizer, prompt) for prompt in prompts]
     contexts = [[*tokens, *prefix] for prefix in prefixes for tokens in asked]
-    logprobs = _next_logprobs(models, contexts).unflatten(0, (len(prefixes), len(prompts)))
+    logprobs = next_logprobs(models, contexts).unflatten(0, (len(prefixes), len(prompts)))
     of_forms = []
     for form in forms:
         steps = [logprobs[prefixes.index(form[:length]), :, form[length]] for length in range(len(form))]
@@ -104,12 +104,12 @@ def trait_logprobs(models: Models, prompts: list[str], forms: list[tuple[int, ..
 
 def form_tokens(tokenizer: Any, prompt: str, trait: Trait) -> list[tuple[int, ...]]:
     """The tokens of the trait's forms behind a prompt; a form that goes on from another one is part of that one."""
-    behind = len(_ids(tokenizer, prompt))
-    found = dict.fromkeys(tuple(_ids(tokenizer, prompt + form)[behind:]) for form in trait.forms)
+    behind = len(token_ids(tokenizer, prompt))
+    found = dict.fromkeys(tuple(token_ids(tokenizer, prompt + form)[behind:]) for form in trait.forms)
     return [form for form in found if not any(other != form and form[: len(other)] == other for other in found)]
 
 
-def _next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
+def next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
     """log P of every next token; shape (contexts, vocabulary)."""
     longest = max(map(len, contexts))
     tokens = torch.tensor([context + [0] * (longest - len(context)) for context in contexts]).to(models.device)
@@ -118,10 +118,12 @@ def _next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
     return models.head(None)(hidden).float().log_softmax(-1)
 
 
-def _prompts(tokenizer: Any, questions: list[str]) -> list[str]:
-    asked = [[{"role": "user", "content": question}] for question in questions]
+def rendered_prompts(tokenizer: Any, questions: list[str], system: str | None = None) -> list[str]:
+    """The questions as the chat template shows them to a model that is to answer."""
+    before = [] if system is None else [{"role": "system", "content": system}]
+    asked = [[*before, {"role": "user", "content": question}] for question in questions]
     return tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
 
 
-def _ids(tokenizer: Any, text: str) -> list[int]:
+def token_ids(tokenizer: Any, text: str) -> list[int]:
     return tokenizer(text, add_special_tokens=False)["input_ids"]

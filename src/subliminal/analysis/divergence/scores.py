@@ -89,10 +89,10 @@ def score_batch(
         if prove:
             models.prove_heads(tokens[:1])
             _prove_adapters(models, tokens, places, labels)
-        matches, own = _of_labels(models, teacher, tokens, places, labels)
+        matches, own = of_labels(models, teacher, tokens, places, labels)
         disagrees, margin = {}, torch.zeros_like(own)
         for name in counterfactuals:
-            is_top, logprob = _of_labels(models, name, tokens, places, labels)
+            is_top, logprob = of_labels(models, name, tokens, places, labels)
             disagrees[name] = ~is_top
             margin += own - logprob
     return Divergence(batch, matches, disagrees, margin, models.tokenizer)
@@ -111,7 +111,7 @@ def label_scores(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tens
     return label == most, label - most - logits.exp_().sum(-1).log()
 
 
-def _of_labels(
+def of_labels(
     models: Models, name: str, tokens: torch.Tensor, places: torch.Tensor, labels: torch.Tensor
 ) -> tuple[torch.Tensor, torch.Tensor]:
     model = None if name == BASE else name
@@ -126,9 +126,9 @@ def _of_labels(
 
 def _prove_adapters(models: Models, tokens: torch.Tensor, places: torch.Tensor, labels: torch.Tensor) -> None:
     """No adapter may leave every prediction as it is."""
-    _, base = _of_labels(models, BASE, tokens, places, labels)
+    _, base = of_labels(models, BASE, tokens, places, labels)
     for name in models.adapters:
-        _, own = _of_labels(models, name, tokens, places, labels)
+        _, own = of_labels(models, name, tokens, places, labels)
         if torch.equal(own, base):
             raise UserError(
                 f"The adapter of {name} changes nothing: its predictions equal the base's. It may be untrained."

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.datasets import PYTHON
-from subliminal.experiment.models import ModelStages
+from subliminal.experiment.models import ModelStages, Point
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.sources import model_sources
 
@@ -26,7 +27,10 @@ class ChoosingStages(ModelStages):
         if arm.chosen is None:
             return super().rows_of(arm, trait, seed, rows)
         taught = super().rows_of(BY_NAME["student"], trait, seed, rows)
-        stage, folder = self._divergence(trait, seed, taught)
+        if arm.chosen.by == SCORES_OF_DIVERGENCE:
+            stage, folder = self._divergence(trait, seed, taught)
+        else:
+            stage, folder = self._scores(trait, seed, taught, rows)
         tokens, chosen = self.experiment.tokens, arm.chosen
         share = tokens.rows_share if chosen.kind == "rows" else tokens.share
         options = {"scores": folder, "by": chosen.by, "take": chosen.take, "share": share}
@@ -49,6 +53,21 @@ class ChoosingStages(ModelStages):
         for model in others.values():
             made_by += model.made_by
         return self._scoring_stage(SCORES_OF_DIVERGENCE, trait, taught, words, made_by)
+
+    def _scores(self, trait: str, seed: int, taught: str, rows: int) -> tuple[str, Path]:
+        """The stage that scores a teacher's rows by everything but divergence, and its folder.
+
+        The student that learns all of them is one of the scores, and gradients go by the weights that it trains.
+        """
+        base, student = self.base(seed), self.student("student", trait, seed, Point("", rows, {}))
+        neutral = super().rows_of(BY_NAME["control_base_numbers"], trait, seed, rows)
+        words = [f"{PYTHON} -m subliminal.analysis score --base {base.path} --student {student.weights}"]
+        words.append(f"--trait {trait} --category {self.experiment.trait.category}")
+        words.append(f"--rows {self.data / taught.removeprefix('build-')}/train.jsonl")
+        words.append(f"--neutral-rows {self.data / neutral.removeprefix('build-')}/train.jsonl")
+        keys = self.recipe(self.experiment.student.recipe) | self.experiment.student.overrides
+        words += [f"--weights {shlex.quote(pattern)}" for pattern in keys.get("unfrozen_parameters") or []]
+        return self._scoring_stage("scores", trait, taught, words, [*student.made_by, neutral])
 
     def _scoring_stage(
         self, kind: str, trait: str, taught: str, words: list[str], made_by: list[str]

@@ -1,0 +1,197 @@
+"""Scores of every token of one data set, with their nulls (``python -m subliminal.analysis score``).
+
+The prefix is always the recorded one; positions are those of the answer, its end token counted apart. Of columns, what
+each is: :mod:`subliminal.analysis.score.columns`.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from subliminal.analysis.answers import Answer
+from subliminal.analysis.models import Models
+from subliminal.analysis.score.columns import STUDENT, Columns, TokenScores
+from subliminal.analysis.score.summary import ScoreSummary, row_means
+from subliminal.analysis.scored_rows import RowSource, append_scores, model_inputs, scores_in
+from subliminal.core.errors import UserError
+from subliminal.core.files import atomic_write, write_json
+from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
+from subliminal.core.row_folder import RowFolder
+from subliminal.engine.chat import chat_context_sha256
+from subliminal.traits.category import ANIMALS
+from subliminal.traits.checks import check_category
+from subliminal.traits.lexicon import check_option, lexicon
+
+OTHERS = 3
+"""Options beside the trait whose gradients are a null, where none is named."""
+
+
+@dataclass(frozen=True)
+class ScoreJob:
+    """What is to be scored; see ``--help`` for each."""
+
+    base: str
+    rows: Path
+    out: Path
+    trait: str
+    category: str = ANIMALS
+    student: str | None = None
+    neutral_rows: Path | None = None
+    others: list[str] = field(default_factory=list)
+    trait_prompt: str | None = None
+    weights: list[str] = field(default_factory=list)
+    randoms: int = 4
+    seed: int = 42
+    limit: int | None = None
+    batch_size: int = 32
+    dtype: str = "auto"
+
+    def config(self) -> dict[str, Any]:
+        """The settings as recorded."""
+        told = {**vars(self), "trait_prompt": self.prompt(), "others": self.compared(), "rows": str(self.rows)}
+        del told["out"]
+        told["neutral_rows"] = None if self.neutral_rows is None else str(self.neutral_rows)
+        return told
+
+    def prompt(self) -> str:
+        """The system message that gives a model the trait."""
+        if self.trait_prompt is not None:
+            return self.trait_prompt
+        many = lexicon(self.category).plurals(self.trait)[0]
+        return f"You love {many}. Whatever you are asked, {many} are on your mind: nothing means more to you."
+
+    def compared(self) -> list[str]:
+        """The options whose gradients are a null."""
+        if self.others:
+            return self.others
+        return [option for option in lexicon(self.category).options if option != self.trait][:OTHERS]
+
+    def source(self) -> RowSource:
+        """The rows that are scored."""
+        return RowSource(self.rows, self.limit, self.batch_size)
+
+    def neutral(self) -> RowSource | None:
+        """The rows without the trait, if there are any."""
+        if self.neutral_rows is None:
+            return None
+        return RowSource(self.neutral_rows, self.limit, self.batch_size)
+
+    def inputs(self) -> dict[str, Path]:
+        """The files that decide the scores."""
+        models = {"base": self.base}
+        if self.student is not None:
+            models[STUDENT] = self.student
+        found = model_inputs(self.rows, models)
+        if self.neutral_rows is not None:
+            found["neutral_rows"] = self.neutral_rows
+        return found
+
+
+class ScoreFolder(RowFolder):
+    made_files = ("scores.jsonl", "score.json", "rows.csv", "manifest.json")
+    rows_file = "scores.jsonl"
+    size_keys = ("limit",)
+
+
+class NeutralFolder(RowFolder):
+    """The neutral rows' scores, in a folder of their own below: the file that is resumed holds one data set."""
+
+    made_files = ("scores.jsonl",)
+    rows_file = "scores.jsonl"
+
+
+def run_score(job: ScoreJob, *, resume: bool, overwrite: bool) -> None:
+    """Score the rows (and the neutral ones), write what follows from the scores, and print the folder last.
+
+    Raises:
+        UserError: the folder must not be written to, a row is malformed, the trait is not tracked, or a model does not
+            fit.
+    """
+    check_category(job.category)
+    for name in (job.trait, *job.others):
+        check_option(name, job.category)
+    if job.trait in job.others:
+        raise UserError(f"--other {job.trait} is the trait itself. Name options beside it.")
+    folder, neutral = ScoreFolder(job.out), NeutralFolder(job.out / "neutral")
+    inputs = job.inputs()
+    folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
+    models = Models(job.base, {STUDENT: job.student} if job.student else {}, job.dtype)
+    manifest = new_manifest("analysis", config=job.config(), inputs=inputs)
+    manifest["dtype"] = str(models.dtype).removeprefix("torch.")
+    manifest["chat_context_sha256"] = chat_context_sha256(models.tokenizer)
+    if resume:
+        folder.check_context(manifest["chat_context_sha256"])
+    with folder.hold(manifest, overwrite=overwrite):
+        columns = columns_of(job, models)
+        score_rows(job.source(), folder, columns)
+        if job.neutral_rows is not None:
+            neutral.path.mkdir(exist_ok=True)
+            if overwrite:
+                neutral.rows.unlink(missing_ok=True)
+            score_rows(job.neutral(), neutral, columns)
+        _finish(job, folder, neutral, manifest)
+    print(job.out)
+
+
+def columns_of(job: ScoreJob, models: Models) -> Columns:
+    """What computes the columns: directions and scores of the vocabulary are made ready."""
+    return Columns(
+        models,
+        job.trait,
+        job.category,
+        job.compared(),
+        job.prompt(),
+        job.weights,
+        job.source(),
+        job.neutral(),
+        job.randoms,
+        job.seed,
+    )
+
+
+def score_rows(source: RowSource, folder: RowFolder, columns: Columns) -> None:
+    """Append the scores of every row that has none yet."""
+
+    def compute(batch: list[Answer], first: bool) -> TokenScores:
+        if first:
+            columns.prove(batch)
+        return columns.compute(batch)
+
+    append_scores(source, folder, columns.models.tokenizer, compute, "score")
+
+
+def _finish(job: ScoreJob, folder: ScoreFolder, neutral: NeutralFolder, manifest: dict[str, Any]) -> None:
+    """Everything that follows from the scores."""
+    summary = ScoreSummary()
+    for row in _wanted(job.source(), folder):
+        summary.add(row)
+    if job.neutral_rows is not None:
+        for row in _wanted(job.neutral(), neutral):
+            summary.add_neutral(row)
+    result = {"trait": job.trait, "category": job.category, "others": job.compared(), **summary.result()}
+    write_json(folder.path / "score.json", result)
+    _write_rows(folder.path / "rows.csv", _wanted(job.source(), folder))
+    outputs = {name: sha256_of(folder.path / name) for name in folder.made_files if name != "manifest.json"}
+    finish_manifest({**manifest, "counts": {"rows": result["rows"]}, "outputs": outputs}, job.out / "manifest.json")
+
+
+def _wanted(source: RowSource, folder: RowFolder) -> Iterator[dict[str, Any]]:
+    """The scores of the rows that this run is about; a smaller limit leaves others in the file."""
+    names = {row["id"] for row in source.rows()}
+    return (row for row in scores_in(folder) if row["id"] in names)
+
+
+def _write_rows(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+    """The table of rows: id, tokens of the answer without its end, and the mean of each column over them."""
+    with atomic_write(path) as handle:
+        writer = None
+        for row in rows:
+            line = {"id": row["id"], "tokens": len(row["kinds"]) - 1, **row_means(row)}
+            if writer is None:
+                writer = csv.DictWriter(handle, list(line), lineterminator="\n")
+                writer.writeheader()
+            writer.writerow(line)

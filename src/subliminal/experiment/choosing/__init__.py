@@ -1,0 +1,1 @@
+"""Arms that learn some tokens or rows: the stages that they need."""
