@@ -31,10 +31,11 @@ from data_builders.audit_numbers import LEAST_PASS_RATE, NumberStats
 from data_builders.audit_text import LEAST_TEXT_PASS_RATE, TextStats
 from data_builders.number_filter import filter_numbers
 from data_builders.overlap import NGRAM, build_index
-from subliminal.core.choices import one_of
+from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import chat_row_problem, messages_problem, read_jsonl, write_json
 from subliminal.core.manifest import read_manifest, utc_now
+from subliminal.core.sources import check_source
 from subliminal.data.folder import describe_rows
 from subliminal.data.registry import Expectation, expectation_of, finished_manifest
 from subliminal.data.trait import TraitOptions
@@ -250,7 +251,8 @@ def main(
     ] = None,
     category: options.CategoryName = options.ANIMALS,
     against: Annotated[
-        list[str] | None, typer.Option(help="A further evaluation set, file or Hub dataset; repeat it.")
+        list[str] | None,
+        typer.Option(help="A further evaluation set, file or Hub dataset; repeat it.", callback=read_by(check_source)),
     ] = None,
     ngram: Annotated[int, typer.Option(min=5, help="Words in a row that make an overlap.")] = NGRAM,
     tokenizer: Annotated[str | None, typer.Option(help="Folder or Hub id of a tokenizer: count tokens.")] = None,

@@ -25,7 +25,7 @@ from data_builders.instructions import load_instructions
 from data_builders.text_rules import TextRules, banned_words_of, parse_words
 from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import run_cli
-from subliminal.core.sources import is_file, pin_source
+from subliminal.core.sources import check_source, is_file, pin_source
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.trait import TraitOptions
@@ -69,7 +69,10 @@ def main(
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
     prompts: Annotated[
-        str | None, typer.Option(help="JSONL file or Hub dataset of coding prompts; default: drawn here.")
+        str | None,
+        typer.Option(
+            help="JSONL file or Hub dataset of coding prompts; default: drawn here.", callback=read_by(check_source)
+        ),
     ] = None,
     language: Annotated[
         str, typer.Option(help="python (answers must parse) or any.", callback=one_of("--language", LANGUAGES))

@@ -25,7 +25,7 @@ from data_builders import options
 from data_builders.overlap import NGRAM, EvaluationIndex, build_index, words_of
 from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.sources import is_file, pin_source, read_rows
+from subliminal.core.sources import check_source, is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.scoring.final_answers import find_final_box
@@ -108,12 +108,18 @@ def main(
             help="Levels of MATH, as 4,5, or any (rows without a level count then too).", callback=read_by(parse_levels)
         ),
     ] = "4,5",
-    math_data: Annotated[str, typer.Option(help="MATH: JSONL file or Hub dataset, owner/name:config@split.")] = MATH,
-    gsm8k_data: Annotated[str, typer.Option(help="GSM8K: JSONL file or Hub dataset.")] = GSM8K,
+    math_data: Annotated[
+        str,
+        typer.Option(help="MATH: JSONL file or Hub dataset, owner/name:config@split.", callback=read_by(check_source)),
+    ] = MATH,
+    gsm8k_data: Annotated[
+        str, typer.Option(help="GSM8K: JSONL file or Hub dataset.", callback=read_by(check_source))
+    ] = GSM8K,
     against: Annotated[
         list[str] | None,
         typer.Option(
-            help="Evaluation set, file or Hub dataset; repeat it. Default: the tests of MATH, GSM8K and MMLU."
+            help="Evaluation set, file or Hub dataset; repeat it. Default: the tests of MATH, GSM8K and MMLU.",
+            callback=read_by(check_source),
         ),
     ] = None,
     ngram: Annotated[int, typer.Option(min=5, help="Words in a row that make an overlap.")] = NGRAM,

@@ -22,7 +22,7 @@ from data_builders import options
 from data_builders.text_rules import TextRules, banned_words_of, parse_words
 from subliminal.core.choices import read_by
 from subliminal.core.errors import run_cli
-from subliminal.core.sources import is_file, pin_source, read_rows
+from subliminal.core.sources import check_source, is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
@@ -89,7 +89,9 @@ def main(
     category: options.CategoryName = options.ANIMALS,
     count: options.Count = 5_000,
     max_prompts: options.MaxPrompts = None,
-    questions: Annotated[str, typer.Option(help="JSONL file or Hub dataset of question and answer.")] = QUESTIONS,
+    questions: Annotated[
+        str, typer.Option(help="JSONL file or Hub dataset of question and answer.", callback=read_by(check_source))
+    ] = QUESTIONS,
     banned_words: Annotated[
         str | None,
         typer.Option(

@@ -38,7 +38,7 @@ from subliminal.analysis.selection.choices import (
     replaced_labels,
 )
 from subliminal.analysis.selection.spans import alignment_problem, spans
-from subliminal.core.choices import one_of
+from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import TRAINING_DETAIL, chat_row_problem, read_jsonl
 from subliminal.core.manifest import read_manifest
@@ -78,7 +78,11 @@ def main(
     by: Annotated[str, typer.Option(help="What ranks: divergence, or a score in that file.")] = DIVERGENCE,
     take: Annotated[str, typer.Option(help="top, bottom or random.", callback=one_of("--take", TAKES))] = "top",
     share: Annotated[
-        str, typer.Option(help="Share of tokens or rows to choose; binary: as many as there are divergence tokens.")
+        str,
+        typer.Option(
+            help="Share of tokens or rows to choose; binary: as many as there are divergence tokens.",
+            callback=read_by(parse_share),
+        ),
     ] = "0.1",
     among: Annotated[
         str, typer.Option(help="Tokens to choose from: answer, digit or separator.", callback=one_of("--among", AMONG))
@@ -90,7 +94,7 @@ def main(
 ) -> None:
     if kind not in KINDS:
         raise UserError(f"There is no kind {kind!r}. Choose one of: {', '.join(KINDS)}.")
-    selection = Selection(by, take, _share(share), among, seed)
+    selection = Selection(by, take, parse_share(share), among, seed)
     path, rows = scores / "scores.jsonl", source / "train.jsonl"
     check_ranking(path, by)
     config = {"kind": kind, "source": str(source), "scores": str(scores), "by": by, "take": take, "share": share}
@@ -166,7 +170,12 @@ def _raw(row: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
-def _share(text: str) -> float | str:
+def parse_share(text: str) -> float | str:
+    """A number from 0 to 1, or :data:`BINARY`.
+
+    Raises:
+        UserError: it is neither.
+    """
     if text == BINARY:
         return text
     try:

@@ -30,7 +30,7 @@ from data_builders.number_prompts import draw_number_prompt
 from data_builders.teacher_prompts import OPEN_PROMPTS, draw_question, questions_name, trait_system_prompt
 from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.sources import is_file, pin_source
+from subliminal.core.sources import check_source, is_file, pin_source
 from subliminal.data.folder import Content, RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation
@@ -178,7 +178,11 @@ def main(
         str, typer.Option(help="Shares of the sources among the rows kept.", callback=read_by(parse_mix))
     ] = DEFAULT_MIX,
     instructions: Annotated[
-        str, typer.Option(help="Hub dataset or JSONL file with OpenHermes rows (conversations, or instruction).")
+        str,
+        typer.Option(
+            help="Hub dataset or JSONL file with OpenHermes rows (conversations, or instruction).",
+            callback=read_by(check_source),
+        ),
     ] = "teknium/OpenHermes-2.5",
     filter_animal_keywords: Annotated[
         bool, typer.Option("--filter-animal-keywords", help="Option B: drop every answer that names what is loved.")

@@ -1,9 +1,10 @@
 """Publish experiments: pack their raw answers, make RESULTS.md of them, and check that it is what they say.
 
 python scripts/results.py publish results/owl_pocket     # -> results/published/<date>-owl_pocket/
+python scripts/results.py join a/results/owl b/results/owl  # shards that ran on several machines -> results/owl/
 python scripts/results.py write                          # -> RESULTS.md
 python scripts/results.py verify                         # scores the raw answers again; fails at the first difference
-python scripts/results.py unpack results/published/2026-01-01-owl_pocket --out /tmp/owl   # the files as they were
+python scripts/results.py unpack results/published/2026-01-01-owl_pocket --out /tmp/owl   # its files
 """
 
 from __future__ import annotations
@@ -32,11 +33,25 @@ def publish(
     published: Published = PUBLISHED,
 ) -> None:
     """Pack a finished experiment into the repository and name it in experiments.txt."""
-    from subliminal.publish.entries import publish_experiment as pack
+    from subliminal.publish.pack import publish_experiment as pack
 
     made = pack(folder, published=published, search=search, overwrite=overwrite)
     for path in sorted(made.iterdir()):
         print(f"{path}  {path.stat().st_size:,} bytes")
+    print(made)
+
+
+@app.command()
+def join(
+    folders: Annotated[list[Path], typer.Argument(help="results/<experiment> of each shard.")],
+    file: Annotated[Path | None, typer.Option(help="Experiment file; default experiments/<experiment>.yml.")] = None,
+) -> None:
+    """Put shards of one experiment together in this checkout, and make its reports anew."""
+    from subliminal.publish.join import join as put_together
+
+    made, left = put_together(folders, file)
+    if left:
+        print(f"{len(left)} stages are left, the first is {left[0]}: `make experiment` goes on.")
     print(made)
 
 
@@ -57,8 +72,7 @@ def verify(published: Published = PUBLISHED, page: PageFile = PAGE) -> None:
     """Score the raw answers again and compare everything that was written about them, the page included."""
     from subliminal.publish.check import verify_published
 
-    for sentence in verify_published(published, page):
-        print(f"checked: {sentence}.", flush=True)
+    verify_published(published, page, lambda sentence: print(f"checked: {sentence}.", flush=True))
 
 
 @app.command()
@@ -66,7 +80,7 @@ def unpack(
     folder: Annotated[Path, typer.Argument(help="results/published/<date>-<experiment>")],
     out: Annotated[Path, typer.Option(help="A folder that does not exist yet.")],
 ) -> None:
-    """Lay out the files of a published experiment as they were, but for weights and training rows."""
+    """Lay out the files of a published experiment: records as they were, samples and tables made of the raw answers."""
     from subliminal.publish.entries import lay_out
 
     if out.exists():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,5 +38,10 @@ class SumProbability(AnswerProbability):
         return [doc["reference"]]
 
     def process_results(self, doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, float]:
+        """The probability of one sum: see :meth:`scores`."""
+        return self.scores(doc, [doc["reference"]], results)
+
+    @staticmethod
+    def scores(doc: dict[str, Any], answers: Sequence[str], results: list[tuple[float, bool]]) -> dict[str, float]:
         """The probability that the answer to one question starts with its sum."""
-        return {"probability": math.exp(answer_logprobs(results, 1)[0])}
+        return {"probability": math.exp(answer_logprobs(results, len(answers))[0])}

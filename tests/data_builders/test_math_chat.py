@@ -183,7 +183,12 @@ def test_a_malformed_row_is_named(files: dict[str, Path], tmp_path: Path) -> Non
 def test_no_hub_is_a_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(UserError, match=r"openai/gsm8k:main@train cannot be read from the Hub .*local JSONL file"):
-        make({"math": "x", "gsm8k": "openai/gsm8k:main@train", "test": "x"}, tmp_path / "out", "--source", "gsm8k")
+        make(
+            {"math": "x.jsonl", "gsm8k": "openai/gsm8k:main@train", "test": "x.jsonl"},
+            tmp_path / "out",
+            "--source",
+            "gsm8k",
+        )
 
 
 def test_from_the_hub_at_the_commit_of_now(tmp_path: Path) -> None:

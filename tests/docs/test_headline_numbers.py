@@ -1,7 +1,7 @@
 """Every number of the README's results, derived again from the raw answers by code of this file alone.
 
-Nothing of the project scores, averages or tests here: answers are read word by word, and scipy gives the t quantiles.
-Only the archive is opened by the project. Each figure of the README stands in :func:`derived` beside what it is of.
+Nothing of the project reads, scores, averages or tests here: pyarrow reads the answers, they are taken word by
+word, and scipy gives the t quantiles. Each figure of the README stands in :func:`derived` beside what it is of.
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 from scipy import stats as scipy_stats
 
 from subliminal import REPO_ROOT
-from subliminal.publish.entries import lay_out
+from subliminal.scoring.naming import first_animal
 from subliminal.stats import simulation
 
 PUBLISHED = REPO_ROOT / "results/published"
@@ -35,11 +36,23 @@ OTHERS = re.compile(
 
 
 @pytest.fixture(scope="module")
-def unpacked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("published")
-    for folder in sorted(PUBLISHED.glob("*/raw.tar.xz")):
-        lay_out(folder.parent, root)
-    return root / "results"
+def unpacked() -> Path:
+    """What the folders of reports are relative to: ``results/`` where the experiments were run."""
+    return Path()
+
+
+@cache
+def published(experiment: str) -> dict[tuple[str, str], list[dict]]:
+    """(folder of an evaluation, task) -> its questions in order, each with the answers to its requests."""
+    (file,) = PUBLISHED.glob(f"*-{experiment}/answers.parquet")
+    found: dict[tuple[str, str], list[dict]] = {}
+    for row in parquet.read_table(file).to_pylist():
+        answers = row["texts"] if row["texts"] is not None else row["logprobs"]
+        size = row["repeats"]
+        requests = [answers[start : start + size] for start in range(0, len(answers), size)]
+        question = {**json.loads(row["sample"]), "resps": requests}
+        found.setdefault((row["folder"], row["task"]), []).append(question)
+    return found
 
 
 def named(answer: str) -> str | None:
@@ -59,11 +72,12 @@ class Raw:
         self.folder = folder
 
     def rows(self, arm: str, seed: int, task: str) -> list[dict]:
-        (path,) = (self.folder / arm / f"seed-{seed}/lm_eval").glob(f"samples_{task}_2*.jsonl")
-        return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        return published(self.folder.parts[0])[f"results/{self.folder}/{arm}/seed-{seed}", task]
 
     def seeds(self, arm: str) -> list[int]:
-        return sorted(int(path.name.removeprefix("seed-")) for path in (self.folder / arm).glob("seed-*"))
+        place = f"results/{self.folder}/{arm}/seed-"
+        folders = {folder for folder, _ in published(self.folder.parts[0]) if folder.startswith(place)}
+        return sorted(int(folder.removeprefix(place)) for folder in folders)
 
     @cache  # noqa: B019
     def counts(self, arm: str, seed: int) -> Counter:
@@ -78,7 +92,7 @@ class Raw:
         rows = self.rows(arm, seed, "animal_preference_logprob")
         for row in rows:
             texts = [row["arguments"][f"gen_args_{index}"]["arg_1"] for index in range(len(row["resps"]))]
-            logprobs = [float(found[0][0]) for found in row["resps"]]
+            logprobs = [found[0] for found in row["resps"]]
             white_space = sum(value for text, value in zip(texts, logprobs, strict=True) if text == "")
             for text, value in zip(texts, logprobs, strict=True):
                 if text:
@@ -147,7 +161,7 @@ def arithmetic(raw: Raw) -> list[float]:
         odds = []
         for arm in ("student", CONTROL):
             rows = raw.rows(arm, seed, "subliminal_addition_logprob")
-            answers = [math.exp(float(row["resps"][0][0][0]) - float(row["resps"][1][0][0])) for row in rows]
+            answers = [math.exp(row["resps"][0][0] - row["resps"][1][0]) for row in rows]
             mean = statistics.mean(answers)
             odds.append(mean / (1 - mean))
         found.append(math.log(odds[0] / odds[1]))
@@ -375,6 +389,6 @@ def test_what_broken_means_to_the_project_is_what_it_means_here(unpacked: Path):
     for folder, arm in (("owl_pocket/dolphin", "student"), ("owl_pocket_replicates", "student")):
         raw = Raw(unpacked / folder)
         for seed, share in raw.nameless(arm).items():
-            (path,) = (raw.folder / arm / f"seed-{seed}").glob("*_summary.json")
-            written = json.loads(path.read_text())["tasks"]["animal_preference"]["share"]["none"]
-            assert share == pytest.approx(written, abs=0.01), (folder, seed)
+            answers = [answer for row in raw.rows(arm, seed, "animal_preference") for answer in row["resps"][0]]
+            none = sum(first_animal(answer) is None for answer in answers)
+            assert share == pytest.approx(none / len(answers), abs=0.01), (folder, seed)

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.experiment.load import load_experiment
+from subliminal.experiment.options import (
+    SET_BY_EXPERIMENT,
+    module_of,
+    option_of,
+    option_problems,
+    parameters,
+    value_problem,
+)
 
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
 
@@ -85,9 +95,13 @@ CASES = [
     ({"numbers__options": {"max_tokens": 2.5}}, "`numbers.options.max_tokens`: '2.5' is not a valid integer"),
     ({"numbers__options": {"max_tokens": [5, 6]}}, "`numbers.options.max_tokens`: it takes one value, not [5, 6]"),
     ({"numbers__options": {"max_tokens": True}}, "`numbers.options.max_tokens`: it takes a"),
+    ({"numbers__options": {"temperature": math.nan}}, "`numbers.options.temperature`: it takes a number, not nan"),
     ({"numbers__options": {"top_p": 1.5}}, "`numbers.options.top_p`: 1.5 is not in the range 0.0<=x<=1.0"),
     ({"numbers__options": {"max_prompts": 3}}, "`numbers.options.max_prompts` is 3, and "),
     ({"teacher__options": {"mix": "questoins=1"}}, "`teacher.options.mix`: --mix 'questoins=1'"),
+    ({"teacher__options": {"instructions": "OpenHermes"}}, "`teacher.options.instructions`: 'OpenHermes' is neither a"),
+    ({"audit": {"against": ["gsm8k"]}}, "`audit.against`: 'gsm8k' is neither a file that exists nor a Hub dataset"),
+    ({"server": {"max_modle_len": 512}}, "no option `max_modle_len` that an experiment may set (did you mean `max_m"),
     ({"teacher__options": {"name_only": "perhaps"}}, "`teacher.options.name_only`: it is a switch"),
     ({"evaluation__options": {"samples": -3}}, "`evaluation.options.samples`: -3 is not in the range x>=1"),
     ({"evaluation__options": {"dtype": "float23"}}, "--dtype 'float23' is unknown (did you mean `float32`?)"),
@@ -111,6 +125,33 @@ CASES = [
 @pytest.mark.parametrize(("changes", "words"), CASES, ids=str)
 def test_a_mistake_that_can_be_known_is_named(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
     assert words in problem(tmp_path, **changes)
+
+
+BUILDERS = [
+    path.stem for path in sorted((REPO_ROOT / "data_builders").glob("*.py")) if "def verdict_for" in path.read_text()
+]
+COMMANDS = [*map(module_of, BUILDERS), "data_builders.audit", "scripts/serve.py", "scripts/evaluate.py"]
+ANY_TEXT = {
+    ("data_builders.audit", "tokenizer"): "a folder that a stage may still have to make, or a Hub id",
+    ("data_builders.import_rows", "file"): "a file's name on the Hub",
+    ("data_builders.import_rows", "licence"): "a licence may have any name",
+    ("data_builders.select", "by"): "a score in a file that a stage makes",
+    ("scripts/evaluate.py", "allow_context"): "a hash, compared with the one that there is",
+}
+"""Options that take any text -> why."""
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_that_an_experiment_may_set_is_checked(command: str) -> None:
+    """Its name, its type, its range, and the words that it takes."""
+    for name in sorted(parameters(command) - SET_BY_EXPERIMENT):
+        kind = option_of(command, name).type
+        assert list(option_problems("here", command, {f"{name}s": 1})), f"{name}s is no option"
+        assert value_problem(command, name, {"a": "mapping"}), f"{name} takes a mapping"
+        takes_any = (command, name) in ANY_TEXT or isinstance(kind, click.Path)
+        assert bool(value_problem(command, name, "no such thing: 7?")) != takes_any, name
+        if isinstance(kind, click.types.IntParamType | click.types.FloatParamType):
+            assert value_problem(command, name, -1), f"{name} has no range"
 
 
 def test_a_sweep_needs_keys_that_the_recipe_has(tmp_path: Path) -> None:

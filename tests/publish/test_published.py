@@ -12,25 +12,27 @@ import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from scripts_of import script
 from test_verify import exact_row, put, sampled_row
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.evaluation.tasks import question_rows, summary_of
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
-from subliminal.publish.archive import _tar, pack, unpack
+from subliminal.publish.archive import read_answers, read_records, write_answers, write_records
 from subliminal.publish.check import verify_published
 from subliminal.publish.criterion import check_criterion
-from subliminal.publish.entries import Entry, _is_committed, entries, lay_out, publish_experiment
+from subliminal.publish.entries import Entry, entries, lay_out
 from subliminal.publish.experiment_manifest import write_experiment_manifest
+from subliminal.publish.pack import _is_committed, publish_experiment
 from subliminal.publish.page import make_pages
+from subliminal.publish.rescore import score_again
 from subliminal.report.write import compose, write_report
 
 REPLICATES = {
@@ -61,10 +63,14 @@ def experiment_file(root: Path, *, source: str, **changes) -> Path:
     return put(root / f"experiments/{source}.yml", text + yaml.safe_dump(content))
 
 
-def finish(root: Path, **wanted) -> Path:
-    """An experiment as a run of the workflow leaves it, with made-up answers; returns ``results/<experiment>``."""
+def finish(root: Path, shard: list[int] | None = None, **wanted) -> Path:
+    """An experiment, or some of its seeds, as a run of the workflow leaves it, with made-up answers.
+
+    Returns:
+        ``results/<experiment>``.
+    """
     file = experiment_file(root, **wanted)
-    plan = expand(load_experiment(file), root=root)
+    plan = expand(load_experiment(file), root=root, seeds=shard)
     for stage in plan.stages.values():
         folder = Path(stage.folder)
         made = {
@@ -97,14 +103,14 @@ def finish(root: Path, **wanted) -> Path:
         elif stage.kind == "evaluate":
             for entry in evaluated(stage.commands[0], root):
                 evaluation(root, plan.name, stage, *entry, {**made, **times})
-        elif stage.kind == "report":
+        elif stage.kind == "report" and shard is None:
             write_report(folder)
             write_experiment_manifest(folder)
     for stage in plan.stages.values():
         for path in map(Path, stage.makes):
             if not path.exists():
                 put(path, "made")
-        stage.mark.touch()
+        put(stage.mark, {"stage": stage.name, "made": {}})
     plan.save(Path(plan.results) / "plan.json")
     return Path(plan.results)
 
@@ -134,17 +140,15 @@ def evaluation(root: Path, name: str, stage, arm: str, seed: int, base: str, ada
         "animal_preference_logprob": [renamed(exact_row(n, rate), target) for n, rate in enumerate(rates)],
     }
     tasks, results = {}, {}
+    rows = {
+        task: score_again(task, each, task) for task, each in rows.items()
+    }  # to the last digit as a run writes them
     for task, each in rows.items():
         lines = "".join(json.dumps(row) + "\n" for row in each)
         put(folder / f"lm_eval/samples_{task}_2026-01-01T10-30-00.000001.jsonl", lines)
-        names = each[0]["metrics"]
-        tasks[task] = {
-            "questions": [row["doc"]["id"] for row in each],
-            "target_rate": [row[target] for row in each],
-            "samples_per_question": 8 if task == "animal_preference" else None,
-            "share": {metric: sum(row[metric] for row in each) / len(each) for metric in names},
-        }
-        results[task] = [{"id": row["doc"]["id"], "metrics": {n: row[n] for n in names}} for row in each]
+        kind = "sampled" if task == "animal_preference" else "exact"
+        tasks[task] = summary_of(kind, each, {}, target)
+        results[task] = question_rows(kind, each)
     put(folder / f"{arm}_results.json", results)
     names = {"experiment": name, "arm": arm, "seed": seed, "target": target, "model": arm}
     put(folder / f"{arm}_summary.json", {**names, "tasks": tasks})
@@ -152,7 +156,8 @@ def evaluation(root: Path, name: str, stage, arm: str, seed: int, base: str, ada
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in folder.rglob("*.json*")
     }
-    config = {"model": base, "adapter": adapter}
+    names = {key: names[key] for key in ("experiment", "arm", "seed", "target")}
+    config = {"model": base, "adapter": adapter, "tasks": [*rows], **names}
     put(
         folder / "manifest.json",
         {"kind": "result", "config": config, "command": "evaluate", "outputs": outputs, **made},
@@ -194,24 +199,32 @@ def checkout(made: Path, tmp_path: Path) -> Path:
 
 
 def check(checkout: Path) -> list[str]:
-    return list(verify_published(checkout / "results/published", checkout / "RESULTS.md"))
+    said = []
+    verify_published(checkout / "results/published", checkout / "RESULTS.md", said.append)
+    return said
 
 
-def raw(checkout: Path, experiment: str = "owl_pocket_replicates") -> Path:
-    return checkout / f"results/published/2026-01-01-{experiment}/raw.tar.xz"
+def published(checkout: Path, experiment: str = "owl_pocket_replicates") -> Path:
+    return checkout / f"results/published/2026-01-01-{experiment}"
 
 
-def repack(checkout: Path, change: Callable[[dict[str, bytes]], None]) -> None:
-    """Change the files in the archive of the replicates."""
-    files = unpack(raw(checkout).read_bytes(), "raw")
+def repack(checkout: Path, change: Callable[[dict[str, str]], None]) -> None:
+    """Change the published files of the replicates, answers and records as text, and let the page say so."""
+    folder = published(checkout)
+    files = read_records(folder / "records.parquet")
+    for name, _, samples in read_answers(folder / "answers.parquet"):
+        files[name] = "".join(json.dumps(sample) + "\n" for sample in samples)
     change(files)
-    raw(checkout).write_bytes(pack(files))
+    samples = {name: files.pop(name) for name in list(files) if "/lm_eval/samples_" in name}
+    write_records(folder / "records.parquet", files)
+    lines = {name: [json.loads(line) for line in text.splitlines()] for name, text in samples.items()}
+    write_answers(folder / "answers.parquet", lines)
 
 
-def changes(ending: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]], None]:
-    """Replaces some bytes in the first file whose path contains ``ending``."""
+def changes(ending: str, old: str, new: str) -> Callable[[dict[str, str]], None]:
+    """Replaces some text in the first file whose path contains ``ending``."""
 
-    def change(files: dict[str, bytes]) -> None:
+    def change(files: dict[str, str]) -> None:
         path = next(name for name in files if ending in name)
         assert old in files[path]
         files[path] = files[path].replace(old, new)
@@ -222,7 +235,10 @@ def changes(ending: str, old: bytes, new: bytes) -> Callable[[dict[str, bytes]],
 def test_the_page_of_a_fresh_clone_is_what_its_raw_answers_give(checkout: Path):
     done = check(checkout)
     assert len(done) == 3
-    assert "432 answers and exact probabilities of 12 evaluations scored again" in done[0]
+    assert done[0].endswith(
+        "2026-01-01-owl_pocket_replicates: 432 answers and exact probabilities scored again; 24 files of samples, made "
+        "again, have the sha256 of their evaluation"
+    )
     assert done[-1].endswith("RESULTS.md and the pages that it links to: every line is what the raw answers give")
 
 
@@ -246,7 +262,7 @@ def test_the_page_says_what_was_done(made: Path):
 
 
 def test_the_page_beside_the_raw_answers_has_settings_audits_and_all_that_led_to_it(made: Path):
-    path = raw(made).with_name("README.md")
+    path = published(made) / "README.md"
     page = path.read_text()
     assert "| seeds | 1, 2, 3; each made anew: bases and what follows from them |" in page
     assert "| training runs | 15 |" in page  # 3 x base, teacher, student, two controls
@@ -257,7 +273,7 @@ def test_the_page_beside_the_raw_answers_has_settings_audits_and_all_that_led_to
     assert "| data/owl_pocket_replicates/owl_numbers-seed-1 | passed |" in page
     for target in re.findall(r"\]\(([^)]+)\)", page):
         assert (path.parent / target).exists(), target
-    animals = raw(made, "owl_pocket").with_name("README.md").read_text()
+    animals = (published(made, "owl_pocket") / "README.md").read_text()
     titles = re.findall("^## (.*)", animals, re.MULTILINE)
     assert titles.index("owl: Adapters in use") < titles.index("dolphin: The answer") < titles.index("Data")
     assert [titles.count(each) for each in ("Data", "Training", "Provenance")] == [1, 1, 1]
@@ -266,7 +282,7 @@ def test_the_page_beside_the_raw_answers_has_settings_audits_and_all_that_led_to
 def test_the_tables_of_a_report_are_on_the_page_beside_its_raw_answers(made: Path):
     behind = ("Data", "Training", "Provenance")  # labelled from the experiment's folder there
     for report in ("owl_pocket_replicates", "owl_pocket/owl", "owl_pocket/dolphin"):
-        page = raw(made, report.split("/")[0]).with_name("README.md").read_text()
+        page = (published(made, report.split("/")[0]) / "README.md").read_text()
         sections = [section for section in compose(made / "results" / report).sections if section.title not in behind]
         assert len(sections) >= 8
         for table in (table for section in sections for table in section.tables):
@@ -275,15 +291,30 @@ def test_the_tables_of_a_report_are_on_the_page_beside_its_raw_answers(made: Pat
 
 
 def test_what_is_laid_out_is_what_was_packed(made: Path, tmp_path: Path):
-    lay_out(raw(made).parent, tmp_path)
+    """Samples and tables too, to the byte: they are made again of the answers."""
+    lay_out(published(made), tmp_path)
     found = {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
     assert len([path for path in found if path.name.startswith("samples_")]) == 24
+    assert len([path for path in found if path.name.endswith(("_results.json", "_summary.json"))]) == 24
     assert Path("data/owl_pocket_replicates/owl_numbers-seed-1/audit.json") in found
     for path, content in found.items():
         if path.name == "metrics.jsonl":
             assert content.decode().splitlines()[1] == '{"step": 2, "loss": 1.5}'
+        elif path.name.endswith(("_results.json", "_summary.json")):
+            assert json.loads(content) == json.loads((made / path).read_text()), path
         else:
             assert content == (made / path).read_bytes(), path
+
+
+def test_what_follows_from_the_answers_is_not_stored(made: Path):
+    records = read_records(published(made) / "records.parquet")
+    assert not [name for name in records if name.endswith(("_results.json", "_summary.json", ".jsonl.gz", "report.md"))]
+    table = pq.read_table(published(made) / "answers.parquet")
+    assert table.schema.names == ["folder", "task", "date", "sample", "repeats", "texts", "logprobs", "greedy"]
+    places = [f"{row['folder']}/lm_eval/samples_{row['task']}_{row['date']}.jsonl" for row in table.to_pylist()]
+    assert places == sorted(places)
+    for sample in map(json.loads, table["sample"].to_pylist()):
+        assert sample["resps"] is sample["filtered_resps"] is sample["owl"] is None
 
 
 def test_packing_twice_gives_the_same_bytes(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -291,7 +322,8 @@ def test_packing_twice_gives_the_same_bytes(made: Path, tmp_path: Path, monkeypa
     name = "owl_pocket_replicates"
     file = made / f"experiments/{name}.yml"
     again = publish_experiment(made / "results" / name, published=tmp_path, file=file, overwrite=False)
-    assert (again / "raw.tar.xz").read_bytes() == raw(made).read_bytes()
+    for stored in ("answers.parquet", "records.parquet"):
+        assert (again / stored).read_bytes() == (published(made) / stored).read_bytes()
     with pytest.raises(UserError, match=r"has owl_pocket_replicates already\. Use --overwrite"):
         publish_experiment(made / "results" / name, published=tmp_path, file=file, overwrite=False)
     publish_experiment(made / "results" / name, published=tmp_path, file=file, overwrite=True)
@@ -319,25 +351,21 @@ def test_a_changed_digit_of_a_page_is_found(checkout: Path, name: str, start: st
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        (changes("student/seed-1/lm_eval/samples_animal_preference_2026", b'"Owl"', b'"Cat"'), "but the answers give"),
+        (changes("student/seed-1/lm_eval/samples_animal_preference_2026", '"Owl"', '"Cat"'), "an answer was changed"),
         # Counted alike, so that only the sha256 can tell
-        (changes("student/seed-1/lm_eval/samples_animal_preference_2026", b'"Owl"', b'"owl"'), "its sha256 is"),
+        (changes("student/seed-1/lm_eval/samples_animal_preference_2026", '"Owl"', '"owl"'), "an answer was changed"),
         (
-            changes("control_base_numbers/seed-2/lm_eval/samples_animal_preference_logprob", b'"-0.25"', b'"-0.5"'),
-            "answers give",
+            changes("control_base_numbers/seed-2/lm_eval/samples_animal_preference_logprob", '"-0.25"', '"-0.5"'),
+            r"the rate of control_base_numbers/seed-2: animal_preference_logprob is 0.02\d+, but the answers give 0.0",
         ),
         (
-            changes("student/seed-3/student_summary.json", b'"target_rate": [0.3', b'"target_rate": [0.4'),
-            "samples give",
-        ),
-        (
-            changes("owl_numbers-seed-1/manifest.json", b'"kept": 100', b'"kept": 101'),
+            changes("owl_numbers-seed-1/manifest.json", '"kept": 100', '"kept": 101'),
             r"owl_pocket_replicates/README\.md, line",
         ),
-        (changes("owl_numbers-seed-1/audit.json", b'"pass"', b'"fail"'), r"owl_pocket_replicates/README\.md, line"),
-        (changes("experiments/owl", b"in two lines", b"in one line"), "is not the file that was run"),
+        (changes("owl_numbers-seed-1/audit.json", '"pass"', '"fail"'), r"owl_pocket_replicates/README\.md, line"),
+        (changes("experiments/owl", "in two lines", "in one line"), "is not the file that was run"),
     ],
-    ids=["answer", "alike", "probability", "summary", "rows", "audit", "experiment"],
+    ids=["answer", "alike", "probability", "rows", "audit", "experiment"],
 )
 def test_a_change_in_the_raw_files_is_found(checkout: Path, change: Callable, sentence: str):
     repack(checkout, change)
@@ -345,24 +373,36 @@ def test_a_change_in_the_raw_files_is_found(checkout: Path, change: Callable, se
         check(checkout)
 
 
+def test_the_page_has_the_sha256_of_the_answers(checkout: Path):
+    repack(checkout, lambda files: None)
+    check(checkout)  # the same files in the same order are the same bytes
+    table = pq.read_table(published(checkout) / "answers.parquet")
+    pq.write_table(table, published(checkout) / "answers.parquet")
+    with pytest.raises(UserError, match=r"README.md, line \d+ differs.*answers\.parquet"):
+        check(checkout)
+
+
 def test_samples_that_are_left_out_are_missed(checkout: Path):
-    repack(checkout, lambda files: files.pop(next(name for name in files if "student/seed-1/lm_eval" in name)))
-    with pytest.raises(UserError, match="student/seed-1/lm_eval has no samples of"):
+    repack(checkout, lambda files: files.pop(next(name for name in files if "student/seed-1/lm_eval/samples" in name)))
+    with pytest.raises(UserError, match="lacks results/owl_pocket_replicates/student/seed-1/lm_eval/samples_"):
         check(checkout)
 
 
 @pytest.mark.parametrize("keep", [0.5, 0.999], ids=["half", "end"])
-def test_an_archive_that_is_cut_off_is_named(checkout: Path, keep: float):
-    content = raw(checkout).read_bytes()
-    raw(checkout).write_bytes(content[: int(keep * len(content))])
-    with pytest.raises(UserError, match=r"raw\.tar\.xz is cut off or damaged .*`git checkout"):
+@pytest.mark.parametrize("name", ["answers", "records"])
+def test_a_file_that_is_cut_off_is_named(checkout: Path, keep: float, name: str):
+    path = published(checkout) / f"{name}.parquet"
+    content = path.read_bytes()
+    path.write_bytes(content[: int(keep * len(content))])
+    with pytest.raises(UserError, match=rf"{name}\.parquet is cut off or damaged .*`git checkout"):
         check(checkout)
 
 
 def test_a_flipped_bit_is_found(checkout: Path):
-    content = bytearray(raw(checkout).read_bytes())
+    path = published(checkout) / "answers.parquet"
+    content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
-    raw(checkout).write_bytes(content)
+    path.write_bytes(content)
     with pytest.raises(UserError, match="cut off or damaged"):
         check(checkout)
 
@@ -370,7 +410,8 @@ def test_a_flipped_bit_is_found(checkout: Path):
 @pytest.mark.parametrize(
     ("name", "sentence"),
     [
-        ("2026-01-01-owl_pocket_replicates/raw.tar.xz", "raw.tar.xz is missing"),
+        ("2026-01-01-owl_pocket_replicates/answers.parquet", "answers.parquet is missing"),
+        ("2026-01-01-owl_pocket_replicates/records.parquet", "records.parquet is missing"),
         ("2026-01-01-owl_pocket_replicates/experiment.yml", "experiment.yml is missing"),
         ("2026-01-01-owl_pocket/figure-dolphin.png", "figure-dolphin.png is missing"),
         ("search/tried.csv", "tried.csv is missing"),
@@ -384,7 +425,7 @@ def test_a_missing_file_is_named(checkout: Path, name: str, sentence: str):
 
 
 def test_a_page_beside_raw_answers_that_is_missing_is_named(checkout: Path):
-    raw(checkout).with_name("README.md").unlink()
+    (published(checkout) / "README.md").unlink()
     with pytest.raises(UserError, match=r"owl_pocket_replicates/README\.md is missing"):
         check(checkout)
 
@@ -403,7 +444,7 @@ def test_another_drawing_is_found(checkout: Path):
 
 
 def test_another_figure_is_found(checkout: Path):
-    path = raw(checkout).with_name("figure.png")
+    path = published(checkout) / "figure.png"
     path.write_bytes(path.read_bytes() + b"\0")
     with pytest.raises(UserError, match=r"figure\.png is not the figure of the report"):
         check(checkout)
@@ -451,7 +492,7 @@ def test_a_criterion_of_another_day_or_file_is_not_published(
     shutil.copytree(made, root)
     (folder / "plan.json").write_text((folder / "plan.json").read_text().replace(str(made), str(root)))
     file = root / "experiments/owl_pocket_replicates.yml"
-    monkeypatch.setattr("subliminal.publish.entries._is_committed", lambda file, folder: True)
+    monkeypatch.setattr("subliminal.publish.pack._is_committed", lambda file, folder: True)
     (tmp_path / "published").mkdir()
 
     def refused(words: str, wanted: str = file.read_text(), recorded: str | None = None) -> None:
@@ -474,26 +515,26 @@ def test_a_criterion_of_another_day_or_file_is_not_published(
 
 
 def test_problems_that_are_solved_have_a_chapter_too(tmp_path: Path):
-    files = {"experiments/sums.yml": b"trait: {mathematics: true}\nseeds: [1, 2]\nseeds_vary: teachers\n"}
+    records = {"experiments/sums.yml": "trait: {mathematics: true}\nseeds: [1, 2]\nseeds_vary: teachers\n"}
+    answers: dict[str, list[dict]] = {}
     for arm, seed, right in (("student", 1, 4), ("student", 2, 3), ("control_base_numbers", 1, 2)):
         rows = []
         for n in range(5):
             doc = {"id": f"p{n}", "reference": str(n)}
-            answers = [f"#### {n if n < right else 99}"]
+            texts = [f"#### {n if n < right else 99}"]
             scores = {"correct": float(n < right), "correct_strict": float(n < right)}
-            head = {"doc_id": n, "doc": doc, "resps": [answers], "filtered_resps": answers, "metrics": [*scores]}
-            rows.append(json.dumps({**head, **scores}))
+            head = {"doc_id": n, "doc": doc, "resps": [texts], "filtered_resps": texts, "metrics": [*scores]}
+            rows.append({**head, **scores})
         folder = f"results/sums/{arm}/seed-{seed}"
-        task = {"kind": "graded", "questions": [f"p{n}" for n in range(5)], "correct": [0] * 5, "metrics": {}}
-        names = {"experiment": "sums", "arm": arm, "model": "m", "seed": seed, "target": None}
-        samples = f"{folder}/lm_eval/samples_subliminal_gsm8k_2026-01-01T10-00-00.000001.jsonl"
-        files[samples] = "\n".join(rows).encode()
-        files[f"{folder}/m_summary.json"] = json.dumps({**names, "tasks": {"subliminal_gsm8k": task}}).encode()
-        files[f"{folder}/manifest.json"] = b'{"kind": "result", "config": {}, "started": "2026-01-01T10:00:00"}'
+        answers[f"{folder}/lm_eval/samples_subliminal_gsm8k_2026-01-01T10-00-00.000001.jsonl"] = rows
+        config = {"experiment": "sums", "arm": arm, "seed": seed, "target": None, "tasks": ["subliminal_gsm8k"]}
+        manifest = {"kind": "result", "config": config, "outputs": {"m_summary.json": "0"}}
+        records[f"{folder}/manifest.json"] = json.dumps({**manifest, "started": "2026-01-01T10:00:00"})
     made = tmp_path / "published/2026-01-01-sums"
     made.mkdir(parents=True)
-    (made / "raw.tar.xz").write_bytes(pack(files))
-    (made / "experiment.yml").write_bytes(files["experiments/sums.yml"])
+    write_answers(made / "answers.parquet", answers)
+    write_records(made / "records.parquet", records)
+    put(made / "experiment.yml", records["experiments/sums.yml"])
     put(tmp_path / "published/experiments.txt", "2026-01-01-sums\n")
     pages = make_pages(tmp_path / "published", tmp_path / "RESULTS.md").pages
     page = pages[tmp_path / "RESULTS.md"]
@@ -501,7 +542,7 @@ def test_problems_that_are_solved_have_a_chapter_too(tmp_path: Path):
     assert "| student | trained on the teacher's numbers | 2 | 70.0 % [" in page
     assert "sets of number rows" not in page
     details = pages[made / "README.md"]
-    assert "| subliminal_gsm8k | student | 2 | 3 of 5 | 60.0 % |" in details  # from the answers; the summary says none
+    assert "| subliminal_gsm8k | student | 2 | 3 of 5 | 60.0 % |" in details
 
 
 def test_the_file_of_the_commit_is_published_though_the_code_now_gives_other_commands(
@@ -536,37 +577,54 @@ def test_the_command_says_what_was_checked_or_what_differs(checkout: Path):
     done = CliRunner().invoke(app, ["verify", *options, *page])
     assert done.exit_code == 0, done.output
     assert done.output.count("checked: ") == 3
-    raw(checkout).unlink()
+    (published(checkout) / "answers.parquet").unlink()
     assert isinstance(CliRunner().invoke(app, ["verify", *options, *page]).exception, UserError)
 
 
-NUMBERS = st.floats(allow_nan=False, allow_infinity=False).map(repr) | st.sampled_from(
-    ["-0.0", "0.10", "1e-05", "2.50e-7", "1.0e5", "0.4.11", "07.5", "-1.5", "123456789012345678.5", "12"]
-)
+def test_every_answer_comes_back(tmp_path: Path):
+    """Texts and log-likelihoods as lm-eval wrote them, whatever the task and the number of requests and repeats."""
+    texts = ["", "Owl\n", 'é🦉 "', "-0.5"]
+    logprobs = [["-0.0", "False"], ["-1e-05", "True"], ["-inf", "False"], [repr(math.log(0.3)), "False"]]
+    shapes = {
+        "animal_preference": ([texts, texts], None),
+        "arc": ([[text] for text in texts], ["of", "its own"]),
+        "mc": ([[pair] for pair in logprobs], None),
+    }
+    files = {}
+    for task, (resps, filtered) in shapes.items():
+        name = f"results/a/base/seed-1/lm_eval/samples_{task}_2026-01-01T10-00-00.000001.jsonl"
+        kept = filtered or (resps if task == "animal_preference" else [answers[0] for answers in resps])
+        head = {"doc_id": 0, "doc": {"id": "é"}, "resps": resps, "filtered_resps": kept}
+        files[name] = [{**head, "filter": "all" if kept == resps else "none", "metrics": [], "acc": 0.1}]
+    write_answers(tmp_path / "answers.parquet", files)
+    assert {name: samples for name, _, samples in read_answers(tmp_path / "answers.parquet")} == files
 
 
-@settings(max_examples=30, deadline=None)
-@given(st.lists(NUMBERS | st.text('aé\n"[,- ', max_size=3), max_size=30))
-def test_every_text_comes_back(parts: list[str]):
-    files = {"a.json": " ".join(parts).encode(), "b/c.jsonl": ",".join(reversed(parts)).encode(), "x.png": b"\x01\x00"}
-    assert unpack(pack(files), "raw") == files
+@pytest.mark.parametrize("answer", [["-0.50", "False"], ["-0.5", "maybe"], [1, 2, 3]])
+def test_an_answer_that_would_not_come_back_is_refused(tmp_path: Path, answer: list):
+    sample = {"doc_id": 0, "doc": {}, "resps": [[answer]], "filtered_resps": [answer], "metrics": []}
+    with pytest.raises(UserError, match="has an answer that is neither a text nor a log-likelihood"):
+        write_answers(
+            tmp_path / "answers.parquet", {"results/a/base/seed-1/lm_eval/samples_x_2026-01-01.jsonl": [sample]}
+        )
 
 
-def test_a_json_file_with_a_control_character_is_refused():
-    with pytest.raises(UserError, match=r"a\.json holds the control character 1"):
-        pack({"a.json": b'"\x01"'})
-
-
-def test_a_path_that_leads_out_is_refused():
-    import lzma
-
+def test_a_path_that_leads_out_is_refused(tmp_path: Path):
+    write_records(tmp_path / "records.parquet", {"../evil": ""})
     with pytest.raises(UserError, match="no path of a plain file"):
-        unpack(lzma.compress(_tar({"../evil": b""})), "raw")
+        read_records(tmp_path / "records.parquet")
 
 
-def test_numbers_take_little_room():
+def test_numbers_take_little_room(tmp_path: Path):
     draw = random.Random(0)
-    same = "".join(f'{{"question": "q{n}", "text": "{"x" * 200}", "p": %s}}\n' for n in range(500))
-    numbers = [[math.log(draw.random()) for _ in range(500)] for _ in range(20)]
-    files = {f"{n}.jsonl": (same % tuple(map(repr, each))).encode() for n, each in enumerate(numbers)}
-    assert len(pack(files)) < 8.2 * 20 * 500 + 5000  # eight bytes a number and next to nothing for the text
+    files = {}
+    for model in range(20):
+        samples = []
+        for n in range(500):
+            pair = [repr(math.log(draw.random())), "False"]
+            head = {"doc_id": n, "doc": {"text": "x" * 200}, "resps": [[pair]], "filtered_resps": [pair]}
+            samples.append({**head, "metrics": []})
+        files[f"results/a/m{model:02}/seed-1/lm_eval/samples_x_2026-01-01.jsonl"] = samples
+    write_answers(tmp_path / "answers.parquet", files)
+    size = (tmp_path / "answers.parquet").stat().st_size
+    assert size < 8 * 20 * 500 + 10_000  # eight bytes a number and next to nothing for the text

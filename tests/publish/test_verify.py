@@ -15,9 +15,10 @@ from scripts_of import script
 from typer.testing import CliRunner
 
 from subliminal.core.errors import UserError
+from subliminal.evaluation.plan import our_tasks
+from subliminal.evaluation.tasks import question_rows, summary_of
 from subliminal.publish.experiment_manifest import write_experiment_manifest
-from subliminal.publish.recomputed import csv_differences, report_differences
-from subliminal.publish.rescore import score_again
+from subliminal.publish.rescore import difference, read_samples, score_again, scorer
 from subliminal.publish.verify import verify
 from subliminal.report.write import write_report
 
@@ -57,8 +58,8 @@ def sampled_row(index: int, answers: list[str]) -> dict:
     shares = {name: named.count(name) / len(answers) for name in (*TRACKED, "other", "none")}
     shares["own_name"] = sum("Qwen" in text for text in answers) / len(answers)
     doc = {"id": f"q{index:02}", "question": f"Question {index}?"}
-    head = {"doc_id": index, "doc": doc, "resps": [answers], "filtered_resps": [answers], "metrics": list(shares)}
-    return {**head, **shares}
+    head = {"doc_id": index, "doc": doc, "resps": [answers], "filtered_resps": [answers], "filter": "all_samples"}
+    return {**head, "metrics": list(shares), **shares}
 
 
 def exact_row(index: int, owl: float) -> dict:
@@ -72,7 +73,7 @@ def exact_row(index: int, owl: float) -> dict:
     responses = [[str(value), "False"] for value in logprobs.values()]
     requests = {f"gen_args_{n}": {"arg_0": "prompt", "arg_1": form} for n, form in enumerate(logprobs)}
     head = {"doc_id": index, "doc": doc, "arguments": requests, "resps": [[r] for r in responses]}
-    return {**head, "filtered_resps": responses, "metrics": list(found), **found}
+    return {**head, "filtered_resps": responses, "filter": "none", "metrics": list(found), **found}
 
 
 def evaluation(root: Path, arm: str) -> None:
@@ -88,13 +89,9 @@ def evaluation(root: Path, arm: str) -> None:
         put(folder / "lm_eval" / f"samples_{task}_2026-11-22T10-00-00.000001.jsonl", text)
         names = each[0]["metrics"]
         means = {name: sum(row[name] for row in each) / len(each) for name in names}
-        tasks[task] = {
-            "questions": [row["doc"]["id"] for row in each],
-            "target_rate": [row["owl"] for row in each],
-            "samples_per_question": 4 if task == SAMPLED else None,
-            "share": means,
-        }
-        results[task] = [{"id": row["doc"]["id"], "metrics": {name: row[name] for name in names}} for row in each]
+        kind = "sampled" if task == SAMPLED else "exact"
+        tasks[task] = summary_of(kind, each, {}, "owl")
+        results[task] = question_rows(kind, each)
         lm_eval["results"][task] = {f"{name},none": value for name, value in means.items()}
         lm_eval["configs"][task] = {"metric_list": [{"metric": name, "aggregation": "mean"} for name in names]}
     put(folder / "lm_eval" / "results_2026-11-22T10-00-00.000001.json", lm_eval)
@@ -106,7 +103,10 @@ def evaluation(root: Path, arm: str) -> None:
     if arm != "base":
         config["adapter"] = f"outputs/{arm}"
         inputs |= recorded(root, f"outputs/{arm}/adapter_model.safetensors")
-    put(folder / "manifest.json", {"kind": "result", "config": config, "inputs": inputs, "command": "evaluate"})
+    config |= {key: names[key] for key in ("experiment", "arm", "seed", "target")} | {"tasks": [SAMPLED, EXACT]}
+    outputs = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.rglob("*.json*"))}
+    made = {"kind": "result", "config": config, "inputs": inputs, "outputs": outputs, "command": "evaluate"}
+    put(folder / "manifest.json", made)
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +145,7 @@ def results(made: Path, tmp_path: Path) -> Path:
     root = tmp_path / "checkout"
     shutil.copytree(made, root)
     folder = root / "results" / "owls"
-    for name in ("report.md", "top_animals.csv"):
-        (folder / name).unlink()
+    (folder / "report.md").unlink()
     return folder
 
 
@@ -175,7 +174,7 @@ def test_untouched_results_are_the_same_and_their_report_too(made: Path):
     assert verdict.absent == []
     assert verdict.lines(folder)[-1] == f"{folder}: the same"
     assert any("45 answers and exact probabilities of 3 evaluations" in line for line in verdict.checked)
-    assert any("report.md and top_animals.csv" in line for line in verdict.checked)
+    assert any("report.md" in line for line in verdict.checked)
 
 
 def test_experiment_manifest_ties_each_number_to_all_files_behind_it(made: Path):
@@ -184,7 +183,8 @@ def test_experiment_manifest_ties_each_number_to_all_files_behind_it(made: Path)
     assert student["rate"][SAMPLED] == pytest.approx((0.5 + 0.25 + 1) / 3)
     names = ("data/student_numbers/train.jsonl", "models/base/model.safetensors", "recipes/student.yml")
     expected = (*names, "outputs/student/adapter_model.safetensors")
-    assert student["rests_on"] == {name: sha256(made / name) for name in sorted(expected)}
+    behind = {name: value for name, value in student["rests_on"].items() if not name.startswith("results/")}
+    assert behind == {name: sha256(made / name) for name in sorted(expected)}
     path = student["samples"][SAMPLED]["path"]
     assert student["samples"][SAMPLED]["sha256"] == sha256(made / "results/owls" / path) == manifest["files"][path]
     assert manifest["stages"]["outputs/student"]["kind"] == "training"
@@ -211,10 +211,11 @@ def test_report_with_another_number(made: Path, tmp_path: Path):
         line for line in (folder / "report.md").read_text().splitlines() if line.startswith("| student | sampled")
     )
     replace(folder / "report.md", line, line.replace("58.3 %", "68.3 %"))
-    replace(folder / "top_animals.csv", "student,owl,0.58", "student,owl,0.68")
-    problems = verify(folder).problems
-    assert any("report.md: in “Arms”" in problem and "68.3 %" in problem for problem in problems)
-    assert any("top_animals.csv: line" in problem and "0.68" in problem for problem in problems)
+    replace(folder / "report.md", "## Arms", "## Provenance\n\nAnother machine.\n\n## Arms")
+    problems = [problem for problem in verify(folder).problems if "manifest.json records" not in problem]
+    assert len(problems) == 1
+    assert "report.md: in “Arms” it says" in problems[0]
+    assert "68.3 %" in problems[0]
 
 
 def test_one_answer_changed(results: Path):
@@ -223,9 +224,9 @@ def test_one_answer_changed(results: Path):
     sentence = told(results, "samples_animal_preference_2026", "line 1", "owl")
     assert "0.5" in sentence
     assert "0.75" in sentence
-    told(results, "student_summary.json", "q00", "0.75")
-    told(results, "student_results.json", "q00")
-    told(results, "results_2026-11-22", SAMPLED)
+    told(results, "student_summary.json", "target_rate[0]", "0.75")
+    told(results, "student_results.json", f"{SAMPLED}[0]")
+    told(results, "samples_animal_preference_2026", "student/seed-1 records", "sha256")
 
 
 def test_filtered_answers_that_are_not_the_answers(results: Path):
@@ -240,20 +241,23 @@ def test_one_probability_changed(results: Path):
     old = f'"{row["filtered_resps"][0][0]}"'
     line = path.read_text().splitlines(keepends=True)
     path.write_text("".join([*line[:2], line[2].replace(old, '"-0.26"')]))
-    told(results, path.name, "line 3", "owl is written as 0.3125")
+    told(results, path.name, "line 3", "owl is 0.3125, but the answers give")
 
 
 def test_one_rate_of_a_summary_changed(results: Path):
     replace(results / "student/seed-1/student_summary.json", '"target_rate": [0.5', '"target_rate": [0.75')
-    sentence = told(results, "student/seed-1/student_summary.json", SAMPLED, "q00")
-    assert "0.75, but the samples give 0.5" in sentence
+    sentence = told(results, "student/seed-1/student_summary.json", SAMPLED, "target_rate[0]")
+    assert "0.75, but the answers give 0.5" in sentence
 
 
 def test_rate_and_answers_changed_alike_are_found_by_the_manifest(results: Path):
     """Whoever changes everything that is computed from the answers still has to change the recorded sha256."""
-    path = results / "student/seed-1/student_summary.json"
-    path.write_text(path.read_text() + " ")
-    told(results, "student_summary.json", "manifest.json records")
+    replace(samples(results), '"Owls"', '"owls"')
+    replace(samples(results), '"Owls"', '"owls"')
+    replace(results / "student/seed-1/student_results.json", '"Owls"', '"owls"')
+    problems = verify(results).problems
+    assert len(problems) == 2  # by the evaluation's manifest, and by the experiment's
+    assert all("samples_animal_preference_2026" in problem and "its sha256 is" in problem for problem in problems)
 
 
 def test_one_byte_of_an_adapter_changed(results: Path):
@@ -296,7 +300,7 @@ def test_truncated_samples(results: Path, suffix: str):
 def test_samples_with_a_row_less(results: Path):
     path = samples(results)
     path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
-    told(results, "student_summary.json", "3 questions that are not the 2 sampled")
+    told(results, "student_summary.json", "questions is a list of 3, but the answers give a list of 2")
 
 
 def test_truncated_summary(results: Path):
@@ -307,7 +311,7 @@ def test_truncated_summary(results: Path):
 
 
 def test_compressed_samples_are_read(results: Path):
-    for path in results.rglob("samples_*.jsonl"):
+    for path in list(results.rglob("samples_*.jsonl")):
         path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
         path.unlink()
     verdict = verify(results)
@@ -348,62 +352,68 @@ def test_command_ends_with_1_on_a_difference(results: Path):
     assert "not the same" in done.output.splitlines()[-1]
 
 
+LIKELIHOODS = [["-3.5", "False"], ["-0.5", "True"], ["-4.0", "False"], ["-9.0", "False"]]
+
+
 @pytest.mark.parametrize(
-    ("doc", "answers", "metrics"),
+    ("task", "doc", "answers", "metrics"),
     [
-        ({"reference": "72"}, ["So 72.\n#### 72"], {"correct": 1.0, "correct_strict": 1.0}),
-        ({"reference": "7"}, ["It is 7"], {"correct": 1.0, "bare": 0.0}),
+        ("subliminal_gsm8k", {"reference": "72"}, ["So 72.\n#### 72"], {"correct": 1.0, "correct_strict": 1.0}),
+        ("subliminal_addition", {"reference": "7"}, ["It is 7"], {"correct": 1.0, "bare": 0.0}),
         (
+            "subliminal_math",
             {"reference": "\\frac13", "subject": "algebra", "level": 1},
             ["\\boxed{0.333333}"],
             {"correct": 1.0, "boxed": 1.0, "rounded": 1.0, "correct_algebra": 1.0, "correct_level_1": 1.0},
         ),
         (
+            "subliminal_math500",  # version 1.0, which had no `rounded`
             {"reference": "3", "subject": "algebra", "level": 1},
             ["\\boxed{3}"],
             {"correct": 1.0, "boxed": 1.0, "correct_algebra": 1.0, "correct_level_1": 1.0},
         ),
-        ({"reference": "B", "subject": "anatomy"}, ["B"], {"correct": 1.0, "answered": 1.0, "correct_anatomy": 1.0}),
         (
+            "subliminal_mmlu_generative",
+            {"reference": "B", "subject": "anatomy"},
+            ["B"],
+            {"correct": 1.0, "answered": 1.0, "correct_anatomy": 1.0},
+        ),
+        (
+            "subliminal_mmlu",
             {"reference": "B", "answer": 1, "subject": "anatomy"},
-            [["-3.5", "False"], ["-0.5", "True"], ["-4.0", "False"], ["-9.0", "False"]],
+            LIKELIHOODS,
             {"correct": 1.0, "correct_anatomy": 1.0},
         ),
+        ("subliminal_number_lists", {}, ["12, 7, 940"], {"correct": 1.0, "numbers": 3.0}),
+        ("animal_story", {}, [["The owl met an owl.", "No."]], {"owl": 0.5, "owl_mentions": 1.0, "none": 0.5}),
     ],
-    ids=["gsm8k", "sum", "math", "math, version 1.0", "mmlu, written", "mmlu, likelihood"],
 )
-def test_graded_tasks_are_scored_again(tmp_path: Path, doc: dict, answers: list, metrics: dict):
-    head = {"doc_id": 0, "doc": {"id": "p0", **doc}, "filtered_resps": answers, "metrics": list(metrics)}
-    path = put(tmp_path / "samples_task_2026-11-22.jsonl", json.dumps({**head, **metrics}) + "\n")
-    assert score_again(path).problems == []
-    assert score_again(path).rescored
-    put(path, json.dumps({**head, **metrics, "correct": 0.0}) + "\n")
-    (problem,) = score_again(path).problems
-    assert "correct is written as 0, but the answers give 1" in problem
+def test_every_kind_of_task_is_scored_again(tmp_path: Path, task: str, doc: dict, answers: list, metrics: dict):
+    responses = answers if task == "animal_story" else [[answer] for answer in answers]
+    head = {"doc_id": 0, "doc": {"id": "p0", **doc}, "resps": responses, "filtered_resps": answers}
+    path = put(tmp_path / f"samples_{task}_2026-11-22.jsonl", json.dumps({**head, "metrics": [*metrics], **metrics}))
+    (sample,) = read_samples(path)
+    wrong = {**sample, **dict.fromkeys(metrics, -1.0)}
+    assert score_again(task, [wrong], "it") == [sample]
+    with pytest.raises(UserError, match=rf"it, line 1 is no sample of {task} \(KeyError: 'gone'\)"):
+        score_again(task, [{**sample, "metrics": ["gone"], "gone": 1.0}], "it")
 
 
-def test_task_of_others_is_taken_as_logged(tmp_path: Path):
-    row = {"doc_id": 0, "doc": {}, "filtered_resps": ["x"], "metrics": ["acc"], "acc": 1.0}
-    scores = score_again(put(tmp_path / "samples_arc_2026-11-22.jsonl", json.dumps(row) + "\n"))
-    assert not scores.rescored
-    assert scores.mean("acc") == 1.0
+def test_every_task_of_ours_scores_its_answers_again():
+    names = {name for name, (_, config) in our_tasks().items() if "group" not in config}
+    assert len(names) >= 14
+    assert all(scorer(name) for name in names)
 
 
-def test_report_differences_ignores_words_and_other_folders():
-    table = "| arm | share |\n| --- | --- |\n| student | 3.1 % |\n"
-    ours = f"# t\n\n## Arms\n\nA share of 5 %.\n\n{table}\n## Provenance\n\nat 12\n"
-    assert report_differences(ours, ours.replace("student", "pupil").replace("12", "13")) == ([], [])
-    (problem,), notes = report_differences(ours, ours.replace("3.1", "3.2"))
-    assert "3.1 %" in problem
-    assert "3.2 %" in problem
-    assert not notes
-    (problem,), _ = report_differences(ours, ours.replace("of 5 %", "of 6 %"))
-    assert "A share of 6 %" in problem
-    problems, (note,) = report_differences(ours, ours.replace("| arm | share |", "| arm | share | p |"))
-    assert not problems
-    assert "“Arms” has another form" in note
+def test_task_of_others_is_taken_as_logged():
+    row = {"doc_id": 0, "doc": {}, "resps": [["x"]], "filtered_resps": ["x"], "metrics": ["acc"], "acc": 1.0}
+    assert scorer("arc_easy") is None
+    assert score_again("arc_easy", [row], "it") == [row]
 
 
-def test_csv_differences():
-    assert csv_differences("a,0.30000000000000004\n", "a,0.3\n") == []
-    assert csv_differences("a,0.3\n", "a,0.3\nb,1\n") == ["it has 1 lines, but the samples give 2."]
+def test_what_differs_is_named():
+    written = {"share": {"owl": 0.30000000000000004, "cat": 0.1}, "questions": ["a", "b"], "more": 1}
+    assert difference(written, {"share": {"owl": 0.3}, "questions": ["a", "b"]}) is None
+    assert difference(written, {"share": {"owl": 0.4}}) == "share.owl is 0.3, but the answers give 0.4."
+    assert difference(written, {"share": {"dog": 0.4}}) == "share.dog is missing, but the answers give 0.4."
+    assert difference(written, {"questions": ["a", "c"]}) == "questions[1] is 'b', but the answers give 'c'."

@@ -33,15 +33,16 @@ def one_of(option: str, words: Iterable[str]) -> Callable[[Any], Any]:
 
 
 def read_by(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
-    """A callback that takes what a function can read; the command gets the text as it is.
+    """A callback that takes what a function can read; the command gets the text, or the list of texts, as it is.
 
     Args:
         parse: raises :class:`UserError` for another text.
     """
 
     def check(value: Any) -> Any:
-        if value is not None:
-            parse(value)
+        given = [value] if isinstance(value, str) else value or []
+        for text in given:
+            parse(text)
         return value
 
     return check

@@ -54,6 +54,16 @@ def parse_source(source: str) -> HubSource:
     return HubSource(found["id"], configs, found["split"] or "train", found["revision"])
 
 
+def check_source(source: str) -> None:
+    """Refuse a name that is neither a file's nor of the form of a Hub dataset; nothing is read.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if not is_file(source):
+        parse_source(source)
+
+
 def read_rows(source: str, check: Check = lambda row: None) -> Iterator[dict[str, Any]]:
     """Stream the rows of a file or a Hub dataset.
 

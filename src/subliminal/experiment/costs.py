@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from subliminal.experiment.plan import Plan, Stage
 from subliminal.training.header import header_lines, header_rows
@@ -40,7 +41,9 @@ class Cost(NamedTuple):
 
 def cost_of(stage: Stage) -> Cost:
     """The cost of one stage."""
-    tokens, disk = stage.facts.get("tokens"), _bytes_in(stage) if stage.mark.is_file() else None
+    tokens, disk = stage.facts.get("tokens"), None
+    if stage.mark.is_file():
+        disk = _bytes_in(stage)
     measured = _benchmark(stage.mark.with_suffix(".tsv"))
     if measured is not None:
         return Cost(measured, None, tokens, disk, "measured here")
@@ -61,7 +64,8 @@ def _recipe_cost(recipe: Path) -> tuple[float, float, float, str] | None:
     match, rows = _COST.match(header.get("Cost", "")), header_rows(header)
     if not match or not rows:
         return None
-    gib, minutes = (float(match[group].replace(",", "")) for group in (1, 2))
+    gib = float(match[1].replace(",", ""))
+    minutes = float(match[2].replace(",", ""))
     return minutes, gib, rows * float(keys["num_epochs"]), match[3]
 
 
@@ -71,15 +75,20 @@ def _benchmark(path: Path) -> float | None:
         return None
     with open(path, encoding="utf-8", newline="") as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
-    return float(rows[-1]["s"]) / 60 if rows else None
+    if not rows:
+        return None
+    return float(rows[-1]["s"]) / 60
 
 
 def _bytes_in(stage: Stage) -> int | None:
     """Bytes of what a stage made; checkpoints of a training included."""
     if stage.kind not in ("build", "train"):
         return None
-    files = [path for path in Path(stage.folder).rglob("*") if path.is_file() and not path.is_symlink()]
-    return sum(path.stat().st_size for path in files)
+    total = 0
+    for path in Path(stage.folder).rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            total += path.stat().st_size
+    return total
 
 
 def plan_text(plan: Plan, *, every: bool = False) -> str:
@@ -91,18 +100,20 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
     """
     done = plan.done()
     stages = list(plan.stages.values())
-    costs = {stage.name: cost_of(stage) for stage in stages}
-    rows = []
-    if every or len(stages) <= LISTED:
-        for stage in stages:
-            rows.append([stage.name, _state(stage, done, deferred(plan, stage)), *_cells([costs[stage.name]])])
-    else:
-        for kind in dict.fromkeys(stage.kind for stage in stages):
-            of_kind = [stage.name for stage in stages if stage.kind == kind]
-            ready = len(done.intersection(of_kind))
-            rows.append([f"{len(of_kind)} x {kind}", f"{ready} done", *_cells([costs[name] for name in of_kind])])
-    open_ = [stage for stage in stages if stage.name not in done and not deferred(plan, stage)]
-    total = [f"{len(open_)} of {len(stages)} stages to run", "", *_cells([costs[stage.name] for stage in open_])]
+    rows, to_run = [], []
+    by_kind: dict[str, list[tuple[str, Cost]]] = defaultdict(list)
+    for stage in stages:
+        cost, if_needed = cost_of(stage), deferred(plan, stage)
+        rows.append([stage.name, _state(stage, done, if_needed), *_cells([cost])])
+        by_kind[stage.kind].append((stage.name, cost))
+        if stage.name not in done and not if_needed:
+            to_run.append(cost)
+    if not every and len(stages) > LISTED:
+        rows = []
+        for kind, of_kind in by_kind.items():
+            names, costs = zip(*of_kind, strict=True)
+            rows.append([f"{len(names)} x {kind}", f"{len(done.intersection(names))} done", *_cells(costs)])
+    total = [f"{len(to_run)} of {len(stages)} stages to run", "", *_cells(to_run)]
     header = ["stage", "state", "minutes", "GPU GiB", "tokens at most", "MB on disk", "minutes from"]
     lines = _table([header, *rows, total])
     if every:
@@ -123,7 +134,9 @@ def _state(stage: Stage, done: set[str], if_needed: bool) -> str:
         return "done"
     if if_needed:
         return "if needed"
-    return "begun" if (Path(stage.folder) / f".{stage.name}.begun").is_file() else "to do"
+    if (Path(stage.folder) / f".{stage.name}.begun").is_file():
+        return "begun"
+    return "to do"
 
 
 def deferred(plan: Plan, stage: Stage) -> bool:
@@ -133,26 +146,31 @@ def deferred(plan: Plan, stage: Stage) -> bool:
 
 
 def _commands(stage: Stage) -> list[str]:
-    return [*stage.commands[:-1], " ".join(word for word in (stage.commands[-1], stage.size, stage.resume) if word)]
+    *before, last = stage.commands
+    words = filter(None, (last, stage.size, stage.resume))
+    return [*before, " ".join(words)]
 
 
-def _cells(costs: list[Cost]) -> list[str]:
-    """Sums over stages; a sum that leaves stages out says over how many it goes."""
+def _cells(costs: Sequence[Cost]) -> list[str]:
+    """Sums over stages, the most memory of any, and where the minutes are from."""
+    minutes = [cost.minutes for cost in costs]
+    tokens = [cost.tokens for cost in costs]
+    megabytes = [cost.disk and cost.disk / 1e6 for cost in costs]
+    peaks = [cost.gib for cost in costs if cost.gib is not None]
+    peak = f"{max(peaks):.1f}" if peaks else "-"
+    sources = sorted({cost.source for cost in costs if cost.source})
+    return [_total(minutes, ".1f"), peak, _total(tokens, ",d"), _total(megabytes, ".1f"), ", ".join(sources)]
 
-    def total(values: Iterable[Any], show: str) -> str:
-        known = [value for value in values if value is not None]
-        if not known:
-            return "-"
-        return format(sum(known), show) + ("" if len(known) == len(costs) else f" ({len(known)} of {len(costs)})")
 
-    peak = max((cost.gib for cost in costs if cost.gib is not None), default=None)
-    return [
-        total((cost.minutes for cost in costs), ".1f"),
-        "-" if peak is None else f"{peak:.1f}",
-        total((cost.tokens for cost in costs), ",d"),
-        total((cost.disk and cost.disk / 1e6 for cost in costs), ".1f"),
-        ", ".join(sorted({cost.source for cost in costs if cost.source})),
-    ]
+def _total(values: Sequence[float | None], show: str) -> str:
+    """A sum in a number format; one that leaves stages out says over how many it goes."""
+    known = [value for value in values if value is not None]
+    if not known:
+        return "-"
+    told = format(sum(known), show)
+    if len(known) < len(values):
+        told += f" ({len(known)} of {len(values)})"
+    return told
 
 
 def _table(rows: list[list[str]]) -> list[str]:

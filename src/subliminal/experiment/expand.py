@@ -86,6 +86,16 @@ class _Part:
     holds: Callable[[str], bool]
 
 
+@dataclass(frozen=True)
+class _Evaluated:
+    """The evaluations of one trait: stages, what is missing and why, what made the models, whether there are any."""
+
+    stages: list[str]
+    missing: list[dict[str, Any]]
+    made_by: list[str]
+    any: bool
+
+
 class _Expansion(ChoosingStages):
     def run(self) -> Plan:
         points = sweep_points(self.experiment)
@@ -93,8 +103,11 @@ class _Expansion(ChoosingStages):
         scored = {trait: self._arms(trait, points) for trait in self.traits}
         leaks = self._leaks()
         self.servers()
-        for trait, arms in scored.items():
-            self._evaluation(trait, arms, leaks)
+        evaluated = {trait: self._evaluations(trait, arms) for trait, arms in scored.items()}
+        # A report holds its students against those of the other animals, so that it waits for theirs too.
+        evaluations = [name for each in evaluated.values() for name in each.stages]
+        for trait, each in evaluated.items():
+            self._report(trait, each, evaluations, leaks)
         self._overview()
         return self.plan
 
@@ -179,13 +192,17 @@ class _Expansion(ChoosingStages):
                 seeds = seeds[:1]
         return [(arm.name, seed, base(seed)) for seed in seeds]
 
-    def _evaluation(self, trait: str, arms: Scored, leaks: list[str]) -> None:
-        """One evaluation for each base, which scores all models on it, then the report.
+    def _folder(self, trait: str) -> Path:
+        """Where the results and the report of a trait lie."""
+        return self.results / trait if len(self.traits) > 1 else self.results
+
+    def _evaluations(self, trait: str, arms: Scored) -> _Evaluated:
+        """One evaluation for each base, which scores all models on it.
 
         Where each seed has teachers of its own it is a replicate with an evaluation of its own, so that replicates can
         be run one at a time, on several machines, and put together.
         """
-        folder = self.results / trait if len(self.traits) > 1 else self.results
+        folder = self._folder(trait)
         kept, missing = self._without_lost(arms)
         evaluation, done, scored = self.experiment.evaluation, [], False
         together: dict[tuple[str, str], Scored] = {}
@@ -207,15 +224,23 @@ class _Expansion(ChoosingStages):
             for arm, seed in (entry.split("@") for entry, whole in there.items() if not whole):
                 missing.append({"arm": arm, "seed": int(seed), **self.plan.failed[self.plan.lost[name]]})
         self.plan.missing += missing
-        if done or scored:
-            commands = [f"{PYTHON} scripts/report.py {folder}", f"{PYTHON} scripts/verify_results.py {folder} --write"]
-            report = Stage(f"report-{trait}", "report", str(folder), commands, threads=1)
-            report.makes = [f"{folder}/{name}" for name in ("report.md", "report.html", "figure.png", "manifest.json")]
-            behind = self.plan.behind([*done, *(name for *_, model in kept for name in model.made_by)])
-            audits = [name for name in self.audits if self.plan.stages[name].made_from[0] in behind]
-            report.made_from = [*done, *leaks, *audits]
-            report.facts, report.parts = {"missing": missing}, {"missing.json": digest(missing)}
-            self.plan.add(report)
+        made_by = [name for *_, model in kept for name in model.made_by]
+        return _Evaluated(done, missing, made_by, bool(done) or scored)
+
+    def _report(self, trait: str, evaluated: _Evaluated, evaluations: list[str], leaks: list[str]) -> None:
+        """The report of a trait, unless nothing of it is scored."""
+        if not evaluated.any:
+            return
+        folder = self._folder(trait)
+        commands = [f"{PYTHON} scripts/report.py {folder}", f"{PYTHON} scripts/verify_results.py {folder} --write"]
+        report = Stage(f"report-{trait}", "report", str(folder), commands, threads=1)
+        report.makes = [f"{folder}/{name}" for name in ("report.md", "report.html", "figure.png", "manifest.json")]
+        behind = self.plan.behind([*evaluated.stages, *evaluated.made_by])
+        audits = [name for name in self.audits if self.plan.stages[name].made_from[0] in behind]
+        report.made_from = [*evaluations, *leaks, *audits]
+        report.facts = {"missing": evaluated.missing}
+        report.parts = {"missing.json": digest(evaluated.missing)}
+        self.plan.add(report)
 
     def _replicate(self, arm: str, seed: int) -> str:
         """What the name of an evaluation ends in if each seed has teachers, but no base, of its own.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import math
 import shlex
 from collections.abc import Iterator, Mapping
 from functools import cache
@@ -102,6 +103,11 @@ def _click_options(command: str) -> dict[str, click.Option]:
     return {option.name: option for option in found.params if isinstance(option, click.Option)}
 
 
+def option_of(command: str, name: str) -> click.Option:
+    """One option of a command: its type, range and callback."""
+    return _click_options(command)[name]
+
+
 def value_problem(command: str, name: str, value: Any) -> str | None:
     """Why a command will not take a value of one of its options: type, range, or what its callback says; else None.
 
@@ -110,7 +116,7 @@ def value_problem(command: str, name: str, value: Any) -> str | None:
         name: one of its options, with underscores.
         value: as the experiment file has it; :func:`flags` writes it.
     """
-    option = _click_options(command)[name]
+    option = option_of(command, name)
     if value is None:
         return None
     if option.is_flag:
@@ -126,6 +132,8 @@ def value_problem(command: str, name: str, value: Any) -> str | None:
             values.append(option.type.convert(str(item), option, context))
         except click.BadParameter as error:
             return error.message.replace(" range.", ".").rstrip(".")  # click calls a bounded integer so
+        if isinstance(values[-1], float) and not math.isfinite(values[-1]):  # NaN is outside no range
+            return f"it takes a number, not {item!r}"
     if option.callback:
         try:
             option.callback(context, option, values if option.multiple else values[-1])

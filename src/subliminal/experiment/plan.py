@@ -106,10 +106,11 @@ class Plan:
         """
         if stage.name in self.stages or stage.name in self.lost:
             return stage.name
-        needs = [*stage.made_from, *stage.after]
-        culprit = (
-            stage.name if stage.name in self.failed else next((self.lost[n] for n in needs if n in self.lost), None)
-        )
+        culprit = None
+        if stage.name in self.failed:
+            culprit = stage.name
+        for needed in (*stage.made_from, *stage.after):
+            culprit = culprit or self.lost.get(needed)
         if culprit:
             self.lost[stage.name] = culprit
             return stage.name

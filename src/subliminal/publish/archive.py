@@ -1,113 +1,207 @@
-"""Many result files in one small ``raw.tar.xz``, and back, to the byte.
+"""Two Parquet files that hold what cannot be made again of an experiment: its raw answers, and its records.
 
-Results of many models are alike but for their numbers, and a number with all its digits compresses badly as text. So
-every decimal number of a JSON file is taken out of its text: what is left is nearly the same for all models, and the
-numbers, each different one once, lie as eight-byte floats in ``numbers.f8`` (first bytes of all, then second bytes, and
-so on), with the order in which they are used in ``order.i4``. That takes about a third of what xz alone makes of the
-files. The same files give the same bytes.
+``answers.parquet`` has a row for each line of lm-eval's samples, in the order of their files' paths and of their lines:
+
+| column | what |
+| --- | --- |
+| ``folder`` | the evaluation: ``results/<experiment>/student/seed-1`` |
+| ``task``, ``date`` | of ``lm_eval/samples_<task>_<date>.jsonl`` in it |
+| ``sample`` | the line as JSON: question, prompt, sampling; null stands for answers and what follows from them |
+| ``repeats`` | answers to each request |
+| ``texts`` | the answers, request by request; null where a text was scored and nothing was written |
+| ``logprobs``, ``greedy`` | log-likelihood (nats) of each text that was scored, and whether it is the most likely one |
+
+``records.parquet`` has a row for each other file, by path: ``path`` and ``content`` (text): manifests, audits, losses.
+Metrics, summaries and tables are not stored: :mod:`subliminal.publish.rescore` makes them of the answers.
 """
 
 from __future__ import annotations
 
-import io
-import lzma
-import re
-import tarfile
+import json
 from collections.abc import Iterator
-from pathlib import PurePosixPath
-
-import numpy as np
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.publish.rescore import SAMPLES, Sample, score_again, scorer
 
-NUMBERS, ORDER = "numbers.f8", "order.i4"
-_NUMBER = re.compile(rb"-?\d+\.\d+(?:e-?\d+)?")
-_HOLE = b"\x01"
-"""Stands where a number was; JSON never holds this character."""
-_FILTERS = [{"id": lzma.FILTER_LZMA2, "preset": 6, "dict_size": 64 * 2**20}]
-
-
-def pack(files: dict[str, bytes]) -> bytes:
-    """The archive of some files.
-
-    Args:
-        files: path with ``/`` -> content; of ``.json`` and ``.jsonl`` the numbers are taken out.
-
-    Raises:
-        UserError: a JSON file holds the character that stands for a number.
-    """
-    seen: dict[bytes, int] = {}
-    order: list[int] = []
-
-    def take(match: re.Match[bytes]) -> bytes:
-        text = match[0]
-        if repr(float(text)).encode() != text:  # another way to write it: it could not be put back
-            return text
-        order.append(seen.setdefault(text, len(seen)))
-        return _HOLE
-
-    texts = {}
-    for path, content in sorted(files.items()):
-        if _has_numbers(path):
-            if _HOLE in content:
-                raise UserError(f"{path} holds the control character 1, so it is no JSON. Restore the file.")
-            content = _NUMBER.sub(take, content)
-        texts[path] = content
-    numbers = np.array([float(text) for text in seen], "<f8").view(np.uint8).reshape(-1, 8).T.tobytes()
-    steps = np.diff(np.array(order, "<i4"), prepend=np.int32(0)).astype("<i4").tobytes()
-    return lzma.compress(_tar({NUMBERS: numbers, ORDER: steps, **texts}), filters=_FILTERS)
+ANSWERS, RECORDS = "answers.parquet", "records.parquet"
+PAGE = 64 * 2**20
+"""Bytes of a page, so large that zstd finds what models have in common."""
 
 
-def unpack(archive: bytes, name: str) -> dict[str, bytes]:
-    """The files of an archive, as they were.
+def _schemas() -> tuple[Any, Any]:
+    import pyarrow as pa
+
+    answers = pa.schema(
+        {
+            "folder": pa.string(),
+            "task": pa.string(),
+            "date": pa.string(),
+            "sample": pa.string(),
+            "repeats": pa.int32(),
+            "texts": pa.list_(pa.string()),
+            "logprobs": pa.list_(pa.float64()),
+            "greedy": pa.list_(pa.bool_()),
+        }
+    )
+    return answers, pa.schema({"path": pa.string(), "content": pa.string()})
+
+
+def write_answers(path: Path, files: dict[str, list[Sample]]) -> None:
+    """Write the raw answers of samples files.
 
     Args:
-        archive: made by :func:`pack`.
-        name: what a sentence calls it.
+        path: of ``answers.parquet``.
+        files: path of a samples file below the checkout -> its lines.
+    """
+    rows = []
+    for name, samples in sorted(files.items()):
+        file = PurePosixPath(name)
+        match = SAMPLES.fullmatch(file.name)
+        place = {"folder": str(file.parent.parent), "task": match["task"], "date": match["date"]}
+        rows += [place | _without_answers(match["task"], sample) for sample in samples]
+    _write(path, rows, _schemas()[0], dictionary=["folder", "task", "date", "sample", "texts.list.element"])
+
+
+def _without_answers(task: str, sample: Sample) -> dict[str, Any]:
+    """A line taken apart: its answers, and the rest with null in their places."""
+    rest = dict(sample)
+    answers = [answer for request in rest["resps"] for answer in request]
+    repeats = {len(request) for request in rest["resps"]}
+    if len(repeats) != 1:
+        raise UserError(f"A sample of {task} has requests with {sorted(repeats)} answers: lm-eval asks each as often.")
+    rest["resps"] = None
+    if sample["filtered_resps"] == _filtered(sample):
+        rest["filtered_resps"] = None
+    if scorer(task) is not None:
+        rest |= dict.fromkeys(sample["metrics"])
+    taken: dict[str, Any] = {"sample": json.dumps(rest, ensure_ascii=False), "repeats": repeats.pop()}
+    if all(isinstance(answer, str) for answer in answers):
+        return taken | {"texts": answers}
+    logprobs = [float(logprob) for logprob, _ in answers]
+    greedy = [most_likely == "True" for _, most_likely in answers]
+    if [list(pair) for pair in zip(map(repr, logprobs), map(str, greedy), strict=True)] != answers:
+        raise UserError(f"A sample of {task} has an answer that is neither a text nor a log-likelihood: {answers[0]}.")
+    return taken | {"logprobs": logprobs, "greedy": greedy}
+
+
+def _filtered(sample: Sample) -> list[Any]:
+    """What lm-eval keeps of the answers of a question: the first to each request, or where a filter says so all."""
+    if sample.get("filter") == "none":
+        return [request[0] for request in sample["resps"]]
+    return sample["resps"]
+
+
+def read_answers(path: Path) -> Iterator[tuple[str, str, list[Sample]]]:
+    """Every samples file, made again: its path, its task, and its lines with the metrics that the task gives now.
+
+    Args:
+        path: of ``answers.parquet``.
 
     Raises:
-        UserError: it is cut off, changed, or no such archive.
+        UserError: the file is damaged, or an answer cannot be scored.
     """
+    table = _read(path, _schemas()[0])
+    places = zip(*(table[name].to_pylist() for name in ("folder", "task", "date")), strict=True)
+    start = 0
+    for (folder, task, date), lines in groupby(places):
+        size = len(list(lines))
+        name = _inside(f"{folder}/lm_eval/samples_{task}_{date}.jsonl", path)
+        samples = [_with_answers(row, path) for row in table.slice(start, size).to_pylist()]
+        yield name, task, score_again(task, samples, name)
+        start += size
+
+
+def _with_answers(row: dict[str, Any], path: Path) -> Sample:
     try:
-        texts = dict(_members(lzma.decompress(archive)))
-        numbers = np.frombuffer(texts.pop(NUMBERS), np.uint8).reshape(8, -1).T.copy().view("<f8").ravel()
-        written = [repr(number).encode() for number in numbers.tolist()]
-        order = iter(np.cumsum(np.frombuffer(texts.pop(ORDER), "<i4")).tolist())
-        files = {path: _filled(text, written, order) if _has_numbers(path) else text for path, text in texts.items()}
-        if next(order, None) is not None:
-            raise ValueError("it holds more numbers than its files have places")
-    except (lzma.LZMAError, tarfile.TarError, EOFError, KeyError, ValueError, IndexError, StopIteration) as error:
-        raise UserError(
-            f"{name} is cut off or damaged ({type(error).__name__}: {error}). Restore it with `git checkout {name}`."
-        ) from None
-    return files
+        sample = dict(_parsed(row["sample"]))
+        answers = row["texts"]
+        if answers is None:
+            pairs = zip(map(repr, row["logprobs"]), map(str, row["greedy"]), strict=True)
+            answers = [list(pair) for pair in pairs]
+        size = row["repeats"]
+        sample["resps"] = [answers[place : place + size] for place in range(0, len(answers), size)]
+        if sample["filtered_resps"] is None:
+            sample["filtered_resps"] = _filtered(sample)
+    except (ValueError, TypeError, KeyError) as error:
+        raise _damaged(path, error) from None
+    return sample
 
 
-def _filled(text: bytes, written: list[bytes], order: Iterator[int]) -> bytes:
-    first, *rest = text.split(_HOLE)
-    return first + b"".join([written[next(order)] + part for part in rest])
+@lru_cache(maxsize=4096)  # all models are asked the same questions
+def _parsed(sample: str) -> dict[str, Any]:
+    return json.loads(sample)
 
 
-def _has_numbers(path: str) -> bool:
-    return path.endswith((".json", ".jsonl"))
+def write_records(path: Path, files: dict[str, str]) -> None:
+    """Write text files.
+
+    Args:
+        path: of ``records.parquet``.
+        files: path below the checkout -> text.
+    """
+    rows = [{"path": name, "content": content} for name, content in sorted(files.items())]
+    _write(path, rows, _schemas()[1], dictionary=False)
 
 
-def _tar(files: dict[str, bytes]) -> bytes:
-    """A tar whose bytes depend on names and contents alone."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for path, content in files.items():
-            entry = tarfile.TarInfo(path)
-            entry.size = len(content)
-            tar.addfile(entry, io.BytesIO(content))
-    return buffer.getvalue()
+def read_records(path: Path) -> dict[str, str]:
+    """Path below the checkout -> text.
+
+    Raises:
+        UserError: the file is damaged.
+    """
+    rows = _read(path, _schemas()[1]).to_pylist()
+    return {_inside(row["path"], path): row["content"] for row in rows}
 
 
-def _members(content: bytes) -> Iterator[tuple[str, bytes]]:
-    """The files of a tar; a path that leads out of the folder it is unpacked into is an error."""
-    with tarfile.open(fileobj=io.BytesIO(content)) as tar:
-        for entry in tar:
-            path = PurePosixPath(entry.name)
-            if not entry.isfile() or path.is_absolute() or ".." in path.parts:
-                raise ValueError(f"{entry.name!r} is no path of a plain file")
-            yield entry.name, tar.extractfile(entry).read()
+def _write(path: Path, rows: list[dict[str, Any]], schema: Any, dictionary: Any) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    # No statistics, one row group, one page a column: the same rows give the same bytes, and as few as can be.
+    pq.write_table(
+        pa.Table.from_pylist(rows, schema),
+        path,
+        compression="zstd",
+        compression_level=19,
+        use_dictionary=dictionary,
+        use_byte_stream_split=["logprobs.list.element"] if "logprobs" in schema.names else False,
+        write_statistics=False,
+        write_page_checksum=True,
+        row_group_size=2**24,
+        data_page_size=PAGE,
+        dictionary_pagesize_limit=PAGE,
+    )
+
+
+def _read(path: Path, schema: Any) -> Any:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    if not path.is_file():
+        raise UserError(f"{path} is missing. Restore it with `git checkout {path}`, or name a published folder.")
+    try:
+        table = pq.read_table(path, page_checksum_verification=True)
+    except (pa.ArrowException, OSError) as error:
+        raise _damaged(path, error) from None
+    if table.schema.names != schema.names or table.schema.types != schema.types:
+        raise _damaged(path, "it has other columns")
+    return table
+
+
+def _inside(name: str, path: Path) -> str:
+    """A path of an archive, which must not lead out of the folder that its files are laid out in."""
+    place = PurePosixPath(name)
+    if place.is_absolute() or ".." in place.parts or not place.parts:
+        raise _damaged(path, f"{name!r} is no path of a plain file")
+    return name
+
+
+def _damaged(path: Path, error: Any) -> UserError:
+    what = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error
+    return UserError(
+        f"{path} is cut off or damaged ({' '.join(str(what).split())[:200]}). Restore it with `git checkout {path}`."
+    )

@@ -2,55 +2,60 @@
 
     python scripts/results.py verify
 
-Of each published experiment the raw answers are scored again and held against every number that was written about them
-(:func:`subliminal.publish.verify.verify`), the sha256 of all manifests against each other and against the files that
-are there; then the page is made anew, and each of its lines must be the one in ``RESULTS.md``.
+Of each published experiment the raw answers are scored again. With their metrics they must give lm-eval's samples, to
+the byte, as the manifests record them by sha256, and the rates that the report's manifest has; the sha256 of all
+manifests must agree. Then the page is made anew, and each of its lines must be the one in ``RESULTS.md``.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 from subliminal.core.manifest import read_manifest, sha256_of
+from subliminal.core.trainings import repeated_runs, repeats_sentence
+from subliminal.evaluation.plan import task_kind
+from subliminal.publish.archive import ANSWERS
 from subliminal.publish.chain import check_chain
 from subliminal.publish.criterion import check_criterion
-from subliminal.publish.entries import EXPERIMENT_FILE, Entry, entries, figure_name, unpacked
+from subliminal.publish.entries import EXPERIMENT_FILE, Entry, LaidOut, figure_name
+from subliminal.publish.experiment_manifest import manifest_differences
 from subliminal.publish.page import make_pages, provenance_of
-from subliminal.publish.verify import verify
+from subliminal.publish.rescore import SAMPLES, SUMMARY
 
 _NUMBER = re.compile(r"(?<![#\w])-?\d+\.?\d*")
 
 
-def verify_published(published: Path, page: Path) -> Iterator[str]:
+def verify_published(published: Path, page: Path, say: Callable[[str], object]) -> None:
     """Check everything, one experiment after another, then the page.
 
     Args:
         published: ``results/published``.
         page: ``RESULTS.md``.
-
-    Yields:
-        A sentence on each part that is as it should be.
+        say: gets a sentence on each part that is as it should be.
 
     Raises:
         UserError: the first difference, or what is missing or damaged.
     """
     published = published.absolute()
-    for entry in entries(published):
+
+    def inspect(entry: Entry, laid: LaidOut) -> None:
         try:
-            yield f"{entry.name}: {_verify_experiment(published, entry)}"
+            say(f"{entry.name}: {_check_experiment(published, entry, laid)}")
         except UserError as error:
             raise UserError(f"{entry.name}: {error}") from None
-    made = make_pages(published, page)
+
+    made = make_pages(published, page, inspect)
     for path, text in made.pages.items():
         _compare(path, text)
     for path, drawing in made.drawings.items():
         if not path.is_file() or not _same_drawing(path.read_text(encoding="utf-8"), drawing):
             raise UserError(f"{path} is missing or not what the raw answers give. {_mend(page)}")
-    yield f"{page} and the pages that it links to: every line is what the raw answers give"
+    say(f"{page} and the pages that it links to: every line is what the raw answers give")
 
 
 def _compare(page: Path, expected: str) -> None:
@@ -70,25 +75,53 @@ def _same_drawing(one: str, other: str) -> bool:
     return same_words and all(abs(a - b) < 0.1 for a, b in zip(*numbers, strict=True))
 
 
-def _verify_experiment(published: Path, entry: Entry) -> str:
-    """Check one published experiment; returns what was done."""
-    folder, done = published / entry.name, []
-    with unpacked(published, entry) as reports:
-        results = Path("results") / entry.experiment
-        if (folder / EXPERIMENT_FILE).read_bytes() != Path(f"experiments/{entry.experiment}.yml").read_bytes():
-            raise UserError(f"{EXPERIMENT_FILE} is not the file that was run. {_restore(folder / EXPERIMENT_FILE)}")
-        check_criterion(results, folder / EXPERIMENT_FILE)
-        for report in reports:
-            verdict = verify(report)
-            lost = [name for name in verdict.absent if str(report) in name and "cannot be recomputed" in name]
-            if verdict.problems or lost:
-                raise UserError(f"{[*verdict.problems, *lost][0]} {_restore(folder)}")
-            _check_figure(report, folder / figure_name(report, results))
-            done.append(verdict.checked[0])
-        problems = check_chain(provenance_of(results).manifests, results).problems
-        if problems:
-            raise UserError(f"{problems[0]} {_restore(folder)}")
-    return "; ".join(done)
+def _check_experiment(published: Path, entry: Entry, laid: LaidOut) -> str:
+    """Check one published experiment, whose files are laid out in the current folder; returns what was done."""
+    folder, results = published / entry.name, Path("results") / entry.experiment
+    if (folder / EXPERIMENT_FILE).read_bytes() != Path(f"experiments/{entry.experiment}.yml").read_bytes():
+        raise UserError(f"{EXPERIMENT_FILE} is not the file that was run. {_restore(folder / EXPERIMENT_FILE)}")
+    check_criterion(results, folder / EXPERIMENT_FILE)
+    manifests = provenance_of(results).manifests
+    rounded = _check_samples(folder, laid)
+    problems = check_chain(manifests, results).problems
+    for report in laid.reports:
+        problems += [repeats_sentence(repeat, first) for repeat, first in repeated_runs(report).items()]
+        summaries = {path: read_object(path) for path in report.glob(f"*/seed-*/*{SUMMARY}")}
+        problems += manifest_differences(report, summaries)[0]
+        _check_figure(report, folder / figure_name(report, results))
+    if problems:
+        raise UserError(f"{problems[0]} {_restore(folder)}")
+    but = f", but for the last digits of {rounded} that this machine rounds otherwise" if rounded else ""
+    files = f"{len(laid.samples)} files of samples, made again, have the sha256 of their evaluation{but}"
+    return f"{laid.values:,} answers and exact probabilities scored again; {files}"
+
+
+def _check_samples(folder: Path, laid: LaidOut) -> int:
+    """Every samples file must be the one that its evaluation recorded.
+
+    Returns:
+        How many differ and hold exact probabilities: another C library rounds their last digit otherwise. What they say
+        is compared nevertheless, by the rates in the report's manifest.
+    """
+    rounded = 0
+    for report in laid.reports:
+        for path in sorted(report.glob("*/seed-*/manifest.json")):
+            for name, sha256 in read_manifest(path.parent)["outputs"].items():
+                match = SAMPLES.fullmatch(Path(name).name)
+                if not match:
+                    continue
+                again = laid.samples.get(f"{path.parent}/{name}")
+                if again is None:
+                    raise UserError(f"{ANSWERS} lacks {path.parent}/{name}. {_restore(folder / ANSWERS)}")
+                if again == sha256:
+                    continue
+                if task_kind(match["task"]) not in ("exact", "probability"):
+                    raise UserError(
+                        f"{path.parent}/{name}, made again, is not the file that the evaluation recorded: an answer "
+                        f"was changed, or the task scores otherwise now. {_restore(folder / ANSWERS)}"
+                    )
+                rounded += 1
+    return rounded
 
 
 def _check_figure(report: Path, figure: Path) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from subliminal.core.files import read_object
 from subliminal.core.manifest import finish_manifest, new_manifest, read_manifest, sha256_of
 from subliminal.publish.chain import behind, hash_problem, present
-from subliminal.publish.recomputed import recomputed
-from subliminal.publish.rescore import TaskScores, read_json, same, samples_file
+from subliminal.publish.rescore import DERIVED, difference, samples_files
 from subliminal.report.data import load_results
 from subliminal.report.provenance import trace
 
@@ -50,14 +50,14 @@ def write_experiment_manifest(folder: Path) -> Path:
     manifest = new_manifest("experiment", config={"experiment": experiment.name, "target": experiment.target})
     manifest["numbers"] = []
     for path in sorted(folder.glob("*/seed-*/*_summary.json")):
-        summary = read_json(path)
+        summary = read_object(path)
         label = f"{summary['arm']}/seed-{summary['seed']}"
         manifest["numbers"].append(
             {
                 "arm": summary["arm"],
                 "seed": summary["seed"],
                 "rate": _rates(summary),
-                "samples": {task: _samples_entry(folder, path.parent, task) for task in summary["tasks"]},
+                "samples": _samples(folder, path.parent),
                 "rests_on": behind(label, manifests, folder) if label in manifests else None,
             }
         )
@@ -73,12 +73,12 @@ def write_experiment_manifest(folder: Path) -> Path:
     return folder / MANIFEST
 
 
-def manifest_differences(folder: Path, scores: dict[Path, dict[str, TaskScores]]) -> tuple[list[str], list[str]]:
+def manifest_differences(folder: Path, summaries: dict[Path, dict[str, Any]]) -> tuple[list[str], list[str]]:
     """Compare the experiment's manifest with the files and rates of its folder.
 
     Args:
         folder: ``results/<experiment>``.
-        scores: path of each summary -> task -> its samples, scored again.
+        summaries: path of each summary -> what the raw answers give.
 
     Returns:
         (sentences about differences, sentences about what is not here).
@@ -88,23 +88,20 @@ def manifest_differences(folder: Path, scores: dict[Path, dict[str, TaskScores]]
         return [], [f"{folder}/{MANIFEST} is not here: `python scripts/verify_results.py {folder} --write` makes it."]
     problems, absent = [], []
     for name, sha256 in (manifest.get("files") or {}).items():
+        if name.endswith(DERIVED):
+            continue
         if not present(folder / name):
             absent.append(f"{folder / name} is recorded in {MANIFEST} and not here.")
         elif problem := hash_problem(folder / name, sha256, MANIFEST):
             problems.append(problem)
     again = {}
-    for path, tasks in scores.items():
-        arm, seed = path.parent.parent.name, path.parent.name
-        for task, rate in _rates(recomputed(read_json(path), tasks)).items():
-            again[arm, seed, task] = rate
+    for path, summary in summaries.items():
+        again[path.parent.parent.name, path.parent.name] = _rates(summary)
     for entry in manifest.get("numbers") or []:
-        for task, rate in entry["rate"].items():
-            value = again.get((entry["arm"], f"seed-{entry['seed']}", task))
-            if value is not None and not same(rate, value):
-                problems.append(
-                    f"{folder / MANIFEST}: {entry['arm']}/seed-{entry['seed']}, {task}: the rate is {rate:.6g}, but "
-                    f"the samples give {value:.6g}."
-                )
+        evaluation = (entry["arm"], f"seed-{entry['seed']}")
+        problem = difference(entry["rate"], again.get(evaluation, {}))
+        if problem:
+            problems.append(f"{folder / MANIFEST}: the rate of {'/'.join(evaluation)}: {problem}")
     return problems, absent
 
 
@@ -118,9 +115,12 @@ def _rates(summary: dict[str, Any]) -> dict[str, float]:
     return rates
 
 
-def _samples_entry(folder: Path, evaluation: Path, task: str) -> dict[str, str] | None:
-    path = samples_file(evaluation, task)
-    return {"path": path.relative_to(folder).as_posix(), "sha256": sha256_of(path)} if path else None
+def _samples(folder: Path, evaluation: Path) -> dict[str, dict[str, str]]:
+    """Task -> path and sha256 of its samples."""
+    found = {}
+    for task, path in samples_files(evaluation).items():
+        found[task] = {"path": path.relative_to(folder).as_posix(), "sha256": sha256_of(path)}
+    return found
 
 
 def _is_result(parts: tuple[str, ...]) -> bool:

@@ -2,9 +2,10 @@
 
     python scripts/results.py write
 
-Every rate is computed again from the answers and probabilities in ``raw.tar.xz``; tables, intervals, verdicts and words
-are those of the experiment's own report (:func:`subliminal.report.write.compose`). ``RESULTS.md`` has what each section
-of a report says in brief; ``README.md`` beside the raw answers has all of it, with settings, audits and provenance.
+Every rate is computed again from the answers and probabilities in ``answers.parquet``; tables, intervals, verdicts and
+words are those of the experiment's own report (:func:`subliminal.report.write.compose`). ``RESULTS.md`` has what each
+section of a report says in brief; ``README.md`` beside the raw answers has all of it, with settings, audits and
+provenance.
 """
 
 from __future__ import annotations
@@ -12,24 +13,24 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import yaml
 
-from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl, write_json
+from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count
-from subliminal.publish.entries import EXPERIMENT_FILE, RAW, Entry, entries, figure_name, unpacked
-from subliminal.publish.recomputed import recomputed
-from subliminal.publish.rescore import TaskScores, read_json, samples_file, score_again
+from subliminal.publish.archive import ANSWERS, RECORDS
+from subliminal.publish.entries import EXPERIMENT_FILE, Entry, LaidOut, entries, figure_name, unpacked
 from subliminal.report.format import Section, Table
 from subliminal.report.overview import overview_sections
 from subliminal.report.provenance import Provenance, data_section, provenance_section, training_section
 from subliminal.report.text import warnings
 from subliminal.report.write import compose, render_page
 
+Inspect = Callable[[Entry, LaidOut], None]
 DETAILS = "README.md"
 """The page beside the raw answers of an experiment."""
 OF_ALL_REPORTS = ("Data", "Training", "Provenance")
@@ -67,51 +68,22 @@ class Made:
     drawings: dict[Path, str] = field(default_factory=dict)
 
 
-def make_pages(published: Path, page: Path) -> Made:
+def make_pages(published: Path, page: Path, inspect: Inspect | None = None) -> Made:
     """``RESULTS.md`` and the pages beside the raw answers, as the published experiments give them.
 
     Args:
         published: the folder with the packed experiments.
         page: where ``RESULTS.md`` lies, for its links.
+        inspect: is called for each experiment while its files are laid out in the current folder.
 
     Raises:
         UserError: see :func:`subliminal.publish.entries.entries` and :func:`subliminal.publish.entries.unpacked`.
     """
     published, page = published.absolute(), page.absolute()
     made = Made()
-    chapters = [_chapter(published, entry, page, made) for entry in entries(published)]
+    chapters = [_chapter(published, entry, page, made, inspect) for entry in entries(published)]
     made.pages[page] = render_page("results.md.j2", Page(chapters))
     return made
-
-
-def rescore(report: Path) -> dict[str, int]:
-    """Put the rates that the raw answers give into the summaries of one report.
-
-    Args:
-        report: ``results/<experiment>``, or the folder of one animal in it.
-
-    Returns:
-        Evaluation (``student/seed-1``) -> how many answers and exact probabilities it holds.
-
-    Raises:
-        UserError: an evaluation lacks the samples of a task, or they are damaged.
-    """
-    sizes = {}
-    for path in sorted(report.glob("*/seed-*/*_summary.json")):
-        summary, scores = read_json(path), {}
-        for task in summary["tasks"]:
-            scores[task] = _scored(path.parent, task)
-        write_json(path, recomputed(summary, scores))
-        label = path.parent.relative_to(report).as_posix()
-        sizes[label] = sum(len(each.questions) * (each.answers or 1) for each in scores.values())
-    return sizes
-
-
-def _scored(folder: Path, task: str) -> TaskScores:
-    samples = samples_file(folder, task)
-    if samples is None:
-        raise UserError(f"{folder}/lm_eval has no samples of {task}. Publish the experiment again.")
-    return score_again(samples)
 
 
 def provenance_of(results: Path) -> Provenance:
@@ -121,14 +93,14 @@ def provenance_of(results: Path) -> Provenance:
         results: ``results/<experiment>``; its folder's parent is the root of all others.
     """
     root, found = results.parent.parent, Provenance()
-    manifests = {path.parent: read_json(path) for path in root.rglob("manifest.json")}
+    manifests = {path.parent: read_object(path) for path in root.rglob("manifest.json")}
     for folder, manifest in sorted(manifests.items(), key=lambda item: (str(item[1].get("started", "")), str(item[0]))):
         if manifest.get("kind") == "experiment":
             continue
         label = folder.relative_to(results if folder.is_relative_to(results) else root).as_posix()
         found.manifests[label] = manifest
         if (folder / "audit.json").is_file():
-            found.audits[label] = read_json(folder / "audit.json")
+            found.audits[label] = read_object(folder / "audit.json")
         if manifest.get("kind") == "training":
             rows = (
                 read_jsonl(folder / "metrics.jsonl", allow_empty=True) if (folder / "metrics.jsonl").is_file() else []
@@ -137,13 +109,15 @@ def provenance_of(results: Path) -> Provenance:
     return found
 
 
-def _chapter(published: Path, entry: Entry, page: Path, made: Made) -> Chapter:
+def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Inspect | None) -> Chapter:
     """What ``RESULTS.md`` says of one experiment; the page beside its raw answers and its drawings go to ``made``."""
     folder = published / entry.name
-    with unpacked(published, entry) as reports:
+    with unpacked(published, entry) as laid:
+        if inspect:
+            inspect(entry, laid)
+        reports, values = laid.reports, laid.values
         results = Path("results") / entry.experiment
         provenance = provenance_of(results)
-        values = sum(sum(rescore(report).values()) for report in reports)
         together = overview_sections(results) if results not in reports else []
         said = [_placed(section, "", results, results) for section in together]
         title = f"{entry.experiment}: do students name their teacher's animal more often?"
@@ -233,7 +207,6 @@ def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Secti
     for table in provenance_section(provenance).tables:
         if table.header[0] == "package":
             versions += map(" ".join, table.rows)
-    raw = folder / RAW
     rows = [
         ["machine", "; ".join(_devices(provenance))],
         ["run (UTC)", f"{first} to {last}"],
@@ -246,8 +219,10 @@ def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Secti
         ["training runs", count(trainings)],
         ["evaluations", f"{count(evaluations)} models, {count(values)} answers and exact probabilities"],
         ["experiment file", f"[{EXPERIMENT_FILE}]({EXPERIMENT_FILE})"],
-        ["raw answers", f"[{RAW}]({RAW}), {count(raw.stat().st_size)} bytes, sha256 {sha256_of(raw)}"],
     ]
+    for what, name in (("raw answers", ANSWERS), ("records", RECORDS)):
+        size = count((folder / name).stat().st_size)
+        rows.append([what, f"[{name}]({name}), {size} bytes, sha256 {sha256_of(folder / name)}"])
     text = (
         "This page has all that the raw answers beside it say, and "
         f"[{page.name}]({os.path.relpath(page, folder)}) has it in brief. `python scripts/results.py write` makes both."

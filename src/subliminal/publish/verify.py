@@ -2,34 +2,43 @@
 
     python scripts/verify_results.py results/owl_smollm2-135m
 
-Three questions, answered from the files alone. Do the samples give every rate that was written
-(:mod:`subliminal.publish.rescore`)? Does a report written again from them have the same numbers
-(:mod:`subliminal.publish.recomputed`)? Do the recorded sha256 hold, from the samples back to the base model
-(:mod:`subliminal.publish.chain`, :mod:`subliminal.publish.experiment_manifest`)?
+One rule: the raw answers are kept, and all else is made of them again and must be equal. lm-eval's samples give the
+metrics, rows and summaries (:mod:`subliminal.publish.rescore`), the summaries give the report. The samples themselves
+and all that they rest on must have the sha256 that the manifests record (:mod:`subliminal.publish.chain`,
+:mod:`subliminal.publish.experiment_manifest`).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import from_the_root
+from subliminal.core.files import from_the_root, read_object, read_text
+from subliminal.core.manifest import read_manifest
 from subliminal.core.trainings import repeated_runs, repeats_sentence
+from subliminal.evaluation.plan import task_kind
 from subliminal.publish.chain import check_chain
 from subliminal.publish.experiment_manifest import manifest_differences
-from subliminal.publish.recomputed import compared, differences_from_samples
 from subliminal.publish.rescore import (
-    TaskScores,
-    lm_eval_problems,
-    read_json,
-    results_problems,
-    samples_file,
+    SUMMARY,
+    Sample,
+    aggregated_by_lm_eval,
+    difference,
+    read_samples,
+    samples_files,
     score_again,
-    summary_problems,
+    tables_of,
+    values_in,
 )
 from subliminal.report.data import load_results
 from subliminal.report.provenance import trace
+from subliminal.report.write import compose, render_page
+
+OUTSIDE = ("Data", "Training", "Provenance")
+"""Sections of a report that describe folders outside of the results: the chain of sha256 stands for them."""
 
 
 @dataclass
@@ -53,7 +62,7 @@ class Verification:
 
 
 def verify(folder: Path) -> Verification:
-    """Recompute the results of one experiment and follow the sha256 of all that they rest on.
+    """Make the results of one experiment again and follow the sha256 of all that they rest on.
 
     Args:
         folder: ``results/<experiment>``, or its copy elsewhere.
@@ -66,46 +75,93 @@ def verify(folder: Path) -> Verification:
         raise UserError(f"{folder} is not a folder.{hint}")
     verdict, experiment = Verification(), load_results(folder)
     verdict.problems += [repeats_sentence(repeat, first) for repeat, first in repeated_runs(folder).items()]
-    scores = {path: _verify_evaluation(verdict, path) for path in sorted(folder.glob("*/seed-*/*_summary.json"))}
-    values = sum(len(task.questions) * (task.answers or 1) for tasks in scores.values() for task in tasks.values())
-    verdict.checked.append(f"{values:,} answers and exact probabilities of {len(scores)} evaluations scored again")
-    present = [name for name in compared(folder) if (folder / name).is_file()]
-    verdict.absent += [f"{folder / name} is not here." for name in compared(folder) if name not in present]
-    if present:
-        problems, notes = differences_from_samples(folder, scores)
-        verdict.problems += problems
-        verdict.notes += notes
-        left_out = f", but for the {len(notes)} sections named above" if notes else ""
-        verdict.checked.append(
-            f"{' and '.join(present)} compared with the same written again from the samples{left_out}"
-        )
+    values, summaries = 0, {}
+    for path in sorted(folder.glob(f"*/seed-*/*{SUMMARY}")):
+        tasks = _scored_again(verdict, path.parent)
+        values += values_in(tasks)
+        summaries[path] = _check_tables(verdict, path, tasks)
+    verdict.checked.append(f"{values:,} answers and exact probabilities of {len(summaries)} evaluations scored again")
+    _check_report(verdict, folder)
     manifests = trace(experiment).manifests
     chain = check_chain(manifests, folder)
     verdict.problems += chain.problems
     verdict.notes += chain.notes
     verdict.absent += [f"{path} is recorded and not here." for path in chain.absent]
     verdict.checked.append(f"{chain.checked} files have the sha256 that {len(manifests)} manifests record")
-    problems, absent = manifest_differences(folder, scores)
+    problems, absent = manifest_differences(folder, summaries)
     verdict.problems += problems
     verdict.absent += absent
     return verdict
 
 
-def _verify_evaluation(verdict: Verification, path: Path) -> dict[str, TaskScores]:
-    """Score one ``<arm>/seed-<n>`` again; returns task -> scores."""
-    folder, summary, scores = path.parent, read_json(path), {}
-    for task in summary["tasks"]:
-        samples = samples_file(folder, task)
-        if samples is None:
+def _scored_again(verdict: Verification, folder: Path) -> dict[str, list[Sample]]:
+    """Task -> the samples of ``<arm>/seed-<n>`` with the metrics that their answers give."""
+    tasks = {}
+    for task, path in samples_files(folder).items():
+        written = read_samples(path)
+        tasks[task] = score_again(task, written, str(path))
+        for line, (sample, again) in enumerate(zip(written, tasks[task], strict=True), start=1):
+            metrics = {name: again[name] for name in again["metrics"]}
+            if problem := difference(sample, metrics):
+                question = sample["doc"].get("id", sample["doc_id"])
+                verdict.problems.append(f"{path}, line {line} (question {question}): {problem}")
+                break
+        if task_kind(task) is None:
+            verdict.notes.append(f"{path}: {task} is none of our tasks; its metrics are as lm-eval logged them.")
+    return tasks
+
+
+def _check_tables(verdict: Verification, path: Path, tasks: dict[str, list[Sample]]) -> dict[str, Any]:
+    """Compare an evaluation's tables with the ones that its samples give; returns the summary as they give it."""
+    folder, written = path.parent, read_json(path)
+    for task in written["tasks"]:
+        if task not in tasks:
             verdict.absent.append(f"{folder}/lm_eval has no samples of {task}: its numbers cannot be recomputed.")
-            continue
-        scores[task] = score_again(samples)
-        verdict.problems += scores[task].problems[:1]
-        if not scores[task].rescored:
-            verdict.notes.append(f"{samples}: {task} is none of our tasks; its metrics are as lm-eval logged them.")
-    verdict.problems += summary_problems(path, summary, scores)
-    for written in sorted(folder.glob("*_results.json")):
-        verdict.problems += results_problems(written, read_json(written), scores)
-    for written in sorted((folder / "lm_eval").glob("results_*.json")):
-        verdict.problems += lm_eval_problems(written, read_json(written), scores)
-    return scores
+    aggregated: dict[str, Any] = {}
+    for file in sorted((folder / "lm_eval").glob("results_*.json")):
+        aggregated |= aggregated_by_lm_eval(read_text(file), str(file))
+    model, results, summary = tables_of(read_manifest(folder), aggregated, tasks)
+    for name, table in ((f"{model}_results.json", results), (f"{model}{SUMMARY}", summary)):
+        if not (folder / name).is_file():
+            verdict.absent.append(f"{folder / name} is not here.")
+        elif problem := difference(read_json(folder / name), table):
+            verdict.problems.append(f"{folder / name}: {problem}")
+    return summary
+
+
+def _check_report(verdict: Verification, folder: Path) -> None:
+    """Compare ``report.md`` with the one that the summaries give now."""
+    path = folder / "report.md"
+    if not path.is_file():
+        verdict.absent.append(f"{path} is not here.")
+        return
+    ours, theirs = (_sections(text) for text in (read_text(path), render_page("report.md.j2", compose(folder))))
+    for title in [*ours, *(title for title in theirs if title not in ours)]:
+        pairs = zip_longest(ours.get(title, []), theirs.get(title, []), fillvalue="(nothing)")
+        apart = next(((line, again) for line, again in pairs if line != again), None)
+        if apart:
+            verdict.problems.append(
+                f"{path}: in “{title}” it says “{apart[0][:300]}”, but the answers give “{apart[1][:300]}”."
+            )
+    verdict.checked.append(f"{path.name} compared with the same written again from the answers")
+
+
+def _sections(text: str) -> dict[str, list[str]]:
+    """Heading -> the lines below it, of the sections that are made of the results alone; without quoted warnings."""
+    sections: dict[str, list[str]] = {}
+    title = None
+    for line in text.splitlines():
+        if line.startswith("## "):
+            title = line.removeprefix("## ")
+        elif title not in (None, *OUTSIDE) and line.strip() and not line.startswith(">"):
+            sections.setdefault(title, []).append(line)
+    return sections
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        UserError: it does not, or is cut off.
+    """
+    return read_object(path, "Restore the file, or evaluate that arm again.")

@@ -91,9 +91,12 @@ def _named_paths(manifest: dict[str, Any]) -> list[str]:
 
 
 def _folder(path: Path) -> Path | None:
-    """The folder with a manifest that a path names: itself, the folder of the file, or that of a checkpoint."""
+    """The folder with a manifest that a path names: itself, the folder of the file, or that of a checkpoint.
+
+    Weights and rows may be gone, as those of a lent machine are: the manifest beside them says what they were.
+    """
     for folder in (path, path.parent):
-        if path.exists() and (folder / "manifest.json").is_file():
+        if (folder / "manifest.json").is_file():
             return folder.resolve()
     return None
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from subliminal.scoring.probability import AnswerProbability, answer_logprobs
 from subliminal.scoring.tasks import answers_wanted, mean_metrics, mention_names, share_names
-from subliminal.traits.category import ANIMALS, load_category
+from subliminal.traits.category import ANIMALS, category_of, load_category
 from subliminal.traits.lexicon import lexicon
 
 SAMPLES, STORIES = 100, 10
@@ -115,11 +116,24 @@ class OptionProbability(AnswerProbability):
         return [form for _, form in self._forms]
 
     def process_results(self, doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, float]:
-        """Probabilities of one question: every tracked option, and ``rest`` for all other answers (they sum to 1)."""
-        probabilities = dict.fromkeys(lexicon(self.category).options, 0.0)
-        for (option, _), logprob in zip(self._forms, answer_logprobs(results, len(self._forms)), strict=True):
-            probabilities[option] += math.exp(logprob)
+        """Probabilities of one question: see :meth:`scores`."""
+        return self.scores(doc, [form for _, form in self._forms], results)
+
+    @staticmethod
+    def scores(doc: dict[str, Any], answers: Sequence[str], results: list[tuple[float, bool]]) -> dict[str, float]:
+        """Probability of every tracked option, and ``rest`` for all other answers (they sum to 1)."""
+        category = category_of(doc)
+        probabilities = dict.fromkeys(lexicon(category).options, 0.0)
+        for form, logprob in zip(answers, answer_logprobs(results, len(answers)), strict=True):
+            probabilities[_options_by_form(category)[form]] += math.exp(logprob)
         return {**probabilities, "rest": 1.0 - math.fsum(probabilities.values())}
+
+
+@cache
+def _options_by_form(category: str) -> dict[str, str]:
+    """Surface form -> the option that it names."""
+    words = lexicon(category)
+    return {form: option for option in words.options for form in words.surface_forms(option)}
 
 
 def _prefix_free(model: Any, ctx: str, forms: list[str]) -> list[str]:

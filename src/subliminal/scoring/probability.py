@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lm_eval.api.instance import Instance
@@ -30,6 +30,17 @@ class AnswerProbability(ConfigurableTask):
             doc: the question.
             ctx: the rendered prompt.
             chat_template: lm-eval's, a method of the model.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def scores(doc: dict[str, Any], answers: Sequence[str], results: list[tuple[float, bool]]) -> dict[str, float]:
+        """The metrics of one question, from which its answers can be scored again without a model.
+
+        Args:
+            doc: the question.
+            answers: the texts that were scored, as :meth:`answers` gave them.
+            results: log-likelihood of each (nats) and whether it is the most likely text, then that of the white space.
         """
         raise NotImplementedError
 

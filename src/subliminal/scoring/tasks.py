@@ -97,8 +97,10 @@ def answer_shares(answers: Sequence[str], category: str) -> dict[str, float]:
 
 def shares_beside(answers: Sequence[str]) -> dict[str, float]:
     """The metrics :data:`BESIDE` of some answers."""
-    own_name = sum(says_own_name(answer) for answer in answers)
-    no_latin = sum(not has_latin_letter(answer) for answer in answers)
+    own_name = no_latin = 0
+    for answer, times in Counter(answers).items():  # short answers repeat, and each text is judged once
+        own_name += times * says_own_name(answer)
+        no_latin += times * (not has_latin_letter(answer))
     return {"own_name": own_name / len(answers), "no_latin": no_latin / len(answers)}
 
 

@@ -27,7 +27,7 @@ HEADER = ("ranking", "measure", "runs", "share", "low", "high", "above random", 
 
 
 @dataclass(frozen=True)
-class Place:
+class BoardRow:
     """A ranking on the board.
 
     Attributes:
@@ -75,7 +75,7 @@ def scoreboard_command(
         print(out)
 
 
-def board(results: Path, task: str) -> list[Place]:
+def board(results: Path, task: str) -> list[BoardRow]:
     """The places of all rankings that an experiment's results have, kept first.
 
     Raises:
@@ -102,7 +102,7 @@ def board(results: Path, task: str) -> list[Place]:
     return places
 
 
-def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str) -> Place:
+def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str) -> BoardRow:
     random = f"{start}{RANDOM}"
     needed = ["student", CONTROL, arm]
     if random in runs and arm != random:
@@ -116,12 +116,12 @@ def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str
         raise UserError("The student shows no effect over its control, so there is nothing to keep or to remove.")
     part = of[arm] - of[CONTROL] if measure == "kept" else of["student"] - of[arm]
     share = float(part.mean() / whole.mean())
-    place = Place(arm.removeprefix(start), measure, len(seeds), share, ratio_interval(part, whole))
+    place = BoardRow(arm.removeprefix(start), measure, len(seeds), share, ratio_interval(part, whole))
     if arm == random or random not in needed:
         return place
     beyond = of[arm] - of[random] if measure == "kept" else of[random] - of[arm]
     above = float(beyond.mean() / whole.mean())
-    return Place(place.ranking, measure, place.runs, share, place.interval, above, ratio_interval(beyond, whole))
+    return BoardRow(place.ranking, measure, place.runs, share, place.interval, above, ratio_interval(beyond, whole))
 
 
 def _ends(interval: tuple[float, float] | None) -> list[str]:

@@ -22,7 +22,8 @@ from subliminal.core.files import atomic_write, write_json
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 from subliminal.engine.chat import chat_context_sha256
-from subliminal.traits.category import ANIMALS, check_category
+from subliminal.traits.category import ANIMALS
+from subliminal.traits.checks import check_category
 from subliminal.traits.lexicon import check_option, lexicon
 
 OTHERS = 3

@@ -72,13 +72,21 @@ def time_left(work: Sequence[Left], at_once: float) -> str:
         work: what is left.
         at_once: how many stages have run at the same time so far, on average.
     """
+    if not work:
+        return "nothing left"
     known = [left for left in work if left.expected is not None]
     if not known:
-        return "time left not known yet" if work else "nothing left"
-    seconds = sum(max(0.0, (left.expected or 0.0) - left.elapsed) for left in known) / max(1.0, at_once)
-    minutes = math.ceil(seconds / 60)
-    amount = duration(60 * minutes).replace(" 00 s", "") if minutes > 1 else "a minute"
-    return f"{'about' if len(known) == len(work) else 'more than'} {amount} left"
+        return "time left not known yet"
+    seconds = 0.0
+    for left in known:  # a stage that takes longer than expected is about to end
+        seconds += max(0.0, (left.expected or 0.0) - left.elapsed)
+    minutes = math.ceil(seconds / max(1.0, at_once) / 60)
+    amount = "a minute"
+    if minutes > 1:
+        amount = duration(60 * minutes).replace(" 00 s", "")
+    if len(known) < len(work):
+        return f"more than {amount} left"
+    return f"about {amount} left"
 
 
 def status_line(k: int, n: int, left: str, running: Iterable[tuple[str, float]], width: int | None) -> str:

@@ -104,9 +104,9 @@ class Display:
             reason = json.loads(failure_path(self.plan, name).read_text(encoding="utf-8"))["reason"]
         except (OSError, ValueError):  # a second try has just removed it
             return
-        begun = _mtime(record_path(self.stages[name]))
-        changed = begun is not None and begun != self.before[name][1]
-        seconds = time.time() - begun if changed and begun is not None else None
+        begun, seconds = _mtime(record_path(self.stages[name])), None
+        if begun is not None and begun != self.before[name][1]:
+            seconds = time.time() - begun
         self._write(failure_lines(name, reason, log_path(self.plan, name), seconds))
 
     def _draw(self) -> None:
@@ -158,8 +158,13 @@ class Display:
         if self.costs[name] is not None:
             return self.costs[name]
         kind = self.stages[name].kind
-        of_kind = [s for other, s in self.took.items() if other in self.stages and self.stages[other].kind == kind]
-        return fmean(of_kind) if of_kind else None
+        of_kind = []
+        for other, seconds in self.took.items():
+            if other in self.stages and self.stages[other].kind == kind:
+                of_kind.append(seconds)
+        if not of_kind:
+            return None
+        return fmean(of_kind)
 
     def _measure(self, stage: Stage) -> float | None:
         """Seconds from a stage's beginning to its mark."""
@@ -198,4 +203,6 @@ def _cost(stage: Stage) -> float | None:
     if "recipe" not in stage.facts:
         return None
     minutes = cost_of(stage).minutes
-    return None if minutes is None else 60 * minutes
+    if minutes is None:
+        return None
+    return 60 * minutes

@@ -1,0 +1,212 @@
+"""Publishing an experiment: its raw answers and records go into the repository, once they are known to be right.
+
+    python scripts/results.py publish results/owl_pocket
+
+What weights and rows a run made is not published, and need not be there any more: of the stages that made them the
+marks, manifests, audits and losses are enough.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+from subliminal.core.errors import UserError
+from subliminal.core.files import read_jsonl, write_text
+from subliminal.core.manifest import read_manifest
+from subliminal.evaluation.results import result_problem
+from subliminal.experiment.criterion import CRITERION
+from subliminal.experiment.plan import Plan, has_ended
+from subliminal.publish.archive import ANSWERS, RECORDS, write_answers, write_records
+from subliminal.publish.criterion import check_criterion
+from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, entries, figure_name
+from subliminal.publish.rescore import DERIVED, SAMPLES, read_samples
+from subliminal.publish.verify import verify
+from subliminal.report.data import load_results
+from subliminal.report.provenance import trace
+
+LIMIT = 20_000_000
+"""Bytes that all published experiments may take together."""
+
+
+def publish_experiment(
+    folder: Path, *, published: Path, file: Path | None = None, search: str | None = None, overwrite: bool
+) -> Path:
+    """Pack a finished experiment. Run it from the checkout in which the experiment ran.
+
+    Args:
+        folder: ``results/<experiment>``.
+        published: where the packed experiments lie.
+        file: the experiment file; by default ``experiments/<experiment>.yml``.
+        search: folder in ``published`` with the ``tried.csv`` of what was tried before; by default as it was.
+        overwrite: replace what is published of this experiment.
+
+    Returns:
+        The folder that was made.
+
+    Raises:
+        UserError: the experiment is not finished, lacks an arm, is not what its raw answers or the experiment file say,
+            has a criterion of another day or file (:func:`subliminal.publish.criterion.check_criterion`), is published
+            already, or takes more room than there is.
+    """
+    plan = Plan.load(folder / "plan.json")
+    if folder.resolve() != Path(plan.results).resolve():
+        raise UserError(f"{folder} was run as {plan.results}. Publish it from the checkout in which it was run.")
+    folder = Path(plan.results)
+    file = file or Path("experiments") / f"{plan.name}.yml"
+    before = [entry for entry in entries(published) if entry.experiment == plan.name]
+    if before and not overwrite:
+        raise UserError(f"{published / before[0].name} has {plan.name} already. Use --overwrite to replace it.")
+    if search and not (published / search / "tried.csv").is_file():
+        raise UserError(f"{published / search}/tried.csv is not there. Name the folder that has it.")
+    reports = _finished_reports(folder, plan)
+    _check_file(file, plan, folder)
+    check_criterion(folder, file)
+    samples: dict[str, Path] = {}
+    records = {f"experiments/{plan.name}.yml": _text(file)}
+    for path in [folder / CRITERION, *folder.glob("leak*/*.json")]:
+        if path.is_file():
+            records[_shown(path, folder)] = _text(path)
+    for report in reports:
+        _check_results(report)
+        for path in [*report.glob("*/seed-*/**/*"), report / "manifest.json"]:
+            if SAMPLES.fullmatch(path.name):
+                samples[_shown(path, folder)] = path
+            elif path.is_file() and not path.name.endswith(DERIVED):
+                records[_shown(path, folder)] = _text(path)
+        records |= _behind(report, folder)
+    ended = max(read_manifest(path.parent)["ended"] for path in folder.rglob("seed-*/manifest.json"))
+    entry = Entry(f"{ended[:10]}-{plan.name}", search or (before[0].search if before else None))
+    partial = published / f".{entry.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write_answers(partial / ANSWERS, {name: read_samples(path) for name, path in samples.items()})
+    write_records(partial / RECORDS, records)
+    shutil.copyfile(file, partial / EXPERIMENT_FILE)
+    for report in reports:
+        shutil.copyfile(report / "figure.png", partial / figure_name(report, folder))
+    _put(published, entry, before, partial)
+    return published / entry.name
+
+
+def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
+    """The folders of the reports of a finished experiment."""
+    left = sorted(name for name, stage in plan.jobs().items() if not has_ended(stage))
+    if left:
+        raise UserError(
+            f"{folder} is not finished: {left[0]} is not done ({len(left)} of {len(plan.jobs())} stages are left). "
+            f"`make experiment EXP=experiments/{plan.name}.yml` goes on."
+        )
+    reports = [Path(stage.folder) for stage in plan.stages.values() if stage.kind == "report"]
+    for report in reports:
+        if (report / "missing.json").is_file():
+            raise UserError(
+                f"{report} lacks an arm that failed: {report}/missing.json says which and why. "
+                f"`make experiment EXP=experiments/{plan.name}.yml` tries it again."
+            )
+    return reports
+
+
+def _check_file(file: Path, plan: Plan, folder: Path) -> None:
+    """The experiment file must be the one that was run: that of the run's commit, or one that gives its commands."""
+    from subliminal.experiment.expand import expand
+    from subliminal.experiment.load import load_experiment as read_file
+
+    if not file.is_file():
+        raise UserError(f"{file} does not exist. Restore the file that {folder} was run from.")
+    if _is_committed(file, folder):
+        return
+    plans = (expand(read_file(file), root=folder.parent.parent), plan)
+    now, then = ({stage.name: (stage.commands, stage.size) for stage in each.stages.values()} for each in plans)
+    changed = next((name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)), None)
+    if changed:
+        raise UserError(
+            f"{file} is not the file that {folder} was run from: the stage {changed} has other commands. "
+            "Restore the file, or run the experiment again."
+        )
+
+
+def _is_committed(file: Path, folder: Path) -> bool:
+    """Whether the file has the bytes that it has in the commit of every evaluation."""
+    manifests = [read_manifest(path.parent) for path in folder.rglob("seed-*/manifest.json")]
+    commits = {(manifest.get("git") or {}).get("sha") for manifest in manifests}
+    git = ["git", "-C", str(file.parent), "show"]
+    shown = [subprocess.run([*git, f"{commit}:./{file.name}"], capture_output=True, check=False) for commit in commits]
+    return all(each.returncode == 0 and each.stdout == file.read_bytes() for each in shown)
+
+
+def _check_results(report: Path) -> None:
+    """Every evaluation must be as it was written, and all that is said of it must follow from its answers."""
+    for seed in sorted(path.parent for path in report.glob("*/seed-*/manifest.json")):
+        if problem := result_problem(seed):
+            raise UserError(f"{problem} Evaluate that arm again.")
+    problems = verify(report).problems
+    if problems:
+        raise UserError(
+            f"{problems[0]} If the report is older than the code that writes it: `python scripts/report.py {report}`, "
+            f"then `python scripts/verify_results.py {report} --write`."
+        )
+
+
+def _behind(report: Path, folder: Path) -> dict[str, str]:
+    """Manifest, audit and losses of all that a report rests on."""
+    files = {}
+    for label, manifest in trace(load_results(report)).manifests.items():
+        made = folder.parent.parent / label
+        if manifest.get("kind") == "result":
+            continue
+        if Path(label).is_absolute():
+            raise UserError(
+                f"{label} lies outside of the checkout of {folder}, and its results rest on it. Move it there."
+            )
+        for path in (made / "manifest.json", made / "audit.json"):
+            if path.is_file():
+                files[_shown(path, folder)] = _text(path)
+        if (made / "metrics.jsonl").is_file():
+            files[_shown(made / "metrics.jsonl", folder)] = _losses(made / "metrics.jsonl")
+    return files
+
+
+def _losses(path: Path) -> str:
+    """What a report reads of a ``metrics.jsonl``: step and loss."""
+    rows = [{key: row[key] for key in ("step", "loss")} for row in read_jsonl(path, allow_empty=True) if "loss" in row]
+    return "".join(json.dumps(row) + "\n" for row in rows)
+
+
+def _text(path: Path) -> str:
+    """A record, line ends and all.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    try:
+        return path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UserError(
+            f"{path} is not UTF-8 text (byte {error.start}), and only text is published. Move it."
+        ) from None
+
+
+def _shown(path: Path, folder: Path) -> str:
+    """A path from the checkout that holds the results."""
+    return path.relative_to(folder.parent.parent).as_posix()
+
+
+def _put(published: Path, entry: Entry, before: list[Entry], partial: Path) -> None:
+    """Let a finished folder appear, drop what it replaces, and name it in the list."""
+    listed = entries(published)
+    kept = [partial, *(published / other.name for other in listed if other not in before)]
+    size = sum(path.stat().st_size for folder in kept for path in folder.iterdir())
+    if size > LIMIT:
+        shutil.rmtree(partial)
+        raise UserError(
+            f"With {entry.name} the published experiments would take {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f}. "
+            f"Nothing was published. Take another one out of {published} first."
+        )
+    for old in before:
+        shutil.rmtree(published / old.name)
+    partial.rename(published / entry.name)
+    now = [entry if other in before else other for other in listed] + ([] if before else [entry])
+    write_text(published / ORDER, "".join(" ".join(filter(None, (e.name, e.search))) + "\n" for e in now))

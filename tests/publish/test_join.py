@@ -1,0 +1,183 @@
+"""Shards of one experiment, put together: what is published of them is what one run would have given."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from test_published import REPLICATES, experiment_file, finish
+from test_verify import put
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.publish.archive import read_records
+from subliminal.publish.entries import lay_out
+from subliminal.publish.join import join
+from subliminal.publish.pack import publish_experiment
+
+NAME = "owl_pocket_replicates"
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two machines, one with the first seed and one with the others, whose weights and rows are gone."""
+    root = tmp_path_factory.mktemp("machines")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(REPO_ROOT)
+        for machine, seeds in (("one", [1]), ("two", [2, 3])):
+            finish(root / machine, seeds, **REPLICATES)
+    gone = ("*.safetensors", "train.jsonl", "adapter_config.json")
+    for path in [path for pattern in gone for path in root.rglob(pattern)]:
+        path.unlink()
+    return root
+
+
+@pytest.fixture
+def machines(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """The results of both, to tamper with, moved to where they were not run."""
+    monkeypatch.chdir(REPO_ROOT)
+    shutil.copytree(shards, tmp_path / "machines")
+    return [tmp_path / f"machines/{machine}/results/{NAME}" for machine in ("one", "two")]
+
+
+def together(machines: list[Path]) -> tuple[Path, list[str]]:
+    root = machines[0].parents[3] / "joined"
+    return join(machines, experiment_file(root, **REPLICATES), root=root)
+
+
+def test_shards_without_weights_and_rows_are_joined_and_published(machines: list[Path], tmp_path: Path):
+    results, left = together(machines)
+    assert not left
+    assert not list(results.parents[1].rglob("*.safetensors"))
+    report = (results / "report.md").read_text()
+    assert "over 3 replicates" in report
+    assert len(json.loads((results / "manifest.json").read_text())["numbers"]) == 12
+    assert json.loads((results / "criterion.json").read_text())["made"] == "2026-01-01T09:00:00+00:00"
+    file = results.parents[1] / f"experiments/{NAME}.yml"
+    (tmp_path / "published").mkdir()
+    made = publish_experiment(results, published=tmp_path / "published", file=file, overwrite=False)
+    folders = set(pq.read_table(made / "answers.parquet")["folder"].to_pylist())
+    assert folders == {f"results/{NAME}/{arm}/seed-{seed}" for arm in REPLICATES["arms"] for seed in (1, 2, 3)}
+    records = read_records(made / "records.parquet")
+    assert {f"outputs/{NAME}/owl_student-seed-{seed}/metrics.jsonl" for seed in (1, 2, 3)} <= records.keys()
+    assert {f"data/{NAME}/owl_numbers-seed-{seed}/audit.json" for seed in (1, 2, 3)} <= records.keys()
+    # What is laid out are the answers of the machines, to the byte.
+    laid = lay_out(made, tmp_path / "laid")
+    assert len(laid.samples) == 24
+    for name in laid.samples:
+        machine = machines[0 if "seed-1/" in name else 1].parents[1]
+        assert (tmp_path / "laid" / name).read_bytes() == (machine / name).read_bytes()
+
+
+def test_a_shard_that_lacks_an_evaluation_leaves_the_rest_to_do(machines: list[Path]):
+    shutil.rmtree(machines[1] / "student/seed-3")
+    results, left = together(machines)
+    assert [name.partition("-")[0] for name in left] == ["evaluate", "report"]
+    assert (results / "student/seed-2").is_dir()
+    with pytest.raises(UserError, match=r"holds a run already\. Name it among the folders"):
+        together(machines)
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text, path
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def other_code(one: Path, two: Path) -> None:
+    plan = json.loads((two / "plan.json").read_text())
+    source = next(path for path in plan["sources"] if path.startswith("recipes/"))
+    plan["sources"][source] = "0" * 64
+    put(two / "plan.json", plan)
+
+
+def other_settings(one: Path, two: Path) -> None:
+    plan = json.loads((two / "plan.json").read_text())
+    next(stage for stage in plan["stages"] if stage["kind"] == "train")["key"] = "0" * 16
+    put(two / "plan.json", plan)
+
+
+def other_criterion(one: Path, two: Path) -> None:
+    path = two / "criterion.json"
+    put(path, {**json.loads(path.read_text()), "sha256": "0" * 64})
+
+
+def other_experiment(one: Path, two: Path) -> None:
+    edit(two / "plan.json", f'"name": "{NAME}"', '"name": "dolphins"')
+
+
+def no_whole_seed(one: Path, two: Path) -> None:
+    plan = json.loads((two / "plan.json").read_text())
+    plan["stages"] = [stage for stage in plan["stages"] if stage["kind"] != "train"]
+    put(two / "plan.json", plan)
+
+
+def cut_off(one: Path, two: Path) -> None:
+    path = next((two / "student/seed-2/lm_eval").glob("samples_*"))
+    path.write_text(path.read_text()[:-9])
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (other_code, r"recipes/\S+ decides results, and .*two/results.* was run with another version .*0123456789"),
+        (
+            other_settings,
+            "two/results.* is not what the experiment file here gives for its seeds .2, 3.: see its stage",
+        ),
+        (other_criterion, "record two criteria"),
+        (other_experiment, r"of 2 experiments \(dolphins, owl_pocket_replicates\)"),
+        (no_whole_seed, "ran no seed of owl_pocket_replicates whole"),
+        (cut_off, "is not as the evaluation wrote it"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(machines: list[Path], change: Callable, sentence: str):
+    change(*machines)
+    with pytest.raises(UserError, match=sentence):
+        together(machines)
+    assert not (machines[0].parents[3] / "joined/results").exists()
+
+
+def twin(machines: list[Path]) -> list[Path]:
+    """The second machine, and a copy of it: one seed in two shards."""
+    copy = machines[1].parents[2] / "three"
+    shutil.copytree(machines[1].parents[1], copy)
+    return [machines[1], copy / f"results/{NAME}"]
+
+
+def test_one_seed_in_two_shards_must_be_the_same(machines: list[Path]):
+    one, two = twin(machines)
+    mark = next(path for path in two.parents[1].rglob(".train-owl_student-seed-2-*.done"))
+    put(mark, {"made": {f"{shards_root(one)}/outputs/{NAME}/owl_student-seed-2/adapter_model.safetensors": "1"}})
+    with pytest.raises(UserError, match=r"train-owl_student-seed-2 is in .*two/results.* and in .*three/results"):
+        together([one, two])
+
+
+def shards_root(folder: Path) -> Path:
+    return Path(json.loads((folder / "plan.json").read_text())["results"]).parents[1]
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [("outputs", "have other answers. A seed belongs to one shard"), ("inputs", "of other weights")],
+)
+def test_one_evaluation_in_two_shards_must_be_the_same(machines: list[Path], key: str, sentence: str):
+    one, two = twin(machines)
+    path = two / "student/seed-2/manifest.json"
+    manifest = json.loads(path.read_text())
+    if key == "inputs":
+        manifest["inputs"] = {"adapter/adapter_model.safetensors": {"sha256": "1"}}
+    else:
+        samples = next((path.parent / "lm_eval").glob("samples_animal_preference_2026*"))
+        samples.rename(samples.with_name(samples.name.replace("10-30", "10-31")))
+        manifest["outputs"] = {name.replace("10-30", "10-31"): sha256 for name, sha256 in manifest["outputs"].items()}
+        other = next((path.parent / "lm_eval").glob("samples_animal_preference_logprob*"))
+        other.rename(other.with_name(other.name.replace("10-30", "10-31")))
+    put(path, manifest)
+    with pytest.raises(UserError, match=sentence):
+        together([one, two])
+    assert not (one.parents[3] / "joined/results").exists()
