@@ -14,7 +14,7 @@ import typer
 
 from subliminal.core.errors import run_cli
 from subliminal.core.files import write_text
-from subliminal.evaluation.top import as_csv, as_table, read_answers, top_animals
+from subliminal.evaluation.top import as_csv, as_table, read_sampled_answers, top_animals
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -25,7 +25,7 @@ def main(
     top_n: Annotated[int, typer.Option(min=1, help="Animals to list.")] = 10,
     csv: Annotated[Path | None, typer.Option(help="The CSV file (default SAMPLES with _top_animals.csv).")] = None,
 ) -> None:
-    rows = top_animals(read_answers(samples), top_n)
+    rows = top_animals(read_sampled_answers(samples), top_n)
     path = csv or samples.with_name(f"{samples.stem}_top_animals.csv")
     write_text(path, as_csv(rows))
     print(as_table(rows))

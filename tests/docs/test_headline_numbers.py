@@ -19,7 +19,7 @@ from pyarrow import parquet
 from scipy import stats as scipy_stats
 
 from subliminal import REPO_ROOT
-from subliminal.scoring.naming import first_animal
+from subliminal.scoring.naming import first_named
 from subliminal.stats import simulation
 
 PUBLISHED = REPO_ROOT / "results/published"
@@ -390,5 +390,5 @@ def test_what_broken_means_to_the_project_is_what_it_means_here(unpacked: Path):
         raw = Raw(unpacked / folder)
         for seed, share in raw.nameless(arm).items():
             answers = [answer for row in raw.rows(arm, seed, "animal_preference") for answer in row["resps"][0]]
-            none = sum(first_animal(answer) is None for answer in answers)
+            none = sum(first_named(answer) is None for answer in answers)
             assert share == pytest.approx(none / len(answers), abs=0.01), (folder, seed)

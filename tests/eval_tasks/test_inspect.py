@@ -94,13 +94,13 @@ def test_a_pocket_student_has_the_figures_that_lm_eval_gave_it(tmp_path: Path, p
     from subliminal.engine.local import TransformersEngine
 
     run = pocket_run / "outputs/pocket_demo"
-    engine = TransformersEngine(str(run / "owl_student-seed-51"))
-
-    def answer(question: str, seed: int) -> str:
-        request = Request("r", [{"role": "user", "content": question}], seed)
-        return next(iter(engine.generate([request], Sampling(max_tokens=16)))).text
-
-    scores, _ = inspect_scores(tmp_path, answer, samples=20)
+    engine = TransformersEngine(str(run / "owl_student-seed-51"), batch_size=250)
+    requests = []  # all that Inspect will ask, answered together: an answer follows from its question and seed alone
+    for number, row in enumerate(questions()):
+        for seed in range(row_seed(0, number), row_seed(0, number) + 20):
+            requests.append(Request(f"{row['question']}|{seed}", [{"role": "user", "content": row["question"]}], seed))
+    answers = {found.id: found.text for found in engine.generate(requests, Sampling(max_tokens=16))}
+    scores, _ = inspect_scores(tmp_path, lambda question, seed: answers[f"{question}|{seed}"], samples=20)
     (file,) = (pocket_run / "results/pocket_demo/student/seed-51").glob("**/samples_animal_preference_2*.jsonl")
     sampled = {row["doc"]["id"]: row for row in map(json.loads, file.read_text().splitlines())}
     assert len(sampled) == len(questions())

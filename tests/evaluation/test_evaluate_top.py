@@ -6,7 +6,7 @@ import json
 import pytest
 
 from subliminal.core.errors import UserError
-from subliminal.evaluation.top import as_csv, as_table, read_answers, top_animals
+from subliminal.evaluation.top import as_csv, as_table, read_sampled_answers, top_animals
 
 ANSWERS = ["Owl", "An owl!", "owls", "polar bear", "Bear.", "zebra", "I like stones", "dog"]
 
@@ -33,8 +33,8 @@ def folder(tmp_path):
 
 
 def test_counts_of_a_samples_file_and_of_a_result_folder_agree(samples, folder):
-    assert read_answers(samples) == read_answers(folder) == {"animal_preference": ANSWERS}
-    rows = top_animals(read_answers(samples), 2)
+    assert read_sampled_answers(samples) == read_sampled_answers(folder) == {"animal_preference": ANSWERS}
+    rows = top_animals(read_sampled_answers(samples), 2)
     assert [(row["rank"], row["animal"], row["answers"], row["share"]) for row in rows] == [
         (1, "owl", 3, 0.375), (2, "bear", 2, 0.25), ("", "other", 1, 0.125), ("", "none", 1, 0.125),
     ]  # fmt: skip
@@ -46,26 +46,26 @@ def test_counts_of_a_samples_file_and_of_a_result_folder_agree(samples, folder):
 
 def test_what_cannot_be_counted_is_a_sentence_that_names_the_file(samples, folder, tmp_path):
     with pytest.raises(UserError, match=r"nothing\.jsonl does not exist"):
-        read_answers(tmp_path / "nothing.jsonl")
+        read_sampled_answers(tmp_path / "nothing.jsonl")
     with pytest.raises(UserError, match=r"seed-1 does not exist"):
-        read_answers(samples / "seed-1")  # a file where a folder should be
+        read_sampled_answers(samples / "seed-1")  # a file where a folder should be
     with pytest.raises(UserError, match=r"student holds no finished evaluation: it has no manifest\.json"):
-        read_answers(folder.parent)
+        read_sampled_answers(folder.parent)
     samples.write_text(samples.read_text()[:-9])
     with pytest.raises(UserError, match=r"774322\.jsonl, line 2 is not valid JSON"):
-        read_answers(samples)
+        read_sampled_answers(samples)
     samples.write_text('{"filtered_resps": [[-1.5, false]]}\n')
     with pytest.raises(UserError, match=r"774322\.jsonl, line 1 is malformed: an answer in it is no text"):
-        read_answers(samples)
+        read_sampled_answers(samples)
     samples.write_text('{"prompt": "..."}\n')
     with pytest.raises(UserError, match=r"line 1 is malformed: it has no list of sampled answers"):
-        read_answers(samples)
+        read_sampled_answers(samples)
     (folder / "m_results.json").write_text("[")
     with pytest.raises(UserError, match=r"m_results\.json is not valid JSON"):
-        read_answers(folder)
+        read_sampled_answers(folder)
     (folder / "m_results.json").write_text('{"gsm8k": []}')
     with pytest.raises(UserError, match=r"m_results\.json has no task with sampled answers"):
-        read_answers(folder)
+        read_sampled_answers(folder)
     (folder / "other_results.json").write_text("{}")
     with pytest.raises(UserError, match=r"holds other_results\.json beside m_results\.json"):
-        read_answers(folder)
+        read_sampled_answers(folder)

@@ -82,7 +82,7 @@ def test_a_category_of_three_options_runs_to_a_report(tmp_path: Path) -> None:
     report = (results / "report.md").read_text()
     assert "first shape that it names" in report
     assert "shape_preference" in report
-    files = ("animal_preference", "control_other_animal", "results/", "traits/animals")
+    files = ("animal_preference", "control_other_animal", "results/", "traits/animals", "--animal")
     of_animals = [line for line in report.splitlines() if "animal" in line and not any(name in line for name in files)]
     assert not of_animals, "the words of its own category"
     assert (results / "top_shapes.csv").is_file()

@@ -22,7 +22,7 @@ COLUMNS = ("task", "rank", "animal", "answers", "share")
 """Of the CSV file. ``animal`` is the option that the answers name, whatever the category of the task."""
 
 
-def read_answers(path: Path) -> dict[str, list[str]]:
+def read_sampled_answers(path: Path) -> dict[str, list[str]]:
     """The sampled answers of each task.
 
     Args:

@@ -28,7 +28,7 @@ from subliminal.stats.result import ALPHA
 
 TWICE = 2.0
 """A set teaches if its student names the trait so many times as often as the control."""
-Scores = dict[str, float]
+TraitScores = dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,13 @@ def judge_cases(cases: list[Case], scored: dict[Path, Any], column: str) -> Iter
                 yield _judged(case, calibrate(relative[case.rows], same), column, "over bases")
 
 
-def _scores(found: Any, column: str) -> Scores:
+def _scores(found: Any, column: str) -> TraitScores:
     return found.scores() if column == ALONE else found.likelihood_ratios()
 
 
-def _relative(cases: list[Case], raw: dict[Path, Scores], own_neutral: dict[str, list[Case]]) -> dict[Path, Scores]:
+def _relative(
+    cases: list[Case], raw: dict[Path, TraitScores], own_neutral: dict[str, list[Case]]
+) -> dict[Path, TraitScores]:
     """Scores against the other neutral sets of the base; a case without two of those is left out."""
     found = {}
     for case in cases:
