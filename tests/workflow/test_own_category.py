@@ -70,7 +70,7 @@ def run(root: Path, *command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.timeout(1500)
 def test_a_category_of_three_options_runs_to_a_report(tmp_path: Path) -> None:
     root = checkout(tmp_path / "checkout")

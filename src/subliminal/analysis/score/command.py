@@ -11,7 +11,7 @@ import typer
 def score_command(
     base: Annotated[str, typer.Option(help="The untuned base: folder or Hub id.")],
     rows: Annotated[Path, typer.Option(help="Rows to score: a train.jsonl.")],
-    trait: Annotated[str, typer.Option(help="What they may teach: an option of the category, as owl.")],
+    trait: Annotated[str, typer.Option(help="What they may teach: an option of its category.")],
     out: Annotated[Path, typer.Option(help="Folder to write.")],
     student: Annotated[
         str | None, typer.Option(help="A student trained on these rows: an adapter on the base, or a model.")
