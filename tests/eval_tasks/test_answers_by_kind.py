@@ -23,6 +23,10 @@ MISJUDGED = {
     r"\boxed{12_5}": "The base of a number is left out, as in lm-eval: 12_5 passes for 12_6.",
     r"\boxed{\sin 30^\circ}": "math-verify takes the angle for 30 radians.",
     "Answer: <|B|>": "Taken for a special token of a chat template.",
+    "My top three: 3. Lion 2. Tiger 1. Wolf": "A countdown is read from its front.",
+    "I don't mind spiders, I like turtles more": "No sign of a choice, so the first animal counts.",
+    "A. False. B. False. C. True. D. False.": "A verdict on each letter begins with the first one.",
+    "She needs 3 boxes, since 2 are not enough.": "The last number counts, as in lm-eval.",
 }
 
 
