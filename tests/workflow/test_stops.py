@@ -69,6 +69,8 @@ DELETED = {
         *("outputs/judged/control_base_numbers-seed-3", "results/judged"),  # no criterion is recorded after students
     ),
 }
+STOPPED_ELSEWHERE = {"divergence", "scores"}
+"""Kinds of stages of chosen tokens, which none of the three experiments has: tests/analysis stops their commands."""
 
 
 @pytest.mark.workflow
@@ -85,7 +87,7 @@ def test_a_run_that_is_stopped_in_every_stage_ends_in_the_same_report(
     files = (gated_experiment, served_experiment, judged_experiment)
     with ThreadPoolExecutor(len(files)) as together:
         runs = [together.submit(_stopped_in_every_stage, file, tmp_path) for file in files]
-    assert set().union(*(run.result() for run in runs)) == set(KINDS)
+    assert set().union(*(run.result() for run in runs)) == set(KINDS) - STOPPED_ELSEWHERE
 
 
 def _stopped_in_every_stage(file: Path, root: Path) -> set[str]:
