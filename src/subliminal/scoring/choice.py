@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from subliminal.scoring.negation import Words
+from subliminal.scoring.negation import Words, clause_before
 
 CHOSEN, NAMED, PASSED_OVER = 2, 1, 0
 
@@ -134,7 +134,7 @@ def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
         start, end: the words that name an animal, or another ``kind`` of thing.
         kind: its category's singular, as in "my favourite tree is the oak".
     """
-    clause = _clause_before(words, start)
+    clause = " ".join(clause_before(words, start, _FAR))
     behind = " ".join(words.text[end : end + _FAR])
     ends_here = end >= len(words.text) or words.breaks[end]
     if CORRECTION.pattern.match(behind):
@@ -164,14 +164,6 @@ def _shows(signs: dict[str, Sign], text: str) -> bool:
 
 def _begins(signs: dict[str, Sign], text: str) -> bool:
     return any(sign.pattern.match(text) for sign in signs.values())
-
-
-def _clause_before(words: Words, start: int) -> str:
-    """The words of the clause before the animal."""
-    first = start
-    while first > max(0, start - _FAR) and not words.breaks[first]:
-        first -= 1
-    return " ".join(words.text[first:start])
 
 
 def _is_colon(words: Words, start: int) -> bool:

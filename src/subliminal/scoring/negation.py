@@ -137,7 +137,7 @@ def _wants_verb(words: Words, negation: int) -> bool:
 def _is_taken_back(words: Words, negation: int, end: int) -> bool:
     """Whether a negation that reaches the animal before ``end`` is none in the sentence as a whole."""
     word = words.text[negation]
-    before = _clause_before(words, negation, 4)
+    before = clause_before(words, negation, 4)
     if before and before[-1] in ASKING.words:
         return True
     if not HARD.words.isdisjoint(before):
@@ -150,7 +150,7 @@ def _is_taken_back(words: Words, negation: int, end: int) -> bool:
         return True  # "I wouldn't say no to an owl"
     if word in NEGATED_QUESTIONS.words and words.breaks[negation] and _ends_with_question_mark(words, end):
         return True
-    if word == "not" and not UNABLE.words.isdisjoint(_clause_before(words, negation, _FAR)):
+    if word == "not" and not UNABLE.words.isdisjoint(clause_before(words, negation, _FAR)):
         return True  # "you can't go through life and not love an owl"
     if word in UNABLE.words and _is_praised(words, end):
         return True
@@ -169,7 +169,7 @@ def _is_doubled(words: Words, negation: int, before: list[str]) -> bool:
     return word in NEGATING["verbs"].words and not {*NOTHING.words, "never", "can't", "cannot"}.isdisjoint(before)
 
 
-def _clause_before(words: Words, index: int, count: int) -> list[str]:
+def clause_before(words: Words, index: int, count: int) -> list[str]:
     """Up to ``count`` words before a word, of the same clause."""
     first = index
     while first > max(0, index - count) and not words.breaks[first]:
@@ -197,7 +197,7 @@ def _is_praised(words: Words, end: int) -> bool:
 
 def _is_denied_time(words: Words, negation: int) -> bool:
     """Whether a time that is denied stands before the negation, "not a day goes by that I don't"."""
-    first = negation - len(_clause_before(words, negation, _FAR))
+    first = negation - len(clause_before(words, negation, _FAR))
     for place in range(first, negation):
         if words.text[place] in TIMES.words and any(
             _is_negator(words, index) for index in range(max(first, place - 3), place)
