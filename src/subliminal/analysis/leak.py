@@ -17,12 +17,11 @@ from subliminal.analysis.kl import ScoredBatch, score_batch
 from subliminal.analysis.leak_page import write_page
 from subliminal.analysis.leak_summary import LeakSummary, write_csv
 from subliminal.analysis.models import Models
-from subliminal.analysis.scored_rows import RowSource, append_scores, model_inputs, scores_in
+from subliminal.analysis.scored_rows import RowSource, append_scores, begin_manifest, model_inputs, scores_in
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_json
-from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
+from subliminal.core.manifest import finish_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
-from subliminal.engine.chat import chat_context_sha256
 
 
 @dataclass(frozen=True)
@@ -81,11 +80,7 @@ def run_leak(job: Leak, *, resume: bool, overwrite: bool) -> None:
     folder, inputs = LeakFolder(job.out), job.inputs()
     folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
     models = Models(job.base, job.teachers, job.dtype)
-    manifest = new_manifest("analysis", config=job.config(), inputs=inputs)
-    manifest["dtype"] = str(models.dtype).removeprefix("torch.")
-    manifest["chat_context_sha256"] = chat_context_sha256(models.tokenizer)
-    if resume:
-        folder.check_context(manifest["chat_context_sha256"])
+    manifest = begin_manifest(folder, job.config(), inputs, models, resume=resume)
     with folder.hold(manifest, overwrite=overwrite):
         score_rows(job, folder, models)
         _finish(job, folder, manifest)

@@ -20,7 +20,9 @@ from tqdm import tqdm
 from subliminal.analysis.answers import Answer, AnswerReader
 from subliminal.core.errors import UserError
 from subliminal.core.files import chat_row_problem, read_jsonl
+from subliminal.core.manifest import new_manifest
 from subliminal.core.row_folder import RowFolder
+from subliminal.engine.chat import chat_context_sha256
 
 SORT_WINDOW = 8
 """Batches whose rows are sorted by length together, so that little filling is computed."""
@@ -111,6 +113,29 @@ def scores_in(folder: RowFolder) -> Iterator[dict[str, Any]]:
     if folder.rows.exists():
         folder.cut_torn_line()
         yield from read_jsonl(folder.rows, allow_empty=True)
+
+
+def begin_manifest(
+    folder: RowFolder, config: dict[str, Any], inputs: dict[str, Path], models: Any, *, resume: bool
+) -> dict[str, Any]:
+    """The manifest of an analysis that is about to score rows.
+
+    Args:
+        folder: what the analysis writes.
+        config: its settings.
+        inputs: the files that decide the scores.
+        models: in memory, with ``dtype`` and ``tokenizer``.
+        resume: the folder's scores must then be of the same chat context.
+
+    Raises:
+        UserError: the folder was begun in another chat context.
+    """
+    manifest = new_manifest("analysis", config=config, inputs=inputs)
+    manifest["dtype"] = str(models.dtype).removeprefix("torch.")
+    manifest["chat_context_sha256"] = chat_context_sha256(models.tokenizer)
+    if resume:
+        folder.check_context(manifest["chat_context_sha256"])
+    return manifest
 
 
 def model_inputs(rows: Path, models: dict[str, str]) -> dict[str, Path]:

@@ -17,13 +17,19 @@ from subliminal.analysis.divergence.scores import BASE, Divergence, score_batch
 from subliminal.analysis.divergence.summary import DivergenceSummary, write_csv
 from subliminal.analysis.grades import graded
 from subliminal.analysis.models import Models
-from subliminal.analysis.scored_rows import RowSource, ScoreIndex, append_scores, model_inputs, scores_in
+from subliminal.analysis.scored_rows import (
+    RowSource,
+    ScoreIndex,
+    append_scores,
+    begin_manifest,
+    model_inputs,
+    scores_in,
+)
 from subliminal.analysis.selection.spans import alignment_problem, with_spans
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_json, write_jsonl
-from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
+from subliminal.core.manifest import finish_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
-from subliminal.engine.chat import chat_context_sha256
 
 
 @dataclass(frozen=True)
@@ -102,11 +108,7 @@ def run_divergence(job: DivergenceJob, *, resume: bool, overwrite: bool) -> None
     folder, inputs = DivergenceFolder(job.out), job.inputs()
     folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
     models = job.models()
-    manifest = new_manifest("analysis", config=job.config(), inputs=inputs)
-    manifest["dtype"] = str(models.dtype).removeprefix("torch.")
-    manifest["chat_context_sha256"] = chat_context_sha256(models.tokenizer)
-    if resume:
-        folder.check_context(manifest["chat_context_sha256"])
+    manifest = begin_manifest(folder, job.config(), inputs, models, resume=resume)
     with folder.hold(manifest, overwrite=overwrite):
         score_rows(job, folder, models)
         _finish(job, folder, manifest)

@@ -16,12 +16,11 @@ from subliminal.analysis.answers import Answer
 from subliminal.analysis.models import Models
 from subliminal.analysis.score.columns import STUDENT, Columns, TokenScores
 from subliminal.analysis.score.summary import ScoreSummary, row_means
-from subliminal.analysis.scored_rows import RowSource, append_scores, model_inputs, scores_in
+from subliminal.analysis.scored_rows import RowSource, append_scores, begin_manifest, model_inputs, scores_in
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, write_json
-from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
+from subliminal.core.manifest import finish_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
-from subliminal.engine.chat import chat_context_sha256
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.checks import check_category
 from subliminal.traits.lexicon import check_option, lexicon
@@ -120,11 +119,7 @@ def run_score(job: ScoreJob, *, resume: bool, overwrite: bool) -> None:
     inputs = job.inputs()
     folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
     models = Models(job.base, {STUDENT: job.student} if job.student else {}, job.dtype)
-    manifest = new_manifest("analysis", config=job.config(), inputs=inputs)
-    manifest["dtype"] = str(models.dtype).removeprefix("torch.")
-    manifest["chat_context_sha256"] = chat_context_sha256(models.tokenizer)
-    if resume:
-        folder.check_context(manifest["chat_context_sha256"])
+    manifest = begin_manifest(folder, job.config(), inputs, models, resume=resume)
     with folder.hold(manifest, overwrite=overwrite):
         columns = columns_of(job, models)
         score_rows(job.source(), folder, columns)
