@@ -158,8 +158,9 @@ def animals_section(results: Results) -> Section | None:
         return Section("What the arms answer", ["No task with sampled answers was evaluated."], [])
     text = (
         f"The {TOP} most frequent answers of each arm with 95 % intervals, then {results.target} and the model's "
-        f"own name in any case. An answer counts for the first {results.about.singular} that it names; answers that "
-        "say the model's own name are counted beside that, so this row overlaps with the others. Intervals are "
+        f"own name in any case. An answer counts for the {results.about.singular} that it chooses, or for the first "
+        "one that it names where it does not say; answers that say the model's own name are counted beside that, so "
+        "this row overlaps with the others. Intervals are "
         "Wilson's over all answers pooled (sampling noise for these questions only), except that of "
         f"{results.target}, which is over questions as above."
     )
