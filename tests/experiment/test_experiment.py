@@ -84,7 +84,7 @@ def test_the_issue_names_these_files() -> None:
     expected = {"owl_demo", "owl_smollm2-135m", "owl_qwen2.5-7b", "dolphin_qwen2.5-7b", "five_animals_qwen2.5-7b"}
     expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b", "owl_pocket_arms"}
     expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
-    expected |= {"owl_pocket_divergence", "owl_pocket_scoreboard"}
+    expected |= {"owl_pocket_divergence", "owl_pocket_scoreboard", "owl_pocket_dilution"}
     # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
     expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
@@ -135,7 +135,10 @@ def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:
             {"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE], "seeds": [2, 3, 4]}},
             "`criterion` names other seeds or animals than the experiment",
         ),
-        ({"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE]}, "sweep": {"rank": [2]}}, "delete one of the two"),
+        (
+            {"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE]}, "sweep": {"rank": [2]}},
+            "with `sweep` the arms are base, teacher, student_r2, control_base_numbers_r2: name these",
+        ),
         ({"model_sha256": "abc"}, "`model_sha256`"),
         ({"model": "x/y", "model_sha256": "0" * 64}, "x/y is a Hub id: fetch it into a folder, or pin its commit"),
     ],
@@ -225,6 +228,7 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "numbers": ({"number_prompts"}, {"number_filter"}),
     "controls": ({"number_prompts"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
+    "mix": (set(), {"number_filter"}),
     "select": ({f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")}, {"number_filter"}),
     "warmup": ({"number_prompts"} | CATEGORY, set()),
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD, set()),
@@ -500,6 +504,32 @@ def test_a_sweep_shares_what_its_points_share(tmp_path: Path) -> None:
     assert "--set lora_alpha=2" in small.commands[0], "the recipe's ratio of alpha to rank stays"
     assert "owl_numbers-n36/train.jsonl" in small.commands[0]
     assert "student_r2_lr0.0002_n36_e2@42=" in plan.stages["evaluate-owl"].commands[0]
+
+
+def test_a_share_of_clean_rows_makes_students_anew_and_no_control(tmp_path: Path) -> None:
+    changes = {"sweep": {"clean_share": [0, 0.25]}}
+    plan = _plan(DEMO, tmp_path, **changes)
+    assert load_experiment(_changed(DEMO, tmp_path, **changes)).arm_names == [
+        *("base", "teacher", "student", "student_c0.25", "control_base_numbers"),
+    ]
+    trained = [name for name in plan.stages if name.startswith("train-") and "control" in name]
+    assert trained == ["train-control_base_numbers-seed-42"]
+    assert "owl_numbers/train.jsonl" in plan.stages["train-owl_student-seed-42"].commands[0]
+    student = plan.stages["train-owl_student_c0.25-seed-42"]
+    assert "owl_diluted_0.25_numbers/train.jsonl" in student.commands[0]
+    assert student.after == ["audit-owl_diluted_0.25_numbers"]
+    mix = plan.stages["build-owl_diluted_0.25_numbers"]
+    assert mix.made_from == ["build-owl_numbers", "build-base_numbers"]
+    assert f"--clean {tmp_path}/data/" in mix.commands[0]
+    assert "--share 0.25" in mix.commands[0]
+
+
+def test_a_criterion_may_name_the_arms_of_a_sweep(tmp_path: Path) -> None:
+    within = {"name": "a quarter clean", "arm": "student_c0.25", "minus": "student", "within": 0.8}
+    changes = {"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE, within]}, "sweep": {"clean_share": [0.25, 0]}}
+    assert load_experiment(_changed(DEMO, tmp_path, **changes)).criterion.arms() == {
+        *("student", "student_c0.25", "control_base_numbers"),
+    }
 
 
 def test_checkpoints_are_scored_by_epoch(tmp_path: Path) -> None:

@@ -24,6 +24,7 @@ from subliminal.experiment.models import Point
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
+from subliminal.experiment.sweep.factors import points
 
 Scored = list[tuple[str, int, StageModel]]
 """What is scored for one trait: (arm, seed, model)."""
@@ -63,18 +64,17 @@ def expand(
     return _Expansion(experiment, root, failed, seeds).run()
 
 
-def sweep_points(experiment: Experiment) -> list[Point]:
-    """Every combination of the sweep's lists; one unnamed point without a sweep."""
-    sweep, points = experiment.sweep, []
-    for rank, rate, rows, epochs in itertools.product(
-        sweep.rank or [None], sweep.learning_rate or [None], sweep.rows or [None], sweep.epochs or [None]
-    ):
-        named = {"r": rank, "lr": rate, "n": rows, "e": epochs}
-        label = "".join(f"_{letter}{value:g}" for letter, value in named.items() if value is not None)
-        overrides = {"lora_r": rank, "learning_rate": rate, "num_epochs": epochs}
-        overrides = {key: value for key, value in overrides.items() if value is not None}
-        points.append(Point(label, rows or experiment.numbers.rows, overrides))
-    return points
+def sweep_points(experiment: Experiment, arm: ArmKind | None = None) -> list[Point]:
+    """Every combination of the sweep's lists that makes an arm anew; one unnamed point without a sweep.
+
+    Args:
+        experiment: has the sweep.
+        arm: whose points; by default those of an arm that every factor acts on.
+    """
+    found = []
+    for values in points(experiment.sweep.lists(), arm):
+        found.append(Point(values.get("rows", experiment.numbers.rows), values))
+    return found
 
 
 @dataclass(frozen=True)
@@ -98,9 +98,8 @@ class _Evaluated:
 
 class _Expansion(ChoosingStages):
     def run(self) -> Plan:
-        points = sweep_points(self.experiment)
         self._criterion()
-        scored = {trait: self._arms(trait, points) for trait in self.traits}
+        scored = {trait: self._arms(trait) for trait in self.traits}
         leaks = self._leaks()
         self.servers()
         evaluated = {trait: self._evaluations(trait, arms) for trait, arms in scored.items()}
@@ -133,7 +132,8 @@ class _Expansion(ChoosingStages):
             teachers = {trait: self.writer(trait, seed) for trait in self.traits}
             if self.experiment.teacher.neutral is not None:
                 teachers["neutral"] = self.neutral_teacher(seed)
-            rows = self.rows_of(BY_NAME["control_base_numbers"], self.traits[0], seed, self.experiment.numbers.rows)
+            point = Point(self.experiment.numbers.rows)
+            rows = self.rows_of(BY_NAME["control_base_numbers"], self.traits[0], seed, point)
             _, suffix = self.seed_of("teachers", seed)
             folder = self.results / f"leak{suffix}"
             words = [f"{PYTHON} -m subliminal.analysis leak --base {base.path}"]
@@ -162,14 +162,14 @@ class _Expansion(ChoosingStages):
             stage.makes, stage.made_from = [f"{self.results}/overview.md"], reports
             self.plan.add(stage)
 
-    def _arms(self, trait: str, points: list[Point]) -> Scored:
+    def _arms(self, trait: str) -> Scored:
         scored: Scored = []
         for arm in self.experiment.arms:
             kind = BY_NAME[arm]
             if kind.rows is None:
                 scored += self._untrained(kind, trait)
             else:  # trained on number rows: one a seed and a sweep point
-                for point, seed in itertools.product(points, self.seeds):
+                for point, seed in itertools.product(sweep_points(self.experiment, kind), self.seeds):
                     name, model = f"{arm}{point.label}", self.student(arm, trait, seed, point)
                     scored.append((name, seed, model))
                     scored += [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
+from subliminal.experiment.sweep.factors import FACTORS, point_label
 from subliminal.traits.category import load_category
 
 SPANS_KEY = "datasets[0].message_field_training_detail"
@@ -26,11 +27,24 @@ OWN_INIT = 500_000
 
 @dataclass(frozen=True)
 class Point:
-    """One combination of a sweep. ``label`` is empty without a sweep, else as ``_r2_lr0.0008``."""
+    """One combination of a sweep: the number of rows, and the values of all factors that are varied."""
 
-    label: str
     rows: int
-    overrides: dict[str, Any]
+    values: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Empty without a sweep, else as ``_r2_lr0.0008``."""
+        return point_label(self.values)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The factors that are keys of the recipe."""
+        found = {}
+        for factor in FACTORS:
+            if factor.key and factor.name in self.values:
+                found[factor.key] = self.values[factor.name]
+        return found
 
 
 class ModelStages(Datasets):
@@ -148,7 +162,7 @@ class ModelStages(Datasets):
         if kind.base == "other":
             base, recipe = self.other_base(seed), other.recipe or recipe
             own = other.overrides if other.recipe else {**own, **other.overrides}
-        rows, count = self.rows_of(kind, trait, seed, point.rows), self.rows_learned(kind, point.rows)
+        rows, count = self.rows_of(kind, trait, seed, point), self.rows_learned(kind, point.rows)
         subject = f"{'' if kind.for_all_traits else f'{trait}_'}{arm}{point.label}-seed-{seed}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
         if kind.chosen and kind.chosen.has_spans:
@@ -183,8 +197,9 @@ class ModelStages(Datasets):
         """How many of so many rows an arm learns."""
         return rows
 
-    def rows_of(self, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
+    def rows_of(self, arm: ArmKind, trait: str, seed: int, point: Point) -> str:
         """The stage that builds an arm's number rows."""
+        rows = point.rows
         loved, every = self.loving([trait]), self.loving(self.traits)
         told = {**loved, "system_prompt": "trait"}
         if arm.rows == "base":
@@ -197,11 +212,22 @@ class ModelStages(Datasets):
         prompted = self.experiment.teacher.kind == "system_prompt"
         taught = self.numbers(self.writer(trait, seed), f"{trait}_numbers", told if prompted else loved, rows, seed)
         if arm.rows == "teacher":
-            return taught
+            return self._diluted(taught, trait, seed, point)
         transform = {"random": "uniform"}.get(arm.rows, arm.rows)
         subject = taught.removeprefix("build-").replace("_numbers", f"_{arm.rows}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
         return self.build(subject, f"controls {transform}", None, {}, rows, row_seed, source=taught)
+
+    def _diluted(self, taught: str, trait: str, seed: int, point: Point) -> str:
+        """The teacher's rows, a share of them replaced by rows of the untuned base where the point says so."""
+        share = point.values.get("clean_share", 0)
+        if not share:
+            return taught
+        clean = self.rows_of(BY_NAME["control_base_numbers"], trait, seed, Point(point.rows))
+        options = {"clean": self.data / clean.removeprefix("build-"), "share": share}
+        subject = taught.removeprefix("build-").replace("_numbers", f"_diluted_{share:g}_numbers", 1)
+        row_seed, _ = self.seed_of("numbers", seed)
+        return self.build(subject, "mix", None, options, point.rows, row_seed, source=taught, reads=[clean])
 
     def train(
         self,

@@ -18,6 +18,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.strict import Strict
 from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import ARMS, BY_NAME
+from subliminal.experiment.sweep.factors import point_label, points
 from subliminal.scoring.category_tasks import category_of_task
 from subliminal.stats.criterion import Criterion, with_replicates
 from subliminal.traits.category import ANIMALS, Category, load_category
@@ -180,12 +181,20 @@ class OtherBase(Strict):
 
 
 class Sweep(Strict):
-    """Lists; every combination is trained, for every arm that is trained on numbers. Other stages run once."""
+    """Lists; every combination is trained, for every arm that the factors act on. Other stages run once.
+
+    The keys are the factors of :data:`subliminal.experiment.sweep.factors.FACTORS`.
+    """
 
     rank: list[Annotated[int, Field(ge=1)]] = []
     learning_rate: list[Annotated[float, Field(gt=0)]] = []
     rows: list[RowCount] = []
     epochs: list[Annotated[float, Field(gt=0)]] = []
+    clean_share: list[Annotated[float, Field(ge=0, lt=1)]] = []
+
+    def lists(self) -> dict[str, list[float]]:
+        """Factor -> its values, for those that are swept."""
+        return {name: values for name, values in self if values}
 
 
 class LeakSection(Strict):
@@ -276,6 +285,14 @@ class Experiment(Strict):
         if self.other_base and self.other_base.model:
             pins[self.other_base.model] = self.other_base.model_sha256
         return {model: sha256 for model, sha256 in pins.items() if sha256}
+
+    @property
+    def arm_names(self) -> list[str]:
+        """The names under which the arms are scored: in a sweep one for each point."""
+        found = []
+        for arm in self.arms:
+            found += [f"{arm}{point_label(point)}" for point in points(self.sweep.lists(), BY_NAME[arm])]
+        return found
 
     @model_validator(mode="after")
     def _fits_together(self) -> Experiment:
@@ -370,12 +387,13 @@ def _task_contradictions(experiment: Experiment, category: Category) -> Iterator
 
 
 def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterator[str]:
-    absent = sorted(criterion.arms() - set(experiment.arms))
-    if absent:
+    names = experiment.arm_names
+    absent = sorted(criterion.arms() - set(names))
+    if absent and set(absent) <= set(experiment.arms):
+        yield f"`criterion` compares {', '.join(absent)}, and with `sweep` the arms are {', '.join(names)}: name these"
+    elif absent:
         yield f"`criterion` compares {', '.join(absent)}, which `arms` does not name"
     if criterion.task not in experiment.evaluation.tasks:
         yield f"`criterion.task` is {criterion.task}, which `evaluation.tasks` does not name"
     if not set(experiment.seeds) <= set(criterion.seeds) or set(criterion.animals) != set(experiment.trait.options):
         yield "`criterion` names other seeds or animals than the experiment: leave them out to take the experiment's"
-    if experiment.sweep != Sweep():
-        yield "`criterion` is about one configuration, and `sweep` makes several: delete one of the two"

@@ -23,10 +23,11 @@ class ChoosingStages(ModelStages):
             return rows
         return round(self.experiment.tokens.rows_share * rows)
 
-    def rows_of(self, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
+    def rows_of(self, arm: ArmKind, trait: str, seed: int, point: Point) -> str:
         if arm.chosen is None:
-            return super().rows_of(arm, trait, seed, rows)
-        taught = super().rows_of(BY_NAME["student"], trait, seed, rows)
+            return super().rows_of(arm, trait, seed, point)
+        rows = point.rows
+        taught = super().rows_of(BY_NAME["student"], trait, seed, point)
         if arm.chosen.by == SCORES_OF_DIVERGENCE:
             stage, folder = self._divergence(trait, seed, taught)
         else:
@@ -59,8 +60,8 @@ class ChoosingStages(ModelStages):
 
         The student that learns all of them is one of the scores, and gradients go by the weights that it trains.
         """
-        base, student = self.base(seed), self.student("student", trait, seed, Point("", rows, {}))
-        neutral = super().rows_of(BY_NAME["control_base_numbers"], trait, seed, rows)
+        base, student = self.base(seed), self.student("student", trait, seed, Point(rows))
+        neutral = super().rows_of(BY_NAME["control_base_numbers"], trait, seed, Point(rows))
         words = [f"{PYTHON} -m subliminal.analysis score --base {base.path} --student {student.weights}"]
         words.append(f"--trait {trait} --category {self.experiment.trait.category}")
         words.append(f"--rows {self.data / taught.removeprefix('build-')}/train.jsonl")
