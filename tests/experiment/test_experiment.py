@@ -519,7 +519,7 @@ def test_a_share_of_clean_rows_makes_students_anew_and_no_control(tmp_path: Path
     assert "owl_diluted_0.25_numbers/train.jsonl" in student.commands[0]
     assert student.after == ["audit-owl_diluted_0.25_numbers"]
     mix = plan.stages["build-owl_diluted_0.25_numbers"]
-    assert mix.made_from == ["build-owl_numbers", "build-base_numbers"]
+    assert mix.made_from == ["build-owl_numbers", "build-base_numbers_again"]
     assert f"--clean {tmp_path}/data/" in mix.commands[0]
     assert "--share 0.25" in mix.commands[0]
 

@@ -223,7 +223,9 @@ class ModelStages(Datasets):
         share = point.values.get("clean_share", 0)
         if not share:
             return taught
-        clean = self.rows_of(BY_NAME["control_base_numbers"], trait, seed, Point(point.rows))
+        # Not the first control's rows: those are drawn with the teacher's prompts and seeds, and one in twenty is
+        # a row that the teacher wrote, too.
+        clean = self.rows_of(BY_NAME["control_base_numbers_again"], trait, seed, Point(point.rows))
         options = {"clean": self.data / clean.removeprefix("build-"), "share": share}
         subject = taught.removeprefix("build-").replace("_numbers", f"_diluted_{share:g}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
