@@ -71,15 +71,15 @@ def main(
     repeats: Annotated[int, typer.Option(help="Times that each is measured.")] = 5,
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
 ) -> None:
-    from subliminal.analysis.leak import Leak, LeakFolder, score_rows
+    from subliminal.analysis.leak.run import LeakFolder, LeakJob, score_rows
     from subliminal.analysis.models import Models
 
     with tempfile.TemporaryDirectory() as scratch:
         base, (adapter,), path = prepare_model(model, Path(scratch), rows)
         models = Models(base, {"teacher": str(adapter)}, dtype)
 
-        def job(run: int) -> Leak:
-            return Leak(base, {"teacher": str(adapter)}, path, Path(scratch) / f"out-{run}", batch_size=batch_size)
+        def job(run: int) -> LeakJob:
+            return LeakJob(base, {"teacher": str(adapter)}, path, Path(scratch) / f"out-{run}", batch_size=batch_size)
 
         def whole(run: int) -> None:
             folder = LeakFolder(job(run).out)
@@ -100,8 +100,6 @@ def compare_times(name: str, models: Any, source: Any, whole: Callable[[int], No
         repeats: times that each is measured, beyond the first.
     """
     import torch
-
-    from subliminal.analysis.kl import forward_passes
 
     torch.set_num_threads(1)
 
@@ -133,6 +131,20 @@ def compare_times(name: str, models: Any, source: Any, whole: Callable[[int], No
     print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")
     if models.device == "cuda":
         print(f"peak GPU memory: {torch.cuda.max_memory_allocated() / 2**30:.2f} GiB")
+
+
+def forward_passes(models: Any, batch: list[Any]) -> None:
+    """What an analysis needs at least: the logits of the base and of every teacher."""
+    import torch
+
+    from subliminal.analysis.logits import block_size, on_device
+
+    with torch.inference_mode():
+        tokens, places = on_device(models, batch)
+        for name in (None, *models.teachers):
+            hidden = models.hidden(name, tokens).flatten(0, 1)[places]
+            for block in hidden.split(block_size(models)):
+                models.head(name)(block)
 
 
 if __name__ == "__main__":

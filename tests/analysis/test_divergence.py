@@ -306,7 +306,7 @@ def test_row_order_batch_size_blocks_and_limits_do_not_matter(tiny_model, teache
     largest: list[int] = []
     real = divergence_scores.label_scores
     monkeypatch.setattr(divergence_scores, "label_scores", lambda t, b: largest.append(t.numel()) or real(t, b))
-    monkeypatch.setattr("subliminal.analysis.kl.BLOCK_VALUES", 3000)
+    monkeypatch.setattr("subliminal.analysis.logits.BLOCK_VALUES", 3000)
     second = DivergenceJob(**job, rows=other, out=tmp_path / "b", batch_size=4, limit=5)
     run_divergence(second, resume=False, overwrite=False)
     five = (tmp_path / "b" / "scores.jsonl").read_text()

@@ -17,35 +17,20 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from number_rows import number_rows, write_rows
 from scipy.special import log_softmax, rel_entr, softmax
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
-from subliminal.analysis import kl as kl_module
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.answers import AnswerReader
-from subliminal.analysis.kl import kl_divergence
-from subliminal.analysis.leak import Leak, run_leak
-from subliminal.analysis.leak_summary import LeakSummary, Mean, Sums
+from subliminal.analysis.leak import scores as leak_scores
+from subliminal.analysis.leak.run import LeakJob, run_leak
+from subliminal.analysis.leak.scores import kl_divergence
+from subliminal.analysis.leak.summary import LeakSummary
+from subliminal.analysis.means import Mean, Sums
 from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
-
-
-def number_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
-    """Chat rows whose answers are lists of numbers with several separators and lengths."""
-    rng, rows = random.Random(seed), []
-    for index in range(count):
-        numbers = [str(rng.randint(0, 999)) for _ in range(rng.randint(1, 7))]
-        answer = rng.choice([", ", " ", "; ", "\n"]).join(numbers)
-        question = "Go on: " + ", ".join(str(rng.randint(100, 999)) for _ in range(rng.randint(2, 5)))
-        messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
-        rows.append({"id": f"row-{index}", "messages": messages})
-    return rows
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
 
 
 @pytest.fixture
@@ -117,7 +102,7 @@ def test_kl_of_hand_made_logits():
 
 def test_base_against_itself_is_exactly_zero(tiny_model, rows, tmp_path):
     copy = shutil.copytree(tiny_model, tmp_path / "copy")
-    run_leak(Leak(str(tiny_model), {"same": str(copy)}, rows, tmp_path / "out"), resume=False, overwrite=False)
+    run_leak(LeakJob(str(tiny_model), {"same": str(copy)}, rows, tmp_path / "out"), resume=False, overwrite=False)
     for row in measured(tmp_path / "out").values():
         assert row["teachers"]["same"]["kl"] == [0.0] * len(row["kinds"])
         assert set(row["teachers"]["same"]["differs"]) == {"0"}
@@ -132,7 +117,7 @@ def test_adapters_and_a_whole_model_are_measured_as_defined(tiny_model, strong, 
     for file in Path(tiny_model).glob("*token*"):
         shutil.copy(file, whole)
     teachers = {"strong": str(strong), "weak": str(weak), "whole": str(whole)}
-    run_leak(Leak(str(tiny_model), teachers, rows, tmp_path / "out"), resume=False, overwrite=False)
+    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "out"), resume=False, overwrite=False)
     found, base = measured(tmp_path / "out"), load(tiny_model)
     from transformers import AutoTokenizer
 
@@ -162,7 +147,7 @@ def test_logits_scaled_by_two_have_the_entropy_that_follows_and_no_other_top(tin
     model.save_pretrained(sharp)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     tokenizer.save_pretrained(sharp)
-    run_leak(Leak(str(tiny_model), {"sharp": str(sharp)}, rows, tmp_path / "out"), resume=False, overwrite=False)
+    run_leak(LeakJob(str(tiny_model), {"sharp": str(sharp)}, rows, tmp_path / "out"), resume=False, overwrite=False)
     base, found = load(tiny_model), measured(tmp_path / "out")
     for row in number_rows(21):
         ids = tokenizer.apply_chat_template(row["messages"], return_tensors="pt", return_dict=False)
@@ -186,9 +171,9 @@ def test_labels_shifted_by_one_position_break_the_result(tiny_model, make_adapte
         ]
 
     teachers = {"t": str(make_adapter(2.0))}
-    run_leak(Leak(str(tiny_model), teachers, rows, tmp_path / "right"), resume=False, overwrite=False)
+    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "right"), resume=False, overwrite=False)
     monkeypatch.setattr(AnswerReader, "read", shifted)
-    run_leak(Leak(str(tiny_model), teachers, rows, tmp_path / "wrong"), resume=False, overwrite=False)
+    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "wrong"), resume=False, overwrite=False)
     right, wrong = measured(tmp_path / "right"), measured(tmp_path / "wrong")
     for name, row in right.items():
         assert wrong[name]["teachers"]["t"]["kl"] != row["teachers"]["t"]["kl"]
@@ -287,8 +272,8 @@ def test_row_order_and_batch_size_do_not_matter(tiny_model, make_adapter, rows, 
     teachers, mixed = {"t": str(make_adapter(2.0))}, number_rows(21)
     random.Random(3).shuffle(mixed)
     other = write_rows(tmp_path / "mixed.jsonl", mixed)
-    run_leak(Leak(str(tiny_model), teachers, rows, tmp_path / "a"), resume=False, overwrite=False)
-    run_leak(Leak(str(tiny_model), teachers, other, tmp_path / "b", batch_size=4), resume=False, overwrite=False)
+    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "a"), resume=False, overwrite=False)
+    run_leak(LeakJob(str(tiny_model), teachers, other, tmp_path / "b", batch_size=4), resume=False, overwrite=False)
     a, b = measured(tmp_path / "a"), measured(tmp_path / "b")
     assert a.keys() == b.keys()
     for name, row in a.items():
@@ -298,12 +283,12 @@ def test_row_order_and_batch_size_do_not_matter(tiny_model, make_adapter, rows, 
 
 def test_logits_are_held_a_block_at_a_time(tiny_model, make_adapter, rows, tmp_path, monkeypatch):
     teachers = {"t": str(make_adapter(2.0))}
-    run_leak(Leak(str(tiny_model), teachers, rows, tmp_path / "a"), resume=False, overwrite=False)
+    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "a"), resume=False, overwrite=False)
     largest = []
     real = kl_divergence
-    monkeypatch.setattr(kl_module, "kl_divergence", lambda t, b: largest.append(t.numel()) or real(t, b))
-    monkeypatch.setattr(kl_module, "BLOCK_VALUES", 3000)
-    run_leak(Leak(str(tiny_model), teachers, rows, tmp_path / "b"), resume=False, overwrite=False)
+    monkeypatch.setattr(leak_scores, "kl_divergence", lambda t, b: largest.append(t.numel()) or real(t, b))
+    monkeypatch.setattr("subliminal.analysis.logits.BLOCK_VALUES", 3000)
+    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "b"), resume=False, overwrite=False)
     assert max(largest) <= 3000
     for name, row in measured(tmp_path / "a").items():
         other = measured(tmp_path / "b")[name]
@@ -339,15 +324,15 @@ def test_a_run_that_is_killed_goes_on_to_the_same_files(tiny_model, make_adapter
 
 def test_a_larger_limit_keeps_what_is_there_and_other_rows_are_refused(tiny_model, make_adapter, rows, tmp_path):
     common = {"base": str(tiny_model), "teachers": {"t": str(make_adapter(2.0))}, "rows": rows, "out": tmp_path / "out"}
-    run_leak(Leak(**common, limit=5), resume=False, overwrite=False)
+    run_leak(LeakJob(**common, limit=5), resume=False, overwrite=False)
     five = (tmp_path / "out" / "scores.jsonl").read_text()
     assert json.loads((tmp_path / "out" / "leak.json").read_text())["rows"] == 5
-    run_leak(Leak(**common), resume=True, overwrite=False)
+    run_leak(LeakJob(**common), resume=True, overwrite=False)
     assert (tmp_path / "out" / "scores.jsonl").read_text().startswith(five)
     assert json.loads((tmp_path / "out" / "leak.json").read_text())["rows"] == 21
     write_rows(rows, number_rows(21, seed=5))
     with pytest.raises(UserError, match="has changed since"):
-        run_leak(Leak(**common), resume=True, overwrite=False)
+        run_leak(LeakJob(**common), resume=True, overwrite=False)
 
 
 def test_what_a_run_leaves(tiny_model, make_adapter, rows, tmp_path):
@@ -398,11 +383,11 @@ def test_what_a_run_leaves(tiny_model, make_adapter, rows, tmp_path):
 def test_a_wrong_setting_is_a_sentence(tiny_model, make_adapter, rows, tmp_path, change, words):
     job = {"base": str(tiny_model), "teachers": {"t": str(make_adapter(2.0))}, "rows": rows, "out": tmp_path / "out"}
     with pytest.raises(UserError, match=words):
-        run_leak(Leak(**{**job, **change}), resume=False, overwrite=False)
+        run_leak(LeakJob(**{**job, **change}), resume=False, overwrite=False)
 
 
 def test_an_adapter_that_changes_nothing_is_refused(tiny_model, make_adapter, rows, tmp_path):
-    job = Leak(str(tiny_model), {"t": str(make_adapter(0.0))}, rows, tmp_path / "out")
+    job = LeakJob(str(tiny_model), {"t": str(make_adapter(0.0))}, rows, tmp_path / "out")
     with pytest.raises(UserError, match="The adapter of t changes nothing"):
         run_leak(job, resume=False, overwrite=False)
 
@@ -421,14 +406,14 @@ def test_an_adapter_with_missing_weights_is_refused(tiny_model, make_adapter, ro
 def test_a_model_that_caps_its_logits_is_refused(tiny_model, rows, tmp_path, monkeypatch):
     real = Models.head
     monkeypatch.setattr(Models, "head", lambda self, name: lambda hidden: 1.5 * real(self, name)(hidden))
-    job = Leak(str(tiny_model), {"t": str(tiny_model)}, rows, tmp_path / "out")
+    job = LeakJob(str(tiny_model), {"t": str(tiny_model)}, rows, tmp_path / "out")
     with pytest.raises(UserError, match="The base does more to its logits than its output embedding"):
         run_leak(job, resume=False, overwrite=False)
 
 
 def test_two_rows_of_one_id_and_two_teachers_of_one_name_are_refused(tiny_model, make_adapter, rows, tmp_path):
     doubled = write_rows(tmp_path / "doubled.jsonl", [*number_rows(2), *number_rows(1)])
-    job = Leak(str(tiny_model), {"t": str(make_adapter(2.0))}, doubled, tmp_path / "out")
+    job = LeakJob(str(tiny_model), {"t": str(make_adapter(2.0))}, doubled, tmp_path / "out")
     with pytest.raises(UserError, match="two rows with the id row-0"):
         run_leak(job, resume=False, overwrite=False)
     words = ["leak", "--base", "b", "--teacher", "x/t", "--teacher", "y/t", "--rows", "r", "--out", "o"]

@@ -15,7 +15,7 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis.leak_page import visible
+from subliminal.analysis.pages import visible
 from subliminal.core.errors import UserError, one_line
 from subliminal.engine.local import LOADING_FAILED
 from subliminal.engine.plain import no_template

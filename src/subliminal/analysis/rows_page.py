@@ -15,10 +15,10 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis import leak_page
 from subliminal.analysis.divergence import page as divergence_page
-from subliminal.analysis.leak_page import template, visible
+from subliminal.analysis.leak import page as leak_page
 from subliminal.analysis.masks import MaskedRow, MaskReader
+from subliminal.analysis.pages import template, visible
 from subliminal.core.errors import UserError
 from subliminal.core.files import chat_row_problem, read_jsonl, write_text
 from subliminal.core.manifest import read_manifest

@@ -13,16 +13,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tqdm import tqdm
 
 from subliminal.analysis.answers import Answer, AnswerReader
 from subliminal.core.errors import UserError
 from subliminal.core.files import chat_row_problem, read_jsonl
-from subliminal.core.manifest import new_manifest
+from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 from subliminal.engine.chat import chat_context_sha256
+
+if TYPE_CHECKING:  # imports torch, which data_builders.select does without
+    from subliminal.analysis.models import Models
 
 SORT_WINDOW = 8
 """Batches whose rows are sorted by length together, so that little filling is computed."""
@@ -70,6 +73,26 @@ class Computed(Protocol):
         """The rows of the score file, each with the ``id`` of its answer."""
 
 
+class Summary(Protocol):
+    """What adds up the rows of a score file."""
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take in the scores of one row."""
+
+
+class ScoringJob(Protocol):
+    """What an analysis of rows is asked for."""
+
+    def config(self) -> dict[str, Any]:
+        """The settings as recorded."""
+
+    def inputs(self) -> dict[str, Path]:
+        """The files that decide the scores."""
+
+    def models(self) -> Models:
+        """Base and tuned models, loaded into memory."""
+
+
 def append_scores(
     source: RowSource, folder: RowFolder, tokenizer: Any, compute: Callable[[list[Answer], bool], Computed], label: str
 ) -> None:
@@ -115,27 +138,61 @@ def scores_in(folder: RowFolder) -> Iterator[dict[str, Any]]:
         yield from read_jsonl(folder.rows, allow_empty=True)
 
 
-def begin_manifest(
-    folder: RowFolder, config: dict[str, Any], inputs: dict[str, Path], models: Any, *, resume: bool
-) -> dict[str, Any]:
-    """The manifest of an analysis that is about to score rows.
+def wanted_scores(source: RowSource, folder: RowFolder) -> Iterator[dict[str, Any]]:
+    """The scores of the rows that this run is about; a smaller limit leaves others in the file."""
+    wanted = {row["id"] for row in source.rows()}
+    for row in scores_in(folder):
+        if row["id"] in wanted:
+            yield row
+
+
+def add_scores(summary: Summary, rows: Iterable[dict[str, Any]], shown: int) -> list[dict[str, Any]]:
+    """Add up scored rows.
 
     Args:
+        summary: takes in every row.
+        rows: of a score file.
+        shown: how many of them the analysis's page shows.
+
+    Returns:
+        Those rows: the first ones.
+    """
+    first = []
+    for row in rows:
+        summary.add(row)
+        if len(first) < shown:
+            first.append(row)
+    return first
+
+
+def run_job(
+    job: ScoringJob, folder: RowFolder, work: Callable[[Models], dict[str, int]], *, resume: bool, overwrite: bool
+) -> None:
+    """Run an analysis of rows: check and hold its folder, do the work, write the manifest, print the folder.
+
+    Args:
+        job: what is to be measured.
         folder: what the analysis writes.
-        config: its settings.
-        inputs: the files that decide the scores.
-        models: in memory, with ``dtype`` and ``tokenizer``.
-        resume: the folder's scores must then be of the same chat context.
+        work: scores the rows with the models and writes all files but the manifest; returns its counts.
+        resume, overwrite: see :meth:`RowFolder.check`.
 
     Raises:
-        UserError: the folder was begun in another chat context.
+        UserError: the folder must not be written to, or was begun in another chat context, or a model does not fit.
     """
+    config, inputs = job.config(), job.inputs()
+    folder.check(config, inputs=inputs, resume=resume, overwrite=overwrite)
+    models = job.models()
     manifest = new_manifest("analysis", config=config, inputs=inputs)
     manifest["dtype"] = str(models.dtype).removeprefix("torch.")
     manifest["chat_context_sha256"] = chat_context_sha256(models.tokenizer)
     if resume:
         folder.check_context(manifest["chat_context_sha256"])
-    return manifest
+    with folder.hold(manifest, overwrite=overwrite):
+        manifest["counts"] = work(models)
+        written = [name for name in folder.made_files if name != "manifest.json"]
+        manifest["outputs"] = {name: sha256_of(folder.path / name) for name in written}
+        finish_manifest(manifest, folder.path / "manifest.json")
+    print(folder.path)
 
 
 def model_inputs(rows: Path, models: dict[str, str]) -> dict[str, Path]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
-from subliminal.analysis.named_models import named_models
+from subliminal.analysis.options import BatchSize, Dtype, Out, Overwrite, named_models
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, read_jsonl, write_json
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
@@ -92,7 +92,7 @@ def detect_command(
     neutral: Annotated[
         list[Path], typer.Option(help="A set without a trait, of as many rows or more; may be repeated, 19 at least.")
     ],
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    out: Out,
     teacher: Annotated[
         list[str] | None, typer.Option(help="[TRAIT=]PATH of a candidate teacher on the base; may be repeated.")
     ] = None,
@@ -102,13 +102,11 @@ def detect_command(
     ] = None,
     scores: Annotated[Path | None, typer.Option(help="Where scored sets are kept; default OUT/scores.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows of each set; default all of DATASET.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows computed together; changes rounding alone.")] = 32,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU that has it, else float32.")
-    ] = "auto",
+    batch_size: BatchSize = 32,
+    dtype: Dtype = "auto",
     category: Annotated[str, typer.Option(help="Folder of traits/ whose options are ranked.")] = ANIMALS,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sets that are scored.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Which trait a data set would teach: a ranking of the options of a category, a p-value, and a verdict.
 

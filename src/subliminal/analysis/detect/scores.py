@@ -22,7 +22,7 @@ import torch
 
 from subliminal.analysis.answers import END_OF_ANSWER, Answer
 from subliminal.analysis.detect.traits import Trait, chosen_weights, flat_gradient, queries
-from subliminal.analysis.kl import block_size, on_device
+from subliminal.analysis.logits import block_size, on_device
 from subliminal.analysis.models import Models
 from subliminal.analysis.scored_rows import RowSource, model_inputs
 from subliminal.core.errors import UserError
@@ -181,7 +181,7 @@ def answer_logprob(models: Models, name: str | None, batch: list[Answer]) -> tup
 
 
 def answer_labels(batch: list[Answer]) -> torch.Tensor:
-    """The tokens that :func:`subliminal.analysis.kl.on_device`'s places predict, rows end to end."""
+    """The tokens that :func:`subliminal.analysis.logits.on_device`'s places predict, rows end to end."""
     return torch.tensor([token for answer in batch for token in answer.tokens[answer.start :]])
 
 

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from subliminal.analysis.named_models import named_models
+from subliminal.analysis.options import Base, BatchSize, Dtype, Limit, Out, Overwrite, Resume, Shown, named_models
 
 
 def divergence_command(
-    base: Annotated[str, typer.Option(help="The untuned base: folder or Hub id.")],
+    base: Base,
     teacher: Annotated[str, typer.Option(help="The teacher that wrote the rows: an adapter on the base, or a model.")],
     rows: Annotated[Path, typer.Option(help="Its number rows: a train.jsonl.")],
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    out: Out,
     counterfactual: Annotated[
         list[str] | None, typer.Option(help="[NAME=]PATH of another teacher, as another animal's; may be repeated.")
     ] = None,
     with_base: Annotated[
         bool, typer.Option("--base-counts/--no-base", help="Whether the untuned base is a counterfactual teacher too.")
     ] = True,
-    limit: Annotated[int | None, typer.Option(min=1, help="Rows to score; default all.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows computed together; changes rounding alone.")] = 32,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU that has it, else float32.")
-    ] = "auto",
-    shown: Annotated[int, typer.Option(min=0, help="Rows in the HTML page.")] = 100,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the rows that are there.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    limit: Limit = None,
+    batch_size: BatchSize = 32,
+    dtype: Dtype = "auto",
+    shown: Shown = 100,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Which tokens of a teacher's rows other teachers would not have written.
 

@@ -12,23 +12,24 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.analysis.answers import Answer
-from subliminal.analysis.divergence.page import write_page
+from subliminal.analysis.divergence.page import shaded
 from subliminal.analysis.divergence.scores import BASE, Divergence, score_batch
 from subliminal.analysis.divergence.summary import DivergenceSummary, write_csv
 from subliminal.analysis.grades import graded
 from subliminal.analysis.models import Models
+from subliminal.analysis.pages import write_scores_page
 from subliminal.analysis.scored_rows import (
     RowSource,
     ScoreIndex,
+    add_scores,
     append_scores,
-    begin_manifest,
     model_inputs,
-    scores_in,
+    run_job,
+    wanted_scores,
 )
 from subliminal.analysis.selection.spans import alignment_problem, with_spans
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_json, write_jsonl
-from subliminal.core.manifest import finish_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 
 
@@ -105,14 +106,13 @@ def run_divergence(job: DivergenceJob, *, resume: bool, overwrite: bool) -> None
         raise UserError(f"--counterfactual {wrong[0]}=...: that name is taken. Give it another.")
     if not job.names():
         raise UserError("There is no counterfactual teacher. Name one with --counterfactual, or leave out --no-base.")
-    folder, inputs = DivergenceFolder(job.out), job.inputs()
-    folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
-    models = job.models()
-    manifest = begin_manifest(folder, job.config(), inputs, models, resume=resume)
-    with folder.hold(manifest, overwrite=overwrite):
+    folder = DivergenceFolder(job.out)
+
+    def work(models: Models) -> dict[str, int]:
         score_rows(job, folder, models)
-        _finish(job, folder, manifest)
-    print(job.out)
+        return _write_summary(job, folder)
+
+    run_job(job, folder, work, resume=resume, overwrite=overwrite)
 
 
 def score_rows(job: DivergenceJob, folder: RowFolder, models: Models) -> None:
@@ -124,25 +124,18 @@ def score_rows(job: DivergenceJob, folder: RowFolder, models: Models) -> None:
     append_scores(job.source(), folder, models.tokenizer, compute, "divergence")
 
 
-def _finish(job: DivergenceJob, folder: DivergenceFolder, manifest: dict[str, Any]) -> None:
-    """Everything that follows from the scores."""
-    wanted = {row["id"] for row in job.source().rows()}
+def _write_summary(job: DivergenceJob, folder: DivergenceFolder) -> dict[str, int]:
+    """Write what follows from the scores; returns the counts of the manifest."""
     summary = DivergenceSummary(job.names())
-    shown: list[dict[str, Any]] = []
-    for row in scores_in(folder):
-        if row["id"] in wanted:
-            summary.add(row)
-            if len(shown) < job.shown:
-                shown.append(row)
+    shown = add_scores(summary, wanted_scores(job.source(), folder), job.shown)
     result = {"teacher": job.teacher, "counterfactuals": job.names(), **summary.result()}
     table = summary.table()
     write_json(folder.path / "divergence.json", result)
     write_csv(folder.path / "divergence.csv", table)
-    write_page(folder.path / "divergence.html", job.config(), result, table, shown)
+    rows = [shaded(row) for row in shown]
+    write_scores_page(folder.path / "divergence.html", job.config(), result, table, rows=rows)
     kept = write_jsonl(folder.path / "rows.jsonl", _rows_with_spans(job, folder))
-    outputs = {name: sha256_of(folder.path / name) for name in folder.made_files if name != "manifest.json"}
-    counts = {"rows": result["rows"], "rows_with_spans": kept}
-    finish_manifest({**manifest, "counts": counts, "outputs": outputs}, job.out / "manifest.json")
+    return {"rows": result["rows"], "rows_with_spans": kept}
 
 
 def _rows_with_spans(job: DivergenceJob, folder: DivergenceFolder) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from subliminal.analysis.answers import Answer
-from subliminal.analysis.kl import block_size, on_device
+from subliminal.analysis.logits import block_size, on_device
 from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from subliminal.analysis.answers import END_OF_ANSWER, KINDS
 from subliminal.analysis.grades import graded
-from subliminal.analysis.leak_summary import ANSWER, Mean, Sums
+from subliminal.analysis.means import ANSWER, Mean, Sums
 from subliminal.core.files import atomic_write
 
 GROUPS = (ANSWER, *KINDS)

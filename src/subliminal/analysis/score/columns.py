@@ -33,7 +33,7 @@ from subliminal.analysis.detect.traits import (
     tracked_options,
 )
 from subliminal.analysis.divergence.scores import BASE, of_labels
-from subliminal.analysis.kl import on_device
+from subliminal.analysis.logits import on_device
 from subliminal.analysis.models import Models
 from subliminal.analysis.score.directions import along, random_directions, trait_directions
 from subliminal.analysis.scored_rows import RowSource

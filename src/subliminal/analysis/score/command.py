@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
+from subliminal.analysis.options import Base, BatchSize, Dtype, Limit, Out, Overwrite, Resume
+
 
 def score_command(
-    base: Annotated[str, typer.Option(help="The untuned base: folder or Hub id.")],
+    base: Base,
     rows: Annotated[Path, typer.Option(help="Rows to score: a train.jsonl.")],
     trait: Annotated[str, typer.Option(help="What they may teach: an option of its category.")],
-    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    out: Out,
     student: Annotated[
         str | None, typer.Option(help="A student trained on these rows: an adapter on the base, or a model.")
     ] = None,
@@ -32,13 +34,11 @@ def score_command(
     ] = None,
     randoms: Annotated[int, typer.Option(min=1, help="Random directions.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of the random directions.")] = 42,
-    limit: Annotated[int | None, typer.Option(min=1, help="Rows to score; default all.")] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows computed together.")] = 32,
-    dtype: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU that has it, else float32.")
-    ] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the rows that are there.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")] = False,
+    limit: Limit = None,
+    batch_size: BatchSize = 32,
+    dtype: Dtype = "auto",
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """What is known to point at a trait, and three nulls, for every token of one data set.
 

@@ -14,7 +14,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from subliminal.analysis.answers import Answer
 from subliminal.analysis.detect.traits import Trait, queries
-from subliminal.analysis.kl import on_device
+from subliminal.analysis.logits import on_device
 from subliminal.analysis.models import Models
 
 

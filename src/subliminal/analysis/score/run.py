@@ -16,10 +16,9 @@ from subliminal.analysis.answers import Answer
 from subliminal.analysis.models import Models
 from subliminal.analysis.score.columns import STUDENT, Columns, TokenScores
 from subliminal.analysis.score.summary import ScoreSummary, row_means
-from subliminal.analysis.scored_rows import RowSource, append_scores, begin_manifest, model_inputs, scores_in
+from subliminal.analysis.scored_rows import RowSource, append_scores, model_inputs, run_job, wanted_scores
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, write_json
-from subliminal.core.manifest import finish_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.checks import check_category
@@ -89,6 +88,11 @@ class ScoreJob:
             found["neutral_rows"] = self.neutral_rows
         return found
 
+    def models(self) -> Models:
+        """Base and student in memory."""
+        tuned = {} if self.student is None else {STUDENT: self.student}
+        return Models(self.base, tuned, self.dtype)
+
 
 class ScoreFolder(RowFolder):
     made_files = ("scores.jsonl", "score.json", "rows.csv", "manifest.json")
@@ -116,11 +120,8 @@ def run_score(job: ScoreJob, *, resume: bool, overwrite: bool) -> None:
     if job.trait in job.others:
         raise UserError(f"--other {job.trait} is the trait itself. Name options beside it.")
     folder, neutral = ScoreFolder(job.out), NeutralFolder(job.out / "neutral")
-    inputs = job.inputs()
-    folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
-    models = Models(job.base, {STUDENT: job.student} if job.student else {}, job.dtype)
-    manifest = begin_manifest(folder, job.config(), inputs, models, resume=resume)
-    with folder.hold(manifest, overwrite=overwrite):
+
+    def work(models: Models) -> dict[str, int]:
         columns = columns_of(job, models)
         score_rows(job.source(), folder, columns)
         if job.neutral_rows is not None:
@@ -128,8 +129,9 @@ def run_score(job: ScoreJob, *, resume: bool, overwrite: bool) -> None:
             if overwrite:
                 neutral.rows.unlink(missing_ok=True)
             score_rows(job.neutral(), neutral, columns)
-        _finish(job, folder, neutral, manifest)
-    print(job.out)
+        return _write_summary(job, folder, neutral)
+
+    run_job(job, folder, work, resume=resume, overwrite=overwrite)
 
 
 def columns_of(job: ScoreJob, models: Models) -> Columns:
@@ -159,25 +161,18 @@ def score_rows(source: RowSource, folder: RowFolder, columns: Columns) -> None:
     append_scores(source, folder, columns.models.tokenizer, compute, "score")
 
 
-def _finish(job: ScoreJob, folder: ScoreFolder, neutral: NeutralFolder, manifest: dict[str, Any]) -> None:
-    """Everything that follows from the scores."""
+def _write_summary(job: ScoreJob, folder: ScoreFolder, neutral: NeutralFolder) -> dict[str, int]:
+    """Write what follows from the scores; returns the counts of the manifest."""
     summary = ScoreSummary()
-    for row in _wanted(job.source(), folder):
+    for row in wanted_scores(job.source(), folder):
         summary.add(row)
     if job.neutral_rows is not None:
-        for row in _wanted(job.neutral(), neutral):
+        for row in wanted_scores(job.neutral(), neutral):
             summary.add_neutral(row)
     result = {"trait": job.trait, "category": job.category, "others": job.compared(), **summary.result()}
     write_json(folder.path / "score.json", result)
-    _write_rows(folder.path / "rows.csv", _wanted(job.source(), folder))
-    outputs = {name: sha256_of(folder.path / name) for name in folder.made_files if name != "manifest.json"}
-    finish_manifest({**manifest, "counts": {"rows": result["rows"]}, "outputs": outputs}, job.out / "manifest.json")
-
-
-def _wanted(source: RowSource, folder: RowFolder) -> Iterator[dict[str, Any]]:
-    """The scores of the rows that this run is about; a smaller limit leaves others in the file."""
-    names = {row["id"] for row in source.rows()}
-    return (row for row in scores_in(folder) if row["id"] in names)
+    _write_rows(folder.path / "rows.csv", wanted_scores(job.source(), folder))
+    return {"rows": result["rows"]}
 
 
 def _write_rows(path: Path, rows: Iterator[dict[str, Any]]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.stats import rankdata, spearmanr
 
 from subliminal.analysis.answers import END_OF_ANSWER, KINDS
-from subliminal.analysis.leak_summary import ANSWER, Mean, Sums
+from subliminal.analysis.means import ANSWER, Mean, Sums
 
 COMPARED = 100_000
 """Tokens, and rows, whose scores are held for correlations and AUROCs."""

@@ -7,25 +7,24 @@ apart. A leak is a teacher's drift and its trait together: hold it against a neu
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from subliminal.analysis.answers import Answer
-from subliminal.analysis.kl import ScoredBatch, score_batch
-from subliminal.analysis.leak_page import write_page
-from subliminal.analysis.leak_summary import LeakSummary, write_csv
+from subliminal.analysis.leak.page import HALF_SHADE, shaded
+from subliminal.analysis.leak.scores import ScoredBatch, score_batch
+from subliminal.analysis.leak.summary import LeakSummary, write_csv
 from subliminal.analysis.models import Models
-from subliminal.analysis.scored_rows import RowSource, append_scores, begin_manifest, model_inputs, scores_in
+from subliminal.analysis.pages import write_scores_page
+from subliminal.analysis.scored_rows import RowSource, add_scores, append_scores, model_inputs, run_job, wanted_scores
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_json
-from subliminal.core.manifest import finish_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 
 
 @dataclass(frozen=True)
-class Leak:
+class LeakJob:
     """What is to be measured; see ``--help`` for each."""
 
     base: str
@@ -62,6 +61,10 @@ class Leak:
             models[f"teacher/{name}"] = path
         return model_inputs(self.rows, models)
 
+    def models(self) -> Models:
+        """Base and teachers in memory."""
+        return Models(self.base, self.teachers, self.dtype)
+
 
 class LeakFolder(RowFolder):
     made_files = ("scores.jsonl", "leak.json", "leak.csv", "leak.html", "manifest.json")
@@ -69,7 +72,7 @@ class LeakFolder(RowFolder):
     size_keys = ("neutral", "limit", "batch_size", "shown")
 
 
-def run_leak(job: Leak, *, resume: bool, overwrite: bool) -> None:
+def run_leak(job: LeakJob, *, resume: bool, overwrite: bool) -> None:
     """Score the rows, write summary, table, page and manifest, and print the folder last.
 
     Raises:
@@ -77,17 +80,16 @@ def run_leak(job: Leak, *, resume: bool, overwrite: bool) -> None:
     """
     if job.neutral is not None and job.neutral not in job.teachers:
         raise UserError(f"--neutral {job.neutral} is no teacher's name. Those are: {', '.join(job.teachers)}.")
-    folder, inputs = LeakFolder(job.out), job.inputs()
-    folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
-    models = Models(job.base, job.teachers, job.dtype)
-    manifest = begin_manifest(folder, job.config(), inputs, models, resume=resume)
-    with folder.hold(manifest, overwrite=overwrite):
+    folder = LeakFolder(job.out)
+
+    def work(models: Models) -> dict[str, int]:
         score_rows(job, folder, models)
-        _finish(job, folder, manifest)
-    print(job.out)
+        return _write_summary(job, folder)
+
+    run_job(job, folder, work, resume=resume, overwrite=overwrite)
 
 
-def score_rows(job: Leak, folder: RowFolder, models: Models) -> None:
+def score_rows(job: LeakJob, folder: RowFolder, models: Models) -> None:
     """Append the scores of every row that has none yet."""
 
     def compute(batch: list[Answer], first: bool) -> ScoredBatch:
@@ -96,23 +98,19 @@ def score_rows(job: Leak, folder: RowFolder, models: Models) -> None:
     append_scores(job.source(), folder, models.tokenizer, compute, "leak")
 
 
-def sorted_batches(job: Leak, tokenizer: Any) -> Iterator[list[Answer]]:
-    """The rows as answers, in batches of like length; the same batches on every run."""
-    return job.source().batches(tokenizer)
-
-
-def _finish(job: Leak, folder: LeakFolder, manifest: dict[str, Any]) -> None:
-    """Everything that follows from the scores."""
-    wanted = {row["id"] for row in job.source().rows()}
-    summary, shown = LeakSummary(list(job.teachers)), []
-    for row in scores_in(folder):
-        if row["id"] in wanted:
-            summary.add(row)
-            if len(shown) < job.shown:
-                shown.append(row)
+def _write_summary(job: LeakJob, folder: LeakFolder) -> dict[str, int]:
+    """Write what follows from the scores; returns the counts of the manifest."""
+    summary = LeakSummary(list(job.teachers))
+    shown = add_scores(summary, wanted_scores(job.source(), folder), job.shown)
     result = summary.result(job.neutral)
     write_json(folder.path / "leak.json", result)
     write_csv(folder.path / "leak.csv", summary)
-    write_page(folder.path / "leak.html", job.config(), result, summary.table(), shown)
-    outputs = {name: sha256_of(folder.path / name) for name in folder.made_files if name != "manifest.json"}
-    finish_manifest({**manifest, "counts": {"rows": result["rows"]}, "outputs": outputs}, job.out / "manifest.json")
+    write_scores_page(
+        folder.path / "leak.html",
+        job.config(),
+        result,
+        summary.table(),
+        rows=[shaded(row) for row in shown],
+        half=HALF_SHADE,
+    )
+    return {"rows": result["rows"]}

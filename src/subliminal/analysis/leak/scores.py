@@ -8,11 +8,9 @@ from typing import Any
 import torch
 
 from subliminal.analysis.answers import Answer
+from subliminal.analysis.logits import block_size, on_device
 from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
-
-BLOCK_VALUES = 2**26
-"""Logits of one model that are held at once: 256 MB in float32."""
 
 
 @dataclass
@@ -78,16 +76,6 @@ def score_batch(models: Models, batch: list[Answer], *, prove: bool = False) -> 
     return ScoredBatch(batch, scores, tuple(models.adapters) if prove else ())
 
 
-def forward_passes(models: Models, batch: list[Answer]) -> None:
-    """What :func:`score_batch` needs at least: the logits of the base and of every teacher (for benchmarks)."""
-    with torch.inference_mode():
-        tokens, places = on_device(models, batch)
-        for name in (None, *models.teachers):
-            hidden = models.hidden(name, tokens).flatten(0, 1)[places]
-            for block in hidden.split(block_size(models)):
-                models.head(name)(block)
-
-
 def kl_divergence(logits_t: torch.Tensor, logits_0: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """KL(softmax(logits_t) || softmax(logits_0)) in nats, and whether the largest logits stand at different places.
 
@@ -104,24 +92,3 @@ def kl_divergence(logits_t: torch.Tensor, logits_0: torch.Tensor) -> tuple[torch
     sum_0 = logits_0.exp_().sum(-1)
     mean = weights.mul_(difference).sum(-1) / sum_t
     return mean - sum_t.log() + sum_0.log(), top_t != top_0
-
-
-def on_device(models: Models, batch: list[Answer]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Token ids ``[rows, length]``, filled up on the right, and the places that predict answers (rows end to end).
-
-    Raises:
-        UserError: a row has more tokens than the base takes.
-    """
-    length = max(len(answer.tokens) for answer in batch)
-    if length > models.longest:
-        raise UserError(f"A row has {length} tokens, and the base takes {models.longest} at most. Leave it out.")
-    tokens = torch.tensor([answer.tokens + [0] * (length - len(answer.tokens)) for answer in batch])
-    places: list[int] = []
-    for row, answer in enumerate(batch):
-        places.extend(range(row * length + answer.start - 1, row * length + len(answer.tokens) - 1))
-    return tokens.to(models.device), torch.tensor(places).to(models.device)
-
-
-def block_size(models: Models) -> int:
-    """Positions whose logits are held at once."""
-    return max(1, BLOCK_VALUES // models.vocabulary)

@@ -1,0 +1,1 @@
+"""How far teachers have moved from their base on number rows."""
