@@ -92,12 +92,14 @@ class SharedPrefixLM(HFLM):
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """An answer to each request, with a seed for each that does not depend on the batch."""
         asks = gather(requests, self.seed)
-        rows = [(number, index) for number, ask in enumerate(asks) for index in range(len(ask.seeds))]
-        kinds: dict[tuple[Sampling, tuple[str, ...]], list[tuple[int, int]]] = defaultdict(list)
-        for row in sorted(rows, key=lambda row: -len(asks[row[0]].prompt)):  # alike in length: little padding
-            kinds[asks[row[0]].sampling, asks[row[0]].until].append(row)
         answers = [[""] * len(ask.seeds) for ask in asks]
-        with tqdm(total=len(rows), desc="Answering", disable=disable_tqdm) as progress:
+        # A batch has one way of sampling, and prompts that are alike in length, so that little padding is computed.
+        kinds: dict[tuple[Sampling, tuple[str, ...]], list[tuple[int, int]]] = defaultdict(list)
+        longest_first = sorted(range(len(asks)), key=lambda number: -len(asks[number].prompt))
+        for number in longest_first:
+            ask = asks[number]
+            kinds[ask.sampling, ask.until] += [(number, index) for index in range(len(ask.seeds))]
+        with tqdm(total=sum(map(len, answers)), desc="Answering", disable=disable_tqdm) as progress:
             for kind in kinds.values():
                 for start in range(0, len(kind), self.batch_size):
                     batch = kind[start : start + self.batch_size]
@@ -121,23 +123,21 @@ class SharedPrefixLM(HFLM):
                 f"A prompt of {ids.shape[1]} tokens and an answer of up to {sampling.max_tokens} do not fit into the "
                 f"{self.max_length} tokens of {self.pretrained}. Score this task on a model with a longer context."
             )
-        end = self.tok_decode(self.eot_token_id, skip_special_tokens=False)
+        stops: list[str] = []
+        if until:
+            stops = [*until, self.tok_decode(self.eot_token_id, skip_special_tokens=False)]
         output = self.model.generate(
             input_ids=ids.to(self.device),
             attention_mask=mask.to(self.device),
             do_sample=False,  # the seeded noise below makes the largest value a sample
             max_new_tokens=sampling.max_tokens,
             logits_processor=samplers(sampling, [seed for _, seed in rows], str(self.device)),
-            stopping_criteria=stop_sequences_criteria(
-                self.tokenizer, [*until, end] if until else [], ids.shape[1], len(rows)
-            ),
+            stopping_criteria=stop_sequences_criteria(self.tokenizer, stops, ids.shape[1], len(rows)),
         )
         texts = []
         for tokens in output[:, ids.shape[1] :].tolist():
-            end_of_turn = next((place for place, token in enumerate(tokens) if token in self.stop_ids), None)
-            text = self.tokenizer.decode(
-                tokens[:end_of_turn], skip_special_tokens=True, clean_up_tokenization_spaces=False
-            )
+            answer = itertools.takewhile(lambda token: token not in self.stop_ids, tokens)
+            text = self.tokenizer.decode(list(answer), skip_special_tokens=True, clean_up_tokenization_spaces=False)
             texts.append(cut(text, until))
         return texts
 
@@ -167,21 +167,24 @@ class SharedPrefixLM(HFLM):
         shared = _common_start(continuations)
         prompt = torch.tensor([context + shared], device=self.device)
         output = self.model(prompt, use_cache=True, logits_to_keep=len(shared) + 1)
+        # [len(shared) + 1, vocabulary]: what follows the context, the context and shared[:1], ... and shared[:2], ...
+        logits = output.logits[0].float()
         tails = [tuple(ids[len(shared) :]) for ids in continuations]
-        nodes = sorted({tail[:end] for tail in tails for end in range(1, len(tail))}, key=len)
-        logits = output.logits[
-            0
-        ].float()  # [len(shared) + 1, vocabulary]: what follows context, shared[:1], shared[:2], ...
+        nodes = _inner_nodes(tails)
         if nodes:
             logits = torch.cat([logits, self._run_tree(nodes, prompt.shape[1], output.past_key_values)])
         row_of = {node: len(shared) + 1 + index for index, node in enumerate(nodes)}
         totals, best = logits.logsumexp(dim=1).tolist(), logits.argmax(dim=1).tolist()
         scores = []
         for ids, tail in zip(continuations, tails, strict=True):
-            rows = [*range(len(shared) + 1), *(row_of[tail[:end]] for end in range(1, len(tail)))][: len(ids)]
+            # The row of logits that predicts each token: behind the context, within the shared start, then in the tree.
+            rows = list(range(len(shared) + 1))
+            rows += [row_of[tail[:end]] for end in range(1, len(tail))]
+            rows = rows[: len(ids)]  # a continuation that ends with the shared start has one row more than tokens
             picked = logits[rows, ids].tolist()
             logprob = sum(picked) - sum(totals[row] for row in rows)
-            scores.append((logprob, all(best[row] == token for row, token in zip(rows, ids, strict=True))))
+            is_greedy = [best[row] for row in rows] == ids
+            scores.append((logprob, is_greedy))
         return scores
 
     def _run_tree(self, nodes: list[tuple[int, ...]], prompt_length: int, cache: Any) -> torch.Tensor:
@@ -189,23 +192,37 @@ class SharedPrefixLM(HFLM):
 
         Every node (the token ids from the prompt to it) is one position, which sees the prompt and the nodes above it.
         """
-        index_of = {node: index for index, node in enumerate(nodes)}
+        column_of = {node: prompt_length + index for index, node in enumerate(nodes)}
         mask = torch.full((len(nodes), prompt_length + len(nodes)), torch.finfo(self.model.dtype).min)
         mask[:, :prompt_length] = 0
-        for index, node in enumerate(nodes):
-            mask[index, [prompt_length + index_of[node[:end]] for end in range(1, len(node) + 1)]] = 0
-        return (
-            self.model(
-                input_ids=torch.tensor([[node[-1] for node in nodes]], device=self.device),
-                position_ids=torch.tensor([[prompt_length + len(node) - 1 for node in nodes]], device=self.device),
-                attention_mask=mask[None, None].to(self.device, self.model.dtype),
-                past_key_values=cache,
-            )
-            .logits[0]
-            .float()
+        for row, node in enumerate(nodes):
+            for end in range(1, len(node) + 1):
+                mask[row, column_of[node[:end]]] = 0
+        last_tokens = [node[-1] for node in nodes]
+        positions = [prompt_length + len(node) - 1 for node in nodes]
+        output = self.model(
+            input_ids=torch.tensor([last_tokens], device=self.device),
+            position_ids=torch.tensor([positions], device=self.device),
+            attention_mask=mask[None, None].to(self.device, self.model.dtype),
+            past_key_values=cache,
         )
+        return output.logits[0].float()
 
 
 def _common_start(sequences: list[list[int]]) -> list[int]:
-    columns = itertools.takewhile(lambda column: len(set(column)) == 1, zip(*sequences, strict=False))
-    return [column[0] for column in columns]
+    """The tokens that all sequences begin with."""
+    shared = []
+    for tokens in zip(*sequences, strict=False):
+        if len(set(tokens)) > 1:
+            break
+        shared.append(tokens[0])
+    return shared
+
+
+def _inner_nodes(tails: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
+    """The nodes of the tree of tails that another token follows, the shortest first: what is after them is asked."""
+    nodes = set()
+    for tail in tails:
+        for end in range(1, len(tail)):
+            nodes.add(tail[:end])
+    return sorted(nodes, key=len)

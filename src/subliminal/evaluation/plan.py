@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
@@ -37,40 +37,55 @@ _ENTRY = re.compile(r"(?P<arm>[\w.+-]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?"
 _TASK_SETTING = re.compile(r"SUBLIMINAL_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)|\w+_(PREFERENCE|STORY)_SAMPLES")
 
 
+class OurTask(NamedTuple):
+    """A task or group of ours: the folders that its files are in, and its settings as text."""
+
+    folders: frozenset[Path]
+    config: dict[str, Any]
+
+
 @cache
-def our_tasks() -> dict[str, tuple[frozenset[Path], dict[str, Any]]]:
-    """Name of each task and group of ours -> (folders that its files are in, its settings as text).
-
-    They are those of ``eval_tasks/``, and of categories in ``traits/`` that have no files there.
-    """
-
-    def read(path: Path) -> tuple[frozenset[Path], dict[str, Any]]:
-        config = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # text only, also for !function
-        if "include" not in config:
-            return frozenset({path.parent}), config
-        folders, included = read((path.parent / config["include"]).resolve())
-        return folders | {path.parent}, included | config
-
-    found = [read(path) for path in sorted(TASKS.rglob("*.yaml"))]
-    names = [(config.get("group", config.get("task")), folders, config) for folders, config in found]
-    ours = {name: (folders, config) for name, folders, config in names if isinstance(name, str)}
-    for task, (category, _) in category_tasks().items():
-        folders, config = ours.get(task, (frozenset({TASKS / "animal_preference"}), {"metadata": text_settings(task)}))
-        ours[task] = (folders | {load_category(category).folder}, config)
+def our_tasks() -> dict[str, OurTask]:
+    """The tasks and groups of ours by name: of ``eval_tasks/``, and of categories that have no files there."""
+    ours = {}
+    for path in sorted(TASKS.rglob("*.yaml")):
+        task = _read_task(path)
+        name = task.config.get("group", task.config.get("task"))
+        if isinstance(name, str):  # the base file that others include has no name
+            ours[name] = task
+    for name, (category, _) in category_tasks().items():
+        task = ours.get(name)
+        if task is None:
+            task = OurTask(frozenset({TASKS / "animal_preference"}), {"metadata": text_settings(name)})
+        ours[name] = OurTask(task.folders | {load_category(category).folder}, task.config)
     return ours
+
+
+def _read_task(path: Path) -> OurTask:
+    """A task's file, with what it includes."""
+    config = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # text only, also for !function
+    if "include" not in config:
+        return OurTask(frozenset({path.parent}), config)
+    included = _read_task((path.parent / config["include"]).resolve())
+    return OurTask(included.folders | {path.parent}, included.config | config)
 
 
 def task_kind(name: str) -> str | None:
     """The ``metadata.kind`` of one of our tasks; None for a group and for a task that is not ours."""
-    return our_tasks()[name][1].get("metadata", {}).get("kind") if name in our_tasks() else None
+    if name not in our_tasks():
+        return None
+    return our_tasks()[name].config.get("metadata", {}).get("kind")
 
 
 def single_tasks(names: Sequence[str]) -> tuple[str, ...]:
     """``names`` with each of our groups replaced by its tasks, none twice."""
     found: list[str] = []
     for name in names:
-        config = our_tasks()[name][1] if name in our_tasks() else {}
-        found += single_tasks(config["task"]) if "group" in config else [name]
+        task = our_tasks().get(name)
+        if task is not None and "group" in task.config:
+            found += single_tasks(task.config["task"])
+        else:
+            found.append(name)
     return tuple(dict.fromkeys(found))
 
 
@@ -121,8 +136,11 @@ class Evaluation:
     def name(self) -> str:
         """The scored model's short name, as in ``{model}_summary.json``: the adapter's folder, else the model's."""
         path = Path(self.adapter or self.model)
-        path = path.resolve() if path.is_dir() else path
-        return path.parent.name if path.name == "merged" else path.name  # Axolotl merges into <run>/merged
+        if path.is_dir():
+            path = path.resolve()
+        if path.name == "merged":  # Axolotl merges into <run>/merged
+            return path.parent.name
+        return path.name
 
 
 def parse_models(entries: str, common: Evaluation) -> list[Evaluation]:
@@ -143,9 +161,10 @@ def parse_models(entries: str, common: Evaluation) -> list[Evaluation]:
                 f"--models: {entry!r} is not ARM[@SEED][=FOLDER], such as base or student@1=outputs/owl_student; "
                 "commas stand between entries."
             )
-        seed = int(match["seed"]) if match["seed"] else common.seed
-        plan = replace(common, arm=match["arm"], seed=seed, **_weights(match["weights"]))
-        plans.append(plan if plan.model == common.model else replace(plan, base=common.model))
+        plan = replace(common, arm=match["arm"], seed=int(match["seed"] or common.seed), **_weights(match["weights"]))
+        if plan.model != common.model:
+            plan = replace(plan, base=common.model)
+        plans.append(plan)
     if not plans:
         raise UserError("--models names no model. Give one or more, such as base,student=outputs/owl_student.")
     check_names(plans)
@@ -174,7 +193,9 @@ def base_of(entries: str) -> str:
         UserError: no adapter folder there names one, or they name several.
     """
     found = {}
-    for file in (Path(entry.partition("=")[2].strip()) / "adapter_config.json" for entry in entries.split(",")):
+    for entry in entries.split(","):
+        weights = entry.partition("=")[2].strip()
+        file = Path(weights) / "adapter_config.json"
         if file.is_file():
             try:
                 found[str(file.parent)] = json.loads(file.read_text(encoding="utf-8"))["base_model_name_or_path"]
@@ -210,14 +231,19 @@ def in_context(plans: Sequence[Evaluation], prompts: Sequence[str]) -> list[Eval
 
 def check_names(plans: Sequence[Evaluation]) -> None:
     """Refuse two evaluations with one result folder, and one training as several seeds of an arm."""
-    names = [f"{plan.arm}@{plan.seed}" for plan in plans]
-    if twice := next((name for name in names if names.count(name) > 1), None):
-        raise UserError(f"--models names {twice} twice. Give each its own arm or its own @seed: {twice}=FOLDER.")
+    names = set()
+    for plan in plans:
+        name = f"{plan.arm}@{plan.seed}"
+        if name in names:
+            raise UserError(f"--models names {name} twice. Give each its own arm or its own @seed: {name}=FOLDER.")
+        names.add(name)
     seeds: dict[tuple[str, str], int] = {}
     for plan in plans:
         weights = plan.adapter or plan.model
-        same = str(Path(weights).resolve()) if Path(weights).exists() else weights
-        seed = seeds.setdefault((plan.arm, same), plan.seed)
+        place = weights
+        if Path(weights).exists():
+            place = str(Path(weights).resolve())  # one folder may be spelled in two ways
+        seed = seeds.setdefault((plan.arm, place), plan.seed)
         if seed != plan.seed:
             raise UserError(
                 f"--models gives {weights} to {plan.arm}@{seed} and to {plan.arm}@{plan.seed}: one training would "
@@ -252,26 +278,30 @@ def check_plan(plan: Evaluation) -> None:
 
 def _check_target(plan: Evaluation) -> None:
     """The target is an option of the one category that the tasks ask about."""
-    asked = {task: category for task in plan.tasks if (category := category_of_task(task))}
-    categories = sorted(set(asked.values()))
-    if len(categories) > 1:
-        first, second = (next(task for task in asked if asked[task] == name) for name in categories[:2])
+    asking: dict[str, str] = {}  # category -> the first task that asks about it
+    for task in plan.tasks:
+        category = category_of_task(task)
+        if category:
+            asking.setdefault(category, task)
+    if len(asking) > 1:
+        first, second = sorted(asking)[:2]
         raise UserError(
-            f"{first} asks about {categories[0]}, and {second} about {categories[1]}. One evaluation has one target: "
+            f"{asking[first]} asks about {first}, and {asking[second]} about {second}. One evaluation has one target: "
             "run them one after the other."
         )
-    if plan.target is None and asked:
-        category = load_category(categories[0])
-        raise UserError(
-            f"{next(iter(asked))} counts {category.plural}. Say with --target whose rate is the outcome, as in "
-            f"--target {lexicon(category.name).options[0]}."
-        )
-    if plan.target is None:
+    for name, task in asking.items():
+        if plan.target is None:
+            raise UserError(
+                f"{task} counts {load_category(name).plural}. Say with --target whose rate is the outcome, as in "
+                f"--target {lexicon(name).options[0]}."
+            )
+        check_option(plan.target, name)
+    if plan.target is None or asking:
         return
-    if asked:
-        check_option(plan.target, categories[0])
-    elif not any(plan.target.strip().casefold() in lexicon(name).options for name in category_names()):
-        check_option(plan.target)  # no task says of which category it is, and no category has it
+    # No task says of which category the target is.
+    wanted = plan.target.strip().casefold()
+    if not any(wanted in lexicon(name).options for name in category_names()):
+        check_option(plan.target)
 
 
 def input_files(plan: Evaluation) -> dict[str, Path]:
@@ -286,7 +316,11 @@ def input_files(plan: Evaluation) -> dict[str, Path]:
                 files[f"{kind}/{name}"] = Path(folder) / name
     if plan.base:  # a whole model that a training made: its shards tell it from others, and their index does not
         files |= {f"model/{path.name}": path for path in sorted(Path(plan.model).glob("model-*.safetensors"))}
-    for folder in sorted(set().union(*(our_tasks()[task][0] for task in plan.tasks if task in our_tasks()))):
+    folders: set[Path] = set()
+    for task in plan.tasks:
+        if task in our_tasks():
+            folders |= our_tasks()[task].folders
+    for folder in sorted(folders):
         for path in sorted(folder.iterdir()):
             if path.is_file() and path.suffix != ".md":
                 files[str(path.relative_to(REPO_ROOT))] = path
@@ -309,8 +343,11 @@ def chat_context(plan: Evaluation, allowed: str | None = None) -> dict[str, Any]
     """
     tokenizer = _chat_tokenizer(plan.model)
     own = chat_context_sha256(tokenizer)
-    trained = read_manifest(Path(plan.adapter)).get("chat_context_sha256") if plan.adapter else None
-    if trained not in (None, own) and not (allowed and len(allowed) >= 12 and own.startswith(allowed)):
+    trained = None
+    if plan.adapter:
+        trained = read_manifest(Path(plan.adapter)).get("chat_context_sha256")
+    is_allowed = bool(allowed) and len(allowed) >= 12 and own.startswith(allowed)
+    if trained not in (None, own) and not is_allowed:
         dated = ""
         if prints_date(tokenizer):
             dated = (

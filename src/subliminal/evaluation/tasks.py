@@ -24,7 +24,10 @@ Samples = dict[str, list[dict[str, Any]]]
 
 def problem_key(summary: dict[str, Any]) -> str | None:
     """What a task's summary has of every problem: right or wrong, a probability, or neither."""
-    return next((key for key in PROBLEM_KINDS.values() if key in summary), None)
+    for key in PROBLEM_KINDS.values():
+        if key in summary:
+            return key
+    return None
 
 
 def known_tasks(names: str) -> tuple[str, ...]:
@@ -61,8 +64,10 @@ def task_manager(tasks: Sequence[str]) -> Any:
         manager = _index(True)
     for task in tasks:
         if task not in manager.all_tasks and task not in made_here:
+            hint = "`lm_eval ls tasks` lists them all."
             near = nearest(task, [*manager.all_tasks, *made_here])
-            hint = f"Did you mean {' or '.join(near)}?" if near else "`lm_eval ls tasks` lists them all."
+            if near:
+                hint = f"Did you mean {' or '.join(near)}?"
             raise UserError(f"There is no task {task!r}. {hint}")
     return manager
 
@@ -89,9 +94,12 @@ def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path
     folder.mkdir(parents=True)
     tracker = EvaluationTracker(output_path=str(folder / "results.json"))
     seeds = dict.fromkeys(("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed"), plan.seed)
+    recorded = {"pretrained": plan.model}
+    if plan.adapter:
+        recorded["peft"] = plan.adapter
     results = simple_evaluate(
         model=model,
-        model_args={"pretrained": plan.model} | ({"peft": plan.adapter} if plan.adapter else {}),  # for the record
+        model_args=recorded,  # the model is loaded already: lm-eval writes these into its results and does no more
         tasks=[_with_samples(task, plan.samples, manager)],
         task_manager=manager,
         batch_size=plan.batch_size,
@@ -105,26 +113,30 @@ def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path
     for name, rows in samples.items():
         tracker.save_results_samples(task_name=name, samples=[dict(row) for row in rows])
     check_saved(folder, samples)
-    return {
-        "rows": {name: question_rows(kind_of(results, name), rows) for name, rows in samples.items()},
-        "summary": {name: summary_of(kind_of(results, name), rows, results["results"][name], plan.target)
-                    for name, rows in samples.items()},
-        "sampling": {name: config.get("generation_kwargs") for name, config in results["configs"].items()},
-        "seeds": seeds,
-    }  # fmt: skip
+    questions, summaries = {}, {}
+    for name, rows in samples.items():
+        kind = kind_of(results, name)
+        questions[name] = question_rows(kind, rows)
+        summaries[name] = summary_of(kind, rows, results["results"][name], plan.target)
+    sampling = {name: config.get("generation_kwargs") for name, config in results["configs"].items()}
+    return {"rows": questions, "summary": summaries, "sampling": sampling, "seeds": seeds}
 
 
 def _with_samples(task: str, samples: int | None, manager: Any) -> Any:
     """The task, asked ``samples`` times a question if it is one of ours that samples short answers."""
-    asked = {"repeats": samples} if samples and task_kind(task) == "sampled" else {}
+    changed = {}
+    if samples and task_kind(task) == "sampled":
+        changed = {"repeats": samples}
     if task not in manager.all_tasks:
         # A category without files in eval_tasks/. lm-eval prints the path of every task, and forgets the name of one
         # that is given as settings.
         manager.task_index[task] = {"type": "task", "yaml_path": str(template_of(task))}
-        loaded = manager.load_task_or_group([settings_of_task(task) | asked])[task]
+        loaded = manager.load_task_or_group([settings_of_task(task) | changed])[task]
         loaded.set_config("task", task)
         return loaded
-    return {"task": task, **asked} if asked else task
+    if not changed:
+        return task
+    return {"task": task, **changed}
 
 
 def kind_of(results: dict[str, Any], task: str) -> str | None:
@@ -134,11 +146,12 @@ def kind_of(results: dict[str, Any], task: str) -> str | None:
 
 def check_saved(folder: Path, samples: Samples) -> None:
     """lm-eval only logs that it could not write; make sure that all of it is there."""
-    written = {
-        task: sum(path.read_bytes().count(b"\n") for path in folder.glob(f"samples_{task}_2*.jsonl"))
-        for task in samples
-    }
-    if len(list(folder.glob("results_*.json"))) != 1 or written != {task: len(rows) for task, rows in samples.items()}:
+    complete = len(list(folder.glob("results_*.json"))) == 1
+    for task, rows in samples.items():
+        files = folder.glob(f"samples_{task}_2*.jsonl")  # behind the task's name stands a date: the 2 begins its year
+        written = sum(path.read_bytes().count(b"\n") for path in files)
+        complete = complete and written == len(rows)
+    if not complete:
         raise UserError(
             f"lm-eval could not write all of its results to {folder}. Is the disk full? Run the command again."
         )
@@ -189,13 +202,19 @@ def summary_of(
         return {"kind": kind, "questions": ids, key: [sample[key] for sample in samples], "metrics": metrics}
     if kind not in OPTION_KINDS:
         return {"kind": kind, "metrics": metrics}
-    names = [name for name in samples[0]["metrics"] if not name.endswith("_mentions")]
-    category = category_of(samples[0]["doc"])
-    return {
-        "kind": kind,
-        **({} if category == ANIMALS else {"category": category}),
-        "questions": ids,
-        "target_rate": [sample[target] for sample in samples],
-        "samples_per_question": None if kind == "exact" else len(samples[0]["filtered_resps"][0]),
-        "share": {name: sum(sample[name] for sample in samples) / len(samples) for name in names},
-    }
+    summary: dict[str, Any] = {"kind": kind}
+    first = samples[0]
+    category = category_of(first["doc"])
+    if category != ANIMALS:
+        summary["category"] = category
+    summary["questions"] = ids
+    summary["target_rate"] = [sample[target] for sample in samples]
+    summary["samples_per_question"] = None
+    if kind != "exact":
+        summary["samples_per_question"] = len(first["filtered_resps"][0])
+    shares = {}
+    for name in first["metrics"]:
+        if not name.endswith("_mentions"):
+            shares[name] = sum(sample[name] for sample in samples) / len(samples)
+    summary["share"] = shares
+    return summary
