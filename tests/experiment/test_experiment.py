@@ -84,7 +84,7 @@ def test_the_issue_names_these_files() -> None:
     expected = {"owl_demo", "owl_smollm2-135m", "owl_qwen2.5-7b", "dolphin_qwen2.5-7b", "five_animals_qwen2.5-7b"}
     expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b", "owl_pocket_arms"}
     expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
-    expected |= {"owl_pocket_divergence", "owl_pocket_scoreboard", "owl_pocket_dilution"}
+    expected |= {"owl_pocket_divergence", "owl_pocket_scoreboard", "owl_pocket_dilution", "owl_dolphin_pocket"}
     # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
     expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
