@@ -9,6 +9,7 @@ Texts are a model's or a stranger's: the template escapes them, and characters t
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -61,13 +62,16 @@ class RowsPage:
     """
 
     def __init__(self, dataset: Path, limit: int, only: str | None = None) -> None:
-        folder = dataset if dataset.is_dir() else dataset.parent
-        train = dataset / "train.jsonl" if dataset.is_dir() else dataset
+        folder, train = dataset.parent, dataset
+        self.dataset = dataset
+        self.counts: dict[str, Any] = {}
+        has_raw = False  # rows of a file of one's own: what a model answered otherwise is not known
+        if dataset.is_dir():
+            folder, train = dataset, dataset / "train.jsonl"
+            self.counts = read_manifest(folder).get("counts", {})
+            has_raw = (folder / "raw.jsonl").is_file()
         if not train.is_file():
             raise UserError(f"{train} does not exist. Name a dataset folder that is finished, or a file of chat rows.")
-        self.dataset = dataset
-        self.counts = read_manifest(folder).get("counts", {}) if dataset.is_dir() else {}
-        has_raw = dataset.is_dir() and (folder / "raw.jsonl").is_file()
         if only == REJECTED and not (folder / "rejected.jsonl").is_file():
             raise UserError(f"{folder} has no rejected.jsonl: its builder drew no rows that a filter could reject.")
         if only == KEPT or not has_raw:
@@ -88,31 +92,38 @@ class RowsPage:
         Raises:
             UserError: there are no such scores.
         """
-        scored = read_scores(scores, {row.id for row in self.rows}) if scores is not None else {}
-        shown = []
-        for row in self.rows:
-            mask = masks.read({"id": row.id, "messages": row.messages}) if masks and row.verdict == KEPT else None
-            shown.append(
-                {
-                    "row": row,
-                    "class": row.verdict.replace(" ", "-"),
-                    "messages": [(m["role"], visible(m["content"])) for m in row.messages],
-                    "mask": mask,
-                    "tokens": _mask_tokens(mask) if mask else [],
-                    "lines": _shaded_lines(scored[row.id]) if row.id in scored else {},
-                }
-            )
-        verdicts = {name: sum(row.verdict == name for row in self.rows) for name in (KEPT, REJECTED, SURPLUS)}
+        scored = None
+        if scores is not None:
+            scored = read_scores(scores, {row.id for row in self.rows})
+        verdicts = Counter(row.verdict for row in self.rows)
         text = template("rows.html.j2").render(
             dataset=self.dataset,
             counts=self.counts,
-            rows=shown,
-            verdicts={name: number for name, number in verdicts.items() if number},
+            rows=[_shown(row, masks, scored or {}) for row in self.rows],
+            verdicts={name: verdicts[name] for name in (KEPT, REJECTED, SURPLUS) if name in verdicts},
             masked=masks is not None,
-            scored=None if scores is None else len(scored),
-            scale=_scale(scored.values()),
+            scored=None if scored is None else len(scored),
+            scale=_scale((scored or {}).values()),
         )
         write_text(path, text)
+
+
+def _shown(row: Judged, masks: MaskReader | None, scored: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """A row for the template."""
+    shown: dict[str, Any] = {
+        "row": row,
+        "class": row.verdict.replace(" ", "-"),
+        "mask": None,
+        "tokens": [],
+        "lines": {},
+    }
+    shown["messages"] = [(message["role"], visible(message["content"])) for message in row.messages]
+    if masks is not None and row.verdict == KEPT:
+        shown["mask"] = masks.read({"id": row.id, "messages": row.messages})
+        shown["tokens"] = _mask_tokens(shown["mask"])
+    if row.id in scored:
+        shown["lines"] = _shaded_lines(scored[row.id])
+    return shown
 
 
 def read_scores(path: Path, wanted: Collection[str]) -> dict[str, dict[str, Any]]:
@@ -125,7 +136,9 @@ def read_scores(path: Path, wanted: Collection[str]) -> dict[str, dict[str, Any]
     Raises:
         UserError: there is no such file, or it holds no scores that rows can be shaded by.
     """
-    file = path / "scores.jsonl" if path.is_dir() else path
+    file = path
+    if path.is_dir():
+        file = path / "scores.jsonl"
     if not file.is_file():
         raise UserError(f"{file} does not exist. {SCORERS}")
     found = {}

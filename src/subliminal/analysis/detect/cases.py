@@ -8,11 +8,13 @@ student: its exact probability of the trait divided by that of the control on th
 from __future__ import annotations
 
 import csv
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from subliminal.analysis.behind import root_of, rows_of, scored_weights
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write
 from subliminal.core.manifest import read_manifest
@@ -100,8 +102,10 @@ def read_cases(path: Path) -> list[Case]:
         for line, row in enumerate(reader, start=2):
             if row["kind"] not in KINDS.values():
                 raise UserError(f"{path}, line {line}: the kind {row['kind']!r} is none of teaching, changed, neutral.")
+            ratio = None
             try:
-                ratio = float(row["ratio"]) if row["ratio"] else None
+                if row["ratio"]:
+                    ratio = float(row["ratio"])
             except ValueError:
                 raise UserError(f"{path}, line {line}: the ratio {row['ratio']!r} is no number.") from None
             teachers = dict(entry.split("=", 1) for entry in row["teachers"].split(";") if entry)
@@ -111,31 +115,38 @@ def read_cases(path: Path) -> list[Case]:
 
 
 def _cases(folder: Path) -> Iterator[Case]:
-    root = next((above.parent for above in folder.resolve().parents if above.name == "results"), Path.cwd())
+    root = root_of(folder)
     shares = _shares(read_table(folder, TASK))
-    teachers: dict[str, dict[str, str]] = {}
-    students: list[tuple[str, str, int, str, str]] = []  # arm, trait, seed, base, rows
+    teachers: dict[str, dict[str, str]] = defaultdict(dict)  # base -> trait -> weights
+    students = []
     for arm, trait, seed, place in _results(folder, shares):
-        kind = arm_kind(arm)
         training = _behind(root, place)
         base = (training.get("config") or {}).get("base_model")
         if base is None:
             continue
         if arm == "teacher":
-            config = read_manifest(place)["config"]
-            teachers.setdefault(base, {})[trait] = str(root / (config.get("adapter") or config["model"]))
-        rows = ((training.get("inputs") or {}).get("datasets[0]") or {}).get("path")
-        if kind is not None and kind.name == arm and kind.rows in KINDS and kind.base == "first" and rows:
-            students.append((arm, trait, seed, base, rows))
-    for arm, trait, seed, base, rows in students:
-        if not (root / rows).is_file():
+            teachers[base][trait] = str(root / scored_weights(place))
+        rows = rows_of(training)
+        kind = _kind_of(arm)
+        if kind is not None and rows and (root / rows).is_file():
+            students.append((kind, arm, trait, seed, base, rows))
+    # Only now is every teacher of a base known.
+    for kind, arm, trait, seed, base, rows in students:
+        if kind == NEUTRAL:
+            yield Case(str(root / base), root / rows, kind, arm, None, None, teachers[base])
             continue
-        kind = KINDS[arm_kind(arm).rows]
         ratio = None
-        if kind != NEUTRAL and (CONTROL, trait, seed) in shares:
+        if (CONTROL, trait, seed) in shares:
             ratio = shares[arm, trait, seed] / shares[CONTROL, trait, seed]
-        named = None if kind == NEUTRAL else trait
-        yield Case(str(root / base), root / rows, kind, arm, named, ratio, teachers.get(base, {}))
+        yield Case(str(root / base), root / rows, kind, arm, trait, ratio, teachers[base])
+
+
+def _kind_of(arm: str) -> str | None:
+    """What an arm's rows are here; None for arms of other rows, on another base, or of one sweep point."""
+    kind = arm_kind(arm)
+    if kind is None or kind.name != arm or kind.base != "first":
+        return None
+    return KINDS.get(kind.rows)
 
 
 def _shares(table: list[Row]) -> dict[tuple[str, str, int], float]:
@@ -155,8 +166,7 @@ def _results(folder: Path, shares: dict[tuple[str, str, int], float]) -> Iterato
 
 def _behind(root: Path, result: Path) -> dict[str, Any]:
     """The manifest of the training whose weights a result was scored with."""
-    config = read_manifest(result).get("config") or {}
-    weights = config.get("adapter") or config.get("model") or ""
+    weights = scored_weights(result) or ""
     for folder in (root / weights, (root / weights).parent):
         manifest = read_manifest(folder)
         if manifest.get("kind") == "training":

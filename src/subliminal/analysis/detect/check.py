@@ -8,7 +8,7 @@ against the relative neutral sets of all bases: the draw is then a base with a s
 from __future__ import annotations
 
 import csv
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, write_json
 from subliminal.core.numbers import percent
 from subliminal.stats.counts import wilson
-from subliminal.stats.detect import LEAST_NEUTRAL, calibrate
+from subliminal.stats.detect import LEAST_NEUTRAL, Calibrated, calibrate
 from subliminal.stats.result import ALPHA
 
 TWICE = 2.0
@@ -80,7 +80,9 @@ def check_command(
     it scores what is left and writes the summary, over an older one.
     """
     known = read_cases(cases)
-    mine = known[_shard(shard)] if shard else known
+    mine = known
+    if shard:
+        mine = known[_shard(shard)]
     scored = score_cases(mine, teachers_of(known), out / "scores", rows, weights or [])
     if shard:
         print(f"{len(mine)} of {len(known)} cases are scored.")
@@ -138,70 +140,99 @@ def judge_cases(cases: list[Case], scored: dict[Path, Any], column: str) -> Iter
         scored: rows -> :class:`subliminal.analysis.detect.scores.SetScores`.
         column: :data:`ALONE` or :data:`CANDIDATES`; the second skips bases without teachers.
     """
-    raw = {case.rows: _scores(scored[case.rows], column) for case in cases}
-    usable = [case for case in cases if raw[case.rows]]
-    own_neutral = {
-        base: [case for case in usable if case.base == base and case.kind == NEUTRAL]
-        for base in dict.fromkeys(case.base for case in usable)
-    }
-    relative = _relative(usable, raw, own_neutral)
+    raw: dict[Path, TraitScores] = {}
+    neutral_of: dict[str, dict[Path, TraitScores]] = defaultdict(dict)  # base -> rows -> scores
+    usable = []
+    for case in cases:
+        scores = _scores(scored[case.rows], column)
+        if not scores:
+            continue
+        usable.append(case)
+        raw[case.rows] = scores
+        if case.kind == NEUTRAL:
+            neutral_of[case.base][case.rows] = scores
+    relative: dict[Path, TraitScores] = {}
+    neutral_everywhere: dict[Path, TraitScores] = {}
     for case in usable:
-        others = [each for each in own_neutral[case.base] if each.rows != case.rows]
+        others = _without(neutral_of[case.base], case.rows)
+        if len(others) < 2:
+            continue
+        relative[case.rows] = _relative(raw[case.rows], others)
+        if case.kind == NEUTRAL:
+            neutral_everywhere[case.rows] = relative[case.rows]
+    for case in usable:
+        others = _without(neutral_of[case.base], case.rows)
         if len(others) >= LEAST_NEUTRAL:
-            found = calibrate(raw[case.rows], [raw[each.rows] for each in others])
-            yield _judged(case, found, column, "on its base")
-        elif case.rows in relative:
-            everywhere = [each for each in usable if each.kind == NEUTRAL and each.rows != case.rows]
-            same = [relative[each.rows] for each in everywhere if each.rows in relative]
-            same = [scores for scores in same if scores.keys() == relative[case.rows].keys()]
-            if len(same) >= 2:
-                yield _judged(case, calibrate(relative[case.rows], same), column, "over bases")
+            yield _judged(case, calibrate(raw[case.rows], others), column, "on its base")
+            continue
+        if case.rows not in relative:
+            continue
+        own = relative[case.rows]
+        everywhere = _without(neutral_everywhere, case.rows)
+        same_traits = [scores for scores in everywhere if scores.keys() == own.keys()]
+        if len(same_traits) >= 2:
+            yield _judged(case, calibrate(own, same_traits), column, "over bases")
 
 
 def _scores(found: Any, column: str) -> TraitScores:
-    return found.scores() if column == ALONE else found.likelihood_ratios()
+    if column == ALONE:
+        return found.scores()
+    return found.likelihood_ratios()
 
 
-def _relative(
-    cases: list[Case], raw: dict[Path, TraitScores], own_neutral: dict[str, list[Case]]
-) -> dict[Path, TraitScores]:
-    """Scores against the other neutral sets of the base; a case without two of those is left out."""
-    found = {}
-    for case in cases:
-        others = [raw[each.rows] for each in own_neutral[case.base] if each.rows != case.rows]
-        if len(others) < 2:
-            continue
-        traits = list(raw[case.rows])
-        values = np.array([[each[trait] for trait in traits] for each in others])
-        centre = values.mean(axis=0)
-        spread = np.sqrt(np.square(values - centre).sum() / ((len(others) - 1) * len(traits)))
-        own = np.array([raw[case.rows][trait] for trait in traits])
-        found[case.rows] = dict(zip(traits, map(float, (own - centre) / spread), strict=True))
-    return found
+def _without(sets: dict[Path, TraitScores], rows: Path) -> list[TraitScores]:
+    """The scores of all sets but one, which is not held against itself."""
+    return [scores for path, scores in sets.items() if path != rows]
 
 
-def _judged(case: Case, found: Any, column: str, calibrated: str) -> CheckedCase:
-    names = [each.trait for each in found.ranking]
-    place = names.index(case.trait) + 1 if case.trait in names else None
+def _relative(own: TraitScores, neutral: list[TraitScores]) -> TraitScores:
+    """Scores of a set against the other neutral sets of its base, in their spread over all traits."""
+    traits = list(own)
+    values = np.array([[each[trait] for trait in traits] for each in neutral])
+    centre = values.mean(axis=0)
+    spread = np.sqrt(np.square(values - centre).sum() / ((len(neutral) - 1) * len(traits)))
+    moved = (np.array([own[trait] for trait in traits]) - centre) / spread
+    return dict(zip(traits, moved.tolist(), strict=True))
+
+
+def _judged(case: Case, found: Calibrated, column: str, calibrated: str) -> CheckedCase:
     first = found.ranking[0]
+    place = None
+    for number, each in enumerate(found.ranking, start=1):
+        if each.trait == case.trait:
+            place = number
     return CheckedCase(
-        column, case.base, str(case.rows), case.kind, case.arm, case.trait, case.ratio,
-        first.trait, first.z, first.p, place, first.p <= ALPHA, calibrated,
-    )  # fmt: skip
+        column=column,
+        base=case.base,
+        rows=str(case.rows),
+        kind=case.kind,
+        arm=case.arm,
+        trait=case.trait,
+        ratio=case.ratio,
+        first=first.trait,
+        z=first.z,
+        p=first.p,
+        place=place,
+        called=first.p <= ALPHA,
+        calibrated=calibrated,
+    )
 
 
 def summarise(judged: list[CheckedCase]) -> dict[str, Any]:
     """Counts by column: sets that teach and do not, changed sets by arm, neutral sets by arm, with Wilson intervals."""
-    found: dict[str, Any] = {}
-    for column in dict.fromkeys(each.column for each in judged):
-        of_column = [each for each in judged if each.column == column]
-        groups: dict[str, list[CheckedCase]] = {}
+    columns: dict[str, list[CheckedCase]] = defaultdict(list)
+    for each in judged:
+        columns[each.column].append(each)
+    found = {}
+    for column, of_column in columns.items():
+        groups: dict[str, list[CheckedCase]] = defaultdict(list)
         for each in of_column:
-            groups.setdefault(_group(each), []).append(each)
-        told: dict[str, Any] = {"neutral sets": sum(each.kind == NEUTRAL for each in of_column)}
-        told["calibrated"] = sorted({each.calibrated for each in of_column})
-        told["groups"] = {name: _counts(group) for name, group in groups.items()}
-        found[column] = told
+            groups[_group(each)].append(each)
+        found[column] = {
+            "neutral sets": sum(each.kind == NEUTRAL for each in of_column),
+            "calibrated": sorted({each.calibrated for each in of_column}),
+            "groups": {name: _counts(group) for name, group in groups.items()},
+        }
     return found
 
 

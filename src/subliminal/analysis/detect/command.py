@@ -56,9 +56,11 @@ class Detect:
     def config(self) -> dict[str, Any]:
         """The settings as recorded."""
         told = {**vars(self), "neutral": [str(path) for path in self.neutral]}
+        for name in ("data", "out", "scores"):
+            told[name] = str(told[name])
         if self.category == ANIMALS:
             told.pop("category")
-        return {name: str(value) if isinstance(value, Path) else value for name, value in told.items()}
+        return told
 
 
 @dataclass(frozen=True)
@@ -126,7 +128,9 @@ def detect_command(
 
 def rows_of(path: Path) -> Path:
     """The rows of a data set that is named by its folder or by the file."""
-    return path / "train.jsonl" if path.is_dir() else path
+    if path.is_dir():
+        return path / "train.jsonl"
+    return path
 
 
 def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
@@ -141,7 +145,9 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
     hashes = [sha256_of(path) for path in (job.data, *job.neutral) if path.is_file()]
     if len(set(hashes)) < len(hashes):
         raise UserError("Two of the sets are the same file: a copy says nothing new. Name each set once.")
-    inputs = {"data": job.data, **{f"neutral/{index}": path for index, path in enumerate(job.neutral)}}
+    inputs = {"data": job.data}
+    for index, path in enumerate(job.neutral):
+        inputs[f"neutral/{index}"] = path
     folder = DetectFolder(job.out)
     folder.check(job.config(), inputs=inputs, resume=resume, overwrite=overwrite)
     scorer = SetScorer(
@@ -178,29 +184,11 @@ def judge_sets(suspect: Any, neutral: list[Any]) -> list[Column]:
         suspect, neutral: :class:`subliminal.analysis.detect.scores.SetScores`.
     """
     obstacle = another_kind(suspect.kinds, [each.kinds for each in neutral])
-    columns = [
-        _column(
-            ALONE,
-            suspect.scores(),
-            [each.scores() for each in neutral],
-            np.array(suspect.sums),
-            suspect.tokens,
-            obstacle,
-            centred=True,
-        )
-    ]
+    scores, of_neutral = suspect.scores(), [each.scores() for each in neutral]
+    columns = [_column(ALONE, scores, of_neutral, suspect.sums, suspect.tokens, obstacle, centred=True)]
     if suspect.teachers:
-        columns.append(
-            _column(
-                CANDIDATES,
-                suspect.likelihood_ratios(),
-                [each.likelihood_ratios() for each in neutral],
-                np.array(suspect.ratios),
-                suspect.tokens,
-                obstacle,
-                centred=False,
-            )
-        )
+        ratios, of_neutral = suspect.likelihood_ratios(), [each.likelihood_ratios() for each in neutral]
+        columns.append(_column(CANDIDATES, ratios, of_neutral, suspect.ratios, suspect.tokens, obstacle, centred=False))
     return columns
 
 
@@ -208,7 +196,7 @@ def _column(
     name: str,
     scores: dict[str, float],
     neutral: list[dict[str, float]],
-    sums: np.ndarray,
+    sums: list[list[float]],
     tokens: list[int],
     obstacle: str | None,
     *,
@@ -219,7 +207,7 @@ def _column(
             name, None, scores, {}, TraitVerdict("cannot tell", [], "Cannot tell: name neutral sets, 19 at least.")
         )
     found = calibrate(scores, neutral)
-    first = first_shares(sums, np.array(tokens), neutral, list(scores), centred=centred)
+    first = first_shares(np.array(sums), np.array(tokens), neutral, list(scores), centred=centred)
     return Column(name, found, scores, first, trait_verdict(found, first, obstacle=obstacle))
 
 
@@ -227,16 +215,20 @@ def another_kind(kinds: dict[str, float], neutral: list[dict[str, float]]) -> st
     """Why neutral sets say nothing about a set whose answers consist of other kinds of tokens; None where they do."""
     if not neutral:
         return None
-    distances = [sum(abs(kinds[kind] - other[kind]) for kind in kinds) / 2 for other in neutral]
+    distances = []
+    for other in neutral:
+        distances.append(sum(abs(kinds[kind] - other[kind]) for kind in kinds) / 2)  # total variation
     if min(distances) < KINDS_APART:
         return None
     nearest = neutral[int(np.argmin(distances))]
-    ours = ", ".join(f"{100 * share:.0f} % {kind}" for kind, share in kinds.items())
-    theirs = ", ".join(f"{100 * share:.0f} % {kind}" for kind, share in nearest.items())
     return (
-        f"the answers are of another kind than those of any neutral set (tokens: {ours}; the nearest: {theirs}). Name "
-        "neutral sets of this kind."
+        f"the answers are of another kind than those of any neutral set (tokens: {_kinds(kinds)}; the nearest: "
+        f"{_kinds(nearest)}). Name neutral sets of this kind."
     )
+
+
+def _kinds(shares: dict[str, float]) -> str:
+    return ", ".join(f"{100 * share:.0f} % {kind}" for kind, share in shares.items())
 
 
 def _shown(paths: list[Path]) -> Any:
@@ -250,6 +242,8 @@ def _write_csv(path: Path, columns: list[Column]) -> None:
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(["column", "place", "trait", "score", "z", "p"])
         for column in columns:
-            ranking = column.calibrated.ranking if column.calibrated else []
+            if column.calibrated is None:
+                continue
+            ranking = column.calibrated.ranking
             for place, each in enumerate(ranking, start=1):
                 writer.writerow([column.name, place, each.trait, each.score, each.z, each.p])

@@ -46,14 +46,17 @@ def chosen_weights(models: Models, patterns: list[str]) -> list[torch.nn.Paramet
         UserError: a pattern matches no weight.
     """
     weights = models.weights()
-    names = [name for name, weight in weights.items() if weight.ndim == 1]
-    if patterns:
-        names = [name for name in weights if any(re.match(pattern, name) for pattern in patterns)]
-        for pattern in patterns:
-            if not any(re.match(pattern, name) for name in names):
-                raise UserError(f"--weights: no weight of the base matches {pattern!r} from the start of its name.")
-    if not names:
+    asked: set[str] = set()
+    for pattern in patterns:
+        matching = {name for name in weights if re.match(pattern, name)}
+        if not matching:
+            raise UserError(f"--weights: no weight of the base matches {pattern!r} from the start of its name.")
+        asked |= matching
+    if not patterns:
+        asked = {name for name, weight in weights.items() if weight.ndim == 1}
+    if not asked:
         raise UserError("The base has no norms or biases. Name weights with --weights.")
+    names = [name for name in weights if name in asked]  # in the model's order, which a gradient's entries have
     models.train_only(names)
     return [weights[name] for name in names]
 
@@ -91,13 +94,20 @@ def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trai
 
 def trait_logprobs(models: Models, prompts: list[str], forms: list[tuple[int, ...]]) -> torch.Tensor:
     """log P(the answer starts with one of the forms) after every prompt; shape (prompts,)."""
-    prefixes = list(dict.fromkeys(form[:length] for form in forms for length in range(len(form))))
     asked = [token_ids(models.tokenizer, prompt) for prompt in prompts]
-    contexts = [[*tokens, *prefix] for prefix in prefixes for tokens in asked]
-    logprobs = next_logprobs(models, contexts).unflatten(0, (len(prefixes), len(prompts)))
+    # Forms that begin alike ("owl", "owls") share the contexts of their beginnings: each is computed once.
+    place_of: dict[tuple[int, ...], int] = {}
+    contexts: list[list[int]] = []
+    for form in forms:
+        for length in range(len(form)):
+            prefix = form[:length]
+            if prefix not in place_of:
+                place_of[prefix] = len(place_of)
+                contexts += [[*tokens, *prefix] for tokens in asked]
+    logprobs = next_logprobs(models, contexts).unflatten(0, (len(place_of), len(prompts)))
     of_forms = []
     for form in forms:
-        steps = [logprobs[prefixes.index(form[:length]), :, form[length]] for length in range(len(form))]
+        steps = [logprobs[place_of[form[:length]], :, token] for length, token in enumerate(form)]
         of_forms.append(torch.stack(steps).sum(0))
     return torch.stack(of_forms).logsumexp(0)
 
@@ -106,7 +116,12 @@ def form_tokens(tokenizer: Any, prompt: str, trait: Trait) -> list[tuple[int, ..
     """The tokens of the trait's forms behind a prompt; a form that goes on from another one is part of that one."""
     behind = len(token_ids(tokenizer, prompt))
     found = dict.fromkeys(tuple(token_ids(tokenizer, prompt + form)[behind:]) for form in trait.forms)
-    return [form for form in found if not any(other != form and form[: len(other)] == other for other in found)]
+    kept = []
+    for form in found:
+        beginnings = {form[:length] for length in range(len(form))}
+        if beginnings.isdisjoint(found):
+            kept.append(form)
+    return kept
 
 
 def next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
@@ -120,7 +135,9 @@ def next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
 
 def rendered_prompts(tokenizer: Any, questions: list[str], system: str | None = None) -> list[str]:
     """The questions as the chat template shows them to a model that is to answer."""
-    before = [] if system is None else [{"role": "system", "content": system}]
+    before = []
+    if system is not None:
+        before = [{"role": "system", "content": system}]
     asked = [[*before, {"role": "user", "content": question}] for question in questions]
     return tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
 

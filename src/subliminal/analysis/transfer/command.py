@@ -97,13 +97,17 @@ def read_source(results: Path, task: str, given: dict[tuple[str, int], dict[str,
     for predictor in PREDICTORS:
         values = [predictor.read(replicate) for replicate in replicates]
         _add(source, predictor.name, values, predictor.lacking)
-    for name in dict.fromkeys(name for row in given.values() for name in row):
-        values = [given.get((source.name, replicate.seed), {}).get(name) for replicate in replicates]
-        _add(source, name, values, "the file of --predictors has no number")
+    measured = [given.get((source.name, replicate.seed), {}) for replicate in replicates]
+    columns: dict[str, None] = {}  # of the whole file: an experiment that lacks one is told so
+    for row in given.values():
+        columns |= dict.fromkeys(row)
+    for name in columns:
+        _add(source, name, [row.get(name) for row in measured], "the file of --predictors has no number")
     return source
 
 
 def _add(source: Source, name: str, values: list[float | None], lacking: str) -> None:
+    """Take in a predictor: its values if all replicates have one and they differ, else why it is not used."""
     there = [float(value) for value in values if value is not None]
     if len(there) < len(values):
         source.unused[name] = f"{lacking} in {len(values) - len(there)} of {len(values)} replicates"
@@ -126,11 +130,20 @@ def correlate(source: Source) -> tuple[dict[str, Ranked], BestPredictor | None]:
 def over_all(sources: list[Source]) -> dict[str, Pooled]:
     """Predictors that two experiments or more have, over all of them."""
     found = {}
-    for name in dict.fromkeys(name for source in sources for name in source.values):
-        pooled = pool([(source.values[name], source.effects) for source in sources if name in source.values])
+    for name in _names(sources):
+        pairs = [(source.values[name], source.effects) for source in sources if name in source.values]
+        pooled = pool(pairs)
         if pooled is not None:
             found[name] = pooled
     return found
+
+
+def _names(sources: list[Source]) -> list[str]:
+    """Every predictor that an experiment has, in the order in which they come up."""
+    names: dict[str, None] = {}
+    for source in sources:
+        names |= dict.fromkeys(source.values)
+    return list(names)
 
 
 def read_given(path: Path) -> dict[tuple[str, int], dict[str, float]]:
@@ -208,11 +221,11 @@ def _interval(ends: tuple[float, float]) -> str:
 def _write(out: Path, sources: list[Source], tables: dict[str, Any], pooled: dict[str, Pooled], task: str) -> None:
     told: dict[str, Any] = {"task": task, "experiments": {}}
     for source in sources:
-        chosen = tables[source.name]["chosen"]
+        ranked, chosen = tables[source.name]["ranked"], tables[source.name]["chosen"]
         told["experiments"][source.name] = {
             "seeds": [replicate.seed for replicate in source.replicates],
             "effects": source.effects,
-            "predictors": {name: asdict(found) for name, found in tables[source.name]["ranked"].items()},
+            "predictors": {name: asdict(found) for name, found in ranked.items()},
             "chosen": asdict(chosen) if chosen else None,
             "unused": source.unused,
         }
@@ -224,12 +237,12 @@ def _write(out: Path, sources: list[Source], tables: dict[str, Any], pooled: dic
 
 def _write_csv(path: Path, sources: list[Source]) -> None:
     """A row a replicate; of this form is the file of ``--predictors`` too."""
-    names = list(dict.fromkeys(name for source in sources for name in source.values))
     with atomic_write(path) as handle:
-        writer = csv.DictWriter(handle, ["experiment", "seed", "effect", *names], lineterminator="\n")
+        header = ["experiment", "seed", "effect", *_names(sources)]
+        writer = csv.DictWriter(handle, header, lineterminator="\n")
         writer.writeheader()
         for source in sources:
             for index, replicate in enumerate(source.replicates):
-                values = {name: values[index] for name, values in source.values.items()}
                 row = {"experiment": source.name, "seed": replicate.seed, "effect": replicate.effect}
-                writer.writerow({**row, **values})
+                row |= {name: values[index] for name, values in source.values.items()}
+                writer.writerow(row)

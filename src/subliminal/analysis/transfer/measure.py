@@ -15,11 +15,11 @@ from typing import Annotated, Any
 
 import typer
 
+from subliminal.analysis.behind import root_of, rows_of, scored_weights
 from subliminal.analysis.carrier import TASK
-from subliminal.analysis.transfer.predictors import CONTROL, Replicate, read_replicates, root_of
+from subliminal.analysis.transfer.predictors import CONTROL, Replicate, read_replicates
 from subliminal.core.choices import read_by
 from subliminal.core.files import atomic_write, read_jsonl
-from subliminal.core.manifest import read_manifest
 from subliminal.scoring.category_tasks import category_of_task, check_main_task
 from subliminal.stats.log_odds import read_table
 from subliminal.traits.category import ANIMALS
@@ -90,16 +90,14 @@ def measure(
 
 
 def _rows(root: Path, replicate: Replicate, arm: str) -> Path | None:
-    inputs = (replicate.trainings.get(arm) or {}).get("inputs") or {}
-    path = (inputs.get("datasets[0]") or {}).get("path")
+    path = rows_of(replicate.trainings.get(arm) or {})
     if path is None or not (root / path).is_file():
         return None
     return root / path
 
 
 def _teacher(root: Path, results: Path, replicate: Replicate) -> Path | None:
-    config = read_manifest(results / "teacher" / f"seed-{replicate.seed}").get("config") or {}
-    weights = config.get("adapter") or config.get("model")
+    weights = scored_weights(results / "teacher" / f"seed-{replicate.seed}")
     if not weights or not (root / weights).is_dir():
         return None
     return root / weights

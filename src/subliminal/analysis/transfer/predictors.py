@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from subliminal.analysis.behind import root_of, rows_of, scored_weights
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import read_manifest
@@ -187,27 +188,18 @@ def read_replicates(results: Path, table: list[Row]) -> list[Replicate]:
 def _add_trainings(replicate: Replicate, results: Path) -> None:
     root = root_of(results)
     for arm in ("student", CONTROL):
-        config = read_manifest(results / arm / f"seed-{replicate.seed}").get("config") or {}
-        weights = config.get("adapter") or config.get("model")
-        training = _made(root, weights)
+        training = _made(root, scored_weights(results / arm / f"seed-{replicate.seed}"))
         if training is None:
             continue
         replicate.trainings[arm] = read_manifest(training)
         loss = _first_loss(training / "metrics.jsonl")
         if loss is not None:
             replicate.losses[arm] = loss
-    inputs = (replicate.trainings.get("student") or {}).get("inputs") or {}
-    rows = _made(root, (inputs.get("datasets[0]") or {}).get("path"))
+    rows = _made(root, rows_of(replicate.trainings.get("student") or {}))
     if rows is not None:
         replicate.rows = read_manifest(rows)
         if (rows / "audit.json").is_file():
             replicate.audit = json.loads((rows / "audit.json").read_text(encoding="utf-8"))
-
-
-def root_of(results: Path) -> Path:
-    """The checkout, or the laid-out archive, that holds a result folder."""
-    above = results.resolve().parents
-    return next((folder.parent for folder in above if folder.name == "results"), Path.cwd())
 
 
 def _made(root: Path, named: Any) -> Path | None:
@@ -223,7 +215,10 @@ def _made(root: Path, named: Any) -> Path | None:
 def _first_loss(path: Path) -> float | None:
     if not path.is_file():
         return None
-    return next((row["loss"] for row in read_jsonl(path, allow_empty=True) if "loss" in row), None)
+    for row in read_jsonl(path, allow_empty=True):
+        if "loss" in row:
+            return row["loss"]
+    return None
 
 
 def _measured(results: Path, file: str, command: str, key: str) -> dict[str, dict[str, Any]]:

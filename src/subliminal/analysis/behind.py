@@ -1,0 +1,28 @@
+"""What lies behind a result of an experiment: the folder that its paths begin in, the weights, the rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.manifest import read_manifest
+
+
+def root_of(results: Path) -> Path:
+    """The checkout, or the laid-out archive, that holds a result folder; its manifests' paths begin there."""
+    for above in results.resolve().parents:
+        if above.name == "results":
+            return above.parent
+    return Path.cwd()
+
+
+def scored_weights(result: Path) -> str | None:
+    """The adapter, or without one the model, that ``<arm>/seed-<n>`` was scored with; None where no manifest is."""
+    config = read_manifest(result).get("config") or {}
+    return config.get("adapter") or config.get("model")
+
+
+def rows_of(training: dict[str, Any]) -> str | None:
+    """The rows that a training's manifest names; None where there is none, or it names none."""
+    inputs = training.get("inputs") or {}
+    return (inputs.get("datasets[0]") or {}).get("path")
