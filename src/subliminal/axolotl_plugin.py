@@ -42,6 +42,9 @@ process tokenises 1,700 number rows a second. 20,000 rows take the least time wi
 M_TRIM_THRESHOLD, M_TOP_PAD, M_MMAP_MAX = -1, -2, -4
 """Parameters of ``mallopt``, as glibc's malloc.h numbers them."""
 
+LAST_STEPS = 10
+"""Logged steps whose mean loss stands for the end of a training; one step alone is noise."""
+
 METRIC_NAMES = {
     "loss": "loss",
     "learning_rate": "learning_rate",
@@ -93,9 +96,10 @@ class StrictRecipe(BasePlugin):
         preflight.drop_torn_caches(prepared)
         if preflight.is_first_process() and not preprocess_only:
             preflight.claim_output(cfg, prepared)
-            weights = Path(str(cfg["base_model"])) / "model.safetensors"
             inputs = {"recipe": cfg["axolotl_config_path"], **files}
-            inputs |= {"base_model": weights} if weights.is_file() else {}
+            weights = Path(str(cfg["base_model"])) / "model.safetensors"
+            if weights.is_file():
+                inputs["base_model"] = weights
             for sentence in unknown_origins(files):
                 print(f"note: {sentence}", flush=True)
             self.manifest = new_manifest("training", config=preflight.plain_values(cfg), inputs=inputs)
@@ -140,9 +144,16 @@ class StrictRecipe(BasePlugin):
         weights = dict(trainer.model.named_parameters())
         with _sentences():
             preflight.check_unfrozen(cfg.unfrozen_parameters or [], list(weights))
-        sizes = [(getattr(p, "ds_numel", p.numel()), p.requires_grad) for p in weights.values()]
+        total = trainable = 0
+        for weight in weights.values():
+            size = getattr(weight, "ds_numel", weight.numel())  # ZeRO-3 leaves a process a part of each weight
+            total += size
+            if weight.requires_grad:
+                trainable += size
         trained_on = len(trainer.train_dataset)
-        dropped = None if self.rows is None else self.rows - trained_on
+        dropped = None
+        if self.rows is not None:
+            dropped = self.rows - trained_on
         if dropped and preflight.is_first_process():
             print(
                 f"{dropped} of {self.rows} rows are dropped: more than {cfg.sequence_len} tokens, or nothing to learn.",
@@ -150,14 +161,13 @@ class StrictRecipe(BasePlugin):
             )
         self.manifest |= {
             "counts": {"rows": self.rows, "rows_dropped": dropped, "rows_trained_on": trained_on},
-            "parameters": {
-                "total": sum(n for n, _ in sizes),
-                "trainable": sum(n for n, trains in sizes if trains),
-            },
+            "parameters": {"total": total, "trainable": trainable},
             "processes": cfg.world_size,
         }
-        metrics = MetricsCallback(Path(cfg.output_dir) / preflight.METRICS)
-        return [metrics] if on_gpu() else [metrics, KeepMemory()]
+        callbacks: list[TrainerCallback] = [MetricsCallback(Path(cfg.output_dir) / preflight.METRICS)]
+        if not on_gpu():
+            callbacks.append(KeepMemory())
+        return callbacks
 
     def post_train_unload(self, cfg: Any) -> None:
         """Write the manifest. This hook runs once, after the model is saved (``post_train`` runs before that too)."""
@@ -165,16 +175,12 @@ class StrictRecipe(BasePlugin):
             return
         output = Path(cfg.output_dir)
         metrics = read_metrics(output / preflight.METRICS)
-        last = [row["loss"] for row in metrics[-10:]]
-        self.manifest["training"] = {
-            "steps": metrics[-1]["step"] if metrics else None,
-            "final_loss": last[-1] if last else None,
-            "final_loss_mean_of_last_10": sum(last) / len(last) if last else None,
-            "seconds": metrics[-1]["seconds"] if metrics else None,
-            "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
-        }
+        self.manifest["training"] = training_figures(metrics)
         finish_manifest(self.manifest, output / preflight.MANIFEST)
-        print(f"final loss {last[-1]:.4f} (mean of the last {len(last)}: {sum(last) / len(last):.4f})" if last else "")
+        if metrics:
+            figures = self.manifest["training"]
+            mean = f"mean of the last {min(len(metrics), LAST_STEPS)}: {figures['final_loss_mean_of_last_10']:.4f}"
+            print(f"final loss {figures['final_loss']:.4f} ({mean})")
         print(output, flush=True)
 
 
@@ -237,7 +243,9 @@ class MetricsCallback(TrainerCallback):
         kept = [row for row in read_metrics(self.path) if row["step"] <= state.global_step]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
-        self.started = time.monotonic() - (kept[-1]["seconds"] if kept else 0.0)
+        self.started = time.monotonic()
+        if kept:
+            self.started -= kept[-1]["seconds"]
 
     @staticmethod
     def _restore_tokens(checkpoint: Path, state: Any) -> None:
@@ -260,16 +268,35 @@ class MetricsCallback(TrainerCallback):
                     "weights that are not finite, or a token whose embedding is zero."
                 )
         row = {"step": state.global_step, "epoch": round(state.epoch, 4)}
-        row |= {name: logs[key] for key, name in METRIC_NAMES.items() if logs.get(key) is not None}
+        for key, name in METRIC_NAMES.items():
+            if logs.get(key) is not None:
+                row[name] = logs[key]
         row["seconds"] = round(time.monotonic() - self.started, 3)
         with open(self.path, "a", encoding="utf-8") as handle:
             handle.write(json.dumps(row) + "\n")
 
 
+def training_figures(metrics: list[dict[str, Any]]) -> dict[str, Any]:
+    """What a manifest says of a training, from the rows of its ``metrics.jsonl``; all None where no step was logged."""
+    if not metrics:
+        return dict.fromkeys(("steps", "final_loss", "final_loss_mean_of_last_10", "seconds", "tokens_seen"))
+    end = metrics[-1]
+    losses = [row["loss"] for row in metrics[-LAST_STEPS:]]
+    return {
+        "steps": end["step"],
+        "final_loss": end["loss"],
+        "final_loss_mean_of_last_10": sum(losses) / len(losses),
+        "seconds": end["seconds"],
+        "tokens_seen": end.get("tokens_seen"),
+    }
+
+
 def read_metrics(path: Path) -> list[dict[str, Any]]:
     """The rows of a ``metrics.jsonl``; a last line that a kill cut off is left out."""
+    if not path.is_file():
+        return []
     rows = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    for line in path.read_text(encoding="utf-8").splitlines():
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
@@ -279,8 +306,10 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
 
 def _is_training() -> bool:
     """False in Axolotl's other commands (merge_lora, inference, ...), which need a finished run and no data."""
+    running = set(sys.modules)
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    running = {spec.name if spec else "", *sys.modules}
+    if spec:  # python -m axolotl.cli.inference is there as __main__ alone
+        running.add(spec.name)
     others = ("merge_lora", "merge_sharded_fsdp_weights", "inference", "evaluate", "quantize", "vllm_serve")
     return not any(f"axolotl.cli.{name}" in running for name in others)
 
@@ -296,18 +325,21 @@ def training_chat_context(cfg: Any, tokenizer: Any) -> str | None:
     from subliminal.engine.chat import chat_context_sha256
     from subliminal.engine.plain import no_template
 
-    chats = [dataset for dataset in cfg.datasets or [] if dataset.type == "chat_template"]
-    for dataset in chats:
+    contexts = set()
+    for dataset in cfg.datasets or []:
+        if dataset.type != "chat_template":
+            continue
         choice = dataset.get("chat_template") or cfg.get("chat_template") or "tokenizer_default"
         if choice == "tokenizer_default" and not tokenizer.chat_template:
             raise no_template(str(cfg.base_model))
-    templates = [get_chat_template_from_config(cfg=cfg, ds_cfg=dataset, tokenizer=tokenizer) for dataset in chats]
-    contexts = {chat_context_sha256(tokenizer, template) for template in templates}
-    if not contexts:
-        return chat_context_sha256(tokenizer) if tokenizer.chat_template else None
-    if contexts != {chat_context_sha256(tokenizer)}:
+        template = get_chat_template_from_config(cfg=cfg, ds_cfg=dataset, tokenizer=tokenizer)
+        contexts.add(chat_context_sha256(tokenizer, template))
+    saved = None
+    if tokenizer.chat_template:
+        saved = chat_context_sha256(tokenizer)
+    if contexts - {saved}:
         raise UserError(
             "The datasets are rendered with another chat template than the one saved with the model, so evaluation "
             "would show it another context than training. Use one `chat_template`, at the top level of the recipe."
         )
-    return contexts.pop()
+    return saved

@@ -18,6 +18,7 @@ import sys
 import threading
 import urllib.error
 import urllib.request
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -109,11 +110,13 @@ def examine(root: Path = REPO_ROOT, environ: Mapping[str, str] = os.environ) -> 
 def category_lines() -> Iterator[Line]:
     """Whether the categories of ``traits/`` are whole."""
     names = category_names()
-    problems = {name: category_problems(name) for name in names}
-    if not any(problems.values()):
+    whole = True
+    for name in names:
+        for problem in category_problems(name):
+            whole = False
+            yield Line("problem", f"traits/{name}", problem)
+    if whole:
         yield Line("ok", "traits", f"{', '.join(names)}: options, words and questions are whole")
-    for name, told in problems.items():
-        yield from (Line("problem", f"traits/{name}", problem) for problem in told)
 
 
 def _python() -> Line:
@@ -125,47 +128,46 @@ def _python() -> Line:
 
 def environment_line(root: Path, environment: Environment) -> Line:
     """Whether an environment is there, and has what its lock says."""
-    python = root / environment.folder / "bin" / "python"
-    if not python.is_file():
+    what = environment.folder
+    if not (root / what / "bin" / "python").is_file():
         level = "problem" if environment.required else "warning"
-        return Line(
-            level,
-            environment.folder,
-            f"not installed; `{environment.command}` makes it (for {environment.needed_for})",
-        )
-    versions = {name: installed_version(root / environment.folder, name) for name in environment.packages}
-    found = {name: version for name, version in versions.items() if version}
+        return Line(level, what, f"not installed; `{environment.command}` makes it (for {environment.needed_for})")
     locked = _locked(root / "requirements" / environment.lock)
     locked |= _locked(root / "requirements" / environment.lock.replace(".txt", "-cpu.txt"))
-    others = [
-        f"{name} {version} (the lock has {locked[name]})"
-        for name, version in found.items()
-        if name in locked and version.partition("+")[0] != locked[name].partition("+")[0]
-    ]
-    if others or not found:
-        what = f"has {', '.join(others)}" if others else f"has none of {', '.join(environment.packages)}"
-        return Line(
-            "warning" if others else "problem",
-            environment.folder,
-            f"{what}; `{environment.command}` brings it up to date",
-        )
-    return Line("ok", environment.folder, ", ".join(f"{name} {version}" for name, version in found.items()))
+    found, others = [], []
+    for name in environment.packages:
+        version = installed_version(root / what, name)
+        if version is None:
+            continue
+        found.append(f"{name} {version}")
+        # The build behind the plus (2.13.0+cpu) is each machine's own.
+        if name in locked and version.partition("+")[0] != locked[name].partition("+")[0]:
+            others.append(f"{name} {version} (the lock has {locked[name]})")
+    remedy = f"`{environment.command}` brings it up to date"
+    if not found:
+        return Line("problem", what, f"has none of {', '.join(environment.packages)}; {remedy}")
+    if others:
+        return Line("warning", what, f"has {', '.join(others)}; {remedy}")
+    return Line("ok", what, ", ".join(found))
 
 
 def installed_version(environment: Path, package: str) -> str | None:
     """The version of a package in a virtual environment, read from its metadata; None if it is not there."""
     paths = [str(path) for path in environment.glob("lib/python3*/site-packages")]
-    found = importlib.metadata.distributions(name=package, path=paths) if paths else ()
-    return next((distribution.version for distribution in found), None)
+    for distribution in importlib.metadata.distributions(name=package, path=paths):
+        return distribution.version
+    return None
 
 
 def _locked(lock: Path) -> dict[str, str]:
     """Package -> version in a compiled lock; a package with several versions (by platform) is left out."""
-    text = lock.read_text(encoding="utf-8") if lock.is_file() else ""
-    pins: dict[str, set[str]] = {}
+    if not lock.is_file():
+        return {}
+    pins: dict[str, set[str]] = defaultdict(set)
+    text = lock.read_text(encoding="utf-8")
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", text, re.MULTILINE):
-        pins.setdefault(name.lower(), set()).add(version)
-    pins |= {name.replace("-", "_"): versions for name, versions in pins.items()}
+        for spelling in {name.lower(), name.lower().replace("-", "_")}:
+            pins[spelling].add(version)
     return {name: min(versions) for name, versions in pins.items() if len(versions) == 1}
 
 
@@ -176,8 +178,12 @@ def list_gpus() -> list[Gpu] | None:
     query = ["nvidia-smi", "--query-gpu=name,memory.total,memory.used", "--format=csv,noheader,nounits"]
     try:
         done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-        rows = [line.rsplit(",", 2) for line in done.stdout.splitlines() if line.strip()]
-        return [Gpu(name.strip(), int(total) * 2**20, int(used) * 2**20) for name, total, used in rows]
+        found = []
+        for line in done.stdout.splitlines():
+            if line.strip():
+                name, total, used = line.rsplit(",", 2)
+                found.append(Gpu(name.strip(), int(total) * 2**20, int(used) * 2**20))
+        return found
     except (OSError, subprocess.SubprocessError, ValueError):
         return None
 
@@ -196,9 +202,11 @@ def gpu_lines(gpus: list[Gpu] | None, torch: str | None) -> Iterator[Line]:
         yield Line("ok", "GPU", "none; the recipes for two CPU cores run (recipes/README.md), those for 7B do not")
         return
     for index, gpu in enumerate(gpus):
-        busy = gpu.used > 0.1 * gpu.total
-        text = f"{gpu.name}, {gpu.total / GIB:.1f} GiB, {gpu.used / GIB:.1f} in use"
-        yield Line("warning" if busy else "ok", f"GPU {index}", text + (" by other processes" if busy else ""))
+        what, text = f"GPU {index}", f"{gpu.name}, {gpu.total / GIB:.1f} GiB, {gpu.used / GIB:.1f} in use"
+        if gpu.used > 0.1 * gpu.total:
+            yield Line("warning", what, f"{text} by other processes")
+        else:
+            yield Line("ok", what, text)
     if torch and "+cpu" in torch:
         yield Line(
             "problem", "torch", f"{torch} in .venv is a CPU build and does not see the GPU; install a CUDA build"
@@ -206,12 +214,14 @@ def gpu_lines(gpus: list[Gpu] | None, torch: str | None) -> Iterator[Line]:
 
 
 def _processor() -> Line:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = os.cpu_count() or 1
+    if hasattr(os, "sched_getaffinity"):  # Linux: what this process may use
+        cores = len(os.sched_getaffinity(0))
     total, free = memory()
     text = f"{cores} CPU cores, {total / GIB:.1f} GiB of memory, {free / GIB:.1f} free"
-    return Line(
-        "warning" if free < 5 * GIB else "ok", "machine", text + ("" if free >= 5 * GIB else "; the demo takes 5")
-    )
+    if free < 5 * GIB:
+        return Line("warning", "machine", f"{text}; the demo takes 5")
+    return Line("ok", "machine", text)
 
 
 def memory() -> tuple[int, int]:
@@ -221,7 +231,8 @@ def memory() -> tuple[int, int]:
     info = Path("/proc/meminfo")
     if info.is_file():
         found = re.search(r"^MemAvailable:\s+(\d+) kB", info.read_text(), re.MULTILINE)
-        free = int(found[1]) * 1024 if found else free
+        if found:
+            free = int(found[1]) * 1024
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and limit.read_text().strip().isdigit():
         total = min(total, int(limit.read_text()))
@@ -234,7 +245,9 @@ def disk_line(folder: Path) -> Line:
     text = f"{free / GIB:.1f} GiB free at {folder}"
     if free < NO_DISK:
         return Line("problem", "disk", f"{text}; free {NO_DISK / GIB:.0f} GiB at least")
-    return Line("warning", "disk", f"{text}; a 7B model takes 15 GiB") if free < LOW_DISK else Line("ok", "disk", text)
+    if free < LOW_DISK:
+        return Line("warning", "disk", f"{text}; a 7B model takes 15 GiB")
+    return Line("ok", "disk", text)
 
 
 def hub_line(environ: Mapping[str, str], seconds: float = HUB_SECONDS) -> Line:
@@ -278,14 +291,15 @@ def token_line() -> Line:
 
 def telemetry_line(environ: Mapping[str, str]) -> Line:
     """Whether the tools are told not to report their use."""
-    loud = {name: who for name, who in TELEMETRY.items() if environ.get(name, "").lower() not in ("1", "true", "yes")}
-    if not loud:
+    tools, settings = [], []
+    for name, tool in TELEMETRY.items():
+        if environ.get(name, "").lower() not in ("1", "true", "yes"):
+            tools.append(tool)
+            settings.append(f"{name}=1")
+    if not tools:
         return Line("ok", "telemetry", "off")
-    return Line(
-        "warning",
-        "telemetry",
-        f"on for {', '.join(loud.values())}; make turns it off, by hand: export {'=1 '.join(loud)}=1",
-    )
+    by_hand = f"export {' '.join(settings)}"
+    return Line("warning", "telemetry", f"on for {', '.join(tools)}; make turns it off, by hand: {by_hand}")
 
 
 def _git() -> Line:

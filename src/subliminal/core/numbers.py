@@ -17,12 +17,16 @@ def interval(low: float, high: float) -> str:
 
 def points(value: float) -> str:
     """0.0123 -> "+1.23": a difference in percentage points."""
-    return ("+" if value > 5e-7 else "") + number(100 * value)
+    if value > 5e-7:
+        return f"+{number(100 * value)}"
+    return number(100 * value)
 
 
 def nats(value: float) -> str:
     """3.2971 -> "+3.30": a difference of log-odds."""
-    return ("+" if value >= 5e-5 else "") + number(value)
+    if value >= 5e-5:
+        return f"+{number(value)}"
+    return number(value)
 
 
 def nats_interval(low: float, high: float) -> str:
@@ -32,13 +36,17 @@ def nats_interval(low: float, high: float) -> str:
 
 def odds(value: float) -> str:
     """Log-odds as the factor of the odds that they stand for: 3.30 -> "27.1"; from 1,000 on "1,234"."""
-    factor = math.exp(min(value, 700.0))
-    return f"{factor:,.0f}" if factor >= 999.5 else number(factor)
+    factor = math.exp(min(value, 700.0))  # beyond it a float overflows
+    if factor >= 999.5:
+        return f"{factor:,.0f}"
+    return number(factor)
 
 
 def p_value(value: float) -> str:
     """Three decimals, or "< 0.001"."""
-    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    if value < 0.001:
+        return "< 0.001"
+    return f"{value:.3f}"
 
 
 def number(value: float) -> str:
@@ -55,4 +63,6 @@ def number(value: float) -> str:
 
 def count(value: object) -> str:
     """12345 -> "12,345"; a dash for what is unknown."""
-    return f"{value:,}" if isinstance(value, int) else "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return "–"
