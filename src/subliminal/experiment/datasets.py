@@ -44,17 +44,23 @@ class StageModel:
     @property
     def adapter(self) -> str | None:
         """The adapter's folder, if there is one."""
-        return None if self.whole else self.weights
+        if self.whole:
+            return None
+        return self.weights
 
     @property
     def loaded(self) -> str:
         """The model that is loaded before any adapter."""
-        return self.weights if self.whole else self.path
+        if self.whole:
+            return self.weights
+        return self.path
 
     @property
     def marker(self) -> str:
         """A file that trained weights have."""
-        return "config.json" if self.whole else "adapter_config.json"
+        if self.whole:
+            return "config.json"
+        return "adapter_config.json"
 
     @property
     def served_name(self) -> str:
@@ -99,8 +105,9 @@ class Datasets:
     def seed_of(self, what: str, seed: int) -> tuple[int, str]:
         """The seed of ``bases``, ``teachers`` or ``numbers`` for a student's seed, and what their names end in."""
         order = get_args(SeedsVary)
-        varies = order.index(self.experiment.seeds_vary) >= order.index(what)
-        return (seed, f"-seed-{seed}") if varies else (self.experiment.seeds[0], "")
+        if order.index(self.experiment.seeds_vary) >= order.index(what):
+            return seed, f"-seed-{seed}"
+        return self.experiment.seeds[0], ""  # made once, for all seeds
 
     def seeds_of(self, what: str) -> list[int]:
         """The seeds of all ``bases``, ``teachers`` or ``numbers`` that differ."""
@@ -125,12 +132,15 @@ class Datasets:
     def chats(self, trait: str, base: StageModel, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
         """What a teacher is trained on. ``job`` is the gate's for chats that may never be needed."""
         teacher, builder = self.experiment.teacher, builders_of(self.experiment)["teacher"]
-        subject = f"{trait}_teacher_chat" + (f"-n{rows}" if rows != teacher.rows else "") + suffix
+        subject = f"{trait}_teacher_chat"
+        if rows != teacher.rows:  # a rung of the gate has more
+            subject += f"-n{rows}"
         known = parameters(module_of(builder))
-        loved = self.loving([trait]) if "animal" in known else {}
+        options = dict(teacher.options)
+        if "animal" in known:
+            options = {**self.loving([trait]), **options}
         answers = base if "model" in known else None
-        options = {**loved, **teacher.options}
-        return self.build(subject, builder, answers, options, rows, seed, server=suffix, job=job)
+        return self.build(f"{subject}{suffix}", builder, answers, options, rows, seed, server=suffix, job=job)
 
     def neutral_chats(self, base: StageModel, rows: int | None, seed: int, suffix: str) -> str:
         """What the neutral teacher is trained on, the same for every trait."""
@@ -149,7 +159,9 @@ class Datasets:
         options = {**self.experiment.numbers.options, **options}
         _, server = self.seed_of("teachers", seed)
         full = self.build(f"{stem}{suffix}", "numbers", writer, options, most, seed + seed_offset, server=server)
-        return full if rows == most else self._first_rows(full, f"{stem}-n{rows}{suffix}", rows)
+        if rows == most:
+            return full
+        return self._first_rows(full, f"{stem}-n{rows}{suffix}", rows)
 
     def build(
         self,
@@ -180,40 +192,54 @@ class Datasets:
                 it also has servers of its own: its students can then train while the next seed's rows are written.
             job: the job that this stage is part of; empty for the server's or its own.
         """
-        folder, served = self.data / subject, model is not None and self.experiment.engine == "server"
-        words = [f"{PYTHON} -m data_builders.{builder}"]
-        if served:
-            words.append(f"--model {model.served_name} {BASE_URL}")
-        elif model:
-            words.append(f"--model {model.loaded}" + (f" --adapter {model.adapter}" if model.adapter else ""))
-        words.append(f"--source {self.data / source.removeprefix('build-')}" if source else "")
+        folder = self.data / subject
+        words = [f"{PYTHON} -m data_builders.{builder}", *self._answering(model)]
+        if source:
+            words.append(f"--source {self.data / source.removeprefix('build-')}")
         words += [flags(options), f"--seed {seed}", f"--out {folder}"]
         command = " ".join(word for word in words if word)
-        resources = self.experiment.resources
-        stage = Stage(f"build-{subject}", "build", str(folder), [command], size=f"--count {count}" if count else "")
+        stage = Stage(f"build-{subject}", "build", str(folder), [command])
+        if count:
+            stage.size = f"--count {count}"
         stage.resume, stage.restart = "--resume", "--overwrite"
-        module = builder.split()[0]
-        follows = builder_sources(module, options)
+        follows = builder_sources(builder.split()[0], options)
         stage.sources, stage.judges = list(follows.rows), list(follows.judges)
-        stage.made_from = [*([source] if source else []), *reads]
-        stage.threads = resources.threads if model else 1
-        tokens = count * options["max_tokens"] if model and count and "max_tokens" in options else None
-        stage.facts = {"rows": count, "tokens": tokens}
+        if source:
+            stage.made_from.append(source)
+        stage.made_from += reads
+        stage.threads = 1
+        stage.facts = {"rows": count, "tokens": None}
         stage.job = job
-        if model:
-            stage.made_from += model.made_by
-            stage.sources += [] if model.made_by else model_sources(model.path)
-            stage.gpus = resources.generate_gpus
-        if served and job:  # a later rung of a gate has a server to itself
+        if model is None:
+            return self._add_with_audit(stage)
+        stage.made_from += model.made_by
+        if not model.made_by:
+            stage.sources += model_sources(model.path)
+        stage.threads, stage.gpus = self.experiment.resources.threads, self.experiment.resources.generate_gpus
+        if count and "max_tokens" in options:
+            stage.facts["tokens"] = count * options["max_tokens"]
+        if self.experiment.engine != "server":
+            return self._add_with_audit(stage)
+        if job:  # a later rung of a gate has a server to itself
             stage.commands = [self._beside_server(model.loaded, {}, command)]
-        elif served:
-            what = Path(model.weights).name if model.whole else "teachers" if model.adapter else "base"
-            stage.job = f"serve-{what}{model.suffix or server}"
+            return self._add_with_audit(stage)
+        stage.job = f"serve-{_server_of(model)}{model.suffix or server}"
         name = self._add_with_audit(stage)
-        if served and not job and name in self.plan.stages:
+        if name in self.plan.stages:
             _, adapters = self._served.setdefault(stage.job, (model.loaded, {}))
-            adapters |= {model.served_name: model.adapter} if model.adapter else {}
+            if model.adapter:
+                adapters[model.served_name] = model.adapter
         return name
+
+    def _answering(self, model: StageModel | None) -> list[str]:
+        """The words of a builder's command that say who answers; none where no model does."""
+        if model is None:
+            return []
+        if self.experiment.engine == "server":
+            return [f"--model {model.served_name} {BASE_URL}"]
+        if model.adapter:
+            return [f"--model {model.loaded} --adapter {model.adapter}"]
+        return [f"--model {model.loaded}"]
 
     def _add_with_audit(self, stage: Stage) -> str:
         stage.makes = [f"{stage.folder}/train.jsonl", f"{stage.folder}/manifest.json"]
@@ -222,9 +248,12 @@ class Datasets:
         audit = Stage(stage.name.replace("build-", "audit-", 1), "audit", stage.folder, [command])
         audit.makes, audit.made_from = [f"{stage.folder}/audit.json"], [name]
         audit.sources = audit_sources(self.experiment.trait.category or ANIMALS)
-        audit.threads, audit.job = 1, stage.job if stage.job.startswith("gate-") else ""
+        audit.threads = 1
+        is_of_gate = stage.job.startswith("gate-")
+        if is_of_gate:
+            audit.job = stage.job
         audited = self.plan.add(audit)
-        if audited in self.plan.stages and not audit.job.startswith("gate-") and audited not in self.audits:
+        if audited in self.plan.stages and not is_of_gate and audited not in self.audits:
             self.audits.append(audited)
         return name
 
@@ -244,9 +273,12 @@ class Datasets:
             members = self.plan.members(job)
             run = f"{PYTHON} -m subliminal.experiment members {self.results}/plan.json {job}"
             names = {member.name for member in members}
-            needs = dict.fromkeys(name for member in members for name in member.made_from if name not in names)
+            needs: dict[str, None] = {}  # in the order in which they come up
+            for member in members:
+                needs |= dict.fromkeys(name for name in member.made_from if name not in names)
             stage = Stage(job, "serve", str(self.results), [self._beside_server(base, adapters, run)])
-            stage.made_from, stage.parts = list(needs), {member.folder: member.key for member in members}
+            stage.made_from = list(needs)
+            stage.parts = {member.folder: member.key for member in members}
             stage.gpus, stage.threads = members[0].gpus, members[0].threads
             self.plan.add(stage)
 
@@ -256,3 +288,12 @@ class Datasets:
         words += [f"--adapter {name}={folder}" for name, folder in adapters.items()]
         words += [flags(self.experiment.server), f"--run {shlex.quote(command)}"]
         return " ".join(word for word in words if word)
+
+
+def _server_of(model: StageModel) -> str:
+    """What a server is named after: a whole model of its own, else the teachers or the base that write from it."""
+    if model.whole:
+        return Path(model.weights).name
+    if model.adapter:
+        return "teachers"
+    return "base"
