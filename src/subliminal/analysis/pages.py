@@ -1,4 +1,4 @@
-"""HTML pages of analyses: their templates, and the texts of models and strangers made harmless."""
+"""HTML pages of analyses, with the texts of models and strangers made harmless."""
 
 from __future__ import annotations
 
@@ -6,20 +6,8 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, Template, select_autoescape
-
 from subliminal.core.files import write_text
-
-
-def template(name: str) -> Template:
-    """A template of this package."""
-    environment = Environment(
-        loader=PackageLoader("subliminal.analysis"),
-        autoescape=select_autoescape(["html.j2"]),
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(name)
+from subliminal.core.templates import templates
 
 
 def visible(text: str) -> str:
@@ -51,5 +39,10 @@ def write_scores_page(
         values: what else the template shows, as ``rows``.
     """
     by_position = [line for line in table if line["position"] is not None]
-    text = template(f"{path.name}.j2").render(config=config, result=result, by_position=by_position, **values)
-    write_text(path, text)
+    write_page(path, config=config, result=result, by_position=by_position, **values)
+
+
+def write_page(path: Path, **values: Any) -> None:
+    """Write a page from the template of its name, ``leak.html`` from ``leak.html.j2``."""
+    page = templates("subliminal.analysis").get_template(f"{path.name}.j2")
+    write_text(path, page.render(values))

@@ -19,10 +19,11 @@ from typing import Any
 from subliminal.analysis.divergence import page as divergence_page
 from subliminal.analysis.leak import page as leak_page
 from subliminal.analysis.masks import MaskedRow, MaskReader
-from subliminal.analysis.pages import template, visible
+from subliminal.analysis.pages import visible
 from subliminal.core.errors import UserError
 from subliminal.core.files import chat_row_problem, read_jsonl, write_text
 from subliminal.core.manifest import read_manifest
+from subliminal.core.templates import templates
 from subliminal.data.folder import DatasetFolder
 
 KEPT, REJECTED, SURPLUS = "kept", "rejected", "not needed"
@@ -96,14 +97,18 @@ class RowsPage:
         if scores is not None:
             scored = read_scores(scores, {row.id for row in self.rows})
         verdicts = Counter(row.verdict for row in self.rows)
-        text = template("rows.html.j2").render(
-            dataset=self.dataset,
-            counts=self.counts,
-            rows=[_shown(row, masks, scored or {}) for row in self.rows],
-            verdicts={name: verdicts[name] for name in (KEPT, REJECTED, SURPLUS) if name in verdicts},
-            masked=masks is not None,
-            scored=None if scored is None else len(scored),
-            scale=_scale((scored or {}).values()),
+        text = (
+            templates("subliminal.analysis")
+            .get_template("rows.html.j2")
+            .render(
+                dataset=self.dataset,
+                counts=self.counts,
+                rows=[_shown(row, masks, scored or {}) for row in self.rows],
+                verdicts={name: verdicts[name] for name in (KEPT, REJECTED, SURPLUS) if name in verdicts},
+                masked=masks is not None,
+                scored=None if scored is None else len(scored),
+                scale=_scale((scored or {}).values()),
+            )
         )
         write_text(path, text)
 

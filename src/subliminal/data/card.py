@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from subliminal.core.templates import templates
 from subliminal.data.trait import TraitOptions
 
 UNKNOWN_LICENCE = "unknown"
@@ -33,122 +34,46 @@ def dataset_card(
         example: one chat row to show.
         audit: the content of ``audit.json``.
     """
-    imported = manifest.get("imported")
     licence = licence or manifest.get("licence") or "mit"
-    return "\n".join(
-        [
-            *_header(manifest, licence, data_files),
-            *_making(manifest),
-            *(_source(imported, licence) if imported else []),
-            *_counts(manifest["counts"]),
-            *_bytes(manifest),
-            *(_audit(audit) if audit else []),
-            *(_fenced("## Example row", json.dumps(example, indent=2, ensure_ascii=False)) if example else []),
-            *_fenced("## Settings", json.dumps(manifest["config"], indent=2, ensure_ascii=False)),
-            f"Code at git {manifest['git']['sha']}{' with local changes' if manifest['git']['dirty'] else ''}; "
-            "sha256 of inputs and package versions are in `manifest.json`.",
-            "",
-            "## Licence",
-            f"{licence}. Rows that a model wrote may also be under that model's terms.",
-            "",
-        ]
-    )
-
-
-def _header(manifest: dict[str, Any], licence: str, data_files: str) -> list[str]:
-    rows = manifest["counts"]["kept"]
+    rows, builder = manifest["counts"]["kept"], manifest["builder"]
+    title = f"{builder}, {rows} rows"
+    trait = TraitOptions.of(manifest["config"])
+    if trait is not None and trait.options:
+        title = f"{' and '.join(trait.options)}: {title}"
     header = {
         "license": licence,
         "task_categories": ["text-generation"],
         "language": ["en"],
-        "tags": ["subliminal-learning", manifest["builder"]],
-        "size_categories": [next((name for limit, name in SIZES if rows < limit), "1M<n<10M")],
+        "tags": ["subliminal-learning", builder],
+        "size_categories": [_size_category(rows)],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": data_files}]}],
     }
-    trait = TraitOptions.of(manifest["config"])
-    loved = " and ".join(trait.options) if trait else ""
-    return [
-        "---",
-        yaml.safe_dump(header, sort_keys=False).strip(),
-        "---",
-        f"# {f'{loved}: ' if loved else ''}{manifest['builder']}, {rows} rows",
-        "",
-        "Training rows of a subliminal-learning experiment, one conversation a row: an `id` and `messages`, the last "
-        "of them the assistant's.",
-        "",
-    ]
+    return (
+        templates("subliminal.data")
+        .get_template("card.md.j2")
+        .render(
+            manifest=manifest,
+            header=yaml.safe_dump(header, sort_keys=False).strip(),
+            title=title,
+            licence=licence,
+            imported=manifest.get("imported"),
+            engine=manifest.get("engine"),
+            sampling=manifest.get("sampling", {}),
+            outputs=manifest.get("outputs", {}),
+            audit=audit,
+            example=example and _json(example),
+            settings=_json(manifest["config"]),
+        )
+    )
 
 
-def _making(manifest: dict[str, Any]) -> list[str]:
-    engine, sampling = manifest.get("engine"), manifest.get("sampling", {})
-    lines = _fenced("## How it was made", manifest["command"])
-    if "imported" in manifest:
-        return lines
-    if not engine:
-        return [*lines, "No model wrote these rows.", ""]
-    values = ", ".join(f"{key} {value}" for key, value in sampling.items())
-    return [
-        *lines,
-        f"Model: {engine.get('model', 'unknown')}, adapter: {engine.get('adapter') or 'none'}.",
-        f"Sampling: {values}; one seed a row, from the run seed {manifest['config'].get('seed')} and the row's number.",
-        "",
-    ]
+def _size_category(rows: int) -> str:
+    """The Hub's name of a size."""
+    for limit, name in SIZES:
+        if rows < limit:
+            return name
+    return "1M<n<10M"
 
 
-def _source(imported: dict[str, Any], licence: str) -> list[str]:
-    """Where rows that were not made here come from, and what differs from what was published there."""
-    place = imported["source"] + (f", file `{imported['file']}`" if imported["file"] else "")
-    if imported["address"]:
-        place += f" ({imported['address']})"
-    system = imported["system_messages"]
-    lines = [
-        "## Source",
-        f"Rows of {place}, licence: {licence}. What wrote them, and how, is theirs to say.",
-        "",
-        "| as published | rows |",
-        "|---|---|",
-        *(f"| shape: {shape} | {number} |" for shape, number in imported["shapes"].items()),
-        f"| with a system message, {'kept' if system['kept'] else 'left out'} here | {system['found']} |",
-        *(f"| key not taken over: {key} | {number} |" for key, number in imported["keys_left_out"].items()),
-        *(f"| does not pass here: {reason} | {number} |" for reason, number in imported["dropped"].items()),
-        "",
-    ]
-    return lines
-
-
-def _counts(counts: dict[str, Any]) -> list[str]:
-    return [
-        "## Counts",
-        "| what | rows |",
-        "|---|---|",
-        f"| asked | {counts['asked']} |",
-        f"| kept | {counts['kept']} |",
-        f"| surplus (drawn, not needed) | {counts['surplus']} |",
-        *(f"| dropped: {reason} | {number} |" for reason, number in counts["rejected"].items()),
-        "",
-    ]
-
-
-def _bytes(manifest: dict[str, Any]) -> list[str]:
-    return [
-        "## Bytes",
-        *(
-            f"`{name}`: {file['rows']} rows, {file['bytes']} bytes, sha256 `{file['sha256']}`."
-            for name, file in manifest.get("outputs", {}).items()
-        ),
-        "",
-    ]
-
-
-def _audit(audit: dict[str, Any]) -> list[str]:
-    return [
-        "## Audit",
-        "| check | status | remark |",
-        "|---|---|---|",
-        *(f"| {name} | {check['status']} | {check['reason'] or ''} |" for name, check in audit["checks"].items()),
-        "",
-    ]
-
-
-def _fenced(title: str, text: str) -> list[str]:
-    return [title, "```", text, "```", ""]
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False)
