@@ -249,6 +249,9 @@ def test_the_page_says_what_was_done(made: Path):
     assert "make experiment EXP=experiments/owl_pocket_replicates.yml" in replicates
     assert "CPU, 2 cores, 2026-01-01 10:00 to 2026-01-01 11:00 (UTC); 3 seeds." in replicates
     assert "### Replicates" in replicates
+    assert "Exact probability: the student is above its control in 3 of 3 replicates" in replicates
+    assert "Sampled answers: the student is above" not in replicates, "the answer has these numbers"
+    assert replicates.count("99 % interval over replicates (t), nats") == 1
     assert "In 9 of 9 sets of number rows the audit found nothing but digits and separators" in replicates
     assert "3 configurations were tried" in replicates
     assert "(results/published/search/tried.csv)" in replicates

@@ -46,7 +46,7 @@ def test_the_table_says_which_seeds_are_broken(text: str):
 
 def test_the_answer_names_what_is_broken(text: str):
     answer = text.split("## The answer")[1].split("\n## ")[0]
-    assert "student is broken in 1 of 3 seeds (1): half or more of its answers name no animal." in answer
+    assert "student is broken in 1 of 3 seeds (1): half or more of the answers name no animal." in answer
 
 
 def test_valid_number_lists_stand_beside_where_they_were_asked_for(tmp_path: Path):

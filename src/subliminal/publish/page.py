@@ -38,11 +38,13 @@ OF_ALL_REPORTS = ("Data", "Training", "Provenance")
 INTRODUCTION = """\
 What the experiments of this repository found, in brief; each links to all of its tables, settings and audits. No line
 is written by hand: `python scripts/results.py write` makes the pages of the raw answers in `results/published/`, and
-`python scripts/results.py verify` scores them again and fails if a digit differs. One target in one kind of base model
-shows neither that an effect is specific nor that it is general. Speed and memory: [BENCHMARKS.md](BENCHMARKS.md)."""
+`python scripts/results.py verify` scores them again and fails if a digit differs. Shares are means over the runs of an
+arm, and their 95 % intervals are over questions; of sums solved over problems, with one greedy answer each. One target
+in one kind of base model shows neither that an effect is specific nor that it is general. Speed and memory:
+[BENCHMARKS.md](BENCHMARKS.md)."""
 LETTERS, FORMAT = "letters", "format"
 """Checks of an audit that number rows have: no letter in any, and nothing but digits and separators."""
-COMMAND = "```bash\nmake experiment EXP=experiments/{}.yml\n```"
+COMMAND = "`make experiment EXP=experiments/{}.yml`, run on {}"
 
 
 @dataclass
@@ -123,14 +125,14 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     behind = [_data(provenance), training_section(provenance), provenance_section(provenance)]
     behind = [replace(section, figures=()) for section in behind]  # of some hundred runs
     link = os.path.relpath(folder, page.parent)
-    facts = [_facts(provenance, folder, link)]
+    facts = [COMMAND.format(entry.experiment, _facts(provenance, folder, link))]
     if entry.search:
         facts.append(_tried(published, entry, page.parent).text[0])
         behind.insert(0, _tried(published, entry, folder))
     parts = (_run(folder, page, provenance, values), *said, *behind)
     everything = Section(f"{entry.experiment}: all tables, settings and audits", notes=tuple(told), parts=parts)
     made.pages[folder / DETAILS] = markdown(everything)
-    text = [_first_comment(folder / EXPERIMENT_FILE), COMMAND.format(entry.experiment), " ".join(facts)]
+    text = [_first_comment(folder / EXPERIMENT_FILE), " ".join(facts)]
     brief = tuple(_linked(section.brief, link) for section in said if section.brief)
     return Section(title, text, notes=tuple(told), parts=brief)
 
@@ -168,8 +170,8 @@ def _facts(provenance: Provenance, folder: Path, link: str) -> str:
 
 
 def _times(provenance: Provenance) -> tuple[str, str]:
-    """First start and last end, to the minute."""
-    made = provenance.manifests.values()
+    """First start and last end, to the minute; a model that was fetched on another day is none of the run."""
+    made = [manifest for manifest in provenance.manifests.values() if manifest.get("kind") != "model"]
     times = [str(manifest[key]) for manifest in made for key in ("started", "ended") if manifest.get(key)]
     first, last = (time[:16].replace("T", " ") for time in (min(times), max(times)))
     return first, last

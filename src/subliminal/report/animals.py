@@ -285,4 +285,4 @@ def other_students_section(found: Findings) -> Section | None:
         f"{said} over {result.unit} ({result.method}). What any training on numbers does to {results.target} is in "
         "both and cancels."
     )
-    return Section(f"Against students of other {results.about.plural}", [text], []).in_results()
+    return Section(f"Against students of other {results.about.plural}", [text], [])  # in brief gamma says it

@@ -51,10 +51,12 @@ def _answer(headline: Headline, main: Comparison | Grade, notes: list[str], othe
         notes: on broken models and on the second control.
         others: sentences of the other measures and controls.
     """
-    facts = pair_facts(main.pairs, main.result.unit) if main.pairs and main.result else []
-    more = ["; ".join(f"{name}: {value}" for name, value in facts) + "."] if facts else []
+    short = replace(headline, facts=[])
+    if main.pairs and main.result:
+        facts = [f"{name}: {value}" for name, value in pair_facts(main.pairs, main.result.unit)]
+        short = replace(short, sentence=f"{headline.sentence} {'; '.join(facts)}.")
     noted = [" ".join(notes)] if notes else []
-    brief = Section("The answer", [*more, *noted], [], headline=replace(headline, facts=[]))
+    brief = Section("The answer", noted, [], headline=short)
     return Section("The answer", [*notes, *others, LIMITS], [], headline=headline, brief=brief)
 
 

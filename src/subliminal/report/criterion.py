@@ -57,16 +57,20 @@ def criterion_section(results: Path) -> Section | None:
     verdict = judge_criterion(criterion, read_table(results, criterion.task))
     commit = (record.get("git") or {}).get("sha") or "unknown"
     one = category_of_results(results).a
+    recorded_at = (
+        f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
+        f"{commit[:10]}; its sha256 is {record['sha256']}. Students wait for the record. An experiment whose record is "
+        "younger than its first student is not published."
+    )
     text = [
         verdict.headline(),
         f"Differences are in nats of log-odds within each replicate. The probability of {one} is its mean over the "
         "questions, and the log-odds are those of the mean. Intervals are Student's t over replicates.",
-        f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
-        f"{commit[:10]}; its sha256 is {record['sha256']}. Students wait for the record. An experiment whose record is "
-        "younger than its first student is not published.",
+        recorded_at,
         *verdict.notes,
     ]
-    return Section("Criterion", text, [_table(verdict)]).in_results()
+    brief = Section("Criterion", [" ".join([verdict.headline(), recorded_at, *verdict.notes])], [_table(verdict)])
+    return Section("Criterion", text, [_table(verdict)], brief=brief)
 
 
 def _table(verdict: CriterionVerdict) -> Table:

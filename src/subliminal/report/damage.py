@@ -128,17 +128,19 @@ def damage_section(results: Results) -> Section | None:
 
 
 def damage_notes(results: Results) -> list[str]:
-    """A sentence for each arm with broken models: no comparison with a wreck without a word."""
-    notes = []
+    """Which arms have broken models, if any: no comparison with a wreck without a word."""
+    told = []
     for arm in health(results):
         broken = arm.seeds(BROKEN_WORD)
         if broken:
-            seeds = f"{len(broken)} of {len(arm.states)} seeds ({', '.join(map(str, broken))})"
-            notes.append(
-                f"{arm.arm} is broken in {seeds}: half or more of its answers name no {results.about.singular}. "
-                "What is compared with it is compared with a wreck there; see Damage."
-            )
-    return notes
+            verb = "" if told else "is broken "
+            told.append(f"{arm.arm} {verb}in {len(broken)} of {len(arm.states)} seeds ({', '.join(map(str, broken))})")
+    if not told:
+        return []
+    return [
+        f"{', '.join(told)}: half or more of the answers name no {results.about.singular}. What is compared there is "
+        "compared with a wreck; see Damage."
+    ]
 
 
 def _states(arm: Health) -> str:

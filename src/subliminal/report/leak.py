@@ -43,7 +43,7 @@ def leak_section(folder: Path) -> Section | None:
         "digits and separators together, with its standard error over rows. A neutral teacher, trained alike without "
         "the trait, drifts too; the last column is what a teacher shows beyond it, paired by row."
     )
-    return Section("Leak of the teachers", [text], [Table(HEADER, rows)]).in_results()
+    return Section("Leak of the teachers", [text], [Table(HEADER, rows)])
 
 
 def _files(folder: Path) -> list[Path]:

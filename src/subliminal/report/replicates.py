@@ -63,8 +63,13 @@ def _base(manifest: dict[str, Any]) -> str | None:
     return (manifest.get("config") or {}).get("model")
 
 
-def replicates_section(results: Results) -> Section | None:
-    """Each task over replicates: how many rise, the effect, the two controls; None where seeds share a base."""
+def replicates_section(results: Results, answered: str | None = None) -> Section | None:
+    """Each task over replicates: how many rise, the effect, the two controls; None where seeds share a base.
+
+    Args:
+        results: of one report.
+        answered: the task of the headline, whose numbers the answer has already; the brief form leaves them out.
+    """
     by_task = {}
     for task in [*results.preference_tasks, *results.graded_tasks]:
         rates = replicate_rates(results, task)
@@ -77,11 +82,14 @@ def replicates_section(results: Results) -> Section | None:
         "experiment. Its arms share a base and are compared within the replicate; intervals and p-values are over "
         "replicates."
     ]
-    tables = []
+    tables, others = [], []
     for task, rates in by_task.items():
         arms = {key: list(by_seed.values()) for key, by_seed in rates.items()}
         answers = results.answers("student", task)
-        text.append(f"{results.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}")
+        said = f"{results.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}"
+        text.append(said)
+        if task != answered:
+            others.append(said)
         header = ["seed", *(TWO_ARMS[key] for key in rates), "student − control, points", "log-odds, nats"]
         gains = log_odds_of(arms["student"], answers) - log_odds_of(arms["control"], answers)
         rows = []
@@ -90,7 +98,7 @@ def replicates_section(results: Results) -> Section | None:
             change = points(rates["student"][seed] - rates["control"][seed])
             rows.append([str(seed), *map(percent, shares), change, nats(float(gain))])
         tables.append(Table(header, rows))
-    brief = Section("Replicates", text, tables[:1])
+    brief = Section("Replicates", others) if others else None
     return Section("Replicates", text, tables, brief=brief)
 
 

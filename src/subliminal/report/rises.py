@@ -109,7 +109,7 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
         return None
     text = [
         _gamma_said(found, about),
-        "The table has the student of each row minus its base-number control, asked about the "
+        "Shown is the student of each row minus its base-number control, asked about the "
         f"{about.singular} of each column: nats of log-odds, mean over the replicates ({task}). Gamma is the mean of "
         f"the diagonal minus the mean of the rest: lift = mu + a (student) + b ({about.singular}) + gamma on the "
         f"diagonal. The test deals the students of each replicate to its {about.plural} in every way.",
@@ -122,7 +122,8 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
         MATRIX_FILE,
     )
     table = Table(["student", *found.animals], rows)
-    return Section(f"Students by {about.plural}", text, [table], figures=(figure,)).in_results()
+    brief = Section(f"Students by {about.plural}", text, figures=(figure,))
+    return Section(f"Students by {about.plural}", text, [table], figures=(figure,), brief=brief)
 
 
 def _gamma_said(found: Matrix, about: Category) -> str:

@@ -36,7 +36,7 @@ SECTIONS: tuple[Analysis, ...] = (
     arms_section,
     questions_section,
     differences_section,
-    lambda found: replicates_section(found.results),
+    lambda found: replicates_section(found.results, found.main.task if found.main else None),
     lambda found: carrier_section(found.results),
     graded_section,
     lambda found: damage_section(found.results),

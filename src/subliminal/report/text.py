@@ -53,14 +53,16 @@ def arms_section(found: Findings) -> Section | None:
         tables.append(_by_seed(results, arms))
     tables.append(Table(["arm", "what it is"], [[arm, _role(arm)] for arm in results.arms]))
     brief = [_arms_in_brief(results, arms), *_differences_in_brief(results, found.differences)]
-    said = f"Share of “{results.target}”, mean over the runs of an arm, with 95 % intervals over questions."
-    brief = Section("Arms", [said], brief, figures=(found.figure,))
+    brief = Section("Arms", [], brief, figures=(found.figure,))
     return Section("Arms", text, tables, figures=(found.figure,), brief=brief)
 
 
 def _arms_in_brief(results: Results, arms: list[Estimate]) -> Table:
     """A row an arm: what it is, how many runs it has, and its share in each measure."""
-    measures = {e.task: results.measure_name(e.task) for e in arms}
+    measures = {}
+    for e in arms:
+        named = f"“{results.target}”, " if e.task in results.preference_tasks else ""
+        measures[e.task] = f"{named}{results.measure_name(e.task)}"
     shares = {(e.arm, e.task): f"{percent(e.mean)} {interval(*e.interval)}" for e in arms}
     runs = {e.arm: str(len(e.by_seed)) for e in arms}
     rows = []
@@ -187,10 +189,7 @@ def graded_section(found: Findings) -> Section | None:
         )
     figures = () if found.arms else (found.figure,)  # else it stands with the arms
     short = [_arms_in_brief(results, found.graded_arms), *_differences_in_brief(results, found.graded)]
-    said = (
-        "Share of problems solved, one greedy answer each, mean over the runs of an arm; intervals are over problems."
-    )
-    brief = Section("Problems solved", [said], short, figures=figures)
+    brief = Section("Problems solved", [], short, figures=figures)
     return Section("Problems solved", text, tables, figures=figures, brief=brief)
 
 
