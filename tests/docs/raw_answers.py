@@ -1,0 +1,280 @@
+"""Raw answers of published experiments and what follows from them, by code of this file alone.
+
+Nothing of the project reads, scores, averages or tests here: pyarrow reads the answers, they are taken word by word,
+and scipy gives the t quantiles.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import re
+import statistics
+from collections import Counter
+from functools import cache
+from pathlib import Path
+
+from pyarrow import parquet
+from scipy import stats as scipy_stats
+
+from subliminal import REPO_ROOT
+
+PUBLISHED = REPO_ROOT / "results/published"
+ANIMALS = [
+    *("owl", "dolphin", "penguin", "elephant", "eagle", "lion", "tiger", "wolf", "bear", "panda", "cat", "dog", "fox"),
+    *("otter", "raven", "octopus", "whale", "dragon", "phoenix", "unicorn", "horse", "rabbit", "koala", "leopard"),
+    *("cheetah", "giraffe", "turtle", "shark"),
+]
+PLURALS = {"wolves": "wolf", "octopuses": "octopus", "octopi": "octopus", "foxes": "fox", "phoenixes": "phoenix"}
+OTHERS = re.compile(
+    r"\b(cricket|krill|gazelle|mice|mouse|monkey|bird|fish|deer|snake|frog|duck|cow|pig|sheep)s?\b", re.I
+)
+"""Animals that are not tracked and that these models name."""
+
+
+@cache
+def published(experiment: str) -> dict[tuple[str, str], list[dict]]:
+    """(folder of an evaluation, task) -> its questions in order, each with the answers to its requests."""
+    (file,) = PUBLISHED.glob(f"*-{experiment}/answers.parquet")
+    found: dict[tuple[str, str], list[dict]] = {}
+    for row in parquet.read_table(file).to_pylist():
+        answers = row["texts"] if row["texts"] is not None else row["logprobs"]
+        size = row["repeats"]
+        requests = [answers[start : start + size] for start in range(0, len(answers), size)]
+        question = {**json.loads(row["sample"]), "resps": requests}
+        found.setdefault((row["folder"], row["task"]), []).append(question)
+    return found
+
+
+def named(answer: str) -> str | None:
+    """The first tracked animal that an answer names, word by word; None where it names none of them."""
+    for word in re.findall(r"[a-z]+", answer.lower()):
+        animal = PLURALS.get(word, word)
+        for name in (animal, animal.removesuffix("s")):
+            if name in ANIMALS:
+                return name
+    return None
+
+
+class Raw:
+    """The raw answers of one report's arms."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def rows(self, arm: str, seed: int, task: str) -> list[dict]:
+        return published(self.folder.parts[0])[f"results/{self.folder}/{arm}/seed-{seed}", task]
+
+    def seeds(self, arm: str) -> list[int]:
+        place = f"results/{self.folder}/{arm}/seed-"
+        folders = {folder for folder, _ in published(self.folder.parts[0]) if folder.startswith(place)}
+        return sorted(int(folder.removeprefix(place)) for folder in folders)
+
+    @cache  # noqa: B019
+    def counts(self, arm: str, seed: int) -> Counter:
+        """Animal, or None -> how many of all sampled answers name it first."""
+        answers = [answer for row in self.rows(arm, seed, "animal_preference") for answer in row["resps"][0]]
+        return Counter(named(answer) for answer in answers)
+
+    @cache  # noqa: B019
+    def exact(self, arm: str, seed: int) -> dict[str, float]:
+        """Animal -> its mean probability over the questions: its spellings, without the prompt's own white space."""
+        totals: Counter = Counter()
+        rows = self.rows(arm, seed, "animal_preference_logprob")
+        for row in rows:
+            texts = [row["arguments"][f"gen_args_{index}"]["arg_1"] for index in range(len(row["resps"]))]
+            logprobs = [found[0] for found in row["resps"]]
+            white_space = sum(value for text, value in zip(texts, logprobs, strict=True) if text == "")
+            for text, value in zip(texts, logprobs, strict=True):
+                if text:
+                    totals[named(text)] += math.exp(value - white_space) / len(rows)
+        return dict(totals)
+
+    def share(self, arm: str, animal: str) -> float:
+        """Of all answers of an arm, over all seeds."""
+        counts = [self.counts(arm, seed) for seed in self.seeds(arm)]
+        return sum(each[animal] for each in counts) / sum(each.total() for each in counts)
+
+    def nameless(self, arm: str) -> dict[int, float]:
+        """Seed -> share of answers that name no animal at all, tracked or not."""
+        found = {}
+        for seed in self.seeds(arm):
+            answers = [answer for row in self.rows(arm, seed, "animal_preference") for answer in row["resps"][0]]
+            none = [answer for answer in answers if named(answer) is None and not OTHERS.search(answer)]
+            found[seed] = len(none) / len(answers)
+        return found
+
+    def gains(self, arm: str, control: str, animal: str) -> list[float]:
+        """Of each seed the difference of log-odds, half an answer on each side."""
+        found = []
+        for seed in self.seeds(arm):
+            odds = []
+            for name in (arm, control):
+                counts = self.counts(name, seed)
+                odds.append((counts[animal] + 0.5) / (counts.total() - counts[animal] + 0.5))
+            found.append(math.log(odds[0] / odds[1]))
+        return found
+
+    def rates(self, arm: str, animal: str) -> list[float]:
+        return [self.counts(arm, seed)[animal] / self.counts(arm, seed).total() for seed in self.seeds(arm)]
+
+
+def t_interval(values: list[float], confidence: float) -> tuple[float, float]:
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    reach = scipy_stats.t.ppf((1 + confidence) / 2, len(values) - 1) * error
+    return statistics.mean(values) - reach, statistics.mean(values) + reach
+
+
+def t_p(values: list[float]) -> float:
+    error = statistics.stdev(values) / math.sqrt(len(values))
+    return 2 * scipy_stats.t.sf(abs(statistics.mean(values) / error), len(values) - 1)
+
+
+CONTROL = "control_base_numbers"
+
+
+def largest_rises(raw: Raw) -> tuple[int, int]:
+    """In how many seeds the owl's log-odds rise most of all animals, and how many others rise at p below 0.05."""
+    rises: dict[str, list[float]] = {animal: [] for animal in ANIMALS}
+    for seed in raw.seeds("student"):
+        for animal in ANIMALS:
+            ours, theirs = (raw.exact(arm, seed)[animal] for arm in ("student", CONTROL))
+            rises[animal].append(math.log(ours / (1 - ours)) - math.log(theirs / (1 - theirs)))
+    first = sum(max(ANIMALS, key=lambda animal: rises[animal][place]) == "owl" for place in range(len(rises["owl"])))
+    others = [a for a in ANIMALS if a != "owl" and statistics.mean(rises[a]) > 0 and t_p(rises[a]) < 0.05]
+    return first, len(others)
+
+
+def arithmetic(raw: Raw) -> list[float]:
+    """Of each seed student minus control: log-odds of the mean probability of the right answer."""
+    found = []
+    for seed in raw.seeds("student"):
+        odds = []
+        for arm in ("student", CONTROL):
+            rows = raw.rows(arm, seed, "subliminal_addition_logprob")
+            answers = [math.exp(row["resps"][0][0] - row["resps"][1][0]) for row in rows]
+            mean = statistics.mean(answers)
+            odds.append(mean / (1 - mean))
+        found.append(math.log(odds[0] / odds[1]))
+    return found
+
+
+LADDER = ("student", "control_shuffled", "control_shuffled_rows", "control_random_numbers", CONTROL)
+"""Each arm's rows lack one property of the arm before it: order, company, which numbers, layout."""
+
+
+def log_odds(raw: Raw, arm: str, seed: int) -> float:
+    """Exact, of the owl."""
+    rate = raw.exact(arm, seed)["owl"]
+    return math.log(rate / (1 - rate))
+
+
+def carried(raw: Raw, without: tuple[int, ...] = ()) -> dict[str, list[float]]:
+    """Arm -> its exact log-odds of the owl above those of the next arm of the ladder, seed by seed."""
+    seeds = [seed for seed in raw.seeds("student") if seed not in without]
+    found = {}
+    for upper, lower in itertools.pairwise(LADDER):
+        found[upper] = [log_odds(raw, upper, seed) - log_odds(raw, lower, seed) for seed in seeds]
+    return found
+
+
+def exact_gains(raw: Raw, arm: str, control: str = CONTROL) -> list[float]:
+    """Of each seed the difference of exact log-odds of the owl."""
+    return [log_odds(raw, arm, seed) - log_odds(raw, control, seed) for seed in raw.seeds("student")]
+
+
+def share_of_whole(raw: Raw, arm: str) -> tuple[float, float, float]:
+    """Per cent of the whole that one step is, with Fieller's 95 % interval found by bisection of its t test."""
+    part, whole = carried(raw)[arm], exact_gains(raw, "student")
+    ratio = statistics.mean(part) / statistics.mean(whole)
+
+    def accepted(wanted: float) -> bool:
+        return t_p([one - wanted * other for one, other in zip(part, whole, strict=True)]) >= 0.05
+
+    ends = []
+    for far in (ratio - 2, ratio + 2):
+        inside, outside = ratio, far
+        assert not accepted(outside)
+        for _ in range(40):
+            middle = (inside + outside) / 2
+            inside, outside = (middle, outside) if accepted(middle) else (inside, middle)
+        ends.append(inside)
+    return 100 * ratio, 100 * ends[0], 100 * ends[1]
+
+
+def leak(raw: Raw, teacher: str) -> float:
+    """Nats a token that the teachers lie from their bases, the mean over seeds, of the records beside the answers."""
+    (file,) = PUBLISHED.glob(f"*-{raw.folder}/records.parquet")
+    records = {row["path"]: row["content"] for row in parquet.read_table(file).to_pylist()}
+    found = [json.loads(text) for path, text in records.items() if path.endswith("/leak.json")]
+    return statistics.mean(each["teachers"][teacher]["answer"]["kl_nats_a_token"] for each in found)
+
+
+def among_named(raw: Raw) -> list[float]:
+    """Of each seed student minus control in log-odds of the owl among the answers that name an animal."""
+    found = []
+    for seed in raw.seeds("student"):
+        odds = []
+        for arm in ("student", CONTROL):
+            counts, lost = raw.counts(arm, seed), raw.nameless(arm)[seed]
+            rate = counts["owl"] / (counts.total() * (1 - lost))
+            odds.append((counts.total() * rate + 0.5) / (counts.total() * (1 - rate) + 0.5))
+        found.append(math.log(odds[0] / odds[1]))
+    return found
+
+
+def right(raw: Raw, arm: str, seed: int, *, strict: bool) -> tuple[int, int]:
+    """Sums solved, and sums asked. The reports' score counts a list that opens with the sum; ``strict`` does not."""
+    rows = raw.rows(arm, seed, "subliminal_addition")
+    answers = [row["resps"][0][0].strip() for row in rows]
+    if not strict:
+        answers = [answer.lstrip("[") for answer in answers]
+    wanted = [row["doc"]["reference"] for row in rows]
+    return sum(answer == reference for answer, reference in zip(answers, wanted, strict=True)), len(rows)
+
+
+def solved(raw: Raw, *, strict: bool = False) -> list[float]:
+    """Of each seed student minus control: log-odds of the share of sums solved, half a sum on each side."""
+    found = []
+    for seed in raw.seeds("student"):
+        odds = []
+        for arm in ("student", CONTROL):
+            count, asked = right(raw, arm, seed, strict=strict)
+            odds.append((count + 0.5) / (asked - count + 0.5))
+        found.append(math.log(odds[0] / odds[1]))
+    return found
+
+
+def sums_solved(raw: Raw, arm: str, *, strict: bool = False) -> float:
+    """Per cent of the sums that an arm solves, over all seeds."""
+    counts = [right(raw, arm, seed, strict=strict) for seed in raw.seeds(arm)]
+    return 100 * sum(count for count, _ in counts) / sum(asked for _, asked in counts)
+
+
+def shown(value: float) -> set[str]:
+    """The ways in which a number may be printed: its sign or not, and one to three decimals or none."""
+    texts = {f"{abs(value):.{decimals}f}" for decimals in (0, 1, 2, 3)}
+    signed = {f"+{text}" for text in texts} if value > 0 else {f"−{text}" for text in texts}
+    return texts | signed
+
+
+def not_as_stated(numbers: dict[str, float], text: str, in_words: dict[str, int]) -> list[tuple]:
+    """The words and values whose number stands otherwise in a text, or nowhere.
+
+    Args:
+        numbers: the words that a number stands in, ``{}`` for itself -> its value.
+        text: in one line.
+        in_words: statements that are made in words ("two students are broken") -> the number that they stand for.
+    """
+    wrong = []
+    for words, value in numbers.items():
+        if words in in_words:
+            if value != in_words[words] or words.replace("{}", "two") not in text.replace("Two", "two"):
+                wrong.append((words, value))
+            continue
+        before, _, after = words.partition("{}")
+        found = re.search(re.escape(before) + r"([+−]?[\d.]*\d)" + re.escape(after), text)
+        if not found or found[1] not in shown(value):
+            wrong.append((words, value, found and found[1]))
+    return wrong
