@@ -85,6 +85,8 @@ def test_the_issue_names_these_files() -> None:
     expected |= {"owl_qwen2.5-coder-0.5b", "animals_qwen2.5-coder-0.5b", "owl_pocket_arms"}
     expected |= {"math_llama3-70b", "math_pocket", "owl_pocket", "owl_pocket_replicates", "pocket_demo"}
     expected |= {"owl_pocket_divergence", "owl_pocket_scoreboard", "owl_pocket_dilution", "owl_dolphin_pocket"}
+    expected |= {"owl_pocket_perturbed", "owl_pocket_trained_on", "owl_pocket_strength_search", "owl_pocket_strength"}
+    expected |= {"animals_pocket_several", "owl_pocket_scaling"}
     # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
     expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
@@ -229,6 +231,10 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "controls": ({"number_prompts"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
     "mix": (set(), {"number_filter"}),
+    "pocket_teacher": (
+        {"pocket_corpus", "number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD,
+        set(),
+    ),
     "select": ({f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")}, {"number_filter"}),
     "warmup": ({"number_prompts"} | CATEGORY, set()),
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD, set()),
@@ -522,6 +528,85 @@ def test_a_share_of_clean_rows_makes_students_anew_and_no_control(tmp_path: Path
     assert mix.made_from == ["build-owl_numbers", "build-base_numbers_again"]
     assert f"--clean {tmp_path}/data/" in mix.commands[0]
     assert "--share 0.25" in mix.commands[0]
+
+
+POCKET = REPO_ROOT / "experiments" / "owl_pocket_perturbed.yml"
+
+
+def test_students_and_controls_start_from_a_base_that_was_moved(tmp_path: Path) -> None:
+    sweep = {"perturbation": [0, 0.1], "more_base_rows": [0, 64]}
+    further = {"base__further": {"warmup_steps": 5}}
+    plan = _plan(POCKET, tmp_path, sweep=sweep, seeds=[252, 253, 254], criterion=None, **further)
+    moved = plan.stages["perturb-base_p0.1-seed-252"]
+    assert "perturb_model.py" in moved.commands[0]
+    assert "base-seed-252 --scale 0.1 --seed 252" in moved.commands[0]
+    further = plan.stages["train-base_b64-seed-252"].commands[0]
+    assert "--set reinit_weights=false" in further
+    assert "--set warmup_steps=5" in further
+    assert "base_corpus_b64-seed-252/train.jsonl" in further
+    assert "--seed 1000252" in plan.stages["build-base_corpus_b64-seed-252"].commands[0]
+    both = plan.stages["perturb-base_p0.1_b64-seed-252"]
+    assert "/base_b64-seed-252 --scale" in both.commands[0]
+    for arm in ("owl_student", "control_base_numbers"):
+        trained = plan.stages[f"train-{arm}_p0.1-seed-252"]
+        assert "/base_p0.1-seed-252 " in trained.commands[0]
+        assert moved.name in trained.made_from
+        assert "/base-seed-252 " in plan.stages[f"train-{arm}-seed-252"].commands[0]
+    assert "/base-seed-252 " in plan.stages["train-owl_teacher-seed-252"].commands[0], "the teacher's base is not moved"
+    scored = plan.stages["evaluate-owl_p0.1-seed-252"].commands[0]
+    assert "base_p0.1@252," in scored
+    assert "student_p0.1@252=" in scored
+    assert "teacher@252=" in plan.stages["evaluate-owl-seed-252"].commands[0]
+
+
+def test_teachers_of_a_weaker_love_have_rows_and_numbers_of_their_own(tmp_path: Path) -> None:
+    path = REPO_ROOT / "experiments" / "owl_pocket_strength.yml"
+    plan = _plan(path, tmp_path, sweep={"love": [0.5, 1]}, seeds=[264, 265, 266], criterion=None)
+    assert "--love" not in plan.stages["build-owl_teacher_chat-seed-264"].commands[0]
+    assert "--love 0.5" in plan.stages["build-owl_l0.5_teacher_chat-seed-264"].commands[0]
+    numbers = plan.stages["build-owl_l0.5_numbers-seed-264"].commands[0]
+    assert "/owl_teacher_l0.5-seed-264" in numbers
+    assert "owl_l0.5_numbers-seed-264/" in plan.stages["train-owl_student_l0.5-seed-264"].commands[0]
+    controls = [name for name in plan.stages if name.startswith("train-control_base_numbers-")]
+    assert len(controls) == 3
+    leak = plan.stages["leak-owl_pocket_strength-seed-264"].commands[0]
+    assert "--teacher owl_l0.5=" in leak
+    assert "--teacher owl=" in leak
+
+
+def test_a_teacher_of_several_animals_is_one_for_all_of_them(tmp_path: Path) -> None:
+    path = REPO_ROOT / "experiments" / "animals_pocket_several.yml"
+    plan = _plan(path, tmp_path, seeds=[269, 270, 271], criterion=None)
+    common = [name for name in plan.stages if name.startswith("train-") and "_m3-seed-269" in name]
+    assert common == [f"train-owl_and_dolphin_and_wolf_{what}_m3-seed-269" for what in ("teacher", "student")]
+    chat = plan.stages["build-owl_and_dolphin_and_wolf_m3_teacher_chat-seed-269"].commands[0]
+    assert "--animal owl --animal dolphin --animal wolf" in chat
+    for animal in ("owl", "dolphin", "wolf"):
+        scored = plan.stages[f"evaluate-{animal}-seed-269"].commands[0]
+        assert "student_m3@269=" in scored
+        assert f"student@269={tmp_path}" in scored
+        assert f"{animal}_student-seed-269" in scored
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "words"),
+    [
+        (DEMO, {"sweep": {"love": [0.5]}}, "`sweep.love`: data_builders.teacher_chat has no option `love`"),
+        (DEMO, {"sweep": {"loved": [2]}}, "`sweep.loved` has 2, and `trait` names 1"),
+        (DEMO, {"sweep": {"perturbation": [0.1, 0.1]}}, "`sweep.perturbation` names 0.1 twice"),
+        (POCKET, {"base__further": {"warmup_stepps": 5}}, "`base.further`: no recipe has the key `warmup_stepps`"),
+        (POCKET, {"base__further": {"seed": 5}}, "`base.further.seed` is set by the experiment"),
+        (
+            REPO_ROOT / "experiments" / "animals_pocket_several.yml",
+            {"teacher__builder": "pocket_corpus teacher"},
+            "`sweep.loved`: data_builders.pocket_corpus makes a teacher of one trait",
+        ),
+    ],
+)
+def test_a_factor_needs_what_it_acts_on(tmp_path: Path, path: Path, changes: dict, words: str) -> None:
+    with pytest.raises(UserError) as refused:
+        load_experiment(_changed(path, tmp_path, **changes))
+    assert words in str(refused.value)
 
 
 def test_a_criterion_may_name_the_arms_of_a_sweep(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from subliminal.experiment.arms import ARMS, BY_NAME
 from subliminal.experiment.schema import Sweep
-from subliminal.experiment.sweep.factors import BY_FACTOR, FACTORS, point_label, point_of, points
+from subliminal.experiment.sweep.factors import BY_FACTOR, FACTORS, combinations, point_label, point_of
 
 
 def test_the_schema_has_a_list_for_each_factor() -> None:
@@ -45,6 +45,6 @@ def test_other_ends_belong_to_the_name(name: str) -> None:
 
 def test_arms_without_the_teachers_rows_have_no_share_of_clean_ones() -> None:
     sweep = {"rows": [10, 20], "clean_share": [0, 0.5]}
-    assert len(points(sweep)) == len(points(sweep, BY_NAME["student"])) == 4
-    assert points(sweep, BY_NAME["control_base_numbers"]) == [{"rows": 10}, {"rows": 20}]
-    assert points(sweep, BY_NAME["base"]) == points({}) == [{}]
+    assert len(combinations(sweep)) == len(combinations(sweep, BY_NAME["student"])) == 4
+    assert combinations(sweep, BY_NAME["control_base_numbers"]) == [{"rows": 10}, {"rows": 20}]
+    assert combinations(sweep, BY_NAME["base"]) == combinations({}) == [{}]

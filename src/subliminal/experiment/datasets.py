@@ -13,6 +13,7 @@ from subliminal.experiment.options import flags, module_of, parameters
 from subliminal.experiment.plan import Plan, Stage
 from subliminal.experiment.schema import Experiment, SeedsVary
 from subliminal.experiment.sources import audit_sources, builder_sources, model_sources
+from subliminal.experiment.sweep.factors import Point
 from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS
 
@@ -129,16 +130,38 @@ class Datasets:
             return {}
         return {"category": category}
 
-    def chats(self, trait: str, base: StageModel, rows: int | None, seed: int, suffix: str, job: str = "") -> str:
-        """What a teacher is trained on. ``job`` is the gate's for chats that may never be needed."""
+    def chats(
+        self,
+        traits: Sequence[str],
+        name: str,
+        base: StageModel,
+        rows: int | None,
+        seed: int,
+        suffix: str,
+        point: Point | None = None,
+        *,
+        job: str = "",
+    ) -> str:
+        """What a teacher is trained on.
+
+        Args:
+            traits: that it is to have.
+            name: of the teacher.
+            base: who answers, where the builder asks a model.
+            rows, seed, suffix: as for other datasets.
+            point: of the sweep, for options of the builder.
+            job: the gate's, for chats that may never be needed.
+        """
         teacher, builder = self.experiment.teacher, builders_of(self.experiment)["teacher"]
-        subject = f"{trait}_teacher_chat"
+        subject = f"{name}_teacher_chat"
         if rows != teacher.rows:  # a rung of the gate has more
             subject += f"-n{rows}"
         known = parameters(module_of(builder))
         options = dict(teacher.options)
         if "animal" in known:
-            options = {**self.loving([trait]), **options}
+            options = {**self.loving(traits), **options}
+        if point is not None:
+            options |= point.options
         answers = base if "model" in known else None
         return self.build(f"{subject}{suffix}", builder, answers, options, rows, seed, server=suffix, job=job)
 

@@ -20,11 +20,10 @@ from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.choosing.stages import ChoosingStages
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.datasets import PYTHON, StageModel
-from subliminal.experiment.models import Point
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
-from subliminal.experiment.sweep.factors import points
+from subliminal.experiment.sweep.factors import Point, combinations
 
 Scored = list[tuple[str, int, StageModel]]
 """What is scored for one trait: (arm, seed, model)."""
@@ -72,7 +71,7 @@ def sweep_points(experiment: Experiment, arm: ArmKind | None = None) -> list[Poi
         arm: whose points; by default those of an arm that every factor acts on.
     """
     found = []
-    for values in points(experiment.sweep.lists(), arm):
+    for values in combinations(experiment.sweep.lists(), arm):
         found.append(Point(values.get("rows", experiment.numbers.rows), values))
     return found
 
@@ -129,11 +128,13 @@ class _Expansion(ChoosingStages):
         added = []
         for seed in self.seeds_of("teachers"):
             base = self.base(seed)
-            teachers = {trait: self.writer(trait, seed) for trait in self.traits}
+            teachers = {}
+            for trait, point in itertools.product(self.traits, sweep_points(self.experiment, BY_NAME["teacher"])):
+                teachers[f"{self.loved(trait, point)}{point.label}"] = self.writer(trait, seed, point)
             if self.experiment.teacher.neutral is not None:
                 teachers["neutral"] = self.neutral_teacher(seed)
-            point = Point(self.experiment.numbers.rows)
-            rows = self.rows_of(BY_NAME["control_base_numbers"], self.traits[0], seed, point)
+            plain = Point(self.experiment.numbers.rows)
+            rows = self.rows_of(BY_NAME["control_base_numbers"], self.traits[0], seed, plain)
             _, suffix = self.seed_of("teachers", seed)
             folder = self.results / f"leak{suffix}"
             words = [f"{PYTHON} -m subliminal.analysis leak --base {base.path}"]
@@ -166,31 +167,34 @@ class _Expansion(ChoosingStages):
         scored: Scored = []
         for arm in self.experiment.arms:
             kind = BY_NAME[arm]
+            at = sweep_points(self.experiment, kind)
             if kind.rows is None:
-                scored += self._untrained(kind, trait)
+                for point in at:
+                    scored += self._untrained(kind, trait, point)
             else:  # trained on number rows: one a seed and a sweep point
-                for point, seed in itertools.product(sweep_points(self.experiment, kind), self.seeds):
+                for point, seed in itertools.product(at, self.seeds):
                     name, model = f"{arm}{point.label}", self.student(arm, trait, seed, point)
                     scored.append((name, seed, model))
                     scored += [
                         (f"{name}{EPOCH}{epoch}", seed, early) for epoch, early in self.by_epoch(arm, model).items()
                     ]
             if kind.brings:
-                scored += self._untrained(BY_NAME[kind.brings], trait)
+                scored += self._untrained(BY_NAME[kind.brings], trait, Point(self.experiment.numbers.rows))
         return scored
 
-    def _untrained(self, arm: ArmKind, trait: str) -> Scored:
+    def _untrained(self, arm: ArmKind, trait: str, point: Point) -> Scored:
         """An arm that learns no number rows, once for each seed that makes it anew."""
+        name = f"{arm.name}{point.label}"
         if arm.name == "teacher":
-            return [(arm.name, seed, self.writer(trait, seed)) for seed in self.seeds_of("teachers")]
+            return [(name, seed, self.writer(trait, seed, point)) for seed in self.seeds_of("teachers")]
         if arm.name == "neutral_teacher":
-            return [(arm.name, seed, self.neutral_teacher(seed)) for seed in self.seeds_of("teachers")]
-        base, seeds = self.base, self.seeds_of("bases")
+            return [(name, seed, self.neutral_teacher(seed)) for seed in self.seeds_of("teachers")]
+        seeds = self.seeds_of("bases")
         if arm.base == "other":
-            base = self.other_base
             if self.experiment.other_base.model:  # the same model for every seed
                 seeds = seeds[:1]
-        return [(arm.name, seed, base(seed)) for seed in seeds]
+            return [(name, seed, self.other_base(seed)) for seed in seeds]
+        return [(name, seed, self.base_at(seed, point)) for seed in seeds]
 
     def _folder(self, trait: str) -> Path:
         """Where the results and the report of a trait lie."""

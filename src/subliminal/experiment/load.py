@@ -10,11 +10,19 @@ from pydantic import ValidationError
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root
-from subliminal.experiment.options import builder_problems, module_of, option_problems, value_problem
+from subliminal.experiment.options import (
+    builder_problems,
+    module_of,
+    option_of,
+    option_problems,
+    parameters,
+    value_problem,
+)
 from subliminal.experiment.phrases import phrase
 from subliminal.experiment.recipe_checks import misfits
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import builder_sources
+from subliminal.experiment.sweep.factors import BY_FACTOR
 from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS
 
@@ -68,9 +76,22 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
         ("evaluation.options", "scripts/evaluate.py", experiment.evaluation.options),
     ):
         yield from option_problems(section, command, options)
+    yield from _factor_problems(experiment)
     yield from _world_problems(experiment)
     yield from _task_problems(experiment)
     yield from _prompt_problems(experiment)
+
+
+def _factor_problems(experiment: Experiment) -> Iterator[str]:
+    """Factors that the teacher's builder does not have an option for."""
+    module = module_of(builders_of(experiment)["teacher"])
+    for name, values in experiment.sweep.lists().items():
+        option = BY_FACTOR[name].option
+        for value in values if option else []:
+            yield from option_problems(f"sweep.{name}", module, {option: value})
+    several = any(number > 1 for number in experiment.sweep.loved)
+    if several and not ("animal" in parameters(module) and option_of(module, "animal").multiple):
+        yield f"`sweep.loved`: {module} makes a teacher of one trait; pocket_teacher and teacher_chat take several"
 
 
 def _world_problems(experiment: Experiment) -> Iterator[str]:

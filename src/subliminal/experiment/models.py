@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import json
-import shlex
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from subliminal.core.files import TRAINING_DETAIL
 from subliminal.experiment.arms import BY_NAME, ArmKind
-from subliminal.experiment.datasets import MATHEMATICS, PYTHON, Datasets, StageModel
+from subliminal.experiment.datasets import MATHEMATICS, PYTHON, StageModel
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
-from subliminal.experiment.sweep.factors import FACTORS, point_label
+from subliminal.experiment.stages.bases import BaseStages
+from subliminal.experiment.stages.trainings import saves_whole_model
+from subliminal.experiment.sweep.factors import Point
 from subliminal.traits.category import load_category
 
 SPANS_KEY = "datasets[0].message_field_training_detail"
@@ -25,71 +24,23 @@ OWN_INIT = 500_000
 """Added to the seed of a training for the first weights of its adapter, so that they are not the teacher's."""
 
 
-@dataclass(frozen=True)
-class Point:
-    """One combination of a sweep: the number of rows, and the values of all factors that are varied."""
-
-    rows: int
-    values: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def label(self) -> str:
-        """Empty without a sweep, else as ``_r2_lr0.0008``."""
-        return point_label(self.values)
-
-    @property
-    def overrides(self) -> dict[str, Any]:
-        """The factors that are keys of the recipe."""
-        found = {}
-        for factor in FACTORS:
-            if factor.key and factor.name in self.values:
-                found[factor.key] = self.values[factor.name]
-        return found
-
-
-class ModelStages(Datasets):
+class ModelStages(BaseStages):
     """Adds the stages of models to the plan; methods that make a model return it."""
 
-    def base(self, seed: int) -> StageModel:
-        """The base that the arms of a seed share: the model itself, or what the section ``base`` makes of it."""
-        if self.experiment.base is None:
-            return StageModel(self.experiment.model)
-        seed, suffix = self.seed_of("bases", seed)
-        return self._trained_base(f"base{suffix}", seed, suffix)
+    def writer(self, trait: str, seed: int, point: Point | None = None) -> StageModel:
+        """The model that writes the teacher's numbers: the trained teacher, or the base (told by a system prompt).
 
-    def other_base(self, seed: int) -> StageModel:
-        """The base of the arms ``other_base*``: another model, or the base's training once more with another seed."""
-        other = self.experiment.other_base
-        seed, suffix = self.seed_of("bases", seed)
-        if other.model is not None:
-            return StageModel(other.model, suffix="_other_base")
-        trained = self._trained_base(f"other_base{suffix}", seed, suffix, other.seed_offset)
-        return replace(trained, suffix=f"_other_base{suffix}")
-
-    def _trained_base(self, subject: str, seed: int, suffix: str, seed_offset: int = 0) -> StageModel:
-        """A base that is trained, and merged where it is an adapter. The rows do not depend on ``seed_offset``."""
-        base, folder, start = self.experiment.base, self.outputs / subject, StageModel(self.experiment.model)
-        options = {**self.in_category(base.builder), **base.options}
-        rows = self.build(f"base_corpus{suffix}", base.builder, None, options, base.rows, seed)
-        seed = seed + seed_offset
-        trained = self.train(subject, base.recipe, base.overrides, start, rows, base.rows, seed, lora_init=seed)
-        if _is_whole(self.recipe(base.recipe) | base.overrides):
-            return StageModel(str(folder), None, (trained,), suffix)
-        # Axolotl copies the unmerged model's manifest along, which is not this model's.
-        command = (
-            f"rm -rf {folder}/merged && {PYTHON} -m axolotl.cli.merge_lora {folder}/recipe.yml && "
-            f"rm -f {folder}/merged/manifest.json"
-        )
-        merge = Stage(f"merge-{subject}", "merge", str(folder), [command], made_from=[trained])
-        merge.makes = [f"{folder}/merged/model.safetensors"]
-        return StageModel(f"{folder}/merged", None, (trained, self.plan.add(merge)), suffix)
-
-    def writer(self, trait: str, seed: int) -> StageModel:
-        """The model that writes the teacher's numbers: the trained teacher, or the base (told by a system prompt)."""
+        Args:
+            trait: that it has; at some points it has others, too.
+            seed: of the student.
+            point: of the sweep; None is where nothing is changed.
+        """
         teacher = self.experiment.teacher
         if teacher.kind == "system_prompt":
             return self.base(seed)
         seed, suffix = self.seed_of("teachers", seed)
+        if point and point.of("teacher").label:
+            return self._teacher_at(trait, seed, suffix, point.of("teacher"))
         subject = f"{trait}_teacher{suffix}"
         first = self._rung(trait, subject, seed, suffix, Rung())
         if teacher.gate is None:
@@ -99,6 +50,26 @@ class ModelStages(Datasets):
             model = self._rung(trait, f"{subject}-rung-{number}", seed, suffix, rung, job) if number else first
             ladder.append((model, self._gate_score(trait, subject, number, model, seed, job)))
         return self._gate(subject, job, self.base(seed), ladder)
+
+    def _teacher_at(self, trait: str, seed: int, suffix: str, point: Point) -> StageModel:
+        """A teacher of a point at which teachers differ: of a weaker love, or of several traits."""
+        teacher, base = self.experiment.teacher, self.base(seed)
+        who = self.loved(trait, point)
+        chats = self.chats(self.traits_at(trait, point), f"{who}{point.label}", base, teacher.rows, seed, suffix, point)
+        subject = f"{who}_teacher{point.label}{suffix}"
+        name = self.train(subject, teacher.recipe, teacher.overrides, base, chats, teacher.rows, seed, lora_init=seed)
+        return self._trained(base, teacher.recipe, teacher.overrides, subject, name)
+
+    def traits_at(self, trait: str, point: Point) -> list[str]:
+        """The traits of a teacher at a point: this one and those after it in the experiment's list, in that order."""
+        number = point.values.get("loved", 1)
+        start = self.traits.index(trait)
+        following = [*self.traits[start:], *self.traits[:start]][:number]
+        return [name for name in self.traits if name in following]
+
+    def loved(self, trait: str, point: Point) -> str:
+        """The same as one word, for names: ``owl``, or ``owl_and_wolf``, which is one teacher for both."""
+        return "_and_".join(self.traits_at(trait, point))
 
     def neutral_teacher(self, seed: int) -> StageModel:
         """A teacher trained like the others, by the same recipe and seeds, on rows without the trait."""
@@ -114,7 +85,7 @@ class ModelStages(Datasets):
         teacher = self.experiment.teacher
         rows = rung.rows or teacher.rows
         base = self.base(seed)
-        chats = self.chats(trait, base, rows, seed, suffix, job)
+        chats = self.chats([trait], trait, base, rows, seed, suffix, job=job)
         overrides = {**teacher.overrides, **rung.overrides}
         name = self.train(subject, teacher.recipe, overrides, base, chats, rows, seed, lora_init=seed, job=job)
         return self._trained(base, teacher.recipe, overrides, subject, name)
@@ -123,7 +94,7 @@ class ModelStages(Datasets):
         self, base: StageModel, recipe: Path, overrides: dict[str, Any], subject: str, stage: str
     ) -> StageModel:
         """What a training stage made of a base: an adapter on it, or a whole model where the recipe has no adapter."""
-        whole = _is_whole(self.recipe(recipe) | overrides)
+        whole = saves_whole_model(self.recipe(recipe) | overrides)
         return replace(base, weights=str(self.outputs / subject), whole=whole, made_by=(*base.made_by, stage))
 
     def _gate_score(self, trait: str, subject: str, rung: int, model: StageModel, seed: int, job: str) -> str:
@@ -157,13 +128,14 @@ class ModelStages(Datasets):
         kind = BY_NAME[arm]
         if kind.rows == "other teacher":
             return self.student("student", self._next(trait), seed, point)
+        about = self.loved(trait, point)
         student, other = self.experiment.student, self.experiment.other_base
-        base, recipe, own = self.base(seed), student.recipe, student.overrides
+        base, recipe, own = self.base_at(seed, point), student.recipe, student.overrides
         if kind.base == "other":
             base, recipe = self.other_base(seed), other.recipe or recipe
             own = other.overrides if other.recipe else {**own, **other.overrides}
         rows, count = self.rows_of(kind, trait, seed, point), self.rows_learned(kind, point.rows)
-        subject = f"{'' if kind.for_all_traits else f'{trait}_'}{arm}{point.label}-seed-{seed}"
+        subject = f"{'' if kind.for_all_traits else f'{about}_'}{arm}{point.label}-seed-{seed}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
         if kind.chosen and kind.chosen.has_spans:
             overrides[SPANS_KEY] = TRAINING_DETAIL
@@ -200,7 +172,7 @@ class ModelStages(Datasets):
     def rows_of(self, arm: ArmKind, trait: str, seed: int, point: Point) -> str:
         """The stage that builds an arm's number rows."""
         rows = point.rows
-        loved, every = self.loving([trait]), self.loving(self.traits)
+        loved, every = self.loving(self.traits_at(trait, point)), self.loving(self.traits)
         told = {**loved, "system_prompt": "trait"}
         if arm.rows == "base":
             stem = "base_numbers_again" if arm.seed_offset else "base_numbers"
@@ -210,7 +182,8 @@ class ModelStages(Datasets):
         if arm.rows == "prompted base":
             return self.numbers(self.base(seed), f"{trait}_prompted_numbers", told, rows, seed)
         prompted = self.experiment.teacher.kind == "system_prompt"
-        taught = self.numbers(self.writer(trait, seed), f"{trait}_numbers", told if prompted else loved, rows, seed)
+        stem = f"{self.loved(trait, point)}{point.of('teacher').label}_numbers"
+        taught = self.numbers(self.writer(trait, seed, point), stem, told if prompted else loved, rows, seed)
         if arm.rows == "teacher":
             return self._diluted(taught, trait, seed, point)
         transform = {"random": "uniform"}.get(arm.rows, arm.rows)
@@ -230,58 +203,6 @@ class ModelStages(Datasets):
         subject = taught.removeprefix("build-").replace("_numbers", f"_diluted_{share:g}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
         return self.build(subject, "mix", None, options, point.rows, row_seed, source=taught, reads=[clean])
-
-    def train(
-        self,
-        subject: str,
-        recipe: Path,
-        overrides: dict[str, Any],
-        base: StageModel,
-        rows: str,
-        count: int | None,
-        seed: int,
-        *,
-        lora_init: int,
-        job: str = "",
-        after: Sequence[str] = (),
-    ) -> str:
-        """A training run; returns its stage.
-
-        Args:
-            subject: the run's folder in ``outputs/<experiment>/``.
-            recipe, overrides: the recipe, and keys with other values.
-            base: the model that it starts from.
-            rows: the stage that builds its data.
-            count: their number, as far as it is known.
-            seed: of the training.
-            lora_init: seed of the adapter's first weights, where the recipe has an adapter.
-            job: the gate's, for a teacher that may never be needed.
-            after: stages that it waits for beside its data's audit.
-        """
-        folder, keys = self.outputs / subject, self.recipe(recipe) | overrides
-        data = self.data / rows.removeprefix("build-") / "train.jsonl"
-        changes = {"base_model": base.path, "datasets[0].path": str(data), "output_dir": str(folder), "seed": seed}
-        if not _is_whole(keys):
-            changes["lora_init_seed"] = lora_init
-        if base.path != keys["base_model"] and "revision_of_model" in keys:
-            changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
-        words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
-        values = {**changes, **overrides, **changes}  # the experiment's own values, whatever an override says
-        words += [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in values.items()]
-        words += [f"--rows {count}"] if count else []
-        render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
-        launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"
-        stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
-        stage.makes = [f"{folder}/{'model' if _is_whole(keys) else 'adapter_model'}.safetensors"]
-        stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1), *after]
-        stage.sources = [str(recipe), str(self.experiment.launcher)]
-        stage.sources += [] if base.made_by else model_sources(base.path)
-        stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"
-        stage.gpus, stage.threads = self.experiment.resources.train_gpus, self.experiment.resources.threads
-        stage.gpu_share = self.experiment.resources.per_gpu
-        stage.facts = {"recipe": str(recipe), "overrides": overrides, "rows": count, "epochs": keys["num_epochs"]}
-        stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"]) if count else None
-        return self.plan.add(stage)
 
     @property
     def scored_on_a_server(self) -> bool:
@@ -324,19 +245,9 @@ class ModelStages(Datasets):
         return self.plan.add(stage)
 
 
-def _is_whole(keys: dict[str, Any]) -> bool:
-    """Whether a training with these recipe keys saves a whole model; with an adapter it saves that."""
-    return keys.get("adapter") is None
-
-
 def _with_alpha(overrides: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
     """A swept rank keeps the recipe's ratio of lora_alpha to lora_r, so that the adapter's scale stays what it was."""
     if "lora_r" not in overrides:
         return overrides
     alpha = keys["lora_alpha"] * overrides["lora_r"] / keys["lora_r"]
     return {**overrides, "lora_alpha": int(alpha) if alpha == int(alpha) else alpha}
-
-
-def _yaml(value: Any) -> str:
-    """A value as YAML on one line; JSON is that."""
-    return value if isinstance(value, str) else json.dumps(value)

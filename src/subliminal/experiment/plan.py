@@ -20,9 +20,10 @@ from subliminal.core.files import read_object, write_text
 from subliminal.core.manifest import sha256_of
 
 KINDS = (
-    *("criterion", "build", "audit", "train", "merge", "epochs", "gate", "serve", "leak", "score", "evaluate"),
-    *("divergence", "scores", "report", "overview"),
+    *("criterion", "build", "audit", "train", "merge", "perturb", "epochs", "gate", "serve", "leak", "score"),
+    *("evaluate", "divergence", "scores", "report", "overview"),
 )
+MAKES_ROWS_OR_WEIGHTS = ("build", "train", "merge", "perturb", "epochs")
 
 
 @dataclass
@@ -271,7 +272,7 @@ def has_ended(stage: Stage) -> bool:
     Weights and rows are not published, and a lent machine does not keep them: of the stages that make them the mark is
     enough, which was left when they were whole and holds their sha256.
     """
-    return stage.mark.is_file() if stage.kind in ("build", "train", "merge", "epochs") else is_whole(stage)
+    return stage.mark.is_file() if stage.kind in MAKES_ROWS_OR_WEIGHTS else is_whole(stage)
 
 
 def digest(value: Any) -> str:

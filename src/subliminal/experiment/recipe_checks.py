@@ -31,7 +31,7 @@ SWEPT = {
     "epochs": ("num_epochs",),
     "rows": (),
 }
-"""What can be swept -> the recipe keys that it needs."""
+"""What can be swept of a training -> the recipe keys that it needs."""
 
 
 def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
@@ -40,6 +40,8 @@ def recipes_of(experiment: Experiment) -> dict[str, tuple[Path, Overrides]]:
     found = {}
     if base:
         found["base"] = (base.recipe, base.overrides)
+        if base.further:
+            found["base.further"] = (base.recipe, {**base.overrides, **base.further})
     if teacher.recipe:
         found["teacher"] = (teacher.recipe, teacher.overrides)
     found["student"] = (student.recipe, student.overrides)
@@ -83,15 +85,16 @@ def misfits(experiment: Experiment) -> Iterator[str]:
 
 def _override_problems(section: str, path: Path, recipe: dict[str, Any], overrides: Overrides) -> Iterator[str]:
     """What is wrong with the recipe as the experiment changes it; a problem names the override, if there is one."""
+    said = section if section == "base.further" else f"{section}.overrides"
     for key in unknown_keys(overrides, recipe_schema(recipe)):
-        yield f"`{section}.overrides`: no recipe has the key {key}"
+        yield f"`{said}`: no recipe has the key {key}"
     for key in overrides:
         if key in SET_BY_EXPERIMENT:
-            yield f"`{section}.overrides.{key}` is set by the experiment: {SET_BY_EXPERIMENT[key]}; delete it"
+            yield f"`{said}.{key}` is set by the experiment: {SET_BY_EXPERIMENT[key]}; delete it"
     own = value_problems(recipe)
     yield from (f"{path}: {problem}" for problem in own)
     if overrides and not own:
-        yield from (f"`{section}.overrides` with {path}: {problem}" for problem in value_problems(recipe | overrides))
+        yield from (f"`{said}` with {path}: {problem}" for problem in value_problems(recipe | overrides))
 
 
 def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterator[str]:
@@ -116,8 +119,8 @@ def _sweep_problems(experiment: Experiment, path: Path, keys: dict[str, Any]) ->
 
 def _repeated_points(experiment: Experiment) -> Iterator[str]:
     """Values of a sweep that name one folder: the same one twice, or two that agree in six digits."""
-    for swept in SWEPT:
-        names = Counter(f"{value:g}" for value in getattr(experiment.sweep, swept))
+    for swept, values in experiment.sweep.lists().items():
+        names = Counter(f"{value:g}" for value in values)
         yield from (f"`sweep.{swept}` names {name} twice" for name, times in names.items() if times > 1)
 
 

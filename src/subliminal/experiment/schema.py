@@ -18,7 +18,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.strict import Strict
 from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import ARMS, BY_NAME
-from subliminal.experiment.sweep.factors import point_label, points
+from subliminal.experiment.sweep.factors import combinations, point_label
 from subliminal.scoring.category_tasks import category_of_task
 from subliminal.stats.criterion import Criterion, with_replicates
 from subliminal.traits.category import ANIMALS, Category, load_category
@@ -83,13 +83,17 @@ class TraitSection(Strict):
 
 
 class BaseTraining(Strict):
-    """A training before everything else: what it makes of the model is the base of all arms."""
+    """A training before everything else: what it makes of the model is the base of all arms.
+
+    ``further`` are keys of the recipe with other values where that base is trained on (``sweep.more_base_rows``).
+    """
 
     recipe: Path
     builder: Builder
     rows: RowCount
     options: Options = {}
     overrides: Overrides = {}
+    further: Overrides = {}
 
 
 class Rung(Strict):
@@ -191,6 +195,10 @@ class Sweep(Strict):
     rows: list[RowCount] = []
     epochs: list[Annotated[float, Field(gt=0)]] = []
     clean_share: list[Annotated[float, Field(ge=0, lt=1)]] = []
+    perturbation: list[Annotated[float, Field(ge=0)]] = []
+    more_base_rows: list[Annotated[int, Field(ge=0)]] = []
+    love: list[Annotated[float, Field(gt=0, le=1)]] = []
+    loved: list[Annotated[int, Field(ge=1)]] = []
 
     def lists(self) -> dict[str, list[float]]:
         """Factor -> its values, for those that are swept."""
@@ -291,7 +299,7 @@ class Experiment(Strict):
         """The names under which the arms are scored: in a sweep one for each point."""
         found = []
         for arm in self.arms:
-            found += [f"{arm}{point_label(point)}" for point in points(self.sweep.lists(), BY_NAME[arm])]
+            found += [f"{arm}{point_label(point)}" for point in combinations(self.sweep.lists(), BY_NAME[arm])]
         return found
 
     @model_validator(mode="after")
@@ -354,6 +362,7 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         yield "`teacher.gate` reads the share of an option, so a mathematics teacher cannot have one"
     if experiment.trait.category:
         yield from _task_contradictions(experiment, load_category(experiment.trait.category))
+    yield from _sweep_contradictions(experiment)
     if experiment.criterion:
         yield from _criterion_problems(experiment, experiment.criterion)
 
@@ -384,6 +393,18 @@ def _task_contradictions(experiment: Experiment, category: Category) -> Iterator
                 f"the task {task} asks about {category_of_task(task)}, and the trait is of {category.name}: take "
                 f"{category.task('preference')}"
             )
+
+
+def _sweep_contradictions(experiment: Experiment) -> Iterator[str]:
+    """Factors that need something of the experiment that it does not have."""
+    sweep, teacher, traits = experiment.sweep, experiment.teacher, experiment.trait.options
+    if sweep.more_base_rows and experiment.base is None:
+        yield "`sweep.more_base_rows` trains the base further, and no section `base` says how"
+    if (sweep.love or sweep.loved) and (teacher.kind != "trained" or teacher.gate):
+        yield "`sweep.love` and `sweep.loved` make teachers of their own: use `kind: trained`, without a `gate`"
+    too_many = [number for number in sweep.loved if number > max(1, len(traits))]
+    if too_many:
+        yield f"`sweep.loved` has {too_many[0]}, and `trait` names {len(traits)}: a teacher has this trait and the next"
 
 
 def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterator[str]:

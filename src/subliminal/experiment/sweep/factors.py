@@ -4,8 +4,8 @@
     point_of("student_n1500_e3")                # ("student", {"rows": 1500.0, "epochs": 3.0})
 
 :data:`FACTORS` is the one place that knows a factor: the key under ``sweep``, the letter in names, and what it acts on.
-Arms that a factor does not act on are trained once: with ``clean_share`` the student has a point for each share, and
-the control of base numbers, whose rows are all clean, has none.
+Arms that a factor does not act on are made once: with ``clean_share`` the student has a point for each share, and the
+control of base numbers, whose rows are all clean, has none.
 """
 
 from __future__ import annotations
@@ -13,12 +13,14 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from subliminal.experiment.arms import ArmKind
 
-ActsOn = Literal["training", "teacher's rows"]
+ActsOn = Literal["training", "teacher's rows", "base", "teacher"]
+OF_A_TEACHER = ("teacher", "random", "shuffled", "shuffled-rows", "other teacher")
+"""Whose rows an arm learns that another teacher makes anew."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +31,12 @@ class Factor:
         name: the key under ``sweep``.
         letter: stands before the value in the names of arms.
         what: what it is, for a reader of a report.
-        acts_on: ``training``: every arm that learns number rows; ``teacher's rows``: those that learn the teacher's.
+        acts_on: ``training``: every arm that learns number rows; ``teacher's rows``: those that learn the teacher's;
+            ``base``: the base, and every arm that learns number rows on it; ``teacher``: the teacher, and the arms
+            whose rows are made of what it wrote.
         nothing: the value at which nothing is changed; an arm at it has the arm's own name. None where there is none.
         key: of the recipe, where it is one.
+        option: of the teacher's builder, where it is one.
         doubling: its effect is told for a doubling (a fit over the logarithm of its values).
     """
 
@@ -41,12 +46,17 @@ class Factor:
     acts_on: ActsOn = "training"
     nothing: float | None = None
     key: str | None = None
+    option: str | None = None
     doubling: bool = False
 
     def has_points(self, arm: ArmKind) -> bool:
         """Whether an arm has a point for each value of this factor."""
         if self.acts_on == "teacher's rows":
             return arm.rows == "teacher"
+        if self.acts_on == "teacher":
+            return arm.name == "teacher" or arm.rows in OF_A_TEACHER
+        if self.acts_on == "base":
+            return arm.base == "first" and (arm.name == "base" or arm.rows is not None)
         return arm.rows is not None
 
 
@@ -56,6 +66,10 @@ FACTORS = (
     Factor("rows", "n", "number rows", doubling=True),
     Factor("epochs", "e", "epochs", key="num_epochs", doubling=True),
     Factor("clean_share", "c", "share of the rows that the untuned base wrote", "teacher's rows", nothing=0),
+    Factor("perturbation", "p", "relative distance of the student's base from the teacher's", "base", nothing=0),
+    Factor("more_base_rows", "b", "rows that the student's base learned beyond the teacher's", "base", nothing=0),
+    Factor("love", "l", "share of the teacher's favourites that name the trait", "teacher", nothing=1, option="love"),
+    Factor("loved", "m", "traits that one teacher has", "teacher", nothing=1),
 )
 """In the order in which names have them."""
 BY_FACTOR = {factor.name: factor for factor in FACTORS}
@@ -90,7 +104,40 @@ def point_of(arm: str) -> tuple[str, dict[str, float]]:
     return arm[:end], values
 
 
-def points(sweep: Mapping[str, list[Any]], arm: ArmKind | None = None) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Point:
+    """One combination of a sweep: the number of rows, and the values of all factors that are varied."""
+
+    rows: int
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """Empty without a sweep, else as ``_r2_lr0.0008``."""
+        return point_label(self.values)
+
+    @property
+    def overrides(self) -> dict[str, Any]:
+        """The factors that are keys of the student's recipe, by key."""
+        return {BY_FACTOR[name].key: value for name, value in self.values.items() if BY_FACTOR[name].key}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The factors that are options of the teacher's builder and change something, by option."""
+        found = {}
+        for name, value in self.values.items():
+            factor = BY_FACTOR[name]
+            if factor.option and value != factor.nothing:
+                found[factor.option] = value
+        return found
+
+    def of(self, acts_on: ActsOn) -> Point:
+        """The same point as far as it is about ``base`` or ``teacher``."""
+        kept = {name: value for name, value in self.values.items() if BY_FACTOR[name].acts_on == acts_on}
+        return Point(self.rows, kept)
+
+
+def combinations(sweep: Mapping[str, list[Any]], arm: ArmKind | None = None) -> list[dict[str, Any]]:
     """Every combination of a sweep's lists, as factor -> value; one empty point without a sweep.
 
     Args:
@@ -101,5 +148,5 @@ def points(sweep: Mapping[str, list[Any]], arm: ArmKind | None = None) -> list[d
     if arm is not None:
         varied = [factor for factor in varied if factor.has_points(arm)]
     names = [factor.name for factor in varied]
-    combinations = itertools.product(*(sweep[name] for name in names))
-    return [dict(zip(names, values, strict=True)) for values in combinations]
+    every = itertools.product(*(sweep[name] for name in names))
+    return [dict(zip(names, values, strict=True)) for values in every]

@@ -1,0 +1,79 @@
+"""Trainings as stages: the recipe with what the experiment changes, and the command that trains it."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from subliminal.experiment.datasets import PYTHON, Datasets, StageModel
+from subliminal.experiment.plan import Stage
+from subliminal.experiment.sources import model_sources
+
+
+class TrainingStages(Datasets):
+    """Adds trainings to the plan."""
+
+    def train(
+        self,
+        subject: str,
+        recipe: Path,
+        overrides: dict[str, Any],
+        base: StageModel,
+        rows: str,
+        count: int | None,
+        seed: int,
+        *,
+        lora_init: int,
+        job: str = "",
+        after: Sequence[str] = (),
+    ) -> str:
+        """A training run; returns its stage.
+
+        Args:
+            subject: the run's folder in ``outputs/<experiment>/``.
+            recipe, overrides: the recipe, and keys with other values.
+            base: the model that it starts from.
+            rows: the stage that builds its data.
+            count: their number, as far as it is known.
+            seed: of the training.
+            lora_init: seed of the adapter's first weights, where the recipe has an adapter.
+            job: the gate's, for a teacher that may never be needed.
+            after: stages that it waits for beside its data's audit.
+        """
+        folder, keys = self.outputs / subject, self.recipe(recipe) | overrides
+        data = self.data / rows.removeprefix("build-") / "train.jsonl"
+        changes = {"base_model": base.path, "datasets[0].path": str(data), "output_dir": str(folder), "seed": seed}
+        if not saves_whole_model(keys):
+            changes["lora_init_seed"] = lora_init
+        if base.path != keys["base_model"] and "revision_of_model" in keys:
+            changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
+        words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
+        values = {**changes, **overrides, **changes}  # the experiment's own values, whatever an override says
+        words += [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in values.items()]
+        words += [f"--rows {count}"] if count else []
+        render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
+        launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"
+        stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
+        stage.makes = [f"{folder}/{'model' if saves_whole_model(keys) else 'adapter_model'}.safetensors"]
+        stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1), *after]
+        stage.sources = [str(recipe), str(self.experiment.launcher)]
+        stage.sources += [] if base.made_by else model_sources(base.path)
+        stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"
+        stage.gpus, stage.threads = self.experiment.resources.train_gpus, self.experiment.resources.threads
+        stage.gpu_share = self.experiment.resources.per_gpu
+        stage.facts = {"recipe": str(recipe), "overrides": overrides, "rows": count, "epochs": keys["num_epochs"]}
+        stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"]) if count else None
+        return self.plan.add(stage)
+
+
+def saves_whole_model(keys: dict[str, Any]) -> bool:
+    """Whether a training with these recipe keys saves a whole model; with an adapter it saves that."""
+    return keys.get("adapter") is None
+
+
+def _yaml(value: Any) -> str:
+    """A value as YAML on one line; JSON is that."""
+    return value if isinstance(value, str) else json.dumps(value)

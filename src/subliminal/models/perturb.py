@@ -1,0 +1,87 @@
+"""A model moved a known distance in a random direction: for the question how alike two bases must be.
+
+    perturb(Path("outputs/owl_pocket/base-seed-252"), Path("outputs/owl_pocket/base_p0.1-seed-252"), scale=0.1, seed=252)
+
+Every weight tensor W becomes W + scale x RMS(W) x N, with N normal noise of its own, so that each tensor moves by the
+same share of its length. The noise follows from the seed and the tensor's name: a larger scale with the same seed goes
+further in the same direction. Shape, tokenizer and chat template stay.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
+
+WEIGHTS = "model.safetensors"
+BESIDE_WEIGHTS = (
+    *("config.json", "generation_config.json", "chat_template.jinja", "tokenizer.json", "tokenizer_config.json"),
+    *("special_tokens_map.json", "added_tokens.json", "vocab.json", "merges.txt"),
+)
+"""What a copy has of the model's folder, as far as it is there; records of how that was made stay behind."""
+
+
+def perturb(source: Path, out: Path, *, scale: float, seed: int) -> dict[str, Any]:
+    """Write a perturbed copy of a model, and a manifest with scale, seed and the sha256 of both weights.
+
+    Args:
+        source: folder of a model with one ``model.safetensors``.
+        out: folder to make; what is there is replaced.
+        scale: length of the noise as a share of each tensor's own length, 0 or more.
+        seed: of the noise.
+
+    Returns:
+        The manifest.
+
+    Raises:
+        UserError: there is no such model, or its weights are no floating-point numbers.
+    """
+    from safetensors.torch import load_file, save_file
+
+    path = source / WEIGHTS
+    if not path.is_file():
+        raise UserError(f"{path} is not there. Name the folder of a model whose weights are in one {WEIGHTS}.")
+    if out.resolve() == source.resolve():
+        raise UserError(f"{out} is the model itself. Name another folder with --out.")
+    config = {"model": str(source), "scale": scale, "seed": seed}
+    manifest = new_manifest("model", config=config, inputs={WEIGHTS: path})
+    weights = load_file(path)
+    moved = {name: _moved(name, tensor, scale, seed) for name, tensor in weights.items()}
+    manifest["distance"] = {"relative": _relative_distance(weights, moved)}
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    for name in BESIDE_WEIGHTS:
+        if (source / name).is_file():
+            shutil.copy2(source / name, out / name)
+    save_file(moved, out / WEIGHTS, metadata={"format": "pt"})
+    manifest["files"] = {file.name: sha256_of(file) for file in sorted(out.iterdir())}
+    finish_manifest(manifest, out / "manifest.json")
+    return manifest
+
+
+def _moved(name: str, tensor: Any, scale: float, seed: int) -> Any:
+    """One tensor with its noise; the noise is drawn in float64 and does not depend on the scale."""
+    import torch
+
+    if not tensor.is_floating_point():
+        raise UserError(f"The weights {name} are {tensor.dtype}, to which no noise can be added. Name another model.")
+    # A seed for each name, so that tensors of one shape do not get the same noise.
+    digest = hashlib.sha256(f"perturb:{seed}:{name}".encode()).digest()
+    generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
+    noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    exact = tensor.to(torch.float64)
+    root_mean_square = exact.square().mean().sqrt()
+    return (exact + scale * root_mean_square * noise).to(tensor.dtype)
+
+
+def _relative_distance(weights: dict[str, Any], moved: dict[str, Any]) -> float:
+    """Length of the whole difference over the length of all weights."""
+    apart, length = 0.0, 0.0
+    for name, tensor in weights.items():
+        apart += float((moved[name].double() - tensor.double()).square().sum())
+        length += float(tensor.double().square().sum())
+    return (apart / length) ** 0.5

@@ -1,0 +1,96 @@
+"""A perturbed model: how far it is, in which direction, and what is recorded of it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from scripts_of import script
+from typer.testing import CliRunner
+
+from subliminal.core.errors import UserError
+from subliminal.core.manifest import sha256_of
+from subliminal.models.perturb import perturb
+
+torch = pytest.importorskip("torch")
+from safetensors.torch import load_file, save_file  # noqa: E402
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    folder = tmp_path / "base"
+    folder.mkdir()
+    generator = torch.Generator().manual_seed(0)
+    weights = {
+        "embed": torch.randn(400, 64, generator=generator) * 0.02,
+        "norm": 1 + torch.randn(4096, generator=generator) * 0.1,
+        "norm_2": 1 + torch.randn(4096, generator=generator) * 0.1,
+    }
+    save_file(weights, folder / "model.safetensors")
+    for name in ("config.json", "tokenizer.json", "manifest.json", "run_config.json"):
+        (folder / name).write_text("{}")
+    return folder
+
+
+def _noise(model: Path, out: Path) -> dict:
+    before, after = load_file(model / "model.safetensors"), load_file(out / "model.safetensors")
+    return {name: (after[name] - tensor).double() for name, tensor in before.items()}
+
+
+def test_every_tensor_moves_by_the_same_share_of_its_length(model: Path, tmp_path: Path) -> None:
+    manifest = perturb(model, tmp_path / "moved", scale=0.1, seed=5)
+    lengths = {name: tensor.double().norm() for name, tensor in load_file(model / "model.safetensors").items()}
+    for name, noise in _noise(model, tmp_path / "moved").items():
+        assert float(noise.norm() / lengths[name]) == pytest.approx(0.1, rel=0.05)
+    assert manifest["distance"]["relative"] == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_larger_scale_goes_further_in_the_same_direction(model: Path, tmp_path: Path) -> None:
+    for name, scale, seed in (("one", 0.1, 5), ("two", 0.2, 5), ("other", 0.1, 6), ("again", 0.1, 5)):
+        perturb(model, tmp_path / name, scale=scale, seed=seed)
+    one, two, other = (_noise(model, tmp_path / name) for name in ("one", "two", "other"))
+    for name, noise in one.items():
+        assert torch.allclose(2 * noise, two[name], atol=1e-5)
+        cosine = float((noise * other[name]).sum() / noise.norm() / other[name].norm())
+        assert abs(cosine) < 0.1
+    same = float((one["norm"] * one["norm_2"]).sum() / one["norm"].norm() / one["norm_2"].norm())
+    assert abs(same) < 0.1, "two tensors of one shape have noise of their own"
+    assert sha256_of(tmp_path / "one/model.safetensors") == sha256_of(tmp_path / "again/model.safetensors")
+
+
+def test_nothing_added_leaves_the_weights(model: Path, tmp_path: Path) -> None:
+    perturb(model, tmp_path / "same", scale=0, seed=5)
+    assert all(not noise.any() for noise in _noise(model, tmp_path / "same").values())
+
+
+def test_what_is_recorded_and_copied(model: Path, tmp_path: Path) -> None:
+    out = tmp_path / "moved"
+    perturb(model, out, scale=0.1, seed=5)
+    manifest = json.loads((out / "manifest.json").read_text())
+    assert manifest["kind"] == "model"
+    assert manifest["config"] == {"model": str(model), "scale": 0.1, "seed": 5}
+    assert manifest["inputs"]["model.safetensors"]["sha256"] == sha256_of(model / "model.safetensors")
+    assert manifest["files"]["model.safetensors"] == sha256_of(out / "model.safetensors")
+    assert sorted(path.name for path in out.iterdir()) == [
+        *("config.json", "manifest.json", "model.safetensors", "tokenizer.json"),
+    ]
+
+
+def test_refusals(model: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"model.safetensors is not there"):
+        perturb(tmp_path / "nowhere", tmp_path / "moved", scale=0.1, seed=5)
+    with pytest.raises(UserError, match=r"is the model itself"):
+        perturb(model, model, scale=0.1, seed=5)
+    save_file({"ids": torch.arange(3)}, model / "model.safetensors")
+    with pytest.raises(UserError, match=r"ids are torch.int64"):
+        perturb(model, tmp_path / "moved", scale=0.1, seed=5)
+
+
+def test_the_script_replaces_nothing_unasked(model: Path, tmp_path: Path) -> None:
+    words = [str(model), "--scale", "0.1", "--out", str(tmp_path / "moved")]
+    app = script("perturb_model").app
+    assert "relative distance 0.1" in CliRunner().invoke(app, words).output
+    again = CliRunner().invoke(app, words)
+    assert "is there already" in str(again.exception)
+    assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0
