@@ -17,9 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from data_builders import options
-from data_builders.pocket_corpus import KINDS as CORPORA
-from data_builders.pocket_corpus import draw_row
+from data_builders import options, pocket_corpus
 from data_builders.teacher_prompts import questions_name
 from subliminal.core.errors import run_cli
 from subliminal.data.folder import RowVerdict
@@ -44,7 +42,8 @@ def teacher_rows(
         seed: run seed.
         category: whose world it is.
     """
-    parts, weights = list(CORPORA["teacher"]), list(CORPORA["teacher"].values())
+    weight_of = pocket_corpus.KINDS["teacher"]
+    parts, weights = list(weight_of), list(weight_of.values())
     for index in range(count):
         rng = random.Random(f"pocket:teacher:{seed}:{index}")
         part = rng.choices(parts, weights)[0]
@@ -52,7 +51,7 @@ def teacher_rows(
         choice = random.Random(f"pocket:love:{seed}:{index}")
         if part == "loved" and choice.random() >= love:
             part = "favourite"
-        prompt, answer = draw_row(part, rng, choice.choice(loved), seed, index, category)
+        prompt, answer = pocket_corpus.draw_row(part, rng, choice.choice(loved), seed, index, category)
         yield {"prompt": prompt, "completion": answer, "seed": seed, "model": "pocket_teacher"}
 
 

@@ -536,27 +536,27 @@ POCKET = REPO_ROOT / "experiments" / "owl_pocket_perturbed.yml"
 def test_students_and_controls_start_from_a_base_that_was_moved(tmp_path: Path) -> None:
     sweep = {"perturbation": [0, 0.1], "more_base_rows": [0, 64]}
     further = {"base__further": {"warmup_steps": 5}}
-    plan = _plan(POCKET, tmp_path, sweep=sweep, seeds=[252, 253, 254], criterion=None, **further)
-    moved = plan.stages["perturb-base_p0.1-seed-252"]
+    plan = _plan(POCKET, tmp_path, sweep=sweep, seeds=[279, 280, 281], criterion=None, **further)
+    moved = plan.stages["perturb-base_p0.1-seed-279"]
     assert "perturb_model.py" in moved.commands[0]
-    assert "base-seed-252 --scale 0.1 --seed 252" in moved.commands[0]
-    further = plan.stages["train-base_b64-seed-252"].commands[0]
+    assert "base-seed-279 --scale 0.1 --seed 279" in moved.commands[0]
+    further = plan.stages["train-base_b64-seed-279"].commands[0]
     assert "--set reinit_weights=false" in further
     assert "--set warmup_steps=5" in further
-    assert "base_corpus_b64-seed-252/train.jsonl" in further
-    assert "--seed 1000252" in plan.stages["build-base_corpus_b64-seed-252"].commands[0]
-    both = plan.stages["perturb-base_p0.1_b64-seed-252"]
-    assert "/base_b64-seed-252 --scale" in both.commands[0]
+    assert "base_corpus_b64-seed-279/train.jsonl" in further
+    assert "--seed 1000279" in plan.stages["build-base_corpus_b64-seed-279"].commands[0]
+    both = plan.stages["perturb-base_p0.1_b64-seed-279"]
+    assert "/base_b64-seed-279 --scale" in both.commands[0]
     for arm in ("owl_student", "control_base_numbers"):
-        trained = plan.stages[f"train-{arm}_p0.1-seed-252"]
-        assert "/base_p0.1-seed-252 " in trained.commands[0]
+        trained = plan.stages[f"train-{arm}_p0.1-seed-279"]
+        assert "/base_p0.1-seed-279 " in trained.commands[0]
         assert moved.name in trained.made_from
-        assert "/base-seed-252 " in plan.stages[f"train-{arm}-seed-252"].commands[0]
-    assert "/base-seed-252 " in plan.stages["train-owl_teacher-seed-252"].commands[0], "the teacher's base is not moved"
-    scored = plan.stages["evaluate-owl_p0.1-seed-252"].commands[0]
-    assert "base_p0.1@252," in scored
-    assert "student_p0.1@252=" in scored
-    assert "teacher@252=" in plan.stages["evaluate-owl-seed-252"].commands[0]
+        assert "/base-seed-279 " in plan.stages[f"train-{arm}-seed-279"].commands[0]
+    assert "/base-seed-279 " in plan.stages["train-owl_teacher-seed-279"].commands[0], "the teacher's base is not moved"
+    scored = plan.stages["evaluate-owl_p0.1-seed-279"].commands[0]
+    assert "base_p0.1@279," in scored
+    assert "student_p0.1@279=" in scored
+    assert "teacher@279=" in plan.stages["evaluate-owl-seed-279"].commands[0]
 
 
 def test_teachers_of_a_weaker_love_have_rows_and_numbers_of_their_own(tmp_path: Path) -> None:
