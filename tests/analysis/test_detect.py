@@ -16,7 +16,8 @@ from subliminal.analysis.answers import AnswerReader
 from subliminal.analysis.detect import scores as detect_scores
 from subliminal.analysis.detect.command import another_kind
 from subliminal.analysis.detect.scores import SetScorer, answer_logprob
-from subliminal.analysis.detect.traits import (
+from subliminal.analysis.models import Models
+from subliminal.analysis.trait_queries import (
     Trait,
     chosen_weights,
     flat_gradient,
@@ -25,7 +26,6 @@ from subliminal.analysis.detect.traits import (
     tracked_options,
     trait_logprobs,
 )
-from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
 
 ASKED = ("owl", "elephant", "dog", "cat", "wolf", "fox")
@@ -56,8 +56,8 @@ def written(path: Path, rows: list[dict[str, Any]]) -> Path:
 def asked(monkeypatch: pytest.MonkeyPatch) -> list[Trait]:
     """Six animals and four questions, so that a query costs little."""
     traits = [trait for trait in tracked_options() if trait.name in ASKED]
-    monkeypatch.setattr("subliminal.analysis.detect.traits.tracked_options", lambda category: traits)
-    monkeypatch.setattr("subliminal.analysis.detect.traits.asked_of", lambda category: list(QUESTIONS))
+    monkeypatch.setattr("subliminal.analysis.trait_queries.tracked_options", lambda category: traits)
+    monkeypatch.setattr("subliminal.analysis.trait_queries.asked_of", lambda category: list(QUESTIONS))
     return traits
 
 
@@ -148,8 +148,8 @@ def test_the_query_of_an_animal_prefers_its_data_and_labels_one_off_break_it(
     rows = written(tmp_path / "train.jsonl", rows_that_say([animal] * 12))
     scores = scorer(tiny_model, asked, tmp_path, 12).score(rows).scores()
     assert max(scores, key=scores.get) == animal
-    true_labels = detect_scores.answer_labels
-    monkeypatch.setattr(detect_scores, "answer_labels", lambda batch: true_labels(batch).roll(1))
+    true_labels = detect_scores.recorded_tokens
+    monkeypatch.setattr(detect_scores, "recorded_tokens", lambda models, batch: true_labels(models, batch).roll(1))
     one_off = scorer(tiny_model, asked, tmp_path / "off", 12, batch_size=1).score(rows).scores()
     assert one_off[animal] < 0.5 * scores[animal]
 

@@ -17,13 +17,14 @@ from scipy.special import log_softmax
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
+from subliminal.analysis import logits as logits_module
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.answers import AnswerReader
 from subliminal.analysis.divergence import scores as divergence_scores
 from subliminal.analysis.divergence.run import DivergenceJob, run_divergence
-from subliminal.analysis.divergence.scores import label_scores
 from subliminal.analysis.divergence.summary import DivergenceSummary
 from subliminal.analysis.grades import graded
+from subliminal.analysis.logits import label_scores
 from subliminal.analysis.selection.spans import spans, with_spans
 from subliminal.core.errors import UserError
 
@@ -304,8 +305,8 @@ def test_row_order_batch_size_blocks_and_limits_do_not_matter(tiny_model, teache
     random.Random(3).shuffle(mixed)
     other = write_rows(tmp_path / "mixed.jsonl", mixed)
     largest: list[int] = []
-    real = divergence_scores.label_scores
-    monkeypatch.setattr(divergence_scores, "label_scores", lambda t, b: largest.append(t.numel()) or real(t, b))
+    real = logits_module.label_scores
+    monkeypatch.setattr(logits_module, "label_scores", lambda t, b: largest.append(t.numel()) or real(t, b))
     monkeypatch.setattr("subliminal.analysis.logits.BLOCK_VALUES", 3000)
     second = DivergenceJob(**job, rows=other, out=tmp_path / "b", batch_size=4, limit=5)
     run_divergence(second, resume=False, overwrite=False)

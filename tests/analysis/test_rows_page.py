@@ -158,7 +158,7 @@ def test_rows_that_the_training_drops_are_told(recipe: Path) -> None:
 
 
 def test_the_plain_context_has_its_mask_too(recipe: Path, tiny_model: Path, tmp_path: Path) -> None:
-    from subliminal.engine.plain import TEMPLATE_FILE
+    from subliminal.engine.plain_context import TEMPLATE_FILE
 
     folder = tmp_path / "plain"
     shutil.copytree(tiny_model, folder)

@@ -16,13 +16,13 @@ from typer.testing import CliRunner
 
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.answers import AnswerReader
-from subliminal.analysis.detect.traits import chosen_weights, tracked_options
 from subliminal.analysis.models import Models
 from subliminal.analysis.score.columns import entanglement, frequency
 from subliminal.analysis.score.directions import along, random_directions, trait_directions
 from subliminal.analysis.score.run import ScoreJob, run_score
 from subliminal.analysis.score.summary import agreement, auroc
 from subliminal.analysis.scored_rows import RowSource
+from subliminal.analysis.trait_queries import chosen_weights, tracked_options
 from subliminal.core.errors import UserError
 
 

@@ -35,6 +35,27 @@ class Answer:
     kinds: list[str]
     messages: list[dict[str, Any]] | None = None
 
+    def as_row(self) -> dict[str, Any]:
+        """What a row of ``scores.jsonl`` begins with."""
+        return {
+            "id": self.id,
+            "tokens": self.tokens,
+            "start": self.start,
+            "pieces": self.pieces,
+            "kinds": self.kinds,
+        }
+
+
+def are_unaligned(batch: list[Answer], tokenizer: Any) -> list[bool]:
+    """Of each answer, whether it has other tokens alone than in its row.
+
+    Axolotl tokenises an answer alone to find the tokens of a span, so spans of such an answer would name wrong
+    ones.
+    """
+    texts = ["".join(answer.pieces[:-1]) for answer in batch]
+    alone = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
+    return [tokens != answer.tokens[answer.start : -1] for tokens, answer in zip(alone, batch, strict=True)]
+
 
 class AnswerReader:
     """Turns chat rows into :class:`Answer`.

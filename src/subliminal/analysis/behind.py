@@ -22,7 +22,7 @@ def scored_weights(result: Path) -> str | None:
     return config.get("adapter") or config.get("model")
 
 
-def rows_of(training: dict[str, Any]) -> str | None:
+def learned_rows(training: dict[str, Any]) -> str | None:
     """The rows that a training's manifest names; None where there is none, or it names none."""
     inputs = training.get("inputs") or {}
     return (inputs.get("datasets[0]") or {}).get("path")

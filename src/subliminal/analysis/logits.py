@@ -1,4 +1,4 @@
-"""Rows as tensors, for the analyses that look at logits: what is fed to a model, and how much of it at once."""
+"""Rows as tensors, and what models say of their recorded tokens: a block of logits at a time."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from subliminal.analysis.answers import Answer
 from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
 
+BASE = "base"
+"""What the untuned base is called among the models of an analysis."""
 BLOCK_VALUES = 2**26
 """Logits of one model that are held at once: 256 MB in float32."""
 
@@ -31,3 +33,46 @@ def on_device(models: Models, batch: list[Answer]) -> tuple[torch.Tensor, torch.
 def block_size(models: Models) -> int:
     """Positions whose logits are held at once."""
     return max(1, BLOCK_VALUES // models.vocabulary)
+
+
+def recorded_tokens(models: Models, batch: list[Answer]) -> torch.Tensor:
+    """The tokens that :func:`on_device`'s places predict, rows end to end."""
+    recorded: list[int] = []
+    for answer in batch:
+        recorded.extend(answer.tokens[answer.start :])
+    return torch.tensor(recorded, device=models.device)
+
+
+def label_scores(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Whether each label has the largest logit (alone or with others), and its log-probability in nats.
+
+    Args:
+        logits: ``[positions, vocabulary]`` in float32, overwritten.
+        labels: ``[positions]``.
+    """
+    label = logits.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
+    most = logits.amax(-1)  # without the place of it, which takes a CPU several times as long
+    logits -= most.unsqueeze(-1)
+    return label == most, label - most - logits.exp_().sum(-1).log()
+
+
+def of_labels(
+    models: Models, name: str, tokens: torch.Tensor, places: torch.Tensor, labels: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """:func:`label_scores` of one model, a block of logits at a time.
+
+    Args:
+        models: base and teachers.
+        name: a teacher's, or :data:`BASE`.
+        tokens, places: of :func:`on_device`.
+        labels: of :func:`recorded_tokens`.
+    """
+    model = None if name == BASE else name
+    hidden = models.hidden(model, tokens).flatten(0, 1)[places]
+    block = block_size(models)
+    tops, logprobs = [], []
+    for states, wanted in zip(hidden.split(block), labels.split(block), strict=True):
+        is_top, logprob = label_scores(models.head(model)(states).float(), wanted)
+        tops.append(is_top)
+        logprobs.append(logprob)
+    return torch.cat(tops), torch.cat(logprobs)

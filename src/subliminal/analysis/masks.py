@@ -18,7 +18,7 @@ from typing import Any
 from subliminal.analysis.pages import visible
 from subliminal.core.errors import UserError, one_line
 from subliminal.engine.local import LOADING_FAILED
-from subliminal.engine.plain import no_template
+from subliminal.engine.plain_context import no_template
 from subliminal.training.lint import read_recipe
 from subliminal.training.values import quiet
 

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from subliminal.core.errors import UserError
-from subliminal.engine.plain import no_template
+from subliminal.engine.plain_context import no_template
 
 TOLERANCE = 0.01
 """How far logits from hidden states and output embedding may be from the model's own, as a share of the largest."""

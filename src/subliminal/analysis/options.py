@@ -10,15 +10,15 @@ import typer
 from subliminal.core.errors import UserError
 
 Base = Annotated[str, typer.Option(help="The untuned base: folder or Hub id.")]
-Out = Annotated[Path, typer.Option(help="Folder to write.")]
+OutFolder = Annotated[Path, typer.Option(help="Folder to write.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Rows to score; default all.")]
-BatchSize = Annotated[int, typer.Option(min=1, help="Rows computed together; changes rounding alone.")]
+RowsAtOnce = Annotated[int, typer.Option(min=1, help="Rows computed together; changes rounding alone.")]
 Dtype = Annotated[
     Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: bfloat16 on a GPU that has it, else float32.")
 ]
 Shown = Annotated[int, typer.Option(min=0, help="Rows in the HTML page.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with the rows that are there.")]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+ResumeScores = Annotated[bool, typer.Option("--resume", help="Go on with the rows that are there.")]
+OverwriteScores = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 
 
 def named_models(option: str, entries: list[str]) -> dict[str, str]:

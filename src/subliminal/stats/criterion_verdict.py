@@ -66,11 +66,15 @@ class ClauseVerdict:
         """ "holds", "fails" or "not yet"."""
         if self.holds is None:
             return NOT_YET
-        return "holds" if self.holds else "fails"
+        if self.holds:
+            return "holds"
+        return "fails"
 
     def sentence(self) -> str:
-        goal = " (a goal)" if self.clause.goal else ""
-        return f"{self.clause.name}{goal}: {self.said}. {self.difference}: {self.found}; asked: {self.asked}."
+        name = self.clause.name
+        if self.clause.goal:
+            name += " (a goal)"
+        return f"{name}: {self.said}. {self.difference}: {self.found}; asked: {self.asked}."
 
 
 @dataclass(frozen=True)
@@ -136,9 +140,13 @@ def judge_criterion(criterion: Criterion, table: Iterable[Row]) -> CriterionVerd
     cells = {(row.seed, row.animal, row.arm, row.asked): row for row in table}
     clauses = [_judge_clause(criterion, clause, cells) for clause in criterion.clauses]
     deciding = [each for each in clauses if not each.clause.goal]
-    verdict = MET if all(each.holds for each in deciding) else NOT_MET
-    if any(each.holds is None for each in deciding):
+    held = [each.holds for each in deciding]
+    if None in held:
         verdict = NOT_YET
+    elif all(held):
+        verdict = MET
+    else:
+        verdict = NOT_MET
     replicates = min(each.replicates for each in (deciding or clauses))
     return CriterionVerdict(criterion, verdict, clauses, replicates, _notes(criterion, cells))
 
@@ -146,7 +154,10 @@ def judge_criterion(criterion: Criterion, table: Iterable[Row]) -> CriterionVerd
 def _notes(criterion: Criterion, cells: dict[tuple, Row]) -> list[str]:
     """Which replicates are missing, and which are there and do not count."""
     wanted = criterion.arms()
-    present = {seed for seed, animal, arm, _ in cells if arm in wanted and animal in criterion.animals}
+    present = set()
+    for seed, animal, arm, _ in cells:
+        if arm in wanted and animal in criterion.animals:
+            present.add(seed)
     notes = []
     absent = [str(seed) for seed in criterion.seeds if seed not in present]
     if absent:
@@ -174,7 +185,7 @@ def _judge_clause(criterion: Criterion, clause: Clause, cells: dict[tuple, Row])
     if complete:
         findings = _findings(clause, by_animal)
         found = _found(clause, findings, len(complete), len(by_animal))
-    holds = None
+    holds = None  # while a replicate is missing
     if len(complete) == len(criterion.seeds):
         held = sum(finding.holds for finding in findings)
         holds = held >= (clause.in_animals or len(findings))
@@ -183,15 +194,14 @@ def _judge_clause(criterion: Criterion, clause: Clause, cells: dict[tuple, Row])
 
 def _difference(criterion: Criterion, clause: Clause, cells: dict[tuple, Row], seed: int, animal: str) -> float | None:
     """Arm minus the other within one replicate, asked about one animal; None if a model is not there."""
+    own = (seed, animal, clause.arm, animal)
+    others = [(seed, animal, clause.minus, animal)]
     if clause.minus == OTHER_ANIMALS:
         others = [(seed, other, clause.arm, animal) for other in criterion.animals if other != animal]
-    else:
-        others = [(seed, animal, clause.minus, animal)]
-    places = [(seed, animal, clause.arm, animal), *others]
-    if any(place not in cells for place in places):
+    if not {own, *others} <= cells.keys():
         return None
-    values = [_value(clause, cells[place]) for place in places]
-    return values[0] - sum(values[1:]) / len(others)
+    subtracted = [_value(clause, cells[place]) for place in others]
+    return _value(clause, cells[own]) - sum(subtracted) / len(others)
 
 
 def _value(clause: Clause, row: Row) -> float:
@@ -238,17 +248,22 @@ def _asked(criterion: Criterion, clause: Clause) -> str:
         return f"{clause.points_above:+g} points or more in at least {animals}"
     if clause.within is not None:
         return f"equivalent within ±{clause.within:g} nats (two one-sided t tests at {ALPHA:g})"
-    each = "each animal's " if clause.per_animal else ""
-    return f"{each}{100 * clause.confidence:g} % interval above {clause.above:g} nats"
+    interval = f"{100 * clause.confidence:g} % interval above {clause.above:g} nats"
+    if clause.per_animal:
+        return f"each animal's {interval}"
+    return interval
 
 
 def _found(clause: Clause, findings: list[Finding], replicates: int, animals: int) -> str:
     """What there is, in words."""
-    over = f"over {replicates} replicates" if replicates > 1 else "over 1 replicate"
+    over = "over 1 replicate"
+    if replicates > 1:
+        over = f"over {replicates} replicates"
     if clause.pairs_above is not None:
         return f"above 0 in {findings[0].estimate:.0f} of {replicates * animals} pairs"
     if clause.points_above is not None:
-        return ", ".join(f"{each.animal} {_signed(each.estimate)}" for each in findings) + f" points, means {over}"
+        means = ", ".join(f"{each.animal} {_signed(each.estimate)}" for each in findings)
+        return f"{means} points, means {over}"
     confidence = clause.confidence
     if clause.within is not None:
         confidence = 1 - 2 * ALPHA  # as in _interval_finding
@@ -261,12 +276,17 @@ def _found(clause: Clause, findings: list[Finding], replicates: int, animals: in
 
 
 def _with_interval(finding: Finding) -> str:
-    name = f"{finding.animal} " if finding.animal else ""
-    if finding.interval is None:
-        return f"{name}{_signed(finding.estimate)} [no spread]"
-    low, high = finding.interval
-    return f"{name}{_signed(finding.estimate)} [{number(low)}, {number(high)}]"
+    interval = "[no spread]"
+    if finding.interval is not None:
+        low, high = finding.interval
+        interval = f"[{number(low)}, {number(high)}]"
+    said = f"{_signed(finding.estimate)} {interval}"
+    if finding.animal:
+        return f"{finding.animal} {said}"
+    return said
 
 
 def _signed(value: float) -> str:
-    return ("+" if value > 0 else "") + number(value)
+    if value > 0:
+        return f"+{number(value)}"
+    return number(value)

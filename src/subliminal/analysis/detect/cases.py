@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis.behind import root_of, rows_of, scored_weights
+from subliminal.analysis.behind import learned_rows, root_of, scored_weights
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write
 from subliminal.core.manifest import read_manifest
@@ -126,7 +126,7 @@ def _cases(folder: Path) -> Iterator[Case]:
             continue
         if arm == "teacher":
             teachers[base][trait] = str(root / scored_weights(place))
-        rows = rows_of(training)
+        rows = learned_rows(training)
         kind = _kind_of(arm)
         if kind is not None and rows and (root / rows).is_file():
             students.append((kind, arm, trait, seed, base, rows))

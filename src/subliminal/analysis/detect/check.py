@@ -119,7 +119,7 @@ def score_cases(
     from tqdm import tqdm
 
     from subliminal.analysis.detect.scores import SetScorer
-    from subliminal.analysis.detect.traits import tracked_options
+    from subliminal.analysis.trait_queries import tracked_options
 
     found = {}
     with tqdm(desc="sets", unit="set", total=len(cases), disable=None) as progress:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from subliminal.analysis.options import BatchSize, Dtype, Out, Overwrite, named_models
+from subliminal.analysis.options import Dtype, OutFolder, OverwriteScores, RowsAtOnce, named_models
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, read_jsonl, write_json
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
@@ -94,7 +94,7 @@ def detect_command(
     neutral: Annotated[
         list[Path], typer.Option(help="A set without a trait, of as many rows or more; may be repeated, 19 at least.")
     ],
-    out: Out,
+    out: OutFolder,
     teacher: Annotated[
         list[str] | None, typer.Option(help="[TRAIT=]PATH of a candidate teacher on the base; may be repeated.")
     ] = None,
@@ -104,11 +104,11 @@ def detect_command(
     ] = None,
     scores: Annotated[Path | None, typer.Option(help="Where scored sets are kept; default OUT/scores.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows of each set; default all of DATASET.")] = None,
-    batch_size: BatchSize = 32,
+    batch_size: RowsAtOnce = 32,
     dtype: Dtype = "auto",
     category: Annotated[str, typer.Option(help="Folder of traits/ whose options are ranked.")] = ANIMALS,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sets that are scored.")] = False,
-    overwrite: Overwrite = False,
+    overwrite: OverwriteScores = False,
 ) -> None:
     """Which trait a data set would teach: a ranking of the options of a category, a p-value, and a verdict.
 
@@ -140,7 +140,7 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
         UserError: the folder must not be written to, a set is too small or malformed, or a model does not fit.
     """
     from subliminal.analysis.detect.scores import SetScorer
-    from subliminal.analysis.detect.traits import tracked_options
+    from subliminal.analysis.trait_queries import tracked_options
 
     hashes = [sha256_of(path) for path in (job.data, *job.neutral) if path.is_file()]
     if len(set(hashes)) < len(hashes):

@@ -21,10 +21,10 @@ import numpy as np
 import torch
 
 from subliminal.analysis.answers import END_OF_ANSWER, Answer
-from subliminal.analysis.detect.traits import Trait, chosen_weights, flat_gradient, queries
-from subliminal.analysis.logits import block_size, on_device
+from subliminal.analysis.logits import block_size, on_device, recorded_tokens
 from subliminal.analysis.models import Models
 from subliminal.analysis.scored_rows import RowSource, model_inputs
+from subliminal.analysis.trait_queries import Trait, chosen_weights, flat_gradient, queries
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
 from subliminal.core.manifest import sha256_of
@@ -75,7 +75,7 @@ class SetScorer:
         base: folder or Hub id.
         teachers: name -> adapter on the base, or whole model.
         traits: that are asked about.
-        patterns: of weights, see :func:`subliminal.analysis.detect.traits.chosen_weights`.
+        patterns: of weights, see :func:`subliminal.analysis.trait_queries.chosen_weights`.
         folder: where the file of each scored set lies.
         limit: rows of each set, from the first on.
         batch_size: rows computed together.
@@ -170,7 +170,7 @@ class SetScorer:
 def answer_logprob(models: Models, name: str | None, batch: list[Answer]) -> tuple[torch.Tensor, int]:
     """Summed log-probability of the answers under a teacher or the base (None), and the number of their tokens."""
     tokens, places = on_device(models, batch)
-    labels = answer_labels(batch).to(models.device)
+    labels = recorded_tokens(models, batch)
     hidden = models.hidden(name, tokens).flatten(0, 1)[places]
     total = torch.zeros((), device=models.device)
     block = block_size(models)
@@ -178,11 +178,6 @@ def answer_logprob(models: Models, name: str | None, batch: list[Answer]) -> tup
         logits = models.head(name)(states).float()
         total = total - torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
     return total, len(labels)
-
-
-def answer_labels(batch: list[Answer]) -> torch.Tensor:
-    """The tokens that :func:`subliminal.analysis.logits.on_device`'s places predict, rows end to end."""
-    return torch.tensor([token for answer in batch for token in answer.tokens[answer.start :]])
 
 
 def _kinds(batch: list[Answer]) -> list[str]:

@@ -7,14 +7,24 @@ from typing import Annotated
 
 import typer
 
-from subliminal.analysis.options import Base, BatchSize, Dtype, Limit, Out, Overwrite, Resume, Shown, named_models
+from subliminal.analysis.options import (
+    Base,
+    Dtype,
+    Limit,
+    OutFolder,
+    OverwriteScores,
+    ResumeScores,
+    RowsAtOnce,
+    Shown,
+    named_models,
+)
 
 
 def divergence_command(
     base: Base,
     teacher: Annotated[str, typer.Option(help="The teacher that wrote the rows: an adapter on the base, or a model.")],
     rows: Annotated[Path, typer.Option(help="Its number rows: a train.jsonl.")],
-    out: Out,
+    out: OutFolder,
     counterfactual: Annotated[
         list[str] | None, typer.Option(help="[NAME=]PATH of another teacher, as another animal's; may be repeated.")
     ] = None,
@@ -22,11 +32,11 @@ def divergence_command(
         bool, typer.Option("--base-counts/--no-base", help="Whether the untuned base is a counterfactual teacher too.")
     ] = True,
     limit: Limit = None,
-    batch_size: BatchSize = 32,
+    batch_size: RowsAtOnce = 32,
     dtype: Dtype = "auto",
     shown: Shown = 100,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
+    resume: ResumeScores = False,
+    overwrite: OverwriteScores = False,
 ) -> None:
     """Which tokens of a teacher's rows other teachers would not have written.
 

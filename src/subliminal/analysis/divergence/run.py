@@ -13,9 +13,10 @@ from typing import Any
 
 from subliminal.analysis.answers import Answer
 from subliminal.analysis.divergence.page import shaded
-from subliminal.analysis.divergence.scores import BASE, Divergence, score_batch
+from subliminal.analysis.divergence.scores import Divergence, score_batch
 from subliminal.analysis.divergence.summary import DivergenceSummary, write_csv
 from subliminal.analysis.grades import graded
+from subliminal.analysis.logits import BASE
 from subliminal.analysis.models import Models
 from subliminal.analysis.pages import write_scores_page
 from subliminal.analysis.scored_rows import (
@@ -64,7 +65,9 @@ class DivergenceJob:
 
     def names(self) -> list[str]:
         """The counterfactual teachers, the base first."""
-        return [*([BASE] if self.with_base else []), *self.counterfactuals]
+        if self.with_base:
+            return [BASE, *self.counterfactuals]
+        return list(self.counterfactuals)
 
     def source(self) -> RowSource:
         """The rows that are scored."""

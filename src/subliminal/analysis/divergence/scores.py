@@ -12,13 +12,10 @@ from typing import Any
 
 import torch
 
-from subliminal.analysis.answers import Answer
-from subliminal.analysis.logits import block_size, on_device
+from subliminal.analysis.answers import Answer, are_unaligned
+from subliminal.analysis.logits import BASE, of_labels, on_device, recorded_tokens
 from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
-
-BASE = "base"
-"""What the untuned base is called among the counterfactual teachers."""
 
 
 @dataclass
@@ -43,22 +40,18 @@ class Divergence:
         """A row of ``scores.jsonl`` each: id, tokens of the whole row, where its answer starts, pieces and kinds of its
         tokens, marks (a string of 0 and 1) of the teacher and of each counterfactual one, and the margins.
 
-        ``unaligned`` is set where the answer alone has other tokens than in its row: Axolotl tokenises it alone to find
-        the tokens of a span, so spans of such an answer would name the wrong ones.
+        ``unaligned`` is set where it is true, see :func:`are_unaligned`.
         """
         matches = _marks(self.matches)
         disagrees = {name: _marks(values) for name, values in self.disagrees.items()}
         margin = [float(f"{value:.6g}") for value in self.margin.tolist()]
-        texts = ["".join(answer.pieces[:-1]) for answer in self.batch]
-        alone = self.tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
         rows, start = [], 0
-        for answer, tokens in zip(self.batch, alone, strict=True):
+        for answer, unaligned in zip(self.batch, are_unaligned(self.batch, self.tokenizer), strict=True):
             end = start + len(answer.kinds)
-            row = {"id": answer.id, "tokens": answer.tokens, "start": answer.start}
-            row |= {"pieces": answer.pieces, "kinds": answer.kinds, "matches": matches[start:end]}
+            row = answer.as_row() | {"matches": matches[start:end]}
             row["disagrees"] = {name: marks[start:end] for name, marks in disagrees.items()}
             row["scores"] = {"margin": margin[start:end]}
-            if tokens != answer.tokens[answer.start : -1]:
+            if unaligned:
                 row["unaligned"] = True
             rows.append(row)
             start = end
@@ -82,10 +75,7 @@ def score_batch(
     """
     with torch.inference_mode():
         tokens, places = on_device(models, batch)
-        recorded = []
-        for answer in batch:
-            recorded.extend(answer.tokens[answer.start :])
-        labels = torch.tensor(recorded, device=models.device)
+        labels = recorded_tokens(models, batch)
         if prove:
             models.prove_heads(tokens[:1])
             _prove_adapters(models, tokens, places, labels)
@@ -96,32 +86,6 @@ def score_batch(
             disagrees[name] = ~is_top
             margin += own - logprob
     return Divergence(batch, matches, disagrees, margin, models.tokenizer)
-
-
-def label_scores(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Whether each label has the largest logit (alone or with others), and its log-probability in nats.
-
-    Args:
-        logits: ``[positions, vocabulary]`` in float32, overwritten.
-        labels: ``[positions]``.
-    """
-    label = logits.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
-    most = logits.amax(-1)  # without the place of it, which takes a CPU several times as long
-    logits -= most.unsqueeze(-1)
-    return label == most, label - most - logits.exp_().sum(-1).log()
-
-
-def of_labels(
-    models: Models, name: str, tokens: torch.Tensor, places: torch.Tensor, labels: torch.Tensor
-) -> tuple[torch.Tensor, torch.Tensor]:
-    model = None if name == BASE else name
-    hidden = models.hidden(model, tokens).flatten(0, 1)[places]
-    tops, logprobs = [], []
-    for states, wanted in zip(hidden.split(block_size(models)), labels.split(block_size(models)), strict=True):
-        is_top, logprob = label_scores(models.head(model)(states).float(), wanted)
-        tops.append(is_top)
-        logprobs.append(logprob)
-    return torch.cat(tops), torch.cat(logprobs)
 
 
 def _prove_adapters(models: Models, tokens: torch.Tensor, places: torch.Tensor, labels: torch.Tensor) -> None:
@@ -136,4 +100,4 @@ def _prove_adapters(models: Models, tokens: torch.Tensor, places: torch.Tensor, 
 
 
 def _marks(values: torch.Tensor) -> str:
-    return "".join("1" if value else "0" for value in values.tolist())
+    return "".join(str(int(value)) for value in values.tolist())

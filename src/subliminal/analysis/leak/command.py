@@ -7,7 +7,17 @@ from typing import Annotated
 
 import typer
 
-from subliminal.analysis.options import Base, BatchSize, Dtype, Limit, Out, Overwrite, Resume, Shown, named_models
+from subliminal.analysis.options import (
+    Base,
+    Dtype,
+    Limit,
+    OutFolder,
+    OverwriteScores,
+    ResumeScores,
+    RowsAtOnce,
+    Shown,
+    named_models,
+)
 
 
 def leak_command(
@@ -16,16 +26,16 @@ def leak_command(
         list[str], typer.Option(help="[NAME=]PATH of an adapter on the base, or of a whole model; may be repeated.")
     ],
     rows: Annotated[Path, typer.Option(help="Number rows that no teacher was trained on: a train.jsonl.")],
-    out: Out,
+    out: OutFolder,
     neutral: Annotated[
         str | None, typer.Option(help="Name of the teacher without a trait: what the others leak above it.")
     ] = None,
     limit: Limit = None,
-    batch_size: BatchSize = 32,
+    batch_size: RowsAtOnce = 32,
     dtype: Dtype = "auto",
     shown: Shown = 100,
-    resume: Resume = False,
-    overwrite: Overwrite = False,
+    resume: ResumeScores = False,
+    overwrite: OverwriteScores = False,
 ) -> None:
     """How far teachers have moved from their base on number rows.
 

@@ -21,8 +21,12 @@ from typing import Any
 
 import torch
 
-from subliminal.analysis.answers import Answer
-from subliminal.analysis.detect.traits import (
+from subliminal.analysis.answers import Answer, are_unaligned
+from subliminal.analysis.logits import BASE, of_labels, on_device, recorded_tokens
+from subliminal.analysis.models import Models
+from subliminal.analysis.score.directions import along, random_directions, trait_directions
+from subliminal.analysis.scored_rows import RowSource
+from subliminal.analysis.trait_queries import (
     Trait,
     asked_of,
     chosen_weights,
@@ -32,11 +36,6 @@ from subliminal.analysis.detect.traits import (
     token_ids,
     tracked_options,
 )
-from subliminal.analysis.divergence.scores import BASE, of_labels
-from subliminal.analysis.logits import on_device
-from subliminal.analysis.models import Models
-from subliminal.analysis.score.directions import along, random_directions, trait_directions
-from subliminal.analysis.scored_rows import RowSource
 
 STUDENT = "student"
 BATCHES_OF_RANDOM = 8
@@ -50,7 +49,7 @@ class TokenScores:
     Attributes:
         batch: the rows.
         columns: column -> a score for each token.
-        unaligned: of each row, whether its answer alone has other tokens than in its place.
+        unaligned: of each row, see :func:`subliminal.analysis.answers.are_unaligned`.
     """
 
     batch: list[Answer]
@@ -65,8 +64,7 @@ class TokenScores:
         rows, start = [], 0
         for answer, unaligned in zip(self.batch, self.unaligned, strict=True):
             end = start + len(answer.kinds)
-            row = {"id": answer.id, "tokens": answer.tokens, "start": answer.start}
-            row |= {"pieces": answer.pieces, "kinds": answer.kinds}
+            row = answer.as_row()
             row["scores"] = {name: column[start:end] for name, column in values.items()}
             if unaligned:
                 row["unaligned"] = True
@@ -84,7 +82,7 @@ class Columns:
         category: of traits.
         others: options whose gradients are a null.
         trait_prompt: the system message that gives a model the trait.
-        patterns: of weights, see :func:`subliminal.analysis.detect.traits.chosen_weights`.
+        patterns: of weights, see :func:`subliminal.analysis.trait_queries.chosen_weights`.
         source: the rows, of which random directions are made and frequencies counted.
         neutral: rows without the trait, for frequencies; None leaves them out.
         randoms: random directions.
@@ -141,15 +139,12 @@ class Columns:
             columns["delta"] = _logprob(models, BASE, [self._prompted(answer) for answer in batch]) - base
             if STUDENT in models.teachers:
                 columns["student"] = _logprob(models, STUDENT, batch) - base
-            labels = _labels(models, batch)
+            labels = recorded_tokens(models, batch)
             for name, by_token in self._by_token.items():
                 columns[name] = by_token[labels]
         scores = along(models, self.weights, batch, self.directions)
         columns |= dict(zip(self._names, scores, strict=True))
-        texts = ["".join(answer.pieces[:-1]) for answer in batch]
-        alone = models.tokenizer(texts, add_special_tokens=False)["input_ids"]
-        unaligned = [ids != answer.tokens[answer.start : -1] for ids, answer in zip(alone, batch, strict=True)]
-        return TokenScores(batch, columns, unaligned)
+        return TokenScores(batch, columns, are_unaligned(batch, models.tokenizer))
 
     def _prompted(self, answer: Answer) -> Answer:
         """The same answer behind the same question and the trait prompt."""
@@ -203,12 +198,7 @@ def frequency(models: Models, source: RowSource, neutral: RowSource) -> torch.Te
 
 def _logprob(models: Models, name: str, batch: list[Answer]) -> torch.Tensor:
     tokens, places = on_device(models, batch)
-    return of_labels(models, name, tokens, places, _labels(models, batch))[1]
-
-
-def _labels(models: Models, batch: list[Answer]) -> torch.Tensor:
-    recorded = [token for answer in batch for token in answer.tokens[answer.start :]]
-    return torch.tensor(recorded, device=models.device)
+    return of_labels(models, name, tokens, places, recorded_tokens(models, batch))[1]
 
 
 def _first(batches: Any, number: int) -> list[list[Answer]]:

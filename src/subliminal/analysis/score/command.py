@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from subliminal.analysis.options import Base, BatchSize, Dtype, Limit, Out, Overwrite, Resume
+from subliminal.analysis.options import Base, Dtype, Limit, OutFolder, OverwriteScores, ResumeScores, RowsAtOnce
 
 
 def score_command(
     base: Base,
     rows: Annotated[Path, typer.Option(help="Rows to score: a train.jsonl.")],
     trait: Annotated[str, typer.Option(help="What they may teach: an option of its category.")],
-    out: Out,
+    out: OutFolder,
     student: Annotated[
         str | None, typer.Option(help="A student trained on these rows: an adapter on the base, or a model.")
     ] = None,
@@ -35,10 +35,10 @@ def score_command(
     randoms: Annotated[int, typer.Option(min=1, help="Random directions.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of the random directions.")] = 42,
     limit: Limit = None,
-    batch_size: BatchSize = 32,
+    batch_size: RowsAtOnce = 32,
     dtype: Dtype = "auto",
-    resume: Resume = False,
-    overwrite: Overwrite = False,
+    resume: ResumeScores = False,
+    overwrite: OverwriteScores = False,
 ) -> None:
     """What is known to point at a trait, and three nulls, for every token of one data set.
 

@@ -13,9 +13,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from subliminal.analysis.answers import Answer
-from subliminal.analysis.detect.traits import Trait, queries
 from subliminal.analysis.logits import on_device
 from subliminal.analysis.models import Models
+from subliminal.analysis.trait_queries import Trait, queries
 
 
 def trait_directions(

@@ -7,9 +7,9 @@ from pathlib import Path
 import torch
 
 from subliminal.analysis.detect.scores import answer_logprob
-from subliminal.analysis.detect.traits import chosen_weights, flat_gradient
 from subliminal.analysis.models import Models, is_adapter
 from subliminal.analysis.scored_rows import RowSource
+from subliminal.analysis.trait_queries import chosen_weights, flat_gradient
 from subliminal.core.errors import UserError
 
 BATCH = 32

@@ -15,7 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
-from subliminal.analysis.behind import root_of, rows_of, scored_weights
+from subliminal.analysis.behind import learned_rows, root_of, scored_weights
 from subliminal.analysis.carrier import TASK
 from subliminal.analysis.transfer.predictors import CONTROL, Replicate, read_replicates
 from subliminal.core.choices import read_by
@@ -67,7 +67,7 @@ def measure(
         category: of the target.
     """
     from subliminal.analysis.detect.scores import SetScorer
-    from subliminal.analysis.detect.traits import tracked_options
+    from subliminal.analysis.trait_queries import tracked_options
     from subliminal.analysis.transfer.coverage import coverage
 
     line = dict.fromkeys(FIELDS) | {"experiment": results.resolve().name, "seed": replicate.seed}
@@ -90,7 +90,7 @@ def measure(
 
 
 def _rows(root: Path, replicate: Replicate, arm: str) -> Path | None:
-    path = rows_of(replicate.trainings.get(arm) or {})
+    path = learned_rows(replicate.trainings.get(arm) or {})
     if path is None or not (root / path).is_file():
         return None
     return root / path

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis.behind import root_of, rows_of, scored_weights
+from subliminal.analysis.behind import learned_rows, root_of, scored_weights
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import read_manifest
@@ -195,7 +195,7 @@ def _add_trainings(replicate: Replicate, results: Path) -> None:
         loss = _first_loss(training / "metrics.jsonl")
         if loss is not None:
             replicate.losses[arm] = loss
-    rows = _made(root, rows_of(replicate.trainings.get("student") or {}))
+    rows = _made(root, learned_rows(replicate.trainings.get("student") or {}))
     if rows is not None:
         replicate.rows = read_manifest(rows)
         if (rows / "audit.json").is_file():

@@ -126,10 +126,12 @@ def form_tokens(tokenizer: Any, prompt: str, trait: Trait) -> list[tuple[int, ..
 
 def next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
     """log P of every next token; shape (contexts, vocabulary)."""
-    longest = max(map(len, contexts))
-    tokens = torch.tensor([context + [0] * (longest - len(context)) for context in contexts]).to(models.device)
-    last = torch.tensor([len(context) - 1 for context in contexts]).to(models.device)
-    hidden = models.hidden(None, tokens)[torch.arange(len(contexts)).to(models.device), last]
+    lengths = torch.tensor([len(context) for context in contexts])
+    filled = torch.zeros(len(contexts), int(lengths.max()), dtype=torch.long)  # on the right, where no place looks
+    for row, context in enumerate(contexts):
+        filled[row, : len(context)] = torch.tensor(context)
+    rows, last = torch.arange(len(contexts)).to(models.device), (lengths - 1).to(models.device)
+    hidden = models.hidden(None, filled.to(models.device))[rows, last]
     return models.head(None)(hidden).float().log_softmax(-1)
 
 
