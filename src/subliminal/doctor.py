@@ -13,7 +13,6 @@ import os
 import platform
 import re
 import shutil
-import subprocess
 import sys
 import threading
 import urllib.error
@@ -26,6 +25,7 @@ from typing import NamedTuple
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import git_state, scrub
+from subliminal.core.nvidia import ask_nvidia_smi
 from subliminal.traits.category import category_names
 from subliminal.traits.checks import category_problems
 
@@ -173,18 +173,12 @@ def _locked(lock: Path) -> dict[str, str]:
 
 def list_gpus() -> list[Gpu] | None:
     """The NVIDIA GPUs of this machine; an empty list if there is no driver, None if it does not answer."""
-    if shutil.which("nvidia-smi") is None:
-        return []
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,memory.used", "--format=csv,noheader,nounits"]
+    rows = ask_nvidia_smi("name", "memory.total", "memory.used")
+    if rows is None:
+        return None
     try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True)
-        found = []
-        for line in done.stdout.splitlines():
-            if line.strip():
-                name, total, used = line.rsplit(",", 2)
-                found.append(Gpu(name.strip(), int(total) * 2**20, int(used) * 2**20))
-        return found
-    except (OSError, subprocess.SubprocessError, ValueError):
+        return [Gpu(name, int(total) * 2**20, int(used) * 2**20) for name, total, used in rows]
+    except ValueError:  # "[N/A]" where the driver cannot say
         return None
 
 

@@ -22,6 +22,7 @@ from typing import IO, NamedTuple
 
 from subliminal.core.errors import UserError
 from subliminal.core.locks import take_lock
+from subliminal.core.nvidia import ask_nvidia_smi
 
 WAIT = 1.0
 """Seconds between two looks at taken GPUs."""
@@ -40,13 +41,7 @@ def visible_gpus() -> tuple[str, ...]:
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is not None:
         return tuple(name.strip() for name in listed.split(",") if name.strip() not in ("", "-1"))
-    try:
-        done = subprocess.run(
-            ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"], capture_output=True, text=True, timeout=60
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ()
-    return tuple(done.stdout.split()) if done.returncode == 0 else ()
+    return tuple(index for (index,) in ask_nvidia_smi("index") or [])
 
 
 @contextlib.contextmanager

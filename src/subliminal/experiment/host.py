@@ -10,7 +10,6 @@ rates and arms stay. Precision changes rounding, so results of two kinds of card
 from __future__ import annotations
 
 import copy
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import yaml
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_text
+from subliminal.core.nvidia import ask_nvidia_smi
 from subliminal.training.lint import read_recipe
 
 BF16_SINCE = 8.0
@@ -46,16 +46,14 @@ def card_here() -> Card:
     Raises:
         UserError: there is none, or its driver does not answer.
     """
-    query = ["nvidia-smi", "--query-gpu=name,memory.total,compute_cap", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(query, capture_output=True, text=True, timeout=60, check=True)
-    except (OSError, subprocess.SubprocessError):
+    gpus = ask_nvidia_smi("name", "memory.total", "compute_cap")
+    if not gpus:
         raise UserError(
             "nvidia-smi names no GPU here. Choose a machine with one (in a notebook: its runtime type), or run "
             "experiments/pocket_demo.yml, which needs none."
-        ) from None
-    name, mebibytes, capability = done.stdout.splitlines()[0].rsplit(",", 2)
-    return Card(name.strip(), int(mebibytes) / 1024, float(capability))
+        )
+    name, mebibytes, capability = gpus[0]
+    return Card(name, int(mebibytes) / 1024, float(capability))
 
 
 def fitted(content: dict[str, Any], card: Card, cores: int) -> tuple[dict[str, Any], list[str]]:
