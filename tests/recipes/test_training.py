@@ -122,7 +122,7 @@ def test_two_processes_take_the_same_steps(runner, finished: Path, tmp_path: Pat
 
 
 def test_a_gradient_that_is_no_number_ends_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    from subliminal.axolotl_plugin import MetricsCallback
+    from subliminal.training.callbacks import MetricsCallback
 
     callback = MetricsCallback(tmp_path / "metrics.jsonl")
     args = SimpleNamespace(fp16=False, output_dir="outputs/x")

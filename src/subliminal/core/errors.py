@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import errno
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 
 class UserError(Exception):
@@ -23,6 +24,16 @@ def run_cli(app: Callable[[], None]) -> None:
         if sentence is None:
             raise
         _stop(sentence)
+
+
+@contextmanager
+def stops_as_sentence() -> Iterator[None]:
+    """End the process with a :class:`UserError`'s sentence and status 2, where another program's traceback would
+    bury it."""
+    try:
+        yield
+    except UserError as error:
+        _stop(str(error))
 
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -71,5 +82,5 @@ def one_line(error: BaseException, most: int = 400) -> str:
 
 
 def _stop(sentence: str) -> None:
-    print(f"error: {sentence}", file=sys.stderr)
-    raise SystemExit(2)
+    print(f"error: {sentence}", file=sys.stderr, flush=True)
+    raise SystemExit(2) from None
