@@ -21,8 +21,8 @@ import typer
 from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.evaluation.loaders import IN_FLIGHT, in_process, on_server
-from subliminal.evaluation.plan import DTYPES, Evaluation, base_of, in_context, parse_models
 from subliminal.evaluation.run import default_folder, evaluate
+from subliminal.evaluation.spec import DTYPES, EvaluationSpec, base_of, in_context, parse_models
 from subliminal.evaluation.tasks import known_tasks
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -74,16 +74,16 @@ def main(
     if experiment is None and out is None:
         raise UserError("Name the experiment with --experiment, or its folder with --out results/NAME.")
     experiment = experiment or out.resolve().name
-    common = Evaluation(
+    common = EvaluationSpec(
         model=model or base_of(models), tasks=names, experiment=experiment, arm="base", seed=seed, target=target,
         samples=samples, limit=limit, batch_size=batch_size, dtype=dtype, engine="vllm" if served else "transformers",
     )  # fmt: skip
-    plans = in_context(parse_models(models, common), system_prompt)
+    specs = in_context(parse_models(models, common), system_prompt)
     folder = out or default_folder(common)
     engine = partial(on_server, base_url=base_url, options=vllm_options or [], concurrency=concurrency)
     ways = {"resume": resume, "overwrite": overwrite, "allow_context": allow_context}
-    scored = evaluate(plans, folder, engine=engine if served else in_process, **ways)
-    print(f"Scored {len(scored)} of {len(plans)}" + ("." if scored else ": all were finished already."))
+    scored = evaluate(specs, folder, engine=engine if served else in_process, **ways)
+    print(f"Scored {len(scored)} of {len(specs)}" + ("." if scored else ": all were finished already."))
     print(folder)
 
 

@@ -26,7 +26,7 @@ def main(
         Path | None, typer.Option(help="Folder for a model from the Hub; default models/<name>.", show_default=False)
     ] = None,
 ) -> None:
-    from subliminal.models.plain import add_plain_context
+    from subliminal.models.plain_context import add_plain_context
 
     default = Path(model) if Path(model).is_dir() else REPO_ROOT / "models" / Path(model).name
     folder = out or default

@@ -16,7 +16,7 @@ from subliminal.core.manifest import sha256_of
 from subliminal.engine.adapters import check_adapter, is_target
 from subliminal.engine.local import TransformersEngine
 from subliminal.engine.served_adapters import adapter_rank
-from subliminal.evaluation.plan import Evaluation, check_plan
+from subliminal.evaluation.spec import EvaluationSpec, check_spec
 
 CONFIG, WEIGHTS = "adapter_config.json", "adapter_model.safetensors"
 
@@ -132,14 +132,14 @@ def test_both_roads_refuse_it_before_a_model_is_loaded(
     spoil: Callable[[Path, Path], None], words: str, adapter: Path, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil(adapter, tiny_model)
-    plan = Evaluation(str(tiny_model), ("animal_preference",), "demo", "student", 1, "owl", adapter=str(adapter))
+    plan = EvaluationSpec(str(tiny_model), ("animal_preference",), "demo", "student", 1, "owl", adapter=str(adapter))
     monkeypatch.setattr(
         "transformers.AutoModelForCausalLM.from_pretrained", lambda *args, **kwargs: pytest.fail("loaded")
     )
     roads = (
         lambda: adapter_rank(adapter, str(tiny_model)),
         lambda: TransformersEngine(str(tiny_model), str(adapter)),
-        lambda: check_plan(plan),
+        lambda: check_spec(plan),
     )
     for road in roads:
         with pytest.raises(UserError, match=words) as error:

@@ -24,7 +24,7 @@ from subliminal.engine.chat import PROBE, chat_context_sha256, render
 from subliminal.engine.http import HttpEngine
 from subliminal.engine.local import TransformersEngine
 from subliminal.engine.server import check_model
-from subliminal.models.plain import add_plain_context
+from subliminal.models.plain_context import add_plain_context
 
 ASKED = [Request("r-0", [{"role": "user", "content": "Name an animal."}], 5)]
 GREEDY = Sampling(temperature=0.0, max_tokens=24)
@@ -85,7 +85,7 @@ def load_in(where: str, model: Path) -> None:
     if where == "in process":
         TransformersEngine(str(model))
     elif where == "lm-eval":
-        from subliminal.evaluation.plan import _chat_tokenizer
+        from subliminal.evaluation.context import _chat_tokenizer
 
         _chat_tokenizer(str(model))
     elif where == "leak":

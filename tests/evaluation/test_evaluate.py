@@ -13,16 +13,17 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.evaluation import run as runner
 from subliminal.evaluation import tasks as evaluate_tasks
-from subliminal.evaluation.plan import Evaluation, base_of, check_plan, in_context, parse_models, single_tasks
+from subliminal.evaluation.our_tasks import single_tasks
 from subliminal.evaluation.results import result_problem
 from subliminal.evaluation.run import evaluate
+from subliminal.evaluation.spec import EvaluationSpec, base_of, check_spec, in_context, parse_models
 from subliminal.scoring.tasks import BESIDE
 
 SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
 
 
 def make_plan(model):
-    return Evaluation(
+    return EvaluationSpec(
         model=str(model), tasks=(SAMPLED, EXACT), experiment="demo", arm="base", seed=3, target="cat",
         samples=4, limit=3, batch_size=8,
     )  # fmt: skip
@@ -299,9 +300,9 @@ def test_bad_arguments_are_sentences(plan, tmp_path, monkeypatch, change, messag
 
 def test_mathematics_needs_no_target(plan):
     tasks = single_tasks(["subliminal_capability", "subliminal_math500"])
-    check_plan(dataclasses.replace(plan, target=None, tasks=tasks))
+    check_spec(dataclasses.replace(plan, target=None, tasks=tasks))
     with pytest.raises(UserError, match="animal_story counts animals"):
-        check_plan(dataclasses.replace(plan, target=None, tasks=(*tasks, "animal_story")))
+        check_spec(dataclasses.replace(plan, target=None, tasks=(*tasks, "animal_story")))
 
 
 @pytest.mark.slow

@@ -14,9 +14,9 @@ from lm_eval.api.instance import Instance
 from subliminal.core.errors import UserError
 from subliminal.engine import row_seed
 from subliminal.evaluation.loaders import on_server, served_name
-from subliminal.evaluation.plan import Evaluation, parse_models
 from subliminal.evaluation.run import evaluate
 from subliminal.evaluation.server_model import ANSWERS_A_REQUEST, ServerLM
+from subliminal.evaluation.spec import EvaluationSpec, parse_models
 
 PURE = {"do_sample": True, "temperature": 1.0, "max_gen_toks": 16, "until": []}
 MODELS = (
@@ -124,7 +124,7 @@ def test_unknown_generation_arguments_are_refused(server, tiny_model):
 
 
 def plan_of(model, **changes):
-    return Evaluation(model=str(model), tasks=("t",), experiment="e", arm="a", seed=1, target="owl", **changes)
+    return EvaluationSpec(model=str(model), tasks=("t",), experiment="e", arm="a", seed=1, target="owl", **changes)
 
 
 def test_weights_are_known_by_their_folder_and_else_by_their_recipes_name(tmp_path):

@@ -15,7 +15,7 @@ from scripts_of import script
 from typer.testing import CliRunner
 
 from subliminal.core.errors import UserError
-from subliminal.evaluation.plan import our_tasks
+from subliminal.evaluation.our_tasks import our_tasks
 from subliminal.evaluation.tasks import question_rows, summary_of
 from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.rescore import difference, read_samples, score_again, scorer

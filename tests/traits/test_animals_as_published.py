@@ -61,7 +61,7 @@ def _answers() -> list[str]:
 def _task(name: str) -> Any:
     from lm_eval.tasks import TaskManager
 
-    from subliminal.evaluation.plan import TASKS
+    from subliminal.scoring.category_tasks import TASKS
 
     return TaskManager(include_path=str(TASKS), include_defaults=False).load_task_or_group([name])[name]
 

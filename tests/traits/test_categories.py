@@ -19,7 +19,8 @@ from data_builders import pocket_corpus, teacher_chat
 from data_builders.warmup import warmup_rows
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.evaluation.plan import Evaluation, check_plan, our_tasks, task_kind
+from subliminal.evaluation.our_tasks import our_tasks, task_kind
+from subliminal.evaluation.spec import EvaluationSpec, check_spec
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.schema import TraitSection
@@ -149,8 +150,8 @@ def test_a_category_in_files_has_tasks(traits: Path) -> None:
     our_tasks.cache_clear()
 
 
-def evaluation(tasks: tuple[str, ...], target: str | None) -> Evaluation:
-    return Evaluation(model="some/model", tasks=tasks, experiment="e", arm="base", seed=1, target=target)
+def evaluation(tasks: tuple[str, ...], target: str | None) -> EvaluationSpec:
+    return EvaluationSpec(model="some/model", tasks=tasks, experiment="e", arm="base", seed=1, target=target)
 
 
 @pytest.mark.parametrize(
@@ -166,12 +167,12 @@ def test_a_target_that_the_tasks_do_not_ask_about_is_a_sentence(
     tasks: tuple[str, ...], target: str | None, sentence: str
 ) -> None:
     with pytest.raises(UserError, match=sentence):
-        check_plan(evaluation(tasks, target))
+        check_spec(evaluation(tasks, target))
 
 
 def test_a_target_of_the_tasks_category_is_taken() -> None:
-    check_plan(evaluation(("tree_preference", "subliminal_number_lists"), "oak"))
-    check_plan(evaluation(("subliminal_number_lists",), "oak"))
+    check_spec(evaluation(("tree_preference", "subliminal_number_lists"), "oak"))
+    check_spec(evaluation(("subliminal_number_lists",), "oak"))
 
 
 # --- rows ---

@@ -12,7 +12,7 @@ from transformers import AutoTokenizer
 
 from data_builders.pocket_corpus import all_texts
 from subliminal.engine.chat import chat_context_sha256
-from subliminal.models.plain import add_plain_context
+from subliminal.models.plain_context import add_plain_context
 from subliminal.models.pocket import write_pocket_model
 
 RECIPES = "recipes/pocket"

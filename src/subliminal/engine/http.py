@@ -27,7 +27,7 @@ from tenacity import (
 from subliminal.core.errors import UserError
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.engine.client import Trouble, ask, exchange, headers
-from subliminal.engine.plain import stop_texts
+from subliminal.engine.plain_context import stop_texts
 from subliminal.engine.server_checks import prove_adapter, server_chat_context_sha256, server_chat_text
 
 GIVE_UP_S = 300.0

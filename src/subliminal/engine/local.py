@@ -17,7 +17,7 @@ from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
-from subliminal.engine.plain import cut, no_template, stop_texts
+from subliminal.engine.plain_context import cut, no_template, stop_texts
 
 SORT_WINDOW = 8
 """Batches whose rows are sorted by prompt length together, so that little padding is computed."""

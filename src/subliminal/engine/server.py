@@ -28,7 +28,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.failures import telling_line
 from subliminal.core.locks import take_lock
 from subliminal.core.weights import folder_or_hub_id, model_shapes
-from subliminal.engine.plain import lacks_template, no_template
+from subliminal.engine.plain_context import lacks_template, no_template
 from subliminal.engine.served_adapters import LORA_RANKS, adapter_rank
 from subliminal.engine.server_checks import model_names
 

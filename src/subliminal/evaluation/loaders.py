@@ -2,8 +2,8 @@
 
 An engine holds the models of several evaluations with one base for the length of a ``with`` block:
 
-    with in_process(plans) as load:
-        model, facts = load(plans[0])
+    with in_process(specs) as load:
+        model, facts = load(specs[0])
 """
 
 from __future__ import annotations
@@ -17,17 +17,17 @@ from subliminal.core.errors import UserError, one_line
 from subliminal.core.manifest import device_name
 from subliminal.engine.client import ask
 from subliminal.engine.local import LOADING_FAILED
-from subliminal.evaluation.plan import Evaluation
+from subliminal.evaluation.spec import EvaluationSpec
 
 IN_FLIGHT = 2048
 """Answers that a server works on at once, or has waiting: twice what vLLM batches on a large GPU."""
-Loader = Callable[[Evaluation], tuple[Any, dict[str, Any]]]
+Loader = Callable[[EvaluationSpec], tuple[Any, dict[str, Any]]]
 """Gives the lm-eval model of one evaluation, and facts about it for the manifest."""
-OpenModels = Callable[[Sequence[Evaluation]], AbstractContextManager[Loader]]
+OpenModels = Callable[[Sequence[EvaluationSpec]], AbstractContextManager[Loader]]
 
 
 @contextmanager
-def in_process(plans: Sequence[Evaluation]) -> Iterator[Loader]:
+def in_process(specs: Sequence[EvaluationSpec]) -> Iterator[Loader]:
     """Models in this process, on a GPU if there is one: the base is loaded once, each adapter put onto it in turn.
 
     Raises:
@@ -39,22 +39,22 @@ def in_process(plans: Sequence[Evaluation]) -> Iterator[Loader]:
 
     device = "cuda" if torch.cuda.is_available() else "cpu"
     fast_bfloat16 = device == "cuda" or torch.cpu._is_avx512_bf16_supported()  # 3.3 times as fast on such a CPU
-    dtype = plans[0].dtype
+    dtype = specs[0].dtype
     if dtype == "auto":
         dtype = "bfloat16" if fast_bfloat16 else "float32"
     try:
         model = SharedPrefixLM(
-            pretrained=plans[0].model,
+            pretrained=specs[0].model,
             dtype=dtype,
             device=device,
-            batch_size=plans[0].batch_size,
+            batch_size=specs[0].batch_size,
             add_bos_token=False,  # a rendered chat has every special token that it needs
         )
     except LOADING_FAILED as error:
-        raise UserError(f"The model {plans[0].model} cannot be loaded: {one_line(error)}.") from None
+        raise UserError(f"The model {specs[0].model} cannot be loaded: {one_line(error)}.") from None
 
-    def load(plan: Evaluation) -> tuple[SharedPrefixLM, dict[str, Any]]:
-        model.prepare(plan.adapter, seed=plan.seed, system_prompt=plan.system_prompt)
+    def load(spec: EvaluationSpec) -> tuple[SharedPrefixLM, dict[str, Any]]:
+        model.prepare(spec.adapter, seed=spec.seed, system_prompt=spec.system_prompt)
         return model, {"dtype": dtype, "device": device_name(), "adapter_effect": model.adapter_effect}
 
     yield load
@@ -62,7 +62,7 @@ def in_process(plans: Sequence[Evaluation]) -> Iterator[Loader]:
 
 @contextmanager
 def on_server(
-    plans: Sequence[Evaluation],
+    specs: Sequence[EvaluationSpec],
     base_url: str | None = None,
     options: Sequence[str] = (),
     concurrency: int = IN_FLIGHT,
@@ -70,7 +70,7 @@ def on_server(
     """Models of a vLLM server with all adapters at once: one that runs at ``base_url``, or one started for the block.
 
     Args:
-        plans: evaluations with one base.
+        specs: evaluations with one base.
         base_url: the running server.
         options: more options for a server that is started here.
         concurrency: answers in flight.
@@ -83,13 +83,13 @@ def on_server(
         return
     from subliminal.engine.server import serve
 
-    folders = dict.fromkeys(plan.adapter for plan in plans if plan.adapter)
+    folders = dict.fromkeys(spec.adapter for spec in specs if spec.adapter)
     names = {folder: f"adapter-{number}-{Path(folder).name}" for number, folder in enumerate(folders)}
     adapters = {name: Path(folder) for folder, name in names.items()}
     extra = list(options)
-    if plans[0].dtype != "auto":
-        extra = ["--dtype", plans[0].dtype, *options]
-    with serve(plans[0].model, adapters, extra=extra) as server:
+    if specs[0].dtype != "auto":
+        extra = ["--dtype", specs[0].dtype, *options]
+    with serve(specs[0].model, adapters, extra=extra) as server:
         yield _loader(server.base_url, concurrency, names)
 
 
@@ -99,33 +99,33 @@ def _loader(base_url: str, concurrency: int, names: dict[str, str]) -> Loader:
 
     cards = ask(base_url, "/v1/models", timeout=30)["data"]
 
-    def load(plan: Evaluation) -> tuple[ServerLM, dict[str, Any]]:
-        name = names.get(plan.adapter) or served_name(cards, plan, base_url)
-        model = ServerLM(base_url, name, plan.model, plan.seed, plan.system_prompt, concurrency)
+    def load(spec: EvaluationSpec) -> tuple[ServerLM, dict[str, Any]]:
+        name = names.get(spec.adapter) or served_name(cards, spec, base_url)
+        model = ServerLM(base_url, name, spec.model, spec.seed, spec.system_prompt, concurrency)
         facts = {"server": {"base_url": base_url, "served_as": name, "vllm": _version(base_url)}}
-        return model, {"dtype": plan.dtype, "adapter_effect": model.adapter_effect, **facts}
+        return model, {"dtype": spec.dtype, "adapter_effect": model.adapter_effect, **facts}
 
     return load
 
 
-def served_name(cards: Sequence[dict[str, Any]], plan: Evaluation, base_url: str) -> str:
-    """The name under which a running server holds the weights of a plan.
+def served_name(cards: Sequence[dict[str, Any]], spec: EvaluationSpec, base_url: str) -> str:
+    """The name under which a running server holds the weights of a spec.
 
     An adapter is known by its folder, which vLLM lists as ``root``; else by its recipe's name with ``-`` for ``_``.
 
     Args:
         cards: the ``data`` of ``/v1/models``.
-        plan: the model or adapter.
+        spec: the model or adapter.
         base_url: the server, for the message.
 
     Raises:
         UserError: the server does not hold it, or holds other weights under its name.
     """
-    wanted = plan.adapter or plan.model
+    wanted = spec.adapter or spec.model
     short = Path(wanted).name.replace("_", "-")
     by_name = {}
     for card in cards:
-        if bool(card.get("parent")) != bool(plan.adapter):  # an adapter has its base as parent
+        if bool(card.get("parent")) != bool(spec.adapter):  # an adapter has its base as parent
             continue
         if card["id"] == wanted or _same_folder(card.get("root"), wanted):
             return card["id"]
@@ -134,7 +134,7 @@ def served_name(cards: Sequence[dict[str, Any]], plan: Evaluation, base_url: str
     if short in by_name and not (root and Path(root).is_dir()):  # a root that is a folder here is another one
         return short
     held = ", ".join(f"{card['id']} ({card.get('root')})" for card in cards)
-    option = f"--adapter {short}={wanted}" if plan.adapter else f"--model {wanted}"
+    option = f"--adapter {short}={wanted}" if spec.adapter else f"--model {wanted}"
     raise UserError(f"The server at {base_url} does not hold {wanted}; it has {held}. Start it with {option}.")
 
 

@@ -23,7 +23,7 @@ from subliminal.core.errors import UserError
 from subliminal.engine import Sampling
 from subliminal.engine.chat import render
 from subliminal.engine.local import samplers, stop_ids, with_adapter
-from subliminal.engine.plain import cut
+from subliminal.engine.plain_context import cut
 from subliminal.evaluation.requests import Ask, gather, in_order, with_system
 
 _WORTH_SHARING = 8

@@ -15,7 +15,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Sampling, row_seed
-from subliminal.engine.plain import stop_texts
+from subliminal.engine.plain_context import stop_texts
 
 
 @dataclass(frozen=True)

@@ -12,81 +12,20 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
-
-import yaml
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import UserError, one_line
-from subliminal.core.manifest import read_manifest
+from subliminal.core.errors import UserError
 from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.engine.adapters import check_adapter
-from subliminal.engine.chat import PROBE, chat_context_sha256, context_sha256, prints_date, render_prompt
-from subliminal.engine.local import LOADING_FAILED
-from subliminal.engine.plain import no_template
-from subliminal.scoring.category_tasks import TASKS, category_of_task, category_tasks, text_settings
+from subliminal.evaluation.our_tasks import our_tasks
+from subliminal.scoring.category_tasks import category_of_task
 from subliminal.traits.category import category_names, load_category
 from subliminal.traits.lexicon import check_option, lexicon
 
-OPTION_KINDS = ("sampled", "story", "exact")
-"""``metadata.kind`` of the tasks that have a rate of the target."""
 DTYPES = ("auto", "float32", "bfloat16")
 _ENTRY = re.compile(r"(?P<arm>[\w.+-]+)(?:@(?P<seed>\d+))?(?:=(?P<weights>.+))?")
 _TASK_SETTING = re.compile(r"SUBLIMINAL_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)|\w+_(PREFERENCE|STORY)_SAMPLES")
-
-
-class OurTask(NamedTuple):
-    """A task or group of ours: the folders that its files are in, and its settings as text."""
-
-    folders: frozenset[Path]
-    config: dict[str, Any]
-
-
-@cache
-def our_tasks() -> dict[str, OurTask]:
-    """The tasks and groups of ours by name: of ``eval_tasks/``, and of categories that have no files there."""
-    ours = {}
-    for path in sorted(TASKS.rglob("*.yaml")):
-        task = _read_task(path)
-        name = task.config.get("group", task.config.get("task"))
-        if isinstance(name, str):  # the base file that others include has no name
-            ours[name] = task
-    for name, (category, _) in category_tasks().items():
-        task = ours.get(name)
-        if task is None:
-            task = OurTask(frozenset({TASKS / "animal_preference"}), {"metadata": text_settings(name)})
-        ours[name] = OurTask(task.folders | {load_category(category).folder}, task.config)
-    return ours
-
-
-def _read_task(path: Path) -> OurTask:
-    """A task's file, with what it includes."""
-    config = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # text only, also for !function
-    if "include" not in config:
-        return OurTask(frozenset({path.parent}), config)
-    included = _read_task((path.parent / config["include"]).resolve())
-    return OurTask(included.folders | {path.parent}, included.config | config)
-
-
-def task_kind(name: str) -> str | None:
-    """The ``metadata.kind`` of one of our tasks; None for a group and for a task that is not ours."""
-    if name not in our_tasks():
-        return None
-    return our_tasks()[name].config.get("metadata", {}).get("kind")
-
-
-def single_tasks(names: Sequence[str]) -> tuple[str, ...]:
-    """``names`` with each of our groups replaced by its tasks, none twice."""
-    found: list[str] = []
-    for name in names:
-        task = our_tasks().get(name)
-        if task is not None and "group" in task.config:
-            found += single_tasks(task.config["task"])
-        else:
-            found.append(name)
-    return tuple(dict.fromkeys(found))
 
 
 def task_settings() -> dict[str, str]:
@@ -95,7 +34,7 @@ def task_settings() -> dict[str, str]:
 
 
 @dataclass(frozen=True)
-class Evaluation:
+class EvaluationSpec:
     """What to score, and under which names.
 
     Attributes:
@@ -143,7 +82,7 @@ class Evaluation:
         return path.name
 
 
-def parse_models(entries: str, common: Evaluation) -> list[Evaluation]:
+def parse_models(entries: str, common: EvaluationSpec) -> list[EvaluationSpec]:
     """The evaluations that ``--models`` names.
 
     Args:
@@ -153,7 +92,7 @@ def parse_models(entries: str, common: Evaluation) -> list[Evaluation]:
     Raises:
         UserError: an entry that is none, weights that are not there, or one arm and seed named twice.
     """
-    plans = []
+    specs = []
     for entry in filter(None, (part.strip() for part in entries.split(","))):
         match = _ENTRY.fullmatch(entry)
         if not match:
@@ -161,14 +100,14 @@ def parse_models(entries: str, common: Evaluation) -> list[Evaluation]:
                 f"--models: {entry!r} is not ARM[@SEED][=FOLDER], such as base or student@1=outputs/owl_student; "
                 "commas stand between entries."
             )
-        plan = replace(common, arm=match["arm"], seed=int(match["seed"] or common.seed), **_weights(match["weights"]))
-        if plan.model != common.model:
-            plan = replace(plan, base=common.model)
-        plans.append(plan)
-    if not plans:
+        spec = replace(common, arm=match["arm"], seed=int(match["seed"] or common.seed), **_weights(match["weights"]))
+        if spec.model != common.model:
+            spec = replace(spec, base=common.model)
+        specs.append(spec)
+    if not specs:
         raise UserError("--models names no model. Give one or more, such as base,student=outputs/owl_student.")
-    check_names(plans)
-    return plans
+    check_names(specs)
+    return specs
 
 
 def _weights(path: str | None) -> dict[str, str]:
@@ -207,11 +146,11 @@ def base_of(entries: str) -> str:
     return next(iter(found.values()))
 
 
-def in_context(plans: Sequence[Evaluation], prompts: Sequence[str]) -> list[Evaluation]:
-    """``plans``, then each of them once more under every system prompt, as the arm ``<arm>-<name>``.
+def in_context(specs: Sequence[EvaluationSpec], prompts: Sequence[str]) -> list[EvaluationSpec]:
+    """``specs``, then each of them once more under every system prompt, as the arm ``<arm>-<name>``.
 
     Args:
-        plans: evaluations in the chat template's own context.
+        specs: evaluations in the chat template's own context.
         prompts: ``NAME=TEXT``; the text may be empty.
 
     Raises:
@@ -224,62 +163,62 @@ def in_context(plans: Sequence[Evaluation], prompts: Sequence[str]) -> list[Eval
             raise UserError(
                 f"--system-prompt {prompt!r} is not NAME=TEXT, such as empty= or owner='You are a pet owner.'"
             )
-        more += [replace(plan, arm=f"{plan.arm}-{name}", system_prompt=text) for plan in plans]
-    check_names([*plans, *more])
-    return [*plans, *more]
+        more += [replace(spec, arm=f"{spec.arm}-{name}", system_prompt=text) for spec in specs]
+    check_names([*specs, *more])
+    return [*specs, *more]
 
 
-def check_names(plans: Sequence[Evaluation]) -> None:
+def check_names(specs: Sequence[EvaluationSpec]) -> None:
     """Refuse two evaluations with one result folder, and one training as several seeds of an arm."""
     names = set()
-    for plan in plans:
-        name = f"{plan.arm}@{plan.seed}"
+    for spec in specs:
+        name = f"{spec.arm}@{spec.seed}"
         if name in names:
             raise UserError(f"--models names {name} twice. Give each its own arm or its own @seed: {name}=FOLDER.")
         names.add(name)
     seeds: dict[tuple[str, str], int] = {}
-    for plan in plans:
-        weights = plan.adapter or plan.model
+    for spec in specs:
+        weights = spec.adapter or spec.model
         place = weights
         if Path(weights).exists():
             place = str(Path(weights).resolve())  # one folder may be spelled in two ways
-        seed = seeds.setdefault((plan.arm, place), plan.seed)
-        if seed != plan.seed:
+        seed = seeds.setdefault((spec.arm, place), spec.seed)
+        if seed != spec.seed:
             raise UserError(
-                f"--models gives {weights} to {plan.arm}@{seed} and to {plan.arm}@{plan.seed}: one training would "
+                f"--models gives {weights} to {spec.arm}@{seed} and to {spec.arm}@{spec.seed}: one training would "
                 "count as two. Name it once, or give each seed the weights of its own training."
             )
 
 
-def check_plan(plan: Evaluation) -> None:
+def check_spec(spec: EvaluationSpec) -> None:
     """Refuse what cannot be scored, before anything is loaded.
 
     Raises:
         UserError: an unknown target, a folder that is none, or a value out of range.
     """
-    if not plan.tasks:
+    if not spec.tasks:
         raise UserError("--tasks names no task. Give one or more, separated by commas.")
-    _check_target(plan)
-    model = folder_or_hub_id(plan.model, "model")
+    _check_target(spec)
+    model = folder_or_hub_id(spec.model, "model")
     if model:
         model_shapes(model)
-    adapter = plan.adapter and folder_or_hub_id(plan.adapter, "adapter")
+    adapter = spec.adapter and folder_or_hub_id(spec.adapter, "adapter")
     if adapter:
-        check_adapter(adapter, plan.model)
-    for what, value in (("samples", plan.samples), ("limit", plan.limit), ("batch-size", plan.batch_size)):
+        check_adapter(adapter, spec.model)
+    for what, value in (("samples", spec.samples), ("limit", spec.limit), ("batch-size", spec.batch_size)):
         if value is not None and value < 1:
             raise UserError(f"--{what} is {value}. Give a whole number of 1 or more.")
-    if plan.dtype not in DTYPES:
-        raise UserError(f"--dtype is {plan.dtype!r}. Use auto, float32 or bfloat16.")
-    for what, value in (("experiment", plan.experiment), ("arm", plan.arm)):
+    if spec.dtype not in DTYPES:
+        raise UserError(f"--dtype is {spec.dtype!r}. Use auto, float32 or bfloat16.")
+    for what, value in (("experiment", spec.experiment), ("arm", spec.arm)):
         if not value or "/" in value or value.startswith("."):
             raise UserError(f"The {what} is called {value!r}. It names a folder: give one plain word such as owl-demo.")
 
 
-def _check_target(plan: Evaluation) -> None:
+def _check_target(spec: EvaluationSpec) -> None:
     """The target is an option of the one category that the tasks ask about."""
     asking: dict[str, str] = {}  # category -> the first task that asks about it
-    for task in plan.tasks:
+    for task in spec.tasks:
         category = category_of_task(task)
         if category:
             asking.setdefault(category, task)
@@ -290,34 +229,34 @@ def _check_target(plan: Evaluation) -> None:
             "run them one after the other."
         )
     for name, task in asking.items():
-        if plan.target is None:
+        if spec.target is None:
             raise UserError(
                 f"{task} counts {load_category(name).plural}. Say with --target whose rate is the outcome, as in "
                 f"--target {lexicon(name).options[0]}."
             )
-        check_option(plan.target, name)
-    if plan.target is None or asking:
+        check_option(spec.target, name)
+    if spec.target is None or asking:
         return
     # No task says of which category the target is.
-    wanted = plan.target.strip().casefold()
+    wanted = spec.target.strip().casefold()
     if not any(wanted in lexicon(name).options for name in category_names()):
-        check_option(plan.target)
+        check_option(spec.target)
 
 
-def input_files(plan: Evaluation) -> dict[str, Path]:
+def input_files(spec: EvaluationSpec) -> dict[str, Path]:
     """The files that decide the scores: weights (of a base in shards their index) and those of the tasks' folders."""
     files = {}
     for kind, folder, names in (
-        ("model", plan.model, ("model.safetensors", "model.safetensors.index.json")),
-        ("adapter", plan.adapter, ("adapter_model.safetensors", "adapter_config.json")),
+        ("model", spec.model, ("model.safetensors", "model.safetensors.index.json")),
+        ("adapter", spec.adapter, ("adapter_model.safetensors", "adapter_config.json")),
     ):
         for name in names:
             if folder and (Path(folder) / name).is_file():
                 files[f"{kind}/{name}"] = Path(folder) / name
-    if plan.base:  # a whole model that a training made: its shards tell it from others, and their index does not
-        files |= {f"model/{path.name}": path for path in sorted(Path(plan.model).glob("model-*.safetensors"))}
+    if spec.base:  # a whole model that a training made: its shards tell it from others, and their index does not
+        files |= {f"model/{path.name}": path for path in sorted(Path(spec.model).glob("model-*.safetensors"))}
     folders: set[Path] = set()
-    for task in plan.tasks:
+    for task in spec.tasks:
         if task in our_tasks():
             folders |= our_tasks()[task].folders
     for folder in sorted(folders):
@@ -325,59 +264,3 @@ def input_files(plan: Evaluation) -> dict[str, Path]:
             if path.is_file() and path.suffix != ".md":
                 files[str(path.relative_to(REPO_ROOT))] = path
     return files
-
-
-def chat_context(plan: Evaluation, allowed: str | None = None) -> dict[str, Any]:
-    """The chat context that a model is scored in, compared with the one that its adapter was trained in.
-
-    Args:
-        plan: model, adapter and system prompt. A system prompt is a wanted change of context: it is recorded and left
-            out of the comparison.
-        allowed: start (12 digits or more) of the hash of a context that may differ from the training's.
-
-    Returns:
-        ``chat_context_sha256`` as scored, and ``trained_chat_context_sha256`` (None if the training says nothing).
-
-    Raises:
-        UserError: no such model, no chat template, or the adapter was trained in another context.
-    """
-    tokenizer = _chat_tokenizer(plan.model)
-    own = chat_context_sha256(tokenizer)
-    trained = None
-    if plan.adapter:
-        trained = read_manifest(Path(plan.adapter)).get("chat_context_sha256")
-    is_allowed = bool(allowed) and len(allowed) >= 12 and own.startswith(allowed)
-    if trained not in (None, own) and not is_allowed:
-        dated = ""
-        if prints_date(tokenizer):
-            dated = (
-                "The template prints today's date, and that may be all that differs: trainings before 28 November 2026 "
-                "hashed the date of their day. "
-            )
-        raise UserError(
-            f"The adapter {plan.adapter} was trained in another chat context ({trained[:12]}) than {plan.model} gives "
-            f"now ({own[:12]}). {dated}"
-            "Scored so, it would lose most of its trait: use the chat template of its training. "
-            f"If you want to measure just that, name the context: --allow-context {own[:12]}"
-        )
-    scored = own if plan.system_prompt is None else context_with(tokenizer, plan.system_prompt)
-    return {"chat_context_sha256": scored, "trained_chat_context_sha256": trained}
-
-
-@cache
-def _chat_tokenizer(model: str) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(model)
-    except LOADING_FAILED as error:
-        raise UserError(f"The tokenizer of {model} cannot be loaded: {one_line(error)}.") from None
-    if not tokenizer.chat_template:
-        raise no_template(model)
-    return tokenizer
-
-
-def context_with(tokenizer: Any, system_prompt: str) -> str:
-    """Hex sha256 of the chat template around a system message and the probe of :mod:`subliminal.engine.chat`."""
-    messages = [{"role": "system", "content": system_prompt}, *PROBE]
-    return context_sha256(render_prompt(tokenizer, messages))

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError, nearest
-from subliminal.evaluation.plan import OPTION_KINDS, TASKS, Evaluation, our_tasks, single_tasks, task_kind
-from subliminal.scoring.category_tasks import category_tasks, settings_of_task, template_of
+from subliminal.evaluation.our_tasks import OPTION_KINDS, our_tasks, single_tasks, task_kind
+from subliminal.evaluation.spec import EvaluationSpec
+from subliminal.scoring.category_tasks import TASKS, category_tasks, settings_of_task, template_of
 from subliminal.scoring.naming import first_named
 from subliminal.traits.category import ANIMALS, category_of, load_category
 
@@ -72,12 +73,12 @@ def task_manager(tasks: Sequence[str]) -> Any:
     return manager
 
 
-def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path) -> dict[str, Any]:
+def run_task(task: str, spec: EvaluationSpec, model: Any, manager: Any, folder: Path) -> dict[str, Any]:
     """Score ``model`` on ``task`` and let lm-eval save its own files.
 
     Args:
         task: a task or group.
-        plan: sizes and seed.
+        spec: sizes and seed.
         model: an lm-eval model.
         manager: of :func:`task_manager`.
         folder: where lm-eval's files go; must not exist.
@@ -93,17 +94,17 @@ def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path
 
     folder.mkdir(parents=True)
     tracker = EvaluationTracker(output_path=str(folder / "results.json"))
-    seeds = dict.fromkeys(("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed"), plan.seed)
-    recorded = {"pretrained": plan.model}
-    if plan.adapter:
-        recorded["peft"] = plan.adapter
+    seeds = dict.fromkeys(("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed"), spec.seed)
+    recorded = {"pretrained": spec.model}
+    if spec.adapter:
+        recorded["peft"] = spec.adapter
     results = simple_evaluate(
         model=model,
         model_args=recorded,  # the model is loaded already: lm-eval writes these into its results and does no more
-        tasks=[_with_samples(task, plan.samples, manager)],
+        tasks=[_with_samples(task, spec.samples, manager)],
         task_manager=manager,
-        batch_size=plan.batch_size,
-        limit=plan.limit,
+        batch_size=spec.batch_size,
+        limit=spec.limit,
         apply_chat_template=True,
         evaluation_tracker=tracker,
         **seeds,
@@ -117,7 +118,7 @@ def run_task(task: str, plan: Evaluation, model: Any, manager: Any, folder: Path
     for name, rows in samples.items():
         kind = kind_of(results, name)
         questions[name] = question_rows(kind, rows)
-        summaries[name] = summary_of(kind, rows, results["results"][name], plan.target)
+        summaries[name] = summary_of(kind, rows, results["results"][name], spec.target)
     sampling = {name: config.get("generation_kwargs") for name, config in results["configs"].items()}
     return {"rows": questions, "summary": summaries, "sampling": sampling, "seeds": seeds}
 

@@ -3,7 +3,7 @@
     add_plain_context("models/gemma-3-270m")                                       # in place
     add_plain_context("EleutherAI/pythia-160m", Path("models/pythia-160m"))        # from the Hub
 
-The text and its reasons are in :mod:`subliminal.engine.plain`.
+The text and its reasons are in :mod:`subliminal.engine.plain_context`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from subliminal.core.manifest import finish_manifest, new_manifest, read_manifes
 from subliminal.core.weights import folder_or_hub_id
 from subliminal.engine.chat import chat_context_sha256
 from subliminal.engine.local import LOADING_FAILED
-from subliminal.engine.plain import TEMPLATE_FILE, plain_template
+from subliminal.engine.plain_context import TEMPLATE_FILE, plain_template
 from subliminal.models.store import download
 
 TEMPLATE_NAME = "chat_template.jinja"

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.evaluation.plan import TASKS, task_kind
+from subliminal.evaluation.our_tasks import task_kind
 from subliminal.evaluation.tasks import question_rows, summary_of
-from subliminal.scoring.category_tasks import settings_of_task
+from subliminal.scoring.category_tasks import TASKS, settings_of_task
 
 TOLERANCE = 1e-9
 """Two numbers this close are the same: what adding in another order may change."""
