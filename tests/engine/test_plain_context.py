@@ -19,7 +19,7 @@ from transformers import AutoTokenizer
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import read_manifest
-from subliminal.engine import Request, Sampling, plain
+from subliminal.engine import Request, Sampling, plain_context
 from subliminal.engine.chat import PROBE, chat_context_sha256, render
 from subliminal.engine.http import HttpEngine
 from subliminal.engine.local import TransformersEngine
@@ -111,7 +111,7 @@ def test_a_model_without_a_template_is_refused_with_the_two_ways_on(bare_model: 
 
 
 def test_a_served_model_may_bring_its_template_by_vllms_own_option(bare_model: Path) -> None:
-    check_model(str(bare_model), ["--chat-template", str(plain.TEMPLATE_FILE)])
+    check_model(str(bare_model), ["--chat-template", str(plain_context.TEMPLATE_FILE)])
 
 
 def test_an_answer_ends_where_the_model_writes_the_next_question(plain_model: Path, monkeypatch) -> None:
@@ -121,13 +121,16 @@ def test_an_answer_ends_where_the_model_writes_the_next_question(plain_model: Pa
     assert whole.finish_reason == "length"
     assert len(whole.text) > 12
     stop = whole.text[8:11]
-    monkeypatch.setattr(plain, "NEXT_QUESTION", stop)
+    monkeypatch.setattr(plain_context, "NEXT_QUESTION", stop)
     (ended,) = engine.generate(ASKED, GREEDY)
     assert (ended.text, ended.finish_reason) == (whole.text.partition(stop)[0], "stop")
 
 
 def test_a_chat_models_answer_may_speak_of_questions(tiny_model: Path) -> None:
-    assert plain.stop_texts(render(AutoTokenizer.from_pretrained(tiny_model), PROBE, add_generation_prompt=True)) == ()
+    assert (
+        plain_context.stop_texts(render(AutoTokenizer.from_pretrained(tiny_model), PROBE, add_generation_prompt=True))
+        == ()
+    )
 
 
 @pytest.mark.parametrize(("chat_text", "stops"), [("Question: probe\nAnswer:\n", ["\nQuestion:"]), ("<user>", None)])
@@ -198,6 +201,6 @@ def test_a_model_from_the_hub_becomes_a_folder_with_the_plain_context(bare_model
     manifest = read_manifest(out)
     assert done.stdout == f"plain context, chat_context_sha256 {manifest['chat_context_sha256']}\n{out}\n"
     assert manifest["origin"] == {"hub_id": "someone/base-160m", "revision": revision}
-    assert (out / "chat_template.jinja").read_text() == plain.plain_template()
+    assert (out / "chat_template.jinja").read_text() == plain_context.plain_template()
     assert unknown.returncode == 2
     assert unknown.stderr.startswith("error: The Hub has no model someone/nothing")

@@ -40,34 +40,11 @@ class TransformersEngine:
     """
 
     def __init__(self, model: str, adapter: str | None = None, batch_size: int = 64):
-        folder = folder_or_hub_id(model, "model", "config.json")
-        if folder:
-            model_shapes(folder)
-        adapter_folder = adapter and folder_or_hub_id(adapter, "adapter", "adapter_config.json")
-        if adapter_folder:
-            check_adapter(adapter_folder, model)
-        import torch
-        from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
-        from transformers.utils import logging
+        _check_folders(model, adapter)
+        from transformers import GenerationConfig
 
-        if not sys.stderr.isatty():
-            logging.disable_progress_bar()
         self.model_name, self.adapter, self.batch_size = model, adapter, batch_size
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        try:
-            self.tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
-            self.model = AutoModelForCausalLM.from_pretrained(
-                model,
-                dtype="auto",  # as the model was saved
-                use_safetensors=True,
-                device_map=self.device,
-                # Decoding a token of 64 rows (135M, 2 CPU cores) takes 157 ms with eager attention, 308 ms with sdpa.
-                attn_implementation="eager" if self.device == "cpu" else "sdpa",
-            ).eval()
-        except LOADING_FAILED as error:
-            raise UserError(f"The model {model} cannot be loaded: {one_line(error)}.") from None
-        if self.device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
-            self.model.float()  # such a card (T4) has no bfloat16, and what is saved so may overflow in float16
+        self.tokenizer, self.model, self.device = _load(model)
         if not self.tokenizer.chat_template:
             raise no_template(model)
         self.stop_ids = stop_ids(self.tokenizer, self.model.generation_config)
@@ -249,6 +226,48 @@ def stoppers(tokenizer: Any, stops: Sequence[str], prompt_length: int) -> Any:
             return torch.tensor(ended, device=input_ids.device)
 
     return StoppingCriteriaList([EndsAtText()] if stops else [])
+
+
+def _check_folders(model: str, adapter: str | None) -> None:
+    """Refuse folders that are none, before torch is imported and memory is filled."""
+    folder = folder_or_hub_id(model, "model", "config.json")
+    if folder:
+        model_shapes(folder)
+    adapter_folder = adapter and folder_or_hub_id(adapter, "adapter", "adapter_config.json")
+    if adapter_folder:
+        check_adapter(adapter_folder, model)
+
+
+def _load(model: str) -> tuple[Any, Any, str]:
+    """Tokenizer, model and device.
+
+    Raises:
+        UserError: one of the two cannot be loaded.
+    """
+    import torch
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers.utils import logging
+
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()
+    # Decoding a token of 64 rows (135M, 2 CPU cores) takes 157 ms with eager attention, 308 ms with sdpa.
+    device, attention = "cpu", "eager"
+    if torch.cuda.is_available():
+        device, attention = "cuda", "sdpa"
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
+        loaded = AutoModelForCausalLM.from_pretrained(
+            model,
+            dtype="auto",  # as the model was saved
+            use_safetensors=True,
+            device_map=device,
+            attn_implementation=attention,
+        ).eval()
+    except LOADING_FAILED as error:
+        raise UserError(f"The model {model} cannot be loaded: {one_line(error)}.") from None
+    if device == "cuda" and not torch.cuda.is_bf16_supported(including_emulation=False):
+        loaded.float()  # such a card (T4) has no bfloat16, and what is saved so may overflow in float16
+    return tokenizer, loaded, device
 
 
 def stop_ids(tokenizer: Any, generation_config: Any) -> list[int]:
