@@ -24,6 +24,8 @@ from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count
 from subliminal.publish.archive import ANSWERS, RECORDS
 from subliminal.publish.entries import EXPERIMENT_FILE, Entry, LaidOut, entries, figure_name, unpacked
+from subliminal.report.by_factor.section import FACTOR_TITLE
+from subliminal.report.criterion import CRITERION_TITLE
 from subliminal.report.format import Section, Table
 from subliminal.report.pages import markdown
 from subliminal.report.provenance import Provenance, commit_of, data_section, provenance_section, training_section
@@ -133,8 +135,28 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     everything = Section(f"{entry.experiment}: all tables, settings and audits", notes=tuple(told), parts=parts)
     made.pages[folder / DETAILS] = markdown(everything)
     text = [_first_comment(folder / EXPERIMENT_FILE), " ".join(facts)]
-    brief = tuple(_linked(section.brief, link) for section in said if section.brief)
+    brief = tuple(_linked(section.brief, link) for section in _in_brief(said))
     return Section(title, text, notes=tuple(told), parts=brief)
+
+
+def _in_brief(said: list[Section]) -> list[Section]:
+    """The sections of a chapter that ``RESULTS.md`` has.
+
+    Of a sweep these are the criterion and the section by factor, which say of every point what the others say of one.
+    """
+    with_brief = [section for section in said if section.brief]
+    by_factor = [section for section in with_brief if section.title.startswith(FACTOR_TITLE)]
+    if not by_factor:
+        return with_brief
+    found = []
+    for section in with_brief:
+        if section.title == CRITERION_TITLE:
+            (table,) = section.brief.tables
+            verdicts = "; ".join(f"{name}: {verdict}" for name, *_, verdict in table.rows)
+            found.append(
+                replace(section, brief=replace(section.brief, text=[*section.brief.text, f"{verdicts}."], tables=[]))
+            )
+    return [*found, by_factor[0]]
 
 
 def _placed(section: Section, prefix: str, report: Path, results: Path) -> Section:

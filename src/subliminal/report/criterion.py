@@ -14,6 +14,7 @@ from subliminal.stats.criterion_verdict import CriterionVerdict, judge_criterion
 from subliminal.stats.log_odds import read_table
 
 RECORD = "criterion.json"
+CRITERION_TITLE = "Criterion"
 
 
 def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
@@ -69,8 +70,8 @@ def criterion_section(results: Path) -> Section | None:
         recorded_at,
         *verdict.notes,
     ]
-    brief = Section("Criterion", [" ".join([verdict.headline(), recorded_at, *verdict.notes])], [_table(verdict)])
-    return Section("Criterion", text, [_table(verdict)], brief=brief)
+    brief = Section(CRITERION_TITLE, [" ".join([verdict.headline(), recorded_at, *verdict.notes])], [_table(verdict)])
+    return Section(CRITERION_TITLE, text, [_table(verdict)], brief=brief)
 
 
 def _table(verdict: CriterionVerdict) -> Table:

@@ -46,6 +46,25 @@ def leak_section(folder: Path) -> Section | None:
     return Section("Leak of the teachers", [text], [Table(HEADER, rows)])
 
 
+def leak_of_teachers(folder: Path) -> dict[str, dict[int, float]]:
+    """Teacher, as its leak stage names it -> seed -> nats a token; teachers that all seeds share are left out.
+
+    Args:
+        folder: of a report.
+
+    Raises:
+        UserError: see :func:`leak_section`.
+    """
+    found: dict[str, dict[int, float]] = {}
+    for path in _files(folder):
+        seed = path.parent.name.removeprefix("leak-seed-")
+        if not seed.isdigit():
+            continue
+        for name, kinds in _read(path)["teachers"].items():
+            found.setdefault(name, {})[int(seed)] = kinds["answer"]["kl_nats_a_token"]
+    return found
+
+
 def _files(folder: Path) -> list[Path]:
     """The results of leak stages beside a report; those of one animal's report lie with its experiment."""
     here = sorted(folder.glob("leak*/leak.json"))

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section
+from subliminal.report.by_factor.section import by_factor_section
 from subliminal.report.carrier import carrier_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section
@@ -37,6 +38,8 @@ SECTIONS: tuple[Analysis, ...] = (
     questions_section,
     differences_section,
     lambda found: replicates_section(found.results, found.main.task if found.main else None),
+    lambda found: by_factor_section(found.results.folder),
+    lambda found: by_factor_section(found.results.folder),
     lambda found: carrier_section(found.results),
     graded_section,
     lambda found: damage_section(found.results),

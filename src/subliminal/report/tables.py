@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.experiment.arms import ARMS, arm_kind
+from subliminal.experiment.sweep.factors import arm_at, point_of
 from subliminal.report.data import EXACT, PROBABILITY, SOLVED, Results
 from subliminal.report.replicates import replicate_seeds
 from subliminal.stats import (
@@ -131,7 +132,8 @@ def pairs(results: Results) -> list[tuple[str, str]]:
     control with the first, and the other base's student with its control, and what else the arms name.
 
     Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
-    references of its own, and the base itself where the base has none of that name.
+    references of its own, those that its factor does not act on (``student_c0.25`` and ``control_base_numbers``), and
+    the base itself where the base has none of that name.
     """
     students = [name for name in results.arms if _is_kind(name, "student")]
     points = sorted((name.removeprefix("student") for name in students), key=len, reverse=True)
@@ -143,7 +145,7 @@ def pairs(results: Results) -> list[tuple[str, str]]:
     for student in students:
         for name in results.arms:
             is_control = "student" in _control_of(name) and not _is_kind(name, "base")
-            if is_control and point(name) == point(student):
+            if is_control and (point(name) == point(student) or _is_of_point(name, student)):
                 found.append((student, name))
         own_base = f"base{point(student)}"
         found.append((student, own_base if own_base in results.arms else "base"))
@@ -155,6 +157,12 @@ def pairs(results: Results) -> list[tuple[str, str]]:
         for reference in arm.minus:
             found += [(f"{arm.name}{end}", f"{reference}{end}") for end in reversed(points or [""])]
     return [pair for pair in found if set(pair) <= set(results.arms)]
+
+
+def _is_of_point(reference: str, student: str) -> bool:
+    """Whether a student at a point of a sweep meets this: a factor that does not act on it leaves it as it is."""
+    kind, (_, values) = arm_kind(reference), point_of(student)
+    return kind is not None and bool(values) and reference == arm_at(kind, values)
 
 
 def _is_kind(name: str, kind: str) -> bool:

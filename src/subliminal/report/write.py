@@ -20,6 +20,8 @@ import pandas as pd
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
+from subliminal.report.by_factor.found import by_factor
+from subliminal.report.by_factor.section import BY_FACTOR_FILE, by_factor_csv, by_factor_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.data import PROBABILITY, SAMPLED, SOLVED, Results, category_of_results, load_results
 from subliminal.report.figure import arms_figure, png, svg
@@ -87,6 +89,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     texts = {"report.md": text, "report.html": html(text, drawings), top: _csv(report.found.results)}
     texts |= {Path(name).with_suffix(".svg").name: drawing for name, drawing in drawings.items()}
     texts[HEADLINE] = json.dumps(headline(report), indent=2, ensure_ascii=False) + "\n"
+    texts |= _factor_csv(folder)
     if as_csv:
         texts[CSV] = estimates_csv(report.found.results)
     if as_json:
@@ -186,6 +189,12 @@ def headline(report: Report) -> dict[str, Any]:
     }
 
 
+def _factor_csv(folder: Path) -> dict[str, str]:
+    """The numbers of the section by factor, by the file's name; nothing where nothing was swept."""
+    found = by_factor(folder)
+    return {BY_FACTOR_FILE: by_factor_csv(found)} if found else {}
+
+
 def _csv(results: Results) -> str:
     """Top answers as fractions; sampled tasks, or the exact ones where nothing was sampled."""
     tasks = [task for task in results.preference_tasks if results.kinds[task] == SAMPLED]
@@ -215,7 +224,7 @@ def overview_sections(results: Path) -> list[Section]:
     Args:
         results: ``results/<experiment>``.
     """
-    found = [criterion_section(results), matrix_section(results, animals_in(results))]
+    found = [criterion_section(results), by_factor_section(results), matrix_section(results, animals_in(results))]
     return [section for section in found if section]
 
 
@@ -234,6 +243,8 @@ def write_overview(results: Path) -> Path:
     sections = [*overview_sections(results), reports]
     for figure in (figure for section in sections for figure in section.figures):
         write_text(results / figure.file, figure.draw())
+    for name, text in _factor_csv(results).items():
+        write_text(results / name, text)
     path = results / "overview.md"
     write_text(path, markdown(Section(f"{results.name}: all {about.plural}", parts=tuple(sections))))
     return path

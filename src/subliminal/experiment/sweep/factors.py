@@ -104,6 +104,17 @@ def point_of(arm: str) -> tuple[str, dict[str, float]]:
     return arm[:end], values
 
 
+def arm_at(arm: ArmKind, values: Mapping[str, float]) -> str:
+    """What an arm is called at the point of another arm: only the factors that act on it count.
+
+    Args:
+        arm: the row of the table.
+        values: of the point of the other arm.
+    """
+    own = {factor: value for factor, value in values.items() if BY_FACTOR[factor].has_points(arm)}
+    return arm.name + point_label(own)
+
+
 @dataclass(frozen=True)
 class Point:
     """One combination of a sweep: the number of rows, and the values of all factors that are varied."""

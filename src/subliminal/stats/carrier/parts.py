@@ -116,7 +116,7 @@ def carrier(table: Iterable[Row]) -> Carrier | None:
         None without a student, a control, an arm between them, and a seed that has them all.
     """
     rows = list(table)
-    runs = _runs(rows)
+    runs = target_log_odds(rows)
     foot = next((arm for arm in FOOT if arm in runs), None)
     ladder = [(arm, name) for arm, name in LADDER if arm in runs]
     if foot is None or len(ladder) < 2 or ladder[0][0] != "student":
@@ -137,7 +137,7 @@ def carrier(table: Iterable[Row]) -> Carrier | None:
     return Carrier(sorted({row.animal for row in rows}), seeds, left_out, whole, parts, beside)
 
 
-def _runs(rows: list[Row]) -> dict[str, dict[int, float]]:
+def target_log_odds(rows: list[Row]) -> dict[str, dict[int, float]]:
     """Arm -> seed -> log-odds of the target, the mean over animals; seeds that lack an animal are left out."""
     animals = {row.animal for row in rows}
     found: dict[str, dict[int, dict[str, float]]] = defaultdict(lambda: defaultdict(dict))

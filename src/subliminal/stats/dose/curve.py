@@ -1,0 +1,190 @@
+"""The effect at each point of a sweep, over replicates: in nats, as a share of the full effect, and by slopes.
+
+    points = [EffectAt("student", {"clean_share": 0.0}, {241: 3.1, 242: 2.7}), ...]
+    curve = dose_curve(points, reference="student")
+    [(point.arm, point.share, point.share_interval) for point in curve.points]
+
+An effect is a student above its control in log-odds within one replicate (a seed). A replicate is the unit: intervals
+are Student's t over replicates, and those of shares are Fieller's, as in :mod:`subliminal.stats.carrier.parts`. Only
+replicates that have every point count, so that the points are of the same bases and teachers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from subliminal.stats.carrier.parts import ratio_interval
+from subliminal.stats.replicates import t_interval
+from subliminal.stats.result import CONFIDENCE
+
+HALF = 0.5
+"""The share of an effect below which most of it is gone."""
+
+
+@dataclass(frozen=True)
+class EffectAt:
+    """The effect of one student arm.
+
+    Attributes:
+        arm: the student's.
+        values: factor -> its value at this point.
+        runs: seed -> student minus control, nats of log-odds.
+    """
+
+    arm: str
+    values: dict[str, float]
+    runs: dict[int, float]
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """An effect over the replicates that have every point.
+
+    Attributes:
+        arm, values, runs: as in :class:`EffectAt`; ``runs`` of the counted seeds.
+        mean: nats.
+        interval: 95 %, t over replicates; None with one replicate, or equal ones.
+        share: of the reference's effect; None without a reference, or where its mean is not above 0.
+        share_interval: 95 %, Fieller's; None where the reference's effect cannot be told from nothing.
+    """
+
+    arm: str
+    values: dict[str, float]
+    runs: dict[int, float]
+    mean: float
+    interval: tuple[float, float] | None
+    share: float | None
+    share_interval: tuple[float, float] | None
+
+    @property
+    def above(self) -> int:
+        """Replicates whose effect is above 0."""
+        return sum(value > 0 for value in self.runs.values())
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether half of the effect or more is kept; None where the interval does not say."""
+        if self.share_interval is None:
+            return None
+        low, high = self.share_interval
+        if low > HALF:
+            return True
+        return False if high < HALF else None
+
+
+@dataclass(frozen=True)
+class Slope:
+    """What the effect gains for one unit of something, fitted within each replicate.
+
+    Attributes:
+        of: what; a factor, or a measure of the teacher.
+        runs: seed -> slope, nats a unit.
+        mean: over replicates.
+        interval: 95 %, t over replicates; None with one replicate, or equal ones.
+    """
+
+    of: str
+    runs: dict[int, float]
+    mean: float
+    interval: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class DoseCurve:
+    """``reference`` is the arm of the full effect, if there is one; ``left_out`` are seeds that lack a point."""
+
+    points: list[CurvePoint]
+    reference: str | None
+    seeds: list[int]
+    left_out: list[int]
+
+
+def dose_curve(effects: Sequence[EffectAt], reference: str | None = None) -> DoseCurve | None:
+    """Every point over the replicates that have all of them.
+
+    Args:
+        effects: two points or more.
+        reference: the arm of the full effect.
+
+    Returns:
+        None with fewer than two points, and where no replicate has them all.
+    """
+    if len(effects) < 2:
+        return None
+    seeds = sorted(set.intersection(*(set(effect.runs) for effect in effects)))
+    if not seeds:
+        return None
+    full = next((effect for effect in effects if effect.arm == reference), None)
+    points = []
+    for effect in effects:
+        runs = {seed: effect.runs[seed] for seed in seeds}
+        whole = None
+        if full is not None:
+            whole = np.array([full.runs[seed] for seed in seeds])
+        points.append(_point(effect, runs, whole))
+    left_out = sorted(set.union(*(set(effect.runs) for effect in effects)) - set(seeds))
+    return DoseCurve(points, full.arm if full else None, seeds, left_out)
+
+
+def _point(effect: EffectAt, runs: dict[int, float], whole: np.ndarray | None) -> CurvePoint:
+    values = np.array(list(runs.values()))
+    share = share_interval = None
+    if whole is not None and whole.mean() > 0:
+        share = float(values.mean() / whole.mean())
+        share_interval = ratio_interval(values, whole)
+    mean = float(values.mean())
+    return CurvePoint(effect.arm, effect.values, runs, mean, _interval(values), share, share_interval)
+
+
+def _interval(values: np.ndarray) -> tuple[float, float] | None:
+    if values.size < 2 or np.ptp(values) < 1e-9:
+        return None
+    return t_interval(values, CONFIDENCE)
+
+
+def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, float]]]) -> list[Slope]:
+    """One least-squares fit of the effect on all columns in each replicate, and the slopes over replicates.
+
+    Args:
+        curve: has the effects.
+        columns: name -> arm -> seed -> value. A column that does not vary in some replicate is left out; so is one
+            that lacks a point.
+
+    Returns:
+        Slopes in the order of the columns; none where the points are too few for a fit.
+    """
+    used = {}
+    for name, by_arm in columns.items():
+        table = _table(curve, by_arm)
+        if table is not None and np.all(np.ptp(table, axis=0) > 1e-9):
+            used[name] = table
+    if not used or len(curve.points) < len(used) + 2:  # an intercept, and a point more than there are unknowns
+        return []
+    fitted: dict[str, dict[int, float]] = {name: {} for name in used}
+    for index, seed in enumerate(curve.seeds):
+        effect = np.array([point.runs[seed] for point in curve.points])
+        design = np.column_stack([np.ones(len(effect)), *(table[:, index] for table in used.values())])
+        coefficients, _, rank, _ = np.linalg.lstsq(design, effect, rcond=None)
+        if rank < design.shape[1]:
+            return []  # two columns say the same: neither has a slope of its own
+        for name, value in zip(used, coefficients[1:], strict=True):
+            fitted[name][seed] = float(value)
+    found = []
+    for name, runs in fitted.items():
+        values = np.array(list(runs.values()))
+        found.append(Slope(name, runs, float(values.mean()), _interval(values)))
+    return found
+
+
+def _table(curve: DoseCurve, by_arm: Mapping[str, Mapping[int, float]]) -> np.ndarray | None:
+    """Values of shape (points, seeds); None where one is missing."""
+    rows = []
+    for point in curve.points:
+        by_seed = by_arm.get(point.arm, {})
+        if not set(curve.seeds) <= set(by_seed):
+            return None
+        rows.append([by_seed[seed] for seed in curve.seeds])
+    return np.array(rows, dtype=float)
