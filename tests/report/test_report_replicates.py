@@ -230,7 +230,10 @@ def test_a_replicate_stands_in_the_figure_with_its_control(folder: Path) -> None
     assert student.get_xdata()[0] == pytest.approx(100 * rates[seed])
     assert control.get_label() == CONTROL
     assert arms.get_title(loc="left") == "Arms: means, and every replicate"
-    assert differences.get_title(loc="left").endswith("over replicates")
+    assert differences.get_title(loc="left") == "Differences of log-odds, with 95 % intervals over replicates"
+    first = comparisons(load_results(folder))[0]
+    means = next(bars for bars in differences.containers if bars.get_label() == "sampled answers").lines[0]
+    assert means.get_xdata()[0] == pytest.approx(first.over.estimate), "nats, not points"
     assert max(arms.get_xlim()) > 40, "no dot is cut off"
 
 

@@ -15,8 +15,7 @@ import numpy as np
 
 from subliminal.report.data import Results
 from subliminal.report.tables import Comparison, Estimate
-from subliminal.stats import CONFIDENCE
-from subliminal.stats.replicates import t_interval
+from subliminal.stats.log_odds import log_odds_of
 
 PAPER, INK, GRID = "#ffffff", "#1c1c1c", "#d8d8d8"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
@@ -82,16 +81,17 @@ def themed(picture: str, words: str) -> str:
 def arms_figure(results: Results, arms: list[Estimate], differences: list[Comparison], main: Comparison | None) -> Any:
     """Every arm with its interval, and below it the paired differences.
 
-    Where each seed has a base of its own, the student and its control of every replicate stand between the two, joined;
-    the differences have their intervals over replicates then, and an arm has none.
+    Where each seed has a base of its own, the student and its control of every replicate stand between the two, joined,
+    and an arm has no interval.
 
     Args:
         results: gives the order of tasks and the target.
         arms: estimates (fractions), drawn as per cent.
-        differences: paired comparisons (fractions), drawn as percentage points; may be empty.
+        differences: paired comparisons, drawn as :func:`shown_differences` says; may be empty.
         main: the one of the headline.
     """
     names = list(dict.fromkeys(estimate.arm for estimate in arms))
+    differences = shown_differences(differences)
     labels = list(dict.fromkeys(comparison.contrast for comparison in differences))
     main = main if main and main.replicates else None
     rows = [len(names), len(labels)] if labels else [len(names)]
@@ -103,13 +103,18 @@ def arms_figure(results: Results, arms: list[Estimate], differences: list[Compar
     if main:
         _replicates_panel(panels[1], results, main)
     if labels:
-        _differences_panel(panels[-1], results, differences, labels, "questions" if main is None else "replicates")
+        _differences_panel(panels[-1], results, differences, labels)
     for panel in panels:
         dress(panel, grid="x")
     handles, titles = panels[-1].get_legend_handles_labels()
     columns = 2 if sum(map(len, titles)) <= LEGEND else 1
     figure.legend(handles, titles, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK)
     return figure
+
+
+def shown_differences(differences: Sequence[Comparison]) -> list[Comparison]:
+    """Those that are tested over training runs or replicates, in nats of log-odds; without any, all, in points."""
+    return [comparison for comparison in differences if comparison.over] or list(differences)
 
 
 def png(figure: Any) -> bytes:
@@ -168,31 +173,46 @@ def _replicates_panel(panel: Any, results: Results, main: Comparison) -> None:
     )
 
 
-def _differences_panel(
-    panel: Any, results: Results, differences: list[Comparison], labels: list[str], unit: str
-) -> None:
-    points = [
-        (c.task, labels.index(c.contrast), c.test["difference"], _interval(c, unit), c.by_seed) for c in differences
-    ]
-    _points(panel, results, points)
+def _differences_panel(panel: Any, results: Results, differences: list[Comparison], labels: list[str]) -> None:
+    """In nats of log-odds with intervals over runs, else in points with intervals over questions."""
+    if differences[0].over:
+        over = " or ".join(sorted({c.over.unit for c in differences}))
+        title = f"Differences of log-odds, with 95 % intervals over {over}"
+        unit, scale = "nats of log-odds", 1
+        drawn = [(c.over.estimate, c.over.interval or (c.over.estimate,) * 2, _nats(results, c)) for c in differences]
+    else:
+        title = "Paired differences in points, with 95 % intervals over questions"
+        unit, scale = "percentage points", 100
+        drawn = [(c.test["difference"], c.test["ci95"], c.by_seed) for c in differences]
+    points = []
+    for comparison, numbers in zip(differences, drawn, strict=True):
+        points.append((comparison.task, labels.index(comparison.contrast), *numbers))
+    _points(panel, results, points, scale)
     _rows(panel, [label.replace(" − ", "\n− ") for label in labels])
     panel.axvline(0, color=INK, linewidth=1)
-    panel.set_xlabel(f"difference in share of “{results.target}”, percentage points", loc="right")
-    panel.set_title(
-        f"Paired differences in points, with 95 % intervals over {unit}", loc="left", fontsize=12, color=INK, wrap=True
-    )
+    panel.set_xlabel(f"difference in “{results.target}”, {unit}", loc="right")
+    panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
 
 
-def _interval(comparison: Comparison, unit: str) -> tuple[float, float]:
-    """What is drawn at a difference, in points; the difference itself where replicates show no spread."""
-    if unit == "questions":
-        return comparison.test["ci95"]
-    changes = np.array(list(comparison.by_seed.values()))
-    return t_interval(changes, CONFIDENCE) if changes.size > 1 else (comparison.test["difference"],) * 2
+def _nats(results: Results, comparison: Comparison) -> dict[int, float]:
+    """Seed -> difference of log-odds; empty where the arms have other seeds."""
+    ours, theirs = (results.by_seed(arm, comparison.task) for arm in (comparison.treatment, comparison.reference))
+    if ours.keys() != theirs.keys():
+        return {}
+    answers = results.answers(comparison.treatment, comparison.task)
+    gains = log_odds_of(list(ours.values()), answers) - log_odds_of([theirs[seed] for seed in ours], answers)
+    return dict(zip(ours, gains, strict=True))
 
 
-def _points(panel: Any, results: Results, points: list[tuple]) -> None:
-    """One series a task: the mean with its interval, and a small dot for each seed where there are several."""
+def _points(panel: Any, results: Results, points: list[tuple], scale: float = 100) -> None:
+    """One series a task: the mean with its interval, and a small dot for each seed where there are several.
+
+    Args:
+        panel: to draw on.
+        results: gives the order of tasks.
+        points: (task, row, mean, interval, seed -> value) of each.
+        scale: by which all values are multiplied; 100 makes per cent of fractions.
+    """
     tasks = list(results.preference_tasks or results.graded_tasks)
     for index, task in enumerate(tasks):
         offset = 0.26 * (index - (len(tasks) - 1) / 2)
@@ -200,10 +220,10 @@ def _points(panel: Any, results: Results, points: list[tuple]) -> None:
         series = [point[1:] for point in points if point[0] == task]
         if not series:
             continue
-        centres = [100 * mean for _, mean, _, _ in series]
+        centres = [scale * mean for _, mean, _, _ in series]
         heights = [row + offset for row, *_ in series]
-        below = [max(0.0, 100 * abs(mean - low)) for _, mean, (low, _), _ in series]
-        above = [max(0.0, 100 * abs(mean - high)) for _, mean, (_, high), _ in series]
+        below = [scale * abs(mean - low) for _, mean, (low, _), _ in series]
+        above = [scale * abs(mean - high) for _, mean, (_, high), _ in series]
         panel.errorbar(
             centres, heights, xerr=[below, above], fmt=marker, color=color, markersize=7, elinewidth=2, capsize=4,
             markerfacecolor=PAPER if index % 2 else color, label=results.measure_name(task),
@@ -211,7 +231,7 @@ def _points(panel: Any, results: Results, points: list[tuple]) -> None:
         for height, (_, _, _, by_seed) in zip(heights, series, strict=True):
             if len(by_seed) > 1:
                 panel.plot(
-                    [100 * value for value in by_seed.values()],
+                    [scale * value for value in by_seed.values()],
                     [height + 0.12] * len(by_seed),
                     ".",
                     color=color,

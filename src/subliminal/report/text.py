@@ -12,6 +12,7 @@ from subliminal.core.numbers import interval, nats, odds, p_value, percent, poin
 from subliminal.experiment.arms import arm_kind
 from subliminal.report.animals import question_texts
 from subliminal.report.data import PROBABILITY, Results
+from subliminal.report.figure import shown_differences
 from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.report.plots import extreme_questions, questions_figure
@@ -42,12 +43,15 @@ def arms_section(found: Findings) -> Section | None:
         "never narrower than that of all answers pooled (Clopper-Pearson)."
     ]
     if any(len(e.by_seed) > 1 for e in arms):
-        dots = "Small dots in the figure are single training seeds; the intervals drawn are over questions only."
+        dots = (
+            "Small dots in the figure are single training seeds. The intervals of arms are over questions only; over "
+            "what those of differences are stands above them."
+        )
         if main and main.replicates:
             dots = (
                 f"Small dots in the figure are single replicates. Lines join {main.treatment} and {main.reference} of "
-                f"one replicate, {results.measure_name(main.task)}. The intervals drawn are 95 % t intervals over "
-                "replicates."
+                f"one replicate, {results.measure_name(main.task)}. The intervals drawn, of differences of "
+                "log-odds, are 95 % t intervals over replicates."
             )
         text.append(dots)
         tables.append(_by_seed(results, arms))
@@ -126,11 +130,12 @@ def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
     """The figure of the arms in words, for those who do not see it."""
     shares = "; ".join(f"{e.arm} {percent(e.mean)} ({e.task})" for e in arms)
     changes = []
-    for c in differences:
+    for c in shown_differences(differences):
         above = ""
         if c.replicates:
             above = f", above 0 in {c.replicates['above']} of {c.replicates['replicates']} replicates"
-        changes.append(f"{c.contrast} {points(c.test['difference'])} points ({c.task}{above})")
+        change = f"{nats(c.over.estimate)} nats" if c.over else f"{points(c.test['difference'])} points"
+        changes.append(f"{c.contrast} {change} ({c.task}{above})")
     words = f"Shares per arm: {shares}."
     if changes:
         words += f" Differences: {'; '.join(changes)}."
