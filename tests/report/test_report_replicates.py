@@ -165,7 +165,7 @@ def test_the_page_names_units_levels_and_the_null(folder: Path) -> None:
     assert "The two are equivalent within 0.8 nats" in answer
     assert "| log-odds over replicates, nats | odds ratio |" in text
     assert "rests on the test over replicates alone" in text
-    assert "The intervals drawn are 95 % t intervals over replicates." in text
+    assert "The intervals drawn, of differences of log-odds, are 95 % t intervals over replicates." in text
     assert "above 0 in 6 of 6 replicates" in text
     for wrong in ("Welch", "over training runs", "intervals drawn are over questions"):
         assert wrong not in text
