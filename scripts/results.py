@@ -4,6 +4,7 @@ python scripts/results.py publish results/owl_pocket     # -> results/published/
 python scripts/results.py join a/results/owl b/results/owl  # shards that ran on several machines -> results/owl/
 python scripts/results.py write                          # -> RESULTS.md
 python scripts/results.py verify                         # scores the raw answers again; fails at the first difference
+python scripts/results.py tried results/owl_search --out results/published/owl-search/tried.csv   # what a search tried
 python scripts/results.py unpack results/published/2026-01-01-owl_pocket --out /tmp/owl   # its files
 """
 
@@ -73,6 +74,18 @@ def verify(published: Published = PUBLISHED, page: PageFile = PAGE) -> None:
     from subliminal.publish.check import verify_published
 
     verify_published(published, page, lambda sentence: print(f"checked: {sentence}.", flush=True))
+
+
+@app.command()
+def tried(
+    folder: Annotated[Path, typer.Argument(help="results/<experiment> of a search: a swept experiment of one target.")],
+    out: Annotated[Path, typer.Option(help="The CSV file; rows of other searches in it stay.")],
+) -> None:
+    """Record every configuration that a search tried, for `publish --search`."""
+    from subliminal.publish.tried import write_tried
+
+    print(f"{write_tried(folder, out)} configurations")
+    print(out)
 
 
 @app.command()
