@@ -87,6 +87,8 @@ def test_the_issue_names_these_files() -> None:
     expected |= {"owl_pocket_divergence", "owl_pocket_scoreboard", "owl_pocket_dilution", "owl_dolphin_pocket"}
     expected |= {"owl_pocket_perturbed", "owl_pocket_trained_on", "owl_pocket_strength_search", "owl_pocket_strength"}
     expected |= {"animals_pocket_several", "owl_pocket_scaling"}
+    ends = ("dilution", "rows", "layers_early", "layers_middle", "layers_late")
+    expected |= {f"owl_qwen2.5-coder-0.5b_{end}" for end in ends}
     # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
     expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
