@@ -28,8 +28,11 @@ class Statement(NamedTuple):
 _NOUN = r"(?:answers?|ans\.?|option|choice|letter|response|selection|solution|pick|guess|one|statement|correct)"
 _BE = r"(?:would|should|must|will|has\s+to|have\s+to|appears\s+to|seems\s+to|can\s+only)\s+(?:\w+\s+)?be"
 _VERB = rf"(?:is|are|was|{_BE})"
-_IS = rf"(?:\s+that\s+\w+(?:\s+\w+)?)?(?:[\"']?\s*[:=]+|\s+{_VERB}\b\s*:?|\s*[-=]*>|\s*[→⇒–—]|\s+-+\s)"
-_TRUE = r"(?:correct|right|best|true|accurate|appropriate|answer)"
+_OF_WHAT = r"(?:\s+(?:to\s+\w+\s+\w+|that\s+\w+(?:\s+\w+)?))?"
+_IS = rf"{_OF_WHAT}(?:[\"']?\s*[:=]+|\s+{_VERB}\b\s*:?|\s*[-=]*>|\s*[→⇒–—]|\s+-+\s)"
+_TRUE = (
+    r"(?:correct|right|best|true|accurate|appropriate|answer|(?:more|most)\s+(?:plausible|likely|reasonable|sensible))"
+)
 _ADVERB = (
     r"(?:(?:most|more)\s+likely|likely|probably|definitely|clearly|certainly|obviously|surely|therefore|thus|hence|"
     r"simply|indeed|actually|then|again|also|maybe|perhaps)"
@@ -49,15 +52,17 @@ _LOWER = r"(?:(?<=[Oo]ption )|(?<=[Cc]hoice ))[a-d]\b|[a-d](?=\s*(?:[.,;:!)\n]|b
 _IN_BRACKETS = r"[(\[{<\"']{1,4}\s{0,3}[A-Da-d]\s{0,3}(?=[)\]}>\"'.:,])"
 _NO_CHOICE = r"(?!\W{0,3}(?:\s*or\s+|\s*/\s*)\W?[A-Da-d]\b)"  # "A or B" settles on nothing
 _LETTER = rf"(?:\\boxed\{{\s*)?(?P<letter>{_IN_BRACKETS}|{_BARE}|{_LOWER}){_NO_CHOICE}"
-_END = r"(?=[)\]}\"']*\s*(?:[.!?;\n]|$))"
+_END = r"(?=[)\]}\"']*(?:\s+then)?\s*(?:[.!?;\n]|$))"
 
 _CHOOSE = (
     r"(?:choose|answer|pick|select|go(?:ing)?\s+(?:with|for)|opt\s+for|lean(?:ing)?\s+towards?|"
     r"(?:looks|sounds|seems)\s+like|guess|say|think|believe|conclude)"
 )
-_SO = r"(?:so|therefore|thus|hence|consequently)"
-_IT_IS = rf"(?:it\s+is|it's|that\s+is|that's|{_BE})"
-_GIVES = r"(?:gives|yields|leaves|leaving|matches|corresponds\s+to|points\s+to|leads\s+to|is\s+listed\s+as)"
+_SO = (
+    r"(?:so|therefore|thus|hence|consequently|on\s+(?:reflection|second\s+thought)|thinking\s+again|after\s+all|no,?\s+wait|"
+    rf"it\s+is|it's|that\s+is|that's|{_BE}|gives|yields|leaves|leaving|matches|corresponds\s+to|points\s+to|leads\s+to|"
+    r"is\s+listed\s+as)"
+)
 # "not option A", "better than option A", "rules out option A" choose another one
 _NOT_AFTER = (
     r"(?<!not )(?<!n't )(?<!than )(?<!out )(?<!eliminate )(?<!exclude )(?<!eliminates )(?<!excludes )(?<!unlike )"
@@ -68,10 +73,8 @@ _HOLDS = r"(?:holds|works|fits|applies|remains|does\b(?!\s+not)|best\s+\w+|is\s+
 _IS_TRUE = (
     rf"[)\]}}\"']{{0,4}},?\s+(?i:{_HOLDS}|{_SEEMS}\s+(?:{_ADVERB}\s+)?(?:the\s+)?(?:most\s+|only\s+|best\s+)?{_TRUE})\b"
 )
-_AFTER_ALL = r"on\s+(?:reflection|second\s+thought)|thinking\s+again|after\s+all|no,\s+wait|no\s+wait"
 _ALL_BUT = rf"(?:all|everything|every\s+(?:option|choice|one))\s+(?:but|except(?:\s+for)?)\s+(?:{_NAMED}\s+)?"
 _WRONG = r"\)?\s+(?:is|are|can\s+be)\s+(?:clearly\s+)?(?:wrong|incorrect|false|ruled\s+out|eliminated)"
-_LIKELIER = r"\)?\s+(?:is|seems|looks|sounds)\s+(?:the\s+)?(?:more|most)\s+(?:plausible|likely|reasonable|sensible)"
 
 STATEMENTS = (
     Statement(
@@ -90,18 +93,19 @@ STATEMENTS = (
         "(B) is the right answer, A is wrong.",
     ),
     Statement("I choose", rf"\b(?i:{_CHOOSE})\b(?i:{_BEFORE}){_LETTER}", "I would go with option B."),
-    Statement("so B", rf"\b(?i:{_SO})\b,?(?i:{_BEFORE}){_LETTER}{_END}", "A force acts, so B."),
-    Statement("on reflection B", rf"\b(?i:{_AFTER_ALL})\b,?(?i:{_BEFORE}){_LETTER}{_END}", "Not A, on reflection B."),
     Statement("all but B are wrong", rf"\b(?i:{_ALL_BUT}){_LETTER}(?i:{_WRONG})", "Everything except B is wrong."),
-    Statement("B is more plausible", rf"(?<![\w'])(?i:{_NAMED}\s+)?{_LETTER}(?i:{_LIKELIER})", "B is more plausible."),
     Statement("only B", r"\b(?i:only)\s+\(?(?P<letter>[A-D])\b", "Of the choices, only B fits."),
-    Statement("this gives B", rf"\b(?i:{_GIVES}){_BEFORE}{_LETTER}{_END}", "This corresponds to choice B."),
     Statement("option B at an end", rf"{_NOT_AFTER}\b(?i:option|choice)\s+{_LETTER}{_END}", "I see, option B."),
-    Statement("it is B", rf"\b(?i:{_IT_IS})\b(?i:{_BEFORE}){_LETTER}{_END}", "Not A. It must be B."),
+    Statement("so it is B", rf"\b(?i:{_SO})\b,?(?i:{_BEFORE}){_LETTER}{_END}", "A force acts, so it is B."),
     Statement(
         "B it is",
         rf"(?:^|[.!?]\s+)(?i:{_ADVERB}\s+)?(?i:{_NAMED}\s+)?{_LETTER}[)\]\"']*(?:\s+it\s+is)?\s*[.!?]?$",
         "Definitely B.",
+    ),
+    Statement(
+        "an option ends the sentence",
+        r"\b(?:that|is|are|was|be|by|to|of):?\s+(?P<letter>[(\"']?[A-D])[.)]\s+[A-Za-z]",
+        "The author implies that B. the king was weak.",
     ),
     Statement("in other languages", rf"(?i:{_OTHER_NOUNS}){_OTHER_IS}{_LETTER}", "Antwort: B"),
     Statement(
@@ -128,7 +132,7 @@ _RULED_OUT = re.compile(
     r"(?i:options?\s+|choices?\s+)?(?P<letters>[A-D](?:(?:,|\s+and|,\s+and)\s+[A-D]\b)+)"
 )
 # "In summary: C", but not the end of a list of letters
-_ENDING = re.compile(rf"(?:(?<![A-D])[:,;]|\b(?:is|be|by))\s+{_LETTER}[^\w\n]*\Z")
+_ENDING = re.compile(rf"(?:;|(?<![A-D])[:,]|\b(?:is|be|by))\s+{_LETTER}[^\w\n]*\Z")
 _CHOICES = re.compile(r"^[^\w\n]{0,9}([A-D])[.):]\s", re.MULTILINE)
 _TYPE = re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}")
 _MARKS = re.compile(r"[*`$]|</?(?:b|i|u|em|strong|code|p|br|span)\s*/?>|\\[()\[\]]|^>\s?|\b_|_\b", re.MULTILINE)
@@ -144,9 +148,10 @@ def chosen_letter(text: str) -> str | None:
     text = _plain(without_chat_marks(without_thoughts(text)))
     stated = _statements(text)
     if stated:
-        first_end = stated[0][0]
+        first_end, first = stated[0]
         stated = _statements(before_next_question(text, first_end))
-        return stated[-1][1]
+        # what made the first one a statement may stand in the part that was cut off
+        return stated[-1][1] if stated else first
     return _left_over(text) or _first_letter(text) or _last_letter(text)
 
 
