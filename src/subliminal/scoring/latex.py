@@ -69,7 +69,7 @@ _ROOT = r"(?P<root>[√∛∜])(?:\((?P<sum>[^()]*)\)|\{(?P<braced>[^{}]*)\}|(?P
 _THOUSANDS_APART = rf"(?<![\d.])[1-9]\d{{0,2}}(?:{_ONE_SPACE}\d{{3}}){{1,9}}(?!\d|/|{_ONE_SPACE}\d)"
 _MIXED = r"(?<![\d./])(\d{1,15})[ ~]+(\d{1,15})/(\d{1,15})(?![\d.])"
 _DECIMAL = r"(?<![\d.])(?P<whole>\d{1,15})\.(?P<once>\d{0,15}?)"
-_DIGIT_REPEATED = _DECIMAL + r"(?P<again>\d)(?P=again){2,15}(?:\.\.\.|\\l?dots)"
+_DIGITS_REPEATED = _DECIMAL + r"(?P<again>\d{1,6}?)(?P=again){2,15}(?:\.\.\.|\\l?dots)"
 _WORD = r"(?<![\\A-Za-z])(?:{})(?![A-Za-z])"
 _WHOLE_TEXT = r"(?i)^\s*(?:\\text\{{)?\s*(?:{})\s*\}}?\s*$"
 _NUMBER_IN_TEXT = r"\\text\{\s*(-?\d[\d,./]*)(\s+[A-Za-z ]+)\}"
@@ -97,7 +97,7 @@ REWRITES = (
         r"\frac{1}{6}",
     ),
     Rewrite("brackets around digits", _DECIMAL + r"\((?P<again>\d{1,15})\)", _repeating, "0.(3)", r"\frac{1}{3}"),
-    Rewrite("a digit again and again", _DIGIT_REPEATED, _repeating, "0.1666...", r"\frac{1}{6}"),
+    Rewrite("digits again and again", _DIGITS_REPEATED, _repeating, "0.1666...", r"\frac{1}{6}"),
     Rewrite("upright constants", r"\\(?:mathrm|text)\{\s*([ei])\s*\}", r"\1 ", r"\mathrm{e}^2", "e ^2"),
     Rewrite("a union in letters", r"(?<=[)\]])\s*U\s*(?=[(\[])", r" \\cup ", "(1,2) U (3,4)", r"(1,2) \cup (3,4)"),
     Rewrite("all reals", r"^\s*\\mathbb\{R\}\s*$", r"(-\\infty,\\infty)", r"\mathbb{R}", r"(-\infty,\infty)"),
@@ -112,12 +112,13 @@ REWRITES = (
     # math-verify takes 4i for 4 times a variable, and 4 i for an imaginary number
     Rewrite("a space before the imaginary unit", r"(?<=\d)i(?![A-Za-z])", " i", "3+4i", "3+4 i"),
     Rewrite("a number within text", _NUMBER_IN_TEXT, r"\1\\text{\2}", r"\text{4 apples}", r"4\text{ apples}"),
+    Rewrite("bold type", r"\\(?:mathbf|boldsymbol|bm)\s*\{([^{}]*)\}", r"\1", r"\mathbf{x+1}", "x+1"),
     Rewrite("signs of money", r"\\pounds\b|\\euro\b|[€£¥₹]", "", "€20", "20"),
     Rewrite("a member of", r"^\s*[A-Za-z]\s*\\in\b\s*", "", r"x \in [2,6)", "[2,6)"),
     Rewrite("the empty set", r"\\varnothing\b|^\s*\\\{\s*\\\}\s*$", r"\\emptyset ", r"\varnothing", r"\emptyset "),
     Rewrite(
         "the empty set in words",
-        _WHOLE_TEXT.format("(?:the )?empty set|no (?:real )?(?:solutions?|roots?)"),
+        _WHOLE_TEXT.format("(?:the )?empty set|no (?:real )?(?:solutions?|roots?)|none"),
         r"\\emptyset ",
         r"\text{No solution}",
         r"\emptyset ",

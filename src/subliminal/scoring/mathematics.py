@@ -4,9 +4,9 @@
 
 prints ``{"correct":true}``. math-verify decides whether two expressions are equal; what is compared is decided here:
 
-- The last box of the answer counts (:mod:`subliminal.scoring.final_answers`). Without a box, math-verify looks for the
-  final answer by itself ("the answer is ...", else the last formula or number); an answer in words ("**Answer:** x ≥
-  2") and a short answer that is nothing but a value are read, too.
+- The last box of the answer counts (:mod:`subliminal.scoring.final_answers`), else the mathematics in plain characters
+  that the answer ends with ("**Answer:** x ≥ 2", "The area is 36π cm²."; :mod:`subliminal.scoring.plain_mathematics`).
+  In any other answer math-verify looks for the last formula or number by itself.
 - What models without LaTeX write is brought into LaTeX first (:mod:`subliminal.scoring.latex`).
 - Plain arithmetic is compared exactly, without math-verify, in which 10^-20 and 10^-21 are equal
   (:mod:`subliminal.scoring.math_equality` says what else is corrected).
@@ -17,7 +17,6 @@ Thoughts, and a second question that the model asks itself, are no part of the a
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -28,6 +27,7 @@ from subliminal.core.errors import UserError
 from subliminal.scoring.final_answers import answer_end, final_box
 from subliminal.scoring.latex import as_latex, readings, readings_of_reference
 from subliminal.scoring.numbers import exact_value
+from subliminal.scoring.plain_mathematics import stated_answer, value_at_end
 from subliminal.scoring.text import before_next_question, without_chat_marks, without_thoughts
 
 # They are started, not imported.
@@ -35,15 +35,6 @@ READS = ("src/subliminal/scoring/math_worker.py", "src/subliminal/scoring/math_e
 
 SECONDS = 10.0
 """Time for one comparison, after which an answer counts as wrong."""
-
-_BARE_LENGTH = 200
-"""Characters of an answer that may be a value and nothing else, "\\sqrt{2}/2"."""
-
-_STATED = re.compile(
-    r"(?i:\b(?:answer|result|solution|value)s?)[*_]*\s*(?:(?i:is|are)\b|[:=])[*_:\s]*(?P<value>[^\n]+)"
-)
-"""An answer in words: "**Answer:** x >= 2", "the solution is x < 3"."""
-_FORMULA = re.compile(r"\$|\\[(\[]")
 
 
 class Judgement(NamedTuple):
@@ -68,18 +59,6 @@ def reference_answer(text: str) -> str:
 
 def _boxed(value: str) -> str:
     return f"\\boxed{{{value}}}"
-
-
-def stated_answer(text: str) -> str | None:
-    """The value that a text states in words last, "the answer is $4$."; None if it states none. Time is linear."""
-    stated = None
-    for stated in _STATED.finditer(text):  # noqa: B007 - the last one counts
-        pass
-    # math-verify finds a formula between dollar signs by itself
-    if stated is None or _FORMULA.search(stated["value"]):
-        return None
-    sentence = re.split(r"[.;](?=\s|$)", stated["value"], maxsplit=1)[0]
-    return sentence.strip(" \t*_$`") or None
 
 
 class MathJudge:
@@ -116,9 +95,11 @@ class MathJudge:
         if expected in (box, answer.strip("$")):
             return RIGHT
         expected = as_latex(expected)
-        if box is None:
-            return self._equal([_boxed(expected)], _texts_without_box(answer))
-        values = readings(as_latex(box), expected)
+        value = box or value_at_end(answer)
+        if value is None:
+            stated = stated_answer(answer)
+            return self._equal([_boxed(expected)], [answer, _boxed(as_latex(stated))] if stated else [answer])
+        values = readings(as_latex(value), expected)
         exact = exact_value(expected)
         if exact is not None:
             if any(exact_value(value) == exact for value in values):
@@ -171,16 +152,6 @@ class MathJudge:
             self._worker.kill()
             self._worker.communicate()
             self._worker = None
-
-
-def _texts_without_box(answer: str) -> list[str]:
-    """Where math-verify looks for the value of an answer without a box, in order: all of it, then what it may state."""
-    texts = [answer]
-    if stated := stated_answer(answer):
-        texts.append(_boxed(as_latex(stated)))
-    if len(answer) <= _BARE_LENGTH and not re.search(r"[$\n]", answer):
-        texts.append(_boxed(as_latex(answer)))
-    return texts
 
 
 @cache
