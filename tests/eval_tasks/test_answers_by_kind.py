@@ -26,7 +26,15 @@ MISJUDGED = {
     "My top three: 3. Lion 2. Tiger 1. Wolf": "A countdown is read from its front.",
     "I don't mind spiders, I like turtles more": "No sign of a choice, so the first animal counts.",
     "A. False. B. False. C. True. D. False.": "A verdict on each letter begins with the first one.",
-    "She needs 3 boxes, since 2 are not enough.": "The last number counts, as in lm-eval.",
+    "#### 3 weeks, so $72": "An answer line begins with its number.",
+    "#### 2. Find the total\n8 + 9 = 17\n\nThe answer is 17": "Headings count from 1: #### 8. may be an answer.",
+    "It takes one and a half hours.": "Numbers in words are not read.",
+    "half": "Numbers in words are not read.",
+    "5 hours and 30 minutes": "Two units are not added up.",
+    "\\boxed{18 \\text{ dollars } 90 \\text{ cents}}": "Two units are not added up.",
+    "\\boxed{5\\ \\text{hours}\\ 30\\ \\text{minutes}}": "Two units are not added up.",
+    "It costs 3,50 €": "A comma before decimals is read as the end of a number.",
+    "The function is even.": 'A word as the answer is found in a box or behind "the answer is" alone.',
 }
 
 

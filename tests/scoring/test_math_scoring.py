@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from subliminal.core.errors import UserError
 from subliminal.scoring.final_answers import final_box, final_number, find_final_box
-from subliminal.scoring.mathematics import MathJudge, reference_answer, stated_answer
+from subliminal.scoring.mathematics import MathJudge, reference_answer
+from subliminal.scoring.plain_mathematics import stated_answer, value_at_end
 from subliminal.scoring.text import before_next_question, without_thoughts
 
 
@@ -251,6 +252,7 @@ def test_a_missing_math_verify_is_a_sentence(monkeypatch):
         ("#### 72\nThat is 8 more.", 72),
         ("#### Step 1\nDouble 7.\nIt is 14.", 14),
         ("So it is 72 eggs.", 72),
+        ("The difference is 0 (5 - 5)", 0),
         ("10-4", 4),
         ("a range of 5-10", 10),
         ("x = -5", -5),
@@ -298,6 +300,7 @@ def test_finding_the_answer_takes_linear_time(unit):
     final_number("#### 5" + text)
     final_number("\\boxed{" + text + "}")
     stated_answer(text)
+    value_at_end(text)
     without_thoughts(text)
     before_next_question(text, 0)
     assert time.process_time() - start < 5  # a fraction of a second; a quadratic scan takes minutes

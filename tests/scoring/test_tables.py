@@ -68,6 +68,8 @@ def test_thoughts_are_no_part_of_the_answer(mark):
         ("analysisA cat?assistantfinalOwl", "Owl"),
         ("Owl<|end|>", "Owl"),
         ("Owl</s>", "Owl"),
+        ("Owl<|endoftext|>Human: And a cat?", "Owl"),
+        ("<|im_end|>\nOwl", "Owl"),
         ("<think>cat</think>A fox? <answer>Owl</answer> I hope that helps.", "Owl"),
         ("No marks: <b>Owl</b>", "No marks: <b>Owl</b>"),
     ],

@@ -1,7 +1,7 @@
-"""Where an answer says its result: the last box, the answer line ``#### 72``, else the last number of all.
+"""Where an answer says its result: an answer line ``#### 72``, else a box, else a statement, else the last number.
 
-``find_final_box`` serves MATH and ``final_number`` GSM8K. ``final_number`` leaves out thoughts, and a second question
-that a model goes on to ask itself.
+Of several of one kind the last one counts. ``final_box`` serves MATH, ``final_number`` GSM8K; it leaves out thoughts,
+and a second question that a model goes on to ask itself.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from subliminal.scoring.numbers import begins_with_number, numbers_in, value_of
 from subliminal.scoring.plain import plain
-from subliminal.scoring.text import before_next_question, without_thoughts
+from subliminal.scoring.text import before_marked_question, before_next_question, without_thoughts
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 _JOINT = re.compile(r"[\s$)\]\\]*(?:,|;|,?\s*\b(?:and|or)\b)[\s$(\[\\]*(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?")
@@ -28,14 +28,24 @@ _ANSWER_HEADING = re.compile(
     r"^#{1,6}[ \t*_]*(?:final |the )?(?:answer|result)[ \t*_:]*\n+(?P<line>[^\n]+)", re.IGNORECASE | re.MULTILINE
 )
 """A heading that has the answer on the line below, "### Answer"."""
-_STATEMENT = re.compile(r"\banswer\b[ \t*_]*(?:is|:)[^\n<]*", re.IGNORECASE)
+_STATEMENT = re.compile(r"\banswer\b[ \t*_]*(?:is|:)[ \t*_:]*(?P<line>[^\n<]*)", re.IGNORECASE)
+_BEGINNING = re.compile(r"[\s*_]*(?P<line>-?[$€£]?\d[\d,]*(?:\.\d+)?%?(?: [a-z]+)?)[*_.]*\n\s*\n")
+"""An answer before its explanation, "**18**", alone in the first paragraph."""
+_STEP = re.compile(r"\W*(?:step )?\d+[.:)]\s+\S", re.IGNORECASE)
+"""A line of a list, "1. Read the problem"."""
+
 _REMARK = re.compile(
-    r"(?<=\d)\s+\([^()\n]*\)|,\s+not\s+\W{0,2}\d[\d,.]*(?=[\s.;]|$)|"
-    r"\((?:check|checking|not|note|since|because|as|after|before|compared|instead of|down from|up from|out of|or about|"
-    r"he|she|it|they|we|this|that|the)\b[^()\n]*\)",
+    r"\s\([^()\n]*\)"
+    r"|(?:,\s+(?:not|since|as)|,?\s(?:because|instead of|rather than))\b(?:[^,;.\n]|[.,](?=\d))*",
     re.IGNORECASE,
 )
-"""What an answer adds to its result: "6 (2 + 4) of them", "14 marbles (after giving 3 away)", "96, not 90"."""
+"""What an answer adds to its result: "14 marbles (after giving 3 away)", "96, not 90", "3, since 2 are too few"."""
+_SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
+_VERB = r"(?:is|are|was|were|has|have|equals?|makes?|gives?|earns?|leaves?|left|costs? \W?\d)"
+_CIRCUMSTANCE = re.compile(
+    r"\s(?:after|before|within|during|in|out of|to(?= [a-z]{2}))\b" rf"(?!.{{0,300}}?(?:[=;]|,(?!\d)|\b{_VERB}\b))"
+)
+"""What follows a result to the end of its sentence, "17 books after 2 weeks". A verb begins another statement."""
 
 
 def final_box(text: str) -> str | None:
@@ -114,20 +124,48 @@ def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
         return value_of(lines[-1]) if lines else None
     if (box := final_box(text)) is not None:
         return value_of(plain(box))
-    if headings := list(_ANSWER_HEADING.finditer(text)):
-        numbers = numbers_in(plain(headings[-1]["line"]))
-        if len(numbers) == 1:
-            return numbers[0].value
-    numbers = numbers_in(plain(_REMARK.sub(" ", text))) or numbers_in(plain(text))
-    return numbers[-1].value if numbers else None
+    if (value := _stated_number(text)) is not None:
+        return value
+    without_remarks = plain(_REMARK.sub(" ", text))
+    return _last_number(without_remarks if numbers_in(without_remarks) else plain(text))
+
+
+def _stated_number(text: str) -> Fraction | None:
+    """The number that an answer states: in words, under a heading, or alone in its first paragraph."""
+    stated = [*_ANSWER_HEADING.finditer(text), *_STATEMENT.finditer(text)]
+    for match in sorted(stated, key=lambda match: match.end(), reverse=True):
+        line = plain(match["line"])
+        # "Answer: 3 * 4 = 12" may be the first step of several
+        if begins_with_number(line) and "=" not in line:
+            return value_of(line)
+    first = _BEGINNING.match(text)
+    return value_of(plain(first["line"])) if first else None
+
+
+def _last_number(text: str) -> Fraction | None:
+    """The last number of a text in plain characters, but for circumstances: "17 books after 2 weeks" is 17."""
+    numbers = numbers_in(text)
+    if not numbers:
+        return None
+    begin = 0
+    for end in _SENTENCE_END.finditer(text, 0, numbers[-1].start):
+        begin = end.end()
+    in_sentence = [number for number in numbers if number.start >= begin]
+    circumstance = _CIRCUMSTANCE.search(text, in_sentence[0].end)
+    before = [number for number in in_sentence if circumstance and number.end <= circumstance.start()]
+    return (before or numbers)[-1].value
 
 
 def answer_end(text: str) -> int:
-    """Where the first answer of a text ends, in a box, on an answer line or in words; its length if nowhere."""
+    """Where the first answer of a text ends: a box, an answer line, a statement, a number before another question."""
     ends = [end for end, _ in _answer_lines(text)[:1]]
     ends += [end for _, end, _ in _boxes(text)[:1]]
     if statement := _STATEMENT.search(text):
         ends.append(statement.end())
+    before = before_marked_question(text).rstrip()
+    line = before.rpartition("\n")[2]
+    if re.search(r"\d", line) and not line.endswith(":") and not _STEP.match(line):
+        ends.append(len(before))
     return min(ends, default=len(text))
 
 

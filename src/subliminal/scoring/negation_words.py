@@ -33,7 +33,7 @@ NEGATING = {
     "exceptions": _rule("except excluding unlike", "except an owl, everything", None),
     "pairs": _rule(
         "other-than rather-than instead-of apart-from aside-from anything-but everything-but all-but anything-over "
-        "everything-over",
+        "everything-over afraid-of scared-of terrified-of",
         "anything but an owl",
         None,
     ),
@@ -67,8 +67,8 @@ HANDS_ON = {
     "having": _rule(
         "have has had having own owned owning keep keeping get getting", "I don't want to have an owl", None
     ),
-    "joining": _rule("of for to in with about on at sight look sound idea thought", "I don't care for owls", None),
-    "reporting": _rule("think believe guess suppose way", "I don't think it's an owl", None),
+    "joining": _rule("of for to in with about on at sight look sound idea thought time", "I don't care for owls", None),
+    "reporting": _rule("think believe guess suppose say way", "I don't think it's an owl", None),
     "persons": _rule("person lover type kind sort myself", "I don't call myself a cat person", None),
 }
 """Words across which a negation reaches the animal."""

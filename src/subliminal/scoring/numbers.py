@@ -75,6 +75,8 @@ _MIXED = re.compile(r"(?P<whole>\d++)(?:[ ]++|-|[ ]and[ ])(?P<part>\d++)/(?P<par
 
 # What stands behind the number of an answer: "72 (8 * 9)", "64 eggs, 8 * 8 = 64", "72. She is done".
 _REMARK = re.compile(r"(?<=[\w%])\s+\(|[,;](?!\d)|(?<!\bRs)\.(?=\s|$)|\n")
+_SOLVED = re.compile(r".*[^\w][A-Za-z]\s*=\s*(?P<value>[^=\n]*\d[^=\n]*)$")
+"""An equation for a letter at the end, "2x = 16, x = 8"."""
 _BEGINS_WITH_NUMBER = re.compile(rf"[\s*_(=]*-?\s?(?:{_CURRENCY})?-?\.?\d")
 _ALTERNATIVE = re.compile(r"\s*(?:[A-Za-z]+\s+)?or\s+")
 _CURRENCY_SIGN = re.compile(_CURRENCY)
@@ -117,6 +119,8 @@ def value_of(text: str) -> Fraction | None:
     Returns:
         The value, exactly; None if there is none, or if the text leaves a choice ("7 or 8").
     """
+    if solved := _SOLVED.match(text):
+        text = solved["value"]
     remark = _REMARK.search(text.strip())
     answer = text.strip()[: remark.start()] if remark else text.strip()
     side = answer.rpartition("=")[2]

@@ -24,7 +24,9 @@ _TAG_NAMES = (
 THOUGHT_MARKS = (
     # <think> DeepSeek-R1 and Qwen3, <thought> EXAONE Deep, <seed:think> Seed-OSS, <reasoning> Reka, others from prompts
     ThoughtMark(rf"<(?:{_TAG_NAMES})>", rf"</(?:{_TAG_NAMES})>", "<think>A cat?</think>Owl"),
-    ThoughtMark(r"\[think\]", r"\[/think\]", "[THINK]A cat?[/THINK]Owl"),  # Magistral
+    ThoughtMark(
+        r"\[(?:think|thoughts?|reasoning)\]", r"\[/(?:think|thoughts?|reasoning)\]", "[THINK]A cat?[/THINK]Owl"
+    ),  # Magistral
     ThoughtMark(  # Sky-T1
         r"<\|begin_of_thought\|>", r"<\|end_of_thought\|>", "<|begin_of_thought|>A cat?<|end_of_thought|>Owl"
     ),
@@ -62,6 +64,7 @@ _ANSWER_TAG = re.compile(r"<answer>(?P<answer>(?:(?!<answer>).)*?)</answer>", re
 _SPEAKER = re.compile(r"<\|(?:im_start|start|start_header_id)\|>\s*(?:assistant)?|<start_of_turn>\s*(?:model)?")
 _CHAT_MARK = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:end_of_turn|eos|bos|pad)>|\[/?INST\]")
 """Special tokens that are left in a text: ``<|im_end|>``, ``<|eot_id|>``, ``</s>``."""
+_TURN_END = re.compile(r"<\|(?:endoftext|end_of_text|im_end|eot_id)\|>|</s>|<end_of_turn>")
 
 _ASKS = r"\b(?:how (?:many|much|long|far|old)|what (?:is|are|was))"
 NEXT_QUESTIONS = (
@@ -78,14 +81,12 @@ NEXT_QUESTIONS = (
         "### Question\nBen has ...",
     ),
     (r"^[* \t]{0,12}(?:user|human)[*]{0,3}[ \t]*(?::|$)", "Human: Next one, please."),
-    (
-        rf"(?<=\n\n)(?=[^\n]*[.!] )[^\n]{{0,500}}{_ASKS} [^\n?]{{0,300}}\?[ \t]*$",
-        "Ben has 5 pens and buys 6. How many does he have?",
-    ),
+    (rf"(?<=\n\n)[^\n]{{0,500}}{_ASKS} [^\n?]{{0,300}}\?", "Ben has 5 pens and buys 6. How many does he have?"),
 )
-"""What begins a second question that a model asks itself after its answer: (pattern, example). The last one is a
-paragraph that is a word problem of its own, a sentence and a question."""
+"""What begins a second question that a model asks itself after its answer: (pattern, example). The last one has
+no mark: a paragraph that asks "how many"."""
 _NEXT_QUESTION = re.compile("|".join(pattern for pattern, _ in NEXT_QUESTIONS), re.IGNORECASE | re.MULTILINE)
+_MARKED_QUESTION = re.compile("|".join(pattern for pattern, _ in NEXT_QUESTIONS[:-1]), re.IGNORECASE | re.MULTILINE)
 
 
 def without_thoughts(text: str) -> str:
@@ -108,7 +109,15 @@ def without_thoughts(text: str) -> str:
         kept.append(text[position:])
     text = "\n".join(kept)
     marked = _ANSWER_TAG.findall(text)
-    return marked[-1] if marked else text
+    return marked[-1] if marked else _first_turn(text)
+
+
+def _first_turn(text: str) -> str:
+    """What stands before the mark that ends a turn, "72<|endoftext|>Human: Thanks!"."""
+    for turn in _TURN_END.split(text):
+        if turn.strip():
+            return turn
+    return ""
 
 
 def _without_channels(text: str) -> str:
@@ -121,6 +130,11 @@ def _without_channels(text: str) -> str:
 def without_chat_marks(text: str) -> str:
     """Drop the special tokens of chat templates: ``72<|im_end|>`` is ``72``."""
     return _CHAT_MARK.sub("", _SPEAKER.sub("", text))
+
+
+def before_marked_question(text: str) -> str:
+    """Cut a text off at the first question that is marked as one, "Question: ..."."""
+    return _MARKED_QUESTION.split(text, maxsplit=1)[0]
 
 
 def before_next_question(text: str, answered: int) -> str:
