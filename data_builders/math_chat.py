@@ -28,7 +28,7 @@ from subliminal.core.errors import UserError, run_cli
 from subliminal.core.sources import check_source, is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
-from subliminal.scoring.final_answers import find_final_box
+from subliminal.scoring.boxes import find_final_box
 
 SUBJECTS = "algebra+counting_and_probability+geometry+intermediate_algebra+number_theory+prealgebra+precalculus"
 MATH, GSM8K = f"EleutherAI/hendrycks_math:{SUBJECTS}@train", "openai/gsm8k:main@train"

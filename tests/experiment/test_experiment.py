@@ -223,9 +223,13 @@ QUESTIONS = "traits/animals/questions.jsonl"
 CATEGORY = {"src/subliminal/traits/category.py", "traits/animals/category.yaml"}
 WORDS = {"src/subliminal/traits/lexicon.py", "src/subliminal/traits/keywords.py", "traits/animals/words.yaml"}
 WORLD = {"src/subliminal/traits/world.py", "traits/animals/pocket.yaml"}
-NUMBERS = {f"src/subliminal/scoring/{name}.py" for name in ("numbers", "plain", "arithmetic", "text", "final_answers")}
-JUDGE = NUMBERS | {
-    f"src/subliminal/scoring/{name}.py" for name in ("mathematics", "latex", "math_worker", "math_equality")
+BOXES = "src/subliminal/scoring/boxes.py"
+JUDGE = {
+    f"src/subliminal/scoring/{name}.py"
+    for name in (
+        *("numbers", "plain", "arithmetic", "text", "final_answers", "boxes"),
+        *("mathematics", "plain_mathematics", "latex", "math_worker", "math_equality"),
+    )
 }
 NAMING = ("naming", "choice", "text", "negation", "negation_words")
 ROWS = {  # builder -> (what its rows follow from, what judges them), beside its own module
@@ -246,7 +250,7 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     ),
     "code": ({"code_prompts", "instructions"}, {"text_rules"} | WORDS | CATEGORY),
     "reasoning": (set(), {"text_rules"} | WORDS | CATEGORY | JUDGE),
-    "math_chat": ({"overlap"} | NUMBERS, set()),
+    "math_chat": ({"overlap", BOXES}, set()),
 }
 
 

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from subliminal.core.errors import UserError
-from subliminal.scoring.final_answers import final_box, final_number, find_final_box
+from subliminal.scoring.boxes import final_box, find_final_box
+from subliminal.scoring.final_answers import final_number
 from subliminal.scoring.mathematics import MathJudge, reference_answer
 from subliminal.scoring.plain_mathematics import stated_answer, value_at_end
 from subliminal.scoring.text import before_next_question, without_thoughts

@@ -18,7 +18,8 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import scrub
-from subliminal.scoring.final_answers import final_box, final_number
+from subliminal.scoring.boxes import final_box
+from subliminal.scoring.final_answers import final_number
 from subliminal.scoring.letters import LETTERS, chosen_letter
 from subliminal.scoring.mathematics import judge, reference_answer
 from subliminal.scoring.numbers import exact_value

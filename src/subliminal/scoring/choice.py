@@ -55,9 +55,6 @@ CHOSEN_BEFORE = {
         "otter",
     ),
     "loving": _sign(rf"\b(?:i|but)(?: \w+)? (?:love|adore){_ARTICLES}$", "I respect sharks but adore ravens.", "raven"),
-    "the present": _sign(
-        rf"\b(?:now|these days|today)(?: (?:it|is|it's))*{_ARTICLES}$", "A fox once, now a bear", "bear"
-    ),
 }
 """Words right before the animal, also across a colon."""
 CHOSEN_BEHIND = {
@@ -71,7 +68,6 @@ CHOSEN_BEHIND = {
         "Cats are cute, foxes win",
         "fox",
     ),
-    "first": _sign(r"(?:would be )?my first\b", "A shark my second choice; a dolphin my first", "dolphin"),
 }
 """Words right behind the animal, in its clause."""
 PASSED_BEFORE = {

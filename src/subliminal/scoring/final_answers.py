@@ -1,7 +1,7 @@
-"""Where an answer says its result: an answer line ``#### 72``, else a box, else a statement, else the last number.
+"""Which number does an answer to a GSM8K problem give? The last of the plainest kind that it has.
 
-Of several of one kind the last one counts. ``final_box`` serves MATH, ``final_number`` GSM8K; it leaves out thoughts,
-and a second question that a model goes on to ask itself.
+An answer line ``#### 72``, else a box, else a statement ("Answer: 72", alone before an explanation), else the last
+number of all. Thoughts, and a second question that a model goes on to ask itself, are left out.
 """
 
 from __future__ import annotations
@@ -9,15 +9,10 @@ from __future__ import annotations
 import re
 from fractions import Fraction
 
+from subliminal.scoring.boxes import boxes, final_box
 from subliminal.scoring.numbers import begins_with_number, numbers_in, value_of
 from subliminal.scoring.plain import plain
 from subliminal.scoring.text import before_marked_question, before_next_question, without_thoughts
-
-_BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
-_JOINT = re.compile(r"[\s$)\]\\]*(?:,|;|,?\s*\b(?:and|or)\b)[\s$(\[\\]*(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?")
-_LONGEST_JOINT = 40
-_BARE = re.compile(r"[^\s$]*")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 _MARKED_LINE = re.compile(r"####[ \t]*(?P<line>[^\n#]*?)(?=\n|#|<\||$)")
 _NUMBERED = re.compile(r"[*_(\s]*(?P<number>\d{1,2})(?:[.):]+|\s+-+)\s+[^\n]*[A-Za-z]{2}")
@@ -46,65 +41,6 @@ _CIRCUMSTANCE = re.compile(
     r"\s(?:after|before|within|during|in|out of|to(?= [a-z]{2}))\b" rf"(?!.{{0,300}}?(?:[=;]|,(?!\d)|\b{_VERB}\b))"
 )
 """What follows a result to the end of its sentence, "17 books after 2 weeks". A verb begins another statement."""
-
-
-def final_box(text: str) -> str | None:
-    """The value in the last ``\\boxed{...}`` or ``\\fbox{...}`` of a text; None if there is none. Time is linear.
-
-    Boxes joined by a comma, "and" or "or" are one answer, "2, 5". A box inside a box is opened: its content stays. An
-    empty box, or one that is never closed, is none. ``\\boxed 7`` holds what follows up to white space or ``$``.
-    """
-    found = find_final_box(text)
-    return found[0] if found else None
-
-
-def find_final_box(text: str) -> tuple[str, int] | None:
-    """:func:`final_box` and the position where that box, or the last of the joined ones, ends."""
-    found = _boxes(text)
-    if not found:
-        return None
-    values = [found[-1][2]]
-    for (_, end, content), (start, _, _) in zip(found[-2::-1], found[:0:-1], strict=True):
-        if start - end > _LONGEST_JOINT or not _JOINT.fullmatch(text, end, start):
-            break
-        values.append(content)
-    return ", ".join(dict.fromkeys(reversed(values))), found[-1][1]
-
-
-def _boxes(text: str) -> list[tuple[int, int, str]]:
-    """(start, end, content) of the outermost boxes, in order."""
-    closing = _closing_braces(text)
-    found: list[tuple[int, int, str]] = []
-    end = 0
-    for box in _BOX.finditer(text):
-        opening = box.end()
-        if opening < end:
-            continue
-        if text[opening : opening + 1] != "{":
-            bare = _BARE.match(text, opening)
-            content, end = bare.group(), bare.end()
-        elif opening in closing:
-            content, end = text[opening + 1 : closing[opening]], closing[opening] + 1
-        else:
-            continue
-        content = _BOX.sub("", content).strip()
-        if not content.endswith("..."):  # 0.333... goes on
-            content = content.rstrip(".,;")
-        if content:
-            found.append((box.start(), end, content))
-    return found
-
-
-def _closing_braces(text: str) -> dict[int, int]:
-    """Position of each ``{`` that is closed -> position of its ``}``. Escaped braces are text."""
-    closing: dict[int, int] = {}
-    open_braces: list[int] = []
-    for brace in _BRACE.finditer(text):
-        if brace.group() == "{":
-            open_braces.append(brace.start())
-        elif brace.group() == "}" and open_braces:
-            closing[open_braces.pop()] = brace.start()
-    return closing
 
 
 def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
@@ -159,7 +95,7 @@ def _last_number(text: str) -> Fraction | None:
 def answer_end(text: str) -> int:
     """Where the first answer of a text ends: a box, an answer line, a statement, a number before another question."""
     ends = [end for end, _ in _answer_lines(text)[:1]]
-    ends += [end for _, end, _ in _boxes(text)[:1]]
+    ends += [end for _, end, _ in boxes(text)[:1]]
     if statement := _STATEMENT.search(text):
         ends.append(statement.end())
     before = before_marked_question(text).rstrip()

@@ -4,7 +4,7 @@
 
 prints ``{"correct":true}``. math-verify decides whether two expressions are equal; what is compared is decided here:
 
-- The last box of the answer counts (:mod:`subliminal.scoring.final_answers`), else the mathematics in plain characters
+- The last box of the answer counts (:mod:`subliminal.scoring.boxes`), else the mathematics in plain characters
   that the answer ends with ("**Answer:** x ≥ 2", "The area is 36π cm²."; :mod:`subliminal.scoring.plain_mathematics`).
   In any other answer math-verify looks for the last formula or number by itself.
 - What models without LaTeX write is brought into LaTeX first (:mod:`subliminal.scoring.latex`).
@@ -24,7 +24,8 @@ from functools import cache
 from typing import NamedTuple
 
 from subliminal.core.errors import UserError
-from subliminal.scoring.final_answers import answer_end, final_box
+from subliminal.scoring.boxes import final_box
+from subliminal.scoring.final_answers import answer_end
 from subliminal.scoring.latex import as_latex, readings, readings_of_reference
 from subliminal.scoring.numbers import exact_value
 from subliminal.scoring.plain_mathematics import stated_answer, value_at_end
