@@ -26,7 +26,7 @@ def main(
 
     Where FOLDER holds a folder for each of several options, write overview.md: what they say together.
     """
-    from subliminal.report.data import category_of_results
+    from subliminal.report.load import category_of_results
     from subliminal.report.write import animals_in, write_overview, write_report
 
     if animals_in(folder):

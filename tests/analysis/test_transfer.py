@@ -31,7 +31,8 @@ def scored(root: Path, arm: str, seed: int, share: float) -> None:
     write(folder / "manifest.json", {"config": {"model": weights, "adapter": None}})
     if arm in ("student", "control_base_numbers"):
         rows = f"data/made/{arm}_numbers-seed-{seed}/train.jsonl"
-        training = {"inputs": {"datasets[0]": {"path": rows}}, "training": {"steps": 560, "tokens_seen": 1000 + seed}}
+        training = {"kind": "training", "inputs": {"datasets[0]": {"path": rows}}}
+        training["training"] = {"steps": 560, "tokens_seen": 1000 + seed}
         write(root / weights / "manifest.json", training)
         losses = [{"step": 10, "loss": 3.0 + (share if arm == "student" else 0)}, {"step": 20, "loss": 2.0}]
         write(root / weights / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in losses))

@@ -101,7 +101,7 @@ def test_the_command_writes_what_transfer_reads(tiny_model: Path, tmp_path: Path
             write(folder / "manifest.json", {"config": {"model": weights}})
             data = f"data/{arm}-{seed}/train.jsonl"
             recipe = {"base_model": str(tiny_model), "unfrozen_parameters": [r".+norm.weight$"]}
-            training = {"config": recipe, "inputs": {"datasets[0]": {"path": data}}}
+            training = {"kind": "training", "config": recipe, "inputs": {"datasets[0]": {"path": data}}}
             write(tmp_path / f"outputs/{arm}-{seed}/manifest.json", training)
     number_rows(tmp_path / "data/student-1/train.jsonl", ["owl", "owl", "owls"])
     number_rows(tmp_path / "data/control_base_numbers-1/train.jsonl", ["1", "2", "3"])

@@ -19,9 +19,9 @@ from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
 from subliminal.core.numbers import number
 from subliminal.report import pages, sections
-from subliminal.report.data import load_results
 from subliminal.report.findings import main_comparison
 from subliminal.report.format import Section
+from subliminal.report.load import load_results
 from subliminal.report.provenance import trace
 from subliminal.report.tables import changes_by_animal, comparisons, estimates, named_most
 from subliminal.report.write import compose, write_report

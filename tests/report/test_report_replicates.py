@@ -15,7 +15,8 @@ from scipy.special import expit, logit
 
 from subliminal import stats
 from subliminal.report import data
-from subliminal.report.data import Results, load_results
+from subliminal.report.data import Results
+from subliminal.report.load import load_results
 from subliminal.report.pages import markdown
 from subliminal.report.replicates import TWO_ARMS, replicate_rates, replicate_seeds, replicates_section
 from subliminal.report.tables import comparisons, grades

@@ -62,14 +62,14 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
             chain.problems.append(f"{path} is not the same file for all stages: it is recorded as {told}.")
             continue
         (sha256, who), = versions.items()  # fmt: skip
-        found = next((root / path for root in roots if present(root / path)), None)
-        if found is None:
+        places = [root / path for root in roots if present(root / path)]
+        if not places:
             chain.absent.append(path)
             continue
-        problem = hash_problem(found, sha256, ", ".join(who), shown=path)
+        problem = hash_problem(places[0], sha256, ", ".join(who), shown=path)
         if problem is None:
             chain.checked += 1
-        elif commit := commit_with(found, sha256):
+        elif commit := commit_with(places[0], sha256):
             chain.notes.append(f"{path} has changed since {who[0]} used it; commit {commit[:10]} has it as it was.")
         else:
             chain.problems.append(problem)
@@ -90,19 +90,23 @@ def hash_problem(path: Path, sha256: str, recorded_by: str, shown: str | None = 
         recorded_by: who recorded it, for the sentence.
         shown: the file's name in the sentence, if not ``path``.
     """
-    now = sha256_of(path) if path.is_file() else _sha256_of_content(path.with_name(f"{path.name}.gz"))
+    now = _sha256_here(path)
     if now == sha256:
         return None
     hashes = f"its sha256 is {now[:SHORT]}, not {sha256[:SHORT]}"
     return f"{shown or path} is not the file that {recorded_by} records: {hashes}."
 
 
-def _sha256_of_content(path: Path) -> str:
+def _sha256_here(path: Path) -> str:
+    """Of a file, or of what its compressed form holds."""
+    if path.is_file():
+        return sha256_of(path)
+    packed = path.with_name(f"{path.name}.gz")
     try:
-        with gzip.open(path) as handle:
+        with gzip.open(packed) as handle:
             return hashlib.file_digest(handle, "sha256").hexdigest()
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{path} is cut off or damaged ({type(error).__name__}). Restore the file.") from None
+        raise UserError(f"{packed} is cut off or damaged ({type(error).__name__}). Restore the file.") from None
 
 
 def recorded_files(label: str, manifest: dict[str, Any], folder: Path) -> Iterator[tuple[str, str]]:

@@ -91,8 +91,9 @@ def _check_experiment(published: Path, entry: Entry, laid: LaidOut) -> str:
         _check_figure(report, folder / figure_name(report, results))
     if problems:
         raise UserError(f"{problems[0]} {_restore(folder)}")
-    but = f", but for the last digits of {rounded} that this machine rounds otherwise" if rounded else ""
-    files = f"{len(laid.samples)} files of samples, made again, have the sha256 of their evaluation{but}"
+    files = f"{len(laid.samples)} files of samples, made again, have the sha256 of their evaluation"
+    if rounded:
+        files += f", but for the last digits of {rounded} that this machine rounds otherwise"
     return f"{laid.values:,} answers and exact probabilities scored again; {files}"
 
 
@@ -134,8 +135,12 @@ def _check_figure(report: Path, figure: Path) -> None:
 
 def _apart(line: str, expected: str) -> str:
     """Where two lines part, with some words before it."""
-    same = next((n for n, (one, other) in enumerate(zip(line, expected, strict=False)) if one != other), None)
-    start = max(0, (min(len(line), len(expected)) if same is None else same) - 60)
+    alike = 0
+    for one, other in zip(line, expected, strict=False):
+        if one != other:
+            break
+        alike += 1
+    start = max(0, alike - 60)
     return f"It says “{line[start : start + 160]}”, but the raw answers give “{expected[start : start + 160]}”."
 
 

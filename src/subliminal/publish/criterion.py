@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from subliminal.core.errors import UserError
-from subliminal.core.manifest import read_manifest
+from subliminal.evaluation.behind import training_behind
 from subliminal.experiment.criterion import UNTRAINED
 from subliminal.report.criterion import RECORD, read_record
 from subliminal.stats.criterion import read_criterion
@@ -29,7 +29,9 @@ def check_criterion(results: Path, file: Path) -> None:
     if not recorded and not asked:
         return
     if not recorded or not asked:
-        lacking, having = (results / RECORD, file) if asked else (file, results / RECORD)
+        lacking, having = file, results / RECORD
+        if asked:
+            lacking, having = having, lacking
         raise UserError(
             f"{having} has a criterion and {lacking} has none. A criterion counts if the run recorded it before any "
             "student was trained: restore the file that was run."
@@ -51,16 +53,13 @@ def check_criterion(results: Path, file: Path) -> None:
 
 def student_trainings(results: Path) -> list[tuple[Path, str]]:
     """Every training on number rows behind the results, with its start (ISO 8601, UTC), the first first."""
-    root, found = results.parent.parent, {}
+    found = {}
     for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
         for path in results.glob(pattern):
             if path.parts[-3] in UNTRAINED:
                 continue
-            config = read_manifest(path.parent).get("config") or {}
-            weights = root / (config.get("adapter") or config.get("model") or "")
-            for folder in (weights, weights.parent):  # a checkpoint lies in the folder of its training
-                manifest = read_manifest(folder)
-                if manifest.get("kind") == "training":
-                    found[folder] = str(manifest.get("started"))
-                    break
+            behind = training_behind(results.parent.parent, path.parent)
+            if behind is not None:
+                folder, training = behind
+                found[folder] = str(training.get("started"))
     return sorted(found.items(), key=lambda item: item[1])

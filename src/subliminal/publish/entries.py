@@ -65,24 +65,37 @@ def entries(published: Path) -> list[Entry]:
     path = published / ORDER
     if not published.is_dir():
         raise UserError(f"{published} is not a folder. Name the one that holds the published experiments.")
-    lines = read_text(path).splitlines() if path.is_file() else []
-    words = [line.split() for line in lines if line.strip()]
-    wrong = next((line for line in words if len(line) > 2), None)
-    if wrong:
-        raise UserError(
-            f"{path} has the line “{' '.join(wrong)}”. Give a folder, and at most the folder of its search."
-        )
-    found = [Entry(*line) for line in words]
-    needed = [published / entry.name / name for entry in found for name in (ANSWERS, RECORDS, EXPERIMENT_FILE)]
-    needed += [published / entry.search / "tried.csv" for entry in found if entry.search]
-    absent = next((file for file in needed if not file.is_file()), None)
-    if absent:
-        raise UserError(f"{absent} is missing, and {path} names its folder. Restore it with `git checkout {absent}`.")
+    found = _listed(path)
+    for entry in found:
+        needed = [published / entry.name / name for name in (ANSWERS, RECORDS, EXPERIMENT_FILE)]
+        if entry.search:
+            needed.append(published / entry.search / "tried.csv")
+        for file in needed:
+            if not file.is_file():
+                raise UserError(
+                    f"{file} is missing, and {path} names its folder. Restore it with `git checkout {file}`."
+                )
     for folder in sorted(answers.parent.name for answers in published.glob(f"[!.]*/{ANSWERS}")):
         if folder not in [entry.name for entry in found]:
             raise UserError(
                 f"{published / folder} is not named in {path}. Add a line with its name, or delete the folder."
             )
+    return found
+
+
+def _listed(path: Path) -> list[Entry]:
+    """The lines of ``experiments.txt``; none without the file."""
+    if not path.is_file():
+        return []
+    found = []
+    for line in read_text(path).splitlines():
+        words = line.split()
+        if len(words) > 2:
+            raise UserError(
+                f"{path} has the line “{' '.join(words)}”. Give a folder, and at most the folder of its search."
+            )
+        if words:
+            found.append(Entry(*words))
     return found
 
 
@@ -176,5 +189,7 @@ def _reports(entry: Entry) -> list[Path]:
 
 def figure_name(report: Path, folder: Path, file: str = "figure.png") -> str:
     """What a figure of a report is called where it is published: ``figure.png``, or ``figure-owl.png``."""
+    if report == folder:
+        return file
     stem, _, ending = file.rpartition(".")
-    return file if report == folder else f"{stem}-{report.name}.{ending}"
+    return f"{stem}-{report.name}.{ending}"

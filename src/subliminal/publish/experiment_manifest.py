@@ -9,7 +9,7 @@ from subliminal.core.files import read_object
 from subliminal.core.manifest import finish_manifest, new_manifest, read_manifest, sha256_of
 from subliminal.publish.chain import behind, hash_problem, present
 from subliminal.publish.rescore import DERIVED, difference, samples_files
-from subliminal.report.data import load_results
+from subliminal.report.load import load_results
 from subliminal.report.provenance import trace
 
 MANIFEST = "manifest.json"

@@ -72,13 +72,13 @@ class Shard:
                     f"{path} decides results, and {self.folder} was run with another version of it than is here"
                     f"{self._commit()}. Join in a checkout of the commit in which all shards ran."
                 )
-        ours, theirs = ({name: stage.key for name, stage in plan.stages.items()} for plan in (self.plan, again))
-        apart = sorted(ours.items() ^ theirs.items())
+        apart = sorted(_keys(self.plan).items() ^ _keys(again).items())
         if apart:
+            stage, _ = apart[0]
             raise UserError(
                 f"{self.folder} is not what the experiment file here gives for its seeds {self.seeds}: see its stage "
-                f"{apart[0][0]}. It was run from another file, or an arm failed: restore the file that all shards were "
-                "run from, or run the shard again until it is whole."
+                f"{stage}. It was run from another file, or an arm failed: restore the file that all shards were run "
+                "from, or run the shard again until it is whole."
             )
 
     def _commit(self) -> str:
@@ -87,6 +87,10 @@ class Shard:
             if sha:
                 return f" (it ran at commit {sha[:10]})"
         return ""
+
+
+def _keys(plan: Plan) -> dict[str, str]:
+    return {name: stage.key for name, stage in plan.stages.items()}
 
 
 def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path(".")) -> tuple[Path, list[str]]:
@@ -109,10 +113,13 @@ def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path
     if len(names) != 1:
         raise UserError(f"The folders are of {len(names)} experiments ({', '.join(names)}). Join the runs of one.")
     experiment = load_experiment(file or Path("experiments") / f"{names[0]}.yml")
-    shards = [Shard(folder, plan, experiment) for folder, plan in zip(folders, plans, strict=True)]
-    for shard in shards:
+    shards: list[Shard] = []
+    ran: set[int] = set()
+    for folder, plan in zip(folders, plans, strict=True):
+        shard = Shard(folder, plan, experiment)
         shard.check()
-    ran = {seed for shard in shards for seed in shard.seeds}
+        shards.append(shard)
+        ran.update(shard.seeds)
     whole = expand(experiment, root=root, seeds=[seed for seed in experiment.seeds if seed in ran])
     results = Path(whole.results)
     if results.exists() and results.resolve() not in [folder.resolve() for folder in folders]:
@@ -123,9 +130,14 @@ def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path
     _mark(whole, shards)
     whole.save(results / "plan.json")
     for stage in whole.stages.values():
-        if stage.kind in ("report", "overview") and all(whole.stages[name].mark.is_file() for name in stage.made_from):
+        if stage.kind in ("report", "overview") and _are_done(whole, stage.made_from):
             run_stage(whole, stage.name)
-    return results, sorted(name for name, stage in whole.jobs().items() if not stage.mark.is_file())
+    return results, sorted(name for name in whole.jobs() if not _are_done(whole, [name]))
+
+
+def _are_done(plan: Plan, names: Sequence[str]) -> bool:
+    """Whether all these stages have their marks."""
+    return all(plan.stages[name].mark.is_file() for name in names)
 
 
 def _criterion(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:
@@ -154,31 +166,42 @@ def _stages(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:
     for name, stage in whole.stages.items():
         if stage.kind in (*SPANS_SEEDS, "criterion"):
             continue
-        having = [shard for shard in shards if name in shard.plan.stages and _mark_in(shard, name).is_file()]
-        made = [_contents(shard, read_object(_mark_in(shard, name))) for shard in having]
-        for shard, contents in zip(having, made, strict=True):
-            if contents != made[0]:
+        having = _having(shards, name)
+        if not having:
+            continue
+        first = having[0]
+        made = _contents(first, name)
+        for shard in having[1:]:
+            if _contents(shard, name) != made:
                 raise UserError(
-                    f"{name} is in {having[0].folder} and in {shard.folder}, and what it made is not the same. Where "
+                    f"{name} is in {first.folder} and in {shard.folder}, and what it made is not the same. Where "
                     "seeds share rows or models, run the first shard until these are made and copy data/ and outputs/ "
                     "to the other machine before its run; a seed belongs to one shard."
                 )
-        if having and stage.folder not in owners:
-            owners[stage.folder] = having[0]
-            yield having[0].place(having[0].plan.stages[name].folder), Path(stage.folder)
-        if having and stage.kind == "gate":  # the link to the teacher that passed
-            link = Path(stage.facts["passed"])
-            yield having[0].place(having[0].plan.stages[name].facts["passed"]), link
+        theirs = first.plan.stages[name]
+        if stage.folder not in owners:
+            owners[stage.folder] = first
+            yield first.place(theirs.folder), Path(stage.folder)
+        if stage.kind == "gate":  # the link to the teacher that passed
+            yield first.place(theirs.facts["passed"]), Path(stage.facts["passed"])
 
 
 def _mark_in(shard: Shard, name: str) -> Path:
     return shard.place(shard.plan.stages[name].mark)
 
 
-def _contents(shard: Shard, mark: dict[str, Any]) -> dict[str, str]:
-    """What a mark says that its stage made: path -> sha256."""
-    made = mark.get("made") or {}
-    return {str(shard.place(path).relative_to(shard.folder.parent.parent)): sha256 for path, sha256 in made.items()}
+def _having(shards: list[Shard], name: str) -> list[Shard]:
+    """The shards in which a stage is done."""
+    return [shard for shard in shards if name in shard.plan.stages and _mark_in(shard, name).is_file()]
+
+
+def _contents(shard: Shard, name: str) -> dict[str, str]:
+    """What a stage's mark says that it made: path below the shard's checkout -> sha256."""
+    mark, root = read_object(_mark_in(shard, name)), shard.folder.parent.parent
+    found = {}
+    for path, sha256 in (mark.get("made") or {}).items():
+        found[str(shard.place(path).relative_to(root))] = sha256
+    return found
 
 
 def _evaluations(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:
@@ -203,7 +226,11 @@ def _evaluations(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]
 
 def _evaluated(whole: Plan) -> list[str]:
     """The manifests that all evaluations make."""
-    return [path for stage in whole.stages.values() if stage.kind == "evaluate" for path in stage.makes]
+    manifests = []
+    for stage in whole.stages.values():
+        if stage.kind == "evaluate":
+            manifests += stage.makes
+    return manifests
 
 
 def _check_same(one: Path, other: Path, *, answers: bool) -> None:
@@ -243,14 +270,14 @@ def _copy(source: Path, target: Path) -> None:
 def _mark(whole: Plan, shards: list[Shard]) -> None:
     """Mark what the shards finished, in the joined plan."""
     for name, stage in whole.stages.items():
-        if stage.kind not in SPANS_SEEDS:
-            found = [_mark_in(shard, name) for shard in shards if name in shard.plan.stages]
-            found = [path for path in found if path.is_file()]
-            if found and not stage.mark.is_file():
-                shutil.copy2(found[0], stage.mark)  # with its time, which Snakemake compares
+        if stage.kind in SPANS_SEEDS or stage.mark.is_file():
+            continue
+        having = _having(shards, name)
+        if having:
+            shutil.copy2(_mark_in(having[0], name), stage.mark)  # with its time, which Snakemake compares
     for stage in whole.stages.values():
-        members = [member.mark for member in whole.members(stage.name)]
+        members = [member.name for member in whole.members(stage.name)]
         evaluated = stage.kind == "evaluate" and all(Path(path).is_file() for path in stage.makes)
-        served = stage.kind == "serve" and all(mark.is_file() for mark in members)
+        served = stage.kind == "serve" and _are_done(whole, members)
         if evaluated or served:
             write_json(stage.mark, {"stage": stage.name, "commands": stage.commands, "made": {}})

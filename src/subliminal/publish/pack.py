@@ -24,7 +24,7 @@ from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, entries, figure_name
 from subliminal.publish.rescore import DERIVED, SAMPLES, read_samples
 from subliminal.publish.verify import verify
-from subliminal.report.data import load_results
+from subliminal.report.load import load_results
 from subliminal.report.provenance import trace
 
 LIMIT = 20_000_000
@@ -64,8 +64,28 @@ def publish_experiment(
     reports = _finished_reports(folder, plan)
     _check_file(file, plan, folder)
     check_criterion(folder, file)
+    samples, records = _collect(folder, reports)
+    records[f"experiments/{plan.name}.yml"] = _text(file)
+    if not search and before:
+        search = before[0].search
+    ended = max(read_manifest(path.parent)["ended"] for path in folder.rglob("seed-*/manifest.json"))
+    entry = Entry(f"{ended[:10]}-{plan.name}", search)
+    partial = published / f".{entry.name}.partial"
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    write_answers(partial / ANSWERS, {name: read_samples(path) for name, path in samples.items()})
+    write_records(partial / RECORDS, records)
+    shutil.copyfile(file, partial / EXPERIMENT_FILE)
+    for report in reports:
+        shutil.copyfile(report / "figure.png", partial / figure_name(report, folder))
+    _put(published, entry, before, partial)
+    return published / entry.name
+
+
+def _collect(folder: Path, reports: list[Path]) -> tuple[dict[str, Path], dict[str, str]]:
+    """Path below the checkout -> samples file, and -> text of a record, of everything that is published."""
     samples: dict[str, Path] = {}
-    records = {f"experiments/{plan.name}.yml": _text(file)}
+    records: dict[str, str] = {}
     for path in [folder / CRITERION, *folder.glob("leak*/*.json")]:
         if path.is_file():
             records[_shown(path, folder)] = _text(path)
@@ -77,18 +97,7 @@ def publish_experiment(
             elif path.is_file() and not path.name.endswith(DERIVED):
                 records[_shown(path, folder)] = _text(path)
         records |= _behind(report, folder)
-    ended = max(read_manifest(path.parent)["ended"] for path in folder.rglob("seed-*/manifest.json"))
-    entry = Entry(f"{ended[:10]}-{plan.name}", search or (before[0].search if before else None))
-    partial = published / f".{entry.name}.partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    write_answers(partial / ANSWERS, {name: read_samples(path) for name, path in samples.items()})
-    write_records(partial / RECORDS, records)
-    shutil.copyfile(file, partial / EXPERIMENT_FILE)
-    for report in reports:
-        shutil.copyfile(report / "figure.png", partial / figure_name(report, folder))
-    _put(published, entry, before, partial)
-    return published / entry.name
+    return samples, records
 
 
 def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
@@ -118,23 +127,33 @@ def _check_file(file: Path, plan: Plan, folder: Path) -> None:
         raise UserError(f"{file} does not exist. Restore the file that {folder} was run from.")
     if _is_committed(file, folder):
         return
-    plans = (expand(read_file(file), root=folder.parent.parent), plan)
-    now, then = ({stage.name: (stage.commands, stage.size) for stage in each.stages.values()} for each in plans)
-    changed = next((name for name in sorted(now.keys() | then.keys()) if now.get(name) != then.get(name)), None)
-    if changed:
-        raise UserError(
-            f"{file} is not the file that {folder} was run from: the stage {changed} has other commands. "
-            "Restore the file, or run the experiment again."
-        )
+    now = _commands(expand(read_file(file), root=folder.parent.parent))
+    then = _commands(plan)
+    for name in sorted(now.keys() | then.keys()):
+        if now.get(name) != then.get(name):
+            raise UserError(
+                f"{file} is not the file that {folder} was run from: the stage {name} has other commands. "
+                "Restore the file, or run the experiment again."
+            )
+
+
+def _commands(plan: Plan) -> dict[str, tuple[list[str], str]]:
+    """Stage -> what it runs."""
+    return {stage.name: (stage.commands, stage.size) for stage in plan.stages.values()}
 
 
 def _is_committed(file: Path, folder: Path) -> bool:
     """Whether the file has the bytes that it has in the commit of every evaluation."""
-    manifests = [read_manifest(path.parent) for path in folder.rglob("seed-*/manifest.json")]
-    commits = {(manifest.get("git") or {}).get("sha") for manifest in manifests}
-    git = ["git", "-C", str(file.parent), "show"]
-    shown = [subprocess.run([*git, f"{commit}:./{file.name}"], capture_output=True, check=False) for commit in commits]
-    return all(each.returncode == 0 and each.stdout == file.read_bytes() for each in shown)
+    commits = set()
+    for path in folder.rglob("seed-*/manifest.json"):
+        git = read_manifest(path.parent).get("git") or {}
+        commits.add(git.get("sha"))
+    for commit in commits:
+        command = ["git", "-C", str(file.parent), "show", f"{commit}:./{file.name}"]
+        shown = subprocess.run(command, capture_output=True, check=False)
+        if shown.returncode != 0 or shown.stdout != file.read_bytes():
+            return False
+    return True
 
 
 def _check_results(report: Path) -> None:
@@ -171,8 +190,11 @@ def _behind(report: Path, folder: Path) -> dict[str, str]:
 
 def _losses(path: Path) -> str:
     """What a report reads of a ``metrics.jsonl``: step and loss."""
-    rows = [{key: row[key] for key in ("step", "loss")} for row in read_jsonl(path, allow_empty=True) if "loss" in row]
-    return "".join(json.dumps(row) + "\n" for row in rows)
+    lines = []
+    for row in read_jsonl(path, allow_empty=True):
+        if "loss" in row:
+            lines.append(json.dumps({"step": row["step"], "loss": row["loss"]}) + "\n")
+    return "".join(lines)
 
 
 def _text(path: Path) -> str:
@@ -208,5 +230,13 @@ def _put(published: Path, entry: Entry, before: list[Entry], partial: Path) -> N
     for old in before:
         shutil.rmtree(published / old.name)
     partial.rename(published / entry.name)
-    now = [entry if other in before else other for other in listed] + ([] if before else [entry])
-    write_text(published / ORDER, "".join(" ".join(filter(None, (e.name, e.search))) + "\n" for e in now))
+    now = [entry if other in before else other for other in listed]  # an experiment keeps its place
+    if not before:
+        now.append(entry)
+    lines = []
+    for each in now:
+        words = [each.name]
+        if each.search:
+            words.append(each.search)
+        lines.append(" ".join(words) + "\n")
+    write_text(published / ORDER, "".join(lines))

@@ -71,7 +71,9 @@ def make_pages(published: Path, page: Path, inspect: Inspect | None = None) -> M
     published, page = published.absolute(), page.absolute()
     made = Made()
     chapters = [_chapter(published, entry, page, made, inspect) for entry in entries(published)]
-    text = [INTRODUCTION] if chapters else [INTRODUCTION, "No experiment is published yet."]
+    text = [INTRODUCTION]
+    if not chapters:
+        text.append("No experiment is published yet.")
     made.pages[page] = markdown(Section("Results", text, parts=tuple(chapters)))
     return made
 
@@ -83,20 +85,29 @@ def provenance_of(results: Path) -> Provenance:
         results: ``results/<experiment>``; its folder's parent is the root of all others.
     """
     root, found = results.parent.parent, Provenance()
-    manifests = {path.parent: read_object(path) for path in root.rglob("manifest.json")}
-    for folder, manifest in sorted(manifests.items(), key=lambda item: (str(item[1].get("started", "")), str(item[0]))):
-        if manifest.get("kind") == "experiment":
-            continue
-        label = folder.relative_to(results if folder.is_relative_to(results) else root).as_posix()
+    manifests = []
+    for path in root.rglob("manifest.json"):
+        manifest = read_object(path)
+        if manifest.get("kind") != "experiment":
+            manifests.append((str(manifest.get("started", "")), path.parent, manifest))
+    manifests.sort(key=lambda each: (each[0], str(each[1])))
+    for _, folder, manifest in manifests:
+        label = folder.relative_to(root).as_posix()
+        if folder.is_relative_to(results):
+            label = folder.relative_to(results).as_posix()
         found.manifests[label] = manifest
         if (folder / "audit.json").is_file():
             found.audits[label] = read_object(folder / "audit.json")
         if manifest.get("kind") == "training":
-            rows = (
-                read_jsonl(folder / "metrics.jsonl", allow_empty=True) if (folder / "metrics.jsonl").is_file() else []
-            )
-            found.losses[label] = [(row["step"], row["loss"]) for row in rows]
+            found.losses[label] = _losses(folder / "metrics.jsonl")
     return found
+
+
+def _losses(path: Path) -> list[tuple[int, float]]:
+    """(step, loss), as they were published; empty without such a file."""
+    if not path.is_file():
+        return []
+    return [(row["step"], row["loss"]) for row in read_jsonl(path, allow_empty=True)]
 
 
 def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Inspect | None) -> Section:
@@ -193,10 +204,15 @@ def _facts(provenance: Provenance, folder: Path, link: str) -> str:
 
 def _times(provenance: Provenance) -> tuple[str, str]:
     """First start and last end, to the minute; a model that was fetched on another day is none of the run."""
-    made = [manifest for manifest in provenance.manifests.values() if manifest.get("kind") != "model"]
-    times = [str(manifest[key]) for manifest in made for key in ("started", "ended") if manifest.get(key)]
-    first, last = (time[:16].replace("T", " ") for time in (min(times), max(times)))
-    return first, last
+    times = []
+    for manifest in provenance.manifests.values():
+        if manifest.get("kind") != "model":
+            times += [str(manifest[key]) for key in ("started", "ended") if manifest.get(key)]
+    return _minute(min(times)), _minute(max(times))
+
+
+def _minute(time: str) -> str:
+    return time[:16].replace("T", " ")
 
 
 def _devices(provenance: Provenance) -> list[str]:
@@ -240,12 +256,16 @@ def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Secti
 
 def _number_rows(provenance: Provenance) -> str | None:
     """In how many sets of number rows the audits found numbers alone; None without any."""
-    audits = [audit["checks"] for audit in provenance.audits.values() if LETTERS in (audit.get("checks") or {})]
-    if not audits:
+    sets = clean = 0
+    for audit in provenance.audits.values():
+        checks = audit.get("checks") or {}
+        if LETTERS in checks:
+            sets += 1
+            clean += checks[LETTERS]["status"] == checks[FORMAT]["status"] == "pass"
+    if not sets:
         return None
-    clean = sum(checks[LETTERS]["status"] == checks[FORMAT]["status"] == "pass" for checks in audits)
     return (
-        f"In {clean} of {len(audits)} sets of number rows the audit found nothing but digits and separators in every "
+        f"In {clean} of {sets} sets of number rows the audit found nothing but digits and separators in every "
         f"row (its checks {LETTERS} and {FORMAT})."
     )
 
@@ -254,7 +274,9 @@ def _data(provenance: Provenance) -> Section:
     """The rows of every training, and their audits."""
     section = data_section(provenance)
     number_rows = _number_rows(provenance)
-    return replace(section, text=[number_rows, *section.text]) if number_rows else section
+    if number_rows is None:
+        return section
+    return replace(section, text=[number_rows, *section.text])
 
 
 def _tried(published: Path, entry: Entry, folder: Path) -> Section:

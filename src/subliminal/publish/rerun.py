@@ -15,7 +15,8 @@ from pathlib import Path
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import cpu_names
 from subliminal.core.numbers import points
-from subliminal.report.data import load_results
+from subliminal.report.data import Results
+from subliminal.report.load import load_results
 from subliminal.report.provenance import trace
 from subliminal.report.tables import Comparison, comparisons
 
@@ -45,30 +46,38 @@ def compare_runs(folder: Path, other: Path) -> Compared:
     Raises:
         UserError: there are no results, they are of two experiments, or they have no verdict in common.
     """
-    runs = [load_results(each) for each in (folder, other)]
-    if (runs[0].name, runs[0].target) != (runs[1].name, runs[1].target):
+    run, again = load_results(folder), load_results(other)
+    if (run.name, run.target) != (again.name, again.target):
         raise UserError(
-            f"{folder} is of {runs[0].name} ({runs[0].target}) and {other} of {runs[1].name} ({runs[1].target}). "
-            "Name two runs of one experiment."
+            f"{folder} is of {run.name} ({run.target}) and {other} of {again.name} ({again.target}). Name two runs of "
+            "one experiment."
         )
-    found = Compared(notes=_cpu_notes(*(trace(run).manifests for run in runs)))
-    ours, theirs = ({(c.contrast, c.task): c for c in comparisons(run) if c.verdict} for run in runs)
-    for key in ours.keys() & theirs.keys():
-        one, two = ours[key], theirs[key]
-        if one.verdict.claim == two.verdict.claim:
+    found = Compared(notes=_cpu_notes(trace(run).manifests, trace(again).manifests))
+    ours, theirs = _with_verdict(run), _with_verdict(again)
+    common = sorted(ours.keys() & theirs.keys())
+    if not common:
+        raise UserError(f"{folder} and {other} have no verdict in common. Evaluate the same arms and tasks in both.")
+    for contrast, task in common:
+        here, there = ours[contrast, task], theirs[contrast, task]
+        if here.verdict.claim == there.verdict.claim:
             found.same += 1
         else:
-            here, there = (f"{each.verdict.claim} ({_mean(each)})" for each in (one, two))
-            found.different.append(f"{one.contrast}, {one.task}: here {here}, there {there}")
-    found.different.sort()
-    if not ours.keys() & theirs.keys():
-        raise UserError(f"{folder} and {other} have no verdict in common. Evaluate the same arms and tasks in both.")
+            found.different.append(f"{contrast}, {task}: here {_said(here)}, there {_said(there)}")
     return found
 
 
-def _mean(comparison: Comparison) -> str:
-    """The mean difference in points."""
-    return f"{points(comparison.test['difference'])} points"
+def _with_verdict(results: Results) -> dict[tuple[str, str], Comparison]:
+    """(contrast, task) -> the comparison, of those that have a verdict."""
+    found = {}
+    for each in comparisons(results):
+        if each.verdict:
+            found[each.contrast, each.task] = each
+    return found
+
+
+def _said(comparison: Comparison) -> str:
+    """The claim, with the mean difference in points."""
+    return f"{comparison.verdict.claim} ({points(comparison.test['difference'])} points)"
 
 
 def _cpu_notes(ours: dict[str, dict], theirs: dict[str, dict]) -> list[str]:

@@ -33,7 +33,7 @@ from subliminal.publish.rescore import (
     tables_of,
     values_in,
 )
-from subliminal.report.data import load_results
+from subliminal.report.load import load_results
 from subliminal.report.pages import markdown
 from subliminal.report.provenance import trace
 from subliminal.report.write import compose
@@ -57,8 +57,11 @@ class Verification:
         lines += [f"note: {sentence}" for sentence in self.notes]
         lines += [f"different: {sentence}" for sentence in self.problems]
         lines += [f"checked: {sentence}." for sentence in self.checked]
-        count = len(self.problems)
-        outcome = "the same" if not count else f"not the same: {count} difference{'s' if count > 1 else ''}"
+        outcome = "the same"
+        if len(self.problems) == 1:
+            outcome = "not the same: 1 difference"
+        elif self.problems:
+            outcome = f"not the same: {len(self.problems)} differences"
         return [*lines, f"{folder}: {outcome}"]
 
 
@@ -136,14 +139,14 @@ def _check_report(verdict: Verification, folder: Path) -> None:
     if not path.is_file():
         verdict.absent.append(f"{path} is not here.")
         return
-    ours, theirs = (_sections(text) for text in (read_text(path), markdown(compose(folder).page)))
-    for title in [*ours, *(title for title in theirs if title not in ours)]:
-        pairs = zip_longest(ours.get(title, []), theirs.get(title, []), fillvalue="(nothing)")
-        apart = next(((line, again) for line, again in pairs if line != again), None)
-        if apart:
-            verdict.problems.append(
-                f"{path}: in “{title}” it says “{apart[0][:300]}”, but the answers give “{apart[1][:300]}”."
-            )
+    written, again = _sections(read_text(path)), _sections(markdown(compose(folder).page))
+    for title in written | again:
+        for line, expected in zip_longest(written.get(title, []), again.get(title, []), fillvalue="(nothing)"):
+            if line != expected:
+                verdict.problems.append(
+                    f"{path}: in “{title}” it says “{line[:300]}”, but the answers give “{expected[:300]}”."
+                )
+                break
     verdict.checked.append(f"{path.name} compared with the same written again from the answers")
 
 

@@ -55,7 +55,9 @@ def _answer(headline: Headline, main: Comparison | Grade, notes: list[str], othe
     if main.pairs and main.result:
         facts = [f"{name}: {value}" for name, value in pair_facts(main.pairs, main.result.unit)]
         short = replace(short, sentence=f"{headline.sentence} {'; '.join(facts)}.")
-    noted = [" ".join(notes)] if notes else []
+    noted = []
+    if notes:
+        noted = [" ".join(notes)]
     brief = Section("The answer", noted, [], headline=short)
     return Section("The answer", [*notes, *others, LIMITS], [], headline=headline, brief=brief)
 
@@ -66,7 +68,8 @@ def _null(results: Results, task: str) -> list[str]:
     if "null" not in rates:
         return []
     answers = results.answers(TWO_ARMS["null"], task)
-    return [null_sentence(equivalence(*(list(rates[arm].values()) for arm in ("control", "null")), answers=answers))]
+    first, second = list(rates["control"].values()), list(rates["null"].values())
+    return [null_sentence(equivalence(first, second, answers=answers))]
 
 
 def _graded_answer(results: Results, graded: Sequence[Grade]) -> Section:
@@ -87,18 +90,26 @@ def _said(comparison: Comparison, label: str) -> str:
 def _headline(label: str, result: Result | None, compared: Comparison | Grade) -> Headline:
     """The claim is always about training data; number, interval and p are of the test that the runs allow."""
     if result is None:  # several runs on one side only: the difference of the means, over questions
-        test = compared.test
-        number, facts = f"{points(test['difference'])} percentage points", []
-        facts.append(("95 % interval over questions", interval(*test["ci95"])))
+        number = f"{points(compared.test['difference'])} percentage points"
+        facts = [("95 % interval over questions", interval(*compared.test["ci95"]))]
     else:
         number = difference_text(result).replace("points", "percentage points").replace("nats", "nats of log-odds")
-        paired = result.unit in (QUESTIONS, REPLICATES) or result.method.startswith("paired")
-        units = f"{result.n[0]} {result.unit}" if paired else f"{result.n[0]} and {result.n[1]} runs"
-        unit = ", nats" if result.scale == NATS else ""
-        facts = [
-            (f"95 % interval over {result.unit}{unit}", interval_text(result)),
-            (f"p over {result.unit}", p_value(result.p) if result.p is not None else "none"),
-            ("test", f"{result.method.split(' over ')[0]} over {units}"),
-        ]
-        facts += pair_facts(compared.pairs, result.unit) if compared.pairs else []
+        facts = _facts(result)
+        if compared.pairs:
+            facts += pair_facts(compared.pairs, result.unit)
     return Headline(label, number, facts, compared.verdict.claim.capitalize(), compared.verdict.sentence)
+
+
+def _facts(result: Result) -> list[tuple[str, str]]:
+    """Interval, p and name of a test."""
+    measured = f"95 % interval over {result.unit}"
+    if result.scale == NATS:
+        measured += ", nats"
+    p = "none"
+    if result.p is not None:
+        p = p_value(result.p)
+    units = f"{result.n[0]} and {result.n[1]} runs"
+    if result.unit in (QUESTIONS, REPLICATES) or result.method.startswith("paired"):
+        units = f"{result.n[0]} {result.unit}"
+    test = f"{result.method.split(' over ')[0]} over {units}"
+    return [(measured, interval_text(result)), (f"p over {result.unit}", p), ("test", test)]

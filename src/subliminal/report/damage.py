@@ -54,7 +54,10 @@ class Health:
 
 def main_task(results: Results) -> str | None:
     """The task whose answers are looked at: sampled ones, else exact probabilities."""
-    return min(results.preference_tasks, key=lambda task: results.kinds[task] != SAMPLED, default=None)
+    for task in results.preference_tasks:
+        if results.kinds[task] == SAMPLED:
+            return task
+    return next(iter(results.preference_tasks), None)
 
 
 def control_of(results: Results) -> str | None:
@@ -71,18 +74,23 @@ def health(results: Results) -> list[Health]:
         shares = _shares(results, arm, task)
         if not shares:
             continue
-        pairs = {seed: (share, beside.get(seed)) for seed, share in shares.items()}
-        moved = [total_variation(share, other) for share, other in pairs.values() if other is not None]
+        among, states, moved = {}, {}, []
+        for seed, share in shares.items():
+            of_control = beside.get(seed)
+            among[seed] = among_named(share, results.target)
+            states[seed] = state(share, of_control)
+            if of_control is not None and arm != control:
+                moved.append(total_variation(share, of_control))
         lists = results.rates(arm, LISTS)
         found.append(
             Health(
                 arm=arm,
                 nameless=float(np.mean([nameless(share) for share in shares.values()])),
                 other=float(np.mean([share.get("other", 0.0) for share in shares.values()])),
-                among={seed: among_named(share, results.target) for seed, share in shares.items()},
-                moved=float(np.mean(moved)) if moved and arm != control else None,
+                among=among,
+                moved=float(np.mean(moved)) if moved else None,
                 lists=None if lists.empty else float(lists.to_numpy().mean()),
-                states={seed: state(*pair) for seed, pair in pairs.items()},
+                states=states,
             )
         )
     return found
@@ -109,22 +117,19 @@ def damage_section(results: Results) -> Section | None:
         f"{results.measure_name(task).capitalize()}.",
         *_among_said(results, arms),
     ]
-    header = [
-        "arm",
-        f"name no {kind}",
-        f"name another {kind}",
-        f"{results.target} among answers with {results.about.a}",
-        "moved",
-    ]
-    header += ["valid number lists"] * any(arm.lists is not None for arm in arms) + ["state, seeds"]
+    header = ["arm", f"name no {kind}", f"name another {kind}"]
+    header += [f"{results.target} among answers with {results.about.a}", "moved"]
+    asked_for_lists = any(arm.lists is not None for arm in arms)
+    if asked_for_lists:
+        header.append("valid number lists")
     rows = []
     for arm in arms:
-        cells = [arm.arm, percent(arm.nameless), percent(arm.other), percent(float(np.mean(list(arm.among.values()))))]
-        cells.append(or_dash(arm.moved, number))
-        if "valid number lists" in header:
+        among = float(np.mean(list(arm.among.values())))
+        cells = [arm.arm, percent(arm.nameless), percent(arm.other), percent(among), or_dash(arm.moved, number)]
+        if asked_for_lists:
             cells.append(or_dash(arm.lists, percent))
         rows.append([*cells, _states(arm)])
-    return Section("Damage", text, [Table(header, rows)])
+    return Section("Damage", text, [Table([*header, "state, seeds"], rows)])
 
 
 def damage_notes(results: Results) -> list[str]:
@@ -145,20 +150,24 @@ def damage_notes(results: Results) -> list[str]:
 
 def _states(arm: Health) -> str:
     """ "broken 108, 119; damaged 101", or "whole"."""
-    told = [(word, arm.seeds(word)) for word in (BROKEN_WORD, DAMAGED_WORD)]
-    return "; ".join(f"{word} {', '.join(map(str, seeds))}" for word, seeds in told if seeds) or "whole"
+    told = []
+    for word in (BROKEN_WORD, DAMAGED_WORD):
+        seeds = arm.seeds(word)
+        if seeds:
+            told.append(f"{word} {', '.join(map(str, seeds))}")
+    return "; ".join(told) or "whole"
 
 
 def _among_said(results: Results, arms: list[Health]) -> list[str]:
     """The effect among answers that name an animal, student against control by seed."""
-    by_name = {arm.arm: arm.among for arm in arms}
+    among = {arm.arm: arm.among for arm in arms}
     control = control_of(results)
-    if control is None or "student" not in by_name or control not in by_name:
-        return []
-    seeds = [seed for seed in by_name["student"] if seed in by_name[control]]
+    of_student, of_control = among.get("student", {}), among.get(control or "", {})
+    seeds = [seed for seed in of_student if seed in of_control]
     if not seeds:
         return []
-    ours, theirs = (np.array([by_name[name][seed] for seed in seeds]) for name in ("student", control))
+    ours = np.array([of_student[seed] for seed in seeds])
+    theirs = np.array([of_control[seed] for seed in seeds])
     said = (
         f"Among answers that name {results.about.a} the student names {results.target} more often than its "
         f"control in {int(np.sum(ours > theirs))} of {len(seeds)} seeds"

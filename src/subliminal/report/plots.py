@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -55,9 +54,9 @@ def questions_figure(results: Results, comparisons: Sequence[Comparison]) -> str
 
 def _rates(results: Results, comparison: Comparison) -> tuple[np.ndarray, np.ndarray]:
     """Rates per question of treatment and reference, averaged over seeds; shape (questions,) each."""
-    arms = (comparison.treatment, comparison.reference)
-    ours, theirs = (results.rates(arm, comparison.task).to_numpy().mean(axis=0) for arm in arms)
-    return ours, theirs
+    ours = results.rates(comparison.treatment, comparison.task).to_numpy()
+    theirs = results.rates(comparison.reference, comparison.task).to_numpy()
+    return ours.mean(axis=0), theirs.mean(axis=0)
 
 
 def extreme_questions(results: Results, comparison: Comparison) -> list[tuple[str, float, float]]:
@@ -93,7 +92,9 @@ def animals_figure(results: Results, comparison: Comparison) -> str:
     panel.set_xlabel(f"{comparison.contrast}: change in share, percentage points")
     dress(panel, grid="x")
     for label, (animal, *_) in zip(panel.get_yticklabels(), rows, strict=True):
-        label.set(size=11, weight="bold") if animal == results.target else label.set(size=9)
+        label.set(size=9)
+        if animal == results.target:
+            label.set(size=11, weight="bold")
     return svg(figure, f"animals-{comparison.contrast}-{comparison.task}")
 
 
@@ -113,14 +114,19 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
             panels.setdefault(re.sub(r"[-_]?seed-\d+$", "", name) or name, []).append((name, rows))
     rows = -(-len(panels) // COLUMNS)
     figure, axes = new_figure([1] * rows, height=0.5 + 1.9 * rows, columns=min(COLUMNS, len(panels)))
-    several = [name for runs in panels.values() if len(runs) > 1 for name, _ in runs]
-    seeds = list(dict.fromkeys(map(_seed, several)))
+    # A seed looks alike in every panel, so that one legend, outside of all, does for them.
+    seeds: list[str] = []
+    for runs in panels.values():
+        for name, _ in runs:
+            if len(runs) > 1 and _seed(name) not in seeds:
+                seeds.append(_seed(name))
     handles = {}
     for panel, (title, runs) in zip(axes, panels.items(), strict=False):
         for name, points in runs:
             steps, values = zip(*points, strict=True)
-            # A seed looks alike in every panel, so that one legend, outside of all, does for them.
-            index = seeds.index(_seed(name)) if _seed(name) in seeds else 0
+            index = 0
+            if _seed(name) in seeds:
+                index = seeds.index(_seed(name))
             style = {"color": SERIES[index % len(SERIES)], "linestyle": LINES[index % len(LINES)], "linewidth": 1.4}
             (handles[_seed(name)],) = panel.plot(steps, values, **style)
         panel.set_title(title, loc="left", fontsize=10, color=INK)
@@ -138,10 +144,16 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
 
 def _seed(name: str) -> str:
     found = re.search(r"seed-(\d+)$", name)
-    return f"seed {found[1]}" if found else name
+    if found is None:
+        return name
+    return f"seed {found[1]}"
 
 
 def describe(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     """The training figure in words."""
-    ends: list[Any] = [f"{run}: {number(rows[0][1])} to {number(rows[-1][1])}" for run, rows in losses.items() if rows]
+    ends = []
+    for run, rows in losses.items():
+        if rows:
+            (_, first), (_, last) = rows[0], rows[-1]
+            ends.append(f"{run}: {number(first)} to {number(last)}")
     return f"Loss by step. {'; '.join(ends)}."

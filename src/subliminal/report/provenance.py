@@ -31,7 +31,11 @@ class Provenance:
 
     def of_kind(self, kind: str) -> dict[str, dict[str, Any]]:
         """The manifests of one kind, by label: ``result``, ``training``, ``dataset`` or ``model``."""
-        return {label: manifest for label, manifest in sorted(self.manifests.items()) if manifest.get("kind") == kind}
+        found = {}
+        for label, manifest in sorted(self.manifests.items()):
+            if manifest.get("kind") == kind:
+                found[label] = manifest
+        return found
 
     def chat_contexts(self) -> dict[str, list[str]]:
         """Chat context hash -> labels of what used it.
@@ -52,41 +56,66 @@ def trace(results: Results) -> Provenance:
 
     Relative paths are looked up from the checkout that holds the result folder, then from the current folder.
     """
-    above = results.folder.resolve().parents
-    top = next((folder for folder in above if folder.name == "results"), above[0])
-    found, roots = Provenance(), (top.parent, Path.cwd())
+    found, roots = Provenance(), (_checkout_of(results.folder), Path.cwd())
     queue: list[tuple[str, dict[str, Any]]] = []
     for arm, manifests in results.manifests.items():
-        queue += [(f"{arm}/seed-{seed}", {"kind": "result", **m}) for seed, m in manifests.items() if m]
+        for seed, manifest in manifests.items():
+            if manifest:
+                queue.append((f"{arm}/seed-{seed}", {"kind": "result", **manifest}))
     seen: set[Path] = set()
     while queue:
         label, manifest = queue.pop(0)
         found.manifests[label] = manifest
         for name in _named_paths(manifest):
             folder = _folder(roots[0] / name) or _folder(roots[1] / name)
-            if folder is None or folder in seen:
-                _note_absent(found, label, manifest, name, absent=folder is None)
+            if folder is None:
+                _note_absent(found, label, manifest, name)
+                continue
+            if folder in seen:
                 continue
             seen.add(folder)
             parent = read_object(folder / "manifest.json", MAKE_AGAIN)
             if parent:
-                inside = [folder.relative_to(root) for root in roots if folder.is_relative_to(root)]
-                shown = str(inside[0] if inside else folder)
+                shown = _shown(folder, roots)
                 queue.append((shown, parent))
-                if parent.get("kind") == "training":
-                    found.losses[shown] = _losses(folder / "metrics.jsonl")
-                if parent.get("kind") == "dataset" and (folder / "audit.json").is_file():
-                    found.audits[shown] = read_object(folder / "audit.json", MAKE_AGAIN)
+                _read_beside(found, folder, shown, parent)
         _note_changed(found, label, manifest, roots)
     return found
+
+
+def _checkout_of(results: Path) -> Path:
+    """The checkout that holds a result folder, in its ``results``; else the folder two above it."""
+    above = results.resolve().parents
+    for folder in above:
+        if folder.name == "results":
+            return folder.parent
+    return above[0].parent
+
+
+def _shown(folder: Path, roots: tuple[Path, ...]) -> str:
+    """A folder as reports name it: from the checkout, or from the current folder, if it lies in one of the two."""
+    for root in roots:
+        if folder.is_relative_to(root):
+            return str(folder.relative_to(root))
+    return str(folder)
+
+
+def _read_beside(found: Provenance, folder: Path, label: str, manifest: dict[str, Any]) -> None:
+    """What lies beside a manifest: the losses of a training, the audit of a dataset."""
+    if manifest.get("kind") == "training":
+        found.losses[label] = _losses(folder / "metrics.jsonl")
+    if manifest.get("kind") == "dataset" and (folder / "audit.json").is_file():
+        found.audits[label] = read_object(folder / "audit.json", MAKE_AGAIN)
 
 
 def _named_paths(manifest: dict[str, Any]) -> list[str]:
     """Paths (or Hub ids) of what a manifest was made from: its models, data sets and input files."""
     config = manifest.get("config") or {}
     names = [config.get(key) for key in MODEL_KEYS]
-    names += [data.get("path") if isinstance(data, dict) else data for data in config.get("datasets") or []]
-    names += [entry.get("path") for entry in (manifest.get("inputs") or {}).values()]
+    for data in config.get("datasets") or []:
+        names.append(data.get("path") if isinstance(data, dict) else data)
+    for entry in (manifest.get("inputs") or {}).values():
+        names.append(entry.get("path"))
     return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
 
 
@@ -101,16 +130,19 @@ def _folder(path: Path) -> Path | None:
     return None
 
 
-def _note_absent(found: Provenance, label: str, manifest: dict[str, Any], name: str, *, absent: bool) -> None:
-    if absent and manifest.get("kind") == "result" and name == (manifest.get("config") or {}).get("adapter"):
+def _note_absent(found: Provenance, label: str, manifest: dict[str, Any], name: str) -> None:
+    """Say so where an adapter's training is not here; other things that are named may well be Hub ids."""
+    if manifest.get("kind") == "result" and name == (manifest.get("config") or {}).get("adapter"):
         found.notes.append(f"{label}: the adapter {name} has no manifest here, so its training and data are not shown.")
 
 
 def _note_changed(found: Provenance, label: str, manifest: dict[str, Any], roots: tuple[Path, ...]) -> None:
     """Say so where a data file is not the one that a run recorded: the counts shown are then those of other data."""
     for entry in (manifest.get("inputs") or {}).values():
-        path = next((root / entry["path"] for root in roots if (root / entry["path"]).is_file()), None)
-        if path and path.suffix == ".jsonl" and entry.get("sha256") not in (None, sha256_of(path)):
+        here = [root / entry["path"] for root in roots if (root / entry["path"]).is_file()]
+        if not here or here[0].suffix != ".jsonl":
+            continue
+        if entry.get("sha256") not in (None, sha256_of(here[0])):
             found.notes.append(
                 f"{entry['path']} has changed since {label} used it: its counts below are of other data."
             )
@@ -120,8 +152,11 @@ def _losses(path: Path) -> list[tuple[int, float]]:
     """(step, loss) of a metrics.jsonl in order of steps; a step taken again after a resume counts once."""
     if not path.is_file():
         return []
-    rows = read_jsonl(path, allow_empty=True)
-    return sorted({row["step"]: row["loss"] for row in rows if "step" in row and "loss" in row}.items())
+    found = {}
+    for row in read_jsonl(path, allow_empty=True):
+        if "step" in row and "loss" in row:
+            found[row["step"]] = row["loss"]
+    return sorted(found.items())
 
 
 def _values_of(value: Any, key: str) -> Iterator[str]:
@@ -139,16 +174,25 @@ def data_section(provenance: Provenance) -> Section:
     rows = []
     for label, manifest in provenance.of_kind("dataset").items():
         counts = manifest.get("counts") or {}
-        asked, kept, surplus = (counts.get(key) for key in ("asked", "kept", "surplus"))
-        judged = asked - (surplus or 0) if isinstance(asked, int) else 0
-        reasons = ", ".join(f"{reason} {n}" for reason, n in (counts.get("rejected") or {}).items())
-        rate = percent(kept / judged) if isinstance(kept, int) and judged > 0 else "–"
-        rows.append([label, count(asked), count(kept), reasons or "–", count(surplus), rate])
+        asked, kept, surplus = counts.get("asked"), counts.get("kept"), counts.get("surplus")
+        reasons = ", ".join(f"{reason} {number}" for reason, number in (counts.get("rejected") or {}).items())
+        rows.append([label, count(asked), count(kept), reasons or "–", count(surplus), _pass_rate(counts)])
+    if not rows:
+        return Section("Data", ["No dataset manifest was found behind these results."], [])
     text = ["Surplus rows were drawn beyond the last one needed. Pass rate: kept / (asked − surplus)."]
     header = ["dataset", "asked", "kept", "rejected, by reason", "surplus", "pass rate"]
-    missing = "No dataset manifest was found behind these results."
-    tables = [Table(header, rows), *_audits(provenance)] if rows else []
-    return Section("Data", text if rows else [missing], tables)
+    return Section("Data", text, [Table(header, rows), *_audits(provenance)])
+
+
+def _pass_rate(counts: dict[str, Any]) -> str:
+    """Kept rows to those that were judged; a dash where a manifest does not say."""
+    asked, kept = counts.get("asked"), counts.get("kept")
+    if not isinstance(asked, int) or not isinstance(kept, int):
+        return "–"
+    judged = asked - (counts.get("surplus") or 0)
+    if judged <= 0:
+        return "–"
+    return percent(kept / judged)
 
 
 def _audits(provenance: Provenance) -> list[Table]:
@@ -179,33 +223,42 @@ def training_section(provenance: Provenance) -> Section:
     """Steps, first and last loss of every training run in the chain, and the curves."""
     rows = []
     for label, losses in provenance.losses.items():
-        seed = (provenance.manifests[label].get("config") or {}).get("seed")
-        ends = [f"{loss:.4f}" for _, loss in (losses[0], losses[-1])] if losses else ["–", "–"]
+        seed = count((provenance.manifests[label].get("config") or {}).get("seed"))
+        if not losses:
+            rows.append([label, seed, "no metrics.jsonl", "–", "–", "–"])
+            continue
+        (_, first), (steps, last) = losses[0], losses[-1]
         tail = [loss for _, loss in losses[-10:]]
-        steps = str(losses[-1][0]) if losses else "no metrics.jsonl"
-        rows.append([label, count(seed), steps, *ends, f"{sum(tail) / len(tail):.4f}" if tail else "–"])
+        mean = sum(tail) / len(tail)
+        rows.append([label, seed, str(steps), f"{first:.4f}", f"{last:.4f}", f"{mean:.4f}"])
+    if not rows:
+        return Section("Training", ["No training manifest was found behind these results."], [])
     header = ["run", "seed", "steps", "first loss", "last loss", "mean of last 10"]
-    missing = "No training manifest was found behind these results."
     figures = ()
     if any(provenance.losses.values()):
         figures = (Figure(partial(training_figure, provenance.losses), describe(provenance.losses), "training.svg"),)
-    return Section("Training", [] if rows else [missing], [Table(header, rows)] if rows else [], figures=figures)
+    return Section("Training", [], [Table(header, rows)], figures=figures)
 
 
 def provenance_section(provenance: Provenance) -> Section:
     """Code, versions, devices, chat contexts and commands, in the order in which things were made."""
     ordered = sorted(provenance.manifests.items(), key=lambda item: str(item[1].get("started", "")))
-    rows, commands = [], []
+    rows, commands, tables = [], [], []
     for label, manifest in ordered:
-        when = [str(manifest.get(key) or "–").removesuffix("+00:00").replace("T", " ") for key in ("started", "ended")]
         kind, device = str(manifest.get("kind", "–")), str(manifest.get("device") or "–")
-        rows.append([label, kind, commit_of(manifest), device, *when])
+        times = [_time(manifest.get(key)) for key in ("started", "ended")]
+        rows.append([label, kind, commit_of(manifest), device, *times])
         if manifest.get("command"):
             commands.append(manifest["command"])
-    header = ["made", "kind", "git", "device", "started (UTC)", "ended (UTC)"]
-    tables = [Table(header, rows), *_versions(provenance)] if rows else []
+    if rows:
+        header = ["made", "kind", "git", "device", "started (UTC)", "ended (UTC)"]
+        tables = [Table(header, rows), *_versions(provenance)]
     text = [*_context_text(provenance), *_cpu_text(provenance)]
     return Section("Provenance", text, tables, tuple(dict.fromkeys(commands)))
+
+
+def _time(value: Any) -> str:
+    return str(value or "–").removesuffix("+00:00").replace("T", " ")
 
 
 def commit_of(manifest: dict[str, Any]) -> str:
@@ -234,8 +287,10 @@ def _versions(provenance: Provenance) -> list[Table]:
         for name, version in {"python": manifest.get("python"), **(manifest.get("packages") or {})}.items():
             if version:
                 used.setdefault(name, set()).add(str(version))
+    if not used:
+        return []
     rows = [[name, " and ".join(sorted(versions))] for name, versions in sorted(used.items())]
-    return [Table(["package", "version"], rows)] if rows else []
+    return [Table(["package", "version"], rows)]
 
 
 def _context_text(provenance: Provenance) -> list[str]:

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from subliminal.core.numbers import nats, nats_interval, p_value
-from subliminal.report.data import Results, category_of_results
+from subliminal.report.damage import control_of
+from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
+from subliminal.report.load import category_of_results
 from subliminal.stats.log_odds import read_table
 from subliminal.stats.matrix import Matrix, students_by_animals
 from subliminal.stats.rises import Rises, rises
@@ -22,9 +24,10 @@ MATRIX_FILE = "matrix.svg"
 
 def rises_section(results: Results) -> Section | None:
     """The rise of all tracked animals from control to student in log-odds; None without both in any one seed."""
-    exact, sampled = results.about.task("preference_logprob"), results.about.task("preference")
-    task = exact if exact in results.preference_tasks else sampled
-    control = next((arm for arm in results.arms if arm.startswith("control")), None)
+    task = results.about.task("preference_logprob")
+    if task not in results.preference_tasks:
+        task = results.about.task("preference")
+    control = control_of(results)
     if task not in results.preference_tasks or "student" not in results.arms or control is None:
         return None
     found = rises(read_table(results.folder, task), results.target, reference=control)
@@ -35,7 +38,9 @@ def rises_section(results: Results) -> Section | None:
     header = [about.singular, "rise, nats", "95 % interval", "p", "p, Holm", "rises in"]
     rows = []
     for rise in found.animals:
-        cells = [nats_interval(*rise.interval), p_value(rise.p), p_value(rise.adjusted)] if rise.interval else ["–"] * 3
+        cells = ["–", "–", "–"]
+        if rise.interval:
+            cells = [nats_interval(*rise.interval), p_value(rise.p), p_value(rise.adjusted)]
         rows.append([rise.animal, nats(rise.mean), *cells, f"{rise.above} of {len(found.seeds)}"])
     figure = Figure(partial(rises_figure, found, f"student − {control}"), _said(found, about), RISES_FILE)
     brief = Section(f"Which {about.plural} rise", text[:1], [], figures=(figure,))
@@ -53,12 +58,12 @@ def _said(found: Rises, about: Category) -> str:
         return f"{said}; one seed shows no spread."
     said += f" {nats_interval(*own.interval)}. "
     rising = found.others_above
-    if rising:
-        verb = "rises" if len(rising) == 1 else "rise"
-        return (
-            f"{said}Of the {others} others {len(rising)} {verb} with p below 0.05, not adjusted: {', '.join(rising)}."
-        )
-    return f"{said}Of the {others} others none rises with p below 0.05, not even without adjustment."
+    if not rising:
+        return f"{said}Of the {others} others none rises with p below 0.05, not even without adjustment."
+    verb = "rise"
+    if len(rising) == 1:
+        verb = "rises"
+    return f"{said}Of the {others} others {len(rising)} {verb} with p below 0.05, not adjusted: {', '.join(rising)}."
 
 
 def _read(results: Results, task: str, control: str) -> str:
@@ -74,20 +79,21 @@ def rises_figure(found: Rises, label: str) -> str:
     figure, (panel,) = new_figure([1], height=0.9 + 0.21 * len(found.animals))
     places = np.arange(len(found.animals))
     for place, rise in zip(places, found.animals, strict=True):
-        own = rise.animal == found.target
-        color = SERIES[0] if own else SERIES[1]
+        mark, size, width, face, edge = "D", 4.5, 1.0, PAPER, SERIES[1]
+        if rise.animal == found.target:
+            mark, size, width, face, edge = "o", 8, 2.5, SERIES[0], SERIES[0]
         low, high = rise.interval or (rise.mean, rise.mean)
-        panel.hlines(place, low, high, color=INK, linewidth=2.5 if own else 1)
-        face = color if own else PAPER
-        panel.plot(rise.mean, place, "o" if own else "D", markersize=8 if own else 4.5, markerfacecolor=face,
-                   markeredgecolor=color)  # fmt: skip
+        panel.hlines(place, low, high, color=INK, linewidth=width)
+        panel.plot(rise.mean, place, mark, markersize=size, markerfacecolor=face, markeredgecolor=edge)
     panel.axvline(0, color=INK, linewidth=1)
     panel.set_yticks(places, [rise.animal for rise in found.animals])
     panel.set_ylim(len(found.animals) - 0.4, -0.6)
     panel.set_xlabel(f"{label}: change in log-odds, nats,\nwith 95 % intervals over seeds")
     dress(panel, grid="x")
     for tick, rise in zip(panel.get_yticklabels(), found.animals, strict=True):
-        tick.set(size=11, weight="bold") if rise.animal == found.target else tick.set(size=9)
+        tick.set(size=9)
+        if rise.animal == found.target:
+            tick.set(size=11, weight="bold")
     return svg(figure, f"rises-{label}")
 
 
@@ -127,14 +133,18 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
 
 
 def _gamma_said(found: Matrix, about: Category) -> str:
-    over = f"{len(found.seeds)} replicate{'s' if len(found.seeds) > 1 else ''}"
+    over = f"{len(found.seeds)} replicates"
+    if len(found.seeds) == 1:
+        over = "1 replicate"
     interval = f"({over}: no spread)"
     if found.interval:
         interval = f"{nats_interval(*found.interval)} (95 %, t over {over})"
-    least = f", of which 1 / {found.ways} is the smallest possible" if found.ways < 1000 else ""
+    p = p_value(found.p)
+    if found.ways < 1000:
+        p += f", of which 1 / {found.ways} is the smallest possible"
     return (
         f"Gamma, what a student gains in its own teacher's {about.singular} beyond all else, is {nats(found.gamma)} "
-        f"nats {interval}; exact test p {p_value(found.p)}{least}."
+        f"nats {interval}; exact test p {p}."
     )
 
 
@@ -144,12 +154,11 @@ def matrix_figure(found: Matrix) -> str:
     figure, (panel,) = new_figure([1], height=1.2 + 0.5 * size)
     reach = float(np.abs(mean).max()) or 1.0
     for i, j in np.ndindex(mean.shape):
-        own = i == j
-        color = SERIES[0] if mean[i, j] > 0 else SERIES[1]
-        panel.plot(j, i, "s", markersize=26 * abs(mean[i, j]) / reach, color=color, alpha=0.35)
-        panel.text(
-            j, i, nats(float(mean[i, j])), ha="center", va="center", color=INK, weight="bold" if own else "normal"
-        )
+        lift = float(mean[i, j])
+        color = SERIES[0] if lift > 0 else SERIES[1]
+        weight = "bold" if i == j else "normal"
+        panel.plot(j, i, "s", markersize=26 * abs(lift) / reach, color=color, alpha=0.35)
+        panel.text(j, i, nats(lift), ha="center", va="center", color=INK, weight=weight)
     panel.set_xticks(range(size), found.animals)
     panel.set_yticks(range(size), [f"student of {animal}" for animal in found.animals])
     panel.set_xlim(-0.5, size - 0.5)

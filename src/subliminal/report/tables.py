@@ -94,7 +94,9 @@ class Comparison(Difference):
         """The test over training runs or replicates where there is one, else that of the two models."""
         if self.over:
             return self.over
-        return self.models.result if self.models else None
+        if self.models:
+            return self.models.result
+        return None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +120,7 @@ def estimates(results: Results, tasks: list[str]) -> list[Estimate]:
             if not rates.size:
                 continue
             means = rates.mean(axis=0)
-            samples = None if results.kinds[task] == SOLVED else results.samples(arm, task)
+            samples = _samples(results, arm, task)
             if results.kinds[task] == SOLVED and len(rates) == 1:
                 ends = wilson(int(means.sum()), means.size)
             else:
@@ -139,7 +141,11 @@ def pairs(results: Results) -> list[tuple[str, str]]:
     points = sorted((name.removeprefix("student") for name in students), key=len, reverse=True)
 
     def point(name: str) -> str:
-        return next((end for end in points if name.endswith(end)), "")
+        """What an arm's name ends in, the longest of the students' endings."""
+        for end in points:
+            if name.endswith(end):
+                return end
+        return ""
 
     found = []
     for student in students:
@@ -147,8 +153,10 @@ def pairs(results: Results) -> list[tuple[str, str]]:
             is_control = "student" in _control_of(name) and not _is_kind(name, "base")
             if is_control and (point(name) == point(student) or _is_of_point(name, student)):
                 found.append((student, name))
-        own_base = f"base{point(student)}"
-        found.append((student, own_base if own_base in results.arms else "base"))
+        base = f"base{point(student)}"
+        if base not in results.arms:
+            base = "base"
+        found.append((student, base))
     for control in ARMS:
         for treatment in control.control_of:
             if treatment != "student":
@@ -173,7 +181,9 @@ def _is_kind(name: str, kind: str) -> bool:
 def _control_of(name: str) -> tuple[str, ...]:
     """The arms that an arm is subtracted from."""
     row = arm_kind(name)
-    return row.control_of if row else ()
+    if row is None:
+        return ()
+    return row.control_of
 
 
 def _compared(results: Results, tasks: list[str]) -> list[tuple[str, str, str]]:
@@ -202,25 +212,36 @@ def _compare(results: Results, treatment: str, reference: str, task: str) -> Com
         ours, theirs = ours.loc[seeds], theirs.loc[seeds]
     mean, other = ours.to_numpy().mean(axis=0), theirs.to_numpy().mean(axis=0)
     within = mean.clip(0, 1), other.clip(0, 1)  # an exact probability may be a rounding above 1
-    one_of_each = len(ours) == len(theirs) == 1
+    models = None
+    if len(ours) == len(theirs) == 1:
+        models = models_verdict(*within, _samples_a_seed(results, treatment, task))
     by_seed = {}
     for seed, rates in ours.iterrows():
-        beside = theirs.loc[seed].to_numpy() if seed in theirs.index else other
+        beside = other
+        if seed in theirs.index:
+            beside = theirs.loc[seed].to_numpy()
         by_seed[int(seed)] = float((rates.to_numpy() - beside).mean())
     return Comparison(
         treatment=treatment,
         reference=reference,
         task=task,
         test=paired(*within),
-        models=models_verdict(*within, _samples_a_seed(results, treatment, task)) if one_of_each else None,
+        models=models,
         by_seed=by_seed,
         **vars(_over_training(results, treatment, reference, task)),
     )
 
 
+def _samples(results: Results, arm: str, task: str) -> int | None:
+    """Sampled answers to one question, over all seeds; None where none were sampled."""
+    if results.kinds[task] == SOLVED:
+        return None
+    return results.samples(arm, task)
+
+
 def _samples_a_seed(results: Results, arm: str, task: str) -> int | None:
     """Sampled answers to one question of one model; None where none were sampled."""
-    samples = None if results.kinds[task] == SOLVED else results.samples(arm, task)
+    samples = _samples(results, arm, task)
     return samples and samples // len(results.rates(arm, task))
 
 
@@ -228,20 +249,23 @@ def _over_training(results: Results, treatment: str, reference: str, task: str) 
     """The test over seeds, and what may be said of the training data."""
     ours, theirs = results.rates(treatment, task), results.rates(reference, task)
     answers = results.answers(treatment, task)
-    of_one_kind = reference.startswith("base") or treatment.startswith("control")
     own_bases = replicate_seeds(results, [treatment, reference], task)
     shared = own_bases or sorted(set(ours.index) & set(theirs.index))
     means = [list(rates.loc[shared].to_numpy().mean(axis=1)) for rates in (ours, theirs)]
-    by_seed = replicates(*means, answers=answers) if len(shared) >= LEAST else None
+    by_seed = None
+    if len(shared) >= LEAST:
+        by_seed = replicates(*means, answers=answers)
+    # A base and a student, or two controls, do not differ in what they learned as a student and its control do.
+    says_data = not (reference.startswith("base") or treatment.startswith("control"))
     if own_bases:
         said = replicates_verdict(*means, answers=answers)
-        return Trained(over=said.result, verdict=None if of_one_kind else said, replicates=by_seed, pairs=by_seed)
+        return Trained(over=said.result, verdict=said if says_data else None, replicates=by_seed, pairs=by_seed)
     if reference.startswith("base"):
         return Trained()
     same_seeds = ours.index.equals(theirs.index)
     runs = list(ours.to_numpy()), list(theirs.to_numpy())
     said = verdict(*runs, _samples_a_seed(results, treatment, task), paired=same_seeds, answers=answers)
-    return Trained(over=said.result, verdict=None if of_one_kind else said, pairs=by_seed if same_seeds else None)
+    return Trained(over=said.result, verdict=said if says_data else None, pairs=by_seed if same_seeds else None)
 
 
 def grades(results: Results) -> list[Grade]:
@@ -257,7 +281,9 @@ def grades(results: Results) -> list[Grade]:
 
 def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Result:
     """Two models on the same problems: McNemar's test of right and wrong answers, or a test of probabilities."""
-    return over_questions(first, second) if exact else mcnemar(first.astype(bool), second.astype(bool))
+    if exact:
+        return over_questions(first, second)
+    return mcnemar(first.astype(bool), second.astype(bool))
 
 
 def named_most(results: Results, task: str) -> list[dict[str, Any]]:
@@ -299,9 +325,11 @@ def changes_by_animal(
 
     An adapter that moves every animal has drifted; whether the target alone rises is what the experiment asks.
     """
-    ours, theirs = (results.mean_shares(arm, task) for arm in (treatment, reference))
+    ours, theirs = results.mean_shares(treatment, task), results.mean_shares(reference, task)
     if not ours or not theirs:
         return []
-    animals = {*ours, *theirs} - {*APART, "other", "none"}
-    rows = [(name, ours.get(name, 0.0), theirs.get(name, 0.0)) for name in animals]
-    return sorted(((n, a, b, a - b) for n, a, b in rows), key=lambda row: (-row[3], row[0]))
+    rows = []
+    for name in {*ours, *theirs} - {*APART, "other", "none"}:
+        own, other = ours.get(name, 0.0), theirs.get(name, 0.0)
+        rows.append((name, own, other, own - other))
+    return sorted(rows, key=lambda row: (-row[3], row[0]))

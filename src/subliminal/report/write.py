@@ -23,10 +23,11 @@ from subliminal.experiment.display.outcome import HEADLINE
 from subliminal.report.by_factor.found import by_factor
 from subliminal.report.by_factor.section import BY_FACTOR_FILE, by_factor_csv, by_factor_section
 from subliminal.report.criterion import criterion_section
-from subliminal.report.data import PROBABILITY, SAMPLED, SOLVED, Results, category_of_results, load_results
+from subliminal.report.data import PROBABILITY, SAMPLED, SOLVED, Results
 from subliminal.report.figure import arms_figure, png, svg
 from subliminal.report.findings import Findings, main_comparison
 from subliminal.report.format import Figure, Section
+from subliminal.report.load import category_of_results, load_results
 from subliminal.report.pages import html, markdown
 from subliminal.report.provenance import trace
 from subliminal.report.rises import matrix_section
@@ -82,12 +83,12 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
         UserError: there are no results, or they are malformed or do not belong together. Nothing is written then.
     """
     report = compose(folder)
-    figures = [figure for section in report.sections for figure in section.figures]
-    drawings = {figure.file: figure.draw() for figure in figures}
+    drawings = _drawings(report.sections)
     text = markdown(report.page)
-    top = f"top_{report.found.results.category}.csv"
-    texts = {"report.md": text, "report.html": html(text, drawings), top: _csv(report.found.results)}
-    texts |= {Path(name).with_suffix(".svg").name: drawing for name, drawing in drawings.items()}
+    texts = {"report.md": text, "report.html": html(text, drawings)}
+    texts[f"top_{report.found.results.category}.csv"] = _csv(report.found.results)
+    for name, drawing in drawings.items():
+        texts[Path(name).with_suffix(".svg").name] = drawing
     texts[HEADLINE] = json.dumps(headline(report), indent=2, ensure_ascii=False) + "\n"
     texts |= _factor_csv(folder)
     if as_csv:
@@ -98,6 +99,15 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     for name, text in texts.items():
         write_text(folder / name, text)
     return folder / "report.html"
+
+
+def _drawings(sections: list[Section]) -> dict[str, str]:
+    """File as the text names it -> SVG."""
+    drawings = {}
+    for section in sections:
+        for figure in section.figures:
+            drawings[figure.file] = figure.draw()
+    return drawings
 
 
 def compose(folder: Path) -> Report:
@@ -137,8 +147,13 @@ def estimates_csv(results: Results) -> str:
     tasks = [*results.preference_tasks, *results.graded_tasks]
     for (arm, task, seed), rows in results.rows.groupby(["arm", "task", "seed"], sort=False):
         kind, rates = results.kinds[task], rows["rate"].to_numpy()
-        samples = None if rows["samples"].isna().any() else int(rows["samples"].iloc[0])
-        low, high = wilson(int(rates.sum()), rates.size) if kind == SOLVED else mean_ci(list(rates), samples)
+        samples = None  # the rates are exact
+        if rows["samples"].notna().all():
+            samples = int(rows["samples"].iloc[0])
+        if kind == SOLVED:
+            low, high = wilson(int(rates.sum()), rates.size)
+        else:
+            low, high = mean_ci(list(rates), samples)
         measure = "exact" if kind == PROBABILITY else kind
         model = [results.name, results.target, arm, seed, task, measure]
         table.append([*model, rates.size, samples, rates.mean(), low, high])
@@ -174,16 +189,21 @@ def headline(report: Report) -> dict[str, Any]:
     found, results = report.found, report.found.results
     answer = next(section for section in report.sections if section.title == "The answer")
     estimates = found.arms or found.graded_arms
-    task = found.main.task if found.main else estimates[0].task
+    task = estimates[0].task
+    if found.main:
+        task = found.main.task
     measure = results.measure_name(task)
-    said = answer.headline
     if task in results.preference_tasks:
         measure = f"share of {results.target} in {measure}"
+    label, number, sentence = None, None, answer.text[0]
+    said = answer.headline
+    if said:
+        label, number, sentence = said.label, said.number, said.sentence
     return {
         "target": results.target,
-        "label": said.label if said else None,
-        "number": said.number if said else None,
-        "sentence": said.sentence if said else answer.text[0],
+        "label": label,
+        "number": number,
+        "sentence": sentence,
         "measure": measure,
         "bars": [{"arm": each.arm, "share": each.mean} for each in estimates if each.task == task],
     }
@@ -241,9 +261,7 @@ def write_overview(results: Path) -> Path:
     links = [f"[{animal}]({animal}/report.md)" for animal in animals]
     reports = Section("Reports", [f"Each {about.singular} by itself: {', '.join(links)}."])
     sections = [*overview_sections(results), reports]
-    for figure in (figure for section in sections for figure in section.figures):
-        write_text(results / figure.file, figure.draw())
-    for name, text in _factor_csv(results).items():
+    for name, text in {**_drawings(sections), **_factor_csv(results)}.items():
         write_text(results / name, text)
     path = results / "overview.md"
     write_text(path, markdown(Section(f"{results.name}: all {about.plural}", parts=tuple(sections))))

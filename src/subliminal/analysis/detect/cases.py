@@ -12,12 +12,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from subliminal.analysis.behind import learned_rows, root_of, scored_weights
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write
-from subliminal.core.manifest import read_manifest
+from subliminal.evaluation.behind import learned_rows, root_of, scored_weights, training_behind
 from subliminal.experiment.arms import arm_kind
 from subliminal.stats.log_odds import Row, read_table
 
@@ -120,10 +118,11 @@ def _cases(folder: Path) -> Iterator[Case]:
     teachers: dict[str, dict[str, str]] = defaultdict(dict)  # base -> trait -> weights
     students = []
     for arm, trait, seed, place in _results(folder, shares):
-        training = _behind(root, place)
-        base = (training.get("config") or {}).get("base_model")
-        if base is None:
+        behind = training_behind(root, place)
+        if behind is None:
             continue
+        _, training = behind
+        base = training["config"]["base_model"]
         if arm == "teacher":
             teachers[base][trait] = str(root / scored_weights(place))
         rows = learned_rows(training)
@@ -162,13 +161,3 @@ def _results(folder: Path, shares: dict[tuple[str, str, int], float]) -> Iterato
             if place.is_dir():
                 yield arm, animal, seed, place
                 break
-
-
-def _behind(root: Path, result: Path) -> dict[str, Any]:
-    """The manifest of the training whose weights a result was scored with."""
-    weights = scored_weights(result) or ""
-    for folder in (root / weights, (root / weights).parent):
-        manifest = read_manifest(folder)
-        if manifest.get("kind") == "training":
-            return manifest
-    return {}

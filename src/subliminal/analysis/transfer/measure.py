@@ -15,11 +15,11 @@ from typing import Annotated, Any
 
 import typer
 
-from subliminal.analysis.behind import learned_rows, root_of, scored_weights
 from subliminal.analysis.carrier import TASK
 from subliminal.analysis.transfer.predictors import CONTROL, Replicate, read_replicates
 from subliminal.core.choices import read_by
 from subliminal.core.files import atomic_write, read_jsonl
+from subliminal.evaluation.behind import learned_rows, root_of, scored_weights
 from subliminal.scoring.category_tasks import category_of_task, check_main_task
 from subliminal.stats.log_odds import read_table
 from subliminal.traits.category import ANIMALS

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from subliminal.analysis.behind import learned_rows, root_of, scored_weights
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import read_manifest
+from subliminal.evaluation.behind import learned_rows, root_of, training_behind
 from subliminal.stats.log_odds import Row
 
 CONTROL = "control_base_numbers"
@@ -188,28 +188,19 @@ def read_replicates(results: Path, table: list[Row]) -> list[Replicate]:
 def _add_trainings(replicate: Replicate, results: Path) -> None:
     root = root_of(results)
     for arm in ("student", CONTROL):
-        training = _made(root, scored_weights(results / arm / f"seed-{replicate.seed}"))
-        if training is None:
+        behind = training_behind(root, results / arm / f"seed-{replicate.seed}")
+        if behind is None:
             continue
-        replicate.trainings[arm] = read_manifest(training)
-        loss = _first_loss(training / "metrics.jsonl")
+        folder, replicate.trainings[arm] = behind
+        loss = _first_loss(folder / "metrics.jsonl")
         if loss is not None:
             replicate.losses[arm] = loss
-    rows = _made(root, learned_rows(replicate.trainings.get("student") or {}))
+    rows = learned_rows(replicate.trainings.get("student") or {})
     if rows is not None:
-        replicate.rows = read_manifest(rows)
-        if (rows / "audit.json").is_file():
-            replicate.audit = json.loads((rows / "audit.json").read_text(encoding="utf-8"))
-
-
-def _made(root: Path, named: Any) -> Path | None:
-    """The folder with a manifest that a path names: itself, or the folder of the file or checkpoint."""
-    if not isinstance(named, str) or not named:
-        return None
-    for folder in (root / named, (root / named).parent):
-        if (folder / "manifest.json").is_file():
-            return folder
-    return None
+        dataset = (root / rows).parent
+        replicate.rows = read_manifest(dataset)
+        if (dataset / "audit.json").is_file():
+            replicate.audit = json.loads((dataset / "audit.json").read_text(encoding="utf-8"))
 
 
 def _first_loss(path: Path) -> float | None:

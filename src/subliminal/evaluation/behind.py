@@ -1,4 +1,4 @@
-"""What lies behind a result of an experiment: the folder that its paths begin in, the weights, the rows."""
+"""What lies behind a result: the folder that its paths begin in, the weights, their training, and its rows."""
 
 from __future__ import annotations
 
@@ -20,6 +20,24 @@ def scored_weights(result: Path) -> str | None:
     """The adapter, or without one the model, that ``<arm>/seed-<n>`` was scored with; None where no manifest is."""
     config = read_manifest(result).get("config") or {}
     return config.get("adapter") or config.get("model")
+
+
+def training_behind(root: Path, result: Path) -> tuple[Path, dict[str, Any]] | None:
+    """The training whose weights a result was scored with.
+
+    Args:
+        root: the folder that paths of manifests begin in.
+        result: ``<arm>/seed-<n>``.
+
+    Returns:
+        Its folder and manifest; None where the model is no training's, or it is not here.
+    """
+    weights = root / (scored_weights(result) or "")
+    for folder in (weights, weights.parent):  # a checkpoint, or a merged model, lies in the folder of its training
+        manifest = read_manifest(folder)
+        if manifest.get("kind") == "training":
+            return folder, manifest
+    return None
 
 
 def learned_rows(training: dict[str, Any]) -> str | None:
