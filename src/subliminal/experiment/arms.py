@@ -2,7 +2,7 @@
 
 :data:`ARMS` is the one place that knows an arm. An experiment file may name those with ``named`` set; stages follow
 from ``rows``, ``base`` and ``seed_offset``; reports take order, words and comparisons from here. A new arm is a row,
-and where its numbers come from somewhere new, a case of :meth:`subliminal.experiment.models.ModelStages.rows_of` too.
+and where its numbers come from somewhere new, a case of ``rows_of`` in :mod:`subliminal.experiment.stages.models` too.
 """
 
 from __future__ import annotations

@@ -17,12 +17,12 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
-from subliminal.experiment.choosing.stages import ChoosingStages
 from subliminal.experiment.criterion import CRITERION
-from subliminal.experiment.datasets import PYTHON, StageModel
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
+from subliminal.experiment.stages.chosen import ChosenStages
+from subliminal.experiment.stages.datasets import PYTHON, StageModel
 from subliminal.experiment.sweep.factors import Point, combinations
 
 Scored = list[tuple[str, int, StageModel]]
@@ -95,7 +95,7 @@ class _Evaluated:
     any: bool
 
 
-class _Expansion(ChoosingStages):
+class _Expansion(ChosenStages):
     def run(self) -> Plan:
         self._criterion()
         scored = {trait: self._arms(trait) for trait in self.traits}

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -93,21 +93,25 @@ def arms_figure(results: Results, arms: list[Estimate], differences: list[Compar
     names = list(dict.fromkeys(estimate.arm for estimate in arms))
     differences = shown_differences(differences)
     labels = list(dict.fromkeys(comparison.contrast for comparison in differences))
-    main = main if main and main.replicates else None
-    rows = [len(names), len(labels)] if labels else [len(names)]
-    if main:
-        rows.insert(1, 1.2 + LINE * len(main.by_seed))
+    has_replicates = main is not None and bool(main.replicates)
+    rows: list[float] = [len(names)]
+    if has_replicates:
+        rows.append(1.2 + LINE * len(main.by_seed))
+    if labels:
+        rows.append(len(labels))
     height = 1.9 + 0.62 * sum(rows) + 0.6 * len(rows)
     figure, panels = new_figure([count + 0.7 for count in rows], height=height)
-    _arms_panel(panels[0], results, arms, names, intervals=main is None)
-    if main:
+    _arms_panel(panels[0], results, arms, names, intervals=not has_replicates)
+    if has_replicates:
         _replicates_panel(panels[1], results, main)
     if labels:
         _differences_panel(panels[-1], results, differences, labels)
     for panel in panels:
         dress(panel, grid="x")
     handles, titles = panels[-1].get_legend_handles_labels()
-    columns = 2 if sum(map(len, titles)) <= LEGEND else 1
+    columns = 1
+    if sum(map(len, titles)) <= LEGEND:
+        columns = 2
     figure.legend(handles, titles, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK)
     return figure
 
@@ -125,37 +129,45 @@ def png(figure: Any) -> bytes:
 
 
 def _arms_panel(panel: Any, results: Results, arms: list[Estimate], names: list[str], *, intervals: bool) -> None:
-    points = [
-        (e.task, names.index(e.arm), e.mean, e.interval if intervals else (e.mean, e.mean), e.by_seed) for e in arms
-    ]
-    _points(panel, results, points)
+    marks, shown = [], []
+    for each in arms:
+        ends = (each.mean, each.mean)
+        if intervals:
+            ends = each.interval
+        marks.append(Mark(each.task, names.index(each.arm), each.mean, ends, each.by_seed))
+        shown += [*ends, *each.by_seed.values()]
+    _draw(panel, results, marks)
     _rows(panel, names)
-    what = f"“{results.target}”" if results.preference_tasks else "right answers"
-    _rate_axis(panel, what, [value for *_, ends, by_seed in points for value in (*ends, *by_seed.values())])
-    over = "questions" if results.preference_tasks else "problems"
-    title = f"Arms, with 95 % intervals over {over}" if intervals else "Arms: means, and every replicate"
+    what, unit = "right answers", "problems"
+    if results.preference_tasks:
+        what, unit = f"“{results.target}”", "questions"
+    _rate_axis(panel, what, shown)
+    title = "Arms: means, and every replicate"
+    if intervals:
+        title = f"Arms, with 95 % intervals over {unit}"
     panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
 
 
 def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
     """The axis of shares, from 0 to beyond the largest of ``rates`` (fractions)."""
     top = 100 * max(rates)
+    label = f"share of {what}, %"
     if top > LINEAR_UP_TO and what != "right answers":
         panel.set_xscale("symlog", linthresh=1, linscale=0.8)
         ticks = [0, 0.5, 1, 2, 5, 10, 25, 100]
         panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         panel.minorticks_off()
         panel.set_xlim(-0.08, 130)
+        label += " (logarithmic above 1 %)"
     else:
         panel.set_xlim(-0.02 * top, 1.08 * top)
-    scale = " (logarithmic above 1 %)" if panel.get_xscale() != "linear" else ""
-    panel.set_xlabel(f"share of {what}, %{scale}", loc="right")
+    panel.set_xlabel(label, loc="right")
 
 
 def _replicates_panel(panel: Any, results: Results, main: Comparison) -> None:
     """A line for each replicate, from its control to its student, the largest difference on top."""
     seeds = sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])
-    treatment, reference = (results.by_seed(name, main.task) for name in (main.treatment, main.reference))
+    treatment, reference = results.by_seed(main.treatment, main.task), results.by_seed(main.reference, main.task)
     ours = np.array([100 * treatment[seed] for seed in seeds])
     theirs = np.array([100 * reference[seed] for seed in seeds])
     places = np.arange(len(seeds))
@@ -175,19 +187,18 @@ def _replicates_panel(panel: Any, results: Results, main: Comparison) -> None:
 
 def _differences_panel(panel: Any, results: Results, differences: list[Comparison], labels: list[str]) -> None:
     """In nats of log-odds with intervals over runs, else in points with intervals over questions."""
+    title, unit, scale = "Paired differences in points, with 95 % intervals over questions", "percentage points", 100
     if differences[0].over:
-        over = " or ".join(sorted({c.over.unit for c in differences}))
-        title = f"Differences of log-odds, with 95 % intervals over {over}"
-        unit, scale = "nats of log-odds", 1
-        drawn = [(c.over.estimate, c.over.interval or (c.over.estimate,) * 2, _nats(results, c)) for c in differences]
-    else:
-        title = "Paired differences in points, with 95 % intervals over questions"
-        unit, scale = "percentage points", 100
-        drawn = [(c.test["difference"], c.test["ci95"], c.by_seed) for c in differences]
-    points = []
-    for comparison, numbers in zip(differences, drawn, strict=True):
-        points.append((comparison.task, labels.index(comparison.contrast), *numbers))
-    _points(panel, results, points, scale)
+        over = " or ".join(sorted({each.over.unit for each in differences}))
+        title, unit, scale = f"Differences of log-odds, with 95 % intervals over {over}", "nats of log-odds", 1
+    marks = []
+    for each in differences:
+        mean, ends, by_seed = each.test["difference"], each.test["ci95"], each.by_seed
+        if each.over:
+            mean = each.over.estimate
+            ends, by_seed = each.over.interval or (mean, mean), _nats(results, each)
+        marks.append(Mark(each.task, labels.index(each.contrast), mean, ends, by_seed))
+    _draw(panel, results, marks, scale)
     _rows(panel, [label.replace(" − ", "\n− ") for label in labels])
     panel.axvline(0, color=INK, linewidth=1)
     panel.set_xlabel(f"difference in “{results.target}”, {unit}", loc="right")
@@ -196,7 +207,8 @@ def _differences_panel(panel: Any, results: Results, differences: list[Compariso
 
 def _nats(results: Results, comparison: Comparison) -> dict[int, float]:
     """Seed -> difference of log-odds; empty where the arms have other seeds."""
-    ours, theirs = (results.by_seed(arm, comparison.task) for arm in (comparison.treatment, comparison.reference))
+    ours = results.by_seed(comparison.treatment, comparison.task)
+    theirs = results.by_seed(comparison.reference, comparison.task)
     if ours.keys() != theirs.keys():
         return {}
     answers = results.answers(comparison.treatment, comparison.task)
@@ -204,39 +216,48 @@ def _nats(results: Results, comparison: Comparison) -> dict[int, float]:
     return dict(zip(ours, gains, strict=True))
 
 
-def _points(panel: Any, results: Results, points: list[tuple], scale: float = 100) -> None:
+class Mark(NamedTuple):
+    """A mean with its interval, in a row of a panel; ``by_seed`` has the small dots beside it."""
+
+    task: str
+    row: int
+    mean: float
+    ends: tuple[float, float]
+    by_seed: dict[int, float]
+
+
+def _draw(panel: Any, results: Results, marks: list[Mark], scale: float = 100) -> None:
     """One series a task: the mean with its interval, and a small dot for each seed where there are several.
 
     Args:
         panel: to draw on.
         results: gives the order of tasks.
-        points: (task, row, mean, interval, seed -> value) of each.
+        marks: what is drawn.
         scale: by which all values are multiplied; 100 makes per cent of fractions.
     """
     tasks = list(results.preference_tasks or results.graded_tasks)
     for index, task in enumerate(tasks):
         offset = 0.26 * (index - (len(tasks) - 1) / 2)
         color, marker = SERIES[index % 4], MARKERS[index % 4]
-        series = [point[1:] for point in points if point[0] == task]
+        filling = PAPER if index % 2 else color
+        series = [mark for mark in marks if mark.task == task]
         if not series:
             continue
-        centres = [scale * mean for _, mean, _, _ in series]
-        heights = [row + offset for row, *_ in series]
-        below = [scale * abs(mean - low) for _, mean, (low, _), _ in series]
-        above = [scale * abs(mean - high) for _, mean, (_, high), _ in series]
+        centres, heights, below, above = [], [], [], []
+        for mark in series:
+            low, high = mark.ends
+            centres.append(scale * mark.mean)
+            heights.append(mark.row + offset)
+            below.append(scale * abs(mark.mean - low))
+            above.append(scale * abs(mark.mean - high))
         panel.errorbar(
             centres, heights, xerr=[below, above], fmt=marker, color=color, markersize=7, elinewidth=2, capsize=4,
-            markerfacecolor=PAPER if index % 2 else color, label=results.measure_name(task),
+            markerfacecolor=filling, label=results.measure_name(task),
         )  # fmt: skip
-        for height, (_, _, _, by_seed) in zip(heights, series, strict=True):
-            if len(by_seed) > 1:
-                panel.plot(
-                    [scale * value for value in by_seed.values()],
-                    [height + 0.12] * len(by_seed),
-                    ".",
-                    color=color,
-                    alpha=0.7,
-                )
+        for mark, height in zip(series, heights, strict=True):
+            if len(mark.by_seed) > 1:
+                dots = [scale * value for value in mark.by_seed.values()]
+                panel.plot(dots, [height + 0.12] * len(dots), ".", color=color, alpha=0.7)
 
 
 def _rows(panel: Any, labels: list[str]) -> None:
@@ -251,6 +272,7 @@ def dress(panel: Any, *, grid: str) -> None:
     panel.tick_params(colors=INK, length=0, labelsize=10)
     panel.xaxis.label.set(color=INK, size=10)
     panel.yaxis.label.set(color=INK, size=10)
+    kept = {"x": "bottom", "y": "left"}[grid]
     for side, spine in panel.spines.items():
-        spine.set_visible(side == ("bottom" if grid == "x" else "left"))
+        spine.set_visible(side == kept)
         spine.set_color(GRID)

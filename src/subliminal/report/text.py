@@ -32,7 +32,9 @@ def arms_section(found: Findings) -> Section | None:
         return None
     rows = []
     for e in arms:
-        asked = f"{len(results.questions(e.task))}" + (f" × {e.samples}" if e.samples else "")
+        asked = str(len(results.questions(e.task)))
+        if e.samples:
+            asked += f" × {e.samples}"
         shown = [percent(e.mean), interval(*e.interval), asked, _listed(list(e.by_seed))]
         rows.append([e.arm, results.measure_name(e.task), *shown])
     header = ["arm", "measure", f"share of {results.target}", "95 % interval, %", "questions × samples", "seeds"]
@@ -87,9 +89,11 @@ def _differences_in_brief(results: Results, compared: Sequence[Difference]) -> l
     rows = []
     for label in dict.fromkeys(label for label, _ in tested):
         rows.append([label, *(tested.get((label, task), "–") for task in measures)])
+    if not rows:
+        return []
     over = " or ".join(sorted(units))
     header = [f"difference in log-odds, nats, with 95 % interval over {over}", *measures.values()]
-    return [Table(header, rows)] if rows else []
+    return [Table(header, rows)]
 
 
 def _tested(result: Result, said: Verdict | None) -> str:
@@ -97,7 +101,9 @@ def _tested(result: Result, said: Verdict | None) -> str:
     text = "all equal"
     if result.interval is not None:
         text = f"{nats(result.estimate)} {interval_text(result)}, p {p_value(result.p)}"
-    return f"{text}: {said.claim}" if said else text
+    if said:
+        text += f": {said.claim}"
+    return text
 
 
 def _by_seed(results: Results, arms: list[Estimate]) -> Table:
@@ -105,12 +111,13 @@ def _by_seed(results: Results, arms: list[Estimate]) -> Table:
     seeds = sorted(set().union(*(e.by_seed for e in arms)))
     columns = {}
     for e in arms:
-        shares = [percent(e.by_seed[seed]) if seed in e.by_seed else "–" for seed in seeds]
-        columns[e.arm, results.measure_name(e.task)] = shares
+        columns[e.arm, results.measure_name(e.task)] = [or_dash(e.by_seed.get(seed), percent) for seed in seeds]
     if len(seeds) <= MANY:
         rows = [[*names, *shares] for names, shares in columns.items()]
         return Table(["arm", "measure", *(f"seed {seed}" for seed in seeds)], rows)
-    rows = list(map(list, zip(map(str, seeds), *columns.values(), strict=True)))
+    rows = []
+    for place, seed in enumerate(seeds):
+        rows.append([str(seed), *(shares[place] for shares in columns.values())])
     return Table(["seed", *map(", ".join, columns)], rows)
 
 
@@ -123,7 +130,9 @@ def _listed(seeds: list[int]) -> str:
 
 def _role(arm: str) -> str:
     kind = arm_kind(arm)
-    return kind.what if kind else "an arm of this experiment's own"
+    if kind is None:
+        return "an arm of this experiment's own"
+    return kind.what
 
 
 def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
@@ -148,18 +157,20 @@ def questions_section(found: Findings) -> Section | None:
     if main is None:
         return None
     texts = question_texts(results, main.task)
-    rows = [
-        [question, texts.get(question, "–"), percent(ours), percent(theirs), points(ours - theirs)]
-        for question, ours, theirs in extreme_questions(results, main)
-    ]
-    header = ["question", "text", main.treatment, main.reference, "points"]
-    text = "A rise that comes from a few questions is another finding than one that is spread over all of them."
+    rows = []
+    for question, ours, theirs in extreme_questions(results, main):
+        rows.append([question, texts.get(question, "–"), percent(ours), percent(theirs), points(ours - theirs)])
+    text, tables = (
+        "A rise that comes from a few questions is another finding than one that is spread over all of them.",
+        [],
+    )
     if rows:
         text += f" The table has the questions with the largest rises and falls, {results.measure_name(main.task)}."
+        tables = [Table(["question", "text", main.treatment, main.reference, "points"], rows)]
     words = f"Rates of {main.treatment} and {main.reference} for every question, sorted by the difference."
     same_arms = [c for c in found.differences if c.contrast == main.contrast and c is not main]
     figure = Figure(partial(questions_figure, results, [main, *same_arms]), words, "questions.svg")
-    return Section("Question by question", [text], [Table(header, rows)] if rows else [], figures=(figure,))
+    return Section("Question by question", [text], tables, figures=(figure,))
 
 
 def graded_section(found: Findings) -> Section | None:

@@ -1,1 +1,1 @@
-"""Stages that models come from: trainings, and the bases that all else starts from."""
+"""The stages of an experiment, each kind built on those before it: datasets, trainings, bases, models, chosen rows."""

@@ -6,9 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from subliminal.experiment.arms import AGAIN
-from subliminal.experiment.datasets import PYTHON, StageModel
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.sources import model_sources
+from subliminal.experiment.stages.datasets import PYTHON, StageModel
 from subliminal.experiment.stages.trainings import TrainingStages, saves_whole_model
 from subliminal.experiment.sweep.factors import Point, point_label
 

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from subliminal.experiment.datasets import PYTHON, Datasets, StageModel
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.sources import model_sources
+from subliminal.experiment.stages.datasets import PYTHON, Datasets, StageModel
 
 
 class TrainingStages(Datasets):

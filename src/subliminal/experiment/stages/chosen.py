@@ -6,17 +6,17 @@ import shlex
 from pathlib import Path
 
 from subliminal.experiment.arms import BY_NAME, ArmKind
-from subliminal.experiment.datasets import PYTHON
-from subliminal.experiment.models import ModelStages
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.sources import model_sources
+from subliminal.experiment.stages.datasets import PYTHON
+from subliminal.experiment.stages.models import ModelStages
 from subliminal.experiment.sweep.factors import Point
 
 SCORES_OF_DIVERGENCE = "divergence"
 """The ranking that ``python -m subliminal.analysis divergence`` makes; all others are of ``score``."""
 
 
-class ChoosingStages(ModelStages):
+class ChosenStages(ModelStages):
     """Adds what arms with :attr:`ArmKind.chosen` need."""
 
     def rows_learned(self, arm: ArmKind, rows: int) -> int:

@@ -1,1 +1,0 @@
-"""Arms that learn some tokens or rows: the stages that they need."""
