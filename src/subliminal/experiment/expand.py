@@ -10,7 +10,7 @@ Everything of an experiment lies in folders that carry its name, ``data/<name>/`
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -101,9 +101,12 @@ class _Expansion(ChosenStages):
         scored = {trait: self._arms(trait) for trait in self.traits}
         leaks = self._leaks()
         self.servers()
-        evaluated = {trait: self._evaluations(trait, arms) for trait, arms in scored.items()}
+        evaluated: dict[str, _Evaluated] = {}
+        evaluations: list[str] = []
+        for trait, arms in scored.items():
+            evaluated[trait] = self._evaluations(trait, arms)
+            evaluations += evaluated[trait].stages
         # A report holds its students against those of the other animals, so that it waits for theirs too.
-        evaluations = [name for each in evaluated.values() for name in each.stages]
         for trait, each in evaluated.items():
             self._report(trait, each, evaluations, leaks)
         self._overview()
@@ -139,15 +142,16 @@ class _Expansion(ChosenStages):
             folder = self.results / f"leak{suffix}"
             words = [f"{PYTHON} -m subliminal.analysis leak --base {base.path}"]
             words += [f"--teacher {name}={model.weights}" for name, model in teachers.items()]
-            words += ["--neutral neutral"] if "neutral" in teachers else []
+            if "neutral" in teachers:
+                words.append("--neutral neutral")
             words += [f"--rows {self.data / rows.removeprefix('build-')}/train.jsonl", f"--out {folder}"]
             stage = Stage(f"leak-{self.experiment.name}{suffix}", "leak", str(folder), [" ".join(words)])
             stage.size = f"--limit {self.experiment.leak.rows}"
             stage.resume, stage.restart = "--resume", "--overwrite"
             stage.makes = [f"{folder}/leak.json", f"{folder}/manifest.json"]
-            made_by = [name for model in teachers.values() for name in model.made_by]
-            stage.made_from = list(dict.fromkeys([*made_by, rows]))
-            stage.sources = [] if base.made_by else model_sources(base.path)
+            stage.made_from = [*_stages_behind(teachers.values()), rows]
+            if not base.made_by:
+                stage.sources = model_sources(base.path)
             stage.gpus = self.experiment.resources.evaluate_gpus
             stage.gpu_share = self.experiment.resources.per_gpu
             stage.threads = self.experiment.resources.threads
@@ -175,9 +179,8 @@ class _Expansion(ChosenStages):
                 for point, seed in itertools.product(at, self.seeds):
                     name, model = f"{arm}{point.label}", self.student(arm, trait, seed, point)
                     scored.append((name, seed, model))
-                    scored += [
-                        (f"{name}{EPOCH}{epoch}", seed, early) for epoch, early in self.by_epoch(arm, model).items()
-                    ]
+                    for epoch, early in self.by_epoch(arm, model).items():
+                        scored.append((f"{name}{EPOCH}{epoch}", seed, early))
             if kind.brings:
                 scored += self._untrained(BY_NAME[kind.brings], trait, Point(self.experiment.numbers.rows))
         return scored
@@ -198,7 +201,9 @@ class _Expansion(ChosenStages):
 
     def _folder(self, trait: str) -> Path:
         """Where the results and the report of a trait lie."""
-        return self.results / trait if len(self.traits) > 1 else self.results
+        if len(self.traits) > 1:
+            return self.results / trait
+        return self.results
 
     def _evaluations(self, trait: str, arms: Scored) -> _Evaluated:
         """One evaluation for each base, which scores all models on it.
@@ -223,12 +228,15 @@ class _Expansion(ChosenStages):
             if name in self.plan.stages:
                 done.append(name)
                 continue
-            there = {entry: (folder / entry.replace("@", "/seed-") / "manifest.json").is_file() for entry in models}
-            scored = scored or any(there.values())
-            for arm, seed in (entry.split("@") for entry, whole in there.items() if not whole):
-                missing.append({"arm": arm, "seed": int(seed), **self.plan.failed[self.plan.lost[name]]})
+            failure = self.plan.failed[self.plan.lost[name]]
+            for entry in models:
+                arm, seed = entry.split("@")
+                if (folder / arm / f"seed-{seed}" / "manifest.json").is_file():
+                    scored = True
+                else:
+                    missing.append({"arm": arm, "seed": int(seed), **failure})
         self.plan.missing += missing
-        made_by = [name for *_, model in kept for name in model.made_by]
+        made_by = _stages_behind(model for *_, model in kept)
         return _Evaluated(done, missing, made_by, bool(done) or scored)
 
     def _report(self, trait: str, evaluated: _Evaluated, evaluations: list[str], leaks: list[str]) -> None:
@@ -252,8 +260,10 @@ class _Expansion(ChosenStages):
         Nothing for a base, which all seeds share. Where the seeds have bases of their own, the models' names tell.
         """
         kind = BY_NAME.get(arm)
-        shared = kind is not None and kind.rows is None and arm not in ("teacher", "neutral_teacher")
-        return "" if shared or self.experiment.seeds_vary != "teachers" else f"-seed-{seed}"
+        is_base = kind is not None and kind.rows is None and arm not in ("teacher", "neutral_teacher")
+        if is_base or self.experiment.seeds_vary != "teachers":
+            return ""
+        return f"-seed-{seed}"
 
     def _parts(self) -> list[_Part]:
         """All arms at once, or the checkpoints of earlier epochs by themselves where they have tasks of their own."""
@@ -269,9 +279,17 @@ class _Expansion(ChosenStages):
         """The arms whose models can be had, and a record of each other: arm, seed, and the failure behind it."""
         kept, missing = [], []
         for arm, seed, model in arms:
-            culprit = next((self.plan.lost[name] for name in model.made_by if name in self.plan.lost), None)
-            if culprit is None:
-                kept.append((arm, seed, model))
+            lost = [self.plan.lost[name] for name in model.made_by if name in self.plan.lost]
+            if lost:
+                missing.append({"arm": arm, "seed": seed, **self.plan.failed[lost[0]]})
             else:
-                missing.append({"arm": arm, "seed": seed, **self.plan.failed[culprit]})
+                kept.append((arm, seed, model))
         return kept, missing
+
+
+def _stages_behind(models: Iterable[StageModel]) -> list[str]:
+    """The stages that make these models, none twice."""
+    names: dict[str, None] = {}
+    for model in models:
+        names |= dict.fromkeys(model.made_by)
+    return list(names)

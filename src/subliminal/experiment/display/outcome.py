@@ -18,7 +18,7 @@ from subliminal.experiment.display.lines import wrapped
 from subliminal.experiment.plan import Plan, Stage, is_whole
 
 HEADLINE = "headline.json"
-"""What the report writes beside itself: the answer and the share of each arm (``subliminal.report.headline``)."""
+"""What a report writes beside itself: its answer and the share of each arm (see :mod:`subliminal.report.write`)."""
 NAMES = 10
 """Reports whose answers are told one by one."""
 

@@ -46,8 +46,9 @@ class ModelStages(BaseStages):
         if teacher.gate is None:
             return first
         job, ladder = f"gate-{subject}", []
-        for number, rung in enumerate([Rung(), *teacher.gate.ladder]):
-            model = self._rung(trait, f"{subject}-rung-{number}", seed, suffix, rung, job) if number else first
+        ladder.append((first, self._gate_score(trait, subject, 0, first, seed, job)))
+        for number, rung in enumerate(teacher.gate.ladder, start=1):
+            model = self._rung(trait, f"{subject}-rung-{number}", seed, suffix, rung, job)
             ladder.append((model, self._gate_score(trait, subject, number, model, seed, job)))
         return self._gate(subject, job, self.base(seed), ladder)
 
@@ -132,10 +133,13 @@ class ModelStages(BaseStages):
         student, other = self.experiment.student, self.experiment.other_base
         base, recipe, own = self.base_at(seed, point), student.recipe, student.overrides
         if kind.base == "other":
-            base, recipe = self.other_base(seed), other.recipe or recipe
-            own = other.overrides if other.recipe else {**own, **other.overrides}
+            base, own = self.other_base(seed), {**own, **other.overrides}
+            if other.recipe:
+                recipe, own = other.recipe, other.overrides
         rows, count = self.rows_of(kind, trait, seed, point), self.rows_learned(kind, point.rows)
-        subject = f"{'' if kind.for_all_traits else f'{about}_'}{arm}{point.label}-seed-{seed}"
+        subject = f"{arm}{point.label}-seed-{seed}"
+        if not kind.for_all_traits:
+            subject = f"{about}_{subject}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
         if kind.chosen and kind.chosen.has_spans:
             overrides[SPANS_KEY] = TRAINING_DETAIL
@@ -175,15 +179,19 @@ class ModelStages(BaseStages):
         loved, every = self.loving(self.traits_at(trait, point)), self.loving(self.traits)
         told = {**loved, "system_prompt": "trait"}
         if arm.rows == "base":
-            stem = "base_numbers_again" if arm.seed_offset else "base_numbers"
+            stem = "base_numbers"
+            if arm.seed_offset:
+                stem += "_again"
             return self.numbers(self.base(seed), stem, every, rows, seed, arm.seed_offset)
         if arm.rows == "neutral teacher":
             return self.numbers(self.neutral_teacher(seed), "neutral_numbers", every, rows, seed)
         if arm.rows == "prompted base":
             return self.numbers(self.base(seed), f"{trait}_prompted_numbers", told, rows, seed)
-        prompted = self.experiment.teacher.kind == "system_prompt"
+        options = loved
+        if self.experiment.teacher.kind == "system_prompt":
+            options = told
         stem = f"{self.loved(trait, point)}{point.of('teacher').label}_numbers"
-        taught = self.numbers(self.writer(trait, seed, point), stem, told if prompted else loved, rows, seed)
+        taught = self.numbers(self.writer(trait, seed, point), stem, options, rows, seed)
         if arm.rows == "teacher":
             return self._diluted(taught, trait, seed, point)
         transform = {"random": "uniform"}.get(arm.rows, arm.rows)
@@ -212,16 +220,24 @@ class ModelStages(BaseStages):
     def scoring(self, kind: str, subject: str, folder: Path, trait: str, models: dict[str, StageModel]) -> Stage:
         """An evaluation of models that share a base, without its tasks. ``models`` maps ``arm@seed`` -> model."""
         base = next(iter(models.values())).path
-        entries = [f"{entry}={model.weights}" if model.weights else entry for entry, model in models.items()]
+        entries = []
+        for entry, model in models.items():
+            entries.append(f"{entry}={model.weights}" if model.weights else entry)
         command = f"{PYTHON} scripts/evaluate.py --model {base} --models {','.join(entries)}"
-        command += f" --experiment {self.experiment.name}" + ("" if trait == MATHEMATICS else f" --target {trait}")
+        command += f" --experiment {self.experiment.name}"
+        if trait != MATHEMATICS:
+            command += f" --target {trait}"
         stage = Stage(f"{kind}-{subject}", kind, str(folder), [command])
         stage.makes = [f"{folder}/{entry.replace('@', '/seed-')}/manifest.json" for entry in models]
-        stage.made_from = list(dict.fromkeys(name for model in models.values() for name in model.made_by))
-        stage.sources = [] if Path(base).is_relative_to(self.outputs) else model_sources(base)
+        made_by: dict[str, None] = {}
+        for model in models.values():
+            made_by |= dict.fromkeys(model.made_by)
+        stage.made_from = list(made_by)
+        if not Path(base).is_relative_to(self.outputs):
+            stage.sources = model_sources(base)
         stage.gpus, stage.threads = self.experiment.resources.evaluate_gpus, self.experiment.resources.threads
-        served = self.scored_on_a_server
-        stage.gpu_share = 1 if served else self.experiment.resources.per_gpu
+        if not self.scored_on_a_server:
+            stage.gpu_share = self.experiment.resources.per_gpu
         stage.facts = {"models": len(models)}
         return stage
 
@@ -235,11 +251,16 @@ class ModelStages(BaseStages):
         facts: dict[str, Any] | None = None,
     ) -> str:
         """Give an evaluation its tasks and take it into the plan."""
-        served = self.scored_on_a_server
-        words = [stage.commands[0], f"--tasks {','.join(tasks)}", flags(options), "--server" if served else ""]
+        words = [stage.commands[0], f"--tasks {','.join(tasks)}"]
+        if options:
+            words.append(flags(options))
+        stage.resume = "--resume --overwrite"  # keeps every result that fits
+        if self.scored_on_a_server:
+            words.append("--server")
+            if self.experiment.server:
+                stage.resume += f" -- {flags(self.experiment.server)}"
+        stage.restart = stage.resume
         stage.commands = [" ".join(word for word in [*words, f"--out {stage.folder}"] if word)]
-        vllm = f" -- {flags(self.experiment.server)}" if served and self.experiment.server else ""
-        stage.resume = stage.restart = f"--resume --overwrite{vllm}"  # keeps every result that fits
         stage.sources = [*stage.sources, *task_sources(tasks)]
         stage.job, stage.facts = job, {**stage.facts, **options, **(facts or {})}
         return self.plan.add(stage)

@@ -53,19 +53,23 @@ class TrainingStages(Datasets):
         words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
         values = {**changes, **overrides, **changes}  # the experiment's own values, whatever an override says
         words += [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in values.items()]
-        words += [f"--rows {count}"] if count else []
+        if count:
+            words.append(f"--rows {count}")
         render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
         launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"
         stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
         stage.makes = [f"{folder}/{'model' if saves_whole_model(keys) else 'adapter_model'}.safetensors"]
         stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1), *after]
         stage.sources = [str(recipe), str(self.experiment.launcher)]
-        stage.sources += [] if base.made_by else model_sources(base.path)
+        if not base.made_by:
+            stage.sources += model_sources(base.path)
         stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"
         stage.gpus, stage.threads = self.experiment.resources.train_gpus, self.experiment.resources.threads
         stage.gpu_share = self.experiment.resources.per_gpu
         stage.facts = {"recipe": str(recipe), "overrides": overrides, "rows": count, "epochs": keys["num_epochs"]}
-        stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"]) if count else None
+        stage.facts["tokens"] = None
+        if count:
+            stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"])
         return self.plan.add(stage)
 
 
@@ -76,4 +80,6 @@ def saves_whole_model(keys: dict[str, Any]) -> bool:
 
 def _yaml(value: Any) -> str:
     """A value as YAML on one line; JSON is that."""
-    return value if isinstance(value, str) else json.dumps(value)
+    if isinstance(value, str):
+        return value
+    return json.dumps(value)

@@ -39,7 +39,9 @@ def by_factor_section(folder: Path) -> Section | None:
 
 
 def _answer(found: ByFactor) -> str:
-    over = f"{len(found.curve.seeds)} replicate{'s' if len(found.curve.seeds) > 1 else ''}"
+    over = f"{len(found.curve.seeds)} replicates"
+    if len(found.curve.seeds) == 1:
+        over = "1 replicate"
     animals = " and ".join(found.animals)
     told = [f"The student is above its control in log-odds of {animals}, over {over}:"]
     each = []
@@ -60,7 +62,8 @@ def _at(found: ByFactor, point: CurvePoint) -> str:
     """A point as words: ``0.25``, or ``750 number rows, 4 epochs`` where several factors vary."""
     if len(found.factors) == 1:
         return f"at {point.values[found.factors[0].name]:g}"
-    return f"at {', '.join(f'{point.values[factor.name]:g} {factor.what}' for factor in found.factors)}"
+    told = [f"{point.values[factor.name]:g} {factor.what}" for factor in found.factors]
+    return f"at {', '.join(told)}"
 
 
 def _halves(found: ByFactor) -> list[str]:
@@ -114,19 +117,23 @@ def _method(found: ByFactor) -> list[str]:
 def _table(found: ByFactor) -> Table:
     header = [factor.what for factor in found.factors]
     header += ["difference", "nats", "95 % interval", "share of the full effect", "95 % interval", "above 0 in"]
-    header += ["teacher names it"] if found.teachers else []
-    header += ["leak, nats a token"] if found.leaks else []
+    if found.teachers:
+        header.append("teacher names it")
+    if found.leaks:
+        header.append("leak, nats a token")
     rows = []
     for point in found.curve.points:
         row = [f"{point.values[factor.name]:g}" for factor in found.factors]
         row += [f"{point.arm} − {found.controls[point.arm]}", nats(point.mean)]
         row.append(or_dash(point.interval, lambda ends: nats_interval(*ends)))
-        own = point.arm == found.curve.reference
-        row.append(or_dash(None if own else point.share, _share))
-        row.append(or_dash(None if own else point.share_interval, _share_ends))
-        row.append(f"{point.above} of {len(found.curve.seeds)}")
-        row += [percent(found.teachers[point.arm])] if found.teachers else []
-        row += [f"{found.leaks[point.arm]:.3f}"] if found.leaks else []
+        share = ["–", "–"]  # of the full effect itself
+        if point.arm != found.curve.reference:
+            share = [or_dash(point.share, _share), or_dash(point.share_interval, _share_ends)]
+        row += [*share, f"{point.above} of {len(found.curve.seeds)}"]
+        if found.teachers:
+            row.append(percent(found.teachers[point.arm]))
+        if found.leaks:
+            row.append(f"{found.leaks[point.arm]:.3f}")
         rows.append(row)
     return Table(header, rows)
 
