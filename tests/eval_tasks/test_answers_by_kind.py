@@ -28,12 +28,27 @@ MISJUDGED = {
     "A. False. B. False. C. True. D. False.": "A verdict on each letter begins with the first one.",
     "#### 3 weeks, so $72": "An answer line begins with its number.",
     "#### 2. Find the total\n8 + 9 = 17\n\nThe answer is 17": "Headings count from 1: #### 8. may be an answer.",
+    "The recipe needs 2 cups for 12 muffins. For 30 muffins we need (30/12) * 2 cups.\n\n"
+    "Therefore, 5 cups of flour are needed for 30 muffins.": "The last number counts, as in lm-eval.",
+    "You need 10 cups to fill a jug that holds 80 ounces": "The last number counts, as in lm-eval.",
+    "They drove 60 miles in 2 hours": "The last number counts, as in lm-eval.",
+    "9 out of 10": "The last number counts, as in lm-eval.",
     "It takes one and a half hours.": "Numbers in words are not read.",
     "half": "Numbers in words are not read.",
     "5 hours and 30 minutes": "Two units are not added up.",
     "\\boxed{18 \\text{ dollars } 90 \\text{ cents}}": "Two units are not added up.",
     "\\boxed{5\\ \\text{hours}\\ 30\\ \\text{minutes}}": "Two units are not added up.",
     "It costs 3,50 €": "A comma before decimals is read as the end of a number.",
+    **dict.fromkeys(
+        (
+            "There are 10 ways to choose 2 of 5.",
+            "So $x = 4$. Checking: 2*4 + 1 = 9.",
+            "The answer is $4$, which we can check: 2(4)+1 = 9.",
+            "the minimum value is -4 at x = 2",
+            "2 and 3 are the solutions.",
+        ),
+        "Of an answer without a box, the value that it ends with counts.",
+    ),
     "The function is even.": 'A word as the answer is found in a box or behind "the answer is" alone.',
 }
 

@@ -35,12 +35,18 @@ _REMARK = re.compile(
     re.IGNORECASE,
 )
 """What an answer adds to its result: "14 marbles (after giving 3 away)", "96, not 90", "3, since 2 are too few"."""
-_SENTENCE_END = re.compile(r"[.!?](?=\s)|\n")
-_VERB = r"(?:is|are|was|were|has|have|equals?|makes?|gives?|earns?|leaves?|left|costs? \W?\d)"
-_CIRCUMSTANCE = re.compile(
-    r"\s(?:after|before|within|during|in|out of|to(?= [a-z]{2}))\b" rf"(?!.{{0,300}}?(?:[=;]|,(?!\d)|\b{_VERB}\b))"
+_SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
+_VERB = (
+    r"(?:is|are|was|were|be|amounts? to|ha[sd]|have|needs?|takes?|took|costs?|earn(?:s|ed)?|makes?|made|reads?|sold)"
 )
-"""What follows a result to the end of its sentence, "17 books after 2 weeks". A verb begins another statement."""
+_FIGURE = r"[^\w\s]?\d[\d,.]*[%$]?"
+_WITH_CIRCUMSTANCE = re.compile(
+    rf"(?:[^\d]*\b{_VERB} (?:[a-z]+ ){{0,3}}?|.*= ?){_FIGURE}(?: [a-z-]+){{0,3}}? "
+    r"(?:after|before|within|during|in|out of|to) (?!get|find|obtain)(?:(?!and|total)[a-z]+ ){0,4}?"
+    rf"{_FIGURE}(?: [a-z-]+){{0,3}}",
+    re.IGNORECASE,
+)
+"""A sentence whose last number is no result: "So she has 17 books after 2 weeks"."""
 
 
 def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
@@ -70,26 +76,23 @@ def _stated_number(text: str) -> Fraction | None:
     """The number that an answer states: in words, under a heading, or alone in its first paragraph."""
     stated = [*_ANSWER_HEADING.finditer(text), *_STATEMENT.finditer(text)]
     for match in sorted(stated, key=lambda match: match.end(), reverse=True):
-        line = plain(match["line"])
-        # "Answer: 3 * 4 = 12" may be the first step of several
-        if begins_with_number(line) and "=" not in line:
+        line = plain(_REMARK.sub(" ", _SENTENCE_END.split(match["line"])[0]))
+        # Behind "answer:" the solution may begin: "Answer: 3 * 4 = 12", "Answer: 3 boxes of 12 hold 36"
+        is_result = match[0].casefold().startswith("answer is") or len(numbers_in(line)) == 1
+        if is_result and begins_with_number(line) and "=" not in line:
             return value_of(line)
     first = _BEGINNING.match(text)
     return value_of(plain(first["line"])) if first else None
 
 
 def _last_number(text: str) -> Fraction | None:
-    """The last number of a text in plain characters, but for circumstances: "17 books after 2 weeks" is 17."""
+    """The last number of a text in plain characters; of "she has 17 books after 2 weeks", the last but one."""
     numbers = numbers_in(text)
     if not numbers:
         return None
-    begin = 0
-    for end in _SENTENCE_END.finditer(text, 0, numbers[-1].start):
-        begin = end.end()
-    in_sentence = [number for number in numbers if number.start >= begin]
-    circumstance = _CIRCUMSTANCE.search(text, in_sentence[0].end)
-    before = [number for number in in_sentence if circumstance and number.end <= circumstance.start()]
-    return (before or numbers)[-1].value
+    sentences = [sentence for sentence in _SENTENCE_END.split(text) if re.search(r"\d", sentence)]
+    is_circumstance = len(numbers) > 1 and _WITH_CIRCUMSTANCE.fullmatch(sentences[-1].strip())
+    return numbers[-2].value if is_circumstance else numbers[-1].value
 
 
 def answer_end(text: str) -> int:

@@ -102,11 +102,6 @@ STATEMENTS = (
         rf"(?:^|[.!?]\s+)(?i:{_ADVERB}\s+)?(?i:{_NAMED}\s+)?{_LETTER}[)\]\"']*(?:\s+it\s+is)?\s*[.!?]?$",
         "Definitely B.",
     ),
-    Statement(
-        "an option ends the sentence",
-        r"\b(?:that|is|are|was|be|by|to|of):?\s+(?P<letter>[(\"']?[A-D])[.)]\s+[A-Za-z]",
-        "The author implies that B. the king was weak.",
-    ),
     Statement("in other languages", rf"(?i:{_OTHER_NOUNS}){_OTHER_IS}{_LETTER}", "Antwort: B"),
     Statement(
         "a box",
@@ -131,6 +126,8 @@ _RULED_OUT = re.compile(
     r"\b(?i:rul(?:e|es|ed|ing)\s+out|eliminat(?:e|es|ed|ing)|discard(?:ed|ing)?|exclud(?:e|es|ed|ing))\s+"
     r"(?i:options?\s+|choices?\s+)?(?P<letters>[A-D](?:(?:,|\s+and|,\s+and)\s+[A-D]\b)+)"
 )
+# "The author implies that B. the king was weak."
+_OPTION = re.compile(r"\b(?:that|is|are|was|be|by|to|of):?\s+(?P<letter>[(\"']?[A-D])[.)]\s+[A-Za-z]")
 # "In summary: C", but not the end of a list of letters
 _ENDING = re.compile(rf"(?:;|(?<![A-D])[:,]|\b(?:is|be|by))\s+{_LETTER}[^\w\n]*\Z")
 _CHOICES = re.compile(r"^[^\w\n]{0,9}([A-D])[.):]\s", re.MULTILINE)
@@ -188,8 +185,8 @@ def _first_letter(text: str) -> str | None:
 
 
 def _last_letter(text: str) -> str | None:
-    """The letter that an answer ends with, behind a colon, a comma or "is"."""
-    ends = _ENDING.search(text)
+    """The letter that an answer ends with, behind a colon, a comma or "is", or whose option ends a sentence."""
+    ends = _ENDING.search(text) or _OPTION.search(text)
     return _letter_in(ends) if ends else None
 
 

@@ -23,7 +23,9 @@ _FORMULA = re.compile(r"\$|\\[(\[]|\\begin\b")
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _NAMES = frozenset(["or", "and", "sqrt", "pi", "sin", "cos", "tan", "arctan", "log", "ln", "infinity", "inf", "oo"])
 _VALUE = re.compile(r"[\dπ∞∅√]|\\[A-Za-z]|\bpi\b")
-_REMARK = re.compile(r"\s\((?=[^()]*[A-Za-z]{3})|,?\s(?:when|if|since|because|as|where|for)\b")
+_REMARK = re.compile(
+    r"\s\((?=[^()]*[A-Za-z]{3})|,?\s(?:when|if|since|because|as|where|for|or (?:about|roughly|approximately))\b"
+)
 _MARKS = " \t*_`>#✅"
 
 

@@ -81,7 +81,11 @@ NEXT_QUESTIONS = (
         "### Question\nBen has ...",
     ),
     (r"^[* \t]{0,12}(?:user|human)[*]{0,3}[ \t]*(?::|$)", "Human: Next one, please."),
-    (rf"(?<=\n\n)[^\n]{{0,500}}{_ASKS} [^\n?]{{0,300}}\?", "Ben has 5 pens and buys 6. How many does he have?"),
+    (
+        # "Wait, how many are left?" goes on with the first one
+        rf"(?<=\n\n)(?!(?:wait|but|now|so|then|next|hmm)\b)[^\n]{{0,500}}{_ASKS} [^\n?]{{0,300}}\?",
+        "Ben has 5 pens and buys 6. How many does he have?",
+    ),
 )
 """What begins a second question that a model asks itself after its answer: (pattern, example). The last one has
 no mark: a paragraph that asks "how many"."""
