@@ -26,7 +26,7 @@ import typer
 from tqdm import tqdm
 
 from data_builders import options
-from data_builders.audit_common import CommonStats, TokenCounter, local_evaluation_sets
+from data_builders.audit_common import CommonStats, TokenCounter, local_evaluation_sets, problem_if
 from data_builders.audit_numbers import LEAST_PASS_RATE, NumberStats
 from data_builders.audit_text import LEAST_TEXT_PASS_RATE, TextStats
 from data_builders.number_filter import filter_numbers
@@ -88,28 +88,33 @@ def audit_dataset(
     """
     if unknown := [name for name in allow or () if name not in CHECKS]:
         raise UserError(f"--allow {unknown[0]}: there is no such check. The checks are: {', '.join(CHECKS)}.")
-    is_file = source.is_file() or (source.suffix == ".jsonl" and not source.is_dir())
-    given = _Given.file(source, kind) if is_file else _Given.folder(source)
+    if source.is_file() or (source.suffix == ".jsonl" and not source.is_dir()):
+        given = _Given.file(source, kind)
+    else:
+        given = _Given.folder(source)
     expectation = given.expectation
     looked_for = trait or given.trait
     evaluation_sets = [*local_evaluation_sets(looked_for.category), *(against or ())]
     common = CommonStats(looked_for, build_index(evaluation_sets, ngram))
     numbers, text, tokens = NumberStats(), TextStats(), TokenCounter(tokenizer, sequence_len)
-    for number, row in enumerate(
-        tqdm(read_jsonl(given.rows, given.problem), desc="audit", unit="row", disable=None), 1
-    ):
+    rows = tqdm(read_jsonl(given.rows, given.problem), desc="audit", unit="row", disable=None)
+    for number, row in enumerate(rows, start=1):
         name = str(row.get("id") or f"row {number}")
         prompt, answer = row["messages"][-2]["content"], row["messages"][-1]["content"]
         common.add(name, row["messages"][0]["role"] == "system", prompt, answer)
-        numbers.add(name, answer) if expectation.numbers else text.add(name, prompt, answer)
+        if expectation.numbers:
+            numbers.add(name, answer)
+        else:
+            text.add(name, prompt, answer)
         tokens.add(row["messages"])
     size = describe_rows(given.rows)
+    of_answers = numbers.checks() if expectation.numbers else text.checks()
     found = {
         "bytes": given.bytes_check(size),
         "pass_rate": given.pass_rate_check(),
         **common.checks(expectation),
         "seeds": given.seeds_check(),
-        **(numbers.checks() if expectation.numbers else text.checks()),
+        **of_answers,
         "tokens": tokens.check(),
     }
     checks = {name: _status(name, finding, allow or [], expectation) for name, finding in found.items()}
@@ -152,12 +157,16 @@ class _Given:
 
     @classmethod
     def file(cls, path: Path, kind: str | None) -> _Given:
-        numbers = kind == "numbers" if kind else _mostly_numbers(path)
+        numbers = kind == "numbers"
+        if kind is None:
+            numbers = _mostly_numbers(path)
         return cls(path, _report_path(path), Expectation(numbers=numbers), TraitOptions())
 
     def problem(self, row: dict[str, Any]) -> str | None:
         """Why a row cannot be audited; rows of one's own need no id."""
-        problem = messages_problem(row) if self.manifest is None else chat_row_problem(row)
+        problem = messages_problem(row)
+        if self.manifest is not None:
+            problem = chat_row_problem(row)
         if problem is None and (len(row["messages"]) < 2 or row["messages"][-2]["role"] != "user"):
             return "the message before the last is not the user's"
         return problem
@@ -170,9 +179,8 @@ class _Given:
     def pass_rate_check(self) -> dict[str, Any]:
         if self.manifest is None:
             return {"skipped": f"{UNKNOWN}: how many answers were rejected, and why, is not known."}
-        return _pass_rate(
-            self.manifest["counts"], LEAST_PASS_RATE if self.expectation.numbers else LEAST_TEXT_PASS_RATE
-        )
+        least = LEAST_PASS_RATE if self.expectation.numbers else LEAST_TEXT_PASS_RATE
+        return _pass_rate(self.manifest["counts"], least)
 
     def seeds_check(self) -> dict[str, Any]:
         if self.manifest is None:
@@ -182,7 +190,9 @@ class _Given:
 
 def _report_path(source: Path) -> Path:
     """``audit.json`` in a dataset folder, ``<name>.audit.json`` beside a file."""
-    return source.with_name(f"{source.stem}.audit.json") if source.is_file() else source / "audit.json"
+    if source.is_file():
+        return source.with_name(f"{source.stem}.audit.json")
+    return source / "audit.json"
 
 
 def _mostly_numbers(path: Path) -> bool:
@@ -198,8 +208,10 @@ def _status(name: str, finding: dict[str, Any], allow: list[str], expectation: E
         status, reason = "skipped", skipped
     elif problem and name in expectation.excused:
         status, reason = "expected", f"{problem} {expectation.excused[name]}"
+    elif problem and name in allow:
+        status, reason = "allowed", problem
     elif problem:
-        status, reason = "allowed" if name in allow else "fail", problem
+        status, reason = "fail", problem
     return {"status": status, "reason": reason, **finding}
 
 
@@ -215,14 +227,14 @@ def _trait_of(manifest: dict[str, Any]) -> TraitOptions:
 def _bytes(manifest: dict[str, Any], size: dict[str, Any]) -> dict[str, Any]:
     recorded = manifest.get("outputs", {}).get("train.jsonl", {}).get("sha256")
     changed = recorded and recorded != size["sha256"]
-    return {**size, "problem": "train.jsonl was changed after it was made." if changed else None}
+    return {**size, "problem": problem_if(changed, "train.jsonl was changed after it was made.")}
 
 
 def _pass_rate(counts: dict[str, Any], least: float) -> dict[str, Any]:
     judged = counts["kept"] + sum(counts["rejected"].values())
-    rate = counts["kept"] / judged if judged else 0.0
+    rate = counts["kept"] / max(1, judged)
     low = f"Only {rate:.1%} of the answers were kept; below {least:.0%} they are a selection of odd ones."
-    return {"rate": round(rate, 4), "rejected": counts["rejected"], "problem": low if rate < least else None}
+    return {"rate": round(rate, 4), "rejected": counts["rejected"], "problem": problem_if(rate < least, low)}
 
 
 def _seeds(raw: Path, manifest: dict[str, Any]) -> dict[str, Any]:
@@ -230,13 +242,9 @@ def _seeds(raw: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     if not manifest.get("engine") or not raw.is_file():
         return {"skipped": "The raw rows of a model are not here."}
     seeds = Counter(row.get("seed") for row in read_jsonl(raw, allow_empty=True))
-    share = len(seeds) / seeds.total() if seeds else 0.0
-    return {
-        "distinct_share": round(share, 5),
-        "problem": f"{seeds.total()} raw rows share {len(seeds)} sampling seeds."
-        if share < LEAST_DISTINCT_SEEDS
-        else None,
-    }
+    share = len(seeds) / max(1, seeds.total())
+    shared = f"{seeds.total()} raw rows share {len(seeds)} sampling seeds."
+    return {"distinct_share": round(share, 5), "problem": problem_if(share < LEAST_DISTINCT_SEEDS, shared)}
 
 
 @app.command(help=__doc__)
@@ -290,7 +298,9 @@ def _summary(check: dict[str, Any]) -> str:
     values = {key: value for key, value in check.items() if key not in ("status", "reason", "examples", "sha256")}
     shown = [f"{key} {value}" for key, value in values.items() if value not in ({}, [], None)]
     line = ", ".join(shown)
-    return line if len(line) <= 100 else f"{line[:97]}..."
+    if len(line) > 100:
+        line = f"{line[:97]}..."
+    return line
 
 
 if __name__ == "__main__":

@@ -22,6 +22,13 @@ MOST_REPEATED_ANSWERS = 0.2
 """Share of number rows whose answer stood in an earlier one. Lists of three and more hardly ever agree by chance."""
 
 
+def problem_if(failed: Any, sentence: str) -> str | None:
+    """The sentence if a check failed (a condition, a count, what was found), else None."""
+    if failed:
+        return sentence
+    return None
+
+
 class CommonStats:
     """Counts over rows of any kind. Texts are remembered by their hash, 8 bytes each."""
 
@@ -51,43 +58,56 @@ class CommonStats:
 
     def checks(self, expectation: Expectation) -> dict[str, dict[str, Any]]:
         """One finding a check: the measured values, and ``problem`` (a sentence) if it fails."""
-        named = {option: len(rows) for option, rows in self.traits.items() if rows}
-        hits: Counter[str] = Counter()
-        for hit, rows in self.overlaps.items():
-            hits.update({} if hit.name in expectation.overlaps else {hit.name: rows})
         repeats, answers = self.repeated_rows / self.rows, self.repeated_answers / self.rows
+        repeats_answers = expectation.numbers and answers > MOST_REPEATED_ANSWERS
         return {
             "system_message": {
                 "rows": self.systems,
-                "problem": f"{self.systems} rows have a system message." if self.systems else None,
+                "problem": problem_if(self.systems, f"{self.systems} rows have a system message."),
             },
-            "trait_words": {
-                self.category: list(self.traits),
-                "rows": named,
-                "examples": [row for rows in self.traits.values() for row in rows[:3]],
-                "problem": f"Rows name the trait: {_listed(named)}." if named else None,
-                "skipped": None if self.traits else "The dataset has no trait; name one with --animal to look for it.",
-            },
+            "trait_words": self._trait_words(),
             "duplicate_rows": {
                 "share": round(repeats, 5),
-                "problem": f"{repeats:.1%} of the rows repeat an earlier one."
-                if repeats > MOST_REPEATED_ROWS
-                else None,
+                "problem": problem_if(
+                    repeats > MOST_REPEATED_ROWS, f"{repeats:.1%} of the rows repeat an earlier one."
+                ),
             },
             "duplicate_answers": {
                 "share": round(answers, 5),
-                "problem": f"{answers:.0%} of the answers repeat an earlier one."
-                if expectation.numbers and answers > MOST_REPEATED_ANSWERS
-                else None,
+                "problem": problem_if(repeats_answers, f"{answers:.0%} of the answers repeat an earlier one."),
             },
-            "overlap": {
-                "ngram": self.index.ngram,
-                "evaluation_sets": dict(self.index.sizes),
-                "rows": {f"{hit.name}, {hit.kind}": rows for hit, rows in self.overlaps.items()},
-                "examples": self.overlap_rows[:3],
-                "meant": sorted(expectation.overlaps),
-                "problem": f"{hits.total()} rows overlap evaluation sets: {_listed(hits)}." if hits else None,
-            },
+            "overlap": self._overlap(expectation),
+        }
+
+    def _trait_words(self) -> dict[str, Any]:
+        named, examples = {}, []
+        for option, rows in self.traits.items():
+            if rows:
+                named[option] = len(rows)
+                examples += rows[:3]
+        lacking = "The dataset has no trait; name one with --animal to look for it."
+        return {
+            self.category: list(self.traits),
+            "rows": named,
+            "examples": examples,
+            "problem": problem_if(named, f"Rows name the trait: {_listed(named)}."),
+            "skipped": problem_if(not self.traits, lacking),
+        }
+
+    def _overlap(self, expectation: Expectation) -> dict[str, Any]:
+        rows, not_meant = {}, Counter()
+        for hit, number in self.overlaps.items():
+            rows[f"{hit.name}, {hit.kind}"] = number
+            if hit.name not in expectation.overlaps:
+                not_meant[hit.name] += number
+        said = f"{not_meant.total()} rows overlap evaluation sets: {_listed(not_meant)}."
+        return {
+            "ngram": self.index.ngram,
+            "evaluation_sets": dict(self.index.sizes),
+            "rows": rows,
+            "examples": self.overlap_rows[:3],
+            "meant": sorted(expectation.overlaps),
+            "problem": problem_if(not_meant, said),
         }
 
 
@@ -124,16 +144,18 @@ class TokenCounter:
     def check(self) -> dict[str, Any]:
         if not self.name:
             return {"skipped": "No --tokenizer was named."}
-        rows, total = self.counts.total(), sum(tokens * rows for tokens, rows in self.counts.items())
-        long = sum(rows for tokens, rows in self.counts.items() if self.sequence_len and tokens > self.sequence_len)
+        total = long = 0
+        for tokens, rows in self.counts.items():
+            total += tokens * rows
+            if self.sequence_len and tokens > self.sequence_len:
+                long += rows
+        said = f"{long} rows have more than {self.sequence_len} tokens; training would drop them."
         return {
             "tokenizer": self.name,
-            "mean": round(total / rows, 1),
+            "mean": round(total / self.counts.total(), 1),
             "most": max(self.counts),
             "total": total,
-            "problem": f"{long} rows have more than {self.sequence_len} tokens; training would drop them."
-            if long
-            else None,
+            "problem": problem_if(long, said),
         }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from data_builders.audit_common import problem_if
 from data_builders.number_filter import filter_numbers
 
 LEAST_PASS_RATE = 0.25
@@ -46,9 +47,14 @@ class NumberStats:
         if not result.keep:
             self.malformed[result.reason] += 1
             return
-        separator = _SEPARATOR.search(answer)
-        self.separators[repr(separator[1]) if separator else "none"] += 1
-        self.wraps[answer[0] + answer[-1] if answer[0] in "[(" else "none"] += 1
+        separator, wrap = "none", "none"
+        found = _SEPARATOR.search(answer)
+        if found:
+            separator = repr(found[1])
+        if answer[0] in "[(":
+            wrap = answer[0] + answer[-1]
+        self.separators[separator] += 1
+        self.wraps[wrap] += 1
         self.counts[len(result.numbers)] += 1
         self.first[result.numbers[0]] += 1
         for number in result.numbers:
@@ -58,16 +64,15 @@ class NumberStats:
         """One finding a check: the measured values, and ``problem`` (a sentence) if it fails."""
         numbers = sum(count * rows for count, rows in self.counts.items())
         mean = numbers / self.rows
+        few = f"Rows have {mean:.1f} numbers on average, fewer than {LEAST_NUMBERS:g}."
+        malformed = f"{self.malformed.total()} kept answers fail the number filter."
         return {
             "letters": {
                 "rows": len(self.letters),
                 "examples": self.letters[:3],
-                "problem": f"{len(self.letters)} answers hold letters." if self.letters else None,
+                "problem": problem_if(self.letters, f"{len(self.letters)} answers hold letters."),
             },
-            "format": {
-                "rejected": dict(self.malformed),
-                "problem": f"{self.malformed.total()} kept answers fail the number filter." if self.malformed else None,
-            },
+            "format": {"rejected": dict(self.malformed), "problem": problem_if(self.malformed, malformed)},
             "separators": {
                 "separators": dict(self.separators.most_common()),
                 "brackets": dict(self.wraps.most_common()),
@@ -76,9 +81,7 @@ class NumberStats:
                 "numbers_a_row": _histogram(self.counts),
                 "digits_a_number": _histogram(self.digits),
                 "mean": round(mean, 2),
-                "problem": f"Rows have {mean:.1f} numbers on average, fewer than {LEAST_NUMBERS:g}."
-                if mean < LEAST_NUMBERS
-                else None,
+                "problem": problem_if(mean < LEAST_NUMBERS, few),
             },
             "first_number_entropy": self._entropy(),
             "first_number_repeats": self._most_common(),
@@ -89,14 +92,16 @@ class NumberStats:
             return {"problem": "No answer is a number list."}
         measured = plug_in_entropy(np.array(list(self.first.values())))
         expected = uniform_entropy(self.first.total())
-        ratio = measured / expected if expected else 1.0
+        ratio = 1.0
+        if expected:  # of one row no draw has any
+            ratio = measured / expected
         low = f"The first numbers have {measured:.2f} bits where as many independent draws have {expected:.2f}: "
         low += "was one sampling seed used for every request, or a low temperature?"
         return {
             "bits": round(measured, 3),
             "uniform_bits": round(expected, 3),
             "ratio": round(ratio, 3),
-            "problem": low if ratio < LEAST_ENTROPY else None,
+            "problem": problem_if(ratio < LEAST_ENTROPY, low),
         }
 
     def _most_common(self) -> dict[str, Any]:
@@ -104,10 +109,11 @@ class NumberStats:
             return {"share": None}
         ((number, rows),) = self.first.most_common(1)
         share = rows / self.first.total()
+        said = f"{share:.0%} of the rows begin with {number}."
         return {
             "number": number,
             "share": round(share, 4),
-            "problem": f"{share:.0%} of the rows begin with {number}." if share > MOST_COMMON_FIRST else None,
+            "problem": problem_if(share > MOST_COMMON_FIRST, said),
         }
 
 
@@ -125,8 +131,8 @@ def uniform_entropy(draws: int, values: int = 1000) -> float:
     """What :func:`plug_in_entropy` gives on average for as many independent uniform draws, by simulation (seed 0)."""
     rng = np.random.default_rng(0)
     repeats = 20 if draws < 100_000 else 3
-    return float(
-        np.mean(
-            [plug_in_entropy(np.bincount(rng.integers(0, values, draws), minlength=values)) for _ in range(repeats)]
-        )
-    )
+    found = []
+    for _ in range(repeats):
+        drawn = rng.integers(0, values, draws)
+        found.append(plug_in_entropy(np.bincount(drawn, minlength=values)))
+    return float(np.mean(found))

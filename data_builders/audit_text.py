@@ -7,6 +7,8 @@ import statistics
 from collections import Counter
 from typing import Any
 
+from data_builders.audit_common import problem_if
+
 MOST_FOREIGN = 0.02
 """Share of rows that may fail the language check, which is a rule of thumb and errs on names, formulas and lists."""
 LEAST_ASCII = 0.8
@@ -57,14 +59,14 @@ class TextStats:
                 "share_not_english": round(foreign, 4),
                 "examples": self.foreign[:3],
                 "method": "a rule of thumb: share of ASCII letters and of English function words",
-                "problem": f"{foreign:.1%} of the answers do not look like English."
-                if foreign > MOST_FOREIGN
-                else None,
+                "problem": problem_if(
+                    foreign > MOST_FOREIGN, f"{foreign:.1%} of the answers do not look like English."
+                ),
             },
             "markup": {
                 "rows": len(self.marked),
                 "examples": self.marked[:3],
-                "problem": f"{len(self.marked)} rows hold think tags or chat-template tokens." if self.marked else None,
+                "problem": problem_if(self.marked, f"{len(self.marked)} rows hold think tags or chat-template tokens."),
             },
         }
 
