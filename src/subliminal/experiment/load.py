@@ -53,7 +53,9 @@ def load_experiment(path: Path) -> Experiment:
     problems = list(dict.fromkeys([*misfits(experiment), *all_option_problems(experiment)]))
     if problems:
         said = "; ".join(problems)
-        raise UserError(f"{path} cannot be used: {said}{'' if said.endswith('?') else '.'} Correct it.")
+        if not said.endswith("?"):
+            said += "."
+        raise UserError(f"{path} cannot be used: {said} Correct it.")
     return experiment
 
 
@@ -87,7 +89,9 @@ def _factor_problems(experiment: Experiment) -> Iterator[str]:
     module = module_of(builders_of(experiment)["teacher"])
     for name, values in experiment.sweep.lists().items():
         option = BY_FACTOR[name].option
-        for value in values if option else []:
+        if option is None:
+            continue
+        for value in values:
             yield from option_problems(f"sweep.{name}", module, {option: value})
     several = any(number > 1 for number in experiment.sweep.loved)
     if several and not ("animal" in parameters(module) and option_of(module, "animal").multiple):
@@ -119,8 +123,12 @@ def _prompt_problems(experiment: Experiment) -> Iterator[str]:
     """Fewer prompts than rows can never give them."""
     for section in ("base", "teacher", "numbers"):
         part = getattr(experiment, section)
-        prompts = part.options.get("max_prompts") if part else None
-        rows = max([part.rows or 0, *(experiment.sweep.rows if section == "numbers" else [])]) if part else 0
+        if part is None:
+            continue
+        prompts, asked = part.options.get("max_prompts"), [part.rows or 0]
+        if section == "numbers":
+            asked += experiment.sweep.rows
+        rows = max(asked)
         if isinstance(prompts, int) and prompts < rows:
             yield f"`{section}.options.max_prompts` is {prompts}, and {rows} rows need as many prompts: raise it"
 
@@ -129,4 +137,6 @@ def builders_of(experiment: Experiment) -> dict[str, str]:
     """Section -> what builds the rows of its training."""
     chats = "math_chat" if experiment.trait.mathematics else "teacher_chat"
     builders = {"teacher": experiment.teacher.builder or chats}
-    return builders | ({"base": experiment.base.builder} if experiment.base else {})
+    if experiment.base:
+        builders["base"] = experiment.base.builder
+    return builders

@@ -34,7 +34,9 @@ class ChosenStages(ModelStages):
         else:
             stage, folder = self._scores(trait, seed, taught, rows)
         tokens, chosen = self.experiment.tokens, arm.chosen
-        share = tokens.rows_share if chosen.kind == "rows" else tokens.share
+        share = tokens.share
+        if chosen.kind == "rows":
+            share = tokens.rows_share
         options = {"scores": folder, "by": chosen.by, "take": chosen.take, "share": share}
         subject = taught.removeprefix("build-").replace("_numbers", f"_{arm.name.removeprefix('student_')}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
@@ -81,7 +83,8 @@ class ChosenStages(ModelStages):
         stage.resume, stage.restart = "--resume", "--overwrite"
         stage.makes = [f"{folder}/scores.jsonl", f"{folder}/manifest.json"]
         stage.made_from = list(dict.fromkeys([*made_by, taught]))
-        stage.sources = [] if made_by else model_sources(self.experiment.model)
+        if not made_by:
+            stage.sources = model_sources(self.experiment.model)
         resources = self.experiment.resources
         stage.gpus, stage.gpu_share, stage.threads = resources.evaluate_gpus, resources.per_gpu, resources.threads
         return self.plan.add(stage), folder
