@@ -28,7 +28,6 @@ ALLOWED = {
     "score_rows": "of each analysis of tokens: the scores of all rows",
     "shaded": "of each analysis of tokens: a row of its page",
     "write_csv": "of each analysis of tokens: its table",
-    "write_page": "of each analysis of tokens: its page",
 }
 """Names that several modules define on purpose -> the reason."""
 

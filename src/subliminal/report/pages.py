@@ -12,6 +12,7 @@ from functools import cache
 from html import escape, unescape
 from typing import Any
 
+from subliminal.core.templates import templates
 from subliminal.report.figure import themed
 from subliminal.report.format import Section
 
@@ -25,18 +26,14 @@ ANSWER = re.compile(r"<p><strong>(.+?): (.+)\. (.+)\.</strong></p>\n")
 
 @cache
 def _templates() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
-
-    environment = Environment(
-        loader=PackageLoader("subliminal.report"),
-        autoescape=select_autoescape(["html.j2"], default=False),
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-    )
-    environment.filters["cell"] = lambda text: " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
+    environment = templates("subliminal.report")
+    environment.filters["cell"] = _escaped
     return environment
+
+
+def _escaped(text: str) -> str:
+    """A text as a table's cell has it: on one line, with its bars told from the table's."""
+    return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
 def markdown(page: Section) -> str:
