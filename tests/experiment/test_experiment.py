@@ -15,6 +15,7 @@ import yaml
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.experiment import driver
 from subliminal.experiment import plan as experiment_plan
 from subliminal.experiment.costs import cost_of, plan_text
 from subliminal.experiment.driver import _failures, run_experiment
@@ -853,6 +854,35 @@ def test_checkpoints_have_tasks_and_arms_of_their_own(tmp_path: Path) -> None:
     assert "epoch" not in end
     assert "base@" not in end, "a base that all replicates share is scored once, by itself"
     assert "--models base@71 " in plan.stages["evaluate-owl"].commands[0]
+
+
+@pytest.mark.parametrize(("memory", "share"), [(0.3, 3), (1 / 3, 3), (0.34, 1), (None, 1)])
+def test_a_server_shares_a_gpu_when_its_memory_is_at_most_its_part(
+    memory: float | None, share: int, tmp_path: Path
+) -> None:
+    plan = _plan(OWL_REAL, tmp_path, server__gpu_memory_utilization=memory)
+    servers = [stage for stage in plan.stages.values() if stage.kind == "serve"]
+    assert [stage.name for stage in servers] == ["serve-base", "serve-teachers"]
+    assert {stage.gpu_share for stage in servers} == {share}
+
+
+def test_students_of_a_trained_teacher_stand_at_the_end_of_the_longest_chain(tmp_path: Path) -> None:
+    assert _plan(OWL_REAL, tmp_path).last_trainings() == [f"train-owl_student-seed-{seed}" for seed in (61, 62, 63)]
+
+
+def test_snakemake_is_told_which_trainings_go_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = _plan(OWL_REAL, tmp_path)
+    snakemake = tmp_path / "snakemake"
+    snakemake.write_text('#!/bin/sh\nprintf "%s\\n" "$@" > "$SAID"\n')
+    snakemake.chmod(0o755)
+    monkeypatch.setattr(driver, "SNAKEMAKE", snakemake)
+    monkeypatch.setenv("SAID", str(tmp_path / "said"))
+    assert driver._snakemake(plan, cores=2, gpu_units=None, words=[]) == 0
+    words = (tmp_path / "said").read_text().splitlines()
+    marks = [str(plan.stages[name].mark) for name in plan.last_trainings()]
+    at = words.index("--prioritize")
+    assert words[at + 1 : at + 4] == marks
+    assert words[at + 4].startswith("--"), "the marks end before the next option"
 
 
 @pytest.mark.parametrize(

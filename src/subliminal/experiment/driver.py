@@ -139,6 +139,9 @@ def _snakemake(plan: Plan, cores: int, gpu_units: int | None, words: list[str], 
     command += ["--cores", str(cores), "--keep-going", "--rerun-triggers", "mtime"]
     if gpu_units is not None:
         command += ["--resources", f"gpu={gpu_units}"]
+    first = [str(plan.stages[name].mark) for name in plan.last_trainings()]
+    if first:  # with all that they need; without this, controls take the GPUs and the teacher's rows wait for them
+        command += ["--prioritize", *first]
     # Marks appear whole by rename, so one that a killed Snakemake knows as incomplete is complete.
     command += ["--nolock", "--ignore-incomplete", "--quiet", "all", *words]
     if not SNAKEMAKE.is_file():

@@ -12,6 +12,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,22 @@ class Plan:
         reads = {self.stages[name].job for part in parts for name in part.made_from} - {job}
         waits = {self.stages[name].job for part in parts for name in part.after} - {job} - reads
         return sorted(reads), sorted(waits)
+
+    def last_trainings(self) -> list[str]:
+        """The trainings with the longest chain of jobs before them: the run is as long as the way to these.
+
+        A student waits for a teacher, a server and its rows; a control, that needs none of them, can fill the gaps.
+        """
+        needs: dict[str, list[str]] = {}
+        for name in self.jobs():
+            reads, waits = self.needs(name)
+            needs[name] = [*reads, *waits]
+        before: dict[str, int] = {}  # how many jobs stand before a job, one after another
+        for name in TopologicalSorter(needs).static_order():
+            before[name] = max((before[earlier] + 1 for earlier in needs[name]), default=0)
+        trainings = [name for name, stage in self.jobs().items() if stage.kind == "train"]
+        longest = max((before[name] for name in trainings), default=0)
+        return [name for name in trainings if before[name] == longest]
 
     def up_to(self, until: str | None) -> set[str]:
         """The jobs that make a stage, or every stage of a kind, with all that they need; all jobs for None.

@@ -303,6 +303,10 @@ class Datasets:
             stage.made_from = list(needs)
             stage.parts = {member.folder: member.key for member in members}
             stage.gpus, stage.threads = members[0].gpus, members[0].threads
+            # A server that takes no more of the memory than its part works beside trainings.
+            memory, places = self.experiment.server.get("gpu_memory_utilization"), self.experiment.resources.per_gpu
+            if memory and memory * places <= 1:
+                stage.gpu_share = places
             self.plan.add(stage)
 
     def _beside_server(self, base: str, adapters: dict[str, str], command: str) -> str:
