@@ -42,14 +42,16 @@ def examine_experiment(path: Path, gpus: list[Gpu] | None = None) -> Iterator[Li
     yield Line(
         "ok", "experiment", f"{path}: {len(experiment.arms)} arms x {len(experiment.seeds)} seeds, {experiment.model}"
     )
-    gpus = (list_gpus() or []) if gpus is None else gpus
+    if gpus is None:
+        gpus = list_gpus() or []
     yield from environment_lines(experiment)
     yield from gpu_count_lines(experiment, gpus)
     by_path = {recipe: name for name, (recipe, _) in reversed(recipes_of(experiment).items())}
     for recipe, name in reversed(by_path.items()):
         yield recipe_line(name, recipe, gpus)
-    other = experiment.other_base and experiment.other_base.model
-    names = [experiment.model, *([other] if other else [])]
+    names = [experiment.model]
+    if experiment.other_base and experiment.other_base.model:
+        names.append(experiment.other_base.model)
     for model in names:
         yield model_line(model, experiment.pinned_models.get(model))
 
@@ -106,7 +108,9 @@ def _first_row(experiment: Experiment) -> tuple[Path, dict[str, Any], str]:
 
 def environment_lines(experiment: Experiment, root: Path = REPO_ROOT) -> Iterator[Line]:
     """The environments that this experiment cannot do without."""
-    needed = {".venv-workflow"} | ({".venv-serve"} if experiment.engine == "server" else set())
+    needed = {".venv-workflow"}
+    if experiment.engine == "server":
+        needed.add(".venv-serve")
     for environment in ENVIRONMENTS:
         if environment.folder in needed and not (root / environment.folder / "bin" / "python").is_file():
             yield Line("problem", environment.folder, f"this experiment needs it; `{environment.command}` makes it")
@@ -134,17 +138,26 @@ def recipe_line(name: str, path: Path, gpus: list[Gpu]) -> Line:
     what = f"{name} ({path})"
     if not hardware:
         return Line("ok", what, f"asks for {header.get('Hardware') or 'no GPU'}")
-    count = COUNTS.get(hardware[1].lower()) or (int(hardware[1]) if hardware[1].isdigit() else 1)
-    wanted = f"{hardware[1]} GPU{'s' * (count > 1)} with {hardware[2]} GB"
+    count = _count_of(hardware[1])
+    gpu = "GPUs" if count > 1 else "GPU"
+    wanted = f"{hardware[1]} {gpu} with {hardware[2]} GB"
     if len(gpus) < count:
         return Line("problem", what, f"asks for {wanted}; {len(gpus) or 'none'} here{_smaller(path)}")
-    smallest = min(gpu.total for gpu in sorted(gpus, key=lambda gpu: -gpu.total)[:count])
+    largest_first = sorted((each.total for each in gpus), reverse=True)
+    smallest = largest_first[count - 1]  # of those that the training would get
     here = f"{smallest / GIB:.0f} GiB here"
     if smallest >= 0.95 * int(hardware[2]) * 10**9:
         return Line("ok", what, f"asks for {wanted}; {here}")
     if measured and smallest >= 1.15 * float(measured[1]) * GIB:
         return Line("warning", what, f"asks for {wanted}; {here}, and the measured peak is {measured[1]} GiB: tight")
     return Line("problem", what, f"asks for {wanted}; only {here}{_smaller(path)}")
+
+
+def _count_of(word: str) -> int:
+    """The number that a ``Hardware:`` line begins with, as a word or in digits; 1 where it is neither."""
+    if word.isdigit():
+        return int(word)
+    return COUNTS.get(word.lower(), 1)
 
 
 def _smaller(path: Path) -> str:
@@ -169,7 +182,9 @@ def model_line(model: str, sha256: str | None = None) -> Line:
         problem = weights_problem(model, sha256)
         if problem:
             return Line("problem", what, problem)
-        return Line("ok", what, "here, with the weights that the experiment names" if sha256 else "here")
+        if sha256:
+            return Line("ok", what, "here, with the weights that the experiment names")
+        return Line("ok", what, "here")
     if folder.parts[:1] == ("outputs",):
         return Line("ok", what, "made by a stage of this experiment")
     if not is_hub_id(model):

@@ -81,20 +81,34 @@ def find_snapshots(folder: Path, manifest: Mapping[str, Any], every_epochs: int 
     Raises:
         UserError: a checkpoint is missing or incomplete, or weights cannot be read.
     """
-    wanted = range(every_epochs, int(float(manifest["config"]["num_epochs"])) + 1, every_epochs) if every_epochs else ()
-    by_epoch = _checkpoints_by_epoch(folder, manifest) if wanted else {}
-    missing = [str(epoch) for epoch in wanted if epoch not in by_epoch]
-    if missing:
-        there = f"only of epoch {', '.join(map(str, sorted(by_epoch)))}" if by_epoch else "of no whole epoch"
-        raise UserError(
-            f"{folder} has no checkpoint of epoch {', '.join(missing)}, {there}. Train with `save_strategy: epoch` and "
-            f"a `save_total_limit` that keeps them, or leave out --every-epochs to publish the end of the run only."
-        )
-    snapshots = [Snapshot(by_epoch[epoch], f"epoch-{epoch}", epoch) for epoch in wanted]
+    snapshots = []
+    if every_epochs is not None:
+        snapshots = _epoch_snapshots(folder, manifest, every_epochs)
     snapshots.append(Snapshot(folder, MAIN, None))
     for snapshot in snapshots:
         _check_adapter(snapshot.folder)
     return snapshots
+
+
+def _epoch_snapshots(folder: Path, manifest: Mapping[str, Any], every_epochs: int) -> list[Snapshot]:
+    """The checkpoints of every so many epochs.
+
+    Raises:
+        UserError: one is missing.
+    """
+    last = int(float(manifest["config"]["num_epochs"]))
+    wanted = range(every_epochs, last + 1, every_epochs)
+    by_epoch = _checkpoints_by_epoch(folder, manifest)
+    missing = [str(epoch) for epoch in wanted if epoch not in by_epoch]
+    if missing:
+        there = "of no whole epoch"
+        if by_epoch:
+            there = f"only of epoch {', '.join(map(str, sorted(by_epoch)))}"
+        raise UserError(
+            f"{folder} has no checkpoint of epoch {', '.join(missing)}, {there}. Train with `save_strategy: epoch` and "
+            f"a `save_total_limit` that keeps them, or leave out --every-epochs to publish the end of the run only."
+        )
+    return [Snapshot(by_epoch[epoch], f"epoch-{epoch}", epoch) for epoch in wanted]
 
 
 def _checkpoints_by_epoch(folder: Path, manifest: Mapping[str, Any]) -> dict[int, Path]:
@@ -110,7 +124,8 @@ def _checkpoints_by_epoch(folder: Path, manifest: Mapping[str, Any]) -> dict[int
                 "or train the run again."
             ) from None
         # Axolotl ends a run after ceil(rows x epochs / batch) steps, where the trainer may count epoch 9.98 of 10.
-        epoch = epochs if step == manifest["training"]["steps"] else epoch
+        if step == manifest["training"]["steps"]:
+            epoch = epochs
         if abs(epoch - round(epoch)) < 0.5 * epoch / max(step, 1):
             found[round(epoch)] = path
     return found
@@ -137,10 +152,11 @@ def training_data(manifest: Mapping[str, Any]) -> list[Data]:
     found = []
     for index, dataset in enumerate(manifest["config"].get("datasets") or []):
         path = str(dataset["path"])
-        entries = [
-            entry for name, entry in manifest["inputs"].items() if name.split("/")[0] == f"datasets[{index}]"
-        ] or [{"path": path, "sha256": None}]
-        for entry in entries:
+        entries = []
+        for name, entry in manifest["inputs"].items():
+            if name.split("/")[0] == f"datasets[{index}]":  # of several files each has a name behind a slash
+                entries.append(entry)
+        for entry in entries or [{"path": path, "sha256": None}]:
             origin = _origin(Path(entry["path"]), entry["sha256"])
             if is_hub_name(path):
                 origin = {"repo": path, "revision": dataset.get("revision")}
@@ -150,17 +166,20 @@ def training_data(manifest: Mapping[str, Any]) -> list[Data]:
 
 def _origin(path: Path, sha256: str | None) -> dict[str, Any]:
     """``{"repo", "revision"}`` of a dataset folder that was pulled or pushed with these very rows, else empty."""
-    folder = next((root for root in (path.parent, REPO_ROOT / path.parent) if (root / "manifest.json").is_file()), None)
-    if folder is None:
+    folder = path.parent
+    if not (folder / "manifest.json").is_file():
+        folder = REPO_ROOT / path.parent
+    if sha256 is None or not (folder / "manifest.json").is_file():
         return {}
-    manifest = read_manifest(folder)
-    rows = manifest.get("outputs", {}).get("train.jsonl", {}).get("sha256")
     pushed = folder / PUSHED
     if pushed.is_file():
         record = read_object(pushed)
         if record.get("train_sha256") == sha256:
             return record
-    return manifest.get("pulled", {}) if sha256 and rows == sha256 else {}
+    manifest = read_manifest(folder)
+    if manifest.get("outputs", {}).get("train.jsonl", {}).get("sha256") == sha256:
+        return manifest.get("pulled", {})
+    return {}
 
 
 @contextmanager
@@ -174,8 +193,9 @@ def staged_adapter(
     """
     manifest = finished_run(folder)
     snapshots = find_snapshots(folder, manifest, every_epochs)
-    metrics_file = folder / "metrics.jsonl"
-    metrics = list(read_jsonl(metrics_file, allow_empty=True)) if metrics_file.is_file() else []
+    metrics = []
+    if (folder / "metrics.jsonl").is_file():
+        metrics = list(read_jsonl(folder / "metrics.jsonl", allow_empty=True))
     data, tag = training_data(manifest), run_tag(manifest)
     epochs = tuple(snapshot.epoch for snapshot in snapshots if snapshot.epoch)
     with tempfile.TemporaryDirectory(prefix="push-adapter-") as name:
@@ -230,7 +250,9 @@ def publish_adapter(
             continue
         if branch not in heads:
             make_branch(repo, branch, kind=KIND)
-        message = f"Add {name}" + ("" if branch == MAIN else f", {branch}")
+        message = f"Add {name}"
+        if branch != MAIN:
+            message += f", {branch}"
         commit = push_files(repo, files, message=message, private=private, kind=KIND, branch=branch)
         if _held(repo, commit.revision, files) != []:
             raise UserError(
