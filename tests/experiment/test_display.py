@@ -111,6 +111,8 @@ def test_figures_are_those_of_the_stages_own_files(tmp_path: Path) -> None:
     assert figure(_stage("build", tmp_path)) == "3,000 kept of 5,851"
     _write(tmp_path / "manifest.json", {"training": {"final_loss_mean_of_last_10": 0.6149}})
     assert figure(_stage("train", tmp_path)) == "loss 0.61"
+    _write(tmp_path / "manifest.json", {"distance": {"relative": 0.10043}})
+    assert figure(_stage("perturb", tmp_path)) == "relative distance 0.1"
     _write(tmp_path / "gate.json", {"at_least": 0.4, "tried": [{"share": 0.1}, {"share": 0.953}]})
     assert figure(_stage("gate", tmp_path)) == "shows the trait in 95.3 %, gate 40.0 %"
     audit = tmp_path / "audit.json"
@@ -138,7 +140,7 @@ def test_an_evaluation_tells_each_arm_over_its_seeds(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"counts": {"kept": "many"}}', '{"training": null}'])
-@pytest.mark.parametrize("kind", ["build", "audit", "train", "gate", "score", "evaluate", "report", "merge"])
+@pytest.mark.parametrize("kind", ["build", "audit", "train", "perturb", "gate", "score", "evaluate", "report", "merge"])
 def test_what_cannot_be_read_gives_no_words(tmp_path: Path, kind: str, content: str) -> None:
     seed = tmp_path / "a/seed-1"
     seed.mkdir(parents=True)

@@ -54,6 +54,10 @@ def _loss(stage: Stage) -> str:
     return f"loss {_read(Path(stage.folder) / 'manifest.json')['training']['final_loss_mean_of_last_10']:.2f}"
 
 
+def _distance(stage: Stage) -> str:
+    return f"relative distance {_read(Path(stage.folder) / 'manifest.json')['distance']['relative']:.3g}"
+
+
 def _gate(stage: Stage) -> str:
     reached = _read(Path(stage.folder) / "gate.json")
     return f"shows the trait in {percent(reached['tried'][-1]['share'])}, gate {percent(reached['at_least'])}"
@@ -87,6 +91,7 @@ _FIGURES: dict[str, Callable[[Stage], str]] = {
     "build": _rows,
     "audit": _checks,
     "train": _loss,
+    "perturb": _distance,
     "gate": _gate,
     "score": _shares,
     "evaluate": _shares,
