@@ -12,7 +12,7 @@ from fake_results import write
 
 from subliminal.report.by_factor.found import by_factor
 from subliminal.report.by_factor.section import by_factor_csv, by_factor_section
-from subliminal.report.write import write_overview
+from subliminal.report.write import write_overview, write_report
 from subliminal.stats.log_odds import log_odds
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -97,7 +97,7 @@ def test_doublings_of_rows_and_epochs_are_told_apart(tmp_path: Path) -> None:
                 model(folder, f"control_base_numbers{end}", seed, CONTROL)
     section = by_factor_section(folder)
     assert section.title == "By factor: number rows and epochs"
-    assert "at 750 number rows, 1 epochs +4.00 nats" in section.text[0]
+    assert "at rows 750, epochs 1 +4.00 nats" in section.text[0]
     assert "A doubling of number rows brings +0.53 nats [0.51, 0.55]." in section.text[0]
     assert "A doubling of epochs brings +0.23 nats [0.21, 0.25]." in section.text[0]
     assert "Half" not in section.text[0]
@@ -138,8 +138,14 @@ def test_several_animals_are_averaged_within_the_replicate(tmp_path: Path) -> No
     assert "at 2 +1.90 nats" in section.text[0]
     assert "50 % of the full effect" in section.text[0]
     assert by_factor_section(folder / "wolf").tables[0].rows[0][2] == "+4.30"
-    assert "By factor: traits that one teacher has" in write_overview(folder).read_text()
+    assert write_overview(folder).read_text().count("By factor: traits that one teacher has") == 1
     assert (folder / "by_factor.csv").read_text().count("\n") == 11
+
+
+def test_a_report_has_the_section_once(tmp_path: Path) -> None:
+    page = write_report(dilution(tmp_path / "results/x")).with_name("report.md").read_text()
+    assert page.count("## By factor: share of the rows that the untuned base wrote") == 1
+    assert "student_c0.25 − control_base_numbers" in page.split("## By factor")[0], "among the differences, too"
 
 
 def test_without_a_sweep_there_is_no_section(tmp_path: Path) -> None:

@@ -39,7 +39,6 @@ SECTIONS: tuple[Analysis, ...] = (
     differences_section,
     lambda found: replicates_section(found.results, found.main.task if found.main else None),
     lambda found: by_factor_section(found.results.folder),
-    lambda found: by_factor_section(found.results.folder),
     lambda found: carrier_section(found.results),
     graded_section,
     lambda found: damage_section(found.results),

@@ -59,11 +59,11 @@ def _answer(found: ByFactor) -> str:
 
 
 def _at(found: ByFactor, point: CurvePoint) -> str:
-    """A point as words: ``0.25``, or ``750 number rows, 4 epochs`` where several factors vary."""
+    """A point as words: ``at 0.25``, or ``at rows 750, epochs 4`` where several factors vary."""
     if len(found.factors) == 1:
         return f"at {point.values[found.factors[0].name]:g}"
-    told = [f"{point.values[factor.name]:g} {factor.what}" for factor in found.factors]
-    return f"at {', '.join(told)}"
+    each = [f"{factor.name.replace('_', ' ')} {point.values[factor.name]:g}" for factor in found.factors]
+    return f"at {', '.join(each)}"
 
 
 def _halves(found: ByFactor) -> list[str]:
