@@ -1,0 +1,80 @@
+"""What a run of a whole experiment on GPUs took: its stages, its trainings, and how busy the cards were.
+
+    python -m benchmarks.chain results/published/2026-11-28-h200-owl-chain
+
+Reads from the folder, as far as they are there:
+
+    driver.log       what `python -m subliminal.experiment run` printed
+    *.metrics.jsonl  metrics.jsonl of trainings, named after them
+    gpu.csv          nvidia-smi --query-gpu=timestamp,index,utilization.gpu,memory.used
+                     --format=csv,noheader,nounits -l 2
+
+The share of a card's time is nvidia-smi's: the part of it in which any kernel ran, however small.
+"""
+
+import csv
+import json
+import re
+from pathlib import Path
+from statistics import fmean
+from typing import Annotated
+
+import typer
+
+from subliminal.core.errors import UserError, run_cli
+
+app = typer.Typer(add_completion=False)
+
+STAGE = re.compile(r"^ *\d+ of \d+  (?P<stage>\S+) +(?P<time>(?:\d+ h )?(?:\d+ min )?\d+ s)(?:  (?P<figure>.*))?$")
+UNITS = {"h": 3600, "min": 60, "s": 1}
+
+
+def seconds_of(text: str) -> int:
+    """Seconds of a time as the display writes it, ``1 h 02 min 03 s``."""
+    return sum(int(number) * UNITS[unit] for number, unit in re.findall(r"(\d+) (h|min|s)", text))
+
+
+def stages(log: str) -> list[tuple[str, int, str]]:
+    """Name, seconds and figure of each stage that a driver's output says is done."""
+    found = (STAGE.match(line) for line in log.splitlines())
+    return [(match["stage"], seconds_of(match["time"]), match["figure"] or "") for match in found if match]
+
+
+def training(metrics: str) -> tuple[int, float, float]:
+    """Steps of a training, seconds from its first step to its last, and tokens per second between them."""
+    rows = [json.loads(line) for line in metrics.splitlines()]
+    first, last = rows[0], rows[-1]
+    seconds = last["seconds"] - first["seconds"]
+    return last["step"], seconds, (last["tokens_seen"] - first["tokens_seen"]) / seconds
+
+
+def busy(samples: str) -> dict[str, float]:
+    """Mean use of each card in percent, over the samples from the first in which any card worked."""
+    rows = [(row[0], row[1].strip(), float(row[2])) for row in csv.reader(samples.splitlines()) if len(row) == 4]
+    begin = next((time for time, _, use in rows if use > 0), None)
+    if begin is None:
+        return {}
+    cards = sorted({card for _, card, _ in rows})
+    return {card: fmean(use for time, of, use in rows if of == card and time >= begin) for card in cards}
+
+
+@app.command(help=__doc__)
+def main(folder: Annotated[Path, typer.Argument(help="Folder with the files above.")]) -> None:
+    if not folder.is_dir():
+        raise UserError(f"There is no folder {folder}. Give one with a run's driver.log, metrics and gpu.csv.")
+    log, samples = folder / "driver.log", folder / "gpu.csv"
+    if log.is_file():
+        print("| stage | seconds | figure |\n| --- | --- | --- |")
+        for name, seconds, figure in stages(log.read_text()):
+            print(f"| {name} | {seconds} | {figure} |")
+    for path in sorted(folder.glob("*.metrics.jsonl")):
+        steps, seconds, speed = training(path.read_text())
+        name = path.name.removesuffix(".metrics.jsonl")
+        print(f"{name}: {steps:,} steps, {seconds / (steps - 1):.3f} s a step, {speed:,.0f} tokens/s")
+    if samples.is_file():
+        for card, use in busy(samples.read_text()).items():
+            print(f"card {card}: at work in {use:.0f} % of the time from the first kernel on")
+
+
+if __name__ == "__main__":
+    run_cli(app)
