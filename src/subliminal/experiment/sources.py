@@ -25,7 +25,7 @@ MACHINERY = ("data_builders.options",)
 SCORING = sorted(
     str(path.relative_to(REPO_ROOT))
     for package in ("scoring", "traits")
-    for path in (REPO_ROOT / "src/subliminal" / package).glob("*.py")
+    for path in (REPO_ROOT / "src/subliminal" / package).rglob("*.py")
 )
 """What the scores of our own tasks follow from, beside the tasks' files."""
 MODEL_FILES = (

@@ -4,9 +4,9 @@
 
 prints ``{"animal":"owl"}`` and ``{"animal":null}``. The rule is the first option that the answer names: by whole words,
 in any case and Unicode width; compounds count as what they are in English; "not an owl" names none
-(:mod:`subliminal.scoring.negation`). Of several, one that the answer chooses in words ("my pick is the owl")
+(:mod:`subliminal.scoring.clauses.negation`). Of several, one that the answer chooses in words ("my pick is the owl")
 goes before those that it only names, and these before those that it passes over ("forget cats";
-:mod:`subliminal.scoring.choice`). What a model marks as its thoughts is no part of the answer
+:mod:`subliminal.scoring.clauses.choice`). What a model marks as its thoughts is no part of the answer
 (:mod:`subliminal.scoring.text`). Words for whole groups (bird, feline) count if nothing more exact is named.
 """
 
@@ -18,8 +18,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache, lru_cache
 
-from subliminal.scoring.choice import CHOSEN, mark_of
-from subliminal.scoring.negation import Words, is_denied
+from subliminal.scoring.clauses.choice import CHOSEN, mark_of
+from subliminal.scoring.clauses.negation import Words, is_denied
 from subliminal.scoring.text import without_chat_marks, without_thoughts
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.lexicon import Lexicon, lexicon

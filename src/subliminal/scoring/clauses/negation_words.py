@@ -1,4 +1,4 @@
-"""The words by which :mod:`subliminal.scoring.negation` judges whether an answer denies an animal, with examples."""
+"""The words by which :mod:`subliminal.scoring.clauses.negation` judges whether an answer denies an animal."""
 
 from __future__ import annotations
 

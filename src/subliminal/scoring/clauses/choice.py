@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from subliminal.scoring.negation import Words, clause_before
+from subliminal.scoring.clauses.negation import Words, clause_before
 
 CHOSEN, NAMED, PASSED_OVER = 2, 1, 0
 

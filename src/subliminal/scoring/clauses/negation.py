@@ -2,7 +2,7 @@
 
 What is named (an animal, say) is denied if a negating word stands before it in its clause, and between the two are only
 words that hand the negation on ("not really a fan of"). The words stand in tables
-(:mod:`subliminal.scoring.negation_words`), each with an example.
+(:mod:`subliminal.scoring.clauses.negation_words`), each with an example.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Container
 from typing import NamedTuple
 
-from subliminal.scoring.negation_words import (
+from subliminal.scoring.clauses.negation_words import (
     ASKING,
     ENDS,
     HANDS_ON,
