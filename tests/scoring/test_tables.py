@@ -6,8 +6,8 @@ import re
 import pytest
 
 from subliminal.scoring import latex, plain
-from subliminal.scoring import negation_words as negation
 from subliminal.scoring.clauses import choice
+from subliminal.scoring.clauses import negation_words as negation
 from subliminal.scoring.letters import STATEMENTS, chosen_letter
 from subliminal.scoring.naming import first_named
 from subliminal.scoring.numbers import NUMBER_FORMS, SCALES, numbers_in, only_number
