@@ -142,6 +142,15 @@ def test_several_animals_are_averaged_within_the_replicate(tmp_path: Path) -> No
     assert (folder / "by_factor.csv").read_text().count("\n") == 11
 
 
+def test_of_an_effect_that_is_not_there_nothing_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "results/x"
+    for arm, nats in (("student", -3.0), ("student_c0.5", -3.5), ("control_base_numbers", CONTROL)):
+        model(folder, arm, 1, nats)
+    section = by_factor_section(folder)
+    assert "The full effect cannot be told from nothing, so that no share of it is given." in section.text[0]
+    assert [row[4:6] for row in section.tables[0].rows] == [["–", "–"], ["–", "–"]]
+
+
 def test_a_report_has_the_section_once(tmp_path: Path) -> None:
     page = write_report(dilution(tmp_path / "results/x")).with_name("report.md").read_text()
     assert page.count("## By factor: share of the rows that the untuned base wrote") == 1

@@ -126,9 +126,9 @@ def _table(found: ByFactor) -> Table:
         row = [f"{point.values[factor.name]:g}" for factor in found.factors]
         row += [f"{point.arm} − {found.controls[point.arm]}", nats(point.mean)]
         row.append(or_dash(point.interval, lambda ends: nats_interval(*ends)))
-        share = ["–", "–"]  # of the full effect itself
-        if point.arm != found.curve.reference:
-            share = [or_dash(point.share, _share), or_dash(point.share_interval, _share_ends)]
+        share = ["–", "–"]  # of the full effect itself, and where that cannot be told from nothing
+        if point.arm != found.curve.reference and point.share_interval:
+            share = [_share(point.share), _share_ends(point.share_interval)]
         row += [*share, f"{point.above} of {len(found.curve.seeds)}"]
         if found.teachers:
             row.append(percent(found.teachers[point.arm]))
