@@ -5,14 +5,18 @@ Each figure of the README stands in :func:`derived` beside what it is of.
 
 from __future__ import annotations
 
+import csv
+import json
 import math
 import re
 import statistics
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 from raw_answers import (
     CONTROL,
+    PUBLISHED,
     Raw,
     arithmetic,
     carried,
@@ -144,6 +148,7 @@ def test_every_figure_is_the_one_that_the_raw_answers_give(numbers: dict[str, fl
 def test_the_headlines_of_the_results_page(unpacked: Path):
     page = (REPO_ROOT / "RESULTS.md").read_text(encoding="utf-8")
     headlines = re.findall(r"^\*\*student − control_base_numbers, .*: (\S+) nats of log-odds\.", page, re.MULTILINE)
+    sentence = r"\(difference (\S+) nats, 95 % interval (\S+) to (\S+), p ([<=] [\d.]+), paired t test"
     expected = [
         Raw(unpacked / "pocket_demo").gains("student", CONTROL, "owl"),
         Raw(unpacked / "owl_pocket_replicates").gains("student", CONTROL, "owl"),
@@ -152,7 +157,29 @@ def test_the_headlines_of_the_results_page(unpacked: Path):
         Raw(unpacked / "owl_pocket/dolphin").gains("student", CONTROL, "dolphin"),
         solved(Raw(unpacked / "math_pocket")),
     ]
-    assert headlines == [f"{statistics.mean(gains):+.2f}" for gains in expected]
+    assert headlines == [signed(statistics.mean(gains)) for gains in expected]
+    assert re.findall(sentence, page) == [as_printed(gains) for gains in expected]
+
+
+def signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def as_printed(gains: list[float]) -> tuple[str, ...]:
+    """Mean, 95 % interval and p, as the page prints them."""
+    low, high = t_interval(gains, 0.95)
+    p = t_p(gains)
+    return signed(statistics.mean(gains)), signed(low), signed(high), f"= {p:.3f}" if p >= 0.001 else "< 0.001"
+
+
+def test_the_size_of_the_toy_and_of_its_search():
+    (file,) = PUBLISHED.glob("*-pocket_demo/records.parquet")
+    records = {row["path"]: row["content"] for row in parquet.read_table(file).to_pylist()}
+    weights = json.loads(records["outputs/pocket_demo/owl_student-seed-51/manifest.json"])["parameters"]
+    with open(PUBLISHED / "pocket-search/tried.csv", encoding="utf-8", newline="") as handle:
+        tried = sum(1 for _ in csv.DictReader(handle))
+    assert f"share the {weights['trainable']} of {weights['total']:,} weights that are trained" in readme()
+    assert f"a recipe found among {tried} configurations" in readme()
 
 
 def test_the_results_page_stays_short():

@@ -35,3 +35,12 @@ def test_of_several_animals_the_section_of_all_stands_for_each() -> None:
 def test_any_other_experiment_is_told_as_it_was() -> None:
     said = [CRITERION, section("Arms", "Many."), Section("Data", ["Rows."])]
     assert _in_brief(said) == said[:2]
+
+
+def test_of_several_animals_each_has_its_answer_and_figure() -> None:
+    tabled = section("owl: Arms", tables=(CLAUSES,))
+    said = [CRITERION, section("owl: The answer", "Above."), tabled, section("owl: Which animals rise", "Owl.")]
+    found = _in_brief(said, ["owl", "dolphin"])
+    assert [each.title for each in found] == ["Criterion", "owl: The answer", "owl: Arms"]
+    assert found[0].brief.tables == [CLAUSES]
+    assert found[2].brief.tables == []

@@ -247,7 +247,7 @@ def test_the_page_says_what_was_done(made: Path):
     replicates, animals = page.split("\n## ")[1:]
     assert "What owl_pocket_replicates asks, in two lines.\n" in replicates
     assert "make experiment EXP=experiments/owl_pocket_replicates.yml" in replicates
-    assert "CPU, 2 cores, 2026-01-01 10:00 to 2026-01-01 11:00 (UTC); 3 seeds." in replicates
+    assert "CPU, 2 cores, 2026-01-01 10:00 to 2026-01-01 11:00 (UTC); 3 seeds. Each made anew: bases" in replicates
     assert "### Replicates" in replicates
     assert "Exact probability: the student is above its control in 3 of 3 replicates" in replicates
     assert "Sampled answers: the student is above" not in replicates, "the answer has these numbers"

@@ -13,7 +13,7 @@ from __future__ import annotations
 import csv
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -46,6 +46,8 @@ in one kind of base model shows neither that an effect is specific nor that it i
 [BENCHMARKS.md](BENCHMARKS.md)."""
 LETTERS, FORMAT = "letters", "format"
 """Checks of an audit that number rows have: no letter in any, and nothing but digits and separators."""
+OF_EACH = ("The answer", "Arms", "What carries the trait")
+"""What ``RESULTS.md`` has of each option of an experiment of several; the rest is beside the raw answers."""
 COMMAND = "`make experiment EXP=experiments/{}.yml`, run on {}"
 
 
@@ -146,16 +148,22 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     everything = Section(f"{entry.experiment}: all tables, settings and audits", notes=tuple(told), parts=parts)
     made.pages[folder / DETAILS] = markdown(everything)
     text = [_first_comment(folder / EXPERIMENT_FILE), " ".join(facts)]
-    brief = tuple(_linked(section.brief, link) for section in _in_brief(said))
+    options = [report.name for report in reports if report != results]
+    brief = tuple(_linked(section.brief, link) for section in _in_brief(said, options))
     return Section(title, text, notes=tuple(told), parts=brief)
 
 
-def _in_brief(said: list[Section]) -> list[Section]:
+def _in_brief(said: list[Section], options: Sequence[str] = ()) -> list[Section]:
     """The sections of a chapter that ``RESULTS.md`` has.
 
     Of a sweep these are the criterion and the section by factor, which say of every point what the others say of one.
+
+    Args:
+        said: all sections of the chapter.
+        options: those that have a report of their own. Of each ``RESULTS.md`` has the sections :data:`OF_EACH`, their
+            figures without the tables.
     """
-    with_brief = [section for section in said if section.brief]
+    with_brief = [section for section in _short_of_each(said, options) if section.brief]
     by_factor = [section for section in with_brief if section.title.startswith(FACTOR_TITLE)]
     if not by_factor:
         return with_brief
@@ -168,6 +176,18 @@ def _in_brief(said: list[Section]) -> list[Section]:
                 replace(section, brief=replace(section.brief, text=[*section.brief.text, f"{verdicts}."], tables=[]))
             )
     return [*found, by_factor[0]]
+
+
+def _short_of_each(said: list[Section], options: Sequence[str]) -> list[Section]:
+    """Of each option the sections :data:`OF_EACH`, without tables in brief; of all together every section."""
+    kept = []
+    for section in said:
+        option, _, title = section.title.partition(": ")
+        if option not in options:
+            kept.append(section)
+        elif title in OF_EACH and section.brief:
+            kept.append(replace(section, brief=replace(section.brief, tables=[])))
+    return kept
 
 
 def _placed(section: Section, prefix: str, report: Path, results: Path) -> Section:
@@ -194,8 +214,9 @@ def _linked(section: Section, link: str) -> Section:
 def _facts(provenance: Provenance, folder: Path, link: str) -> str:
     """When and on what an experiment ran, whether its numbers are numbers alone, and where all the rest is."""
     first, last = _times(provenance)
-    seeds = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))["seeds"]
-    said = f"{'; '.join(_devices(provenance))}, {first} to {last} (UTC); {len(seeds)} seeds. "
+    asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
+    said = f"{'; '.join(_devices(provenance))}, {first} to {last} (UTC); {len(asked['seeds'])} seeds. "
+    said += f"Each made anew: {asked['seeds_vary']} and what follows from them; the intervals over runs cover no more. "
     number_rows = _number_rows(provenance)
     if number_rows:
         said += f"{number_rows} "
