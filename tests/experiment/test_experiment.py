@@ -232,7 +232,7 @@ JUDGE = {
         *("mathematics", "plain_mathematics", "latex", "math_worker", "math_equality"),
     )
 }
-NAMING = ("naming", "choice", "text", "negation", "negation_words")
+NAMING = ("naming", "text", "clauses/choice", "clauses/negation", "clauses/negation_words")
 ROWS = {  # builder -> (what its rows follow from, what judges them), beside its own module
     "numbers": ({"number_prompts"}, {"number_filter"}),
     "controls": ({"number_prompts"}, {"number_filter"}),
@@ -883,6 +883,12 @@ def test_snakemake_is_told_which_trainings_go_first(tmp_path: Path, monkeypatch:
     at = words.index("--prioritize")
     assert words[at + 1 : at + 4] == marks
     assert words[at + 4].startswith("--"), "the marks end before the next option"
+
+
+def test_what_goes_first_is_wanted_at_all(tmp_path: Path) -> None:
+    plan = _plan(OWL_REAL, tmp_path)
+    assert plan.last_trainings("train-owl_teacher") == ["train-owl_teacher"], "Snakemake makes what it is to prioritise"
+    assert plan.last_trainings("build-base_numbers") == []
 
 
 @pytest.mark.parametrize(

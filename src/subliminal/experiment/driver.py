@@ -102,7 +102,8 @@ def run_experiment(
                 print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
             else:
                 display.begin(plan, until)
-            status = _snakemake(plan, cores, None if to_give is None else to_give * places, words, display)
+            units = None if to_give is None else to_give * places
+            status = _snakemake(plan, cores, units, words, display, until)
             new = {name: record for name, record in _failures(plan).items() if name not in failed}
             failed |= new
             if status and not new:
@@ -133,13 +134,20 @@ def write_plan(plan: Plan, gpu_places: int = 1, until: str | None = None) -> Non
     plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places, until=until)
 
 
-def _snakemake(plan: Plan, cores: int, gpu_units: int | None, words: list[str], display: Display | None = None) -> int:
+def _snakemake(
+    plan: Plan,
+    cores: int,
+    gpu_units: int | None,
+    words: list[str],
+    display: Display | None = None,
+    until: str | None = None,
+) -> int:
     """Run the jobs; returns Snakemake's status. With a display, what Snakemake says goes to a file."""
     command = [str(SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--config", f"plan={plan.results}/plan.json"]
     command += ["--cores", str(cores), "--keep-going", "--rerun-triggers", "mtime"]
     if gpu_units is not None:
         command += ["--resources", f"gpu={gpu_units}"]
-    first = [str(plan.stages[name].mark) for name in plan.last_trainings()]
+    first = [str(plan.stages[name].mark) for name in plan.last_trainings(until)]
     if first:  # with all that they need; without this, controls take the GPUs and the teacher's rows wait for them
         command += ["--prioritize", *first]
     # Marks appear whole by rename, so one that a killed Snakemake knows as incomplete is complete.

@@ -145,19 +145,24 @@ class Plan:
         waits = {self.stages[name].job for part in parts for name in part.after} - {job} - reads
         return sorted(reads), sorted(waits)
 
-    def last_trainings(self) -> list[str]:
-        """The trainings with the longest chain of jobs before them: the run is as long as the way to these.
+    def last_trainings(self, until: str | None = None) -> list[str]:
+        """Of the trainings that are wanted, those with the longest chain of jobs before them.
 
-        A student waits for a teacher, a server and its rows; a control, that needs none of them, can fill the gaps.
+        The run is as long as the way to these: a student waits for a teacher, a server and its rows; a control, that
+        needs none of them, can fill the gaps.
+
+        Args:
+            until: as for :meth:`up_to`.
         """
+        wanted = self.up_to(until)
         needs: dict[str, list[str]] = {}
-        for name in self.jobs():
+        for name in wanted:
             reads, waits = self.needs(name)
             needs[name] = [*reads, *waits]
         before: dict[str, int] = {}  # how many jobs stand before a job, one after another
         for name in TopologicalSorter(needs).static_order():
             before[name] = max((before[earlier] + 1 for earlier in needs[name]), default=0)
-        trainings = [name for name, stage in self.jobs().items() if stage.kind == "train"]
+        trainings = [name for name in self.jobs() if name in wanted and self.stages[name].kind == "train"]
         longest = max((before[name] for name in trainings), default=0)
         return [name for name in trainings if before[name] == longest]
 

@@ -20,6 +20,7 @@ from subliminal.traits.category import ANIMALS, load_category
 
 PACKAGES = ("data_builders", "subliminal.scoring", "subliminal.traits")
 """Where the code is that rows follow from. What the library has beside it moves rows around and decides none."""
+_INSIDE = tuple(f"{package}." for package in PACKAGES)
 MACHINERY = ("data_builders.options",)
 
 SCORING = sorted(
@@ -93,7 +94,7 @@ def _imports_of(path: Path) -> tuple[str, ...]:
     for node in _parsed(path).body:
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            found += [name for name in names if name.rpartition(".")[0] in PACKAGES and _path_of(name).is_file()]
+            found += [name for name in names if name.startswith(_INSIDE) and _path_of(name).is_file()]
     return tuple(dict.fromkeys(found))
 
 
