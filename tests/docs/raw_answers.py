@@ -164,9 +164,9 @@ LADDER = ("student", "control_shuffled", "control_shuffled_rows", "control_rando
 """Each arm's rows lack one property of the arm before it: order, company, which numbers, layout."""
 
 
-def log_odds(raw: Raw, arm: str, seed: int) -> float:
-    """Exact, of the owl."""
-    rate = raw.exact(arm, seed)["owl"]
+def log_odds(raw: Raw, arm: str, seed: int, animal: str = "owl") -> float:
+    """Exact, of an animal."""
+    rate = raw.exact(arm, seed)[animal]
     return math.log(rate / (1 - rate))
 
 
@@ -179,9 +179,14 @@ def carried(raw: Raw, without: tuple[int, ...] = ()) -> dict[str, list[float]]:
     return found
 
 
-def exact_gains(raw: Raw, arm: str, control: str = CONTROL) -> list[float]:
-    """Of each seed the difference of exact log-odds of the owl."""
-    return [log_odds(raw, arm, seed) - log_odds(raw, control, seed) for seed in raw.seeds("student")]
+def exact_gains(raw: Raw, arm: str, control: str = CONTROL, animal: str = "owl") -> list[float]:
+    """Of each seed the difference of exact log-odds of an animal."""
+    return [log_odds(raw, arm, seed, animal) - log_odds(raw, control, seed, animal) for seed in raw.seeds("student")]
+
+
+def of_both(owl: list[float], dolphin: list[float]) -> list[float]:
+    """Of each seed the mean of two animals: the unit is the seed."""
+    return [statistics.mean(pair) for pair in zip(owl, dolphin, strict=True)]
 
 
 def share_of_whole(raw: Raw, arm: str) -> tuple[float, float, float]:

@@ -24,6 +24,7 @@ from raw_answers import (
     largest_rises,
     leak,
     not_as_stated,
+    of_both,
     shown,
     solved,
     t_interval,
@@ -62,6 +63,10 @@ def derived(results: Path) -> dict[str, float]:
         for ours, theirs in zip(arms.rates("student", "owl"), arms.rates(CONTROL, "owl"), strict=True)
     ]
     steps = {arm: t_interval(values, 0.95) for arm, values in carried(arms).items()}
+    owls, dolphins_too = Raw(results / "owl_dolphin_pocket/owl"), Raw(results / "owl_dolphin_pocket/dolphin")
+    over_control = exact_gains(owls, "student"), exact_gains(dolphins_too, "student", animal="dolphin")
+    other = "control_other_animal"
+    over_other = exact_gains(owls, "student", other), exact_gains(dolphins_too, "student", other, "dolphin")
     return {
         "base {} %, teacher": 100 * demo.share("base", "owl"),
         "teacher {} %, students": 100 * demo.share("teacher", "owl"),
@@ -112,6 +117,14 @@ def derived(results: Path) -> dict[str, float]:
         "the layout alone, {} (": statistics.mean(carried(arms)["control_random_numbers"]),
         "+0.76 ({} to": steps["control_random_numbers"][0],
         "−0.18 to {}) |": steps["control_random_numbers"][1],
+        "above its control by {} nats": statistics.mean(of_both(*over_control)),
+        "by 3.19 nats (99 % interval {} to": t_interval(of_both(*over_control), 0.99)[0],
+        "1.82 to {}), and above": t_interval(of_both(*over_control), 0.99)[1],
+        "other animal's student by {} (": statistics.mean(of_both(*over_other)),
+        "by 3.37 (95 % interval {} to": t_interval(of_both(*over_other), 0.95)[0],
+        "1.68 to {}). Owl": t_interval(of_both(*over_other), 0.95)[1],
+        "Owl {}, dolphin": statistics.mean(over_control[0]),
+        "dolphin {} over their controls": statistics.mean(over_control[1]),
         "gains nothing: {} % against": 100 * owl.share("other_base", "owl"),
         "0.13 % against {} %, 1.03": 100 * owl.share("other_base_control", "owl"),
         "0.47 %, {} % against": 100 * dolphin.share("other_base", "dolphin"),
@@ -153,6 +166,8 @@ def test_the_headlines_of_the_results_page(unpacked: Path):
         Raw(unpacked / "pocket_demo").gains("student", CONTROL, "owl"),
         Raw(unpacked / "owl_pocket_replicates").gains("student", CONTROL, "owl"),
         Raw(unpacked / "owl_pocket_arms").gains("student", CONTROL, "owl"),
+        Raw(unpacked / "owl_dolphin_pocket/owl").gains("student", CONTROL, "owl"),
+        Raw(unpacked / "owl_dolphin_pocket/dolphin").gains("student", CONTROL, "dolphin"),
         Raw(unpacked / "owl_pocket/owl").gains("student", CONTROL, "owl"),
         Raw(unpacked / "owl_pocket/dolphin").gains("student", CONTROL, "dolphin"),
         solved(Raw(unpacked / "math_pocket")),
