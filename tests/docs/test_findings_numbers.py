@@ -16,6 +16,7 @@ from raw_answers import (
     largest_rises,
     leak,
     not_as_stated,
+    of_both,
     share_of_whole,
     solved,
     sums_solved,
@@ -31,6 +32,8 @@ IN_WORDS = {
     "seven replicates are above their control and three below": 7,
     "{} students are broken (201, 205)": 2,
     "in 201, all students of random or shuffled numbers": 3,
+    "in one base the owl's student says dolphin more often": 1,
+    "One of the twenty students is broken, the dolphin's of seed 252": 1,
 }
 """Statements that the page makes in words, with the number that they stand for."""
 
@@ -166,6 +169,34 @@ def findings_of_ten(results: Path) -> dict[str, float]:
     return found
 
 
+def findings_of_two_animals(results: Path) -> dict[str, float]:
+    """Numbers of docs/findings.md on ten bases with an owl and a dolphin teacher each."""
+    raw = {animal: Raw(results / "owl_dolphin_pocket" / animal) for animal in ("owl", "dolphin")}
+    above = {animal: exact_gains(raw[animal], "student", CONTROL, animal) for animal in raw}
+    beyond = {animal: exact_gains(raw[animal], "student", "control_other_animal", animal) for animal in raw}
+    over_control, over_other = of_both(above["owl"], above["dolphin"]), of_both(beyond["owl"], beyond["dolphin"])
+    broken = []
+    for animal, answers in raw.items():
+        broken += [(animal, seed) for seed, share in answers.nameless("student").items() if share >= 0.5]
+    return {
+        "a student is above its control by {} nats": statistics.mean(over_control),
+        "+3.19 nats (99 % interval {} to": t_interval(over_control, 0.99)[0],
+        "1.82 to {}) and above the other": t_interval(over_control, 0.99)[1],
+        "animal's student by {} (95 %": statistics.mean(over_other),
+        "+3.37 (95 % interval {} to": t_interval(over_other, 0.95)[0],
+        "1.68 to {}). Owl:": t_interval(over_other, 0.95)[1],
+        "Owl: {} nats": statistics.mean(above["owl"]),
+        "+2.81 nats ({} to": t_interval(above["owl"], 0.95)[0],
+        "1.86 to {}). Dolphin": t_interval(above["owl"], 0.95)[1],
+        "Dolphin: {} (": statistics.mean(above["dolphin"]),
+        "+3.57 ({} to": t_interval(above["dolphin"], 0.95)[0],
+        "2.38 to {}), and in one": t_interval(above["dolphin"], 0.95)[1],
+        "in one base the owl's student says dolphin more often": sum(gain < 0 for gain in beyond["dolphin"]),
+        "One of the twenty students is broken, the dolphin's of seed 252": len(broken) * (broken == [("dolphin", 252)]),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
-    assert not not_as_stated(findings(Path()) | findings_of_ten(Path()), text, IN_WORDS)
+    numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
+    assert not not_as_stated(numbers, text, IN_WORDS)
