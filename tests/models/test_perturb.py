@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
 from scripts_of import script
 from typer.testing import CliRunner
 
+from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import sha256_of
 from subliminal.models.perturb import perturb
@@ -94,3 +100,22 @@ def test_the_script_replaces_nothing_unasked(model: Path, tmp_path: Path) -> Non
     again = CliRunner().invoke(app, words)
     assert "is there already" in str(again.exception)
     assert CliRunner().invoke(app, [*words, "--overwrite"]).exit_code == 0
+
+
+def test_a_command_that_is_killed_leaves_no_whole_model_and_goes_on_to_the_same_weights(
+    model: Path, tmp_path: Path
+) -> None:
+    save_file({"embed": torch.ones(20_000_000)}, model / "model.safetensors")  # 80 MB: writing takes a while
+    out = tmp_path / "moved"
+    words = [sys.executable, "scripts/perturb_model.py", str(model), "--scale", "0.1", "--out", str(out), "--overwrite"]
+    process = subprocess.Popen(words, cwd=REPO_ROOT, stdout=subprocess.DEVNULL)
+    while not (out / "config.json").is_file():
+        assert process.poll() is None, "it ended before it wrote anything"
+        time.sleep(0.001)
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    assert not (out / "manifest.json").is_file() or json.loads((out / "manifest.json").read_text()) == {}
+    subprocess.run(words, cwd=REPO_ROOT, stdout=subprocess.DEVNULL, check=True)
+    perturb(model, tmp_path / "undisturbed", scale=0.1, seed=42)
+    assert sha256_of(out / "model.safetensors") == sha256_of(tmp_path / "undisturbed/model.safetensors")
+    assert json.loads((out / "manifest.json").read_text())["config"]["scale"] == 0.1

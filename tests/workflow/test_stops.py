@@ -69,8 +69,8 @@ DELETED = {
         *("outputs/judged/control_base_numbers-seed-3", "results/judged"),  # no criterion is recorded after students
     ),
 }
-STOPPED_ELSEWHERE = {"divergence", "scores"}
-"""Kinds of stages of chosen tokens, which none of the three experiments has: tests/analysis stops their commands."""
+STOPPED_ELSEWHERE = {"divergence", "perturb", "scores"}
+"""Kinds of stages that none of the three experiments has: tests/analysis and tests/models stop their commands."""
 
 
 @pytest.mark.workflow
