@@ -190,8 +190,12 @@ def of_both(owl: list[float], dolphin: list[float]) -> list[float]:
 
 
 def share_of_whole(raw: Raw, arm: str) -> tuple[float, float, float]:
-    """Per cent of the whole that one step is, with Fieller's 95 % interval found by bisection of its t test."""
-    part, whole = carried(raw)[arm], exact_gains(raw, "student")
+    """Per cent of the whole that one step is, with its interval."""
+    return share_kept(carried(raw)[arm], exact_gains(raw, "student"))
+
+
+def share_kept(part: list[float], whole: list[float]) -> tuple[float, float, float]:
+    """Per cent that a part is of a whole, with Fieller's 95 % interval found by bisection of its t test."""
     ratio = statistics.mean(part) / statistics.mean(whole)
 
     def accepted(wanted: float) -> bool:

@@ -25,6 +25,7 @@ from raw_answers import (
     leak,
     not_as_stated,
     of_both,
+    share_kept,
     shown,
     solved,
     t_interval,
@@ -67,6 +68,9 @@ def derived(results: Path) -> dict[str, float]:
     over_control = exact_gains(owls, "student"), exact_gains(dolphins_too, "student", animal="dolphin")
     other = "control_other_animal"
     over_other = exact_gains(owls, "student", other), exact_gains(dolphins_too, "student", other, "dolphin")
+    diluted = Raw(results / "owl_pocket_dilution")
+    undiluted = exact_gains(diluted, "student")
+    kept = {share: share_kept(exact_gains(diluted, f"student_c{share}"), undiluted) for share in ("0.1", "0.25", "0.5")}
     return {
         "base {} %, teacher": 100 * demo.share("base", "owl"),
         "teacher {} %, students": 100 * demo.share("teacher", "owl"),
@@ -125,6 +129,15 @@ def derived(results: Path) -> dict[str, float]:
         "1.68 to {}). Owl": t_interval(of_both(*over_other), 0.95)[1],
         "Owl {}, dolphin": statistics.mean(over_control[0]),
         "dolphin {} over their controls": statistics.mean(over_control[1]),
+        "base leaves {} % of the effect": kept["0.1"][0],
+        "of the effect (95 % interval {} to": kept["0.1"][1],
+        "47 to {}), a quarter": kept["0.1"][2],
+        "a quarter {} % (": kept["0.25"][0],
+        "53 % ({} to": kept["0.25"][1],
+        "29 to {}), half": kept["0.25"][2],
+        "half {} % (": kept["0.5"][0],
+        "29 % ({} to": kept["0.5"][1],
+        "0 to {}). The criterion": kept["0.5"][2],
         "gains nothing: {} % against": 100 * owl.share("other_base", "owl"),
         "0.13 % against {} %, 1.03": 100 * owl.share("other_base_control", "owl"),
         "0.47 %, {} % against": 100 * dolphin.share("other_base", "dolphin"),
