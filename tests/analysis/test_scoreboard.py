@@ -12,8 +12,8 @@ from subliminal.analysis.__main__ import app
 from subliminal.analysis.score import board as board_module
 from subliminal.analysis.score.board import board
 from subliminal.core.errors import UserError
-from subliminal.stats.carrier.parts import ratio_interval
 from subliminal.stats.log_odds import Row
+from subliminal.stats.shares import ratio_interval
 
 RUNS = {
     "student": [2.0, 3.0, 4.0],

@@ -14,9 +14,10 @@ from subliminal.analysis.__main__ import app
 from subliminal.experiment.arms import BY_NAME
 from subliminal.report.carrier import carrier_section
 from subliminal.report.load import load_results
-from subliminal.stats.carrier.parts import BESIDE, FOOT, LADDER, carrier, ratio_interval
+from subliminal.stats.carrier.parts import BESIDE, FOOT, LADDER, carrier
 from subliminal.stats.carrier.words import cells, sentences
 from subliminal.stats.log_odds import Row, read_table
+from subliminal.stats.shares import ratio_interval
 
 ARMS = [*(arm for arm, _ in LADDER), FOOT[0], *(arm for arm, _ in BESIDE)]
 PLANTED = dict(zip(ARMS, (4.0, 3.5, 3.5, 1.5, -0.5, 0.5, -0.5), strict=True))

@@ -18,8 +18,8 @@ import typer
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write
-from subliminal.stats.carrier.parts import ratio_interval
 from subliminal.stats.log_odds import read_table
+from subliminal.stats.shares import share_of
 
 CONTROL = "control_base_numbers"
 ONLY, WITHOUT, RANDOM = "student_only_", "student_without_", "random"
@@ -115,13 +115,12 @@ def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str
     if whole.mean() <= 0:
         raise UserError("The student shows no effect over its control, so there is nothing to keep or to remove.")
     part = of[arm] - of[CONTROL] if measure == "kept" else of["student"] - of[arm]
-    share = float(part.mean() / whole.mean())
-    place = BoardRow(arm.removeprefix(start), measure, len(seeds), share, ratio_interval(part, whole))
+    share, interval = share_of(part, whole)
+    place = BoardRow(arm.removeprefix(start), measure, len(seeds), share, interval)
     if arm == random or random not in needed:
         return place
     beyond = of[arm] - of[random] if measure == "kept" else of[random] - of[arm]
-    above = float(beyond.mean() / whole.mean())
-    return BoardRow(place.ranking, measure, place.runs, share, place.interval, above, ratio_interval(beyond, whole))
+    return BoardRow(place.ranking, measure, place.runs, share, interval, *share_of(beyond, whole))
 
 
 def _ends(interval: tuple[float, float] | None) -> list[str]:

@@ -15,7 +15,6 @@ Soc. B 16, 1954) for a ratio of two means of the same runs.
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -24,8 +23,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.stats.log_odds import Row
-from subliminal.stats.replicates import t_interval
-from subliminal.stats.result import CONFIDENCE
+from subliminal.stats.shares import mean_interval, share_of
 
 LADDER = (
     ("student", "the order of the numbers in a row"),
@@ -164,40 +162,6 @@ def _lost(upper: str, lower: str) -> str:
 
 
 def _part(name: str, upper: str, lower: str, runs: dict[int, float], whole: dict[int, float]) -> Part:
-    values, wholes = np.array(list(runs.values())), np.array(list(whole.values()))
-    interval = None
-    if values.size > 1 and np.ptp(values) > 1e-9:
-        interval = t_interval(values, CONFIDENCE)
-    share = None
-    if wholes.mean() > 0:
-        share = float(values.mean() / wholes.mean())
-    return Part(name, upper, lower, runs, float(values.mean()), interval, share, ratio_interval(values, wholes))
-
-
-def ratio_interval(part: np.ndarray, whole: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-    """Fieller's interval for mean(part) / mean(whole) of the same runs.
-
-    It holds every ratio r for which the mean of ``part - r x whole`` does not differ from 0 by a t test.
-
-    Args:
-        part, whole: shape (runs,), in the same order.
-        confidence: of the interval, 0 to 1.
-
-    Returns:
-        None with one run, and where the mean of ``whole`` is not above 0 by the same test: any ratio is possible then.
-    """
-    from scipy import stats
-
-    n = part.size
-    if n < 2 or np.ptp(whole) < 1e-9:
-        return None
-    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) ** 2 / n
-    (var_part, covariance), (_, var_whole) = np.cov(part, whole)
-    square = whole.mean() ** 2 - reach * var_whole
-    if square <= 0 or whole.mean() <= 0:
-        return None
-    middle = part.mean() * whole.mean() - reach * covariance
-    rest = part.mean() ** 2 - reach * var_part
-    # Of a part that is the whole, or a fixed share of it, rounding can leave a root below 0.
-    root = math.sqrt(max(middle**2 - square * rest, 0.0))
-    return float((middle - root) / square), float((middle + root) / square)
+    values = np.array(list(runs.values()))
+    share, share_interval = share_of(values, np.array(list(whole.values())))
+    return Part(name, upper, lower, runs, float(values.mean()), mean_interval(values), share, share_interval)

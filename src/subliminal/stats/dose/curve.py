@@ -16,9 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.stats.carrier.parts import ratio_interval
-from subliminal.stats.replicates import t_interval
-from subliminal.stats.result import CONFIDENCE
+from subliminal.stats.shares import mean_interval, share_of
 
 HALF = 0.5
 """The share of an effect below which most of it is gone."""
@@ -132,17 +130,10 @@ def dose_curve(effects: Sequence[EffectAt], reference: str | None = None) -> Dos
 def _point(effect: EffectAt, runs: dict[int, float], whole: np.ndarray | None) -> CurvePoint:
     values = np.array(list(runs.values()))
     share = share_interval = None
-    if whole is not None and whole.mean() > 0:
-        share = float(values.mean() / whole.mean())
-        share_interval = ratio_interval(values, whole)
+    if whole is not None:
+        share, share_interval = share_of(values, whole)
     mean = float(values.mean())
-    return CurvePoint(effect.arm, effect.values, runs, mean, _interval(values), share, share_interval)
-
-
-def _interval(values: np.ndarray) -> tuple[float, float] | None:
-    if values.size < 2 or np.ptp(values) < 1e-9:
-        return None
-    return t_interval(values, CONFIDENCE)
+    return CurvePoint(effect.arm, effect.values, runs, mean, mean_interval(values), share, share_interval)
 
 
 def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, float]]]) -> list[Slope]:
@@ -175,7 +166,7 @@ def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, flo
     found = []
     for name, runs in fitted.items():
         values = np.array(list(runs.values()))
-        found.append(Slope(name, runs, float(values.mean()), _interval(values)))
+        found.append(Slope(name, runs, float(values.mean()), mean_interval(values)))
     return found
 
 
