@@ -866,6 +866,12 @@ def test_a_server_shares_a_gpu_when_its_memory_is_at_most_its_part(
     assert {stage.gpu_share for stage in servers} == {share}
 
 
+def test_a_server_on_two_gpus_has_them_alone(tmp_path: Path) -> None:
+    plan = _plan(OWL_REAL, tmp_path, resources__generate_gpus=2)
+    servers = [stage for stage in plan.stages.values() if stage.kind == "serve"]
+    assert {(stage.gpus, stage.gpu_share) for stage in servers} == {(2, 1)}
+
+
 def test_students_of_a_trained_teacher_stand_at_the_end_of_the_longest_chain(tmp_path: Path) -> None:
     assert _plan(OWL_REAL, tmp_path).last_trainings() == [f"train-owl_student-seed-{seed}" for seed in (61, 62, 63)]
 

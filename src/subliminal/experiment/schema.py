@@ -243,7 +243,8 @@ class Resources(Strict):
     """GPUs of one job of a kind, and CPU cores of any job (all of them where no GPU is used).
 
     ``per_gpu`` trainings or evaluations run on one GPU at a time: a small model alone leaves much of it idle. A server
-    whose ``gpu_memory_utilization`` is at most 1 / ``per_gpu`` takes one of these places, another has the GPU alone.
+    on one GPU whose ``gpu_memory_utilization`` is at most 1 / ``per_gpu`` takes one of these places, another has its
+    GPUs alone.
     """
 
     train_gpus: int = Field(0, ge=0)

@@ -303,9 +303,9 @@ class Datasets:
             stage.made_from = list(needs)
             stage.parts = {member.folder: member.key for member in members}
             stage.gpus, stage.threads = members[0].gpus, members[0].threads
-            # A server that takes no more of the memory than its part works beside trainings.
+            # A server on one GPU that takes no more of its memory than its part works beside trainings.
             memory, places = self.experiment.server.get("gpu_memory_utilization"), self.experiment.resources.per_gpu
-            if memory and memory * places <= 1:
+            if stage.gpus == 1 and memory and memory * places <= 1:
                 stage.gpu_share = places
             self.plan.add(stage)
 
