@@ -44,6 +44,9 @@ def main(
     gpu_memory_utilization: Annotated[
         float | None, typer.Option(min=0.0, max=1.0, help="Share of the GPU's memory to take.")
     ] = None,
+    kv_cache_memory_bytes: Annotated[
+        int | None, typer.Option(min=1, help="Size of the cache, instead of measuring it; for a GPU that is shared.")
+    ] = None,
     startup_seconds: Annotated[float, typer.Option(min=0.0, help="How long the server may take to start.")] = 1800,
     base_url: Annotated[str | None, typer.Option(help="Only check the server at this address.")] = None,
     run: Annotated[str | None, typer.Option(help="Run this shell command against the server, then stop.")] = None,
@@ -65,6 +68,7 @@ def main(
         max_model_len=max_model_len,
         tensor_parallel_size=tensor_parallel_size,
         gpu_memory_utilization=gpu_memory_utilization,
+        kv_cache_memory_bytes=kv_cache_memory_bytes,
         api_server_count=api_server_count,
         extra=vllm_options or [],
     ) as server:

@@ -358,6 +358,12 @@ def test_a_token_that_left_the_list_counts_by_its_fall_to_the_lists_end():
     assert largest_change({"a": -0.1, "b": -3.0}, {"b": -3.0, "c": -5.0}) == pytest.approx(4.9)
 
 
+def test_the_size_of_the_cache_is_said_and_not_measured() -> None:
+    command = serving.server_command(Path("python"), "models/m", {}, port=1, kv_cache_memory_bytes=4_000_000_000)
+    assert command[command.index("--kv-cache-memory-bytes") + 1] == "4000000000"
+    assert "--kv-cache-memory-bytes" not in serving.server_command(Path("python"), "models/m", {}, port=1)
+
+
 def test_several_processes_that_speak_http_need_vllm_s_own_command() -> None:
     command = serving.server_command(Path("python"), "models/m", {}, port=1, api_server_count=4)
     assert command[1:5] == ["-m", "vllm.entrypoints.cli.main", "serve", "models/m"]

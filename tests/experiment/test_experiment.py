@@ -806,7 +806,8 @@ def overrides_of(plan: Plan, subject: str) -> dict[str, str]:
 
 
 def test_students_have_first_weights_of_their_own_unless_the_arm_says_otherwise(tmp_path: Path) -> None:
-    plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[72])
+    arms = [*load_experiment(ANIMALS).arms, "student_teacher_init"]
+    plan = expand(load_experiment(_changed(ANIMALS, tmp_path, arms=arms)), root=tmp_path, seeds=[72])
     init = {name: overrides_of(plan, f"{name}-seed-72")["lora_init_seed"] for name in (
         "owl_teacher", "dolphin_teacher", "neutral_teacher", "owl_student", "owl_student_teacher_init",
         "control_base_numbers", "control_base_numbers_again", "control_neutral_teacher",
@@ -901,7 +902,10 @@ def test_what_goes_first_is_wanted_at_all(tmp_path: Path) -> None:
     ("changes", "words"),
     [
         ({"teacher__neutral": None}, "control_neutral_teacher and the section `teacher.neutral` belong together"),
-        ({"student__lora_init": "teacher"}, "student_teacher_init differs from student in `student.lora_init` alone"),
+        (
+            {"student__lora_init": "teacher", "arms": [*load_experiment(ANIMALS).arms, "student_teacher_init"]},
+            "student_teacher_init differs from student in `student.lora_init` alone",
+        ),
         ({"resources__train_gpus": 2}, "`resources.per_gpu` is for stages that need one GPU or less"),
         ({"evaluation__epochs": []}, "`evaluation.epoch_tasks` are asked of checkpoints"),
         ({"leak": {"rows": 0}}, "`leak.rows`"),

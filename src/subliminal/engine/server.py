@@ -121,6 +121,7 @@ def server_command(
     max_model_len: int | None = None,
     tensor_parallel_size: int | None = None,
     gpu_memory_utilization: float | None = None,
+    kv_cache_memory_bytes: int | None = None,
     api_server_count: int | None = None,
     extra: Sequence[str] = (),
 ) -> list[str]:
@@ -144,6 +145,8 @@ def server_command(
         "--max-model-len": max_model_len,
         "--tensor-parallel-size": tensor_parallel_size,
         "--gpu-memory-utilization": gpu_memory_utilization,
+        # Without it vLLM measures what is left, and counts what a training beside it allocates as its own.
+        "--kv-cache-memory-bytes": kv_cache_memory_bytes,
     }
     for option, value in options.items():
         command += [option, str(value)] if value is not None else []
