@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from subliminal import REPO_ROOT
+from subliminal.analysis.score.run import ScoreJob
 from subliminal.core.errors import UserError
 from subliminal.experiment import driver
 from subliminal.experiment import plan as experiment_plan
@@ -989,7 +990,9 @@ def test_rankings_of_the_scoreboard_read_scores_that_know_the_student(tmp_path: 
     assert words[words.index("--neutral-rows") + 1].endswith("/base_numbers-seed-232/train.jsonl")
     assert words.count("--weights") == 2
     assert {"train-owl_student-seed-232", "build-base_numbers-seed-232"} <= set(scores.made_from)
-    for name, by in (("shift", "student"), ("gradient", "gradient"), ("direction", "gradient_random_1")):
+    ranked_by = {"shift": "student", "gradient": "gradient", "direction": "gradient_random_1"}
+    ranked_by["other_trait"] = f"gradient_{ScoreJob('base', Path(), Path(), 'owl').compared()[0]}"
+    for name, by in ranked_by.items():
         build = plan.stages[f"build-owl_without_{name}_numbers-seed-232"]
         assert f"--by {by} " in build.commands[0]
         assert "scores-owl-seed-232" in build.made_from

@@ -13,6 +13,9 @@ from typing import Literal
 AGAIN = 1_000_000
 """Added to the seeds of the second control's rows and of its training, so that it shares neither with the first."""
 
+TOWARDS_ANOTHER = "gradient of another option"
+"""What :attr:`Chosen.by` says for the score ``gradient_<option>`` of the first option that is not the trait."""
+
 WhoseRows = Literal[
     *("teacher", "base", "neutral teacher", "prompted base", "random", "shuffled", "shuffled-rows", "other teacher"),
     "chosen",
@@ -27,7 +30,7 @@ class Chosen:
         kind: loss on the ``chosen`` tokens alone, on all ``others``, or on all with other ``labels`` for the chosen
             ones; or the chosen ``rows`` alone.
         take: the top or the bottom of the ranking, or as many at random.
-        by: what ranks: divergence, or a score of ``python -m subliminal.analysis score``.
+        by: what ranks: divergence, a score of ``python -m subliminal.analysis score``, or :data:`TOWARDS_ANOTHER`.
     """
 
     kind: Literal["chosen", "others", "labels", "rows"]
@@ -190,6 +193,11 @@ ARMS = (
     *_ranked("gradient", "the tokens whose gradients go most towards the animal", Chosen("chosen", by="gradient")),
     *_ranked("difficulty", "the tokens that the base expects least (a null)", Chosen("chosen", by="difficulty")),
     *_ranked("direction", "the first tokens on a random direction (a null)", Chosen("chosen", by="gradient_random_1")),
+    *_ranked(
+        "other_trait",
+        "the tokens whose gradients go most towards another animal (a null)",
+        Chosen("chosen", by=TOWARDS_ANOTHER),
+    ),
     *_ranked("random", "as many random tokens", Chosen("chosen", "random"), minus=("control_base_numbers",)),
     ArmKind(
         "student_labels_divergence",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from subliminal.experiment.arms import BY_NAME, ArmKind
+from subliminal.experiment.arms import BY_NAME, TOWARDS_ANOTHER, ArmKind
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.sources import model_sources
 from subliminal.experiment.stages.datasets import PYTHON
 from subliminal.experiment.stages.models import ModelStages
 from subliminal.experiment.sweep.factors import Point
+from subliminal.traits.lexicon import lexicon
 
 SCORES_OF_DIVERGENCE = "divergence"
 """The ranking that ``python -m subliminal.analysis divergence`` makes; all others are of ``score``."""
@@ -37,12 +38,19 @@ class ChosenStages(ModelStages):
         share = tokens.share
         if chosen.kind == "rows":
             share = tokens.rows_share
-        options = {"scores": folder, "by": chosen.by, "take": chosen.take, "share": share}
+        options = {"scores": folder, "by": self._ranked_by(chosen.by, trait), "take": chosen.take, "share": share}
         subject = taught.removeprefix("build-").replace("_numbers", f"_{arm.name.removeprefix('student_')}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
         count = self.rows_learned(arm, rows)
         builder = f"select {chosen.kind}"
         return self.build(subject, builder, None, options, count, row_seed, source=taught, reads=[stage])
+
+    def _ranked_by(self, by: str, trait: str) -> str:
+        """The name of a score in its file."""
+        if by != TOWARDS_ANOTHER:
+            return by
+        options = lexicon(self.experiment.trait.category).options
+        return f"gradient_{next(option for option in options if option != trait)}"  # `score` compares with it, too
 
     def _divergence(self, trait: str, seed: int, taught: str) -> tuple[str, Path]:
         """The stage that marks divergence tokens of a teacher's rows, and its folder."""
