@@ -1,46 +1,58 @@
-"""What RESULTS.md has of a chapter: of a sweep the verdicts and one section, in a few lines."""
+"""What RESULTS.md has of a chapter: a few paragraphs, one figure and one table."""
 
 from __future__ import annotations
 
 from subliminal.publish.page import _in_brief
-from subliminal.report.format import Section, Table
+from subliminal.report.format import Figure, Section, Table
 
 
-def section(title: str, *text: str, tables: tuple = ()) -> Section:
-    return Section(title, list(text), list(tables)).in_results()
+def section(title: str, *text: str, table: str | None = None, figure: str | None = None) -> Section:
+    tables = [Table([table], [])] if table else []
+    figures = (Figure(str, "words", figure),) if figure else ()
+    return Section(title, list(text), tables, figures=figures).in_results()
 
 
-CLAUSES = Table(
-    ["clause", "difference", "asked", "found", "verdict"],
-    [["effect", "a − b", "above 0", "+1", "holds"], ["null (a goal)", "c − b", "within 0.8", "+2", "fails"]],
-)
-CRITERION = section("Criterion", "The criterion is met.", tables=(CLAUSES,))
+CRITERION = section("Criterion", "The criterion is met.", "It was recorded.")
+ANSWER, ARMS = section("The answer", "Above."), section("Arms", table="of arms", figure="arms.png")
+
+
+def told(*said: Section, options: tuple[str, ...] = ()) -> tuple[list[str], list[str], list[str]]:
+    """Paragraphs, tables by their header, and figures of a chapter."""
+    found = _in_brief(said, options)
+    assert (found.text, found.parts) == ([], ())
+    return list(found.lead), [table.header[0] for table in found.tables], [figure.file for figure in found.figures]
+
+
+def test_a_paragraph_a_section_and_the_first_figure_and_table() -> None:
+    rises = section("Which animals rise", "Owl.", figure="rises.svg")
+    beside = Section("Data", ["Rows."], [Table(["rows"], [])])
+    lines = ["Above.", "The criterion is met. It was recorded.", "Owl."]
+    assert told(ANSWER, CRITERION, ARMS, beside, rises) == (lines, ["of arms"], ["arms.png"])
 
 
 def test_a_sweep_is_told_by_its_criterion_and_its_points() -> None:
-    by_factor = section("By factor: epochs", "At 1 epoch.")
-    said = [CRITERION, section("The answer", "Above."), section("Arms", "Many."), by_factor, Section("Data", ["Rows."])]
-    criterion, points = _in_brief(said)
-    assert criterion.brief.text == ["The criterion is met.", "effect: holds; null (a goal): fails."]
-    assert criterion.brief.tables == []
-    assert points is by_factor
+    by_factor = section("By factor: epochs", "At 1 epoch.", figure="by_factor.svg")
+    lines = ["The criterion is met. It was recorded.", "At 1 epoch."]
+    assert told(ANSWER, CRITERION, ARMS, by_factor) == (lines, [], ["by_factor.svg"])
 
 
 def test_of_several_animals_the_section_of_all_stands_for_each() -> None:
     together = section("By factor: epochs", "Of both.")
-    said = [together, section("owl: By factor: epochs", "Of owls."), section("owl: Arms", "Many.")]
-    assert _in_brief(said) == [together]
+    of_each = section("owl: By factor: epochs", "Of owls."), section("owl: The answer", "Above.")
+    assert told(together, *of_each, options=("owl", "cat")) == (["Of both."], [], [])
 
 
-def test_any_other_experiment_is_told_as_it_was() -> None:
-    said = [CRITERION, section("Arms", "Many."), Section("Data", ["Rows."])]
-    assert _in_brief(said) == said[:2]
+def test_of_several_animals_each_has_its_answer_and_a_row() -> None:
+    together = section("Students by animals", "Gamma.", figure="matrix.svg"), section("Each by itself", table="animal")
+    of_each = section("owl: The answer", "Owl."), section("owl: Arms", table="arm", figure="owl.png")
+    lines = ["Gamma.", "Owl."]
+    assert told(*together, *of_each, options=("owl", "cat")) == (lines, ["animal"], ["matrix.svg"])
 
 
-def test_of_several_animals_each_has_its_answer_and_figure() -> None:
-    tabled = section("owl: Arms", tables=(CLAUSES,))
-    said = [CRITERION, section("owl: The answer", "Above."), tabled, section("owl: Which animals rise", "Owl.")]
-    found = _in_brief(said, ["owl", "dolphin"])
-    assert [each.title for each in found] == ["Criterion", "owl: The answer", "owl: Arms"]
-    assert found[0].brief.tables == [CLAUSES]
-    assert found[2].brief.tables == []
+def test_of_many_animals_the_table_alone_has_each() -> None:
+    together = section("Each by itself", table="animal")
+    assert told(together, section("owl: The answer", "Owl."), options=("owl", "cat", "dog", "fox")) == (
+        [],
+        ["animal"],
+        [],
+    )

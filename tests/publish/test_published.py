@@ -245,21 +245,23 @@ def test_the_page_of_a_fresh_clone_is_what_its_raw_answers_give(checkout: Path):
 def test_the_page_says_what_was_done(made: Path):
     page = (made / "RESULTS.md").read_text()
     replicates, animals = page.split("\n## ")[1:]
-    assert "What owl_pocket_replicates asks, in two lines.\n" in replicates
+    assert "\nWhat owl_pocket_replicates asks, in two lines. `make experiment EXP=" in replicates
     assert "make experiment EXP=experiments/owl_pocket_replicates.yml" in replicates
     assert "CPU, 2 cores, 2026-01-01 10:00 to 2026-01-01 11:00 (UTC); 3 seeds. Each made anew: bases" in replicates
-    assert "### Replicates" in replicates
-    assert "Exact probability: the student is above its control in 3 of 3 replicates" in replicates
-    assert "Sampled answers: the student is above" not in replicates, "the answer has these numbers"
-    assert replicates.count("99 % interval over replicates (t), nats") == 1
+    assert "It is above in 3 of 3 replicates." in replicates
+    beside = (made / "results/published/2026-01-01-owl_pocket_replicates/README.md").read_text()
+    assert "Exact probability: the student is above its control in 3 of 3 replicates" in beside
+    assert "- 99 % interval over replicates (t), nats: " in beside
     assert "In 9 of 9 sets of number rows the audit found nothing but digits and separators" in replicates
     assert "3 configurations were tried" in replicates
     assert "(results/published/search/tried.csv)" in replicates
     assert "(results/published/2026-01-01-owl_pocket_replicates/README.md)" in replicates
     assert re.search(r"\| student \| trained on the teacher's numbers \| 3 \| \d\S+ % \[", replicates)
-    assert re.search(r"\| student − control_base_numbers \| \+\S+ \[[^]]+\], p \S+: ", replicates)
+    assert re.search(r"\| control_base_numbers \| trained .* \| \+\S+ \[[^]]+\] \|\n", replicates)
     assert "tried" not in animals
-    assert animals.index("### owl: The answer") < animals.index("### dolphin: The answer")
+    assert "###" not in page, "a chapter is a few paragraphs, a figure and a table"
+    assert animals.index("answers of “owl”: ") < animals.index("answers of “dolphin”: ")
+    assert re.search(r"\n\| owl \| .*\n\| dolphin \| ", animals)
     for target in re.findall(r"\]\(([^)]+)\)", page):
         assert (made / target).exists() or target == "BENCHMARKS.md", target
 
@@ -479,10 +481,11 @@ def test_an_unfinished_experiment_is_not_published(made: Path, tmp_path: Path, m
 
 def test_the_page_says_whether_the_criterion_is_met(made: Path):
     page = (made / "RESULTS.md").read_text()
-    told = page.split("### Criterion")[1].split("###")[0]
-    assert "The criterion is met, over 3 replicates." in told
+    (told,) = [line for line in page.splitlines() if line.startswith("**The criterion is met, over 3 replicates.**")]
     assert "recorded on 2026-01-01 09:00 (UTC)" in told
-    assert "| effect | student − control_base_numbers | 99 % interval above 0 nats | +" in told
+    assert re.search(r" effect holds, \+\S+ \[\S+, \S+\]", told)
+    beside = (made / "results/published/2026-01-01-owl_pocket_replicates/README.md").read_text()
+    assert "| effect | student − control_base_numbers | 99 % interval above 0 nats | +" in beside
     assert (made / "results/owl_pocket_replicates/report.md").read_text().count("## Criterion") == 1
 
 

@@ -3,9 +3,9 @@
     python scripts/results.py write
 
 Every rate is computed again from the answers and probabilities in ``answers.parquet``; tables, intervals, verdicts and
-words are those of the experiment's own report (:func:`subliminal.report.write.compose`). ``RESULTS.md`` has what each
-section of a report says in brief; ``README.md`` beside the raw answers has all of it, with settings, audits and
-provenance.
+words are those of the experiment's own report (:func:`subliminal.report.write.compose`). ``RESULTS.md`` has a chapter
+of each in some lines: question, answer, verdict of the criterion, a figure and a table of arms, made of the sections'
+brief forms. ``README.md`` beside the raw answers has all of it, with settings, audits and provenance.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from subliminal.publish.entries import EXPERIMENT_FILE, Entry, LaidOut, entries,
 from subliminal.report.by_factor.section import FACTOR_TITLE
 from subliminal.report.criterion import CRITERION_TITLE
 from subliminal.report.format import Section, Table
+from subliminal.report.of_options import options_section
 from subliminal.report.pages import markdown
 from subliminal.report.provenance import Provenance, commit_of, data_section, provenance_section, training_section
 from subliminal.report.text import warnings
@@ -41,13 +42,17 @@ INTRODUCTION = """\
 What the experiments of this repository found, in brief; each links to all of its tables, settings and audits. No line
 is written by hand: `python scripts/results.py write` makes the pages of the raw answers in `results/published/`, and
 `python scripts/results.py verify` scores them again and fails if a digit differs. Shares are means over the runs of an
-arm, and their 95 % intervals are over questions; of sums solved over problems, with one greedy answer each. One target
-in one kind of base model shows neither that an effect is specific nor that it is general. Speed and memory:
-[BENCHMARKS.md](BENCHMARKS.md)."""
+arm, and their 95 % intervals are over questions; of sums solved over problems, with one greedy answer each. How far the
+student is above an arm is told in log-odds of the table's last measure, with a 95 % interval over training runs or
+replicates. A criterion was recorded before the first student was trained; its clauses are in nats, with the interval
+that each asks for. One target in one kind of base model shows neither that an effect is specific nor that it is
+general. Speed and memory: [BENCHMARKS.md](BENCHMARKS.md)."""
 LETTERS, FORMAT = "letters", "format"
 """Checks of an audit that number rows have: no letter in any, and nothing but digits and separators."""
-OF_EACH = ("The answer", "Arms", "What carries the trait")
+ANSWER = "The answer"
 """What ``RESULTS.md`` has of each option of an experiment of several; the rest is beside the raw answers."""
+ANSWERS_OF = 3
+"""Of more options than this ``RESULTS.md`` has the table alone."""
 COMMAND = "`make experiment EXP=experiments/{}.yml`, run on {}"
 
 
@@ -121,12 +126,15 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
         reports, values = laid.reports, laid.values
         results = Path("results") / entry.experiment
         provenance = provenance_of(results)
-        together = overview_sections(results) if results not in reports else []
+        composed_of = {report: compose(report) for report in reports}
+        together = []
+        if results not in reports:
+            together = overview_sections(results)
+            together.append(options_section([composed.found for composed in composed_of.values()]))
         said = [_placed(section, "", results, results) for section in together]
         title = f"{entry.experiment}: do students name their teacher's animal more often?"
         told = []
-        for report in reports:
-            composed = compose(report)
+        for report, composed in composed_of.items():
             prefix = f"{report.name}: "
             if report == results:
                 title, prefix = composed.title, ""
@@ -147,47 +155,41 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     parts = (_run(folder, page, provenance, values), *said, *behind)
     everything = Section(f"{entry.experiment}: all tables, settings and audits", notes=tuple(told), parts=parts)
     made.pages[folder / DETAILS] = markdown(everything)
-    text = [_first_comment(folder / EXPERIMENT_FILE), " ".join(facts)]
-    options = [report.name for report in reports if report != results]
-    brief = tuple(_linked(section.brief, link) for section in _in_brief(said, options))
-    return Section(title, text, notes=tuple(told), parts=brief)
+    asked = " ".join([_first_comment(folder / EXPERIMENT_FILE), *facts])
+    brief = _in_brief(said, [report.name for report in reports if report != results])
+    figures = tuple(replace(figure, file=f"{link}/{figure.file}") for figure in brief.figures)
+    return replace(brief, title=title, notes=tuple(told), lead=(asked, *brief.lead), figures=figures)
 
 
-def _in_brief(said: list[Section], options: Sequence[str] = ()) -> list[Section]:
-    """The sections of a chapter that ``RESULTS.md`` has.
+def _in_brief(said: Sequence[Section], options: Sequence[str] = ()) -> Section:
+    """What ``RESULTS.md`` has of a chapter: a paragraph for each of some sections, one figure and one table.
 
-    Of a sweep these are the criterion and the section by factor, which say of every point what the others say of one.
+    Of a sweep these sections are the criterion and the one by factor, which says of every point what the others say of
+    one. Of several options each has its answer; figure and table are those of all together.
 
     Args:
         said: all sections of the chapter.
-        options: those that have a report of their own. Of each ``RESULTS.md`` has the sections :data:`OF_EACH`, their
-            figures without the tables.
+        options: those that have a report of their own.
     """
-    with_brief = [section for section in _short_of_each(said, options) if section.brief]
-    by_factor = [section for section in with_brief if section.title.startswith(FACTOR_TITLE)]
-    if not by_factor:
-        return with_brief
-    found = []
-    for section in with_brief:
-        if section.title == CRITERION_TITLE:
-            (table,) = section.brief.tables
-            verdicts = "; ".join(f"{name}: {verdict}" for name, *_, verdict in table.rows)
-            found.append(
-                replace(section, brief=replace(section.brief, text=[*section.brief.text, f"{verdicts}."], tables=[]))
-            )
-    return [*found, by_factor[0]]
+    told = [section for section in said if section.brief and _is_told(section, options)]
+    by_factor = [section for section in told if section.title.startswith(FACTOR_TITLE)]
+    if by_factor:
+        told = [section for section in told if section.title == CRITERION_TITLE] + by_factor[:1]
+    paragraphs, figures, tables = [], [], []
+    for section in told:
+        if section.brief.text:
+            paragraphs.append(" ".join(section.brief.text))
+        figures += section.brief.figures
+        tables += section.brief.tables
+    return Section("", lead=tuple(paragraphs), figures=tuple(figures[:1]), tables=tables[:1])
 
 
-def _short_of_each(said: list[Section], options: Sequence[str]) -> list[Section]:
-    """Of each option the sections :data:`OF_EACH`, without tables in brief; of all together every section."""
-    kept = []
-    for section in said:
-        option, _, title = section.title.partition(": ")
-        if option not in options:
-            kept.append(section)
-        elif title in OF_EACH and section.brief:
-            kept.append(replace(section, brief=replace(section.brief, tables=[])))
-    return kept
+def _is_told(section: Section, options: Sequence[str]) -> bool:
+    """Whether a section is of all options together, or the answer of one among a few."""
+    option, _, title = section.title.partition(": ")
+    if option not in options:
+        return True
+    return title == ANSWER and len(options) <= ANSWERS_OF
 
 
 def _placed(section: Section, prefix: str, report: Path, results: Path) -> Section:
@@ -203,12 +205,6 @@ def _placed(section: Section, prefix: str, report: Path, results: Path) -> Secti
         figures = tuple(replace(each, file=figure_name(report, results, each.file)) for each in brief.figures)
         brief = replace(brief, title=title, figures=figures)
     return replace(section, title=title, figures=figures, brief=brief)
-
-
-def _linked(section: Section, link: str) -> Section:
-    """A section whose figures are linked from the folder of ``RESULTS.md``."""
-    figures = tuple(replace(figure, file=f"{link}/{figure.file}") for figure in section.figures)
-    return replace(section, figures=figures)
 
 
 def _facts(provenance: Provenance, folder: Path, link: str) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 
 from subliminal.core.numbers import interval, p_value, points
 from subliminal.report.damage import damage_notes
 from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.findings import Findings
 from subliminal.report.format import Headline, Section
-from subliminal.report.replicates import TWO_ARMS, null_sentence, pair_facts, replicate_rates
+from subliminal.report.replicates import TWO_ARMS, above_of, null_sentence, pair_facts, replicate_rates
 from subliminal.report.tables import Comparison, Grade
 from subliminal.stats import QUESTIONS, Result
 from subliminal.stats.replicates import equivalence
@@ -43,7 +42,7 @@ def _nothing() -> Section:
 
 
 def _answer(headline: Headline, main: Comparison | Grade, notes: list[str], others: list[str]) -> Section:
-    """The section; its brief form leaves out what the sentence says already, and the other measures and controls.
+    """The section; its brief form is the headline, in how many runs it holds, and the notes.
 
     Args:
         headline: of the main comparison.
@@ -51,14 +50,10 @@ def _answer(headline: Headline, main: Comparison | Grade, notes: list[str], othe
         notes: on broken models and on the second control.
         others: sentences of the other measures and controls.
     """
-    short = replace(headline, facts=[])
+    said = [f"**{headline.label}: {headline.number}.** {headline.sentence}"]
     if main.pairs and main.result:
-        facts = [f"{name}: {value}" for name, value in pair_facts(main.pairs, main.result.unit)]
-        short = replace(short, sentence=f"{headline.sentence} {'; '.join(facts)}.")
-    noted = []
-    if notes:
-        noted = [" ".join(notes)]
-    brief = Section("The answer", noted, [], headline=short)
+        said.append(f"It is above in {above_of(main.pairs, main.result.unit)}.")
+    brief = Section("The answer", [" ".join([*said, *notes])], [])
     return Section("The answer", [*notes, *others, LIMITS], [], headline=headline, brief=brief)
 
 

@@ -60,23 +60,24 @@ def criterion_section(results: Path) -> Section | None:
     one = category_of_results(results).a
     recorded_at = (
         f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
-        f"{commit[:10]}; its sha256 is {record['sha256']}. Students wait for the record. An experiment whose record is "
-        "younger than its first student is not published."
+        f"{commit[:10]}"
     )
     text = [
         verdict.headline(),
         f"Differences are in nats of log-odds within each replicate. The probability of {one} is its mean over the "
         "questions, and the log-odds are those of the mean. Intervals are Student's t over replicates.",
-        recorded_at,
+        f"{recorded_at}; its sha256 is {record['sha256']}. Students wait for the record. An experiment whose record is "
+        "younger than its first student is not published.",
         *verdict.notes,
     ]
-    brief = Section(CRITERION_TITLE, [" ".join([verdict.headline(), recorded_at, *verdict.notes])], [_table(verdict)])
+    clauses = "; ".join(each.in_brief() for each in verdict.clauses)
+    said = [f"**{verdict.headline()}** {clauses}.", f"{recorded_at}.", *verdict.notes]
+    brief = Section(CRITERION_TITLE, [" ".join(said)], [])
     return Section(CRITERION_TITLE, text, [_table(verdict)], brief=brief)
 
 
 def _table(verdict: CriterionVerdict) -> Table:
     rows = []
     for each in verdict.clauses:
-        name = f"{each.clause.name} (a goal)" if each.clause.goal else each.clause.name
-        rows.append([name, each.difference, each.asked, each.found, each.said])
+        rows.append([each.name, each.difference, each.asked, each.found, each.said])
     return Table(["clause", "difference", "asked", "found", "verdict"], rows)

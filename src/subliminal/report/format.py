@@ -44,8 +44,10 @@ class Section:
         commands: shell lines, as they ran.
         figures, headline: in front of the text.
         notes: warnings, before all else.
+        lead: paragraphs above the figures.
         parts: sections one level below.
-        brief: what ``RESULTS.md`` has of it; without one the section stands beside the raw answers alone.
+        brief: what the chapter in ``RESULTS.md`` is made of (:func:`subliminal.publish.page.make_pages`), and the
+            figures that are published; without one the section stands beside the raw answers alone.
     """
 
     title: str
@@ -55,6 +57,7 @@ class Section:
     figures: tuple[Figure, ...] = ()
     headline: Headline | None = None
     notes: tuple[str, ...] = ()
+    lead: tuple[str, ...] = ()
     parts: tuple[Section, ...] = ()
     brief: Section | None = None
 

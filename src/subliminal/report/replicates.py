@@ -63,13 +63,8 @@ def _base(manifest: dict[str, Any]) -> str | None:
     return (manifest.get("config") or {}).get("model")
 
 
-def replicates_section(results: Results, answered: str | None = None) -> Section | None:
-    """Each task over replicates: how many rise, the effect, the two controls; None where seeds share a base.
-
-    Args:
-        results: of one report.
-        answered: the task of the headline, whose numbers the answer has already; the brief form leaves them out.
-    """
+def replicates_section(results: Results) -> Section | None:
+    """Each task over replicates: how many rise, the effect, the two controls; None where seeds share a base."""
     by_task = {}
     for task in [*results.preference_tasks, *results.graded_tasks]:
         rates = replicate_rates(results, task)
@@ -82,14 +77,11 @@ def replicates_section(results: Results, answered: str | None = None) -> Section
         "experiment. Its arms share a base and are compared within the replicate; intervals and p-values are over "
         "replicates."
     ]
-    tables, others = [], []
+    tables = []
     for task, rates in by_task.items():
         arms = {key: list(by_seed.values()) for key, by_seed in rates.items()}
         answers = results.answers("student", task)
-        said = f"{results.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}"
-        text.append(said)
-        if task != answered:
-            others.append(said)
+        text.append(f"{results.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}")
         header = ["seed", *(TWO_ARMS[key] for key in rates), "student − control, points", "log-odds, nats"]
         gains = log_odds_of(arms["student"], answers) - log_odds_of(arms["control"], answers)
         rows = []
@@ -98,8 +90,7 @@ def replicates_section(results: Results, answered: str | None = None) -> Section
             change = points(rates["student"][seed] - rates["control"][seed])
             rows.append([str(seed), *map(percent, shares), change, nats(float(gain))])
         tables.append(Table(header, rows))
-    brief = Section("Replicates", others) if others else None
-    return Section("Replicates", text, tables, brief=brief)
+    return Section("Replicates", text, tables)
 
 
 def pair_facts(table: dict[str, Any], unit: str) -> list[tuple[str, str]]:
@@ -110,9 +101,14 @@ def pair_facts(table: dict[str, Any], unit: str) -> list[tuple[str, str]]:
         (f"99 % interval over {unit} (bootstrap), nats", nats_interval(*table["ci99_bootstrap"])),
         ("odds ratio", f"{number(table['odds_ratio'])}, 99 % interval {number(low)} to {number(high)}"),
         ("student − control, points", f"median {points(table['median'])}, mean {points(table['mean'])}"),
-        ("student above control", f"in {table['above']} of {table['replicates']} {unit}"),
+        ("student above control", f"in {above_of(table, unit)}"),
         ("p of that number (sign test)", p_value(table["p_sign"])),
     ]
+
+
+def above_of(table: dict[str, Any], unit: str) -> str:
+    """ "19 of 20 replicates": in how many of ``replicates``' pairs the student is above its control."""
+    return f"{table['above']} of {table['replicates']} {unit}"
 
 
 def null_sentence(null: dict[str, Any]) -> str:

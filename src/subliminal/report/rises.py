@@ -128,7 +128,7 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
         MATRIX_FILE,
     )
     table = Table(["student", *found.animals], rows)
-    brief = Section(f"Students by {about.plural}", text, figures=(figure,))
+    brief = Section(f"Students by {about.plural}", text[:1], figures=(figure,))
     return Section(f"Students by {about.plural}", text, [table], figures=(figure,), brief=brief)
 
 

@@ -37,7 +37,7 @@ SECTIONS: tuple[Analysis, ...] = (
     arms_section,
     questions_section,
     differences_section,
-    lambda found: replicates_section(found.results, found.main.task if found.main else None),
+    lambda found: replicates_section(found.results),
     lambda found: by_factor_section(found.results.folder),
     lambda found: carrier_section(found.results),
     graded_section,

@@ -18,7 +18,7 @@ from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance import Provenance
 from subliminal.report.tables import Comparison, Difference, Estimate
-from subliminal.stats import RUNS, Result, Verdict, mean_ci, wilson
+from subliminal.stats import RUNS, mean_ci, wilson
 from subliminal.stats.wording import difference_text, interval_text
 
 MANY = 8
@@ -58,52 +58,31 @@ def arms_section(found: Findings) -> Section | None:
         text.append(dots)
         tables.append(_by_seed(results, arms))
     tables.append(Table(["arm", "what it is"], [[arm, _role(arm)] for arm in results.arms]))
-    brief = [_arms_in_brief(results, arms), *_differences_in_brief(results, found.differences)]
-    brief = Section("Arms", [], brief, figures=(found.figure,))
+    brief = Section("Arms", [], [_arms_in_brief(results, arms, found.differences)], figures=(found.figure,))
     return Section("Arms", text, tables, figures=(found.figure,), brief=brief)
 
 
-def _arms_in_brief(results: Results, arms: list[Estimate]) -> Table:
-    """A row an arm: what it is, how many runs it has, and its share in each measure."""
+def _arms_in_brief(results: Results, arms: list[Estimate], compared: Sequence[Difference]) -> Table:
+    """A row an arm: what it is, its runs, its share in each measure, and how far the student is above it.
+
+    The distance is that of the last measure, exact probabilities where they were computed, over runs or replicates.
+    """
     measures = {}
     for e in arms:
         named = f"“{results.target}”, " if e.task in results.preference_tasks else ""
         measures[e.task] = f"{named}{results.measure_name(e.task)}"
+    last = list(measures)[-1]
     shares = {(e.arm, e.task): f"{percent(e.mean)} {interval(*e.interval)}" for e in arms}
     runs = {e.arm: str(len(e.by_seed)) for e in arms}
+    above = {}
+    for c in compared:
+        if c.over and c.over.interval and c.task == last and c.treatment == "student":
+            above[c.reference] = f"{nats(c.over.estimate)} {interval_text(c.over)}"
     rows = []
     for arm in runs:
         cells = [shares.get((arm, task), "–") for task in measures]
-        rows.append([arm, _role(arm), runs[arm], *cells])
-    return Table(["arm", "what it is", "runs", *measures.values()], rows)
-
-
-def _differences_in_brief(results: Results, compared: Sequence[Difference]) -> list[Table]:
-    """A row a difference that was tested over runs or replicates, a column a measure; no table without such tests."""
-    tested, units = {}, set()
-    for c in compared:
-        if c.over:
-            tested[c.contrast, c.task] = _tested(c.over, c.verdict)
-            units.add(c.over.unit)
-    measures = {task: results.measure_name(task) for _, task in tested}
-    rows = []
-    for label in dict.fromkeys(label for label, _ in tested):
-        rows.append([label, *(tested.get((label, task), "–") for task in measures)])
-    if not rows:
-        return []
-    over = " or ".join(sorted(units))
-    header = [f"difference in log-odds, nats, with 95 % interval over {over}", *measures.values()]
-    return [Table(header, rows)]
-
-
-def _tested(result: Result, said: Verdict | None) -> str:
-    """ "+4.66 [4.22, 5.09], p < 0.001: student above control" """
-    text = "all equal"
-    if result.interval is not None:
-        text = f"{nats(result.estimate)} {interval_text(result)}, p {p_value(result.p)}"
-    if said:
-        text += f": {said.claim}"
-    return text
+        rows.append([arm, _role(arm), runs[arm], *cells, above.get(arm, "–")])
+    return Table(["arm", "what it is", "runs", *measures.values(), "student − it, nats"], rows)
 
 
 def _by_seed(results: Results, arms: list[Estimate]) -> Table:
@@ -204,7 +183,7 @@ def graded_section(found: Findings) -> Section | None:
             "interval says how far it would move with other problems of this kind."
         )
     figures = () if found.arms else (found.figure,)  # else it stands with the arms
-    short = [_arms_in_brief(results, found.graded_arms), *_differences_in_brief(results, found.graded)]
+    short = [_arms_in_brief(results, found.graded_arms, found.graded)]
     brief = Section("Problems solved", [], short, figures=figures)
     return Section("Problems solved", text, tables, figures=figures, brief=brief)
 
@@ -250,8 +229,11 @@ def _claim(difference: Difference) -> str:
 
 def _over_training(comparison: Comparison) -> str:
     """Interval and p over training runs or replicates, or why there is none."""
-    if comparison.over:
-        return _tested(comparison.over, None)
+    over = comparison.over
+    if over and over.interval is None:
+        return "all equal"
+    if over:
+        return f"{nats(over.estimate)} {interval_text(over)}, p {p_value(over.p)}"
     if comparison.verdict is None:
         return "–"
     if comparison.verdict.unit == RUNS:

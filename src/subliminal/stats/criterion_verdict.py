@@ -70,11 +70,22 @@ class ClauseVerdict:
             return "holds"
         return "fails"
 
-    def sentence(self) -> str:
-        name = self.clause.name
+    @property
+    def name(self) -> str:
+        """The clause's, and whether it is no more than a goal."""
         if self.clause.goal:
-            name += " (a goal)"
-        return f"{name}: {self.said}. {self.difference}: {self.found}; asked: {self.asked}."
+            return f"{self.clause.name} (a goal)"
+        return self.clause.name
+
+    def sentence(self) -> str:
+        return f"{self.name}: {self.said}. {self.difference}: {self.found}; asked: {self.asked}."
+
+    def in_brief(self) -> str:
+        """ "beyond drift (a goal) holds, +2.54 [1.62, 3.46]": numbers are means over replicates, as the clause asks."""
+        numbers = self.found
+        if self.clause.pairs_above is None and self.clause.points_above is None and self.findings:
+            numbers = ", ".join(map(_with_interval, self.findings))
+        return f"{self.name} {self.said}, {numbers}"
 
 
 @dataclass(frozen=True)
