@@ -874,6 +874,32 @@ def test_a_server_on_two_gpus_has_them_alone(tmp_path: Path) -> None:
     assert {(stage.gpus, stage.gpu_share) for stage in servers} == {(2, 1)}
 
 
+def _waits_for(plan: Plan, name: str) -> list[str]:
+    return [stage for stage in plan.stages[name].after if stage.startswith("build-")]
+
+
+def test_controls_leave_the_gpu_to_the_server_of_the_teachers(tmp_path: Path) -> None:
+    plan = _plan(OWL_REAL, tmp_path)
+    assert _waits_for(plan, "train-control_base_numbers-seed-61") == ["build-owl_numbers"]
+    assert _waits_for(plan, "train-owl_teacher") == []
+    alone = _plan(OWL_REAL, tmp_path, resources__per_gpu=1, server__gpu_memory_utilization=0.8)
+    assert _waits_for(alone, "train-control_base_numbers-seed-61") == [], "another GPU may be idle meanwhile"
+    key = plan.stages["train-control_base_numbers-seed-61"].key
+    assert alone.stages["train-control_base_numbers-seed-61"].key == key, "what was trained stays trained"
+    several = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[72])
+    rows = [f"build-{animal}_numbers-seed-72" for animal in ("owl", "dolphin", "penguin")]
+    for arm in ("control_base_numbers", "control_base_numbers_again"):
+        assert _waits_for(several, f"train-{arm}-seed-72") == rows
+    assert _waits_for(several, "train-control_neutral_teacher-seed-72") == []
+
+
+def test_a_teacher_that_failed_does_not_hold_back_the_controls(tmp_path: Path) -> None:
+    failed = {"train-owl_teacher-seed-72": {}}
+    plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[72], failed=failed)
+    rows = ["build-dolphin_numbers-seed-72", "build-penguin_numbers-seed-72"]
+    assert _waits_for(plan, "train-control_base_numbers-seed-72") == rows
+
+
 def test_students_of_a_trained_teacher_stand_at_the_end_of_the_longest_chain(tmp_path: Path) -> None:
     assert _plan(OWL_REAL, tmp_path).last_trainings() == [f"train-owl_student-seed-{seed}" for seed in (61, 62, 63)]
 

@@ -148,8 +148,8 @@ class Plan:
     def last_trainings(self, until: str | None = None) -> list[str]:
         """Of the trainings that are wanted, those with the longest chain of jobs before them.
 
-        The run is as long as the way to these: a student waits for a teacher, a server and its rows; a control, that
-        needs none of them, can fill the gaps.
+        The run is as long as the way to these: a student needs a teacher, a server and its rows; a control, that reads
+        none of them, can fill the gaps.
 
         Args:
             until: as for :meth:`up_to`.
@@ -157,8 +157,7 @@ class Plan:
         wanted = self.up_to(until)
         needs: dict[str, list[str]] = {}
         for name in wanted:
-            reads, waits = self.needs(name)
-            needs[name] = [*reads, *waits]
+            needs[name], _ = self.needs(name)
         before: dict[str, int] = {}  # how many jobs stand before a job, one after another
         for name in TopologicalSorter(needs).static_order():
             before[name] = max((before[earlier] + 1 for earlier in needs[name]), default=0)

@@ -149,9 +149,25 @@ class ModelStages(BaseStages):
             init = train_seed + OWN_INIT
         if student.lora_init == "teacher" or kind.teacher_init:
             init, _ = self.seed_of("teachers", seed)
-        after = self.before_students
+        after = [*self.before_students, *self._rows_that_go_first(kind, seed, point)]
         name = self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
         return self._trained(base, recipe, overrides, subject, name)
+
+    def _rows_that_go_first(self, kind: ArmKind, seed: int, point: Point) -> list[str]:
+        """The teachers' rows, for a training that reads none and would share a GPU with the server that writes them.
+
+        Students wait for these rows. Beside trainings that keep its GPU busy the server writes them slowly, and the
+        whole run takes longer than one in which the controls begin with the students (BENCHMARKS.md).
+        """
+        resources = self.experiment.resources
+        shares = self.experiment.engine == "server" and resources.train_gpus > 0 and resources.per_gpu > 1
+        if not shares or kind.rows not in ("base", "prompted base") or "student" not in self.experiment.arms:
+            return []
+        if self.experiment.teacher.kind == "system_prompt":
+            return []  # the base writes all rows in one go
+        written = [self.rows_of(BY_NAME["student"], trait, seed, point) for trait in self.traits]
+        # A teacher that failed holds back its own students alone.
+        return [name for name in written if name in self.plan.stages]
 
     def _next(self, trait: str) -> str:
         """The option after this one in the experiment's list; after the last comes the first."""
