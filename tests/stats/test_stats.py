@@ -150,16 +150,6 @@ def test_mean_interval_of_an_answer_never_given_has_an_upper_limit():
     assert stats.mean_ci([0.0] * 50) == pytest.approx((0, 1 - 0.025 ** (1 / 50)))
 
 
-def test_seeds_combine_with_a_t_interval_and_one_seed_says_so():
-    several, single = stats.across_seeds([0.02, 0.03, 0.07]), stats.across_seeds([0.02])
-    assert several["ci95"] == pytest.approx(DescrStatsW([0.02, 0.03, 0.07]).tconfint_mean())
-    assert (several["seeds"], several["difference"]) == (3, pytest.approx(0.04))
-    assert single["ci95"] is None
-    assert "single training seed" in single["note"]
-    with pytest.raises(UserError, match="no training seed"):
-        stats.across_seeds([])
-
-
 # -- Invariants --------------------------------------------------------------------------------------------------------
 
 PAIRS = st.lists(st.tuples(*[st.integers(0, 20).map(lambda k: k / 20)] * 2), min_size=2, max_size=30)

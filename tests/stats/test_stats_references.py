@@ -10,7 +10,6 @@ import pytest
 from scipy import stats as scipy_stats
 from scipy.special import expit, logit
 from statsmodels.regression.mixed_linear_model import MixedLM, VCSpec
-from statsmodels.stats.weightstats import DescrStatsW
 
 from subliminal import stats
 from subliminal.core.errors import UserError
@@ -136,80 +135,49 @@ def test_specificity_over_runs_takes_each_other_animal_as_one_unit():
     assert (result.unit, result.n) == ("training runs", (10, 10))
 
 
-def test_run_interval_is_the_t_interval_inside_0_to_1():
-    assert stats.run_interval([0.2, 0.3, 0.35]) == pytest.approx(DescrStatsW([0.2, 0.3, 0.35]).tconfint_mean())
-    assert stats.run_interval([0.0, 0.01])[0] == 0
-    assert stats.run_interval([0.0, 0.0, 0.0]) is None
-
-
-def expanded(draws, n, freedom):
-    """Percentiles as far out as sqrt(n / (n - 1)) t quantiles (Hesterberg, 2015)."""
-    tail = scipy_stats.norm.cdf(-np.sqrt(n / (n - 1)) * scipy_stats.t.ppf(0.975, freedom))
-    return np.quantile(draws, [tail, 1 - tail], method="inverted_cdf")
-
-
-def test_cluster_bootstrap_agrees_with_all_46656_draws():
-    values = np.array([0.0, 0.0, 0.1, 0.15, 0.4, 0.5])
-    draws = np.array(list(itertools.product(values, repeat=6))).mean(axis=1)
-    assert stats.cluster_bootstrap(values) == pytest.approx(tuple(expanded(draws, 6, 5)), abs=0.02)
-
-
-def test_hierarchical_bootstrap_agrees_with_all_draws_of_runs():
-    """Runs whose questions are all alike, so that drawing questions changes nothing: 256 x 256 draws."""
-    student, control = np.array([0.2, 0.25, 0.3, 0.45]), np.array([0.1, 0.1, 0.15, 0.2])
-    means = [np.array(list(itertools.product(arm, repeat=4))).mean(axis=1) for arm in (student, control)]
-    freedom = scipy_stats.ttest_ind(student, control, equal_var=False).df
-    expected = expanded(np.subtract.outer(*means).ravel(), 4, freedom)
-    result = stats.hierarchical_bootstrap(*(np.repeat(arm, 5).reshape(4, 5) for arm in (student, control)))
-    assert result.interval == pytest.approx(tuple(expected), abs=0.015)  # means of four runs are 0.0125 apart
-    assert (result.p, result.unit, result.n) == (None, "training runs", (4, 4))
-    assert result.estimate == pytest.approx(student.mean() - control.mean())
+# -- Oracles: two other ways to ask the same of training runs -----------------------------------------------------------
 
 
 def arms_with_spread(runs, questions, seed=0):
+    """Rates near 30 %, where the log-odds of a run are all but linear in its rate."""
     rng = np.random.default_rng(seed)
     rates = 0.3 + rng.normal(0, 0.05, (2 * runs, 1)) + rng.normal(0, 0.1, questions)
     return np.split((rates + rng.normal(0, 0.02, rates.shape)).clip(0, 1), 2)
 
 
-def test_mixed_model_is_the_pooled_t_test_where_the_design_is_balanced():
-    """The analysis of variance of the design: arm against runs within arms, runs - 2 degrees of freedom."""
-    student, control = arms_with_spread(3, 12)
-    result = stats.mixed_model(student, control)
-    expected = scipy_stats.ttest_ind(student.mean(axis=1), control.mean(axis=1))
-    assert (result.statistic, result.p) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-3)
-    assert result.interval == pytest.approx(tuple(expected.confidence_interval()), abs=1e-3)
-    assert (result.unit, result.n) == ("training runs", (3, 3))
-
-
-def test_mixed_model_has_the_standard_error_of_crossed_random_effects():
-    """statsmodels' own crossed model, runs and questions both random, on a small experiment."""
-    student, control = arms_with_spread(3, 6)
+def test_over_runs_finds_what_a_mixed_model_of_runs_and_questions_finds():
+    """statsmodels' linear mixed model, runs and questions both random and crossed (R. H. Baayen et al., 2008)."""
+    student, control = arms_with_spread(4, 6)
     rates = np.vstack([student, control])
-    run, question = np.divmod(np.arange(36), 6)
-    design = np.column_stack([np.ones(36), run < 3]).astype(float)
-    names = [["run", "question"], [[list("012345")]] * 2, [[np.eye(6)[run]], [np.eye(6)[question]]]]
+    run, question = np.divmod(np.arange(48), 6)
+    design = np.column_stack([np.ones(48), run < 4]).astype(float)
+    names = [["run", "question"], [[list("01234567")], [list("012345")]], [[np.eye(8)[run]], [np.eye(6)[question]]]]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        parts = VCSpec(*names)
-        fit = MixedLM(rates.ravel() / rates.std(), design, np.ones(36), exog_vc=parts).fit(reml=True)
-    assert stats.mixed_model(student, control).statistic == pytest.approx(fit.tvalues[1], rel=0.01)
+        fit = MixedLM(rates.ravel() / rates.std(), design, np.ones(48), exog_vc=VCSpec(*names)).fit(reml=True)
+    result = stats.over_runs(student, control)
+    assert result.statistic == pytest.approx(fit.tvalues[1], rel=0.05)
+    slope = 1 / (rates.mean() * (1 - rates.mean()))  # nats of log-odds for a unit of rate
+    assert result.estimate == pytest.approx(slope * rates.std() * fit.params[1], rel=0.05)
 
 
-def test_mixed_model_says_where_it_cannot_be_fitted():
-    """Questions that do not differ at all leave no residual to weigh the runs by."""
-    with pytest.raises(UserError, match=r"did not converge on these rates\. Use over_runs"):
-        stats.mixed_model([[0.1, 0.1], [0.2, 0.2], [0.3, 0.3]], [[0.1, 0.1], [0.2, 0.2], [0.25, 0.25]])
+def test_over_runs_has_the_interval_of_a_bootstrap_of_runs():
+    """All 256 x 256 draws of four runs an arm, their percentiles expanded to t's reach (T. C. Hesterberg, 2015)."""
+    student, control = np.array([0.2, 0.25, 0.3, 0.45]), np.array([0.1, 0.1, 0.15, 0.2])
+    draws = [np.array(list(itertools.product(logit(arm), repeat=4))).mean(axis=1) for arm in (student, control)]
+    tail = scipy_stats.norm.sf(np.sqrt(4 / 3) * scipy_stats.t.ppf(0.975, 3))
+    expected = np.quantile(np.subtract.outer(*draws).ravel(), [tail, 1 - tail], method="inverted_cdf")
+    result = stats.over_runs(*(np.repeat(arm, 5).reshape(4, 5) for arm in (student, control)))
+    assert result.interval == pytest.approx(tuple(expected), abs=0.25)
+    assert result.estimate == pytest.approx(logit(student).mean() - logit(control).mean())
 
 
 # -- No spread, and misuse ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", [stats.over_runs, stats.hierarchical_bootstrap, stats.mixed_model])
-def test_runs_that_are_all_equal_give_no_p_and_no_interval(method):
-    result = method([[0.0, 0.5]] * 3, [[0.0, 0.2]] * 3)
-    expected = np.log(0.25 / 0.75) - np.log(0.1 / 0.9) if method is stats.over_runs else 0.15
-    assert result.estimate == pytest.approx(expected)
+def test_runs_that_are_all_equal_give_no_p_and_no_interval():
+    result = stats.over_runs([[0.0, 0.5]] * 3, [[0.0, 0.2]] * 3)
+    assert result.estimate == pytest.approx(np.log(0.25 / 0.75) - np.log(0.1 / 0.9))
     assert (result.statistic, result.p, result.interval) == (None, None, None)
     assert "cannot be estimated" in result.method
 
@@ -234,15 +202,11 @@ RUN = [0.1, 0.2, 0.0]
         (lambda: stats.over_questions(np.array([RUN, RUN]), np.array([RUN, RUN])), r"treatment\[0\] is a list"),
         (lambda: stats.over_runs([RUN], [RUN]), r"treatment has 1 training run\(s\), and this method needs at least 2"),
         (lambda: stats.over_runs([RUN] * 2, [RUN]), r"control has 1 training run"),
-        (lambda: stats.mixed_model([RUN] * 2, [RUN] * 2), r"treatment has 2 training run\(s\).*needs at least 3"),
-        (lambda: stats.hierarchical_bootstrap([RUN] * 2, [RUN] * 2), r"2 training run\(s\).*Train more seeds"),
         (lambda: stats.over_runs([RUN, RUN[:2]], [RUN] * 2), "runs of treatment do not have the same number"),
         (lambda: stats.over_runs([RUN] * 2, [RUN[:2]] * 2), "treatment has 3 questions and control has 2"),
         (lambda: stats.over_runs([RUN, [0.1, 20, 0]], [RUN] * 2), r"treatment\[1\]\[1\] is 20.*not per cent"),
         (lambda: stats.over_runs(0.1, [RUN] * 2), "treatment is not a list. Give one list of rates per training run"),
         (lambda: stats.over_questions(RUN, RUN, "welch"), "no method 'welch'.*permutation, t, wilcoxon"),
-        (lambda: stats.run_interval([0.1]), r"1 training run\(s\) show no spread"),
-        (lambda: stats.cluster_bootstrap([0.1, 0.1]), r"2 question\(s\) do not differ"),
         (lambda: stats.specificity(RUN, {}), "others names no student of another animal"),
         (lambda: stats.specificity(RUN, {"cat": RUN[:2]}), r"target has 3 questions and others\['cat'\] has 2"),
         (lambda: stats.specificity_over_runs([RUN] * 2, {"cat": [RUN]}), "fewer than two other animals"),

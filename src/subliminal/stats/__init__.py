@@ -3,10 +3,9 @@
 Rates are fractions (0 to 1). What is computed over what:
 
 - over **questions**, "these two models differ" (:mod:`subliminal.stats.questions`): :func:`over_questions`,
-  :func:`paired`, :func:`question_interval`, :func:`mean_ci`, :func:`cluster_bootstrap`, :func:`specificity`;
+  :func:`paired`, :func:`question_interval`, :func:`mean_ci`, :func:`specificity`;
 - over **training runs**, "the teacher's data did it" (:mod:`subliminal.stats.runs`): :func:`over_runs`,
-  :func:`hierarchical_bootstrap`, :func:`mixed_model`, :func:`run_interval`, :func:`specificity_over_runs`,
-  :func:`across_seeds`;
+  :func:`specificity_over_runs`;
 - **counts** (:mod:`subliminal.stats.counts`): :func:`wilson`, :func:`mcnemar` (over problems), :func:`holm`;
 - **what may be said** (:mod:`subliminal.stats.verdict`): :func:`verdict`, :func:`models_verdict`;
 - over **replicates**, each with a base of its own (:mod:`subliminal.stats.replicates`): :func:`replicates`;
@@ -30,7 +29,6 @@ from subliminal.stats.power import (
 from subliminal.stats.questions import (
     EXACT_UP_TO,
     RESAMPLES,
-    cluster_bootstrap,
     mean_ci,
     over_questions,
     paired,
@@ -40,14 +38,7 @@ from subliminal.stats.questions import (
 )
 from subliminal.stats.replicates import replicates
 from subliminal.stats.result import ALPHA, CONFIDENCE, QUESTIONS, RUNS, Result
-from subliminal.stats.runs import (
-    across_seeds,
-    hierarchical_bootstrap,
-    mixed_model,
-    over_runs,
-    run_interval,
-    specificity_over_runs,
-)
+from subliminal.stats.runs import over_runs, specificity_over_runs
 from subliminal.stats.verdict import MARGIN, MARGIN_POINTS, Verdict, models_verdict, verdict
 from subliminal.stats.wording import assumptions_sentence, needed_sentence, smallest_sentence
 
@@ -65,15 +56,11 @@ __all__ = [
     "Needed",
     "Result",
     "Verdict",
-    "across_seeds",
-    "cluster_bootstrap",
     "design_of",
     "detection_power",
-    "hierarchical_bootstrap",
     "holm",
     "mcnemar",
     "mean_ci",
-    "mixed_model",
     "models_verdict",
     "needed",
     "needed_sentence",
@@ -83,7 +70,6 @@ __all__ = [
     "power_table",
     "question_interval",
     "replicates",
-    "run_interval",
     "sign_flip_test",
     "smallest_effect",
     "specificity",

@@ -26,6 +26,9 @@ from subliminal.stats.log_odds import Row
 from subliminal.stats.replicates import t_interval
 from subliminal.stats.result import CONFIDENCE
 
+STUDENT = "student"
+CONTROL = "control_base_numbers"
+"""What students are compared with. Another control would change the lifts and not gamma."""
 EXACT_UP_TO = 2_000_000
 """Ways to deal all replicates that are tried one by one; beyond, as many are drawn as :data:`DRAWN` says."""
 DRAWN = 99_999
@@ -56,31 +59,23 @@ class Matrix:
     ways: int
 
 
-def students_by_animals(
-    table: Iterable[Row],
-    *,
-    animals: Sequence[str] | None = None,
-    arm: str = "student",
-    reference: str = "control_base_numbers",
-) -> Matrix | None:
+def students_by_animals(table: Iterable[Row], *, animals: Sequence[str] | None = None) -> Matrix | None:
     """The matrix of an experiment of several animals, over the replicates that are whole.
 
     Args:
         table: log-odds of every model.
         animals: in their order; by default all that have results.
-        arm: whose students.
-        reference: what they are compared with. It changes the lifts and not gamma.
 
     Returns:
         None with one animal, or without a replicate that has every model.
     """
     cells = {(row.seed, row.animal, row.arm, row.asked): row.log_odds for row in table}
-    names = list(animals or dict.fromkeys(animal for _, animal, name, _ in cells if name == arm))
+    names = list(animals or dict.fromkeys(animal for _, animal, arm, _ in cells if arm == STUDENT))
     pairs = list(itertools.product(names, repeat=2))
     lifts = {}
     for seed in sorted({seed for seed, *_ in cells}):
-        ours = [cells.get((seed, student, arm, asked)) for student, asked in pairs]
-        theirs = [cells.get((seed, student, reference, asked)) for student, asked in pairs]
+        ours = [cells.get((seed, student, STUDENT, asked)) for student, asked in pairs]
+        theirs = [cells.get((seed, student, CONTROL, asked)) for student, asked in pairs]
         if None not in ours and None not in theirs:
             lifts[seed] = np.subtract(ours, theirs)
     seeds = list(lifts)

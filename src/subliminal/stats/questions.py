@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.errors import UserError
-from subliminal.stats.result import BOOTSTRAPS, CONFIDENCE, QUESTIONS, Result, expanded_tail, question_rates
+from subliminal.stats.result import CONFIDENCE, QUESTIONS, Result, question_rates
 
 EXACT_UP_TO = 20
 """Differences other than zero up to which all 2^n patterns of signs are tried."""
@@ -177,41 +177,6 @@ def _undo_skewness(quantile: float, skewness: float, n: int) -> float:
     if abs(skewness) < 1e-6:
         return quantile
     return 3 / skewness * (math.cbrt(1 + skewness * (quantile - skewness / (6 * n))) - 1)
-
-
-def cluster_bootstrap(values: Sequence[float]) -> tuple[float, float]:
-    """95 % bootstrap interval for a mean over questions: whole questions are drawn anew, with all their samples.
-
-    A. C. Davison & D. V. Hinkley, "Bootstrap Methods and their Application", 1997, section 3.8, with expanded
-    percentiles (:func:`subliminal.stats.result.expanded_tail`); scipy draws. Plain percentile and BCa intervals both
-    covered 84 per cent at 10 questions where this one covers 90. It is a cross-check of :func:`question_interval`: of
-    nominal 95 per cent, this one covers 93 at 50 questions and 90 at 10 (student 5 %, control 1 %, skewed, 1,000 to
-    2,000 experiments of 1,999 draws), that one 95.5 and 92.8.
-
-    Args:
-        values: one rate or difference per question, at least two that are not all equal.
-
-    Raises:
-        UserError: all questions have the same value, so that drawing them again shows no spread.
-    """
-    from scipy import stats
-
-    values = np.asarray(values, dtype=float)
-    if values.size < 2 or np.ptp(values) < 1e-12:
-        raise UserError(
-            f"The {values.size} question(s) do not differ, and a bootstrap of them would be a point. "
-            "Use question_interval, which says what such data leave open."
-        )
-    level = 1 - 2 * expanded_tail(values.size, values.size - 1)
-    drawn = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=BOOTSTRAPS,
-        confidence_level=level,
-        method="percentile",
-        rng=np.random.default_rng(0),
-    )
-    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
 
 
 def mean_ci(rates: Sequence[float], samples_per_question: int | None = None) -> tuple[float, float]:

@@ -22,7 +22,7 @@ import numpy as np
 
 from subliminal.core.errors import UserError
 from subliminal.stats.log_odds import log_odds_of
-from subliminal.stats.result import ALPHA, BOOTSTRAPS, REPLICATES, Result, expanded_tail
+from subliminal.stats.result import ALPHA, REPLICATES, Result, check_rate
 from subliminal.stats.runs import paired_log_odds
 
 CONFIDENCE = 0.99
@@ -33,6 +33,8 @@ MARGIN = EXPECTED / 4
 """Nats between two arms that count as none: a quarter of the effect. docs/error_rates.md has what it lets pass."""
 LEAST = 3
 """Replicates that a spread between them needs."""
+BOOTSTRAPS = 9_999
+"""Resamples of a bootstrap; the random generator starts from a fixed seed."""
 
 
 def replicates(
@@ -76,12 +78,14 @@ def replicates(
         "ci99": (low, high),
         "ci99_bootstrap": bootstrap_interval(gain),
         "odds_ratio": math.exp(gain.mean()),
-        "odds_ratio_ci99": (math.exp(low), math.exp(min(high, 700.0))),
+        "odds_ratio_ci99": (math.exp(low), math.exp(min(high, 700.0))),  # exp(710) is beyond a float
         "median": float(np.median(difference)),
         "mean": float(difference.mean()),
         "mean_ci99": t_interval(difference),
     }
-    return table if null is None else {**table, "null": equivalence(control, null, margin, answers)}
+    if null is not None:
+        table["null"] = equivalence(control, null, margin, answers)
+    return table
 
 
 def over_replicates(treatment: Sequence[float], control: Sequence[float], answers: int | None = None) -> Result:
@@ -116,7 +120,9 @@ def replicates_needed(effect: float, spread: float, power: float, *, more_than: 
 
     counts = np.arange(max(more_than + 1, LEAST), most + 1)
     enough = counts[ttest_power(abs(effect) / spread, counts, ALPHA) >= power]
-    return int(enough[0]) if enough.size else None
+    if enough.size == 0:
+        return None
+    return int(enough[0])
 
 
 def _pairs(**arms: Sequence[float]) -> list[np.ndarray]:
@@ -126,10 +132,7 @@ def _pairs(**arms: Sequence[float]) -> list[np.ndarray]:
         if not isinstance(values, list | tuple | np.ndarray):
             raise UserError(f"{name} is not a list. Give one mean rate per replicate.")
         for index, value in enumerate(values):
-            number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-            if not number or not 0 <= value <= 1:  # NaN fails the comparison too
-                hint = " Rates are fractions, not per cent." if number and 1 < value <= 100 else ""
-                raise UserError(f"{name}[{index}] is {value!r}, not a number from 0 to 1.{hint}")
+            check_rate(value, f"{name}[{index}]")
         found.append(np.asarray(values, dtype=float))
     sizes = {name: array.size for name, array in zip(arms, found, strict=True)}
     if len(set(sizes.values())) > 1:
@@ -152,7 +155,9 @@ def sign_test(differences: np.ndarray) -> float:
     from scipy import stats
 
     above, below = int(np.sum(differences > 0)), int(np.sum(differences < 0))
-    return float(stats.binomtest(above, above + below).pvalue) if above + below else 1.0
+    if above + below == 0:
+        return 1.0
+    return float(stats.binomtest(above, above + below).pvalue)
 
 
 def t_interval(differences: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
@@ -162,23 +167,31 @@ def t_interval(differences: np.ndarray, confidence: float = CONFIDENCE) -> tuple
         differences: shape (replicates,).
         confidence: of the interval, 0 to 1.
     """
-    mean, reach = float(differences.mean()), _quantile(confidence, differences.size) * _error(differences)
+    from scipy import stats
+
+    n = differences.size
+    mean = float(differences.mean())
+    error = float(differences.std(ddof=1)) / math.sqrt(n)
+    reach = float(stats.t.ppf((1 + confidence) / 2, n - 1)) * error
     return mean - reach, mean + reach
 
 
-def bootstrap_interval(differences: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
-    """Interval from drawing replicates anew: percentiles of their mean, expanded for the small number of replicates.
+def bootstrap_interval(differences: np.ndarray) -> tuple[float, float]:
+    """99 % interval from drawing replicates anew: percentiles of their mean, expanded for the number of replicates.
 
-    T. C. Hesterberg, Am. Stat. 69, 2015, section 4.3, by :func:`subliminal.stats.result.expanded_tail`. It follows
-    the skewness of the differences and assumes no distribution: a check on :func:`t_interval`, which covers less where
-    they are skewed.
+    T. C. Hesterberg, Am. Stat. 69, 2015, section 4.3. It follows the skewness of the differences and assumes no
+    distribution: a check on :func:`t_interval`, which covers less where they are skewed.
 
     Args:
         differences: shape (replicates,). Their order does not matter; the random generator starts from a fixed seed.
-        confidence: of the interval, 0 to 1.
     """
+    from scipy import stats
+
     n = differences.size
-    tail = expanded_tail(n, n - 1, confidence)
+    # Means of n draws spread less than t says, by sqrt((n - 1) / n) and by the normal quantile: as much further out lie
+    # the percentiles that are taken.
+    reach = math.sqrt(n / (n - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
+    tail = float(stats.norm.sf(reach))
     drawn = np.random.default_rng(0).choice(np.sort(differences), (BOOTSTRAPS, n)).mean(axis=1)
     low, high = np.quantile(drawn, [tail, 1 - tail])
     return float(low), float(high)
@@ -234,14 +247,3 @@ def check_margin(margin: float) -> None:
     """
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < 5:
         raise UserError(f"The margin is {margin!r}. Give nats of log-odds between 0 and 5, such as 0.8.")
-
-
-def _quantile(confidence: float, n: int) -> float:
-    from scipy import stats
-
-    return float(stats.t.ppf((1 + confidence) / 2, n - 1))
-
-
-def _error(values: np.ndarray) -> float:
-    """Standard error of a mean."""
-    return float(values.std(ddof=1)) / math.sqrt(values.size)

@@ -13,7 +13,6 @@ neither runs on the other's data by accident.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +27,6 @@ RUNS = "training runs"
 REPLICATES = "replicates"
 POINTS = "points"
 NATS = "nats"
-BOOTSTRAPS = 9_999
-"""Resamples of a bootstrap; the random generator starts from a fixed seed."""
 
 
 @dataclass(frozen=True)
@@ -64,21 +61,19 @@ class Result:
             raise ValueError(f"scale is {self.scale!r}, none of {', '.join(scales)}")
 
 
-def expanded_tail(n: int, freedom: float, confidence: float = CONFIDENCE) -> float:
-    """The share of bootstrap means to cut off at each end for an interval.
+def check_rate(value: Any, place: str) -> None:
+    """Refuse what is no rate.
 
-    A bootstrap of n units is narrower than t by sqrt((n - 1) / n) and by the normal quantile. The expanded percentile
-    interval of T. C. Hesterberg (Am. Stat. 69, 2015, section 4.3) takes percentiles that far further out.
-
-    Args:
-        n: units drawn.
-        freedom: degrees of freedom of the t interval for the same mean.
-        confidence: of the interval, 0 to 1.
+    Raises:
+        UserError: it is not a number from 0 to 1; ``place`` is where it stands.
     """
-    from scipy import stats
-
-    reach = math.sqrt(n / (n - 1)) * stats.t.ppf((1 + confidence) / 2, freedom)
-    return float(stats.norm.sf(reach))
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if number and 0 <= value <= 1:  # NaN fails the comparison too
+        return
+    hint = ""
+    if number and 1 < value <= 100:
+        hint = " Rates are fractions, not per cent."
+    raise UserError(f"{place} is {value!r}, not a number from 0 to 1.{hint}")
 
 
 def question_rates(values: Any, name: str) -> np.ndarray:
@@ -95,10 +90,7 @@ def question_rates(values: Any, name: str) -> np.ndarray:
                 f"{name}[{index}] is a list. A comparison over questions takes one model, one rate per question; "
                 "several training runs belong in a comparison over runs (over_runs)."
             )
-        number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-        if not number or not 0 <= value <= 1:  # NaN fails the comparison too
-            hint = " Rates are fractions, not per cent." if number and 1 < value <= 100 else ""
-            raise UserError(f"{name}[{index}] is {value!r}, not a number from 0 to 1.{hint}")
+        check_rate(value, f"{name}[{index}]")
     if len(values) < 2:
         raise UserError(f"{name} has {len(values)} question(s). An interval over questions needs at least 2.")
     return np.asarray(values, dtype=float)

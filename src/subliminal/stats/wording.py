@@ -129,10 +129,10 @@ def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str
     return f"{size}, {' or '.join(ways)} would do{alone}."
 
 
-def replicates_needed_sentence(needed: Needed, spread: float, power: float = POWER) -> str:
+def replicates_needed_sentence(needed: Needed, spread: float) -> str:
     """How many replicates would do; ``spread``: standard deviation of the difference between those there are, nats."""
     size = (
-        f"To see a difference of {nats(needed.effect)} nats with {100 * power:.0f} % power, if it varies between "
+        f"To see a difference of {nats(needed.effect)} nats with {100 * POWER:.0f} % power, if it varies between "
         f"replicates by a standard deviation of {number(spread)} nats as here,"
     )
     if needed.seeds:

@@ -18,12 +18,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 
 from subliminal.stats.log_odds import Row
-from subliminal.stats.shares import mean_interval, share_of
+from subliminal.stats.shares import RunDifferences
 
 LADDER = (
     ("student", "the order of the numbers in a row"),
@@ -41,33 +42,18 @@ BESIDE = (
 """Arms that are no step, above the same control: what part of the whole needs no trait."""
 
 
-@dataclass(frozen=True)
-class Part:
-    """One difference of two arms.
+@dataclass(frozen=True, kw_only=True)
+class Part(RunDifferences):
+    """One difference of two arms; that of a run is the mean over the experiment's animals.
 
     Attributes:
         name: the properties that the lower arm lacks.
         upper, lower: the arms.
-        runs: seed -> difference of log-odds in nats, the mean over the experiment's animals.
-        mean: over runs, nats.
-        interval: 95 % t interval of the mean over runs; None with one run, or with equal ones.
-        share: mean divided by the whole's mean, a fraction; None where the whole is not above 0.
-        share_interval: 95 %; None where the whole's interval does not lie above 0, since any share is possible then.
     """
 
     name: str
     upper: str
     lower: str
-    runs: dict[int, float]
-    mean: float
-    interval: tuple[float, float] | None
-    share: float | None
-    share_interval: tuple[float, float] | None
-
-    @property
-    def above(self) -> int:
-        """Runs in which the upper arm is above the lower one."""
-        return sum(value > 0 for value in self.runs.values())
 
     @property
     def clear(self) -> bool:
@@ -116,21 +102,26 @@ def carrier(table: Iterable[Row]) -> Carrier | None:
     rows = list(table)
     runs = target_log_odds(rows)
     foot = next((arm for arm in FOOT if arm in runs), None)
-    ladder = [(arm, name) for arm, name in LADDER if arm in runs]
-    if foot is None or len(ladder) < 2 or ladder[0][0] != "student":
+    ladder = [arm for arm, _ in LADDER if arm in runs]
+    if foot is None or len(ladder) < 2 or ladder[0] != "student":
         return None
-    seeds = sorted(set.intersection(*(set(runs[arm]) for arm, _ in ladder), set(runs[foot])))
+    # Only seeds that have every arm count, so that the parts add up to the whole.
+    seeds = sorted(set.intersection(*(set(runs[arm]) for arm in (*ladder, foot))))
     if not seeds:
         return None
-    whole_runs = _difference(runs, "student", foot, seeds)
-    whole = _part("everything in the rows", "student", foot, whole_runs, whole_runs)
+    effect = _difference(runs, "student", foot, seeds)
+
+    def part(name: str, upper: str, lower: str) -> Part:
+        return Part.of(_difference(runs, upper, lower, seeds), effect, name=name, upper=upper, lower=lower)
+
+    whole = part("everything in the rows", "student", foot)
     parts = []
-    for upper, lower in zip([arm for arm, _ in ladder], [*(arm for arm, _ in ladder[1:]), foot], strict=True):
-        parts.append(_part(_lost(upper, lower), upper, lower, _difference(runs, upper, lower, seeds), whole_runs))
+    for upper, lower in pairwise([*ladder, foot]):
+        parts.append(part(_lost(upper, lower), upper, lower))
     beside = []
     for arm, name in BESIDE:
         if arm in runs and set(seeds) <= set(runs[arm]):
-            beside.append(_part(name, arm, foot, _difference(runs, arm, foot, seeds), whole_runs))
+            beside.append(part(name, arm, foot))
     left_out = sorted({row.seed for row in rows if row.arm == "student"} - set(seeds))
     return Carrier(sorted({row.animal for row in rows}), seeds, left_out, whole, parts, beside)
 
@@ -159,9 +150,3 @@ def _lost(upper: str, lower: str) -> str:
     if lower in arms:
         end = arms.index(lower)
     return " and ".join(name for _, name in LADDER[start:end])
-
-
-def _part(name: str, upper: str, lower: str, runs: dict[int, float], whole: dict[int, float]) -> Part:
-    values = np.array(list(runs.values()))
-    share, share_interval = share_of(values, np.array(list(whole.values())))
-    return Part(name, upper, lower, runs, float(values.mean()), mean_interval(values), share, share_interval)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.stats.shares import mean_interval, share_of
+from subliminal.stats.shares import RunDifferences, mean_interval
 
 HALF = 0.5
 """The share of an effect below which most of it is gone."""
@@ -37,30 +37,16 @@ class EffectAt:
     runs: dict[int, float]
 
 
-@dataclass(frozen=True)
-class CurvePoint:
-    """An effect over the replicates that have every point.
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint(RunDifferences):
+    """An effect over the replicates that have every point; its share is that of the reference's effect.
 
     Attributes:
-        arm, values, runs: as in :class:`EffectAt`; ``runs`` of the counted seeds.
-        mean: nats.
-        interval: 95 %, t over replicates; None with one replicate, or equal ones.
-        share: of the reference's effect; None without a reference, or where its mean is not above 0.
-        share_interval: 95 %, Fieller's; None where the reference's effect cannot be told from nothing.
+        arm, values: as in :class:`EffectAt`.
     """
 
     arm: str
     values: dict[str, float]
-    runs: dict[int, float]
-    mean: float
-    interval: tuple[float, float] | None
-    share: float | None
-    share_interval: tuple[float, float] | None
-
-    @property
-    def above(self) -> int:
-        """Replicates whose effect is above 0."""
-        return sum(value > 0 for value in self.runs.values())
 
     @property
     def kept(self) -> bool | None:
@@ -68,9 +54,9 @@ class CurvePoint:
         if self.share_interval is None:
             return None
         low, high = self.share_interval
-        if low > HALF:
-            return True
-        return False if high < HALF else None
+        if low <= HALF <= high:
+            return None
+        return low > HALF
 
 
 @dataclass(frozen=True)
@@ -119,21 +105,10 @@ def dose_curve(effects: Sequence[EffectAt], reference: str | None = None) -> Dos
     points = []
     for effect in effects:
         runs = {seed: effect.runs[seed] for seed in seeds}
-        whole = None
-        if full is not None:
-            whole = np.array([full.runs[seed] for seed in seeds])
-        points.append(_point(effect, runs, whole))
+        whole = None if full is None else full.runs
+        points.append(CurvePoint.of(runs, whole, arm=effect.arm, values=effect.values))
     left_out = sorted(set.union(*(set(effect.runs) for effect in effects)) - set(seeds))
     return DoseCurve(points, full.arm if full else None, seeds, left_out)
-
-
-def _point(effect: EffectAt, runs: dict[int, float], whole: np.ndarray | None) -> CurvePoint:
-    values = np.array(list(runs.values()))
-    share = share_interval = None
-    if whole is not None:
-        share, share_interval = share_of(values, whole)
-    mean = float(values.mean())
-    return CurvePoint(effect.arm, effect.values, runs, mean, mean_interval(values), share, share_interval)
 
 
 def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, float]]]) -> list[Slope]:
