@@ -36,7 +36,15 @@ def main(
         def job(run: int) -> DivergenceJob:
             out = Path(scratch) / f"out-{run}"
             others = {"other": str(other)}
-            return DivergenceJob(base, str(teacher), path, out, others, batch_size=batch_size, dtype=dtype)
+            return DivergenceJob(
+                base=base,
+                teacher=str(teacher),
+                rows=path,
+                out=out,
+                counterfactuals=others,
+                batch_size=batch_size,
+                dtype=dtype,
+            )
 
         models = job(0).models()
 

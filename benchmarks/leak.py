@@ -79,7 +79,13 @@ def main(
         models = Models(base, {"teacher": str(adapter)}, dtype)
 
         def job(run: int) -> LeakJob:
-            return LeakJob(base, {"teacher": str(adapter)}, path, Path(scratch) / f"out-{run}", batch_size=batch_size)
+            return LeakJob(
+                base=base,
+                teachers={"teacher": str(adapter)},
+                rows=path,
+                out=Path(scratch) / f"out-{run}",
+                batch_size=batch_size,
+            )
 
         def whole(run: int) -> None:
             folder = LeakFolder(job(run).out)

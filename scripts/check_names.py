@@ -27,7 +27,6 @@ ALLOWED = {
     "score_batch": "of each analysis of tokens: the scores of one batch",
     "score_rows": "of each analysis of tokens: the scores of all rows",
     "shaded": "of each analysis of tokens: a row of its page",
-    "write_csv": "of each analysis of tokens: its table",
 }
 """Names that several modules define on purpose -> the reason."""
 

@@ -125,7 +125,14 @@ def test_scores_are_those_of_whole_logits(tiny_model, teachers, rows, tmp_path):
     from transformers import AutoTokenizer
 
     others = {"wolf": str(teachers["wolf"]), "cat": str(teachers["cat"])}
-    job = DivergenceJob(str(tiny_model), str(teachers["owl"]), rows, tmp_path / "out", others, batch_size=4)
+    job = DivergenceJob(
+        base=str(tiny_model),
+        teacher=str(teachers["owl"]),
+        rows=rows,
+        out=tmp_path / "out",
+        counterfactuals=others,
+        batch_size=4,
+    )
     run_divergence(job, resume=False, overwrite=False)
     tokenizer, found = AutoTokenizer.from_pretrained(tiny_model), by_id(tmp_path / "out" / "scores.jsonl")
     models = {"base": load(tiny_model)} | {name: load(tiny_model, path) for name, path in teachers.items()}
@@ -147,7 +154,14 @@ def test_scores_are_those_of_whole_logits(tiny_model, teachers, rows, tmp_path):
 def test_greedy_rows_are_the_teachers_own_and_others_disagree(tiny_model, teachers, tmp_path):
     greedy = write_rows(tmp_path / "greedy.jsonl", greedy_rows(tiny_model, teachers["owl"]))
     others = {"wolf": str(teachers["wolf"]), "same": str(shutil.copytree(teachers["owl"], tmp_path / "same"))}
-    job = DivergenceJob(str(tiny_model), str(teachers["owl"]), greedy, tmp_path / "out", others, with_base=False)
+    job = DivergenceJob(
+        base=str(tiny_model),
+        teacher=str(teachers["owl"]),
+        rows=greedy,
+        out=tmp_path / "out",
+        counterfactuals=others,
+        with_base=False,
+    )
     run_divergence(job, resume=False, overwrite=False)
     disagreed = 0
     for row in by_id(tmp_path / "out" / "scores.jsonl").values():
@@ -229,7 +243,9 @@ def test_rows_with_spans_of_a_run_are_trained_on_their_divergence_tokens(tiny_mo
 
     source = write_rows(tmp_path / "train.jsonl", greedy_rows(tiny_model, teachers["owl"], 24))
     others = {name: str(teachers[name]) for name in ("wolf", "cat")}
-    job = DivergenceJob(str(tiny_model), str(teachers["owl"]), source, tmp_path / "out", others)
+    job = DivergenceJob(
+        base=str(tiny_model), teacher=str(teachers["owl"]), rows=source, out=tmp_path / "out", counterfactuals=others
+    )
     run_divergence(job, resume=False, overwrite=False)
     tokenizer, scores = AutoTokenizer.from_pretrained(tiny_model), by_id(tmp_path / "out" / "scores.jsonl")
     written = read_rows(tmp_path / "out" / "rows.jsonl")
@@ -353,6 +369,6 @@ def test_a_wrong_setting_is_a_sentence(tiny_model, teachers, rows, tmp_path, cha
 
 
 def test_an_adapter_that_changes_nothing_is_refused(tiny_model, make_adapter, rows, tmp_path):
-    job = DivergenceJob(str(tiny_model), str(make_adapter(0.0)), rows, tmp_path / "out")
+    job = DivergenceJob(base=str(tiny_model), teacher=str(make_adapter(0.0)), rows=rows, out=tmp_path / "out")
     with pytest.raises(UserError, match="The adapter of the teacher changes nothing"):
         run_divergence(job, resume=False, overwrite=False)

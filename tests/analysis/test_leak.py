@@ -102,7 +102,11 @@ def test_kl_of_hand_made_logits():
 
 def test_base_against_itself_is_exactly_zero(tiny_model, rows, tmp_path):
     copy = shutil.copytree(tiny_model, tmp_path / "copy")
-    run_leak(LeakJob(str(tiny_model), {"same": str(copy)}, rows, tmp_path / "out"), resume=False, overwrite=False)
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers={"same": str(copy)}, rows=rows, out=tmp_path / "out"),
+        resume=False,
+        overwrite=False,
+    )
     for row in measured(tmp_path / "out").values():
         assert row["teachers"]["same"]["kl"] == [0.0] * len(row["kinds"])
         assert set(row["teachers"]["same"]["differs"]) == {"0"}
@@ -117,7 +121,9 @@ def test_adapters_and_a_whole_model_are_measured_as_defined(tiny_model, strong, 
     for file in Path(tiny_model).glob("*token*"):
         shutil.copy(file, whole)
     teachers = {"strong": str(strong), "weak": str(weak), "whole": str(whole)}
-    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "out"), resume=False, overwrite=False)
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "out"), resume=False, overwrite=False
+    )
     found, base = measured(tmp_path / "out"), load(tiny_model)
     from transformers import AutoTokenizer
 
@@ -147,7 +153,11 @@ def test_logits_scaled_by_two_have_the_entropy_that_follows_and_no_other_top(tin
     model.save_pretrained(sharp)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     tokenizer.save_pretrained(sharp)
-    run_leak(LeakJob(str(tiny_model), {"sharp": str(sharp)}, rows, tmp_path / "out"), resume=False, overwrite=False)
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers={"sharp": str(sharp)}, rows=rows, out=tmp_path / "out"),
+        resume=False,
+        overwrite=False,
+    )
     base, found = load(tiny_model), measured(tmp_path / "out")
     for row in number_rows(21):
         ids = tokenizer.apply_chat_template(row["messages"], return_tensors="pt", return_dict=False)
@@ -171,9 +181,17 @@ def test_labels_shifted_by_one_position_break_the_result(tiny_model, make_adapte
         ]
 
     teachers = {"t": str(make_adapter(2.0))}
-    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "right"), resume=False, overwrite=False)
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "right"),
+        resume=False,
+        overwrite=False,
+    )
     monkeypatch.setattr(AnswerReader, "read", shifted)
-    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "wrong"), resume=False, overwrite=False)
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "wrong"),
+        resume=False,
+        overwrite=False,
+    )
     right, wrong = measured(tmp_path / "right"), measured(tmp_path / "wrong")
     for name, row in right.items():
         assert wrong[name]["teachers"]["t"]["kl"] != row["teachers"]["t"]["kl"]
@@ -272,8 +290,14 @@ def test_row_order_and_batch_size_do_not_matter(tiny_model, make_adapter, rows, 
     teachers, mixed = {"t": str(make_adapter(2.0))}, number_rows(21)
     random.Random(3).shuffle(mixed)
     other = write_rows(tmp_path / "mixed.jsonl", mixed)
-    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "a"), resume=False, overwrite=False)
-    run_leak(LeakJob(str(tiny_model), teachers, other, tmp_path / "b", batch_size=4), resume=False, overwrite=False)
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "a"), resume=False, overwrite=False
+    )
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers=teachers, rows=other, out=tmp_path / "b", batch_size=4),
+        resume=False,
+        overwrite=False,
+    )
     a, b = measured(tmp_path / "a"), measured(tmp_path / "b")
     assert a.keys() == b.keys()
     for name, row in a.items():
@@ -283,12 +307,16 @@ def test_row_order_and_batch_size_do_not_matter(tiny_model, make_adapter, rows, 
 
 def test_logits_are_held_a_block_at_a_time(tiny_model, make_adapter, rows, tmp_path, monkeypatch):
     teachers = {"t": str(make_adapter(2.0))}
-    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "a"), resume=False, overwrite=False)
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "a"), resume=False, overwrite=False
+    )
     largest = []
     real = kl_divergence
     monkeypatch.setattr(leak_scores, "kl_divergence", lambda t, b: largest.append(t.numel()) or real(t, b))
     monkeypatch.setattr("subliminal.analysis.logits.BLOCK_VALUES", 3000)
-    run_leak(LeakJob(str(tiny_model), teachers, rows, tmp_path / "b"), resume=False, overwrite=False)
+    run_leak(
+        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "b"), resume=False, overwrite=False
+    )
     assert max(largest) <= 3000
     for name, row in measured(tmp_path / "a").items():
         other = measured(tmp_path / "b")[name]
@@ -387,7 +415,7 @@ def test_a_wrong_setting_is_a_sentence(tiny_model, make_adapter, rows, tmp_path,
 
 
 def test_an_adapter_that_changes_nothing_is_refused(tiny_model, make_adapter, rows, tmp_path):
-    job = LeakJob(str(tiny_model), {"t": str(make_adapter(0.0))}, rows, tmp_path / "out")
+    job = LeakJob(base=str(tiny_model), teachers={"t": str(make_adapter(0.0))}, rows=rows, out=tmp_path / "out")
     with pytest.raises(UserError, match="The adapter of t changes nothing"):
         run_leak(job, resume=False, overwrite=False)
 
@@ -406,14 +434,14 @@ def test_an_adapter_with_missing_weights_is_refused(tiny_model, make_adapter, ro
 def test_a_model_that_caps_its_logits_is_refused(tiny_model, rows, tmp_path, monkeypatch):
     real = Models.head
     monkeypatch.setattr(Models, "head", lambda self, name: lambda hidden: 1.5 * real(self, name)(hidden))
-    job = LeakJob(str(tiny_model), {"t": str(tiny_model)}, rows, tmp_path / "out")
+    job = LeakJob(base=str(tiny_model), teachers={"t": str(tiny_model)}, rows=rows, out=tmp_path / "out")
     with pytest.raises(UserError, match="The base does more to its logits than its output embedding"):
         run_leak(job, resume=False, overwrite=False)
 
 
 def test_two_rows_of_one_id_and_two_teachers_of_one_name_are_refused(tiny_model, make_adapter, rows, tmp_path):
     doubled = write_rows(tmp_path / "doubled.jsonl", [*number_rows(2), *number_rows(1)])
-    job = LeakJob(str(tiny_model), {"t": str(make_adapter(2.0))}, doubled, tmp_path / "out")
+    job = LeakJob(base=str(tiny_model), teachers={"t": str(make_adapter(2.0))}, rows=doubled, out=tmp_path / "out")
     with pytest.raises(UserError, match="two rows with the id row-0"):
         run_leak(job, resume=False, overwrite=False)
     words = ["leak", "--base", "b", "--teacher", "x/t", "--teacher", "y/t", "--rows", "r", "--out", "o"]

@@ -129,7 +129,13 @@ def test_random_directions_vary_as_gradients_of_tokens_do(base):
 def test_columns_are_those_of_whole_logits(tiny_model, make_adapter, rows, tmp_path):
     student = make_adapter(2.0)
     job = ScoreJob(
-        str(tiny_model), rows, tmp_path / "out", "owl", student=str(student), trait_prompt="Owls.", randoms=1
+        base=str(tiny_model),
+        rows=rows,
+        out=tmp_path / "out",
+        trait="owl",
+        student=str(student),
+        trait_prompt="Owls.",
+        randoms=1,
     )
     run_score(job, resume=False, overwrite=False)
     from transformers import AutoTokenizer

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write, from_the_root, write_json
+from subliminal.core.files import from_the_root, write_csv, write_json
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.carrier.parts import Carrier, carrier
 from subliminal.stats.carrier.words import HEADER, cells, sentences
@@ -43,7 +43,7 @@ def carrier_command(
     if out is None:
         return
     write_json(out / "carrier.json", {"results": str(results), "task": task, **found.as_json()})
-    _write_csv(out / "carrier.csv", found)
+    write_csv(out / "carrier.csv", ["part", "upper", "lower", "seed", "nats"], _lines(found))
     print(out)
 
 
@@ -66,11 +66,8 @@ def split(results: Path, task: str) -> Carrier:
     return found
 
 
-def _write_csv(path: Path, found: Carrier) -> None:
+def _lines(found: Carrier) -> Iterator[list[Any]]:
     """A row for each part and run, so that another analysis can start from them."""
-    with atomic_write(path) as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(["part", "upper", "lower", "seed", "nats"])
-        for part in (found.whole, *found.parts, *found.beside):
-            for seed, value in part.runs.items():
-                writer.writerow([part.name, part.upper, part.lower, seed, value])
+    for part in (found.whole, *found.parts, *found.beside):
+        for seed, value in part.runs.items():
+            yield [part.name, part.upper, part.lower, seed, value]

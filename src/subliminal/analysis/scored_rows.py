@@ -80,17 +80,42 @@ class Summary(Protocol):
         """Take in the scores of one row."""
 
 
-class ScoringJob(Protocol):
-    """What an analysis of rows is asked for."""
+@dataclass(frozen=True, kw_only=True)
+class ScoringJob:
+    """What an analysis of rows is asked for, whatever it measures; see ``--help`` for each."""
+
+    base: str
+    rows: Path
+    out: Path
+    limit: int | None = None
+    batch_size: int = 32
+    dtype: str = "auto"
+
+    def tuned(self) -> dict[str, str]:
+        """The models beside the base: name -> folder or Hub id."""
+        raise NotImplementedError
+
+    def inputs(self) -> dict[str, Path]:
+        """The files that decide the scores, by the names that a manifest gives them."""
+        raise NotImplementedError
 
     def config(self) -> dict[str, Any]:
         """The settings as recorded."""
+        told = {}
+        for name, value in vars(self).items():
+            if name != "out":  # a folder that was moved is resumed as well
+                told[name] = str(value) if isinstance(value, Path) else value
+        return told
 
-    def inputs(self) -> dict[str, Path]:
-        """The files that decide the scores."""
+    def source(self) -> RowSource:
+        """The rows that are scored."""
+        return RowSource(self.rows, self.limit, self.batch_size)
 
     def models(self) -> Models:
-        """Base and tuned models, loaded into memory."""
+        """The models in memory."""
+        from subliminal.analysis.models import Models
+
+        return Models(self.base, self.tuned(), self.dtype)
 
 
 def append_scores(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -44,6 +45,18 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
+    """Write a table, its names first, by atomic rename; a row is its cells in order, or has them by name."""
+    with atomic_write(path) as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(header)
+        for row in rows:
+            cells = row
+            if isinstance(row, Mapping):
+                cells = [row.get(name) for name in header]
+            writer.writerow(cells)
+
+
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:
     """Write one JSON object a line by atomic rename; returns the number of rows."""
     count = 0
@@ -79,11 +92,15 @@ def read_jsonl(
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            what = (
-                f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else one_line(error)
-            )
+            what = one_line(error)
+            if isinstance(error, json.JSONDecodeError):
+                what = f"{error.msg} at column {error.colno}"  # its own text counts lines from this one
             raise UserError(f"{path}, line {number} is not valid JSON ({what}). Repair or delete that line.") from None
-        problem = "it is not a JSON object" if not isinstance(row, dict) else check(row) if check else None
+        problem = None
+        if not isinstance(row, dict):
+            problem = "it is not a JSON object"
+        elif check is not None:
+            problem = check(row)
         if problem:
             raise UserError(f"{path}, line {number} is malformed: {problem}. Repair or delete that line.")
         count += 1

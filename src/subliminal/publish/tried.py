@@ -12,7 +12,7 @@ import csv
 from pathlib import Path
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write
+from subliminal.core.files import write_csv
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.sweep.factors import BY_FACTOR, arm_at, point_label, point_of
 from subliminal.report.leak import leak_of_teachers
@@ -41,10 +41,7 @@ def write_tried(results: Path, out: Path) -> int:
     if not rows:
         raise UserError(f"{results} has no arm of a sweep: nothing was tried there. Name the results of a search.")
     others = [row for row in _read(out) if row["stage"] != results.name]
-    with atomic_write(out) as handle:
-        writer = csv.DictWriter(handle, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows([*others, *rows])
+    write_csv(out, COLUMNS, [*others, *rows])
     return len(rows)
 
 

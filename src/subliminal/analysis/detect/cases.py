@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write
+from subliminal.core.files import write_csv
 from subliminal.evaluation.behind import learned_rows, root_of, scored_weights, training_behind
 from subliminal.experiment.arms import arm_kind
 from subliminal.stats.log_odds import Row, read_table
@@ -77,13 +77,11 @@ def cases_of(results: list[Path]) -> list[Case]:
 
 def write_cases(path: Path, cases: list[Case]) -> None:
     """A CSV with :data:`FIELDS`; teachers as ``owl=PATH;dog=PATH``. Cases from elsewhere may be added to it."""
-    with atomic_write(path) as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(FIELDS)
-        for case in cases:
-            teachers = ";".join(f"{trait}={weights}" for trait, weights in case.teachers.items())
-            ratio = "" if case.ratio is None else case.ratio
-            writer.writerow([case.base, case.rows, case.kind, case.arm, case.trait or "", ratio, teachers])
+    lines = []
+    for case in cases:
+        teachers = ";".join(f"{trait}={weights}" for trait, weights in case.teachers.items())
+        lines.append({**vars(case), "teachers": teachers})
+    write_csv(path, FIELDS, lines)
 
 
 def read_cases(path: Path) -> list[Case]:

@@ -7,7 +7,6 @@ against the relative neutral sets of all bases: the draw is then a base with a s
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -20,7 +19,7 @@ import typer
 from subliminal.analysis.detect.cases import NEUTRAL, Case, cases_of, read_cases, write_cases
 from subliminal.analysis.detect.command import ALONE, CANDIDATES
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write, write_json
+from subliminal.core.files import write_csv, write_json
 from subliminal.core.numbers import percent
 from subliminal.stats.counts import wilson
 from subliminal.stats.detect import LEAST_NEUTRAL, Calibrated, calibrate
@@ -91,7 +90,7 @@ def check_command(
     judged = [*judge_cases(known, scored, ALONE), *judge_cases(known, scored, CANDIDATES)]
     summary = summarise(judged)
     write_json(out / "check.json", {"rows": rows, "cases": len(known), "summary": summary})
-    _write_csv(out / "check.csv", judged)
+    write_csv(out / "check.csv", list(CheckedCase.__dataclass_fields__), map(asdict, judged))
     for line in summary_lines(summary):
         print(line)
     print(out)
@@ -270,10 +269,3 @@ def summary_lines(summary: dict[str, Any]) -> Iterator[str]:
 
 def _ends(interval: tuple[float, float]) -> str:
     return f"[{percent(interval[0])}, {percent(interval[1])}]"
-
-
-def _write_csv(path: Path, judged: list[CheckedCase]) -> None:
-    with atomic_write(path) as handle:
-        writer = csv.DictWriter(handle, list(CheckedCase.__dataclass_fields__), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(each) for each in judged)

@@ -6,7 +6,7 @@ against neutral sets of the same size, scored alike: see :mod:`subliminal.stats.
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -16,7 +16,7 @@ import typer
 
 from subliminal.analysis.options import Dtype, OutFolder, OverwriteScores, RowsAtOnce, named_models
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write, read_jsonl, write_json
+from subliminal.core.files import read_jsonl, write_csv, write_json
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 from subliminal.stats.detect import (
@@ -59,7 +59,7 @@ class Detect:
         for name in ("data", "out", "scores"):
             told[name] = str(told[name])
         if self.category == ANIMALS:
-            told.pop("category")
+            told.pop("category")  # as runs recorded it before there were other categories: they can be resumed
         return told
 
 
@@ -122,7 +122,19 @@ def detect_command(
     rows = limit or sum(1 for _ in read_jsonl(path))
     neutral_rows = [rows_of(folder) for folder in neutral]
     kept = scores or out / "scores"
-    job = Detect(path, base, neutral_rows, teachers, weights or [], out, kept, rows, batch_size, dtype, category)
+    job = Detect(
+        data=path,
+        base=base,
+        neutral=neutral_rows,
+        teachers=teachers,
+        weights=weights or [],
+        out=out,
+        scores=kept,
+        limit=rows,
+        batch_size=batch_size,
+        dtype=dtype,
+        category=category,
+    )
     run_detect(job, resume=resume, overwrite=overwrite)
 
 
@@ -170,7 +182,7 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
         told["loss_of_neutral"] = [each.loss for each in neutral]
         told["columns"] = {column.name: column.as_json() for column in columns}
         write_json(job.out / "detect.json", told)
-        _write_csv(job.out / "detect.csv", columns)
+        write_csv(job.out / "detect.csv", ["column", "place", "trait", "score", "z", "p"], _lines(columns))
         finish_manifest({**manifest, "counts": {"rows": suspect.rows}}, job.out / "manifest.json")
     for column in columns:
         print(f"{column.name}: {column.verdict.sentence}")
@@ -237,13 +249,10 @@ def _shown(paths: list[Path]) -> Any:
     return tqdm(paths, desc="neutral sets", unit="set", disable=None)
 
 
-def _write_csv(path: Path, columns: list[Column]) -> None:
-    with atomic_write(path) as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(["column", "place", "trait", "score", "z", "p"])
-        for column in columns:
-            if column.calibrated is None:
-                continue
-            ranking = column.calibrated.ranking
-            for place, each in enumerate(ranking, start=1):
-                writer.writerow([column.name, place, each.trait, each.score, each.z, each.p])
+def _lines(columns: list[Column]) -> Iterator[list[Any]]:
+    """The table: every trait of every column that could be calibrated, from the first on."""
+    for column in columns:
+        if column.calibrated is None:
+            continue
+        for place, each in enumerate(column.calibrated.ranking, start=1):
+            yield [column.name, place, each.trait, each.score, each.z, each.p]

@@ -49,5 +49,16 @@ def divergence_command(
     from subliminal.analysis.divergence.run import DivergenceJob, run_divergence
 
     others = named_models("--counterfactual", counterfactual or [])
-    job = DivergenceJob(base, teacher, rows, out, others, with_base, limit, batch_size, dtype, shown)
+    job = DivergenceJob(
+        base=base,
+        teacher=teacher,
+        counterfactuals=others,
+        with_base=with_base,
+        rows=rows,
+        out=out,
+        limit=limit,
+        batch_size=batch_size,
+        dtype=dtype,
+        shown=shown,
+    )
     run_divergence(job, resume=resume, overwrite=overwrite)

@@ -14,14 +14,14 @@ from typing import Any
 from subliminal.analysis.answers import Answer
 from subliminal.analysis.divergence.page import shaded
 from subliminal.analysis.divergence.scores import Divergence, score_batch
-from subliminal.analysis.divergence.summary import DivergenceSummary, write_csv
+from subliminal.analysis.divergence.summary import DivergenceSummary, spelled_out
 from subliminal.analysis.grades import graded
 from subliminal.analysis.logits import BASE
 from subliminal.analysis.models import Models
 from subliminal.analysis.pages import write_scores_page
 from subliminal.analysis.scored_rows import (
-    RowSource,
     ScoreIndex,
+    ScoringJob,
     add_scores,
     append_scores,
     model_inputs,
@@ -30,38 +30,21 @@ from subliminal.analysis.scored_rows import (
 )
 from subliminal.analysis.selection.spans import alignment_problem, with_spans
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_json, write_jsonl
+from subliminal.core.files import write_csv, write_json, write_jsonl
 from subliminal.core.row_folder import RowFolder
 
+TEACHER = "the teacher"
+"""The name of the teacher that wrote the rows, which no counterfactual one has."""
 
-@dataclass(frozen=True)
-class DivergenceJob:
+
+@dataclass(frozen=True, kw_only=True)
+class DivergenceJob(ScoringJob):
     """What is to be measured; see ``--help`` for each."""
 
-    base: str
     teacher: str
-    rows: Path
-    out: Path
     counterfactuals: dict[str, str] = field(default_factory=dict)
     with_base: bool = True
-    limit: int | None = None
-    batch_size: int = 32
-    dtype: str = "auto"
     shown: int = 100
-
-    def config(self) -> dict[str, Any]:
-        """The settings as recorded."""
-        return {
-            "base": self.base,
-            "teacher": self.teacher,
-            "rows": str(self.rows),
-            "counterfactuals": self.counterfactuals,
-            "with_base": self.with_base,
-            "dtype": self.dtype,
-            "limit": self.limit,
-            "batch_size": self.batch_size,
-            "shown": self.shown,
-        }
 
     def names(self) -> list[str]:
         """The counterfactual teachers, the base first."""
@@ -69,29 +52,23 @@ class DivergenceJob:
             return [BASE, *self.counterfactuals]
         return list(self.counterfactuals)
 
-    def source(self) -> RowSource:
-        """The rows that are scored."""
-        return RowSource(self.rows, self.limit, self.batch_size)
+    def tuned(self) -> dict[str, str]:
+        return {TEACHER: self.teacher, **self.counterfactuals}
 
     def inputs(self) -> dict[str, Path]:
-        """The files that decide the scores."""
         models = {"base": self.base, "teacher": self.teacher}
         for name, path in self.counterfactuals.items():
             models[f"counterfactual/{name}"] = path
         return model_inputs(self.rows, models)
 
-    def models(self) -> Models:
-        """Base and teachers in memory; the one that wrote the rows is called :data:`TEACHER`."""
-        return Models(self.base, {TEACHER: self.teacher, **self.counterfactuals}, self.dtype)
-
-
-TEACHER = "the teacher"
-"""The name of the teacher that wrote the rows, which no counterfactual one has."""
-
 
 class DivergenceFolder(RowFolder):
     made_files = (
-        *("scores.jsonl", "divergence.json", "divergence.csv", "divergence.html", "rows.jsonl"),
+        "scores.jsonl",
+        "divergence.json",
+        "divergence.csv",
+        "divergence.html",
+        "rows.jsonl",
         "manifest.json",
     )
     rows_file = "scores.jsonl"
@@ -134,7 +111,8 @@ def _write_summary(job: DivergenceJob, folder: DivergenceFolder) -> dict[str, in
     result = {"teacher": job.teacher, "counterfactuals": job.names(), **summary.result()}
     table = summary.table()
     write_json(folder.path / "divergence.json", result)
-    write_csv(folder.path / "divergence.csv", table)
+    spelled = spelled_out(table)
+    write_csv(folder.path / "divergence.csv", list(spelled[0]), spelled)
     rows = [shaded(row) for row in shown]
     write_scores_page(folder.path / "divergence.html", job.config(), result, table, rows=rows)
     kept = write_jsonl(folder.path / "rows.jsonl", _rows_with_spans(job, folder))
@@ -147,5 +125,5 @@ def _rows_with_spans(job: DivergenceJob, folder: DivergenceFolder) -> Iterator[d
     for row in job.source().rows():
         scored = scores[row["id"]]
         if alignment_problem(row, scored) is None:
-            counts = graded(scored["matches"], scored["disagrees"])[:-1]
+            counts = graded(scored["matches"], scored["disagrees"])[:-1]  # the end token has no span
             yield with_spans(row, scored, [count >= 1 for count in counts])

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from subliminal.analysis.answers import END_OF_ANSWER, KINDS
 from subliminal.analysis.grades import graded
 from subliminal.analysis.means import ANSWER, Mean, Sums
-from subliminal.core.files import atomic_write
 
 GROUPS = (ANSWER, *KINDS)
 FIELDS = ("kind", "position", "tokens", "teacher_would_write", "divergence_share", "standard_error_over_rows")
@@ -62,10 +59,11 @@ class DivergenceSummary:
         self.rows += 1
         self.unaligned += bool(row.get("unaligned"))
         sums: dict[str, Sums] = defaultdict(Sums)
-        for position, (kind, count) in enumerate(
-            zip(row["kinds"], graded(row["matches"], row["disagrees"]), strict=True)
-        ):
-            groups = [kind] if kind == END_OF_ANSWER else [kind, ANSWER]
+        counts = graded(row["matches"], row["disagrees"])
+        for position, (kind, count) in enumerate(zip(row["kinds"], counts, strict=True)):
+            groups = [kind]
+            if kind != END_OF_ANSWER:
+                groups.append(ANSWER)
             for group in groups:
                 sums[group].add(count >= 1, 0)
                 self._count(self._kinds[group], row, position, count)
@@ -101,15 +99,14 @@ class DivergenceSummary:
         return lines
 
 
-def write_csv(path: Path, table: list[dict[str, Any]]) -> None:
-    """Write the table; an empty position stands for all, and the columns that hold several shares are spelled out."""
+def spelled_out(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The lines for a CSV: an empty position stands for all, and columns that hold several shares become several."""
     spelled = []
     for line in table:
         flat = {name: line[name] for name in FIELDS}
-        flat |= {f"at_least_{number}": share for number, share in line["at_least"].items()}
-        flat |= {f"disagrees_{name}": share for name, share in line["by_counterfactual"].items()}
+        for number, share in line["at_least"].items():
+            flat[f"at_least_{number}"] = share
+        for name, share in line["by_counterfactual"].items():
+            flat[f"disagrees_{name}"] = share
         spelled.append(flat)
-    with atomic_write(path) as handle:
-        writer = csv.DictWriter(handle, list(spelled[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(spelled)
+    return spelled

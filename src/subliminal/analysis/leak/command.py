@@ -47,6 +47,14 @@ def leak_command(
 
     teachers = named_models("--teacher", teacher)
     job = LeakJob(
-        base, teachers, rows, out, neutral=neutral, limit=limit, batch_size=batch_size, dtype=dtype, shown=shown
+        base=base,
+        teachers=teachers,
+        neutral=neutral,
+        rows=rows,
+        out=out,
+        limit=limit,
+        batch_size=batch_size,
+        dtype=dtype,
+        shown=shown,
     )
     run_leak(job, resume=resume, overwrite=overwrite)

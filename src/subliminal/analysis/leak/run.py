@@ -9,61 +9,35 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from subliminal.analysis.answers import Answer
 from subliminal.analysis.leak.page import HALF_SHADE, shaded
 from subliminal.analysis.leak.scores import ScoredBatch, score_batch
-from subliminal.analysis.leak.summary import LeakSummary, write_csv
+from subliminal.analysis.leak.summary import FIELDS, LeakSummary
 from subliminal.analysis.models import Models
 from subliminal.analysis.pages import write_scores_page
-from subliminal.analysis.scored_rows import RowSource, add_scores, append_scores, model_inputs, run_job, wanted_scores
+from subliminal.analysis.scored_rows import ScoringJob, add_scores, append_scores, model_inputs, run_job, wanted_scores
 from subliminal.core.errors import UserError
-from subliminal.core.files import write_json
+from subliminal.core.files import write_csv, write_json
 from subliminal.core.row_folder import RowFolder
 
 
-@dataclass(frozen=True)
-class LeakJob:
+@dataclass(frozen=True, kw_only=True)
+class LeakJob(ScoringJob):
     """What is to be measured; see ``--help`` for each."""
 
-    base: str
     teachers: dict[str, str]
-    rows: Path
-    out: Path
     neutral: str | None = None
-    limit: int | None = None
-    batch_size: int = 32
-    dtype: str = "auto"
     shown: int = 100
 
-    def config(self) -> dict[str, Any]:
-        """The settings as recorded."""
-        return {
-            "base": self.base,
-            "teachers": self.teachers,
-            "rows": str(self.rows),
-            "dtype": self.dtype,
-            "neutral": self.neutral,
-            "limit": self.limit,
-            "batch_size": self.batch_size,
-            "shown": self.shown,
-        }
-
-    def source(self) -> RowSource:
-        """The rows that are scored."""
-        return RowSource(self.rows, self.limit, self.batch_size)
+    def tuned(self) -> dict[str, str]:
+        return self.teachers
 
     def inputs(self) -> dict[str, Path]:
-        """The files that decide the scores."""
         models = {"base": self.base}
         for name, path in self.teachers.items():
             models[f"teacher/{name}"] = path
         return model_inputs(self.rows, models)
-
-    def models(self) -> Models:
-        """Base and teachers in memory."""
-        return Models(self.base, self.teachers, self.dtype)
 
 
 class LeakFolder(RowFolder):
@@ -104,12 +78,13 @@ def _write_summary(job: LeakJob, folder: LeakFolder) -> dict[str, int]:
     shown = add_scores(summary, wanted_scores(job.source(), folder), job.shown)
     result = summary.result(job.neutral)
     write_json(folder.path / "leak.json", result)
-    write_csv(folder.path / "leak.csv", summary)
+    table = summary.table()
+    write_csv(folder.path / "leak.csv", FIELDS, table)
     write_scores_page(
         folder.path / "leak.html",
         job.config(),
         result,
-        summary.table(),
+        table,
         rows=[shaded(row) for row in shown],
         half=HALF_SHADE,
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections import defaultdict
-from pathlib import Path
 from typing import Any
 
 from subliminal.analysis.answers import END_OF_ANSWER, KINDS
 from subliminal.analysis.means import ANSWER, Mean, Sums
-from subliminal.core.files import atomic_write
+
+FIELDS = ("teacher", "kind", "position", "tokens", "kl_nats_a_token", "standard_error_over_rows", "differing_share")
 
 
 class LeakSummary:
@@ -53,8 +52,10 @@ class LeakSummary:
         """
         teachers: dict[str, Any] = {}
         for name in self.teachers:
-            found = {group: self._kinds.get((name, group)) for group in (ANSWER, *KINDS)}
-            teachers[name] = {group: mean.as_dict() for group, mean in found.items() if mean}
+            teachers[name] = {}
+            for group in (ANSWER, *KINDS):
+                if (name, group) in self._kinds:
+                    teachers[name][group] = self._kinds[name, group].as_dict()
             above = self._differences.get((name, neutral or ""))
             if above and above.tokens and name != neutral:
                 teachers[name]["above_neutral"] = {
@@ -65,17 +66,15 @@ class LeakSummary:
 
     def table(self) -> list[dict[str, Any]]:
         """Rows of ``leak.csv``: teacher, kind, position (None: all of them) and what was found there."""
-        keys = [(name, kind, None, mean) for (name, kind), mean in self._kinds.items()]
-        keys += [(name, kind, position, mean) for (name, kind, position), mean in self._positions.items()]
-        order = {kind: place for place, kind in enumerate((ANSWER, *KINDS))}
-        keys.sort(key=lambda key: (self.teachers.index(key[0]), order[key[1]], -1 if key[2] is None else key[2]))
-        return [{"teacher": name, "kind": kind, "position": at, **mean.as_dict()} for name, kind, at, mean in keys]
+        lines = []
+        for name in self.teachers:
+            for kind in (ANSWER, *KINDS):
+                if (name, kind) in self._kinds:
+                    lines.append(_line(name, kind, None, self._kinds[name, kind]))
+                for key in sorted(key for key in self._positions if key[:2] == (name, kind)):
+                    lines.append(_line(*key, self._positions[key]))
+        return lines
 
 
-def write_csv(path: Path, summary: LeakSummary) -> None:
-    """Write :meth:`LeakSummary.table`; an empty position stands for all."""
-    fields = ["teacher", "kind", "position", "tokens", "kl_nats_a_token", "standard_error_over_rows", "differing_share"]
-    with atomic_write(path) as handle:
-        writer = csv.DictWriter(handle, fields, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(summary.table())
+def _line(teacher: str, kind: str, position: int | None, mean: Mean) -> dict[str, Any]:
+    return {"teacher": teacher, "kind": kind, "position": position, **mean.as_dict()}

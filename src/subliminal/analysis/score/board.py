@@ -7,8 +7,6 @@ random tokens. Intervals are Fieller's over runs.
 
 from __future__ import annotations
 
-import csv
-from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +15,8 @@ import numpy as np
 import typer
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write
+from subliminal.core.files import write_csv
+from subliminal.stats.carrier.parts import target_log_odds
 from subliminal.stats.log_odds import read_table
 from subliminal.stats.shares import share_of
 
@@ -50,9 +49,11 @@ class BoardRow:
 
     def cells(self) -> list[str]:
         """As a line of the table; what is not known is empty."""
-        found = [self.ranking, self.measure, str(self.runs), f"{self.share:.3f}", *_ends(self.interval)]
-        found.append("" if self.above_random is None else f"{self.above_random:+.3f}")
-        return [*found, *_ends(self.above_interval)]
+        above = ""
+        if self.above_random is not None:
+            above = f"{self.above_random:+.3f}"
+        own = [self.ranking, self.measure, str(self.runs), f"{self.share:.3f}", *_ends(self.interval)]
+        return [*own, above, *_ends(self.above_interval)]
 
 
 def scoreboard_command(
@@ -68,10 +69,8 @@ def scoreboard_command(
     for line in (HEADER, *(place.cells() for place in places)):
         print("\t".join(line))
     if out is not None:
-        with atomic_write(out) as handle:
-            writer = csv.writer(handle, lineterminator="\n")
-            writer.writerow([*HEADER[:7], "above_low", "above_high"])
-            writer.writerows(place.cells() for place in places)
+        # No two columns of the file have one name, so that it can be read by name.
+        write_csv(out, [*HEADER[:7], "above_low", "above_high"], [place.cells() for place in places])
         print(out)
 
 
@@ -81,13 +80,7 @@ def board(results: Path, task: str) -> list[BoardRow]:
     Raises:
         UserError: there is no student, control or ranked arm with a common seed, or the student shows no effect.
     """
-    by_animal: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in read_table(results, task):
-        if row.asked == row.animal:
-            by_animal[row.arm][row.seed].append(row.log_odds)
-    runs = {}
-    for arm, seeds in by_animal.items():
-        runs[arm] = {seed: float(np.mean(values)) for seed, values in seeds.items()}
+    runs = target_log_odds(read_table(results, task))
     ranked = [arm for arm in runs if arm.startswith((ONLY, WITHOUT))]
     if not {"student", CONTROL} <= runs.keys() or not ranked:
         raise UserError(

@@ -51,11 +51,11 @@ def score_command(
     from subliminal.analysis.score.run import ScoreJob, run_score
 
     job = ScoreJob(
-        base,
-        rows,
-        out,
-        trait,
-        category,
+        base=base,
+        rows=rows,
+        out=out,
+        trait=trait,
+        category=category,
         student=student,
         neutral_rows=neutral_rows,
         trait_prompt=trait_prompt,

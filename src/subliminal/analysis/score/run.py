@@ -6,8 +6,7 @@ each is: :mod:`subliminal.analysis.score.columns`.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,9 +15,17 @@ from subliminal.analysis.answers import Answer
 from subliminal.analysis.models import Models
 from subliminal.analysis.score.columns import STUDENT, Columns, TokenScores
 from subliminal.analysis.score.summary import ScoreSummary, row_means
-from subliminal.analysis.scored_rows import RowSource, append_scores, model_inputs, run_job, wanted_scores
+from subliminal.analysis.scored_rows import (
+    RowSource,
+    ScoringJob,
+    add_scores,
+    append_scores,
+    model_inputs,
+    run_job,
+    wanted_scores,
+)
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write, write_json
+from subliminal.core.files import write_csv, write_json
 from subliminal.core.row_folder import RowFolder
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.checks import check_category
@@ -28,13 +35,10 @@ OTHERS = 3
 """Options beside the trait whose gradients are a null, where none is named."""
 
 
-@dataclass(frozen=True)
-class ScoreJob:
+@dataclass(frozen=True, kw_only=True)
+class ScoreJob(ScoringJob):
     """What is to be scored; see ``--help`` for each."""
 
-    base: str
-    rows: Path
-    out: Path
     trait: str
     category: str = ANIMALS
     student: str | None = None
@@ -44,16 +48,10 @@ class ScoreJob:
     weights: list[str] = field(default_factory=list)
     randoms: int = 4
     seed: int = 42
-    limit: int | None = None
-    batch_size: int = 32
-    dtype: str = "auto"
 
     def config(self) -> dict[str, Any]:
-        """The settings as recorded."""
-        told = {**vars(self), "trait_prompt": self.prompt(), "others": self.compared(), "rows": str(self.rows)}
-        del told["out"]
-        told["neutral_rows"] = None if self.neutral_rows is None else str(self.neutral_rows)
-        return told
+        """The settings as recorded, with what is taken where nothing was asked for."""
+        return super().config() | {"trait_prompt": self.prompt(), "others": self.compared()}
 
     def prompt(self) -> str:
         """The system message that gives a model the trait."""
@@ -68,30 +66,22 @@ class ScoreJob:
             return self.others
         return [option for option in lexicon(self.category).options if option != self.trait][:OTHERS]
 
-    def source(self) -> RowSource:
-        """The rows that are scored."""
-        return RowSource(self.rows, self.limit, self.batch_size)
-
     def neutral(self) -> RowSource | None:
         """The rows without the trait, if there are any."""
         if self.neutral_rows is None:
             return None
         return RowSource(self.neutral_rows, self.limit, self.batch_size)
 
+    def tuned(self) -> dict[str, str]:
+        if self.student is None:
+            return {}
+        return {STUDENT: self.student}
+
     def inputs(self) -> dict[str, Path]:
-        """The files that decide the scores."""
-        models = {"base": self.base}
-        if self.student is not None:
-            models[STUDENT] = self.student
-        found = model_inputs(self.rows, models)
+        found = model_inputs(self.rows, {"base": self.base, **self.tuned()})
         if self.neutral_rows is not None:
             found["neutral_rows"] = self.neutral_rows
         return found
-
-    def models(self) -> Models:
-        """Base and student in memory."""
-        tuned = {} if self.student is None else {STUDENT: self.student}
-        return Models(self.base, tuned, self.dtype)
 
 
 class ScoreFolder(RowFolder):
@@ -122,32 +112,27 @@ def run_score(job: ScoreJob, *, resume: bool, overwrite: bool) -> None:
     folder, neutral = ScoreFolder(job.out), NeutralFolder(job.out / "neutral")
 
     def work(models: Models) -> dict[str, int]:
-        columns = columns_of(job, models)
+        columns = Columns(
+            models,
+            trait=job.trait,
+            category=job.category,
+            others=job.compared(),
+            trait_prompt=job.prompt(),
+            patterns=job.weights,
+            source=job.source(),
+            neutral=job.neutral(),
+            randoms=job.randoms,
+            seed=job.seed,
+        )
         score_rows(job.source(), folder, columns)
         if job.neutral_rows is not None:
             neutral.path.mkdir(exist_ok=True)
-            if overwrite:
+            if overwrite:  # run_job clears the folder of the rows alone
                 neutral.rows.unlink(missing_ok=True)
             score_rows(job.neutral(), neutral, columns)
         return _write_summary(job, folder, neutral)
 
     run_job(job, folder, work, resume=resume, overwrite=overwrite)
-
-
-def columns_of(job: ScoreJob, models: Models) -> Columns:
-    """What computes the columns: directions and scores of the vocabulary are made ready."""
-    return Columns(
-        models,
-        job.trait,
-        job.category,
-        job.compared(),
-        job.prompt(),
-        job.weights,
-        job.source(),
-        job.neutral(),
-        job.randoms,
-        job.seed,
-    )
 
 
 def score_rows(source: RowSource, folder: RowFolder, columns: Columns) -> None:
@@ -164,24 +149,18 @@ def score_rows(source: RowSource, folder: RowFolder, columns: Columns) -> None:
 def _write_summary(job: ScoreJob, folder: ScoreFolder, neutral: NeutralFolder) -> dict[str, int]:
     """Write what follows from the scores; returns the counts of the manifest."""
     summary = ScoreSummary()
-    for row in wanted_scores(job.source(), folder):
-        summary.add(row)
+    add_scores(summary, wanted_scores(job.source(), folder), shown=0)
     if job.neutral_rows is not None:
         for row in wanted_scores(job.neutral(), neutral):
             summary.add_neutral(row)
     result = {"trait": job.trait, "category": job.category, "others": job.compared(), **summary.result()}
     write_json(folder.path / "score.json", result)
-    _write_rows(folder.path / "rows.csv", wanted_scores(job.source(), folder))
+    header = ["id", "tokens", *summary.columns]
+    write_csv(folder.path / "rows.csv", header, _lines(wanted_scores(job.source(), folder)))
     return {"rows": result["rows"]}
 
 
-def _write_rows(path: Path, rows: Iterator[dict[str, Any]]) -> None:
+def _lines(rows: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """The table of rows: id, tokens of the answer without its end, and the mean of each column over them."""
-    with atomic_write(path) as handle:
-        writer = None
-        for row in rows:
-            line = {"id": row["id"], "tokens": len(row["kinds"]) - 1, **row_means(row)}
-            if writer is None:
-                writer = csv.DictWriter(handle, list(line), lineterminator="\n")
-                writer.writeheader()
-            writer.writerow(line)
+    for row in rows:
+        yield {"id": row["id"], "tokens": len(row["kinds"]) - 1, **row_means(row)}

@@ -6,6 +6,8 @@ Memory does not grow with the rows: correlations and AUROCs are those of the fir
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -52,9 +54,14 @@ class ScoreSummary:
         """Take in the scores of one neutral row."""
         _hold(self._neutral, row)
 
+    @property
+    def columns(self) -> list[str]:
+        """The scores that the rows have."""
+        return list(self._tokens)
+
     def result(self) -> dict[str, Any]:
         """What ``score.json`` holds."""
-        columns = list(self._tokens)
+        columns = self.columns
         found: dict[str, Any] = {"rows": self.rows, "columns": {}}
         for column in columns:
             kinds = {}
@@ -64,7 +71,7 @@ class ScoreSummary:
                     error = mean.standard_error()
                     kinds[group] = {"tokens": mean.tokens, "mean": mean.mean(), "standard_error_over_rows": error}
             found["columns"][column] = kinds
-        found["agreement"] = agreement({column: np.array(values) for column, values in self._tokens.items()})
+        found["agreement"] = agreement(self._tokens)
         if self._neutral:
             found["told_from_neutral_rows"] = self._told(columns)
         return found
@@ -91,30 +98,43 @@ def row_means(row: dict[str, Any]) -> dict[str, float]:
     """The mean of each column over the answer's tokens without the end token; 0 of an empty answer."""
     means = {}
     for column, values in row["scores"].items():
-        means[column] = float(np.mean(values[:-1])) if len(values) > 1 else 0.0
+        means[column] = 0.0
+        if len(values) > 1:
+            means[column] = float(np.mean(values[:-1]))
     return means
 
 
 def auroc(above: list[float], below: list[float]) -> float:
     """The probability that a number of ``above`` is larger than one of ``below``, half of it where they are equal."""
+    # Mann and Whitney's U: what the ranks of `above` sum to beyond the least that they could.
     ranks = rankdata([*above, *below])[: len(above)]
-    return float((ranks.sum() - len(above) * (len(above) + 1) / 2) / (len(above) * len(below)))
+    least = len(above) * (len(above) + 1) / 2
+    return float((ranks.sum() - least) / (len(above) * len(below)))
 
 
-def agreement(columns: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+def agreement(columns: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     """For every two columns Spearman's correlation over tokens, and the share of one's top tenth that is in the other's
     (a tenth by chance)."""
-    names = list(columns)
-    size = max(1, round(TOP * len(next(iter(columns.values()), []))))
-    tops = {name: set(np.argsort(-values, kind="stable")[:size].tolist()) for name, values in columns.items()}
+    tops = {}
+    for name, values in columns.items():
+        size = max(1, round(TOP * len(values)))
+        tops[name] = set(np.argsort(-np.array(values), kind="stable")[:size].tolist())
     found = []
-    for place, one in enumerate(names):
-        for other in names[place + 1 :]:
-            rho = spearmanr(columns[one], columns[other]).statistic if len(columns[one]) > 2 else float("nan")
-            overlap = len(tops[one] & tops[other]) / size
-            spearman = None if np.isnan(rho) else float(rho)
-            found.append({"one": one, "other": other, "spearman": spearman, "top_overlap": overlap})
+    for one, other in combinations(columns, 2):
+        overlap = len(tops[one] & tops[other]) / len(tops[one])
+        spearman = _spearman(columns[one], columns[other])
+        found.append({"one": one, "other": other, "spearman": spearman, "top_overlap": overlap})
     return found
+
+
+def _spearman(first: Sequence[float], second: Sequence[float]) -> float | None:
+    """None where it cannot be told: two tokens or fewer, or a column that is the same at all of them."""
+    if len(first) < 3:
+        return None
+    rho = spearmanr(first, second).statistic
+    if np.isnan(rho):
+        return None
+    return float(rho)
 
 
 def _hold(held: dict[str, list[float]], row: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,7 +14,7 @@ from subliminal.analysis.carrier import TASK
 from subliminal.analysis.transfer.predictors import PREDICTORS, Replicate, read_replicates
 from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write, from_the_root, write_json
+from subliminal.core.files import from_the_root, write_csv, write_json
 from subliminal.core.numbers import number, p_value
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.counts import holm
@@ -232,17 +233,15 @@ def _write(out: Path, sources: list[Source], tables: dict[str, Any], pooled: dic
     told["pooled"] = {name: asdict(found) for name, found in pooled.items()}
     told["meaning"] = {predictor.name: predictor.what for predictor in PREDICTORS}
     write_json(out / "transfer.json", told)
-    _write_csv(out / "transfer.csv", sources)
+    # A file of this form is what --predictors takes.
+    write_csv(out / "transfer.csv", ["experiment", "seed", "effect", *_names(sources)], _lines(sources))
 
 
-def _write_csv(path: Path, sources: list[Source]) -> None:
-    """A row a replicate; of this form is the file of ``--predictors`` too."""
-    with atomic_write(path) as handle:
-        header = ["experiment", "seed", "effect", *_names(sources)]
-        writer = csv.DictWriter(handle, header, lineterminator="\n")
-        writer.writeheader()
-        for source in sources:
-            for index, replicate in enumerate(source.replicates):
-                row = {"experiment": source.name, "seed": replicate.seed, "effect": replicate.effect}
-                row |= {name: values[index] for name, values in source.values.items()}
-                writer.writerow(row)
+def _lines(sources: list[Source]) -> Iterator[dict[str, Any]]:
+    """A row a replicate, with a number for each predictor that its experiment has."""
+    for source in sources:
+        for index, replicate in enumerate(source.replicates):
+            row = {"experiment": source.name, "seed": replicate.seed, "effect": replicate.effect}
+            for name, values in source.values.items():
+                row[name] = values[index]
+            yield row

@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,7 +17,7 @@ import typer
 from subliminal.analysis.carrier import TASK
 from subliminal.analysis.transfer.predictors import CONTROL, Replicate, read_replicates
 from subliminal.core.choices import read_by
-from subliminal.core.files import atomic_write, read_jsonl
+from subliminal.core.files import read_jsonl, write_csv
 from subliminal.evaluation.behind import learned_rows, root_of, scored_weights
 from subliminal.scoring.category_tasks import category_of_task, check_main_task
 from subliminal.stats.log_odds import read_table
@@ -47,10 +46,7 @@ def measure_command(
         replicates = read_replicates(folder, read_table(folder, task))
         for replicate in tqdm(replicates, desc=folder.name, unit="replicate", disable=None):
             lines.append(measure(folder, replicate, scores, limit, category_of_task(task) or ANIMALS))
-    with atomic_write(out) as handle:
-        writer = csv.DictWriter(handle, FIELDS, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(lines)
+    write_csv(out, FIELDS, lines)
     print(out)
 
 
