@@ -14,9 +14,7 @@ from subliminal.core.files import from_the_root, write_csv, write_json
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.carrier.parts import Carrier, carrier
 from subliminal.stats.carrier.words import HEADER, cells, sentences
-from subliminal.stats.log_odds import read_table
-
-TASK = "animal_preference_logprob"
+from subliminal.stats.log_odds import EXACT_TASK, read_table
 
 
 def measure_of(task: str) -> str:
@@ -26,7 +24,9 @@ def measure_of(task: str) -> str:
 
 def carrier_command(
     results: Annotated[Path, typer.Argument(help="results/<experiment>, or one option's folder in it.")],
-    task: Annotated[str, typer.Option(help="Whose answers are compared.", callback=read_by(check_main_task))] = TASK,
+    task: Annotated[
+        str, typer.Option(help="Whose answers are compared.", callback=read_by(check_main_task))
+    ] = EXACT_TASK,
     out: Annotated[Path | None, typer.Option(help="Folder for carrier.json and carrier.csv; default: none.")] = None,
 ) -> None:
     """What in the teacher's rows carries the trait: order, company, frequencies of the numbers, or the layout alone.

@@ -61,6 +61,23 @@ def number(value: float) -> str:
     return f"{value:.{decimals}f}".replace("-", "−")
 
 
+def whole_percent(value: float) -> str:
+    """0.394 -> "39 %": a share of an effect, of which no more is known."""
+    return f"{100 * value:.0f} %".replace("-", "−")
+
+
+def whole_percents(low: float, high: float) -> str:
+    """A pair of shares as "[1, 83]" per cent."""
+    return f"[{100 * low:.0f}, {100 * high:.0f}]".replace("-", "−")
+
+
+def counted(number: int, word: str) -> str:
+    """ "1 replicate", "20 replicates"."""
+    if number == 1:
+        return f"1 {word}"
+    return f"{number} {word}s"
+
+
 def count(value: object) -> str:
     """12345 -> "12,345"; a dash for what is unknown."""
     if isinstance(value, int):

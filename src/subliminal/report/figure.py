@@ -56,6 +56,7 @@ def svg(figure: Any, name: str) -> str:
     import matplotlib
 
     buffer = io.BytesIO()
+    # Without a salt of its own matplotlib draws ids from the clock, and without "path" the fonts of the reader count.
     with matplotlib.rc_context({"svg.hashsalt": name, "svg.fonttype": "path"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue().decode()
@@ -70,12 +71,14 @@ def themed(picture: str, words: str) -> str:
     """
     from html import escape
 
-    picture = picture[picture.index("<svg") :]
+    picture = picture[picture.index("<svg") :]  # an XML declaration has no place within HTML
     for color, name in NAMES.items():
         picture = picture.replace(color, f"var(--{name})")
-    picture = re.sub(r"<metadata>.*?</metadata>", "", picture, flags=re.DOTALL)
+    picture = re.sub(r"<metadata>.*?</metadata>", "", picture, flags=re.DOTALL)  # has matplotlib's version
     opening = f'<svg role="img" aria-label="{escape(words)}"'
-    return re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", picture.replace("<svg", opening, 1), count=1)
+    picture = picture.replace("<svg", opening, 1)
+    # Without a size of its own it fills the width that the page gives it.
+    return re.sub(r' width="[\d.]+pt" height="[\d.]+pt"', "", picture, count=1)
 
 
 def arms_figure(results: Results, arms: list[Estimate], differences: list[Comparison], main: Comparison | None) -> Any:
@@ -237,7 +240,7 @@ def _draw(panel: Any, results: Results, marks: list[Mark], scale: float = 100) -
     """
     tasks = list(results.preference_tasks or results.graded_tasks)
     for index, task in enumerate(tasks):
-        offset = 0.26 * (index - (len(tasks) - 1) / 2)
+        offset = 0.26 * (index - (len(tasks) - 1) / 2)  # series of one arm stand around its line
         color, marker = SERIES[index % 4], MARKERS[index % 4]
         filling = PAPER if index % 2 else color
         series = [mark for mark in marks if mark.task == task]
@@ -263,6 +266,18 @@ def _draw(panel: Any, results: Results, marks: list[Mark], scale: float = 100) -
 def _rows(panel: Any, labels: list[str]) -> None:
     panel.set_yticks(range(len(labels)), labels)
     panel.set_ylim(len(labels) - 0.5, -0.5)
+
+
+def name_animals(panel: Any, animals: Sequence[str], target: str) -> None:
+    """A row an animal, the first on top, and the target's name in bold; 0 has a line."""
+    panel.axvline(0, color=INK, linewidth=1)
+    panel.set_yticks(range(len(animals)), animals)
+    panel.set_ylim(len(animals) - 0.4, -0.6)
+    dress(panel, grid="x")
+    for label, animal in zip(panel.get_yticklabels(), animals, strict=True):
+        label.set(size=9)
+        if animal == target:
+            label.set(size=11, weight="bold")
 
 
 def dress(panel: Any, *, grid: str) -> None:

@@ -5,6 +5,7 @@ Nothing is told by colour alone: filled and hollow marks of unlike shape, dashed
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from subliminal.core.numbers import number
 from subliminal.report.data import Results
-from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
+from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
 from subliminal.report.tables import Comparison, changes_by_animal
 
 NAMED = 3
@@ -34,7 +35,7 @@ def questions_figure(results: Results, comparisons: Sequence[Comparison]) -> str
     figure, panels = new_figure([1] * len(comparisons), height=0.5 + 2.6 * len(comparisons))
     for panel, comparison in zip(panels, comparisons, strict=True):
         ours, theirs = _rates(results, comparison)
-        order = np.argsort(ours - theirs, kind="stable")[::-1]
+        order = np.argsort(ours - theirs, kind="stable")[::-1]  # stable: equal questions stay in the task's order
         ours, theirs, places = 100 * ours[order], 100 * theirs[order], np.arange(len(order))
         panel.vlines(places, np.minimum(ours, theirs), np.maximum(ours, theirs), color=INK, linewidth=1)
         hollow = {"markerfacecolor": "none", "markeredgecolor": SERIES[1]}  # equal rates: a dot within a diamond
@@ -62,11 +63,16 @@ def _rates(results: Results, comparison: Comparison) -> tuple[np.ndarray, np.nda
 def extreme_questions(results: Results, comparison: Comparison) -> list[tuple[str, float, float]]:
     """(question id, treatment's rate, reference's rate) of the largest rises, then of the largest falls."""
     ours, theirs = _rates(results, comparison)
-    order = [int(i) for i in np.argsort(ours - theirs, kind="stable")[::-1]]
-    rises = [i for i in order[:NAMED] if ours[i] > theirs[i]]
-    falls = [i for i in order[::-1][:NAMED] if ours[i] < theirs[i]]
     ids = results.questions(comparison.task)
-    return [(ids[i], float(ours[i]), float(theirs[i])) for i in [*rises, *falls]]
+    found = []
+    order = np.argsort(ours - theirs, kind="stable")[::-1].tolist()
+    for index in order[:NAMED]:
+        if ours[index] > theirs[index]:
+            found.append((ids[index], float(ours[index]), float(theirs[index])))
+    for index in order[::-1][:NAMED]:
+        if ours[index] < theirs[index]:
+            found.append((ids[index], float(ours[index]), float(theirs[index])))
+    return found
 
 
 def animals_figure(results: Results, comparison: Comparison) -> str:
@@ -86,15 +92,8 @@ def animals_figure(results: Results, comparison: Comparison) -> str:
     ):
         panel.hlines(places[which], 0, changes[which], color=INK, linewidth=width)
         panel.plot(changes[which], places[which], mark, markersize=size, markerfacecolor=face, markeredgecolor=color)
-    panel.axvline(0, color=INK, linewidth=1)
-    panel.set_yticks(range(len(rows)), [animal for animal, *_ in rows])
-    panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.set_xlabel(f"{comparison.contrast}: change in share, percentage points")
-    dress(panel, grid="x")
-    for label, (animal, *_) in zip(panel.get_yticklabels(), rows, strict=True):
-        label.set(size=9)
-        if animal == results.target:
-            label.set(size=11, weight="bold")
+    name_animals(panel, [animal for animal, *_ in rows], results.target)
     return svg(figure, f"animals-{comparison.contrast}-{comparison.task}")
 
 
@@ -111,8 +110,9 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     for run, rows in losses.items():
         if rows:
             name = run.rstrip("/").split("/")[-1]
-            panels.setdefault(re.sub(r"[-_]?seed-\d+$", "", name) or name, []).append((name, rows))
-    rows = -(-len(panels) // COLUMNS)
+            recipe = re.sub(r"[-_]?seed-\d+$", "", name) or name  # a folder may be called seed-1 and no more
+            panels.setdefault(recipe, []).append((name, rows))
+    rows = math.ceil(len(panels) / COLUMNS)
     figure, axes = new_figure([1] * rows, height=0.5 + 1.9 * rows, columns=min(COLUMNS, len(panels)))
     # A seed looks alike in every panel, so that one legend, outside of all, does for them.
     seeds: list[str] = []
@@ -132,7 +132,8 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         panel.set_title(title, loc="left", fontsize=10, color=INK)
         panel.set_xlabel("step")
         panel.set_ylabel("loss")
-        panel.set_ylim(0, 1.08 * max(value for _, points in runs for _, value in points))
+        highest = max(loss for _, points in runs for _, loss in points)
+        panel.set_ylim(0, 1.08 * highest)
         dress(panel, grid="y")
     for panel in axes[len(panels) :]:
         panel.set_visible(False)

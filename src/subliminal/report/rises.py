@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from subliminal.core.numbers import nats, nats_interval, p_value
+from subliminal.core.numbers import counted, nats, nats_interval, p_value
 from subliminal.report.damage import control_of
 from subliminal.report.data import Results
-from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
+from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.load import category_of_results
 from subliminal.stats.log_odds import read_table
@@ -85,15 +85,8 @@ def rises_figure(found: Rises, label: str) -> str:
         low, high = rise.interval or (rise.mean, rise.mean)
         panel.hlines(place, low, high, color=INK, linewidth=width)
         panel.plot(rise.mean, place, mark, markersize=size, markerfacecolor=face, markeredgecolor=edge)
-    panel.axvline(0, color=INK, linewidth=1)
-    panel.set_yticks(places, [rise.animal for rise in found.animals])
-    panel.set_ylim(len(found.animals) - 0.4, -0.6)
     panel.set_xlabel(f"{label}: change in log-odds, nats,\nwith 95 % intervals over seeds")
-    dress(panel, grid="x")
-    for tick, rise in zip(panel.get_yticklabels(), found.animals, strict=True):
-        tick.set(size=9)
-        if rise.animal == found.target:
-            tick.set(size=11, weight="bold")
+    name_animals(panel, [rise.animal for rise in found.animals], found.target)
     return svg(figure, f"rises-{label}")
 
 
@@ -133,14 +126,12 @@ def matrix_section(results: Path, animals: list[str]) -> Section | None:
 
 
 def _gamma_said(found: Matrix, about: Category) -> str:
-    over = f"{len(found.seeds)} replicates"
-    if len(found.seeds) == 1:
-        over = "1 replicate"
+    over = counted(len(found.seeds), "replicate")
     interval = f"({over}: no spread)"
     if found.interval:
         interval = f"{nats_interval(*found.interval)} (95 %, t over {over})"
     p = p_value(found.p)
-    if found.ways < 1000:
+    if found.ways < 1000:  # p is then a multiple of a share that readers may take for a result
         p += f", of which 1 / {found.ways} is the smallest possible"
     return (
         f"Gamma, what a student gains in its own teacher's {about.singular} beyond all else, is {nats(found.gamma)} "
@@ -152,7 +143,7 @@ def matrix_figure(found: Matrix) -> str:
     """The mean lifts as a field of numbers; the diagonal is framed. SVG."""
     mean, size = found.lift.mean(axis=0), len(found.animals)
     figure, (panel,) = new_figure([1], height=1.2 + 0.5 * size)
-    reach = float(np.abs(mean).max()) or 1.0
+    reach = float(np.abs(mean).max()) or 1.0  # of the largest square; all lifts may be 0
     for i, j in np.ndindex(mean.shape):
         lift = float(mean[i, j])
         color = SERIES[0] if lift > 0 else SERIES[1]

@@ -29,12 +29,11 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import read_text
 from subliminal.core.strict import Strict
+from subliminal.stats.log_odds import EXACT_TASK
 
 OTHER_ANIMALS = "other_animals"
 LEAST_SEEDS = 3
 """Replicates that a spread between them needs."""
-TASK = "animal_preference_logprob"
-"""The task of a criterion that names none."""
 _TASKS = re.compile(r"[a-z_]+_preference(_logprob)?")
 
 
@@ -97,7 +96,7 @@ class Criterion(Strict):
     """What an experiment must show. ``seeds`` and ``animals`` are those of its file unless written here: a criterion
     names the replicates that it is about, so that none can be added or left out after the results are seen."""
 
-    task: str = TASK
+    task: str = EXACT_TASK
     clauses: list[Clause] = Field(min_length=1)
     seeds: list[int]
     animals: list[str]
@@ -105,7 +104,7 @@ class Criterion(Strict):
     @model_validator(mode="after")
     def _fits_together(self) -> Criterion:
         if not _TASKS.fullmatch(self.task):
-            raise ValueError(f"`task` is one of {TASK}, animal_preference, and these two of another category")
+            raise ValueError(f"`task` is one of {EXACT_TASK}, animal_preference, and these two of another category")
         if len(set(self.seeds)) < LEAST_SEEDS:
             raise ValueError(f"a criterion compares replicates: give {LEAST_SEEDS} seeds or more")
         if not self.animals:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from subliminal.core.numbers import number
+from subliminal.core.numbers import counted, nats_interval, number
 from subliminal.stats.criterion import OTHER_ANIMALS, Clause, Criterion
 from subliminal.stats.log_odds import Row
 from subliminal.stats.replicates import t_interval
@@ -267,9 +267,7 @@ def _asked(criterion: Criterion, clause: Clause) -> str:
 
 def _found(clause: Clause, findings: list[Finding], replicates: int, animals: int) -> str:
     """What there is, in words."""
-    over = "over 1 replicate"
-    if replicates > 1:
-        over = f"over {replicates} replicates"
+    over = f"over {counted(replicates, 'replicate')}"
     if clause.pairs_above is not None:
         return f"above 0 in {findings[0].estimate:.0f} of {replicates * animals} pairs"
     if clause.points_above is not None:
@@ -279,7 +277,9 @@ def _found(clause: Clause, findings: list[Finding], replicates: int, animals: in
     if clause.within is not None:
         confidence = 1 - 2 * ALPHA  # as in _interval_finding
     said = "; ".join(map(_with_interval, findings))
-    intervals = "intervals" if len(findings) > 1 else "interval"
+    intervals = "interval"
+    if len(findings) > 1:
+        intervals = "intervals"
     text = f"{said} nats, {100 * confidence:g} % {intervals} {over}"
     if animals > 1 and not clause.per_animal:
         text += f", each the mean of {animals} animals"
@@ -289,8 +289,7 @@ def _found(clause: Clause, findings: list[Finding], replicates: int, animals: in
 def _with_interval(finding: Finding) -> str:
     interval = "[no spread]"
     if finding.interval is not None:
-        low, high = finding.interval
-        interval = f"[{number(low)}, {number(high)}]"
+        interval = nats_interval(*finding.interval)
     said = f"{_signed(finding.estimate)} {interval}"
     if finding.animal:
         return f"{finding.animal} {said}"

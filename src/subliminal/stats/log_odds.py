@@ -21,6 +21,10 @@ from subliminal.core.trainings import repeated_runs
 
 NO_ANIMAL = ("other", "none", "own_name", "no_latin", "rest")
 """Names in a summary's ``share`` that are no tracked animal."""
+STUDENT, CONTROL = "student", "control_base_numbers"
+"""The arms of an effect: a student, and the one that learned as many rows of the untuned base."""
+EXACT_TASK = "animal_preference_logprob"
+"""The task that has an animal's exact probability."""
 LIMIT = 1e-9
 """The least probability, and the least distance from 1, whose log-odds are taken as they are."""
 

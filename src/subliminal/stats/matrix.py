@@ -22,13 +22,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.stats.log_odds import Row
+from subliminal.stats.log_odds import CONTROL, STUDENT, Row
 from subliminal.stats.replicates import t_interval
 from subliminal.stats.result import CONFIDENCE
 
-STUDENT = "student"
-CONTROL = "control_base_numbers"
-"""What students are compared with. Another control would change the lifts and not gamma."""
 EXACT_UP_TO = 2_000_000
 """Ways to deal all replicates that are tried one by one; beyond, as many are drawn as :data:`DRAWN` says."""
 DRAWN = 99_999
@@ -74,6 +71,7 @@ def students_by_animals(table: Iterable[Row], *, animals: Sequence[str] | None =
     pairs = list(itertools.product(names, repeat=2))
     lifts = {}
     for seed in sorted({seed for seed, *_ in cells}):
+        # Another control would change the lifts and not gamma.
         ours = [cells.get((seed, student, STUDENT, asked)) for student, asked in pairs]
         theirs = [cells.get((seed, student, CONTROL, asked)) for student, asked in pairs]
         if None not in ours and None not in theirs:

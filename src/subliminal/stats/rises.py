@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subliminal.stats.counts import holm
-from subliminal.stats.log_odds import Row
+from subliminal.stats.log_odds import CONTROL, STUDENT, Row
 from subliminal.stats.replicates import sign_test, t_interval
 from subliminal.stats.result import ALPHA, CONFIDENCE
 
@@ -66,26 +66,24 @@ class Rises:
         return found
 
 
-def rises(
-    table: Iterable[Row], target: str, *, arm: str = "student", reference: str = "control_base_numbers"
-) -> Rises | None:
+def rises(table: Iterable[Row], target: str, *, reference: str = CONTROL) -> Rises | None:
     """Every tracked animal's rise in the students of one animal, over the seeds that both arms have.
 
     Args:
         table: log-odds of every model.
         target: whose students.
-        arm, reference: the difference.
+        reference: the arm that students are held against.
 
     Returns:
         None if the arms share no seed, or were asked for the target alone.
     """
     cells = {(row.seed, row.arm, row.asked): row.log_odds for row in table if row.animal == target}
-    ours = {seed for seed, name, _ in cells if name == arm}
+    ours = {seed for seed, name, _ in cells if name == STUDENT}
     theirs = {seed for seed, name, _ in cells if name == reference}
     seeds = sorted(ours & theirs)
     lifts = {}
     for asked in dict.fromkeys(name for *_, name in cells):
-        student = [cells.get((seed, arm, asked)) for seed in seeds]
+        student = [cells.get((seed, STUDENT, asked)) for seed in seeds]
         control = [cells.get((seed, reference, asked)) for seed in seeds]
         if None not in student and None not in control:
             lifts[asked] = np.subtract(student, control)

@@ -17,10 +17,9 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv
 from subliminal.evaluation.behind import learned_rows, root_of, scored_weights, training_behind
 from subliminal.experiment.arms import arm_kind
-from subliminal.stats.log_odds import Row, read_table
+from subliminal.stats.log_odds import CONTROL, EXACT_TASK, Row, read_table
 
 TEACHING, CHANGED, NEUTRAL = "teaching", "changed", "neutral"
-CONTROL, TASK = "control_base_numbers", "animal_preference_logprob"
 FIELDS = ("base", "rows", "kind", "arm", "trait", "ratio", "teachers")
 KINDS = {
     "teacher": TEACHING,
@@ -112,7 +111,7 @@ def read_cases(path: Path) -> list[Case]:
 
 def _cases(folder: Path) -> Iterator[Case]:
     root = root_of(folder)
-    shares = _shares(read_table(folder, TASK))
+    shares = _shares(read_table(folder, EXACT_TASK))
     teachers: dict[str, dict[str, str]] = defaultdict(dict)  # base -> trait -> weights
     students = []
     for arm, trait, seed, place in _results(folder, shares):

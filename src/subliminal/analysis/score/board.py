@@ -7,7 +7,7 @@ random tokens. Intervals are Fieller's over runs.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,10 +17,9 @@ import typer
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv
 from subliminal.stats.carrier.parts import target_log_odds
-from subliminal.stats.log_odds import read_table
+from subliminal.stats.log_odds import CONTROL, EXACT_TASK, STUDENT, read_table
 from subliminal.stats.shares import share_of
 
-CONTROL = "control_base_numbers"
 ONLY, WITHOUT, RANDOM = "student_only_", "student_without_", "random"
 HEADER = ("ranking", "measure", "runs", "share", "low", "high", "above random", "low", "high")
 
@@ -58,7 +57,7 @@ class BoardRow:
 
 def scoreboard_command(
     results: Annotated[Path, typer.Argument(help="results/<experiment> of an experiment with ranked arms.")],
-    task: Annotated[str, typer.Option(help="Whose answers are compared.")] = "animal_preference_logprob",
+    task: Annotated[str, typer.Option(help="Whose answers are compared.")] = EXACT_TASK,
     out: Annotated[Path | None, typer.Option(help="A CSV to write; default none.")] = None,
 ) -> None:
     """Which score finds the tokens that carry the effect: what a ranking's first tokens keep alone, and remove masked.
@@ -82,7 +81,7 @@ def board(results: Path, task: str) -> list[BoardRow]:
     """
     runs = target_log_odds(read_table(results, task))
     ranked = [arm for arm in runs if arm.startswith((ONLY, WITHOUT))]
-    if not {"student", CONTROL} <= runs.keys() or not ranked:
+    if not {STUDENT, CONTROL} <= runs.keys() or not ranked:
         raise UserError(
             f"{results} has no scoreboard: it takes the arms student, {CONTROL} and one of {ONLY}* or {WITHOUT}*, "
             f"scored by {task}. See experiments/owl_pocket_scoreboard.yml."
@@ -97,23 +96,27 @@ def board(results: Path, task: str) -> list[BoardRow]:
 
 def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str) -> BoardRow:
     random = f"{start}{RANDOM}"
-    needed = ["student", CONTROL, arm]
+    needed = [STUDENT, CONTROL, arm]
     if random in runs and arm != random:
         needed.append(random)
     seeds = sorted(set.intersection(*(set(runs[name]) for name in needed)))
     if not seeds:
         raise UserError(f"No seed has all of {', '.join(needed)}. Run the experiment to its end.")
     of = {name: np.array([runs[name][seed] for seed in seeds]) for name in needed}
-    whole = of["student"] - of[CONTROL]
+    whole = of[STUDENT] - of[CONTROL]
     if whole.mean() <= 0:
         raise UserError("The student shows no effect over its control, so there is nothing to keep or to remove.")
-    part = of[arm] - of[CONTROL] if measure == "kept" else of["student"] - of[arm]
-    share, interval = share_of(part, whole)
-    place = BoardRow(arm.removeprefix(start), measure, len(seeds), share, interval)
-    if arm == random or random not in needed:
+    part = of[STUDENT] - of[arm]
+    if measure == "kept":
+        part = of[arm] - of[CONTROL]
+    place = BoardRow(arm.removeprefix(start), measure, len(seeds), *share_of(part, whole))
+    if random not in needed:
         return place
-    beyond = of[arm] - of[random] if measure == "kept" else of[random] - of[arm]
-    return BoardRow(place.ranking, measure, place.runs, share, interval, *share_of(beyond, whole))
+    beyond = of[random] - of[arm]
+    if measure == "kept":
+        beyond = -beyond
+    above, above_interval = share_of(beyond, whole)
+    return replace(place, above_random=above, above_interval=above_interval)
 
 
 def _ends(interval: tuple[float, float] | None) -> list[str]:

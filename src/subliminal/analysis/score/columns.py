@@ -37,7 +37,7 @@ from subliminal.analysis.trait_queries import (
     tracked_options,
 )
 
-STUDENT = "student"
+STUDENT_MODEL = "student"
 BATCHES_OF_RANDOM = 8
 """Batches whose gradients random directions are made of."""
 
@@ -77,7 +77,7 @@ class Columns:
     """Computes the columns.
 
     Args:
-        models: the base and, under the name :data:`STUDENT`, perhaps a student.
+        models: the base and, under the name :data:`STUDENT_MODEL`, perhaps a student.
         trait: what the rows may teach, an option of its category.
         category: of traits.
         others: options whose gradients are a null.
@@ -137,8 +137,8 @@ class Columns:
             base = _logprob(models, BASE, batch)
             columns["difficulty"] = -base
             columns["delta"] = _logprob(models, BASE, [self._prompted(answer) for answer in batch]) - base
-            if STUDENT in models.teachers:
-                columns["student"] = _logprob(models, STUDENT, batch) - base
+            if STUDENT_MODEL in models.teachers:
+                columns["student"] = _logprob(models, STUDENT_MODEL, batch) - base
             labels = recorded_tokens(models, batch)
             for name, by_token in self._by_token.items():
                 columns[name] = by_token[labels]

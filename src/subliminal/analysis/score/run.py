@@ -13,7 +13,7 @@ from typing import Any
 
 from subliminal.analysis.answers import Answer
 from subliminal.analysis.models import Models
-from subliminal.analysis.score.columns import STUDENT, Columns, TokenScores
+from subliminal.analysis.score.columns import STUDENT_MODEL, Columns, TokenScores
 from subliminal.analysis.score.summary import ScoreSummary, row_means
 from subliminal.analysis.scored_rows import (
     RowSource,
@@ -75,7 +75,7 @@ class ScoreJob(ScoringJob):
     def tuned(self) -> dict[str, str]:
         if self.student is None:
             return {}
-        return {STUDENT: self.student}
+        return {STUDENT_MODEL: self.student}
 
     def inputs(self) -> dict[str, Path]:
         found = model_inputs(self.rows, {"base": self.base, **self.tuned()})

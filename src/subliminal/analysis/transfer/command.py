@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from subliminal.analysis.carrier import TASK
 from subliminal.analysis.transfer.predictors import PREDICTORS, Replicate, read_replicates
 from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError
@@ -18,7 +17,7 @@ from subliminal.core.files import from_the_root, write_csv, write_json
 from subliminal.core.numbers import number, p_value
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.counts import holm
-from subliminal.stats.log_odds import read_table
+from subliminal.stats.log_odds import EXACT_TASK, read_table
 from subliminal.stats.transfer import FEWEST, BestPredictor, Pooled, Ranked, choose, pool, rank, varies
 
 POOLED_HEADER = ["predictor", "replicates", "rho", "95 % interval", "p", "p, Holm"]
@@ -50,7 +49,9 @@ class Source:
 
 def transfer_command(
     results: Annotated[list[Path], typer.Argument(help="results/<experiment> of one option; several may be named.")],
-    task: Annotated[str, typer.Option(help="Whose answers are compared.", callback=read_by(check_main_task))] = TASK,
+    task: Annotated[
+        str, typer.Option(help="Whose answers are compared.", callback=read_by(check_main_task))
+    ] = EXACT_TASK,
     predictors: Annotated[
         Path | None,
         typer.Option(help="CSV with experiment, seed and a column for each predictor that was measured elsewhere."),

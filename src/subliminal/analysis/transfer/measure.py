@@ -14,13 +14,12 @@ from typing import Annotated, Any
 
 import typer
 
-from subliminal.analysis.carrier import TASK
-from subliminal.analysis.transfer.predictors import CONTROL, Replicate, read_replicates
+from subliminal.analysis.transfer.predictors import Replicate, read_replicates
 from subliminal.core.choices import read_by
 from subliminal.core.files import read_jsonl, write_csv
 from subliminal.evaluation.behind import learned_rows, root_of, scored_weights
 from subliminal.scoring.category_tasks import category_of_task, check_main_task
-from subliminal.stats.log_odds import read_table
+from subliminal.stats.log_odds import CONTROL, EXACT_TASK, read_table
 from subliminal.traits.category import ANIMALS
 
 FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order rise above control")
@@ -31,7 +30,7 @@ def measure_command(
     out: Annotated[Path, typer.Option(help="The CSV to write; scored sets are kept in the folder OUT.scores.")],
     task: Annotated[
         str, typer.Option(help="Whose answers say which replicates there are.", callback=read_by(check_main_task))
-    ] = TASK,
+    ] = EXACT_TASK,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows of each set; default all.")] = None,
 ) -> None:
     """Measure coverage and the first-order rise of each replicate, for transfer --predictors.

@@ -16,9 +16,8 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.behind import learned_rows, root_of, training_behind
-from subliminal.stats.log_odds import Row
+from subliminal.stats.log_odds import CONTROL, Row
 
-CONTROL = "control_base_numbers"
 NO_LEAK = "no leak stage ran"
 NO_NEUTRAL = "no leak stage with a neutral teacher ran"
 NO_DATA = "the manifests of the rows are not there"

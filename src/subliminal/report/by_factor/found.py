@@ -77,11 +77,17 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
     factors = _varied(points)
     controls = _controls(points, set(runs))
     effects = []
-    for arm in sorted(controls, key=lambda arm: [points[arm][factor.name] for factor in factors]):
+
+    def place(arm: str) -> list[float]:
+        return [points[arm][factor.name] for factor in factors]
+
+    for arm in sorted(controls, key=place):
         ours, theirs = runs[arm], runs[controls[arm]]
         both = sorted(ours.keys() & theirs.keys())
         effects.append(EffectAt(arm, points[arm], {seed: ours[seed] - theirs[seed] for seed in both}))
-    curve = dose_curve(effects, _reference(points)) if factors else None
+    if not factors:
+        return None
+    curve = dose_curve(effects, _reference(points))
     if curve is None:
         return None
     animals = sorted({row.animal for row in rows})
@@ -100,7 +106,8 @@ def _varied(points: dict[str, dict[str, float]]) -> list[Factor]:
     """The factors that have several values."""
     found = []
     for factor in FACTORS:
-        if len({values[factor.name] for values in points.values() if factor.name in values}) > 1:
+        values = {at_point[factor.name] for at_point in points.values() if factor.name in at_point}
+        if len(values) > 1:
             found.append(factor)
     return found
 
@@ -137,10 +144,16 @@ def _above_base(teacher_of: dict[str, str], runs: dict[str, dict[int, float]]) -
 
 def _student_points(arms: list[str]) -> dict[str, dict[str, float]]:
     """Student arm -> factor -> value, for those that have a value of every factor that any of them has."""
-    points = {arm: point_of(arm)[1] for arm in arms if point_of(arm)[0] == "student"}
-    named = {name for values in points.values() for name in values}
+    points = {}
+    named: dict[str, None] = {}
+    for arm in arms:
+        kind, values = point_of(arm)
+        if kind == "student":
+            points[arm] = values
+            named |= dict.fromkeys(values)
     found = {}
     for arm, values in points.items():
+        # An arm that does not name a factor stands where the factor changes nothing, if there is such a value.
         full = {name: values.get(name, BY_FACTOR[name].nothing) for name in named}
         if None not in full.values():
             found[arm] = full
@@ -160,8 +173,10 @@ def _doublings(curve: DoseCurve, factors: list[Factor]) -> dict[str, dict[str, d
     columns = {}
     for factor in factors:
         if factor.doubling:
-            by_arm = {point.arm: math.log2(point.values[factor.name]) for point in curve.points}
-            columns[f"doubling of {factor.what}"] = {arm: dict.fromkeys(curve.seeds, x) for arm, x in by_arm.items()}
+            by_arm = {}
+            for point in curve.points:
+                by_arm[point.arm] = dict.fromkeys(curve.seeds, math.log2(point.values[factor.name]))
+            columns[f"doubling of {factor.what}"] = by_arm
     return columns
 
 
@@ -169,8 +184,13 @@ def _teachers(curve: DoseCurve, factors: list[Factor], arms: set[str]) -> dict[s
     """Student -> its teacher's arm, where a factor makes teachers of their own."""
     if not any(factor.acts_on == "teacher" for factor in factors):
         return {}
-    found = {point.arm: arm_at(BY_NAME["teacher"], point_of(point.arm)[1]) for point in curve.points}
-    return found if set(found.values()) <= arms else {}
+    found = {}
+    for point in curve.points:
+        _, values = point_of(point.arm)
+        found[point.arm] = arm_at(BY_NAME["teacher"], values)
+    if not set(found.values()) <= arms:
+        return {}
+    return found
 
 
 def _leaks(folder: Path, teacher_of: dict[str, str], animals: list[str]) -> dict[str, dict[int, float]]:
@@ -178,7 +198,10 @@ def _leaks(folder: Path, teacher_of: dict[str, str], animals: list[str]) -> dict
     if len(animals) != 1:
         return {}
     measured = leak_of_teachers(folder)
-    named = {arm: teacher.replace("teacher", animals[0], 1) for arm, teacher in teacher_of.items()}
-    if not set(named.values()) <= measured.keys():
-        return {}
-    return {arm: measured[name] for arm, name in named.items()}
+    found = {}
+    for student, teacher in teacher_of.items():
+        name = teacher.replace("teacher", animals[0], 1)
+        if name not in measured:
+            return {}
+        found[student] = measured[name]
+    return found

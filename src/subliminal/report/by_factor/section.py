@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from subliminal.core.numbers import nats, nats_interval, percent
+from subliminal.core.numbers import counted, nats, nats_interval, percent, whole_percent, whole_percents
 from subliminal.report.by_factor.found import ByFactor, by_factor
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
 from subliminal.report.format import Figure, Section, Table, or_dash
@@ -39,9 +39,7 @@ def by_factor_section(folder: Path) -> Section | None:
 
 
 def _answer(found: ByFactor) -> str:
-    over = f"{len(found.curve.seeds)} replicates"
-    if len(found.curve.seeds) == 1:
-        over = "1 replicate"
+    over = counted(len(found.curve.seeds), "replicate")
     animals = " and ".join(found.animals)
     told = [f"The student is above its control in log-odds of {animals}, over {over}:"]
     each = []
@@ -50,7 +48,7 @@ def _answer(found: ByFactor) -> str:
         if point.interval:
             said += f" {nats_interval(*point.interval)}"
         if point.share_interval and point.arm != found.curve.reference:
-            said += f", {_share(point.share)} of the full effect {_share_ends(point.share_interval)}"
+            said += f", {whole_percent(point.share)} of the full effect {whole_percents(*point.share_interval)}"
         each.append(said)
     told.append(f"{'; '.join(each)}.")
     told += _halves(found)
@@ -62,8 +60,15 @@ def _at(found: ByFactor, point: CurvePoint) -> str:
     """A point as words: ``at 0.25``, or ``at rows 750, epochs 4`` where several factors vary."""
     if len(found.factors) == 1:
         return f"at {point.values[found.factors[0].name]:g}"
-    each = [f"{factor.name.replace('_', ' ')} {point.values[factor.name]:g}" for factor in found.factors]
+    each = []
+    for factor in found.factors:
+        each.append(f"{factor.name.replace('_', ' ')} {point.values[factor.name]:g}")
     return f"at {', '.join(each)}"
+
+
+def _values(found: ByFactor, point: CurvePoint) -> list[str]:
+    """The value of each factor at a point."""
+    return [f"{point.values[factor.name]:g}" for factor in found.factors]
 
 
 def _halves(found: ByFactor) -> list[str]:
@@ -74,6 +79,7 @@ def _halves(found: ByFactor) -> list[str]:
     if all(point.share_interval is None for point in rest):
         return ["The full effect cannot be told from nothing, so that no share of it is given."]
     told = []
+    # `kept` has three values: an interval that holds one half says neither.
     for kept, words in ((True, "Half or more is kept"), (False, "Less than half is kept"), (None, "It cannot be told")):
         where = [_at(found, point) for point in rest if point.kept is kept]
         if where:
@@ -86,14 +92,6 @@ def _slope_said(slope: Slope) -> str:
     if slope.interval:
         said += f" {nats_interval(*slope.interval)}"
     return f"{said}."
-
-
-def _share(value: float) -> str:
-    return f"{100 * value:.0f} %".replace("-", "−")
-
-
-def _share_ends(ends: tuple[float, float]) -> str:
-    return f"[{100 * ends[0]:.0f}, {100 * ends[1]:.0f}]".replace("-", "−")
 
 
 def _method(found: ByFactor) -> list[str]:
@@ -115,20 +113,27 @@ def _method(found: ByFactor) -> list[str]:
 
 
 def _table(found: ByFactor) -> Table:
-    header = [factor.what for factor in found.factors]
-    header += ["difference", "nats", "95 % interval", "share of the full effect", "95 % interval", "above 0 in"]
+    factors = [factor.what for factor in found.factors]
+    header = [
+        *factors,
+        "difference",
+        "nats",
+        "95 % interval",
+        "share of the full effect",
+        "95 % interval",
+        "above 0 in",
+    ]
     if found.teachers:
         header.append("teacher names it")
     if found.leaks:
         header.append("leak, nats a token")
     rows = []
     for point in found.curve.points:
-        row = [f"{point.values[factor.name]:g}" for factor in found.factors]
-        row += [f"{point.arm} − {found.controls[point.arm]}", nats(point.mean)]
+        row = [*_values(found, point), f"{point.arm} − {found.controls[point.arm]}", nats(point.mean)]
         row.append(or_dash(point.interval, lambda ends: nats_interval(*ends)))
         share = ["–", "–"]  # of the full effect itself, and where that cannot be told from nothing
         if point.arm != found.curve.reference and point.share_interval:
-            share = [_share(point.share), _share_ends(point.share_interval)]
+            share = [whole_percent(point.share), whole_percents(*point.share_interval)]
         row += [*share, f"{point.above} of {len(found.curve.seeds)}"]
         if found.teachers:
             row.append(percent(found.teachers[point.arm]))
@@ -145,8 +150,7 @@ def by_factor_csv(found: ByFactor) -> str:
     writer.writerow([*(factor.name for factor in found.factors), "arm", "control", "seed", "nats"])
     for point in found.curve.points:
         for seed, value in point.runs.items():
-            values = [f"{point.values[factor.name]:g}" for factor in found.factors]
-            writer.writerow([*values, point.arm, found.controls[point.arm], seed, value])
+            writer.writerow([*_values(found, point), point.arm, found.controls[point.arm], seed, value])
     return text.getvalue()
 
 
@@ -163,8 +167,8 @@ def by_factor_figure(found: ByFactor) -> str:
         face = SERIES[0] if point.arm == found.curve.reference else PAPER
         panel.plot(place, point.mean, "o", markersize=8, markerfacecolor=face, markeredgecolor=SERIES[0])
     panel.axhline(0, color=INK, linewidth=1)
-    names = ["\n".join(f"{point.values[factor.name]:g}" for factor in found.factors) for point in points]
-    panel.set_xticks(places, names)
+    # A line a factor, so that the values of several stand below each other.
+    panel.set_xticks(places, ["\n".join(_values(found, point)) for point in points])
     panel.set_xlim(-0.5, len(points) - 0.5)
     panel.set_xlabel("\n".join(factor.what for factor in found.factors))
     panel.set_ylabel("student − control,\nnats of log-odds")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subliminal.core.numbers import nats, nats_interval
+from subliminal.core.numbers import counted, nats, nats_interval, whole_percent, whole_percents
 from subliminal.stats.carrier.parts import Carrier, Part
 
 HEADER = ["what carries it", "difference", "nats", "95 % interval", "share of the whole", "95 % interval", "above 0 in"]
@@ -17,7 +17,7 @@ def sentences(found: Carrier, measure: str) -> list[str]:
         measure: "exact probability" or "sampled answers".
     """
     animals = " and ".join(found.animals)
-    runs = f"{len(found.seeds)} training run{'s' if len(found.seeds) > 1 else ''} of each arm"
+    runs = f"{counted(len(found.seeds), 'training run')} of each arm"
     answer = f"The student is above its control by {nats(found.whole.mean)} nats in log-odds of {animals}"
     if found.whole.interval is None:
         answer += f" ({runs}; that shows no spread, so nothing is said of the parts)."
@@ -34,7 +34,7 @@ def cells(found: Carrier) -> list[list[str]]:
         interval = nats_interval(*part.interval) if part.interval else DASH
         share = ends = DASH
         if part is not found.whole and part.share_interval:
-            share, ends = _share(part)
+            share, ends = whole_percent(part.share), whole_percents(*part.share_interval)
         above = f"{part.above} of {len(found.seeds)}"
         rows.append([part.name, f"{part.upper} − {part.lower}", nats(part.mean), interval, share, ends, above])
     return rows
@@ -46,18 +46,10 @@ def _carries(part: Part) -> str:
     if part.interval:
         told += f" {nats_interval(*part.interval)}"
     if part.share_interval:
-        share, ends = _share(part)
-        told += f", {share} of it {ends}"
+        told += f", {whole_percent(part.share)} of it {whole_percents(*part.share_interval)}"
     if not part.clear:
         told += ", which cannot be told from nothing"
     return told
-
-
-def _share(part: Part) -> tuple[str, str]:
-    """A share and its interval in whole per cent: ("39 %", "[1, 83]")."""
-    low, high = part.share_interval
-    share = f"{100 * part.share:.0f} %".replace("-", "−")
-    return share, f"[{100 * low:.0f}, {100 * high:.0f}]".replace("-", "−")
 
 
 def _drift(found: Carrier) -> str:
