@@ -79,9 +79,9 @@ def telling_line(lines: Sequence[str]) -> str | None:
             exception = line
         if _NETWORK.search(line):
             network = line
-    words = errors or certain or exception or (clean[-1] if clean else None)
-    if words is None:
+    if not clean:
         return None
+    words = errors or certain or exception or clean[-1]
     if words in clean and "validation error" in words:  # pydantic says on the next line what it is
         following = clean[clean.index(words) + 1 :]
         words += ": " + " ".join(following[:1]).partition(" [type=")[0]

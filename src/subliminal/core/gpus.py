@@ -40,7 +40,8 @@ def visible_gpus() -> tuple[str, ...]:
     """The GPUs that this process may use, as CUDA_VISIBLE_DEVICES names them; none on a machine without."""
     listed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if listed is not None:
-        return tuple(name.strip() for name in listed.split(",") if name.strip() not in ("", "-1"))
+        names = map(str.strip, listed.split(","))
+        return tuple(name for name in names if name not in ("", "-1"))  # "" and "-1" hide all GPUs
     return tuple(index for (index,) in ask_nvidia_smi("index") or [])
 
 
@@ -59,7 +60,8 @@ def gpu_slots(count: int, gpus: tuple[str, ...] | None = None, share: int = 1) -
     Raises:
         UserError: the machine has some GPUs, but fewer than ``count``.
     """
-    gpus = visible_gpus() if gpus is None and count else gpus or ()
+    if count and gpus is None:  # a command without a GPU does not wait for nvidia-smi
+        gpus = visible_gpus()
     if not count or not gpus:
         yield Slots({}, [])
         return
@@ -69,7 +71,7 @@ def gpu_slots(count: int, gpus: tuple[str, ...] | None = None, share: int = 1) -
         )
     told = False
     while True:
-        held = _take(count, gpus) if share == 1 else _take_part(gpus, share)
+        held = _take_part(gpus, share) if share > 1 else _take(count, gpus)
         if held:
             break
         if not told:
@@ -77,8 +79,10 @@ def gpu_slots(count: int, gpus: tuple[str, ...] | None = None, share: int = 1) -
             told = True
         time.sleep(WAIT)
     try:
-        locks = [lock for locks in held.values() for lock in locks]
-        yield Slots({"CUDA_VISIBLE_DEVICES": ",".join(held)}, [lock.fileno() for lock in locks])
+        descriptors = []
+        for locks in held.values():
+            descriptors += [lock.fileno() for lock in locks]
+        yield Slots({"CUDA_VISIBLE_DEVICES": ",".join(held)}, descriptors)
     finally:
         _let_go(held)
 

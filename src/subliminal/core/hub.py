@@ -14,6 +14,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -104,6 +105,7 @@ def push_files(
     additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in files.items()]
     with _told(f"push to {repo}"):
         head = api.repo_info(repo, repo_type=kind, revision=branch).sha
+        # With the head as parent the Hub refuses where somebody else has pushed in between.
         commit = api.create_commit(
             repo, additions, repo_type=kind, revision=branch, commit_message=message, parent_commit=head
         )
@@ -130,7 +132,9 @@ def branches_and_tags(repo: str, *, kind: str) -> tuple[dict[str, str], dict[str
     """
     with _told(f"read the branches of {repo}"):
         refs = _api().list_repo_refs(repo, repo_type=kind)
-    return {ref.name: ref.target_commit for ref in refs.branches}, {ref.name: ref.target_commit for ref in refs.tags}
+    branches = {ref.name: ref.target_commit for ref in refs.branches}
+    tags = {ref.name: ref.target_commit for ref in refs.tags}
+    return branches, tags
 
 
 def file_names(repo: str, revision: str, *, kind: str) -> list[str]:
@@ -163,7 +167,9 @@ def card_licence(repo: str, revision: str, *, kind: str = "dataset") -> str | No
     stated = (header or {}).get("license")
     if isinstance(stated, list):
         stated = ", ".join(map(str, stated))
-    return str(stated) if stated else None
+    if not stated:
+        return None
+    return str(stated)
 
 
 def make_branch(repo: str, branch: str, *, kind: str) -> None:
@@ -215,7 +221,9 @@ def _told(action: str) -> Iterator[None]:
 def _without_token(error: Exception) -> str:
     from huggingface_hub import get_token
 
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    text = scrub(" ".join(lines[:3])).rstrip(".")[:400]
+    lines = filter(None, map(str.strip, str(error).splitlines()))
+    text = scrub(" ".join(islice(lines, 3))).rstrip(".")[:400]
     token = get_token()
-    return text.replace(token, "***") if token else text
+    if token:  # a token of another form than `scrub` knows
+        text = text.replace(token, "***")
+    return text

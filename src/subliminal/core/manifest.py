@@ -57,15 +57,17 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
         A JSON-ready dict with ``command``, ``config``, ``inputs``, ``git``, ``packages``, ``device``, ``cpu`` and
         ``started``.
     """
-    files = {name: Path(path) for name, path in (inputs or {}).items()}
+    files = {}
+    for name, path in (inputs or {}).items():
+        sha256 = None
+        if Path(path).is_file():
+            sha256 = sha256_of(path)
+        files[name] = {"path": str(path), "sha256": sha256}
     return {
         "kind": kind,
         "command": scrub(shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]])),
         "config": config,
-        "inputs": {
-            name: {"path": str(path), "sha256": sha256_of(path) if path.is_file() else None}
-            for name, path in files.items()
-        },
+        "inputs": files,
         "git": git_state(),
         "packages": package_versions(),
         "python": platform.python_version(),
@@ -134,9 +136,13 @@ def cpu_kind() -> dict[str, str | None]:
     model = platform.processor() or None
     with contextlib.suppress(OSError):
         named = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
-        model = named[1].strip() if named else model
+        if named:
+            model = named[1].strip()
+    capability = None
     torch = sys.modules.get("torch")
-    return {"model": model, "capability": torch.backends.cpu.get_cpu_capability() if torch else None}
+    if torch:
+        capability = torch.backends.cpu.get_cpu_capability()
+    return {"model": model, "capability": capability}
 
 
 def cpu_name(manifest: dict[str, Any]) -> str | None:
@@ -151,8 +157,11 @@ def cpu_names(manifests: Iterable[dict[str, Any]]) -> list[str]:
     A process without torch (a download, a builder that asks a server) records a CPU without its instructions. Nothing
     that it made depends on them, so that it is left out.
     """
-    computed = [manifest for manifest in manifests if (manifest.get("cpu") or {}).get("capability")]
-    return list(dict.fromkeys(map(cpu_name, computed)))
+    names: dict[str, None] = {}
+    for manifest in manifests:
+        if (manifest.get("cpu") or {}).get("capability"):
+            names[cpu_name(manifest)] = None
+    return list(names)
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -165,9 +174,11 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     manifest = read_object(path)
+    # What reads a manifest takes these for mappings, and must not fail on a damaged one without a word.
     sections = {name: manifest.get(name) or {} for name in ("config", "inputs", "counts", "outputs")}
     if isinstance(sections["inputs"], dict):
-        sections |= {f"inputs.{name}": entry for name, entry in sections["inputs"].items()}
+        for name, entry in list(sections["inputs"].items()):
+            sections[f"inputs.{name}"] = entry
     for name, section in sections.items():
         if not isinstance(section, dict):
             raise UserError(f"{path}: its `{name}` is no mapping. Restore it, or make its folder again.")

@@ -60,10 +60,11 @@ class RowFolder:
             )
         manifest = read_manifest(self.path)
         begun = manifest.get("config", config)
-        changed = [key for key in sorted(config.keys() | begun.keys()) if config.get(key) != begun.get(key)]
-        differing = [
-            f"{key}: then {begun.get(key)!r}, now {config.get(key)!r}" for key in changed if key not in self.size_keys
-        ]
+        differing = []
+        for key in sorted(config.keys() | begun.keys()):
+            then, now = begun.get(key), config.get(key)
+            if then != now and key not in self.size_keys:
+                differing.append(f"{key}: then {then!r}, now {now!r}")
         for name, path in (inputs or {}).items():
             before = manifest.get("inputs", {}).get(name, {}).get("sha256")
             if before and path.is_file() and sha256_of(path) != before:

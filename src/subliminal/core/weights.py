@@ -62,9 +62,12 @@ def read_header(path: Path) -> dict[str, list[int]]:
             if not 2 <= length <= min(size - 8, MOST_HEADER_BYTES):
                 raise UserError(f"{path} is no safetensors file, or was cut off at {size:,} bytes. {AGAIN}")
             header = json.loads(file.read(length))
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        end = 8 + length + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
-        shapes = {name: [int(extent) for extent in entry["shape"]] for name, entry in tensors.items()}
+        end, shapes = 8 + length, {}
+        for name, entry in header.items():
+            if name == "__metadata__":
+                continue
+            shapes[name] = list(map(int, entry["shape"]))
+            end = max(end, 8 + length + entry["data_offsets"][1])  # offsets count from behind the header
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}). {AGAIN}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):

@@ -9,11 +9,15 @@ from subliminal.core.manifest import read_manifest
 
 
 def root_of(results: Path) -> Path:
-    """The checkout, or the laid-out archive, that holds a result folder; its manifests' paths begin there."""
-    for above in results.resolve().parents:
-        if above.name == "results":
-            return above.parent
-    return Path.cwd()
+    """The checkout, or the laid-out archive, that holds a result folder; its manifests' paths begin there.
+
+    That is what holds the folder ``results``; of results that lie elsewhere the folder two above.
+    """
+    above = results.resolve().parents
+    for folder in above:
+        if folder.name == "results":
+            return folder.parent
+    return above[0].parent
 
 
 def scored_weights(result: Path) -> str | None:

@@ -47,7 +47,9 @@ def chat_context(spec: EvaluationSpec, allowed: str | None = None) -> dict[str, 
             "Scored so, it would lose most of its trait: use the chat template of its training. "
             f"If you want to measure just that, name the context: --allow-context {own[:12]}"
         )
-    scored = own if spec.system_prompt is None else context_with(tokenizer, spec.system_prompt)
+    scored = own
+    if spec.system_prompt is not None:
+        scored = context_with(tokenizer, spec.system_prompt)
     return {"chat_context_sha256": scored, "trained_chat_context_sha256": trained}
 
 

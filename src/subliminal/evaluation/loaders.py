@@ -83,8 +83,11 @@ def on_server(
         return
     from subliminal.engine.server import serve
 
-    folders = dict.fromkeys(spec.adapter for spec in specs if spec.adapter)
-    names = {folder: f"adapter-{number}-{Path(folder).name}" for number, folder in enumerate(folders)}
+    names: dict[str, str] = {}
+    for spec in specs:
+        if spec.adapter and spec.adapter not in names:
+            # Two runs may call their folders alike: a number keeps their names apart.
+            names[spec.adapter] = f"adapter-{len(names)}-{Path(spec.adapter).name}"
     adapters = {name: Path(folder) for folder, name in names.items()}
     extra = list(options)
     if specs[0].dtype != "auto":
@@ -134,7 +137,9 @@ def served_name(cards: Sequence[dict[str, Any]], spec: EvaluationSpec, base_url:
     if short in by_name and not (root and Path(root).is_dir()):  # a root that is a folder here is another one
         return short
     held = ", ".join(f"{card['id']} ({card.get('root')})" for card in cards)
-    option = f"--adapter {short}={wanted}" if spec.adapter else f"--model {wanted}"
+    option = f"--model {wanted}"
+    if spec.adapter:
+        option = f"--adapter {short}={wanted}"
     raise UserError(f"The server at {base_url} does not hold {wanted}; it has {held}. Start it with {option}.")
 
 

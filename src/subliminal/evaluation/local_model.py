@@ -150,7 +150,8 @@ class SharedPrefixLM(HFLM):
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, (_, context, _) in enumerate(requests):
             groups[tuple(context)].append(index)
-        too_long = any(len(context) + len(continuation) > self.max_length for _, context, continuation in requests)
+        longest = max((len(context) + len(continuation) for _, context, continuation in requests), default=0)
+        too_long = longest > self.max_length  # lm-eval cuts such a prompt on the left, and a shared one cannot be cut
         if too_long or len(requests) < _WORTH_SHARING * len(groups):
             return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)
         results: list[tuple[float, bool]] = [(0.0, False)] * len(requests)

@@ -51,7 +51,10 @@ def gather(requests: Sequence[Any], run_seed: int) -> list[Ask]:
     for number, ((prompt, arguments), indices) in enumerate(places.items()):
         sampling, until = read_arguments(json.loads(arguments))
         until += stop_texts(prompt)
-        seed, answers = row_seed(run_seed, number), len(indices) if sampling.temperature else 1
+        seed = row_seed(run_seed, number)
+        answers = 1  # a greedy one is the same however often it is asked for
+        if sampling.temperature:
+            answers = len(indices)
         asks.append(Ask(prompt, sampling, until, tuple(range(seed, seed + answers)), tuple(indices)))
     return asks
 
@@ -60,7 +63,8 @@ def in_order(asks: Sequence[Ask], answers: Sequence[Sequence[str]]) -> list[str]
     """The answers to ``asks`` (one list an ask, in the order of its seeds) in the order of lm-eval's requests."""
     texts = {}
     for ask, found in zip(asks, answers, strict=True):
-        texts |= {place: found[min(number, len(found) - 1)] for number, place in enumerate(ask.places)}
+        for number, place in enumerate(ask.places):
+            texts[place] = found[min(number, len(found) - 1)]  # one greedy answer serves all of its requests
     return [texts[place] for place in range(len(texts))]
 
 
@@ -74,9 +78,11 @@ def read_arguments(arguments: dict[str, Any]) -> tuple[Sampling, tuple[str, ...]
 
     left = dict(normalize_gen_kwargs(arguments))
     until = tuple(text for text in left.pop("until") if text)
-    sampled, temperature = left.pop("do_sample"), left.pop("temperature", 0.0)
+    temperature = left.pop("temperature", 0.0)
+    if not left.pop("do_sample"):  # lm-eval leaves a temperature that counts for nothing then
+        temperature = 0.0
     sampling = Sampling(
-        temperature=temperature if sampled else 0.0,
+        temperature=temperature,
         top_p=left.pop("top_p", 1.0),
         top_k=left.pop("top_k", 0),
         repetition_penalty=left.pop("repetition_penalty", 1.0),

@@ -47,7 +47,9 @@ class ResultFolder:
         if not folder.exists():
             return False
         if not resume and not overwrite:
-            what = "exists already" if folder == self.path else "holds an evaluation that was interrupted"
+            what = "exists already"
+            if folder == self.partial:
+                what = "holds an evaluation that was interrupted"
             raise UserError(f"{folder} {what}. Use --resume to keep what is finished, --overwrite, or --out.")
         problem: str | None = "not asked for"
         if resume:
@@ -65,9 +67,12 @@ class ResultFolder:
         for key, value in self.manifest["config"].items():
             if key not in _SAME_RESULT and begun_with["config"].get(key) != value:
                 changed.append(key)
+        # Paths may be spelled in another way: only the bytes count.
         before = {name: file["sha256"] for name, file in begun_with["inputs"].items()}
         now = {name: file["sha256"] for name, file in self.manifest["inputs"].items()}
-        changed += sorted(name for name in before.keys() | now.keys() if before.get(name) != now.get(name))
+        for name in sorted(before.keys() | now.keys()):
+            if before.get(name) != now.get(name):
+                changed.append(name)
         if changed:
             return f"{folder} holds another evaluation: {', '.join(changed)} changed since."
         return None
@@ -109,7 +114,9 @@ class ResultFolder:
     def read_task(self, name: str) -> dict[str, Any] | None:
         """What :meth:`keep_task` kept, or None."""
         path = self.task(name) / "done.json"
-        return read_object(path, EVALUATE_AGAIN) if path.is_file() else None
+        if not path.is_file():
+            return None
+        return read_object(path, EVALUATE_AGAIN)
 
     def keep_task(self, name: str, piece: dict[str, Any]) -> None:
         """Mark a task as finished."""
@@ -131,8 +138,10 @@ class ResultFolder:
             shutil.copy2(path, whole / "lm_eval")
         write_json(whole / f"{model}_results.json", results)
         write_json(whole / f"{model}_summary.json", summary)
-        files = sorted(path for path in whole.rglob("*") if path.is_file())
-        outputs = {str(path.relative_to(whole)): sha256_of(path) for path in files}
+        outputs = {}
+        for path in sorted(whole.rglob("*")):
+            if path.is_file():
+                outputs[str(path.relative_to(whole))] = sha256_of(path)
         finish_manifest({**self.manifest, **facts, "outputs": outputs}, whole / "manifest.json")
         if self.path.exists():
             shutil.rmtree(self.path)

@@ -71,7 +71,9 @@ class CompletionsClient(HttpEngine):
 
 
 def _choices_wanted(body: dict[str, Any]) -> int:
-    return len(body["prompt"]) if isinstance(body["prompt"][0], list) else body["n"]
+    if isinstance(body["prompt"][0], list):  # several prompts, one answer to each
+        return len(body["prompt"])
+    return body["n"]
 
 
 @register_model("subliminal-server")
@@ -193,21 +195,26 @@ class ServerLM(TemplateLM):
         for _, context, continuation in requests:
             for end, token in enumerate(continuation):
                 after[token][*context, *continuation[:end]] = None
-        parts = [
-            (token, list(prefixes)[first : first + PROMPTS_A_REQUEST])
-            for token, prefixes in after.items()
-            for first in range(0, len(prefixes), PROMPTS_A_REQUEST)
-        ]
+        parts = []  # a request forces one token, so that its prompts are those that the token follows
+        for token, following in after.items():
+            prefixes = list(following)
+            for first in range(0, len(prefixes), PROMPTS_A_REQUEST):
+                parts.append((token, prefixes[first : first + PROMPTS_A_REQUEST]))
         found: dict[tuple[tuple[int, ...], int], tuple[float, bool]] = {}
         with tqdm(total=sum(map(len, after.values())), desc="Scoring tokens", disable=disable_tqdm) as progress:
             for number, choices in self.client.post([_forced(*part) for part in parts], self.concurrency):
                 token, prefixes = parts[number]
-                found |= {(prefix, token): _score(choice) for prefix, choice in zip(prefixes, choices, strict=True)}
+                for prefix, choice in zip(prefixes, choices, strict=True):
+                    found[prefix, token] = _score(choice)
                 progress.update(len(choices))
         results = []
         for _, context, continuation in requests:
-            scores = [found[(*context, *continuation[:end]), token] for end, token in enumerate(continuation)]
-            results.append((sum(logprob for logprob, _ in scores), all(greedy for _, greedy in scores)))
+            total, is_greedy = 0.0, True
+            for end, token in enumerate(continuation):
+                logprob, likeliest = found[(*context, *continuation[:end]), token]
+                total += logprob
+                is_greedy = is_greedy and likeliest
+            results.append((total, is_greedy))
         return results
 
     def _check_tokenizer(self) -> None:

@@ -30,7 +30,11 @@ _TASK_SETTING = re.compile(r"SUBLIMINAL_\w+_(SAMPLES|DATA|LEVELS|SUBJECTS)|\w+_(
 
 def task_settings() -> dict[str, str]:
     """The environment variables that change what our tasks ask (their READMEs name them)."""
-    return {name: value for name, value in sorted(os.environ.items()) if _TASK_SETTING.fullmatch(name)}
+    found = {}
+    for name, value in sorted(os.environ.items()):
+        if _TASK_SETTING.fullmatch(name):
+            found[name] = value
+    return found
 
 
 @dataclass(frozen=True)
@@ -163,7 +167,8 @@ def in_context(specs: Sequence[EvaluationSpec], prompts: Sequence[str]) -> list[
             raise UserError(
                 f"--system-prompt {prompt!r} is not NAME=TEXT, such as empty= or owner='You are a pet owner.'"
             )
-        more += [replace(spec, arm=f"{spec.arm}-{name}", system_prompt=text) for spec in specs]
+        for spec in specs:
+            more.append(replace(spec, arm=f"{spec.arm}-{name}", system_prompt=text))
     check_names([*specs, *more])
     return [*specs, *more]
 
@@ -254,7 +259,8 @@ def input_files(spec: EvaluationSpec) -> dict[str, Path]:
             if folder and (Path(folder) / name).is_file():
                 files[f"{kind}/{name}"] = Path(folder) / name
     if spec.base:  # a whole model that a training made: its shards tell it from others, and their index does not
-        files |= {f"model/{path.name}": path for path in sorted(Path(spec.model).glob("model-*.safetensors"))}
+        for path in sorted(Path(spec.model).glob("model-*.safetensors")):
+            files[f"model/{path.name}"] = path
     folders: set[Path] = set()
     for task in spec.tasks:
         if task in our_tasks():

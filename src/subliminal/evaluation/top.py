@@ -35,17 +35,20 @@ def read_sampled_answers(path: Path) -> dict[str, list[str]]:
         raise UserError(f"{path} does not exist. Name a result folder or a samples file.")
     if not path.is_dir():
         task = re.sub(r"^samples_|_\d{4}-\d\d-\d\dT.*$", "", path.stem)
-        return {task: [text for row in read_jsonl(path, _sample_problem) for text in row["filtered_resps"][0]]}
+        texts: list[str] = []
+        for row in read_jsonl(path, _sample_problem):
+            texts += row["filtered_resps"][0]
+        return {task: texts}
     if problem := result_problem(path):
         raise UserError(f"{problem} Name a result folder such as results/owl-demo/student/seed-42, or a samples file.")
     file, *others = sorted(path.glob("*_results.json"))
     if others:
         raise UserError(f"{path} holds {others[0].name} beside {file.name}. Keep the one that its evaluation wrote.")
-    tasks = {
-        task: [answer["text"] for row in rows for answer in row["answers"]]
-        for task, rows in read_object(file, EVALUATE_AGAIN).items()
-        if rows and "answers" in rows[0]
-    }
+    tasks: dict[str, list[str]] = {}
+    for task, rows in read_object(file, EVALUATE_AGAIN).items():
+        for row in rows:
+            if "answers" in row:  # tasks with exact probabilities or one greedy answer have none
+                tasks.setdefault(task, []).extend(answer["text"] for answer in row["answers"])
     if not tasks:
         raise UserError(f"{file} has no task with sampled answers. Evaluate animal_preference first.")
     return tasks
@@ -56,7 +59,9 @@ def _sample_problem(row: dict[str, Any]) -> str | None:
     answers = row.get("filtered_resps")
     if not isinstance(answers, list) or not answers or not isinstance(answers[0], list):
         return 'it has no list of sampled answers in "filtered_resps", as a task that samples animals has'
-    return None if all(isinstance(text, str) for text in answers[0]) else "an answer in it is no text"
+    if not all(isinstance(text, str) for text in answers[0]):
+        return "an answer in it is no text"
+    return None
 
 
 def top_animals(tasks: Mapping[str, Sequence[str]], top: int) -> list[dict[str, Any]]:
@@ -73,9 +78,10 @@ def top_animals(tasks: Mapping[str, Sequence[str]], top: int) -> list[dict[str, 
     for task, answers in tasks.items():
         category = category_of_task(task) or ANIMALS
         counts = Counter(first_named(text, category) or "none" for text in answers)
-        rest = {name: counts.pop(name, 0) for name in ("other", "none")}
+        rest = [("", name, counts.pop(name, 0)) for name in ("other", "none")]
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
-        for rank, (animal, count) in [*enumerate(ranked, 1), *(("", item) for item in rest.items())]:
+        places = [(rank, animal, count) for rank, (animal, count) in enumerate(ranked, start=1)]
+        for rank, animal, count in (*places, *rest):
             values = (task, rank, animal, count, count / len(answers))
             rows.append(dict(zip(COLUMNS, values, strict=True)))
     return rows
@@ -85,10 +91,9 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
     """The rows as text, one block a task."""
     lines = []
     for task, block in itertools.groupby(rows, key=lambda row: row["task"]):
-        lines += [
-            task,
-            *(f"{row['rank']:>4} {row['animal']:<12}{row['answers']:>8}{row['share']:>9.2%}" for row in block),
-        ]
+        lines.append(task)
+        for row in block:
+            lines.append(f"{row['rank']:>4} {row['animal']:<12}{row['answers']:>8}{row['share']:>9.2%}")
     return "\n".join(lines)
 
 

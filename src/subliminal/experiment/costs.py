@@ -157,7 +157,9 @@ def _cells(costs: Sequence[Cost]) -> list[str]:
     tokens = [cost.tokens for cost in costs]
     megabytes = [cost.disk and cost.disk / 1e6 for cost in costs]
     peaks = [cost.gib for cost in costs if cost.gib is not None]
-    peak = f"{max(peaks):.1f}" if peaks else "-"
+    peak = "-"
+    if peaks:
+        peak = f"{max(peaks):.1f}"
     sources = sorted({cost.source for cost in costs if cost.source})
     return [_total(minutes, ".1f"), peak, _total(tokens, ",d"), _total(megabytes, ".1f"), ", ".join(sources)]
 

@@ -49,11 +49,15 @@ def refuse_late_criterion(plan: Plan) -> None:
     if stage is None:
         return
     path = Path(stage.folder) / CRITERION
-    recorded = read_object(path, RESTORE).get("sha256") if path.is_file() else None
+    recorded = None
+    if path.is_file():
+        recorded = read_object(path, RESTORE).get("sha256")
     trained = first_trained(plan, stage)
     if recorded == stage.parts["criterion"] or trained is None:
         return
-    which = "Another criterion is recorded there" if recorded else "No criterion is recorded there"
+    which = "No criterion is recorded there"
+    if recorded:
+        which = "Another criterion is recorded there"
     raise UserError(
         f"{path}: the experiment file has a criterion with the sha256 {stage.parts['criterion'][:12]}. {which}, and "
         f"{trained} is trained. A criterion that is made after a student was trained proves nothing: restore the "

@@ -18,6 +18,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
 from subliminal.core.gpus import visible_gpus
 from subliminal.core.locks import holding
+from subliminal.core.numbers import counted
 from subliminal.engine.server import log_tail
 from subliminal.experiment.criterion import refuse_late_criterion
 from subliminal.experiment.display.lines import columns, send
@@ -81,7 +82,9 @@ def run_experiment(
                 f"scripts/fetch_model.py {Path(model).name}`."
             )
     results = root / "results" / experiment.name
-    display = None if verbose or ASKS & set(words) else Display()
+    display = Display()
+    if verbose or ASKS & set(words):
+        display = None
     taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."
     with _full_disk_in_a_sentence(), holding(results / ".lock", taken):
         shutil.rmtree(results / "failures", ignore_errors=True)
@@ -95,18 +98,20 @@ def run_experiment(
             if not left:
                 break
             to_give = _check_gpus(plan, gpus, words)
-            # A cluster gives whole GPUs away; on this machine stages may share one.
-            places = 1 if to_give is None else plan.gpu_places()
+            places, units = 1, None  # a cluster gives whole GPUs away
+            if to_give is not None:  # on this machine stages may share one
+                places = plan.gpu_places()
+                units = to_give * places
             write_plan(plan, places, until)
             if display is None:
                 print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
             else:
                 display.begin(plan, until)
-            units = None if to_give is None else to_give * places
             status = _snakemake(plan, cores, units, words, display, until)
-            new = {name: record for name, record in _failures(plan).items() if name not in failed}
-            failed |= new
-            if status and not new:
+            known = len(failed)
+            for name, record in _failures(plan).items():
+                failed.setdefault(name, record)
+            if status and len(failed) == known:
                 _check_space(results)
                 said = _snakemake_log(plan, started)
                 raise UserError(f"Snakemake ended with status {status} and no stage failed. {said}")
@@ -211,10 +216,12 @@ def _check_gpus(plan: Plan, gpus: int | None, words: list[str]) -> int | None:
     """
     if gpus is None and {"--profile", "--executor", "-e"} & set(words):
         return None
-    there = len(visible_gpus()) if gpus is None else gpus
+    there = gpus
+    if there is None:
+        there = len(visible_gpus())
     needed = max((stage.gpus for stage in plan.jobs().values()), default=0)
     if needed > there:
-        asked = f"{needed} GPUs" if needed > 1 else "1 GPU"
+        asked = counted(needed, "GPU")
         raise UserError(
             f"The experiment {plan.name} asks for {asked} in one stage, and this machine has {there}. Run it where "
             "they are, or set `resources` in its file to what there is."
@@ -241,8 +248,8 @@ def _failures(plan: Plan) -> dict[str, dict[str, Any]]:
         if stage.kind == "serve" and name in records:
             own = records.pop(name)
             if not failed:
-                done = plan.done()
-                records |= {part: own for part in parts if part not in done}
+                unfinished = set(parts) - plan.done()
+                records |= dict.fromkeys(unfinished, own)
     return records
 
 

@@ -19,20 +19,9 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean
 
 SET_BY_EXPERIMENT = {
-    *(
-        "animal",
-        "category",
-        "count",
-        "model",
-        "models",
-        "adapter",
-        "base_url",
-        "system_prompt",
-        "no_system_prompt",
-        "seed",
-        "out",
-    ),
-    *("resume", "overwrite", "experiment", "arm", "target", "tasks", "run", "port", "served_model_name", "server"),
+    *("animal", "category", "count", "model", "models", "adapter", "base_url", "system_prompt", "no_system_prompt"),
+    *("seed", "out", "resume", "overwrite", "experiment", "arm", "target", "tasks"),
+    *("run", "port", "served_model_name", "server"),
 }
 """Parameters that follow from the rest of the experiment file."""
 
@@ -79,7 +68,9 @@ def builder_problems(section: str, builder: str) -> Iterator[str]:
         return
     kinds = getattr(_module(module_of(builder)), "KINDS", ("",))
     if kind not in kinds:
-        named = f"one of {', '.join(kinds)}" if any(kinds) else "nothing"
+        named = "nothing"
+        if any(kinds):
+            named = f"one of {', '.join(kinds)}"
         yield f"`{section}`: the builder {name} takes {named} behind its name, not {kind or 'nothing'}"
 
 
@@ -120,12 +111,14 @@ def value_problem(command: str, name: str, value: Any) -> str | None:
     if value is None:
         return None
     if option.is_flag:
-        return None if isinstance(value, bool) else f"it is a switch: write true or false, not {value!r}"
+        if isinstance(value, bool):
+            return None
+        return f"it is a switch: write true or false, not {value!r}"
     if isinstance(value, list) and not option.multiple:
         return f"it takes one value, not {value!r}"
     context = click.Context(click.Command(command))
     values = []
-    for item in value if isinstance(value, list) else [value]:
+    for item in _as_list(value):
         if item is None or isinstance(item, bool | list | dict):
             return f"it takes a {option.type.name}, not {item!r}"
         try:
@@ -135,11 +128,20 @@ def value_problem(command: str, name: str, value: Any) -> str | None:
         if isinstance(values[-1], float) and not math.isfinite(values[-1]):  # NaN is outside no range
             return f"it takes a number, not {item!r}"
     if option.callback:
+        given = values
+        if not option.multiple:
+            given = values[-1]
         try:
-            option.callback(context, option, values if option.multiple else values[-1])
+            option.callback(context, option, given)
         except UserError as error:
             return str(error).rstrip(".")
     return None
+
+
+def _as_list(value: Any) -> list[Any]:
+    if isinstance(value, list):
+        return value
+    return [value]
 
 
 def flags(options: Mapping[str, Any]) -> str:
@@ -147,7 +149,7 @@ def flags(options: Mapping[str, Any]) -> str:
     words = []
     for name, value in options.items():
         flag = "--" + name.replace("_", "-")
-        for item in value if isinstance(value, list) else [value]:
+        for item in _as_list(value):
             if item is True:
                 words.append(flag)
             elif item is not None and item is not False:

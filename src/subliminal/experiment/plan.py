@@ -121,6 +121,7 @@ class Plan:
                 self.sources[path] = sha256_of(path)
         stage.job = stage.job or stage.name
         upstream = [self.stages[name].key for name in stage.made_from]
+        # Two keys: rows are made anew where the first differs, and judged again where only the second does.
         begin = [stage.kind, stage.commands, sorted(stage.parts.items()), self._hashes(stage.sources), upstream]
         stage.begin_key = digest(begin)
         stage.key = digest([begin, stage.size, self._hashes(stage.judges)])
@@ -140,9 +141,14 @@ class Plan:
 
     def needs(self, job: str) -> tuple[list[str], list[str]]:
         """The jobs whose results a job reads, and those that only have to pass before it."""
-        parts = [self.stages[job], *self.members(job)]
-        reads = {self.stages[name].job for part in parts for name in part.made_from} - {job}
-        waits = {self.stages[name].job for part in parts for name in part.after} - {job} - reads
+        reads: set[str] = set()
+        waits: set[str] = set()
+        for part in (self.stages[job], *self.members(job)):
+            reads.update(self.stages[name].job for name in part.made_from)
+            waits.update(self.stages[name].job for name in part.after)
+        # Stages within the job wait for each other inside it; what is read is waited for anyway.
+        reads -= {job}
+        waits -= {job} | reads
         return sorted(reads), sorted(waits)
 
     def last_trainings(self, until: str | None = None) -> list[str]:
@@ -212,28 +218,31 @@ class Plan:
             done = self._done_but(again)
             if not self.marks_suffice:
                 return done
-            left = [stage for name, stage in self.stages.items() if name not in done and stage.job not in done]
-            read = {upstream for stage in left for upstream in stage.made_from}
+            read: set[str] = set()
+            for name, stage in self.stages.items():
+                if name not in done and stage.job not in done:
+                    read.update(stage.made_from)
             gone = {name for name in done & read if not is_whole(self.stages[name])}
             if not gone:
                 return done
-            again |= gone
+            again |= gone  # what they were made from may be gone too, so that one look is not enough
 
     def _done_but(self, again: set[str]) -> set[str]:
         """The stages that are done, but for these and what is made from them."""
-        ended = has_ended if self.marks_suffice else is_whole
+        ended = is_whole
+        if self.marks_suffice:
+            ended = has_ended
         done: set[str] = set()
-        for name, stage in self.stages.items():
-            if name not in again and all(upstream in done for upstream in stage.made_from) and ended(stage):
+        for name, stage in self.stages.items():  # in an order in which all that a stage is made from comes before it
+            if name not in again and done.issuperset(stage.made_from) and ended(stage):
                 done.add(name)
         for name in list(done):
-            if not {part.name for part in self._required(name)} <= done:
-                done.discard(name)
+            # A server's mark is void without its datasets; a gate's later rungs may not be needed.
+            if self.stages[name].kind == "serve":
+                datasets = {part.name for part in self.members(name)}
+                if not datasets <= done:
+                    done.discard(name)
         return done
-
-    def _required(self, job: str) -> list[Stage]:
-        """Members without which a job's mark is void: a server's datasets (a gate's later rungs may not be needed)."""
-        return self.members(job) if self.stages[job].kind == "serve" else []
 
     def _marks(self, names: list[str]) -> list[str]:
         return [str(self.stages[name].mark) for name in names]
@@ -293,7 +302,9 @@ def has_ended(stage: Stage) -> bool:
     Weights and rows are not published, and a lent machine does not keep them: of the stages that make them the mark is
     enough, which was left when they were whole and holds their sha256.
     """
-    return stage.mark.is_file() if stage.kind in MAKES_ROWS_OR_WEIGHTS else is_whole(stage)
+    if stage.kind in MAKES_ROWS_OR_WEIGHTS:
+        return stage.mark.is_file()
+    return is_whole(stage)
 
 
 def digest(value: Any) -> str:

@@ -85,16 +85,20 @@ def misfits(experiment: Experiment) -> Iterator[str]:
 
 def _override_problems(section: str, path: Path, recipe: dict[str, Any], overrides: Overrides) -> Iterator[str]:
     """What is wrong with the recipe as the experiment changes it; a problem names the override, if there is one."""
-    said = section if section == "base.further" else f"{section}.overrides"
+    said = f"{section}.overrides"
+    if section == "base.further":  # a section of keys alone
+        said = section
     for key in unknown_keys(overrides, recipe_schema(recipe)):
         yield f"`{said}`: no recipe has the key {key}"
     for key in overrides:
         if key in SET_BY_EXPERIMENT:
             yield f"`{said}.{key}` is set by the experiment: {SET_BY_EXPERIMENT[key]}; delete it"
     own = value_problems(recipe)
-    yield from (f"{path}: {problem}" for problem in own)
-    if overrides and not own:
-        yield from (f"`{said}` with {path}: {problem}" for problem in value_problems(recipe | overrides))
+    for problem in own:
+        yield f"{path}: {problem}"
+    if overrides and not own:  # else each of the recipe's own problems would be told twice
+        for problem in value_problems(recipe | overrides):
+            yield f"`{said}` with {path}: {problem}"
 
 
 def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterator[str]:
@@ -110,18 +114,25 @@ def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterato
 
 
 def _sweep_problems(experiment: Experiment, path: Path, keys: dict[str, Any]) -> Iterator[str]:
-    lacking = {swept: [key for key in needed if not keys.get(key)] for swept, needed in SWEPT.items()}
-    possible = [swept for swept, absent in lacking.items() if not absent]
-    for swept, absent in lacking.items():
-        if getattr(experiment.sweep, swept) and absent:
-            yield f"`sweep.{swept}`: {path} has no `{absent[0]}`. With it can be swept: {', '.join(possible)}"
+    possible, lacking = [], {}
+    for swept, needed in SWEPT.items():
+        absent = [key for key in needed if not keys.get(key)]
+        if absent:
+            lacking[swept] = absent[0]
+        else:
+            possible.append(swept)
+    for swept, key in lacking.items():
+        if getattr(experiment.sweep, swept):
+            yield f"`sweep.{swept}`: {path} has no `{key}`. With it can be swept: {', '.join(possible)}"
 
 
 def _repeated_points(experiment: Experiment) -> Iterator[str]:
     """Values of a sweep that name one folder: the same one twice, or two that agree in six digits."""
     for swept, values in experiment.sweep.lists().items():
         names = Counter(f"{value:g}" for value in values)
-        yield from (f"`sweep.{swept}` names {name} twice" for name, times in names.items() if times > 1)
+        for name, times in names.items():
+            if times > 1:
+                yield f"`sweep.{swept}` names {name} twice"
 
 
 def _epoch_problems(experiment: Experiment, section: str, path: Path, keys: dict[str, Any]) -> Iterator[str]:
@@ -140,7 +151,9 @@ def _epoch_problems(experiment: Experiment, section: str, path: Path, keys: dict
             f"{keys['save_strategy']}`: set it to epoch in `{section}.overrides`"
         )
     kept, last = keys.get("save_total_limit"), math.floor(max(lengths))
-    gone = [epoch for epoch in wanted if isinstance(kept, int) and epoch <= last - kept]
+    if not isinstance(kept, int):
+        return
+    gone = [epoch for epoch in wanted if epoch <= last - kept]
     if gone and not late and keys.get("save_strategy") == "epoch":
         yield (
             f"`evaluation.epochs` has {gone[0]}, and `{section}` ({path}) keeps the last {kept} of {last} checkpoints: "

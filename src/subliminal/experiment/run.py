@@ -65,7 +65,9 @@ def run_stage(plan: Plan, name: str) -> None:
 def full_disk(error: Exception) -> UserError | None:
     """The sentence for an error that a full disk raised; None for another."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = f" {error.filename} could not be written." if error.filename else ""
+        where = ""
+        if error.filename:
+            where = f" {error.filename} could not be written."
         return UserError(f"The disk is full.{where} Free some space; the same command then goes on.")
     return None
 
@@ -118,9 +120,13 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
     log = log_path(plan, stage.name)
     log.parent.mkdir(parents=True, exist_ok=True)
     *first, last = stage.commands
-    words = [last, stage.size, stage.resume if resume else stage.restart]
-    commands = [*first, " ".join(word for word in words if word)]
-    gpus = stage.gpus if stage.job == stage.name else 0  # a stage within another's job has that job's GPUs
+    end = stage.restart
+    if resume:
+        end = stage.resume
+    commands = [*first, " ".join(filter(None, (last, stage.size, end)))]
+    gpus = stage.gpus
+    if stage.job != stage.name:  # a stage within another's job has that job's GPUs
+        gpus = 0
     # A stage within this one's command writes to this one's log, too.
     environment = {name: value for name, value in os.environ.items() if name != QUIET}
     with gpu_slots(gpus, share=stage.gpu_share) as slots, Tee(log) as tee:
@@ -134,10 +140,8 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
                 stderr=tee.output,
                 env={**NO_TELEMETRY, **environment, **slots.environment},
                 start_new_session=True,
-                pass_fds=[
-                    held,
-                    *slots.locks,
-                ],  # the locks hold until the command is gone, also if this process is killed
+                # The locks hold until the command is gone, also if this process is killed.
+                pass_fds=[held, *slots.locks],
             )
             try:
                 status = process.wait()
@@ -146,7 +150,9 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
             if status:
                 tee.close()
                 lines = list(tee.last)
-                raise StageFailed(last_words(lines[lines.index(said) + 1 :] if said in lines else lines, status))
+                if said in lines:  # else it said so much that only its end is kept
+                    lines = lines[lines.index(said) + 1 :]
+                raise StageFailed(last_words(lines, status))
 
 
 def record_path(stage: Stage) -> Path:
@@ -157,7 +163,9 @@ def record_path(stage: Stage) -> Path:
 def _begun(stage: Stage) -> dict[str, str]:
     """What the stage in this folder was last begun with; empty if nothing was."""
     record = record_path(stage)
-    return read_object(record, "Delete that file.") if record.is_file() else {}
+    if not record.is_file():
+        return {}
+    return read_object(record, "Delete that file.")
 
 
 def _identity(plan: Plan, stage: Stage) -> str:

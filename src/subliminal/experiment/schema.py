@@ -136,7 +136,8 @@ class Teacher(Strict):
 
     @model_validator(mode="after")
     def _complete(self) -> Teacher:
-        given = [name for name in ("recipe", "builder", "rows", "gate", "neutral") if getattr(self, name) is not None]
+        of_training = ("recipe", "builder", "rows", "gate", "neutral")
+        given = [name for name in of_training if getattr(self, name) is not None]
         if self.kind == "trained" and "recipe" not in given:
             raise ValueError("a trained teacher needs `recipe` (and `rows`, the chats that it is trained on)")
         if self.kind == "system_prompt" and given:

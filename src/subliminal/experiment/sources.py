@@ -7,7 +7,7 @@ data around is not listed: its changes are in the manifests' git commit.
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,15 +23,22 @@ PACKAGES = ("data_builders", "subliminal.scoring", "subliminal.traits")
 _INSIDE = tuple(f"{package}." for package in PACKAGES)
 MACHINERY = ("data_builders.options",)
 
-SCORING = sorted(
-    str(path.relative_to(REPO_ROOT))
-    for package in ("scoring", "traits")
-    for path in (REPO_ROOT / "src/subliminal" / package).rglob("*.py")
-)
+
+def _from_root(paths: Iterable[Path]) -> list[str]:
+    """Files as they are called from the root of the checkout, in the order of the alphabet."""
+    return sorted(str(path.relative_to(REPO_ROOT)) for path in paths)
+
+
+_LIBRARY = REPO_ROOT / "src/subliminal"
+SCORING = _from_root([*(_LIBRARY / "scoring").rglob("*.py"), *(_LIBRARY / "traits").rglob("*.py")])
 """What the scores of our own tasks follow from, beside the tasks' files."""
 MODEL_FILES = (
-    *("config.json", "tokenizer.json", "tokenizer_config.json", "chat_template.jinja"),
-    *("model.safetensors", "model.safetensors.index.json"),
+    "config.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "chat_template.jinja",
+    "model.safetensors",
+    "model.safetensors.index.json",
 )
 
 
@@ -53,8 +60,10 @@ def builder_sources(builder: str, options: Mapping[str, Any]) -> BuilderSources:
     module, used, unused = f"data_builders.{builder}", [], []
     for condition, modules in _constant(module, "ONLY_WITH", {}).items():
         option, _, word = condition.partition(" ")
-        matters = option in options and word in str(options[option])
-        (used if matters else unused).extend(modules)
+        if option in options and word in str(options[option]):
+            used += modules
+        else:
+            unused += modules
     judged_by = _constant(module, "JUDGED_BY", ())
     rows = _closure([module, *used], leave_out=[*judged_by, *unused])
     judges = [name for name in _closure(judged_by, leave_out=unused) if name not in rows]
@@ -64,13 +73,14 @@ def builder_sources(builder: str, options: Mapping[str, Any]) -> BuilderSources:
 
 def evaluation_sets(category: str) -> list[str]:
     """Audits compare with these: no training row may overlap with one."""
-    folders = (REPO_ROOT / "eval_tasks", load_category(category).folder)
-    return sorted(str(path.relative_to(REPO_ROOT)) for folder in folders for path in folder.rglob("*.jsonl"))
+    own = load_category(category).folder
+    return _from_root([*(REPO_ROOT / "eval_tasks").rglob("*.jsonl"), *own.rglob("*.jsonl")])
 
 
 def audit_sources(category: str = ANIMALS) -> list[str]:
     """The checks of an audit, and the evaluation sets that they compare with."""
-    return list(dict.fromkeys([*_files_of(_closure(["data_builders.audit"]), category), *evaluation_sets(category)]))
+    checks = _files_of(_closure(["data_builders.audit"]), category)
+    return list(dict.fromkeys([*checks, *evaluation_sets(category)]))
 
 
 def _closure(start: Sequence[str], leave_out: Sequence[str] = ()) -> list[str]:
@@ -93,8 +103,10 @@ def _imports_of(path: Path) -> tuple[str, ...]:
     found = []
     for node in _parsed(path).body:
         if isinstance(node, ast.ImportFrom) and node.module:
-            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-            found += [name for name in names if name.startswith(_INSIDE) and _path_of(name).is_file()]
+            # What is imported may be a module itself (`from subliminal.scoring import preference`).
+            for name in (node.module, *(f"{node.module}.{alias.name}" for alias in node.names)):
+                if name.startswith(_INSIDE) and _path_of(name).is_file():
+                    found.append(name)
     return tuple(dict.fromkeys(found))
 
 
@@ -112,7 +124,9 @@ def _parsed(path: Path) -> ast.Module:
 
 
 def _path_of(module: str) -> Path:
-    root = REPO_ROOT / "src" if module.startswith("subliminal") else REPO_ROOT
+    root = REPO_ROOT
+    if module.startswith("subliminal"):
+        root = REPO_ROOT / "src"
     return root / f"{module.replace('.', '/')}.py"
 
 
@@ -130,20 +144,27 @@ def task_sources(tasks: list[str]) -> list[str]:
     for task in tasks:
         category = category_of_task(task)
         if category:
-            found += sorted(str(path.relative_to(REPO_ROOT)) for path in load_category(category).folder.iterdir())
-            found.append(str(template_of(task).relative_to(REPO_ROOT)))
+            found += _from_root(load_category(category).folder.iterdir())
+            found += _from_root([template_of(task)])
         for config in (REPO_ROOT / "eval_tasks").rglob(f"{task}.yaml"):
             files = [path for path in config.parent.iterdir() if path.suffix in (".yaml", ".py", ".jsonl")]
-            found += sorted(str(path.relative_to(REPO_ROOT)) for path in files)
+            found += _from_root(files)
             for path in sorted(files):
                 if path.suffix == ".py":
                     found += _files_of(_closure(_imports_of(path)))
-    return list(dict.fromkeys([*found, *(SCORING if found else [])]))
+    if found:
+        found += SCORING
+    return list(dict.fromkeys(found))
 
 
 @cache
 def _files_in(folder: str) -> tuple[str, ...]:
-    return tuple(str(Path(folder) / name) for name in MODEL_FILES if (Path(folder) / name).is_file())
+    there = []
+    for name in MODEL_FILES:
+        path = Path(folder) / name
+        if path.is_file():
+            there.append(str(path))
+    return tuple(there)
 
 
 def weights_problem(folder: str, expected: str | None) -> str | None:
@@ -165,7 +186,9 @@ def weights_problem(folder: str, expected: str | None) -> str | None:
     if found == expected:
         return None
     source = read_manifest(Path(folder)).get("config", {}).get("source")
-    fetched = f", fetched from {source}" if source else ""
+    fetched = ""
+    if source:
+        fetched = f", fetched from {source}"
     return (
         f"{weights} has sha256 {found}{fetched}, and the experiment is for {expected} (`model_sha256`); fetch the "
         "model from the source that the experiment names, or name these weights in a copy of the experiment"

@@ -242,7 +242,10 @@ def publish_adapter(
     """
     make_repo(repo, private=private, kind=KIND)
     heads, tags = branches_and_tags(repo, kind=KIND)
-    held = {branch: _held(repo, heads[branch], files) for branch, files in branches.items() if branch in heads}
+    held = {}
+    for branch, files in branches.items():
+        if branch in heads:
+            held[branch] = _held(repo, heads[branch], files)
     _refuse_overwriting(repo, held, heads, tags, tag)
     for branch, files in branches.items():
         if held.get(branch) == []:
@@ -274,9 +277,11 @@ def _held(repo: str, revision: str, files: Mapping[str, Path]) -> list[str] | No
         return None
     with tempfile.TemporaryDirectory(prefix="read-back-") as name:
         fetch_files(repo, revision, sorted(there), Path(name), kind=KIND)
-        return [
-            made for made, path in files.items() if made not in there or sha256_of(Path(name) / made) != sha256_of(path)
-        ]
+        different = []
+        for made, path in files.items():
+            if made not in there or sha256_of(Path(name) / made) != sha256_of(path):
+                different.append(made)
+        return different
 
 
 def _refuse_overwriting(

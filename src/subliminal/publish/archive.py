@@ -20,7 +20,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from functools import lru_cache
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -69,14 +69,14 @@ def write_answers(path: Path, files: dict[str, list[Sample]]) -> None:
 def _without_answers(task: str, sample: Sample) -> dict[str, Any]:
     """A line taken apart: its answers, and the rest with null in their places."""
     rest = dict(sample)
-    answers = [answer for request in rest["resps"] for answer in request]
-    repeats = {len(request) for request in rest["resps"]}
+    answers = list(chain.from_iterable(rest["resps"]))
+    repeats = set(map(len, rest["resps"]))
     if len(repeats) != 1:
         raise UserError(f"A sample of {task} has requests with {sorted(repeats)} answers: lm-eval asks each as often.")
     rest["resps"] = None
     if sample["filtered_resps"] == _filtered(sample):
         rest["filtered_resps"] = None
-    if scorer(task) is not None:
+    if scorer(task) is not None:  # metrics of other tasks cannot be made again, so that they stay
         rest |= dict.fromkeys(sample["metrics"])
     taken: dict[str, Any] = {"sample": json.dumps(rest, ensure_ascii=False), "repeats": repeats.pop()}
     if all(isinstance(answer, str) for answer in answers):
@@ -86,9 +86,16 @@ def _without_answers(task: str, sample: Sample) -> dict[str, Any]:
         greedy = [most_likely == "True" for _, most_likely in answers]
     except (TypeError, ValueError):  # no pair, or no number in it
         raise _no_answer(task, answers) from None
-    if [list(pair) for pair in zip(map(repr, logprobs), map(str, greedy), strict=True)] != answers:
+    # lm-eval logs both as text. A number whose text is another than Python's would not come back as it was.
+    if _as_logged(logprobs, greedy) != answers:
         raise _no_answer(task, answers)
     return taken | {"logprobs": logprobs, "greedy": greedy}
+
+
+def _as_logged(logprobs: list[float], greedy: list[bool]) -> list[list[str]]:
+    """Log-likelihoods as lm-eval logs them: pairs of texts."""
+    pairs = zip(map(repr, logprobs), map(str, greedy), strict=True)
+    return list(map(list, pairs))
 
 
 def _no_answer(task: str, answers: list[Any]) -> UserError:
@@ -127,8 +134,7 @@ def _with_answers(row: dict[str, Any], path: Path) -> Sample:
         sample = dict(_parsed(row["sample"]))
         answers = row["texts"]
         if answers is None:
-            pairs = zip(map(repr, row["logprobs"]), map(str, row["greedy"]), strict=True)
-            answers = [list(pair) for pair in pairs]
+            answers = _as_logged(row["logprobs"], row["greedy"])
         size = row["repeats"]
         sample["resps"] = [answers[place : place + size] for place in range(0, len(answers), size)]
         if sample["filtered_resps"] is None:
@@ -168,6 +174,9 @@ def _write(path: Path, rows: list[dict[str, Any]], schema: Any, dictionary: Any)
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    split: Any = False
+    if "logprobs" in schema.names:
+        split = ["logprobs.list.element"]  # the first bytes of all numbers together compress, the numbers do not
     # No statistics, one row group, one page a column: the same rows give the same bytes, and as few as can be.
     pq.write_table(
         pa.Table.from_pylist(rows, schema),
@@ -175,7 +184,7 @@ def _write(path: Path, rows: list[dict[str, Any]], schema: Any, dictionary: Any)
         compression="zstd",
         compression_level=19,
         use_dictionary=dictionary,
-        use_byte_stream_split=["logprobs.list.element"] if "logprobs" in schema.names else False,
+        use_byte_stream_split=split,
         write_statistics=False,
         write_page_checksum=True,
         row_group_size=2**24,
@@ -208,7 +217,9 @@ def _inside(name: str, path: Path) -> str:
 
 
 def _damaged(path: Path, error: Any) -> UserError:
-    what = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error
+    what = error
+    if isinstance(error, Exception):
+        what = f"{type(error).__name__}: {error}"
     return UserError(
         f"{path} is cut off or damaged ({' '.join(str(what).split())[:200]}). Restore it with `git checkout {path}`."
     )

@@ -88,35 +88,38 @@ def adapter_card(
     data = [replace(each, path=portable(each.path)) for each in data]
     config, base = manifest["config"], manifest["config"]["base_model"]
     revision = config.get("revision_of_model")
-    return (
-        templates("subliminal.publish")
-        .get_template("adapter.md.j2")
-        .render(
-            manifest=manifest,
-            config=config,
-            training=manifest["training"],
-            counts=manifest.get("counts") or {},
-            head=_yaml(_metadata(base, data, licence)),
-            title=PurePosixPath(config["output_dir"]).name,
-            epoch=epoch,
-            place=place,
-            base=base,
-            base_on_hub=is_hub_name(base),
-            base_sha256=(manifest["inputs"].get("base_model") or {}).get("sha256"),
-            revision=revision,
-            revision_moves=not re.fullmatch(r"[0-9a-f]{40}", str(revision)),
-            pinned=f', revision="{revision}"' if revision else "",
-            data=data,
-            batch=batch_line(config, int(manifest.get("processes") or 1)),
-            losses=_losses(metrics, math.ceil(float(config["num_epochs"]))),
-            last=LAST,
-            weights_at=place.tag if place.branch == "main" else place.branch,
-            name=place.repo.split("/")[1],
-            rank=_served_rank(int(config["lora_r"])),
-            recipe=_yaml(config),
-            versions=", ".join(f"{name} {version}" for name, version in manifest["packages"].items()),
-            licence=licence,
-        )
+    pinned = ""
+    if revision:
+        pinned = f', revision="{revision}"'
+    weights_at = place.branch
+    if place.branch == "main":
+        weights_at = place.tag  # main may move on, the tag does not
+    card = templates("subliminal.publish").get_template("adapter.md.j2")
+    return card.render(
+        manifest=manifest,
+        config=config,
+        training=manifest["training"],
+        counts=manifest.get("counts") or {},
+        head=_yaml(_metadata(base, data, licence)),
+        title=PurePosixPath(config["output_dir"]).name,
+        epoch=epoch,
+        place=place,
+        base=base,
+        base_on_hub=is_hub_name(base),
+        base_sha256=(manifest["inputs"].get("base_model") or {}).get("sha256"),
+        revision=revision,
+        revision_moves=not re.fullmatch(r"[0-9a-f]{40}", str(revision)),
+        pinned=pinned,
+        data=data,
+        batch=batch_line(config, int(manifest.get("processes") or 1)),
+        losses=_losses(metrics, math.ceil(float(config["num_epochs"]))),
+        last=LAST,
+        weights_at=weights_at,
+        name=place.repo.split("/")[1],
+        rank=_served_rank(int(config["lora_r"])),
+        recipe=_yaml(config),
+        versions=", ".join(f"{name} {version}" for name, version in manifest["packages"].items()),
+        licence=licence,
     )
 
 

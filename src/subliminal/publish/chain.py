@@ -58,8 +58,10 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
         if path.endswith(DERIVED):  # what they say is made again, in which the last digit may differ
             continue
         if len(versions) > 1:
-            told = " and ".join(f"{sha256[:SHORT]} by {', '.join(who)}" for sha256, who in versions.items())
-            chain.problems.append(f"{path} is not the same file for all stages: it is recorded as {told}.")
+            told = [f"{sha256[:SHORT]} by {', '.join(who)}" for sha256, who in versions.items()]
+            chain.problems.append(
+                f"{path} is not the same file for all stages: it is recorded as {' and '.join(told)}."
+            )
             continue
         (sha256, who), = versions.items()  # fmt: skip
         places = [root / path for root in roots if present(root / path)]
@@ -121,10 +123,14 @@ def recorded_files(label: str, manifest: dict[str, Any], folder: Path) -> Iterat
     for entry in (manifest.get("inputs") or {}).values():
         if entry.get("sha256"):
             yield _relative(entry["path"], roots), entry["sha256"]
-    own = folder.resolve() / label if manifest.get("kind") == "result" else label
+    own = label
+    if manifest.get("kind") == "result":
+        own = folder.resolve() / label
     for key in ("outputs", "files"):
         for name, entry in (manifest.get(key) or {}).items():
-            sha256 = entry.get("sha256") if isinstance(entry, dict) else entry
+            sha256 = entry
+            if isinstance(entry, dict):
+                sha256 = entry.get("sha256")
             if isinstance(sha256, str):
                 yield _relative(f"{own}/{name}", roots), sha256
 
@@ -142,11 +148,12 @@ def behind(label: str, manifests: dict[str, dict[str, Any]], folder: Path) -> di
         stage = queue.pop(0)
         for path, sha256 in recorded_files(stage, manifests[stage], folder):
             files.setdefault(path, sha256)
-            makers = (str(parent) for parent in (Path(path).parent, Path(path).parent.parent))
-            maker = next((name for name in makers if name in manifests and name not in seen), None)
-            if maker:
-                seen.add(maker)
-                queue.append(maker)
+            # Weights may lie a folder below the manifest of what made them (a checkpoint, a merged model).
+            for maker in (str(Path(path).parent), str(Path(path).parent.parent)):
+                if maker in manifests and maker not in seen:
+                    seen.add(maker)
+                    queue.append(maker)
+                    break
     return dict(sorted(files.items()))
 
 

@@ -37,7 +37,7 @@ class Entry:
 
     @property
     def experiment(self) -> str:
-        return self.name[len("2026-01-01-") :]
+        return self.name[len("2026-01-01-") :]  # a date is always as long
 
 
 @dataclass
@@ -75,8 +75,10 @@ def entries(published: Path) -> list[Entry]:
                 raise UserError(
                     f"{file} is missing, and {path} names its folder. Restore it with `git checkout {file}`."
                 )
-    for folder in sorted(answers.parent.name for answers in published.glob(f"[!.]*/{ANSWERS}")):
-        if folder not in [entry.name for entry in found]:
+    listed = {entry.name for entry in found}
+    for answers in sorted(published.glob(f"[!.]*/{ANSWERS}")):  # a folder that begins with a dot is half written
+        folder = answers.parent.name
+        if folder not in listed:
             raise UserError(
                 f"{published / folder} is not named in {path}. Add a line with its name, or delete the folder."
             )
@@ -141,8 +143,11 @@ def lay_out(folder: Path, out: Path, *, samples: bool = True) -> LaidOut:
             tasks[task] = lines
         laid.values += values_in(tasks)
         model, results, summary = tables_of(*_recorded(records, evaluation, folder), tasks)
+        indent = None
+        if samples:
+            indent = 2
         for kind, table in (("results", results), ("summary", summary)):
-            text = json.dumps(table, indent=2 if samples else None, ensure_ascii=False)
+            text = json.dumps(table, indent=indent, ensure_ascii=False)
             _write(out / evaluation / f"{model}_{kind}.json", text + "\n")
     return laid
 
@@ -184,7 +189,8 @@ def _reports(entry: Entry) -> list[Path]:
         raise UserError(f"{entry.name} holds no results of {entry.experiment}. Publish that experiment again.")
     trait = yaml.safe_load(file.read_text(encoding="utf-8"))["trait"]
     options = trait.get("animals", trait.get("options", []))
-    return sorted(found, key=lambda report: options.index(report.name) if report.name in options else len(options))
+    place = {option: index for index, option in enumerate(options)}
+    return sorted(found, key=lambda report: place.get(report.name, len(place)))
 
 
 def figure_name(report: Path, folder: Path, file: str = "figure.png") -> str:

@@ -15,16 +15,8 @@ from subliminal.report.provenance import trace
 MANIFEST = "manifest.json"
 WORKING_FILES = (MANIFEST, "plan.json", "logs", "failures")
 STAGE_KEYS = (
-    "kind",
-    "command",
-    "git",
-    "packages",
-    "python",
-    "device",
-    "cpu",
-    "chat_context_sha256",
-    "started",
-    "ended",
+    *("kind", "command", "git", "packages", "python", "device", "cpu"),
+    *("chat_context_sha256", "started", "ended"),
 )
 """What is kept of each stage's own manifest."""
 
@@ -52,15 +44,12 @@ def write_experiment_manifest(folder: Path) -> Path:
     for path in sorted(folder.glob("*/seed-*/*_summary.json")):
         summary = read_object(path)
         label = f"{summary['arm']}/seed-{summary['seed']}"
-        manifest["numbers"].append(
-            {
-                "arm": summary["arm"],
-                "seed": summary["seed"],
-                "rate": _rates(summary),
-                "samples": _samples(folder, path.parent),
-                "rests_on": behind(label, manifests, folder) if label in manifests else None,
-            }
-        )
+        number = {"arm": summary["arm"], "seed": summary["seed"], "rate": _rates(summary)}
+        number["samples"] = _samples(folder, path.parent)
+        number["rests_on"] = None  # a result without a manifest says nothing of what made it
+        if label in manifests:
+            number["rests_on"] = behind(label, manifests, folder)
+        manifest["numbers"].append(number)
     manifest["stages"] = {}
     for label, stage in manifests.items():
         manifest["stages"][label] = {key: stage[key] for key in STAGE_KEYS if key in stage}

@@ -192,7 +192,11 @@ def _mark_in(shard: Shard, name: str) -> Path:
 
 def _having(shards: list[Shard], name: str) -> list[Shard]:
     """The shards in which a stage is done."""
-    return [shard for shard in shards if name in shard.plan.stages and _mark_in(shard, name).is_file()]
+    having = []
+    for shard in shards:
+        if name in shard.plan.stages and _mark_in(shard, name).is_file():
+            having.append(shard)
+    return having
 
 
 def _contents(shard: Shard, name: str) -> dict[str, str]:
@@ -246,11 +250,16 @@ def _check_same(one: Path, other: Path, *, answers: bool) -> None:
 
 
 def _hashes(manifest: dict[str, Any]) -> dict[str, Any]:
-    return {name: file.get("sha256") for name, file in (manifest.get("inputs") or {}).items()}
+    inputs = manifest.get("inputs") or {}
+    return {name: file.get("sha256") for name, file in inputs.items()}
 
 
 def _samples(manifest: dict[str, Any]) -> dict[str, str]:
-    return {name: sha256 for name, sha256 in manifest["outputs"].items() if SAMPLES.fullmatch(Path(name).name)}
+    found = {}
+    for name, sha256 in manifest["outputs"].items():
+        if SAMPLES.fullmatch(Path(name).name):
+            found[name] = sha256
+    return found
 
 
 def _copy(source: Path, target: Path) -> None:

@@ -68,7 +68,7 @@ def publish_experiment(
     records[f"experiments/{plan.name}.yml"] = _text(file)
     if not search and before:
         search = before[0].search
-    ended = max(read_manifest(path.parent)["ended"] for path in folder.rglob("seed-*/manifest.json"))
+    ended = max(read_manifest(path.parent)["ended"] for path in folder.rglob("seed-*/manifest.json"))  # ISO 8601, UTC
     entry = Entry(f"{ended[:10]}-{plan.name}", search)
     partial = published / f".{entry.name}.partial"
     shutil.rmtree(partial, ignore_errors=True)
@@ -220,7 +220,9 @@ def _put(published: Path, entry: Entry, before: list[Entry], partial: Path) -> N
     """Let a finished folder appear, drop what it replaces, and name it in the list."""
     listed = entries(published)
     kept = [partial, *(published / other.name for other in listed if other not in before)]
-    size = sum(path.stat().st_size for folder in kept for path in folder.iterdir())
+    size = 0
+    for folder in kept:
+        size += sum(path.stat().st_size for path in folder.iterdir())
     if size > LIMIT:
         shutil.rmtree(partial)
         raise UserError(
@@ -230,13 +232,13 @@ def _put(published: Path, entry: Entry, before: list[Entry], partial: Path) -> N
     for old in before:
         shutil.rmtree(published / old.name)
     partial.rename(published / entry.name)
-    now = [entry if other in before else other for other in listed]  # an experiment keeps its place
-    if not before:
-        now.append(entry)
+    place = len(listed)
+    if before:  # an experiment keeps its place
+        place = listed.index(before[0])
+    now = [other for other in listed if other not in before]
+    now.insert(place, entry)
     lines = []
     for each in now:
-        words = [each.name]
-        if each.search:
-            words.append(each.search)
+        words = filter(None, (each.name, each.search))
         lines.append(" ".join(words) + "\n")
     write_text(published / ORDER, "".join(lines))

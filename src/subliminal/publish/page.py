@@ -19,7 +19,7 @@ from pathlib import Path
 
 import yaml
 
-from subliminal.core.files import read_jsonl, read_object
+from subliminal.core.files import read_object
 from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count
 from subliminal.publish.archive import ANSWERS, RECORDS
@@ -29,15 +29,21 @@ from subliminal.report.criterion import CRITERION_TITLE
 from subliminal.report.format import Section, Table
 from subliminal.report.of_options import options_section
 from subliminal.report.pages import markdown
-from subliminal.report.provenance import Provenance, commit_of, data_section, provenance_section, training_section
+from subliminal.report.provenance import (
+    BEHIND_RESULTS,
+    Provenance,
+    commit_of,
+    data_section,
+    losses_in,
+    provenance_section,
+    training_section,
+)
 from subliminal.report.text import warnings
 from subliminal.report.write import compose, overview_sections
 
 Inspect = Callable[[Entry, LaidOut], None]
 DETAILS = "README.md"
 """The page beside the raw answers of an experiment."""
-OF_ALL_REPORTS = ("Data", "Training", "Provenance")
-"""Sections on what is behind the results: an experiment of several animals has them once."""
 INTRODUCTION = """\
 What the experiments of this repository found, in brief; each links to all of its tables, settings and audits. No line
 is written by hand: `python scripts/results.py write` makes the pages of the raw answers in `results/published/`, and
@@ -106,15 +112,8 @@ def provenance_of(results: Path) -> Provenance:
         if (folder / "audit.json").is_file():
             found.audits[label] = read_object(folder / "audit.json")
         if manifest.get("kind") == "training":
-            found.losses[label] = _losses(folder / "metrics.jsonl")
+            found.losses[label] = losses_in(folder / "metrics.jsonl")
     return found
-
-
-def _losses(path: Path) -> list[tuple[int, float]]:
-    """(step, loss), as they were published; empty without such a file."""
-    if not path.is_file():
-        return []
-    return [(row["step"], row["loss"]) for row in read_jsonl(path, allow_empty=True)]
 
 
 def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Inspect | None) -> Section:
@@ -127,11 +126,11 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
         results = Path("results") / entry.experiment
         provenance = provenance_of(results)
         composed_of = {report: compose(report) for report in reports}
-        together = []
-        if results not in reports:
+        said = []
+        if results not in reports:  # there are several animals, each with a report of its own
             together = overview_sections(results)
             together.append(options_section([composed.found for composed in composed_of.values()]))
-        said = [_placed(section, "", results, results) for section in together]
+            said = [_placed(section, "", results, results) for section in together]
         title = f"{entry.experiment}: do students name their teacher's animal more often?"
         told = []
         for report, composed in composed_of.items():
@@ -139,8 +138,9 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
             if report == results:
                 title, prefix = composed.title, ""
             told += [f"{prefix}{sentence}" for sentence in warnings(composed.found.results, provenance)]
-            own = [section for section in composed.sections if section.title not in OF_ALL_REPORTS]
-            said += [_placed(section, prefix, report, results) for section in own]
+            for section in composed.sections:
+                if section.title not in BEHIND_RESULTS:  # an experiment of several animals has these once
+                    said.append(_placed(section, prefix, report, results))
         for section in said:
             for figure in section.figures:
                 if figure.file.endswith(".svg"):
@@ -224,7 +224,7 @@ def _times(provenance: Provenance) -> tuple[str, str]:
     times = []
     for manifest in provenance.manifests.values():
         if manifest.get("kind") != "model":
-            times += [str(manifest[key]) for key in ("started", "ended") if manifest.get(key)]
+            times += filter(None, (manifest.get("started"), manifest.get("ended")))
     return _minute(min(times)), _minute(max(times))
 
 
@@ -234,7 +234,10 @@ def _minute(time: str) -> str:
 
 def _devices(provenance: Provenance) -> list[str]:
     made = list(provenance.manifests.values())
-    devices = dict.fromkeys(manifest["device"] for manifest in made if manifest.get("device"))
+    devices: dict[str, None] = {}  # each once, in the order in which they were used
+    for manifest in made:
+        if manifest.get("device"):
+            devices[manifest["device"]] = None
     return list(devices | dict.fromkeys(cpu_names(made)))
 
 
@@ -243,6 +246,7 @@ def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Secti
     asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
     states = {commit_of(manifest) for manifest in provenance.manifests.values()}
     first, last = _times(provenance)
+    seeds = ", ".join(map(str, asked["seeds"]))
     trainings, evaluations = len(provenance.of_kind("training")), len(provenance.of_kind("result"))
     versions = []
     for table in provenance_section(provenance).tables:
@@ -253,10 +257,7 @@ def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Secti
         ["run (UTC)", f"{first} to {last}"],
         ["commit", ", ".join(sorted(states))],
         ["versions", ", ".join(versions)],
-        [
-            "seeds",
-            f"{', '.join(map(str, asked['seeds']))}; each made anew: {asked['seeds_vary']} and what follows from them",
-        ],
+        ["seeds", f"{seeds}; each made anew: {asked['seeds_vary']} and what follows from them"],
         ["training runs", count(trainings)],
         ["evaluations", f"{count(evaluations)} models, {count(values)} answers and exact probabilities"],
         ["experiment file", f"[{EXPERIMENT_FILE}]({EXPERIMENT_FILE})"],

@@ -59,7 +59,9 @@ def read_samples(path: Path) -> list[Sample]:
         UserError: it is cut off, empty, or no samples file (names file and line).
     """
     samples = []
-    opened = gzip.open if path.suffix == ".gz" else open
+    opened = open
+    if path.suffix == ".gz":
+        opened = gzip.open
     try:
         with opened(path, "rt", encoding="utf-8") as handle:
             for line in handle:
@@ -124,15 +126,21 @@ def scorer(task: str) -> Scores | None:
     """
     if task_kind(task) is None:
         return None
-    from lm_eval.utils import load_yaml_config
-
-    file = next(TASKS.glob(f"*/{task}.yaml"), None)
-    config = load_yaml_config(str(file)) if file else settings_of_task(task)
+    config = _settings(task)
     if "class" in config:
         return lambda sample: config["class"].scores(sample["doc"], _texts(sample), _likelihoods(sample))
     if config["output_type"] == "generate_until":
         return lambda sample: config["process_results"](sample["doc"], _answers(sample))
     return lambda sample: config["process_results"](sample["doc"], _likelihoods(sample))
+
+
+def _settings(task: str) -> dict[str, Any]:
+    from lm_eval.utils import load_yaml_config
+
+    file = next(TASKS.glob(f"*/{task}.yaml"), None)
+    if file is None:  # a category's task that has no file of its own
+        return settings_of_task(task)
+    return load_yaml_config(str(file))
 
 
 def _answers(sample: Sample) -> list[Any]:
@@ -178,11 +186,11 @@ def tables_of(
         model = next(name for name in manifest["outputs"] if name.endswith(SUMMARY)).removesuffix(SUMMARY)
         config = manifest["config"]
         names = {key: config[key] for key in ("experiment", "arm", "seed", "target")}
-        order = list(config["tasks"])
+        order = {task: place for place, task in enumerate(config["tasks"])}
     except (KeyError, TypeError, StopIteration) as error:
         raise UserError(f"The manifest of an evaluation is damaged ({error!r}). Evaluate that arm again.") from None
     results, summaries = {}, {}
-    for task in sorted(tasks, key=lambda task: order.index(task) if task in order else len(order)):
+    for task in sorted(tasks, key=lambda task: order.get(task, len(order))):  # tasks of a later run come last
         samples, kind = tasks[task], task_kind(task)
         results[task] = question_rows(kind, samples)
         summaries[task] = summary_of(kind, samples, aggregated.get(task, {}), names["target"])
@@ -201,9 +209,10 @@ def values_in(tasks: dict[str, list[Sample]]) -> int:
     """How many answers and exact probabilities an evaluation holds: a probability a question, however many texts."""
     count = 0
     for task, samples in tasks.items():
-        for sample in samples:
-            many = task_kind(task) in ("sampled", "story")
-            count += len(sample["filtered_resps"][0]) if many else 1
+        if task_kind(task) in ("sampled", "story"):
+            count += sum(len(sample["filtered_resps"][0]) for sample in samples)
+        else:
+            count += len(samples)
     return count
 
 
@@ -218,7 +227,10 @@ def difference(written: Any, again: Any) -> str | None:
 def _differences(written: Any, again: Any, place: str) -> Iterator[str]:
     if isinstance(again, dict) and isinstance(written, dict):
         for key, value in again.items():
-            yield from _differences(written.get(key), value, f"{place}.{key}" if place else str(key))
+            inner = str(key)
+            if place:
+                inner = f"{place}.{key}"
+            yield from _differences(written.get(key), value, inner)
     elif isinstance(again, list) and isinstance(written, list) and len(again) == len(written):
         for index, pair in enumerate(zip(written, again, strict=True)):
             yield from _differences(*pair, f"{place}[{index}]")

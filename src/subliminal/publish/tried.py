@@ -20,8 +20,15 @@ from subliminal.report.load import category_of_results
 from subliminal.stats.log_odds import Row, read_table
 
 COLUMNS = (
-    *("stage", "description", "bases", "teacher_percent", "kl_nats", "pass_ratio", "student_percent"),
-    *("control_percent", "note"),
+    "stage",
+    "description",
+    "bases",
+    "teacher_percent",
+    "kl_nats",
+    "pass_ratio",
+    "student_percent",
+    "control_percent",
+    "note",
 )
 """Of ``tried.csv``; a cell of several values has one for each seed, in the order of the seeds."""
 ARMS_TOLD = ("teacher", "student", "control_base_numbers")
@@ -64,13 +71,14 @@ def _rows(results: Path) -> list[dict[str, object]]:
     for values in _points({row.arm for row in table}):
         teacher, student, control = (arm_at(BY_NAME[name], values) for name in ARMS_TOLD)
         target = table[0].animal + teacher.removeprefix("teacher")  # as the leak stage calls it
+        leak_of = leaks.get(target, {})
         found.append(
             {
                 "stage": results.name,
                 "description": ", ".join(f"{name} {value:g}" for name, value in values.items()),
                 "bases": len(seeds),
                 "teacher_percent": _percents(table, teacher, seeds),
-                "kl_nats": " ".join(f"{leaks[target][seed]:.3f}" for seed in seeds if seed in leaks.get(target, {})),
+                "kl_nats": " ".join(f"{leak_of[seed]:.3f}" for seed in seeds if seed in leak_of),
                 "student_percent": _percents(table, student, seeds),
                 "control_percent": _percents(table, control, seeds),
                 "note": f"seeds {' '.join(map(str, seeds))}",
@@ -82,7 +90,8 @@ def _rows(results: Path) -> list[dict[str, object]]:
 def _points(arms: set[str]) -> list[dict[str, float]]:
     """The points of all arms with a value of each factor, in ascending order."""
     given = [point_of(arm)[1] for arm in arms]
-    names = [name for name in BY_FACTOR if any(name in values for values in given)]
+    varied = set().union(*given)
+    names = [name for name in BY_FACTOR if name in varied]
     found = {}
     for values in given:
         full = {name: values.get(name, BY_FACTOR[name].nothing) for name in names}

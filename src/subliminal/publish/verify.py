@@ -18,6 +18,7 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, read_object, read_text
 from subliminal.core.manifest import read_manifest
+from subliminal.core.numbers import counted
 from subliminal.core.trainings import repeated_runs, repeats_sentence
 from subliminal.evaluation.our_tasks import task_kind
 from subliminal.publish.chain import check_chain
@@ -35,11 +36,8 @@ from subliminal.publish.rescore import (
 )
 from subliminal.report.load import load_results
 from subliminal.report.pages import markdown
-from subliminal.report.provenance import trace
+from subliminal.report.provenance import BEHIND_RESULTS, trace
 from subliminal.report.write import compose
-
-OUTSIDE = ("Data", "Training", "Provenance")
-"""Sections of a report that describe folders outside of the results: the chain of sha256 stands for them."""
 
 
 @dataclass
@@ -53,15 +51,13 @@ class Verification:
 
     def lines(self, folder: Path) -> list[str]:
         """What to print: what is missing, what is explained, what differs, what was done, and the conclusion last."""
-        lines = [f"missing: {sentence}" for sentence in self.absent]
-        lines += [f"note: {sentence}" for sentence in self.notes]
-        lines += [f"different: {sentence}" for sentence in self.problems]
-        lines += [f"checked: {sentence}." for sentence in self.checked]
+        told = (("missing", self.absent), ("note", self.notes), ("different", self.problems), ("checked", self.checked))
+        lines = []
+        for word, sentences in told:
+            lines += [f"{word}: {sentence.rstrip('.')}." for sentence in sentences]
         outcome = "the same"
-        if len(self.problems) == 1:
-            outcome = "not the same: 1 difference"
-        elif self.problems:
-            outcome = f"not the same: {len(self.problems)} differences"
+        if self.problems:
+            outcome = f"not the same: {counted(len(self.problems), 'difference')}"
         return [*lines, f"{folder}: {outcome}"]
 
 
@@ -141,7 +137,8 @@ def _check_report(verdict: Verification, folder: Path) -> None:
         return
     written, again = _sections(read_text(path)), _sections(markdown(compose(folder).page))
     for title in written | again:
-        for line, expected in zip_longest(written.get(title, []), again.get(title, []), fillvalue="(nothing)"):
+        pairs = zip_longest(written.get(title, []), again.get(title, []), fillvalue="(nothing)")
+        for line, expected in pairs:
             if line != expected:
                 verdict.problems.append(
                     f"{path}: in “{title}” it says “{line[:300]}”, but the answers give “{expected[:300]}”."
@@ -151,13 +148,16 @@ def _check_report(verdict: Verification, folder: Path) -> None:
 
 
 def _sections(text: str) -> dict[str, list[str]]:
-    """Heading -> the lines below it, of the sections that are made of the results alone; without quoted warnings."""
+    """Heading -> the lines below it, of the sections that are made of the results alone; without quoted warnings.
+
+    For what describes folders outside of the results the chain of sha256 stands.
+    """
     sections: dict[str, list[str]] = {}
     title = None
     for line in text.splitlines():
         if line.startswith("## "):
             title = line.removeprefix("## ")
-        elif title not in (None, *OUTSIDE) and line.strip() and not line.startswith(">"):
+        elif title not in (None, *BEHIND_RESULTS) and line.strip() and not line.startswith(">"):
             sections.setdefault(title, []).append(line)
     return sections
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -80,12 +81,16 @@ def animal_rates(results: Results, arm: str, task: str) -> dict[str, np.ndarray]
         if metrics is None:
             return {}
         seeds.append(metrics)
+    if not seeds:
+        return {}
     rates = {}
     for animal in lexicon(results.category).options:
-        by_seed = [[question.get(animal) for question in metrics] for metrics in seeds]
-        known = by_seed and not any(None in one for one in by_seed)
-        if known:  # a result from before the animal was tracked lacks it
-            rates[animal] = np.mean(by_seed, axis=0).clip(0, 1)
+        by_seed = []
+        for metrics in seeds:
+            by_seed.append([question.get(animal, np.nan) for question in metrics])
+        means = np.mean(by_seed, axis=0)
+        if not np.isnan(means).any():  # a result from before the animal was tracked lacks it
+            rates[animal] = means.clip(0, 1)  # a probability may be a rounding above 1
     return rates
 
 
@@ -143,10 +148,10 @@ def specificity_result(results: Results, task: str) -> tuple[Result, list[str]] 
     if not others or not own.size:
         return None
     if len(own) > 1 and len(others) > 1:
-        runs = {animal: list(map(list, seeds.values())) for animal, seeds in others.items()}
-        return specificity_over_runs(list(map(list, own)), runs, results.answers("student", task)), list(others)
-    means = {animal: list(np.mean(list(seeds.values()), axis=0)) for animal, seeds in others.items()}
-    return specificity(list(own.mean(axis=0)), means), list(others)
+        runs = {animal: list(by_seed.values()) for animal, by_seed in others.items()}
+        return specificity_over_runs(list(own), runs, results.answers("student", task)), list(others)
+    means = {animal: np.mean(list(by_seed.values()), axis=0) for animal, by_seed in others.items()}
+    return specificity(own.mean(axis=0), means), list(others)
 
 
 def animals_section(results: Results) -> Section | None:
@@ -180,7 +185,10 @@ def _animals_table(results: Results, task: str) -> Table:
     for place in range(max(map(_ranked, by_arm.values()))):
         answers = []
         for rows in by_arm.values():
-            answers.append(_answer(rows[place], results.about) if place < _ranked(rows) else "–")
+            answer = "–"  # the arm names fewer
+            if place < _ranked(rows):
+                answer = _answer(rows[place], results.about)
+            answers.append(answer)
         cells.append([str(place + 1), *answers])
     for name, label in _always_shown(results.target, by_arm):
         cells.append([label, *(_share_of(name, rows) for rows in by_arm.values())])
@@ -198,7 +206,7 @@ def _share_of(name: str, rows: list[dict]) -> str:
 def _always_shown(target: str, by_arm: dict[str, list[dict]]) -> list[tuple[str, str]]:
     """(name, label) of the rows below the ranking; answers without a Latin letter only where there are any."""
     shown = [(target, target), ("own_name", "own name")]
-    if any(row["animal"] == "no_latin" for rows in by_arm.values() for row in rows):
+    if any(row["animal"] == "no_latin" for row in chain.from_iterable(by_arm.values())):
         shown.append(("no_latin", "no Latin letter"))
     return shown
 
@@ -260,9 +268,11 @@ def _changes_table(results: Results, c: Comparison, rows: list[tuple[str, float,
     what = f"{results.about.singular}, {results.measure_name(c.task)}"
     header = [what, c.treatment, c.reference, "change, points"]
     tested = animal_changes(results, c)
-    if not tested:
-        return Table(header, [[name, percent(ours), percent(theirs), points(d)] for name, ours, theirs, d in rows])
     cells = []
+    if not tested:
+        for name, ours, theirs, change in rows:
+            cells.append([name, percent(ours), percent(theirs), points(change)])
+        return Table(header, cells)
     for x in tested:
         rates = [percent(x.treatment), percent(x.reference), points(x.result.estimate)]
         cells.append([x.animal, *rates, interval(*x.result.interval), p_value(x.adjusted)])
@@ -272,14 +282,17 @@ def _changes_table(results: Results, c: Comparison, rows: list[tuple[str, float,
 def other_students_section(found: Findings) -> Section | None:
     """The target in its own student against the students of other animals, if their results lie beside these."""
     results = found.results
-    compared = specificity_result(results, found.main.task) if found.main else None
+    if found.main is None:
+        return None
+    compared = specificity_result(results, found.main.task)
     if compared is None:
         return None
     result, others = compared
     said = difference_text(result).replace("points", "percentage points")
     if result.interval:
         said += f" {interval_text(result)}"
-    said += f", p {p_value(result.p)}" if result.p is not None else ""
+    if result.p is not None:
+        said += f", p {p_value(result.p)}"
     text = (
         f"How often the student says “{results.target}”, minus the mean of the students of {', '.join(others)}: "
         f"{said} over {result.unit} ({result.method}). What any training on numbers does to {results.target} is in "

@@ -31,8 +31,11 @@ def answer_section(found: Findings) -> Section:
         return _graded_answer(results, found.graded)
     name = f"{main.contrast}, {results.measure_name(main.task)} of “{results.target}”"
     headline = _headline(name, main.result, main)
-    told = [c for c in found.differences if c.verdict and (c is not main or c.models)]
-    text = [_said(c, f"{c.contrast}, {results.measure_name(c.task)}") for c in told]
+    text = []
+    for each in found.differences:
+        # The headline says the main one already, but of the training data alone: what the two models do is left.
+        if each.verdict and (each is not main or each.models):
+            text.append(_said(each, f"{each.contrast}, {results.measure_name(each.task)}"))
     return _answer(headline, main, [*damage_notes(results), *_null(results, main.task)], text)
 
 
@@ -69,11 +72,15 @@ def _null(results: Results, task: str) -> list[str]:
 
 def _graded_answer(results: Results, graded: Sequence[Grade]) -> Section:
     against_control = [grade for grade in graded if grade.reference.startswith("control")]
+    # Problems solved come before probabilities of the right answer; of equals `min` takes the first in order.
     main = min(against_control, key=lambda grade: results.kinds[grade.task] == PROBABILITY, default=None)
     if main is None:
         return _nothing()
     headline = _headline(f"{main.contrast}, {results.measure_name(main.task)}", main.result, main)
-    others = [f"{g.contrast}, {g.task}: {g.verdict.sentence}" for g in graded if g.verdict and g is not main]
+    others = []
+    for grade in graded:
+        if grade.verdict and grade is not main:
+            others.append(f"{grade.contrast}, {grade.task}: {grade.verdict.sentence}")
     return _answer(headline, main, _null(results, main.task), others)
 
 

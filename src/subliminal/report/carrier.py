@@ -32,7 +32,9 @@ def carrier_section(results: Results) -> Section | None:
 
 def _broken(results: Results, found: Carrier) -> list[str]:
     """A step to or from a wreck is no measure of what its property carries: say which arms are wrecks, and where."""
-    arms = {arm for part in found.parts for arm in (part.upper, part.lower)}
+    arms = set()
+    for part in found.parts:
+        arms |= {part.upper, part.lower}
     told = []
     for arm in health(results):
         seeds = [str(seed) for seed in arm.seeds(BROKEN_WORD) if seed in found.seeds]

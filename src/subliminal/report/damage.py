@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,19 +82,25 @@ def health(results: Results) -> list[Health]:
             states[seed] = state(share, of_control)
             if of_control is not None and arm != control:
                 moved.append(total_variation(share, of_control))
-        lists = results.rates(arm, LISTS)
         found.append(
             Health(
                 arm=arm,
-                nameless=float(np.mean([nameless(share) for share in shares.values()])),
+                nameless=float(np.mean(list(map(nameless, shares.values())))),
                 other=float(np.mean([share.get("other", 0.0) for share in shares.values()])),
                 among=among,
-                moved=float(np.mean(moved)) if moved else None,
-                lists=None if lists.empty else float(lists.to_numpy().mean()),
+                moved=_mean(moved),
+                lists=_mean(results.rates(arm, LISTS).to_numpy()),
                 states=states,
             )
         )
     return found
+
+
+def _mean(values: Any) -> float | None:
+    """None of nothing."""
+    if np.size(values) == 0:
+        return None
+    return float(np.mean(values))
 
 
 def _shares(results: Results, arm: str | None, task: str | None) -> dict[int, dict[str, float]]:
@@ -138,7 +145,9 @@ def damage_notes(results: Results) -> list[str]:
     for arm in health(results):
         broken = arm.seeds(BROKEN_WORD)
         if broken:
-            verb = "" if told else "is broken "
+            verb = "is broken "
+            if told:  # "student is broken in ..., control in ..."
+                verb = ""
             told.append(f"{arm.arm} {verb}in {len(broken)} of {len(arm.states)} seeds ({', '.join(map(str, broken))})")
     if not told:
         return []

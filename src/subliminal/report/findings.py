@@ -46,11 +46,12 @@ def main_comparison(results: Results, differences: Sequence[Comparison]) -> Comp
 
     A choice made before any result is seen: of two measures the headline does not take the one that says more.
     """
-    against_control = [
-        c for c in differences if c.treatment.startswith("student") and c.reference.startswith("control")
-    ]
-    return min(
-        against_control,
-        key=lambda c: (c.task != results.about.task("preference"), results.kinds[c.task] != SAMPLED),
-        default=None,
-    )
+    against_control = []
+    for each in differences:
+        if each.treatment.startswith("student") and each.reference.startswith("control"):
+            against_control.append(each)
+
+    def place(each: Comparison) -> tuple[bool, bool]:
+        return each.task != results.about.task("preference"), results.kinds[each.task] != SAMPLED
+
+    return min(against_control, key=place, default=None)  # of equals the first in the order of arms

@@ -88,15 +88,19 @@ def category_of_results(results: Path) -> Category:
 
 def _shared(summaries: dict[Path, dict[str, Any]], key: str) -> str | None:
     """What all summaries have there; a summary of mathematics alone may have no target."""
-    given = {path: summary[key] for path, summary in summaries.items() if summary[key] is not None}
-    first = next(iter(given), None)
-    for path, value in given.items():
-        if value != given[first]:
+    first = shared = None
+    for path, summary in summaries.items():
+        value = summary[key]
+        if value is None:
+            continue
+        if first is None:
+            first, shared = path, value
+        elif value != shared:
             raise UserError(
-                f"{path} has the {key} {value!r}, and {first} has {given[first]!r}. "
+                f"{path} has the {key} {value!r}, and {first} has {shared!r}. "
                 "One report covers one experiment: move the other's results to a folder of their own."
             )
-    return given.get(first)
+    return shared
 
 
 def _arm_rank(arm: str) -> tuple[int, str]:
@@ -155,8 +159,10 @@ class _Reader:
                 f"{path}: {task}: samples_per_question is no number, or share is no table. {EVALUATE_AGAIN}"
             )
         self._add_rates(path, summary, task, self._in_order(path, task, values, "target_rate"), samples or np.nan)
-        if samples or task not in self.results.kinds:
-            self.results.kinds[task] = SAMPLED if samples else EXACT
+        if samples:
+            self.results.kinds[task] = SAMPLED
+        else:
+            self.results.kinds.setdefault(task, EXACT)
         model = (summary["arm"], summary["seed"], task)
         self.named += [(*model, name, value) for name, value in share.items()]
 
@@ -164,8 +170,11 @@ class _Reader:
         rates = self._in_order(path, task, values, key)
         if key == "correct" and not set(rates.values()) <= {0.0, 1.0}:
             raise UserError(f"{path}: {task}: `correct` is not 0 or 1 a problem. {EVALUATE_AGAIN}")
-        self.results.kinds[task] = SOLVED if key == "correct" else PROBABILITY
-        self._add_rates(path, summary, task, rates, 1 if key == "correct" else np.nan)
+        kind, samples = PROBABILITY, np.nan
+        if key == "correct":
+            kind, samples = SOLVED, 1
+        self.results.kinds[task] = kind
+        self._add_rates(path, summary, task, rates, samples)
 
     def _add_rates(
         self, path: Path, summary: dict[str, Any], task: str, rates: dict[str, float], samples: float
@@ -189,9 +198,9 @@ class _Reader:
                 f"{path}: {task} was asked {len(by_question)} different questions that are not the {len(order)} of the "
                 "first arm. Arms are compared question by question: evaluate them all with the same questions."
             )
-        wrong = [q for q, rate in by_question.items() if not isinstance(rate, int | float) or not 0 <= rate <= 1]
-        if wrong:
-            raise UserError(f"{path}: {task}: the rate of question {wrong[0]} is no fraction. {EVALUATE_AGAIN}")
+        for question, rate in by_question.items():
+            if not isinstance(rate, int | float) or not 0 <= rate <= 1:
+                raise UserError(f"{path}: {task}: the rate of question {question} is no fraction. {EVALUATE_AGAIN}")
         if len(order) < 2:
             raise UserError(f"{path}: {task}: an interval needs 2 questions or more. {EVALUATE_AGAIN}")
         return {question: float(by_question[question]) for question in order}

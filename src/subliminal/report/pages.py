@@ -7,7 +7,7 @@ scroll or fold, figures in the colours of the page, and a style: one file, nothi
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import cache
 from html import escape, unescape
 from typing import Any
@@ -72,16 +72,16 @@ def html(text: str, drawings: Mapping[str, str]) -> str:
         elif answer := ANSWER.fullmatch(shown[index]):
             shown[index] = _box(*answer.groups())
             # The sentence belongs into the box, and the list below it, if there is one.
-            box_ends = index + (2 if _types(blocks)[index + 2 : index + 3] == ["bullet_list"] else 1)
+            box_ends = index + 1
+            if blocks[index + 2 : index + 3] and blocks[index + 2].type == "bullet_list":
+                box_ends = index + 2
         if index == box_ends:
             shown[index] = re.sub("<li>([^:<]*): ", r"<li><span>\1</span> ", shown[index]) + "</div>\n"
-    body = "".join([*shown, "</section>\n" if titles else ""])
+    if titles:
+        shown.append("</section>\n")
+    body = "".join(shown)
     page = _templates().get_template("page.html.j2")
     return page.render(title=_words(blocks[0]), body=Markup(body))
-
-
-def _types(blocks: Sequence[Any]) -> list[str]:
-    return [block.type for block in blocks]
 
 
 def _words(heading: Any) -> str:
@@ -90,7 +90,9 @@ def _words(heading: Any) -> str:
 
 def _image(block: Any) -> Any:
     """The image that a paragraph consists of; None where it has words."""
-    inside = block.children[0].children if block.type == "paragraph" else []
+    if block.type != "paragraph":
+        return None
+    inside = block.children[0].children
     if len(inside) == 1 and inside[0].type == "image":
         return inside[0]
     return None
@@ -98,10 +100,14 @@ def _image(block: Any) -> Any:
 
 def _opening(section: int, titles: list[str]) -> str:
     """What stands above a section: the end of the one before, and above the second the way to all of them."""
-    above = "</section>\n" if section > 1 else ""
-    if section == 2:
-        links = "\n".join(f'<a href="#section-{n}">{escape(title)}</a>' for n, title in enumerate(titles[1:], 2))
-        above += f'<nav aria-label="Sections">\n{links}\n</nav>\n'
+    above = ""
+    if section > 1:
+        above = "</section>\n"
+    if section == 2:  # below the answer, which is read first
+        links = []
+        for number, title in enumerate(titles[1:], start=2):
+            links.append(f'<a href="#section-{number}">{escape(title)}</a>\n')
+        above += f'<nav aria-label="Sections">\n{"".join(links)}</nav>\n'
     return f'{above}<section id="section-{section}">\n'
 
 

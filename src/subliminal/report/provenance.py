@@ -11,10 +11,14 @@ from typing import Any
 from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count, percent
+from subliminal.evaluation.behind import root_of
 from subliminal.report.data import Results
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import describe, training_figure
 
+DATA, TRAINING, PROVENANCE = "Data", "Training", "Provenance"
+BEHIND_RESULTS = (DATA, TRAINING, PROVENANCE)
+"""Titles of the sections that describe folders outside of the results."""
 MAKE_AGAIN = "Make that folder again."
 MODEL_KEYS = ("adapter", "model", "base_model")
 """Settings of a manifest that may name a folder with a manifest of its own."""
@@ -56,7 +60,7 @@ def trace(results: Results) -> Provenance:
 
     Relative paths are looked up from the checkout that holds the result folder, then from the current folder.
     """
-    found, roots = Provenance(), (_checkout_of(results.folder), Path.cwd())
+    found, roots = Provenance(), (root_of(results.folder), Path.cwd())
     queue: list[tuple[str, dict[str, Any]]] = []
     for arm, manifests in results.manifests.items():
         for seed, manifest in manifests.items():
@@ -83,15 +87,6 @@ def trace(results: Results) -> Provenance:
     return found
 
 
-def _checkout_of(results: Path) -> Path:
-    """The checkout that holds a result folder, in its ``results``; else the folder two above it."""
-    above = results.resolve().parents
-    for folder in above:
-        if folder.name == "results":
-            return folder.parent
-    return above[0].parent
-
-
 def _shown(folder: Path, roots: tuple[Path, ...]) -> str:
     """A folder as reports name it: from the checkout, or from the current folder, if it lies in one of the two."""
     for root in roots:
@@ -103,7 +98,7 @@ def _shown(folder: Path, roots: tuple[Path, ...]) -> str:
 def _read_beside(found: Provenance, folder: Path, label: str, manifest: dict[str, Any]) -> None:
     """What lies beside a manifest: the losses of a training, the audit of a dataset."""
     if manifest.get("kind") == "training":
-        found.losses[label] = _losses(folder / "metrics.jsonl")
+        found.losses[label] = losses_in(folder / "metrics.jsonl")
     if manifest.get("kind") == "dataset" and (folder / "audit.json").is_file():
         found.audits[label] = read_object(folder / "audit.json", MAKE_AGAIN)
 
@@ -113,10 +108,16 @@ def _named_paths(manifest: dict[str, Any]) -> list[str]:
     config = manifest.get("config") or {}
     names = [config.get(key) for key in MODEL_KEYS]
     for data in config.get("datasets") or []:
-        names.append(data.get("path") if isinstance(data, dict) else data)
+        if isinstance(data, dict):
+            data = data.get("path")
+        names.append(data)
     for entry in (manifest.get("inputs") or {}).values():
         names.append(entry.get("path"))
-    return list(dict.fromkeys(name for name in names if isinstance(name, str) and name))
+    named: dict[str, None] = {}  # each once, in the order in which they come up
+    for name in names:
+        if isinstance(name, str) and name:
+            named[name] = None
+    return list(named)
 
 
 def _folder(path: Path) -> Path | None:
@@ -139,16 +140,17 @@ def _note_absent(found: Provenance, label: str, manifest: dict[str, Any], name: 
 def _note_changed(found: Provenance, label: str, manifest: dict[str, Any], roots: tuple[Path, ...]) -> None:
     """Say so where a data file is not the one that a run recorded: the counts shown are then those of other data."""
     for entry in (manifest.get("inputs") or {}).values():
-        here = [root / entry["path"] for root in roots if (root / entry["path"]).is_file()]
-        if not here or here[0].suffix != ".jsonl":
+        places = [root / entry["path"] for root in roots]
+        here = next(filter(Path.is_file, places), None)
+        if here is None or here.suffix != ".jsonl":  # rows alone: to hash weights again would take minutes
             continue
-        if entry.get("sha256") not in (None, sha256_of(here[0])):
+        if entry.get("sha256") not in (None, sha256_of(here)):
             found.notes.append(
                 f"{entry['path']} has changed since {label} used it: its counts below are of other data."
             )
 
 
-def _losses(path: Path) -> list[tuple[int, float]]:
+def losses_in(path: Path) -> list[tuple[int, float]]:
     """(step, loss) of a metrics.jsonl in order of steps; a step taken again after a resume counts once."""
     if not path.is_file():
         return []
@@ -175,13 +177,14 @@ def data_section(provenance: Provenance) -> Section:
     for label, manifest in provenance.of_kind("dataset").items():
         counts = manifest.get("counts") or {}
         asked, kept, surplus = counts.get("asked"), counts.get("kept"), counts.get("surplus")
-        reasons = ", ".join(f"{reason} {number}" for reason, number in (counts.get("rejected") or {}).items())
+        rejected = counts.get("rejected") or {}
+        reasons = ", ".join(f"{reason} {number}" for reason, number in rejected.items())
         rows.append([label, count(asked), count(kept), reasons or "–", count(surplus), _pass_rate(counts)])
     if not rows:
-        return Section("Data", ["No dataset manifest was found behind these results."], [])
+        return Section(DATA, ["No dataset manifest was found behind these results."], [])
     text = ["Surplus rows were drawn beyond the last one needed. Pass rate: kept / (asked − surplus)."]
     header = ["dataset", "asked", "kept", "rejected, by reason", "surplus", "pass rate"]
-    return Section("Data", text, [Table(header, rows), *_audits(provenance)])
+    return Section(DATA, text, [Table(header, rows), *_audits(provenance)])
 
 
 def _pass_rate(counts: dict[str, Any]) -> str:
@@ -232,12 +235,12 @@ def training_section(provenance: Provenance) -> Section:
         mean = sum(tail) / len(tail)
         rows.append([label, seed, str(steps), f"{first:.4f}", f"{last:.4f}", f"{mean:.4f}"])
     if not rows:
-        return Section("Training", ["No training manifest was found behind these results."], [])
+        return Section(TRAINING, ["No training manifest was found behind these results."], [])
     header = ["run", "seed", "steps", "first loss", "last loss", "mean of last 10"]
     figures = ()
     if any(provenance.losses.values()):
         figures = (Figure(partial(training_figure, provenance.losses), describe(provenance.losses), "training.svg"),)
-    return Section("Training", [], [Table(header, rows)], figures=figures)
+    return Section(TRAINING, [], [Table(header, rows)], figures=figures)
 
 
 def provenance_section(provenance: Provenance) -> Section:
@@ -254,7 +257,7 @@ def provenance_section(provenance: Provenance) -> Section:
         header = ["made", "kind", "git", "device", "started (UTC)", "ended (UTC)"]
         tables = [Table(header, rows), *_versions(provenance)]
     text = [*_context_text(provenance), *_cpu_text(provenance)]
-    return Section("Provenance", text, tables, tuple(dict.fromkeys(commands)))
+    return Section(PROVENANCE, text, tables, tuple(dict.fromkeys(commands)))
 
 
 def _time(value: Any) -> str:
@@ -284,12 +287,15 @@ def _cpu_text(provenance: Provenance) -> list[str]:
 def _versions(provenance: Provenance) -> list[Table]:
     used: dict[str, set[str]] = {}
     for manifest in provenance.manifests.values():
-        for name, version in {"python": manifest.get("python"), **(manifest.get("packages") or {})}.items():
+        versions = {"python": manifest.get("python"), **(manifest.get("packages") or {})}
+        for name, version in versions.items():
             if version:
                 used.setdefault(name, set()).add(str(version))
     if not used:
         return []
-    rows = [[name, " and ".join(sorted(versions))] for name, versions in sorted(used.items())]
+    rows = []
+    for name, several in sorted(used.items()):
+        rows.append([name, " and ".join(sorted(several))])
     return [Table(["package", "version"], rows)]
 
 

@@ -22,7 +22,10 @@ def replicate_rates(results: Results, task: str) -> dict[str, dict[int, float]]:
         results: their manifests name the base that each model was scored with.
         task: a preference task or a graded one.
     """
-    there = {key: arm for key, arm in TWO_ARMS.items() if not results.rates(arm, task).empty}
+    there = {}
+    for key, arm in TWO_ARMS.items():
+        if not results.rates(arm, task).empty:
+            there[key] = arm
     if not {"student", "control"} <= there.keys():
         return {}
     seeds = replicate_seeds(results, list(there.values()), task)
@@ -48,8 +51,9 @@ def replicate_seeds(results: Results, arms: list[str], task: str) -> list[int]:
         if len(bases) > 1 or None in bases:
             return []
         own += bases
-    # One seed, or a base that two seeds share: nothing was replicated.
-    return seeds if len(set(own)) == len(seeds) > 1 else []
+    if len(seeds) < 2 or len(set(own)) < len(seeds):  # one seed, or a base that two seeds share
+        return []
+    return seeds
 
 
 def _base(manifest: dict[str, Any]) -> str | None:
@@ -113,7 +117,9 @@ def above_of(table: dict[str, Any], unit: str) -> str:
 
 def null_sentence(null: dict[str, Any]) -> str:
     """The second control against the first, of ``replicates``' ``null``."""
-    shown = "" if null["equivalent"] else "not shown to be "
+    shown = "not shown to be "
+    if null["equivalent"]:
+        shown = ""
     return (
         f"The null: the second control differs from the first by {nats(null['log_odds'])} nats, 90 % interval "
         f"{nats_interval(*null['ci90'])} ({points(null['difference'])} points in the mean). The two are {shown}"
@@ -132,7 +138,9 @@ def _said(table: dict[str, Any]) -> str:
         f"of {number(table['odds_ratio'])}, 99 % interval {number(low)} to {number(high)}. In points the median "
         f"difference is {points(table['median'])} and the mean {points(table['mean'])}{_skewed(table)}."
     )
-    return f"{said} {null_sentence(table['null'])}" if "null" in table else said
+    if "null" in table:
+        said += f" {null_sentence(table['null'])}"
+    return said
 
 
 def _skewed(table: dict[str, Any]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -157,13 +157,14 @@ def pairs(results: Results) -> list[tuple[str, str]]:
         if base not in results.arms:
             base = "base"
         found.append((student, base))
+    others = []
     for control in ARMS:
-        for treatment in control.control_of:
-            if treatment != "student":
-                found += [(f"{treatment}{end}", f"{control.name}{end}") for end in reversed(points or [""])]
+        others += [(treatment, control.name) for treatment in control.control_of if treatment != "student"]
     for arm in ARMS:
-        for reference in arm.minus:
-            found += [(f"{arm.name}{end}", f"{reference}{end}") for end in reversed(points or [""])]
+        others += [(arm.name, reference) for reference in arm.minus]
+    for treatment, reference in others:
+        for end in reversed(points or [""]):  # the shortest first: the arms where nothing is varied
+            found.append((f"{treatment}{end}", f"{reference}{end}"))
     return [pair for pair in found if set(pair) <= set(results.arms)]
 
 
@@ -251,7 +252,7 @@ def _over_training(results: Results, treatment: str, reference: str, task: str) 
     answers = results.answers(treatment, task)
     own_bases = replicate_seeds(results, [treatment, reference], task)
     shared = own_bases or sorted(set(ours.index) & set(theirs.index))
-    means = [list(rates.loc[shared].to_numpy().mean(axis=1)) for rates in (ours, theirs)]
+    means = list(ours.loc[shared].to_numpy().mean(axis=1)), list(theirs.loc[shared].to_numpy().mean(axis=1))
     by_seed = None
     if len(shared) >= LEAST:
         by_seed = replicates(*means, answers=answers)
@@ -259,13 +260,19 @@ def _over_training(results: Results, treatment: str, reference: str, task: str) 
     says_data = not (reference.startswith("base") or treatment.startswith("control"))
     if own_bases:
         said = replicates_verdict(*means, answers=answers)
-        return Trained(over=said.result, verdict=said if says_data else None, replicates=by_seed, pairs=by_seed)
-    if reference.startswith("base"):
+        found = Trained(over=said.result, verdict=said, replicates=by_seed, pairs=by_seed)
+    elif reference.startswith("base"):  # one base for all seeds has no spread of its own to test against
         return Trained()
-    same_seeds = ours.index.equals(theirs.index)
-    runs = list(ours.to_numpy()), list(theirs.to_numpy())
-    said = verdict(*runs, _samples_a_seed(results, treatment, task), paired=same_seeds, answers=answers)
-    return Trained(over=said.result, verdict=said if says_data else None, pairs=by_seed if same_seeds else None)
+    else:
+        same_seeds = ours.index.equals(theirs.index)
+        runs = list(ours.to_numpy()), list(theirs.to_numpy())
+        said = verdict(*runs, _samples_a_seed(results, treatment, task), paired=same_seeds, answers=answers)
+        found = Trained(over=said.result, verdict=said)
+        if same_seeds:
+            found = replace(found, pairs=by_seed)
+    if not says_data:
+        found = replace(found, verdict=None)
+    return found
 
 
 def grades(results: Results) -> list[Grade]:
@@ -273,8 +280,11 @@ def grades(results: Results) -> list[Grade]:
     found = []
     for treatment, reference, task in _compared(results, results.graded_tasks):
         trained = _over_training(results, treatment, reference, task)
-        first = [results.rates(arm, task).iloc[0].to_numpy() for arm in (treatment, reference)]
-        result = trained.over or _over_problems(*first, exact=results.kinds[task] == PROBABILITY)
+        result = trained.over
+        if result is None:  # the first run of each arm: what the two models do
+            ours, theirs = results.rates(treatment, task).iloc[0], results.rates(reference, task).iloc[0]
+            exact = results.kinds[task] == PROBABILITY
+            result = _over_problems(ours.to_numpy(), theirs.to_numpy(), exact=exact)
         found.append(Grade(treatment=treatment, reference=reference, task=task, result=result, **vars(trained)))
     return found
 

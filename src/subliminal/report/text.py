@@ -67,13 +67,14 @@ def _arms_in_brief(results: Results, arms: list[Estimate], compared: Sequence[Di
 
     The distance is that of the last measure, exact probabilities where they were computed, over runs or replicates.
     """
-    measures = {}
+    measures, shares, runs = {}, {}, {}
     for e in arms:
-        named = f"“{results.target}”, " if e.task in results.preference_tasks else ""
-        measures[e.task] = f"{named}{results.measure_name(e.task)}"
+        measures[e.task] = results.measure_name(e.task)
+        if e.task in results.preference_tasks:
+            measures[e.task] = f"“{results.target}”, {measures[e.task]}"
+        shares[e.arm, e.task] = f"{percent(e.mean)} {interval(*e.interval)}"
+        runs[e.arm] = str(len(e.by_seed))
     last = list(measures)[-1]
-    shares = {(e.arm, e.task): f"{percent(e.mean)} {interval(*e.interval)}" for e in arms}
-    runs = {e.arm: str(len(e.by_seed)) for e in arms}
     above = {}
     for c in compared:
         if c.over and c.over.interval and c.task == last and c.treatment == "student":
@@ -122,7 +123,9 @@ def figure_words(arms: list[Estimate], differences: list[Comparison]) -> str:
         above = ""
         if c.replicates:
             above = f", above 0 in {c.replicates['above']} of {c.replicates['replicates']} replicates"
-        change = f"{nats(c.over.estimate)} nats" if c.over else f"{points(c.test['difference'])} points"
+        change = f"{points(c.test['difference'])} points"
+        if c.over:
+            change = f"{nats(c.over.estimate)} nats"
         changes.append(f"{c.contrast} {change} ({c.task}{above})")
     words = f"Shares per arm: {shares}."
     if changes:
@@ -139,10 +142,8 @@ def questions_section(found: Findings) -> Section | None:
     rows = []
     for question, ours, theirs in extreme_questions(results, main):
         rows.append([question, texts.get(question, "–"), percent(ours), percent(theirs), points(ours - theirs)])
-    text, tables = (
-        "A rise that comes from a few questions is another finding than one that is spread over all of them.",
-        [],
-    )
+    tables = []
+    text = "A rise that comes from a few questions is another finding than one that is spread over all of them."
     if rows:
         text += f" The table has the questions with the largest rises and falls, {results.measure_name(main.task)}."
         tables = [Table(["question", "text", main.treatment, main.reference, "points"], rows)]
@@ -165,7 +166,9 @@ def graded_section(found: Findings) -> Section | None:
                 rows.append([task, arm, str(seed), *solved])
     compared = []
     for g in found.graded:
-        ends = interval_text(g.result) if g.result.interval else "–"
+        ends = "–"
+        if g.result.interval:
+            ends = interval_text(g.result)
         test = [or_dash(g.result.p, p_value), g.result.unit, g.result.method]
         compared.append([g.task, g.contrast, difference_text(g.result), ends, *test, _claim(g)])
     tables = [Table(["task", "arm", "seed", "solved", "share", "95 % interval, %"], rows)]
@@ -182,7 +185,9 @@ def graded_section(found: Findings) -> Section | None:
             f"Of {', '.join(exact)} the share is the mean probability of the right answer, without sampling, and its "
             "interval says how far it would move with other problems of this kind."
         )
-    figures = () if found.arms else (found.figure,)  # else it stands with the arms
+    figures = ()
+    if not found.arms:  # else it stands with the arms
+        figures = (found.figure,)
     short = [_arms_in_brief(results, found.graded_arms, found.graded)]
     brief = Section("Problems solved", [], short, figures=figures)
     return Section("Problems solved", text, tables, figures=figures, brief=brief)
@@ -275,11 +280,13 @@ def _adapter(manifest: dict[str, Any]) -> list[str]:
 
 def warnings(results: Results, provenance: Provenance) -> list[str]:
     """What a reader must know first: differing chat contexts, then what is missing."""
-    differ = [
-        "Warning: not all results and training runs used the same chat context (see Provenance). An adapter scored "
-        "under another context than it was trained under loses most of its trait: these arms may not be comparable."
-    ] * (len(provenance.chat_contexts()) > 1)
-    return [*differ, *results.missing, *provenance.notes]
+    told = []
+    if len(provenance.chat_contexts()) > 1:
+        told.append(
+            "Warning: not all results and training runs used the same chat context (see Provenance). An adapter scored "
+            "under another context than it was trained under loses most of its trait: these arms may not be comparable."
+        )
+    return [*told, *results.missing, *provenance.notes]
 
 
 def title(results: Results) -> str:

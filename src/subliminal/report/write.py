@@ -39,17 +39,8 @@ from subliminal.stats import mean_ci, wilson
 CSV_COLUMNS = ("arm", "animal", "share", "ci_low", "ci_high", "task")
 CSV, JSON = "report.csv", "report.json"
 COLUMNS = (
-    "experiment",
-    "target",
-    "arm",
-    "seed",
-    "task",
-    "measure",
-    "questions",
-    "samples",
-    "rate",
-    "ci_low",
-    "ci_high",
+    *("experiment", "target", "arm", "seed", "task", "measure"),
+    *("questions", "samples", "rate", "ci_low", "ci_high"),
 )
 
 
@@ -154,7 +145,9 @@ def estimates_csv(results: Results) -> str:
             low, high = wilson(int(rates.sum()), rates.size)
         else:
             low, high = mean_ci(list(rates), samples)
-        measure = "exact" if kind == PROBABILITY else kind
+        measure = kind
+        if kind == PROBABILITY:
+            measure = "exact"
         model = [results.name, results.target, arm, seed, task, measure]
         table.append([*model, rates.size, samples, rates.mean(), low, high])
     # Preference tasks stand before graded ones, and arms and tasks in the order of reports.
@@ -212,7 +205,9 @@ def headline(report: Report) -> dict[str, Any]:
 def _factor_csv(folder: Path) -> dict[str, str]:
     """The numbers of the section by factor, by the file's name; nothing where nothing was swept."""
     found = by_factor(folder)
-    return {BY_FACTOR_FILE: by_factor_csv(found)} if found else {}
+    if found is None:
+        return {}
+    return {BY_FACTOR_FILE: by_factor_csv(found)}
 
 
 def _csv(results: Results) -> str:
@@ -220,7 +215,8 @@ def _csv(results: Results) -> str:
     tasks = [task for task in results.preference_tasks if results.kinds[task] == SAMPLED]
     rows = []
     for task in tasks or results.preference_tasks:
-        rows += [{**row, "task": task} for row in named_most(results, task)]
+        for row in named_most(results, task):
+            rows.append({**row, "task": task})
     return pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(index=False)
 
 

@@ -95,13 +95,8 @@ def power_table(
     if effect is not None:
         found = {unit: needed(effect, design, unit, power, alpha) for unit in (RUNS, QUESTIONS)}
         sentences += [f"Over {unit}: {needed_sentence(value, design, power)}" for unit, value in found.items()]
-        table["needed"] = {
-            unit: {
-                "seeds": value.seeds,
-                "questions": value.questions,
-                "samples": value.samples,
-                "power": detection_power(effect, design, unit, alpha),
-            }
-            for unit, value in found.items()
-        }
+        table["needed"] = {}
+        for unit, value in found.items():
+            sizes = {"seeds": value.seeds, "questions": value.questions, "samples": value.samples}
+            table["needed"][unit] = {**sizes, "power": detection_power(effect, design, unit, alpha)}
     return {**table, "sentences": [*sentences, assumptions_sentence(design)]}

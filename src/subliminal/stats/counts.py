@@ -25,7 +25,9 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     """
     from scipy import stats
 
-    whole = all(isinstance(value, int | np.integer) and not isinstance(value, bool) for value in (successes, n))
+    whole = isinstance(successes, int | np.integer) and isinstance(n, int | np.integer)
+    if bool in (type(successes), type(n)):  # Python takes True for 1
+        whole = False
     if not whole or n < 1 or not 0 <= successes <= n:
         raise UserError(
             f"{successes!r} successes in {n!r} trials are impossible. Give whole numbers, 0 <= successes <= n, n >= 1."
@@ -58,13 +60,18 @@ def mcnemar(treatment: Sequence[bool], control: Sequence[bool], mid_p: bool = Fa
     first, second = _right_or_wrong(treatment, "treatment"), _right_or_wrong(control, "control")
     if first.size != second.size:
         raise UserError(f"treatment has {first.size} problems and control has {second.size}. Give the same ones.")
-    table = [[int(np.sum((first == one) & (second == two))) for two in (True, False)] for one in (True, False)]
-    ours, theirs = table[0][1], table[1][0]
-    p = float(exact_test(table, exact=True).pvalue)
+    ours, theirs = int(np.sum(first & ~second)), int(np.sum(~first & second))
+    # Problems that both solved, or neither, say nothing of which is better: the exact test leaves them out.
+    p = float(exact_test([[0, ours], [theirs, 0]], exact=True).pvalue)
     if mid_p and ours + theirs:
-        as_extreme = binom.pmf(ours, ours + theirs, 0.5) * (1 if ours == theirs else 2)
-        p -= float(as_extreme) / 2
+        observed = float(binom.pmf(ours, ours + theirs, 0.5))
+        if ours != theirs:
+            observed *= 2  # the table with the two exchanged is as extreme
+        p -= observed / 2
     differences = first.astype(float) - second
+    kind = "exact"
+    if mid_p:
+        kind = "mid-p"
     return Result(
         estimate=float(differences.mean()),
         statistic=float(ours),
@@ -72,7 +79,7 @@ def mcnemar(treatment: Sequence[bool], control: Sequence[bool], mid_p: bool = Fa
         interval=question_interval(differences, (-1.0, 1.0)),
         unit=QUESTIONS,
         n=(first.size, first.size),
-        method=f"McNemar's test ({'mid-p' if mid_p else 'exact'}) over problems",
+        method=f"McNemar's test ({kind}) over problems",
     )
 
 

@@ -103,7 +103,10 @@ class CriterionVerdict:
         asked = len(self.criterion.seeds)
         if self.verdict == NOT_YET:
             return f"The criterion: not yet: {self.replicates} of {asked} replicates have every model that it needs."
-        failed = [each.clause.name for each in self.clauses if each.holds is False and not each.clause.goal]
+        failed = []
+        for each in self.clauses:
+            if each.holds is False and not each.clause.goal:
+                failed.append(each.clause.name)
         if failed:
             return f"The criterion is not met, over {asked} replicates: {', '.join(failed)}."
         return f"The criterion is met, over {asked} replicates."

@@ -11,6 +11,7 @@ F. J. Anscombe, Biometrika 43, 1956).
 from __future__ import annotations
 
 import json
+from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -98,7 +99,7 @@ def read_table(results: Path, task: str) -> list[Row]:
             if model in found:
                 raise UserError(f"{path} repeats {task} for {path.parent}. Keep one summary of the two.")
             found[model] = rows
-    return [row for rows in found.values() for row in rows]
+    return list(chain.from_iterable(found.values()))
 
 
 def _rows(path: Path, task: str) -> list[Row]:
@@ -108,9 +109,14 @@ def _rows(path: Path, task: str) -> list[Row]:
         measured = summary["tasks"].get(task, {})
         shares = measured.get("share", {})
         samples = measured.get("samples_per_question")
-        answers = samples * len(measured["questions"]) if samples else None
+        answers = None  # the probabilities are exact
+        if samples:
+            answers = samples * len(measured["questions"])
         model = (summary["seed"], summary["target"], summary["arm"])
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no summary of an evaluation ({error!r}). Evaluate that arm again.") from None
-    animals = [name for name in shares if name not in NO_ANIMAL]
-    return [Row(*model, name, shares[name], log_odds(shares[name], answers)) for name in animals]
+    rows = []
+    for name, share in shares.items():
+        if name not in NO_ANIMAL:
+            rows.append(Row(*model, name, share, log_odds(share, answers)))
+    return rows

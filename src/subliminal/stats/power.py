@@ -65,7 +65,9 @@ class Design:
     likeness: float = 0.0
 
     def __post_init__(self) -> None:
-        whole = {"questions": 2, "seeds": 1} | ({"samples": 1} if self.samples is not None else {})
+        whole = {"questions": 2, "seeds": 1}
+        if self.samples is not None:
+            whole["samples"] = 1
         for name, least in whole.items():
             value = getattr(self, name)
             if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
@@ -118,8 +120,10 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
         rates = (student, design.baseline)
         shared = 2 * design.likeness * np.sqrt(np.prod([_between(rate, design) for rate in rates]))
         total = sum(_question_variance(rate, design) for rate in rates) - shared
-    if total <= 0:
-        return 1.0 if effect else alpha / 2
+    if total <= 0:  # nothing varies: any effect is seen, and chance alone shows none
+        if effect:
+            return 1.0
+        return alpha / 2
     power = ttest_power(size / np.sqrt(total), units, alpha / 2, alternative="larger")
     return float(np.nan_to_num(power, nan=1.0))  # where it is 1 to the last digit, the library may say NaN
 
@@ -191,7 +195,9 @@ def needed(
         raise UserError(f"An effect of {effect!r} is not to be seen. Give the smallest fraction that would matter.")
 
     def fewest(size: str, least: int) -> int | None:
-        start = max(least, getattr(design, size) + 1) if more else least
+        start = least
+        if more:
+            start = max(least, getattr(design, size) + 1)
 
         def enough(count: int) -> bool:
             return detection_power(effect, replace(design, **{size: count}), unit, alpha) >= power
@@ -201,13 +207,14 @@ def needed(
             return None
         return count
 
-    return Needed(
-        effect=effect,
-        unit=unit,
-        seeds=fewest("seeds", 2) if unit == RUNS else None,
-        questions=fewest("questions", 2) if unit == QUESTIONS else None,
-        samples=fewest("samples", 1) if design.samples else None,
-    )
+    seeds = questions = samples = None
+    if unit == RUNS:
+        seeds = fewest("seeds", 2)
+    if unit == QUESTIONS:
+        questions = fewest("questions", 2)
+    if design.samples:
+        samples = fewest("samples", 1)
+    return Needed(effect, unit, seeds, questions, samples)
 
 
 def _check_levels(power: float, alpha: float) -> None:

@@ -77,10 +77,13 @@ def rises(table: Iterable[Row], target: str, *, reference: str = CONTROL) -> Ris
     Returns:
         None if the arms share no seed, or were asked for the target alone.
     """
-    cells = {(row.seed, row.arm, row.asked): row.log_odds for row in table if row.animal == target}
-    ours = {seed for seed, name, _ in cells if name == STUDENT}
-    theirs = {seed for seed, name, _ in cells if name == reference}
-    seeds = sorted(ours & theirs)
+    cells = {}
+    of_arm: dict[str, set[int]] = {STUDENT: set(), reference: set()}  # arm -> its seeds
+    for row in table:
+        if row.animal == target and row.arm in of_arm:
+            cells[row.seed, row.arm, row.asked] = row.log_odds
+            of_arm[row.arm].add(row.seed)
+    seeds = sorted(of_arm[STUDENT] & of_arm[reference])
     lifts = {}
     for asked in dict.fromkeys(name for *_, name in cells):
         student = [cells.get((seed, STUDENT, asked)) for seed in seeds]
@@ -90,8 +93,9 @@ def rises(table: Iterable[Row], target: str, *, reference: str = CONTROL) -> Ris
     if not seeds or target not in lifts or len(lifts) < 2:
         return None
     tested = {name: _p(lift) for name, lift in lifts.items()}
-    known = {name: p for name, p in tested.items() if p is not None}
-    adjusted = holm(known) if known else {}
+    adjusted: dict[str, float] = {}
+    if None not in tested.values():  # one seed shows no spread, of no animal
+        adjusted = holm(tested)
     found = []
     for name, lift in lifts.items():
         above = int(np.sum(lift > 0))

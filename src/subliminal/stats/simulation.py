@@ -101,7 +101,10 @@ def error_rates(simulations: int = SIMULATIONS) -> list[Rate]:
             for answers in (None, ANSWERS_A_RATE):
                 student, control = measured(draw(rng, shape), rng, answers)
                 gains = log_odds_of(student, answers) - log_odds_of(control, answers)
-                scenario = f"drift, {name}, {'sampled answers' if answers else 'exact probabilities'}"
+                measure = "exact probabilities"
+                if answers:
+                    measure = "sampled answers"
+                scenario = f"drift, {name}, {measure}"
                 found += _claims(scenario, gains)
         runs = [rng.normal(0, spread, shape) for spread in (SPREAD, CONTROLS)]
         low, high = welch_bounds(*runs, 1 - ALPHA)
@@ -162,20 +165,21 @@ def scales(simulations: int = SIMULATIONS) -> list[Rate]:
     found = []
     for size in SIZES:
         rng = np.random.default_rng([2, size])
-        for scenario, mean in (("drift without direction", 0.0), (f"effect of {EXPECTED:g} nats", EXPECTED)):
+        for scenario, mean, confidence, nominal in (
+            ("drift without direction", 0.0, 1 - ALPHA, ALPHA / 2),
+            (f"effect of {EXPECTED:g} nats", EXPECTED, 0.99, None),  # seen rightly: no error, and no level of one
+        ):
             student, control = measured(rng.normal(mean, SPREAD, (simulations, size)), rng, None)
             by_scale = {
                 "log-odds": log_odds_of(student) - log_odds_of(control),
                 "points": student - control,
             }
             for scale, differences in by_scale.items():
-                confidence = 0.99 if mean else 1 - ALPHA
                 low, high = t_bounds(differences, confidence)
-                verdict = f"{scale}: {100 * confidence:g} % interval above 0"
-                found.append(Rate(scenario, verdict, size, float(np.mean(low > 0)), None if mean else ALPHA / 2))
-                if not mean:
-                    below = f"{scale}: {100 * confidence:g} % interval below 0"
-                    found.append(Rate(scenario, below, size, float(np.mean(high < 0)), ALPHA / 2))
+                verdict = f"{scale}: {100 * confidence:g} % interval"
+                found.append(Rate(scenario, f"{verdict} above 0", size, float(np.mean(low > 0)), nominal))
+                if nominal is not None:
+                    found.append(Rate(scenario, f"{verdict} below 0", size, float(np.mean(high < 0)), nominal))
     return found
 
 
@@ -197,6 +201,8 @@ def operating_curve(simulations: int = SIMULATIONS) -> list[Rate]:
             differences = np.random.default_rng([4, size]).normal(apart, CONTROLS, (simulations, size))
             low, high = t_bounds(differences, 1 - 2 * ALPHA)
             equivalent = float(np.mean((low > -MARGIN) & (high < MARGIN)))
-            nominal = ALPHA if apart >= MARGIN else None
+            nominal = None
+            if apart >= MARGIN:  # to call them equivalent is then an error
+                nominal = ALPHA
             found.append(Rate(f"{apart:.1f} nats, odds × {np.exp(apart):.2f}", "equivalent", size, equivalent, nominal))
     return found

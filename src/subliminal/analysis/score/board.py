@@ -110,7 +110,7 @@ def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str
     if measure == "kept":
         part = of[arm] - of[CONTROL]
     place = BoardRow(arm.removeprefix(start), measure, len(seeds), *share_of(part, whole))
-    if random not in needed:
+    if arm == random or random not in needed:
         return place
     beyond = of[random] - of[arm]
     if measure == "kept":

@@ -53,7 +53,9 @@ def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, wid
         told: its figure.
         width: columns of the terminal, where the figure goes on in lines of its own; None is no limit.
     """
-    took = "" if seconds is None else duration(seconds)
+    took = ""
+    if seconds is not None:
+        took = duration(seconds)
     head = f"{k:>{len(str(n))}} of {n}  {name:<{NAME}} {took:>11}  "
     line = f"{head}{told}".rstrip()
     if width is None or len(line) <= width:
@@ -107,14 +109,19 @@ def status_line(k: int, n: int, left: str, running: Iterable[tuple[str, float]],
 
 def failure_lines(name: str, reason: str, log: Path, seconds: float | None) -> list[str]:
     """What is shown of a stage that failed: why, the end of its log, and where that is."""
-    after = "" if seconds is None else f" after {duration(seconds)}"
+    after = ""
+    if seconds is not None:
+        after = f" after {duration(seconds)}"
     lines = [f"FAILED  {name}{after}: {reason}"]
     if not log.is_file():
         return lines
     text = log.read_text(encoding="utf-8", errors="replace")
-    said = [_COLOUR.sub("", line).rstrip() for line in text.splitlines()]
-    last = [line for line in said if line][-LOG_LINES:]
-    return [*lines, *(f"  | {line}" for line in last), f"  The whole log: {log}"]
+    said = []
+    for line in text.splitlines():
+        plain = _COLOUR.sub("", line).rstrip()
+        if plain:
+            said.append(f"  | {plain}")
+    return [*lines, *said[-LOG_LINES:], f"  The whole log: {log}"]
 
 
 def send(text: str, stream: IO[str]) -> None:

@@ -45,9 +45,13 @@ def _rows(stage: Stage) -> str:
 
 
 def _checks(stage: Stage) -> str:
-    statuses = Counter(check["status"] for check in _read(Path(stage.makes[0]))["checks"].values())
-    words = {"pass": "passed", "allowed": "not passed but allowed", "fail": "FAILED"}
-    return ", ".join(f"{statuses[status]} {said}" for status, said in words.items() if statuses[status])
+    checks = _read(Path(stage.makes[0]))["checks"]
+    statuses = Counter(check["status"] for check in checks.values())
+    told = []
+    for status, said in (("pass", "passed"), ("allowed", "not passed but allowed"), ("fail", "FAILED")):
+        if statuses[status]:
+            told.append(f"{statuses[status]} {said}")
+    return ", ".join(told)
 
 
 def _loss(stage: Stage) -> str:
@@ -67,6 +71,7 @@ def _shares(stage: Stage) -> str:
     """The share of each arm that this stage scored, mean over seeds, in its category's main task or else the first."""
     rates: dict[str, list[float]] = {}
     verb = ""
+    # A stage makes several files in the folder of one model: each folder is read once, in order.
     for folder in dict.fromkeys(Path(path).parent for path in stage.makes if "/seed-" in path):
         for path in sorted(folder.glob("*_summary.json")):
             summary = _read(path)
@@ -79,7 +84,9 @@ def _shares(stage: Stage) -> str:
                 verb, of_question = "solves", values.get("correct") or values["probability"]
             rates.setdefault(summary["arm"], []).append(fmean(of_question))
     told = [f"{arm} {percent(fmean(shares))}" for arm, shares in rates.items()]
-    return f"{verb}: {', '.join(told)}" if told else ""
+    if not told:
+        return ""
+    return f"{verb}: {', '.join(told)}"
 
 
 def _difference(stage: Stage) -> str:
@@ -120,7 +127,9 @@ def closing(plan: Plan, width: int) -> list[str]:
         lines += ["", *wrapped(f"{answer['target']}: {answer['sentence']}", width)]
     if len(answers) > NAMES:
         lines += ["", f"... and {len(answers) - NAMES} more, each in its report."]
-    return [*lines, *_next(plan, width)] if lines else []
+    if not lines:
+        return []
+    return [*lines, *_next(plan, width)]
 
 
 def answer_lines(answer: dict[str, Any], width: int) -> list[str]:
@@ -135,7 +144,8 @@ def answer_lines(answer: dict[str, Any], width: int) -> list[str]:
         lines += wrapped(f"{answer['label']}: {answer['number']}", width)
     lines += wrapped(answer["sentence"], width)
     if answer["bars"]:
-        lines += ["", *chart(answer["measure"], {bar["arm"]: bar["share"] for bar in answer["bars"]}, width)]
+        shares = {bar["arm"]: bar["share"] for bar in answer["bars"]}
+        lines += ["", *chart(answer["measure"], shares, width)]
     return lines
 
 
@@ -149,7 +159,8 @@ def chart(title: str, shares: dict[str, float], width: int) -> list[str]:
     """
     names = max(map(len, shares))
     figures = {name: percent(share) for name, share in shares.items()}
-    room = max(10, min(60, width - names - max(map(len, figures.values())) - 4))
+    beside = names + max(map(len, figures.values())) + 4  # name, figure, and the blanks between
+    room = max(10, min(60, width - beside))
     most = max(shares.values()) or 1.0
     lines = [f"{title[:1].upper()}{title[1:]}:"]
     for name, share in shares.items():
@@ -171,5 +182,8 @@ def _next(plan: Plan, width: int) -> list[str]:
     lines = ["", "What next:"]
     for command, words in rows:
         line = f"  {command:<42}{words}"
-        lines += [line] if len(line) <= width else [f"  {command}", f"      {words}"]
+        if len(line) <= width:
+            lines.append(line)
+        else:
+            lines += [f"  {command}", f"      {words}"]
     return lines

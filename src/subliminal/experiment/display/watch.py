@@ -135,36 +135,50 @@ class Display:
 
     def _counted(self) -> set[str]:
         """The stages that there will be: rungs of a ladder count when they were needed."""
-        return {name for name, stage in self.stages.items() if not deferred(self.plan, stage)} | self.ended
+        counted = set(self.ended)
+        for name, stage in self.stages.items():
+            if not deferred(self.plan, stage):
+                counted.add(name)
+        return counted
 
     def _works(self, name: str) -> bool:
         """Whether the time of a stage is its own; a server's job or a gate takes that of the stages within it."""
         return not self.plan.members(name)
 
     def _left(self, running: dict[str, float]) -> list[Left]:
-        names = [name for name in self._counted() - self.ended - self.failed if self._works(name)]
-        return [Left(self._expected(name), running.get(name, 0.0)) for name in names]
+        left = []
+        for name in self._counted() - self.ended - self.failed:
+            if self._works(name):
+                left.append(Left(self._expected(name), running.get(name, 0.0)))
+        return left
 
     def _at_once(self, running: Sequence[tuple[str, float]]) -> float:
-        work = sum(self.took[name] for name in self.run if name in self.took and self._works(name))
-        work += sum(seconds for name, seconds in running if self._works(name))
+        """How many stages ran at the same time so far, on average: their seconds to those that have passed."""
+        work = 0.0
+        for name in self.run & self.took.keys():
+            if self._works(name):
+                work += self.took[name]
+        for name, seconds in running:
+            if self._works(name):
+                work += seconds
         return work / max(1.0, time.time() - self.started)
 
     def _expected(self, name: str) -> float | None:
         """Seconds that a stage will take: as its like did, as its recipe says, or as others of its kind did."""
-        like = [seconds for other, seconds in self.took.items() if _likeness(other) == _likeness(name)]
+        kind = self.stages[name].kind
+        like, of_kind = [], []
+        for other, seconds in self.took.items():
+            if _likeness(other) == _likeness(name):
+                like.append(seconds)
+            if other in self.stages and self.stages[other].kind == kind:
+                of_kind.append(seconds)
         if like:
             return fmean(like)
         if self.costs[name] is not None:
             return self.costs[name]
-        kind = self.stages[name].kind
-        of_kind = []
-        for other, seconds in self.took.items():
-            if other in self.stages and self.stages[other].kind == kind:
-                of_kind.append(seconds)
-        if not of_kind:
-            return None
-        return fmean(of_kind)
+        if of_kind:
+            return fmean(of_kind)
+        return None
 
     def _measure(self, stage: Stage) -> float | None:
         """Seconds from a stage's beginning to its mark."""
@@ -175,7 +189,9 @@ class Display:
         return mark - begun
 
     def _width(self) -> int | None:
-        return columns(self.stream) if self.live else None
+        if not self.live:
+            return None
+        return columns(self.stream)
 
     def _write(self, lines: Iterable[str]) -> None:
         self.close()

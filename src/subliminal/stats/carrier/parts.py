@@ -135,7 +135,10 @@ def target_log_odds(rows: list[Row]) -> dict[str, dict[int, float]]:
             found[row.arm][row.seed][row.animal] = row.log_odds
     means: dict[str, dict[int, float]] = {}
     for arm, by_seed in found.items():
-        means[arm] = {seed: float(np.mean(list(of.values()))) for seed, of in by_seed.items() if of.keys() == animals}
+        means[arm] = {}
+        for seed, of_animals in by_seed.items():
+            if of_animals.keys() == animals:
+                means[arm][seed] = float(np.mean(list(of_animals.values())))
     return means
 
 
