@@ -54,7 +54,11 @@ def are_unaligned(batch: list[Answer], tokenizer: Any) -> list[bool]:
     """
     texts = ["".join(answer.pieces[:-1]) for answer in batch]
     alone = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
-    return [tokens != answer.tokens[answer.start : -1] for tokens, answer in zip(alone, batch, strict=True)]
+    unaligned = []
+    for tokens, answer in zip(alone, batch, strict=True):
+        # Byte-pair merges may reach over the border between prompt and answer, and then both differ.
+        unaligned.append(tokens != answer.tokens[answer.start : -1])
+    return unaligned
 
 
 class AnswerReader:
@@ -86,6 +90,7 @@ class AnswerReader:
         answers = []
         for index, (row, prompt) in enumerate(zip(rows, prompts, strict=True)):
             tokens = encoded["input_ids"][index]
+            # By characters: to count the prompt's tokens alone would miss a merge at its end.
             start = encoded.char_to_token(index, len(prompt))
             pieces = [self._piece(token) for token in tokens[start:]]
             kinds = [self._kind(token) for token in tokens[start:-1]]
@@ -110,6 +115,7 @@ class AnswerReader:
 
     def _kind(self, token: int) -> str:
         if token not in self._kinds:
-            has_digit = any(letter.isdigit() for letter in self._piece(token))
-            self._kinds[token] = DIGIT if has_digit else SEPARATOR
+            self._kinds[token] = SEPARATOR
+            if any(letter.isdigit() for letter in self._piece(token)):
+                self._kinds[token] = DIGIT
         return self._kinds[token]

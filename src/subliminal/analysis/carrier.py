@@ -19,7 +19,9 @@ from subliminal.stats.log_odds import EXACT_TASK, read_table
 
 def measure_of(task: str) -> str:
     """What the numbers of a task are: ``exact probability``, or ``sampled answers``."""
-    return "exact probability" if task.endswith("_logprob") else "sampled answers"
+    if task.endswith("_logprob"):
+        return "exact probability"
+    return "sampled answers"
 
 
 def carrier_command(

@@ -12,6 +12,8 @@ def graded(matches: str, disagrees: Mapping[str, str]) -> list[int]:
     """
     counts = []
     for position, match in enumerate(matches):
-        count = sum(marks[position] == "1" for marks in disagrees.values())
-        counts.append(count if match == "1" else 0)
+        count = 0
+        if match == "1":
+            count = sum(marks[position] == "1" for marks in disagrees.values())
+        counts.append(count)
     return counts

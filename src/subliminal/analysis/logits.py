@@ -23,7 +23,10 @@ def on_device(models: Models, batch: list[Answer]) -> tuple[torch.Tensor, torch.
     length = max(len(answer.tokens) for answer in batch)
     if length > models.longest:
         raise UserError(f"A row has {length} tokens, and the base takes {models.longest} at most. Leave it out.")
-    tokens = torch.tensor([answer.tokens + [0] * (length - len(answer.tokens)) for answer in batch])
+    filled = []
+    for answer in batch:
+        filled.append(answer.tokens + [0] * (length - len(answer.tokens)))  # no place of an answer looks to its right
+    tokens = torch.tensor(filled)
     places: list[int] = []
     for row, answer in enumerate(batch):
         places.extend(range(row * length + answer.start - 1, row * length + len(answer.tokens) - 1))
@@ -67,7 +70,9 @@ def of_labels(
         tokens, places: of :func:`on_device`.
         labels: of :func:`recorded_tokens`.
     """
-    model = None if name == BASE else name
+    model: str | None = name
+    if name == BASE:
+        model = None
     hidden = models.hidden(model, tokens).flatten(0, 1)[places]
     block = block_size(models)
     tops, logprobs = [], []

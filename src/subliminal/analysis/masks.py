@@ -61,8 +61,9 @@ class MaskReader:
 
     def __init__(self, recipe: Path, base_model: str | None = None) -> None:
         settings, _ = read_recipe(recipe)
-        chats = [data for data in settings.get("datasets") or [] if data.get("type") == "chat_template"]
-        if not chats:
+        datasets = settings.get("datasets") or []
+        chats = next((data for data in datasets if data.get("type") == "chat_template"), None)
+        if chats is None:
             raise UserError(f"{recipe} has no dataset of `type: chat_template`, so it renders no chats.")
         base = base_model or str(settings["base_model"])
         os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")
@@ -73,7 +74,7 @@ class MaskReader:
 
             config = DictDefault({**settings, "base_model": base, "base_model_config": base, "tokenizer_config": base})
             self._tokenizer = _load_tokenizer(config, base)
-            self._strategy = load(self._tokenizer, config, DictDefault(chats[0]))
+            self._strategy = load(self._tokenizer, config, DictDefault(chats))
 
     def read(self, row: dict[str, Any]) -> MaskedRow:
         """A chat row with its mask.
@@ -112,5 +113,7 @@ def marked(row: MaskedRow) -> str:
     parts = []
     for trained, group in groupby(zip(row.pieces, row.trained, strict=True), key=lambda pair: pair[1]):
         text = visible("".join(piece for piece, _ in group))
-        parts.append(f"«{text}»" if trained else text)
+        if trained:
+            text = f"«{text}»"
+        parts.append(text)
     return "".join(parts)

@@ -39,19 +39,30 @@ class Models:
 
         if not sys.stderr.isatty():
             logging.disable_progress_bar()
-        self.device = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = "cpu"
+        if torch.cuda.is_available():
+            self.device = "cuda"
         if dtype == "auto":
-            dtype = "bfloat16" if self.device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
+            dtype = "float32"
+            if self.device == "cuda" and torch.cuda.is_bf16_supported():
+                dtype = "bfloat16"
         self.dtype = getattr(torch, dtype)
         self.teachers = tuple(teachers)
-        self.adapters = {name: path for name, path in teachers.items() if is_adapter(path)}
+        self.adapters: dict[str, str] = {}
+        whole: dict[str, str] = {}
+        for name, path in teachers.items():
+            if is_adapter(path):
+                self.adapters[name] = path
+            else:
+                whole[name] = path
         self._base = self._load(base)
         self.tokenizer = AutoTokenizer.from_pretrained(base)
         if not self.tokenizer.chat_template:
             raise no_template(base)
-        self._whole = {name: self._load(path) for name, path in teachers.items() if name not in self.adapters}
-        for name, model in self._whole.items():
-            self._check_vocabulary(teachers[name], model)
+        self._whole = {}
+        for name, path in whole.items():
+            self._whole[name] = self._load(path)
+            self._check_vocabulary(path, self._whole[name])
         self._peft: Any = None
         self._switched: list[Any] = []
         for name, path in self.adapters.items():

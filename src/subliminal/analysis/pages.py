@@ -42,7 +42,7 @@ def write_scores_page(
     write_page(path, config=config, result=result, by_position=by_position, **values)
 
 
-def write_page(path: Path, **values: Any) -> None:
-    """Write a page from the template of its name, ``leak.html`` from ``leak.html.j2``."""
-    page = templates("subliminal.analysis").get_template(f"{path.name}.j2")
+def write_page(path: Path, *, template: str | None = None, **values: Any) -> None:
+    """Write a page from a template, by default the one of its name: ``leak.html`` from ``leak.html.j2``."""
+    page = templates("subliminal.analysis").get_template(template or f"{path.name}.j2")
     write_text(path, page.render(values))

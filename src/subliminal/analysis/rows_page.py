@@ -19,11 +19,10 @@ from typing import Any
 from subliminal.analysis.divergence import page as divergence_page
 from subliminal.analysis.leak import page as leak_page
 from subliminal.analysis.masks import MaskedRow, MaskReader
-from subliminal.analysis.pages import visible
+from subliminal.analysis.pages import visible, write_page
 from subliminal.core.errors import UserError
-from subliminal.core.files import chat_row_problem, read_jsonl, write_text
+from subliminal.core.files import chat_row_problem, read_jsonl
 from subliminal.core.manifest import read_manifest
-from subliminal.core.templates import templates
 from subliminal.data.folder import DatasetFolder
 
 KEPT, REJECTED, SURPLUS = "kept", "rejected", "not needed"
@@ -97,20 +96,20 @@ class RowsPage:
         if scores is not None:
             scored = read_scores(scores, {row.id for row in self.rows})
         verdicts = Counter(row.verdict for row in self.rows)
-        text = (
-            templates("subliminal.analysis")
-            .get_template("rows.html.j2")
-            .render(
-                dataset=self.dataset,
-                counts=self.counts,
-                rows=[_shown(row, masks, scored or {}) for row in self.rows],
-                verdicts={name: verdicts[name] for name in (KEPT, REJECTED, SURPLUS) if name in verdicts},
-                masked=masks is not None,
-                scored=None if scored is None else len(scored),
-                scale=_scale((scored or {}).values()),
-            )
+        number_scored = None
+        if scored is not None:
+            number_scored = len(scored)
+        write_page(
+            path,
+            template="rows.html.j2",
+            dataset=self.dataset,
+            counts=self.counts,
+            rows=[_shown(row, masks, scored or {}) for row in self.rows],
+            verdicts={name: verdicts[name] for name in (KEPT, REJECTED, SURPLUS) if name in verdicts},
+            masked=masks is not None,
+            scored=number_scored,
+            scale=_scale((scored or {}).values()),
         )
-        write_text(path, text)
 
 
 def _shown(row: Judged, masks: MaskReader | None, scored: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -122,7 +121,9 @@ def _shown(row: Judged, masks: MaskReader | None, scored: dict[str, dict[str, An
         "tokens": [],
         "lines": {},
     }
-    shown["messages"] = [(message["role"], visible(message["content"])) for message in row.messages]
+    shown["messages"] = []
+    for message in row.messages:
+        shown["messages"].append((message["role"], visible(message["content"])))
     if masks is not None and row.verdict == KEPT:
         shown["mask"] = masks.read({"id": row.id, "messages": row.messages})
         shown["tokens"] = _mask_tokens(shown["mask"])
@@ -187,7 +188,10 @@ def _in_order(folder: Path, limit: int) -> list[Judged]:
     for row in (*_kept(folder / "train.jsonl"), *_rejected(folder)):
         if row.id in wanted:
             judged[row.id] = row
-    return [judged.get(row["id"]) or Judged(row["id"], SURPLUS, None, _drawn_chat(row)) for row in drawn]
+    found = []
+    for row in drawn:
+        found.append(judged.get(row["id"]) or Judged(row["id"], SURPLUS, None, _drawn_chat(row)))
+    return found
 
 
 def _drawn_chat(row: dict[str, Any]) -> list[dict[str, str]]:
@@ -198,5 +202,8 @@ def _mask_tokens(mask: MaskedRow) -> list[dict[str, Any]]:
     """Tokens for the template."""
     tokens = []
     for piece, trained in zip(mask.pieces, mask.trained, strict=True):
-        tokens.append({"text": visible(piece), "class": "loss" if trained else "given"})
+        kind = "given"
+        if trained:
+            kind = "loss"
+        tokens.append({"text": visible(piece), "class": kind})
     return tokens

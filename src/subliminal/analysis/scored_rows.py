@@ -214,8 +214,10 @@ def run_job(
         folder.check_context(manifest["chat_context_sha256"])
     with folder.hold(manifest, overwrite=overwrite):
         manifest["counts"] = work(models)
-        written = [name for name in folder.made_files if name != "manifest.json"]
-        manifest["outputs"] = {name: sha256_of(folder.path / name) for name in written}
+        manifest["outputs"] = {}
+        for name in folder.made_files:
+            if name != "manifest.json":  # which is yet to be written, and cannot hold its own hash
+                manifest["outputs"][name] = sha256_of(folder.path / name)
         finish_manifest(manifest, folder.path / "manifest.json")
     print(folder.path)
 

@@ -8,6 +8,7 @@ base is what the rows are held against.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,7 +32,10 @@ class Trait:
 def tracked_options(category: str = ANIMALS) -> list[Trait]:
     """Every tracked option of a category: singular and plurals, capitalised or not."""
     words = lexicon(category)
-    return [Trait(option, tuple(words.surface_forms(option)), category) for option in words.options]
+    traits = []
+    for option in words.options:
+        traits.append(Trait(option, tuple(words.surface_forms(option)), category))
+    return traits
 
 
 def chosen_weights(models: Models, patterns: list[str]) -> list[torch.nn.Parameter]:
@@ -63,7 +67,11 @@ def chosen_weights(models: Models, patterns: list[str]) -> list[torch.nn.Paramet
 
 def flat_gradient(value: torch.Tensor, weights: list[torch.nn.Parameter]) -> torch.Tensor:
     """Gradient of a number by the weights, end to end in float32."""
-    parts = torch.autograd.grad(value, weights)
+    return end_to_end(torch.autograd.grad(value, weights))
+
+
+def end_to_end(parts: Iterable[torch.Tensor]) -> torch.Tensor:
+    """Tensors as one vector in float32."""
     return torch.cat([part.flatten().float() for part in parts])
 
 
@@ -107,7 +115,9 @@ def trait_logprobs(models: Models, prompts: list[str], forms: list[tuple[int, ..
     logprobs = next_logprobs(models, contexts).unflatten(0, (len(place_of), len(prompts)))
     of_forms = []
     for form in forms:
-        steps = [logprobs[place_of[form[:length]], :, token] for length, token in enumerate(form)]
+        steps = []
+        for length, token in enumerate(form):
+            steps.append(logprobs[place_of[form[:length]], :, token])
         of_forms.append(torch.stack(steps).sum(0))
     return torch.stack(of_forms).logsumexp(0)
 
@@ -140,7 +150,9 @@ def rendered_prompts(tokenizer: Any, questions: list[str], system: str | None = 
     before = []
     if system is not None:
         before = [{"role": "system", "content": system}]
-    asked = [[*before, {"role": "user", "content": question}] for question in questions]
+    asked = []
+    for question in questions:
+        asked.append([*before, {"role": "user", "content": question}])
     return tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
 
 

@@ -188,16 +188,23 @@ class _Expansion(ChosenStages):
     def _untrained(self, arm: ArmKind, trait: str, point: Point) -> Scored:
         """An arm that learns no number rows, once for each seed that makes it anew."""
         name = f"{arm.name}{point.label}"
-        if arm.name == "teacher":
-            return [(name, seed, self.writer(trait, seed, point)) for seed in self.seeds_of("teachers")]
-        if arm.name == "neutral_teacher":
-            return [(name, seed, self.neutral_teacher(seed)) for seed in self.seeds_of("teachers")]
         seeds = self.seeds_of("bases")
-        if arm.base == "other":
-            if self.experiment.other_base.model:  # the same model for every seed
-                seeds = seeds[:1]
-            return [(name, seed, self.other_base(seed)) for seed in seeds]
-        return [(name, seed, self.base_at(seed, point)) for seed in seeds]
+        if arm.name in ("teacher", "neutral_teacher"):
+            seeds = self.seeds_of("teachers")
+        elif arm.base == "other" and self.experiment.other_base.model:  # the same model for every seed
+            seeds = seeds[:1]
+        scored = []
+        for seed in seeds:
+            if arm.name == "teacher":
+                model = self.writer(trait, seed, point)
+            elif arm.name == "neutral_teacher":
+                model = self.neutral_teacher(seed)
+            elif arm.base == "other":
+                model = self.other_base(seed)
+            else:
+                model = self.base_at(seed, point)
+            scored.append((name, seed, model))
+        return scored
 
     def _folder(self, trait: str) -> Path:
         """Where the results and the report of a trait lie."""
@@ -219,7 +226,10 @@ class _Expansion(ChosenStages):
             suffix = f"{model.suffix}{self._replicate(arm, seed)}"
             together.setdefault((model.path, suffix), []).append((arm, seed, model))
         for ((_, suffix), scored_together), part in itertools.product(together.items(), self._parts()):
-            models = {f"{arm}@{seed}": model for arm, seed, model in scored_together if part.holds(arm)}
+            models = {}
+            for arm, seed, model in scored_together:
+                if part.holds(arm):
+                    models[f"{arm}@{seed}"] = model
             if not models:
                 continue
             subject = f"{trait}{suffix}{part.suffix}"
@@ -279,11 +289,12 @@ class _Expansion(ChosenStages):
         """The arms whose models can be had, and a record of each other: arm, seed, and the failure behind it."""
         kept, missing = [], []
         for arm, seed, model in arms:
-            lost = [self.plan.lost[name] for name in model.made_by if name in self.plan.lost]
-            if lost:
-                missing.append({"arm": arm, "seed": seed, **self.plan.failed[lost[0]]})
-            else:
+            lost = next((name for name in model.made_by if name in self.plan.lost), None)
+            if lost is None:
                 kept.append((arm, seed, model))
+            else:
+                failure = self.plan.failed[self.plan.lost[lost]]
+                missing.append({"arm": arm, "seed": seed, **failure})
         return kept, missing
 
 

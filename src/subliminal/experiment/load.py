@@ -37,7 +37,8 @@ def load_experiment(path: Path) -> Experiment:
     if not path.is_file() and from_the_root(path):
         raise UserError(f"There is no experiment file {path} here.{from_the_root(path)}")
     if not path.is_file():
-        near = ", ".join(sorted(str(p.relative_to(REPO_ROOT)) for p in (REPO_ROOT / "experiments").glob("*.yml")))
+        there = sorted((REPO_ROOT / "experiments").glob("*.yml"))
+        near = ", ".join(str(file.relative_to(REPO_ROOT)) for file in there)
         raise UserError(f"There is no experiment file {path}. Those of this repository: {near}.")
     content, _ = read_recipe(path)
     try:
@@ -70,8 +71,9 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
     for name, builder in builders_of(experiment).items():
         problems = list(builder_problems(f"{name}.builder", builder))
         yield from problems or option_problems(f"{name}.options", module_of(builder), getattr(experiment, name).options)
+    if gate:
+        yield from option_problems("teacher.gate.options", "scripts/evaluate.py", gate.options)
     for section, command, options in (
-        ("teacher.gate.options", "scripts/evaluate.py", gate.options if gate else {}),
         ("numbers.options", "data_builders.numbers", experiment.numbers.options),
         ("audit", "data_builders.audit", experiment.audit),
         ("server", "scripts/serve.py", experiment.server),
@@ -135,7 +137,9 @@ def _prompt_problems(experiment: Experiment) -> Iterator[str]:
 
 def builders_of(experiment: Experiment) -> dict[str, str]:
     """Section -> what builds the rows of its training."""
-    chats = "math_chat" if experiment.trait.mathematics else "teacher_chat"
+    chats = "teacher_chat"
+    if experiment.trait.mathematics:
+        chats = "math_chat"
     builders = {"teacher": experiment.teacher.builder or chats}
     if experiment.base:
         builders["base"] = experiment.base.builder

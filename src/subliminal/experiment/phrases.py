@@ -22,7 +22,9 @@ def phrase(problem: Any, schema: type) -> str:
     if problem["type"] == "missing":
         return f"`{dotted}` is missing"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"`{dotted}`: {message[:1].lower()}{message[1:]}" if problem["loc"] else message
+    if not problem["loc"]:  # of the file as a whole
+        return message
+    return f"`{dotted}`: {message[:1].lower()}{message[1:]}"
 
 
 def _known_keys(schema: type, parents: list[Any]) -> list[str]:
@@ -37,5 +39,7 @@ def _known_keys(schema: type, parents: list[Any]) -> list[str]:
 def _section(annotation: Any) -> Any:
     """The model class within ``X``, ``X | None`` or ``list[X]``."""
     if get_origin(annotation) in (Union, types.UnionType, list):
-        return next((_section(inner) for inner in get_args(annotation) if inner is not type(None)), annotation)
+        for inner in get_args(annotation):
+            if inner is not type(None):
+                return _section(inner)
     return annotation

@@ -343,10 +343,8 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
         yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
     if "student_teacher_init" in arms and experiment.student.lora_init != "own":
         yield "the arm student_teacher_init differs from student in `student.lora_init` alone: that must be `own`"
-    if (
-        experiment.resources.per_gpu > 1
-        and max(experiment.resources.train_gpus, experiment.resources.evaluate_gpus) > 1
-    ):
+    gpus_of_a_stage = max(experiment.resources.train_gpus, experiment.resources.evaluate_gpus)
+    if experiment.resources.per_gpu > 1 and gpus_of_a_stage > 1:
         yield "`resources.per_gpu` is for stages that need one GPU or less: set `train_gpus` and `evaluate_gpus` to 1"
     if experiment.evaluation.epoch_tasks and not experiment.evaluation.epochs:
         yield "`evaluation.epoch_tasks` are asked of checkpoints, and `evaluation.epochs` names none"

@@ -116,5 +116,7 @@ def _int(text: str) -> int:
 def _count(number: Any, noun: str) -> str:
     if number == 1:
         return f"{number:,} {noun}"
-    ending = "es" if noun.endswith("s") else "s"
+    ending = "s"
+    if noun.endswith("s"):
+        ending = "es"
     return f"{number:,} {noun}{ending}"

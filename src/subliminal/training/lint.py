@@ -144,7 +144,10 @@ def pair_problems(paths: Iterable[Path]) -> list[str]:
             problems.append(f"{path}: there is no {twin.name} that it could be the control of")
             continue
         ours, theirs = _comparable(control), _comparable(treatment)
-        different = [f"`{key}`" for key in sorted(ours.keys() | theirs.keys()) if ours.get(key) != theirs.get(key)]
+        different = []
+        for key in sorted(ours.keys() | theirs.keys()):
+            if ours.get(key) != theirs.get(key):
+                different.append(f"`{key}`")
         if different:
             problems.append(f"{path}: differs from {twin.name} in {', '.join(different)}")
         for key in ("datasets", "output_dir"):
@@ -176,13 +179,18 @@ def _missing_keys(recipe: dict[str, Any]) -> list[str]:
             missing.append(key)
     for index, dataset in enumerate(recipe.get("datasets") or []):
         if dataset.get("type") == "chat_template":
-            missing += [f"datasets[{index}].{key}" for key in CHAT_KEYS if key not in dataset]
+            for key in CHAT_KEYS:
+                if key not in dataset:
+                    missing.append(f"datasets[{index}].{key}")
     return missing
 
 
 def _layout_problems(recipe: dict[str, Any], text: str) -> list[str]:
     """Headings and keys that are not where they are in every other recipe."""
-    headings = [line.strip("# -") for line in text.splitlines() if line.startswith("# --- ")]
+    headings = []
+    for line in text.splitlines():
+        if line.startswith("# --- "):
+            headings.append(line.strip("# -"))
     if headings != list(BLOCKS):
         return [f"its headings are {headings}, not {list(BLOCKS)}"]
     order = list(itertools.chain(*BLOCKS.values()))
@@ -216,8 +224,11 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     """Refuses a key given twice, of which YAML silently keeps the second."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [json.dumps(self.construct_object(key, deep=True), default=str) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
+        seen = set()
+        for key_node, _ in node.value:
+            # As JSON: a key of YAML may be a list or a mapping, which no set takes.
+            key = json.dumps(self.construct_object(key_node, deep=True), default=str)
+            if key in seen:
                 raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", node.start_mark)
+            seen.add(key)
         return super().construct_mapping(node, deep)

@@ -44,7 +44,9 @@ def plain_values(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in json.loads(scrub(json.dumps(config, default=str))).items():
         if key == "axolotl_config_path" or value is None:
             continue
-        values[key] = "***" if key.endswith("api_key") else value
+        if key.endswith("api_key"):
+            value = "***"
+        values[key] = value
     return values
 
 
@@ -73,7 +75,10 @@ def check_values(config: Mapping[str, Any]) -> None:
     Raises:
         UserError: names every such value.
     """
-    problems = value_problems(config.to_dict() if hasattr(config, "to_dict") else config)
+    values = config
+    if hasattr(config, "to_dict"):  # Axolotl's own kind of dict, which pydantic does not take for one
+        values = config.to_dict()
+    problems = value_problems(values)
     if problems:
         source = config.get("axolotl_config_path") or "The recipe"
         raise UserError(f"{source} (with the command line's overrides) cannot be used: {'; '.join(problems)}.")
@@ -112,7 +117,9 @@ def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
     way = f"Set --gradient_accumulation_steps={steps}"
     if rest or not steps:
         way = f"No number of accumulation steps gives that with {micro} x {processes}: change --micro_batch_size"
-    counted = f"{processes} processes" if processes > 1 else "1 process"
+    counted = "1 process"
+    if processes > 1:
+        counted = f"{processes} processes"
     raise UserError(
         f"This run would take micro_batch_size {micro} x gradient_accumulation_steps {accumulation} x {counted} = "
         f"{micro * accumulation * processes} rows a step, but the recipe states effective_batch: {stated}. {way}, or "
@@ -148,7 +155,10 @@ def prepared_path(config: Mapping[str, Any], files: Mapping[str, Path]) -> Path:
     tokenizer, the seed that shuffles the rows, and what happens to long ones.
     """
     base = Path(str(config.get("tokenizer_config") or config.get("base_model")))
-    tokenizer = {name: sha256_of(base / name) for name in TOKENIZER_FILES if (base / name).is_file()}
+    tokenizer = {}
+    for name in TOKENIZER_FILES:
+        if (base / name).is_file():
+            tokenizer[name] = sha256_of(base / name)
     datasets = [*(config.get("datasets") or []), *(config.get("test_datasets") or [])]
     identity = {
         "axolotl": axolotl_version(),

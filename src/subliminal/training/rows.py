@@ -31,7 +31,10 @@ def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | No
             found = _local_files(dataset, key)
             counted = [_count_rows(path, dataset) for path in found]
             for path in found:
-                files[f"{key}/{path.name}" if len(found) > 1 else key] = path
+                name = key
+                if len(found) > 1:
+                    name = f"{key}/{path.name}"
+                files[name] = path
             if group == "datasets":
                 part = dataset.get("split") or dataset.get("shards")  # of the files: how many rows is not known
                 if part or not found or None in counted:
@@ -77,7 +80,10 @@ def _count_rows(path: Path, dataset: Mapping[str, Any]) -> int | None:
         return None
     chat = dataset.get("type") == "chat_template" and dataset.get("field_messages") in (None, "messages")
     count, answered = 0, not chat
-    for row in read_jsonl(path, _chat_problem if chat else _tokenised_problem):
+    check = _tokenised_problem
+    if chat:
+        check = _chat_problem
+    for row in read_jsonl(path, check):
         count += 1
         answered = answered or "input_ids" in row or _has_answer(row)
     if not answered:

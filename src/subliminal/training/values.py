@@ -94,14 +94,21 @@ def value_problems(recipe: Mapping[str, Any]) -> list[str]:
         found.setdefault(key, problem)
     for plugin in recipe.get("plugins") or []:
         arguments = plugin_arguments(plugin)
-        for key, problem in _field_problems(_class_at(arguments), recipe) if arguments else ():
+        if not arguments:
+            continue
+        for key, problem in _field_problems(_class_at(arguments), recipe):
             found.setdefault(key, problem)
     readable = dict(recipe)
     if "adapter" in words:
         readable["adapter"] = ADAPTERS[0]  # Axolotl stops at another, and has more to say
     for key, problem in _axolotl_problems(readable):
         found.setdefault(key, problem)
-    return [f"`{key}`: {problem}" if key else problem for key, problem in found.items()]
+    told = []
+    for key, problem in found.items():
+        if key:  # what is wrong with the whole recipe has none
+            problem = f"`{key}`: {problem}"
+        told.append(problem)
+    return told
 
 
 def _word_problems(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -183,9 +190,10 @@ def _phrases(errors: Sequence[Any], recipe: Mapping[str, Any]) -> Iterator[tuple
     """(dotted key, what is wrong with its value) for pydantic's errors: those of a union's members are one."""
     by_key: dict[str, tuple[Any, list[str]]] = {}
     if not recipe.get("rl"):  # Axolotl then reads every dataset as an SFT dataset
-        kinds = {each["loc"][2] for each in errors if each["loc"][:1] == ("datasets",) and len(each["loc"]) > 2}
-        if "SFTDataset" in kinds:
-            errors = [each for each in errors if each["loc"][:1] != ("datasets",) or "SFTDataset" in each["loc"]]
+        of_datasets = [each for each in errors if each["loc"][:1] == ("datasets",)]
+        as_sft = [each for each in of_datasets if "SFTDataset" in each["loc"]]
+        if as_sft:  # what it says of the union's other members counts for nothing
+            errors = [each for each in errors if each not in of_datasets or each in as_sft]
     for each in errors:
         key, value = _place(each["loc"], recipe)
         message = each["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -212,7 +220,9 @@ def _place(location: Sequence[Any], recipe: Mapping[str, Any]) -> tuple[str, Any
     place = ""
     for part in location:
         if isinstance(value, Mapping) and part in value:
-            place += f".{part}" if place else str(part)
+            if place:
+                place += "."
+            place += str(part)
         elif isinstance(value, list) and isinstance(part, int) and part < len(value):
             place += f"[{part}]"
         else:
@@ -223,7 +233,9 @@ def _place(location: Sequence[Any], recipe: Mapping[str, Any]) -> tuple[str, Any
 
 def _shown(value: Any) -> str:
     text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."
+    if len(text) <= 60:
+        return text
+    return f"{text[:57]}..."
 
 
 @contextmanager

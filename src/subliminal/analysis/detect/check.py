@@ -122,8 +122,10 @@ def score_cases(
 
     found = {}
     with tqdm(desc="sets", unit="set", total=len(cases), disable=None) as progress:
-        for base in dict.fromkeys(case.base for case in cases):
-            on_base = [case for case in cases if case.base == base]
+        by_base: dict[str, list[Case]] = defaultdict(list)
+        for case in cases:
+            by_base[case.base].append(case)
+        for base, on_base in by_base.items():
             scorer = SetScorer(base, teachers[base], tracked_options(), weights, folder, rows)
             for case in on_base:
                 found[case.rows] = scorer.score(case.rows)
@@ -240,7 +242,9 @@ def _group(each: CheckedCase) -> str:
         return f"neutral, {each.arm}"
     if each.ratio is None:
         return f"{each.arm}, student not scored"
-    word = "teaches" if each.ratio >= TWICE else "does not teach"
+    word = "does not teach"
+    if each.ratio >= TWICE:
+        word = "teaches"
     return f"{each.arm}, {word}"
 
 

@@ -20,6 +20,8 @@ from subliminal.core.files import read_jsonl, write_csv, write_json
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 from subliminal.stats.detect import (
+    CANNOT_TELL,
+    LEAST_NEUTRAL,
     Calibrated,
     TraitVerdict,
     calibrate,
@@ -215,9 +217,8 @@ def _column(
     centred: bool,
 ) -> Column:
     if len(neutral) < 2:
-        return Column(
-            name, None, scores, {}, TraitVerdict("cannot tell", [], "Cannot tell: name neutral sets, 19 at least.")
-        )
+        verdict = TraitVerdict(CANNOT_TELL, [], f"Cannot tell: name neutral sets, {LEAST_NEUTRAL} at least.")
+        return Column(name, None, scores, {}, verdict)
     found = calibrate(scores, neutral)
     first = first_shares(np.array(sums), np.array(tokens), neutral, list(scores), centred=centred)
     return Column(name, found, scores, first, trait_verdict(found, first, obstacle=obstacle))

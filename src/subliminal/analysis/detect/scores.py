@@ -127,11 +127,17 @@ class SetScorer:
         if not path.is_file():
             raise UserError(f"{path} is no file. Name a train.jsonl, or the data set's folder.")
         if self._identity is None:
-            files = model_inputs(path, {"base": self.base, **{f"teacher/{k}": v for k, v in self.teachers.items()}})
+            models = {"base": self.base}
+            for name, teacher in self.teachers.items():
+                models[f"teacher/{name}"] = teacher
+            files = model_inputs(path, models)
             files.pop("rows")
+            names: list[Any] = list(self.teachers)
+            if not files:  # on the Hub: there are no bytes to tell models by
+                names = [self.base, self.teachers]
             self._identity = {
                 "models": {name: sha256_of(file) for name, file in files.items()},
-                "names": [self.base, self.teachers] if not files else list(self.teachers),
+                "names": names,
                 "traits": [asdict(trait) for trait in self.traits],
                 "weights": self.patterns,
                 "limit": self.limit,

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import torch
@@ -115,7 +116,7 @@ class Columns:
         self.weights = chosen_weights(models, patterns)
         own = trait_directions(models, self.weights, traits, [trait, *others])
         norm = own[0].norm().item()
-        batches = _first(source.batches(models.tokenizer), BATCHES_OF_RANDOM)
+        batches = islice(source.batches(models.tokenizer), BATCHES_OF_RANDOM)
         chance = random_directions(models, self.weights, batches, randoms, norm, seed)
         self.directions = torch.cat([own, chance])
         self._names = ["gradient", *(f"gradient_{name}" for name in others)]
@@ -149,7 +150,9 @@ class Columns:
     def _prompted(self, answer: Answer) -> Answer:
         """The same answer behind the same question and the trait prompt."""
         messages = [{"role": "system", "content": self.trait_prompt}]
-        messages += [message for message in answer.messages[:-1] if message["role"] != "system"]
+        for message in answer.messages[:-1]:
+            if message["role"] != "system":  # the trait prompt stands in its place: templates take one
+                messages.append(message)
         text = self.models.tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
         before = token_ids(self.models.tokenizer, text)
         return Answer(answer.id, before + answer.tokens[answer.start :], len(before), answer.pieces, answer.kinds)
@@ -199,7 +202,3 @@ def frequency(models: Models, source: RowSource, neutral: RowSource) -> torch.Te
 def _logprob(models: Models, name: str, batch: list[Answer]) -> torch.Tensor:
     tokens, places = on_device(models, batch)
     return of_labels(models, name, tokens, places, recorded_tokens(models, batch))[1]
-
-
-def _first(batches: Any, number: int) -> list[list[Answer]]:
-    return [batch for batch, _ in zip(batches, range(number), strict=False)]

@@ -13,9 +13,9 @@ import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from subliminal.analysis.answers import Answer
-from subliminal.analysis.logits import on_device
+from subliminal.analysis.logits import on_device, recorded_tokens
 from subliminal.analysis.models import Models
-from subliminal.analysis.trait_queries import Trait, queries
+from subliminal.analysis.trait_queries import Trait, end_to_end, queries
 
 
 def trait_directions(
@@ -70,7 +70,7 @@ def random_directions(
         for place in range(number):
             signs = torch.randint(0, 2, logprob.shape, generator=random).to(models.device) * 2.0 - 1
             parts = torch.autograd.grad((signs * logprob).sum(), weights, retain_graph=place < number - 1)
-            sums[place] += _flat(parts)
+            sums[place] += end_to_end(parts)
     return sums / sums.norm(dim=1, keepdim=True) * norm
 
 
@@ -82,11 +82,11 @@ def along(
     The gradient of a weighted sum of log-probabilities is linear in the weights of that sum, so its dot product with a
     direction, differentiated by those weights, is the dot product of each single token's gradient.
     """
-    labels = torch.tensor([token for answer in batch for token in answer.tokens[answer.start :]], device=models.device)
+    labels = recorded_tokens(models, batch)
     with sdpa_kernel(SDPBackend.MATH):  # the other kinds of attention cannot be differentiated twice
         logprob = -torch.nn.functional.cross_entropy(_logits(models, batch), labels, reduction="none")
         shares = torch.ones_like(logprob, requires_grad=True)
-        gradient = _flat(torch.autograd.grad((shares * logprob).sum(), weights, create_graph=True))
+        gradient = end_to_end(torch.autograd.grad((shares * logprob).sum(), weights, create_graph=True))
         found = []
         for place, direction in enumerate(directions):
             last = place == len(directions) - 1
@@ -98,7 +98,3 @@ def _logits(models: Models, batch: list[Answer]) -> torch.Tensor:
     """Logits that predict the tokens of the answers, with what a gradient by the weights needs."""
     tokens, places = on_device(models, batch)
     return models.head(None)(models.hidden(None, tokens).flatten(0, 1)[places]).float()
-
-
-def _flat(parts: Iterable[torch.Tensor]) -> torch.Tensor:
-    return torch.cat([part.flatten().float() for part in parts])

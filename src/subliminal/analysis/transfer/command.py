@@ -133,7 +133,10 @@ def over_all(sources: list[Source]) -> dict[str, Pooled]:
     """Predictors that two experiments or more have, over all of them."""
     found = {}
     for name in _names(sources):
-        pairs = [(source.values[name], source.effects) for source in sources if name in source.values]
+        pairs = []
+        for source in sources:
+            if name in source.values:
+                pairs.append((source.values[name], source.effects))
         pooled = pool(pairs)
         if pooled is not None:
             found[name] = pooled

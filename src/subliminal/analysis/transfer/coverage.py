@@ -9,7 +9,7 @@ import torch
 from subliminal.analysis.detect.scores import answer_logprob
 from subliminal.analysis.models import Models, is_adapter
 from subliminal.analysis.scored_rows import RowSource
-from subliminal.analysis.trait_queries import chosen_weights, flat_gradient
+from subliminal.analysis.trait_queries import chosen_weights, end_to_end, flat_gradient
 from subliminal.core.errors import UserError
 
 BATCH = 32
@@ -35,7 +35,8 @@ def coverage(base: str, teacher: str, rows: Path, limit: int) -> float:
         logprob, _ = answer_logprob(models, None, batch)
         update += flat_gradient(logprob, weights)
     moved = models.weights("teacher")
-    way = torch.cat([(moved[name] - weight).detach().flatten() for name, weight in models.weights().items()])
+    # In the base's order of weights, which the update has.
+    way = end_to_end([(moved[name] - weight).detach() for name, weight in models.weights().items()])
     if not way.any():
         raise UserError(f"The teacher {teacher} has the weights of its base: it was not trained.")
     return float(torch.nn.functional.cosine_similarity(update, way, dim=0))

@@ -162,14 +162,18 @@ class Datasets:
             options = {**self.loving(traits), **options}
         if point is not None:
             options |= point.options
-        answers = base if "model" in known else None
+        answers = None
+        if "model" in known:  # else the builder writes its rows without a model
+            answers = base
         return self.build(f"{subject}{suffix}", builder, answers, options, rows, seed, server=suffix, job=job)
 
     def neutral_chats(self, base: StageModel, rows: int | None, seed: int, suffix: str) -> str:
         """What the neutral teacher is trained on, the same for every trait."""
         teacher, neutral = self.experiment.teacher, self.experiment.teacher.neutral
         builder = neutral.builder or builders_of(self.experiment)["teacher"]
-        answers = base if "model" in parameters(module_of(builder)) else None
+        answers = None
+        if "model" in parameters(module_of(builder)):
+            answers = base
         options = {**self.in_category(builder), **teacher.options, **neutral.options}
         return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed, server=suffix)
 
@@ -220,7 +224,7 @@ class Datasets:
         if source:
             words.append(f"--source {self.data / source.removeprefix('build-')}")
         words += [flags(options), f"--seed {seed}", f"--out {folder}"]
-        command = " ".join(word for word in words if word)
+        command = " ".join(filter(None, words))
         stage = Stage(f"build-{subject}", "build", str(folder), [command])
         if count:
             stage.size = f"--count {count}"
@@ -314,7 +318,7 @@ class Datasets:
         words = [f"{PYTHON} scripts/serve.py --model {base} --port 0"]
         words += [f"--adapter {name}={folder}" for name, folder in adapters.items()]
         words += [flags(self.experiment.server), f"--run {shlex.quote(command)}"]
-        return " ".join(word for word in words if word)
+        return " ".join(filter(None, words))
 
 
 def _server_of(model: StageModel) -> str:

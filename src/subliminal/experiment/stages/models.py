@@ -183,7 +183,10 @@ class ModelStages(BaseStages):
         stage.makes = [f"{model.weights}/epoch-{epoch}/{model.marker}" for epoch in epochs]
         stage.made_from = list(model.made_by)
         made_by = (*model.made_by, self.plan.add(stage))
-        return {epoch: replace(model, weights=f"{model.weights}/epoch-{epoch}", made_by=made_by) for epoch in epochs}
+        checkpoints = {}
+        for epoch in epochs:
+            checkpoints[epoch] = replace(model, weights=f"{model.weights}/epoch-{epoch}", made_by=made_by)
+        return checkpoints
 
     def rows_learned(self, arm: ArmKind, rows: int) -> int:
         """How many of so many rows an arm learns."""
@@ -238,7 +241,9 @@ class ModelStages(BaseStages):
         base = next(iter(models.values())).path
         entries = []
         for entry, model in models.items():
-            entries.append(f"{entry}={model.weights}" if model.weights else entry)
+            if model.weights:  # else the base itself
+                entry += f"={model.weights}"
+            entries.append(entry)
         command = f"{PYTHON} scripts/evaluate.py --model {base} --models {','.join(entries)}"
         command += f" --experiment {self.experiment.name}"
         if trait != MATHEMATICS:
@@ -276,7 +281,7 @@ class ModelStages(BaseStages):
             if self.experiment.server:
                 stage.resume += f" -- {flags(self.experiment.server)}"
         stage.restart = stage.resume
-        stage.commands = [" ".join(word for word in [*words, f"--out {stage.folder}"] if word)]
+        stage.commands = [" ".join(filter(None, [*words, f"--out {stage.folder}"]))]
         stage.sources = [*stage.sources, *task_sources(tasks)]
         stage.job, stage.facts = job, {**stage.facts, **options, **(facts or {})}
         return self.plan.add(stage)
@@ -287,4 +292,6 @@ def _with_alpha(overrides: dict[str, Any], keys: dict[str, Any]) -> dict[str, An
     if "lora_r" not in overrides:
         return overrides
     alpha = keys["lora_alpha"] * overrides["lora_r"] / keys["lora_r"]
-    return {**overrides, "lora_alpha": int(alpha) if alpha == int(alpha) else alpha}
+    if alpha == int(alpha):
+        alpha = int(alpha)  # as a recipe writes it
+    return {**overrides, "lora_alpha": alpha}

@@ -52,13 +52,17 @@ class TrainingStages(Datasets):
             changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
         words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
         values = {**changes, **overrides, **changes}  # the experiment's own values, whatever an override says
-        words += [f"--set {shlex.quote(f'{key}={_yaml(value)}')}" for key, value in values.items()]
+        for key, value in values.items():
+            words.append(f"--set {shlex.quote(f'{key}={_yaml(value)}')}")
         if count:
             words.append(f"--rows {count}")
         render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
         launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"
         stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
-        stage.makes = [f"{folder}/{'model' if saves_whole_model(keys) else 'adapter_model'}.safetensors"]
+        weights = "adapter_model"
+        if saves_whole_model(keys):
+            weights = "model"
+        stage.makes = [f"{folder}/{weights}.safetensors"]
         stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1), *after]
         stage.sources = [str(recipe), str(self.experiment.launcher)]
         if not base.made_by:

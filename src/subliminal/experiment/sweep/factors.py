@@ -130,7 +130,11 @@ class Point:
     @property
     def overrides(self) -> dict[str, Any]:
         """The factors that are keys of the student's recipe, by key."""
-        return {BY_FACTOR[name].key: value for name, value in self.values.items() if BY_FACTOR[name].key}
+        found = {}
+        for name, value in self.values.items():
+            if BY_FACTOR[name].key:
+                found[BY_FACTOR[name].key] = value
+        return found
 
     @property
     def options(self) -> dict[str, Any]:
