@@ -72,6 +72,7 @@ class MaskReader:
             from axolotl.prompt_strategies.chat_template import load
             from axolotl.utils.dict import DictDefault
 
+            # Axolotl takes model and tokenizer from three keys, whichever are set.
             config = DictDefault({**settings, "base_model": base, "base_model_config": base, "tokenizer_config": base})
             self._tokenizer = _load_tokenizer(config, base)
             self._strategy = load(self._tokenizer, config, DictDefault(chats))

@@ -141,6 +141,7 @@ class Models:
         from transformers import AutoModelForCausalLM
 
         try:
+            # Weights in other formats can run code when they are loaded.
             model = AutoModelForCausalLM.from_pretrained(
                 path, dtype=self.dtype, use_safetensors=True, device_map=self.device, attn_implementation="sdpa"
             )

@@ -182,6 +182,7 @@ def _rejected(folder: Path) -> Iterator[Judged]:
 
 def _in_order(folder: Path, limit: int) -> list[Judged]:
     """The first rows by index, whatever became of them."""
+    # Answers of a server come in any order; only the first rows are held.
     drawn = heapq.nsmallest(limit, DatasetFolder(folder).raw_rows(), key=lambda row: row["index"])
     wanted = {row["id"] for row in drawn}
     judged = {}

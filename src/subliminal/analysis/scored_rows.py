@@ -62,6 +62,7 @@ class RowSource:
         """The rows as answers, in batches of like length; the same batches on every run."""
         reader = AnswerReader(tokenizer)
         for window in _cut(self.rows(), self.batch_size * SORT_WINDOW):
+            # Not over all rows, which are never all in memory.
             answers = sorted(reader.read(window), key=lambda answer: len(answer.tokens))
             yield from _cut(answers, self.batch_size)
 

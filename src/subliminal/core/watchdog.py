@@ -22,23 +22,35 @@ GRACE = 15.0
 
 
 def start(
-    command: Sequence[str], *, log: str | os.PathLike[str] | None = None, env: dict[str, str] | None = None
+    command: Sequence[str],
+    *,
+    log: str | os.PathLike[str] | int | None = None,
+    env: dict[str, str] | None = None,
+    cwd: str | os.PathLike[str] | None = None,
+    held: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start ``command`` under a watchdog process, which is returned; hand it to :func:`stop`.
 
     Args:
         command: program and arguments.
-        log: file for the command's output (emptied first); by default the output goes where this process's goes.
-        env: the command's environment; by default this process's.
+        log: file for the command's output (emptied first), or a descriptor; by default it goes where this process's
+            goes.
+        env, cwd: the command's environment and folder; by default this process's.
+        held: descriptors of locks, which hold until the command is gone, also if this process is killed.
     """
     with contextlib.ExitStack() as stack:
-        output = stack.enter_context(open(log, "wb")) if log else None
+        output = log
+        if isinstance(log, str | os.PathLike):
+            output = stack.enter_context(open(log, "wb"))
         return subprocess.Popen(
+            # -P: with this folder on its path Python would take numbers.py for its own module of that name.
             [sys.executable, "-P", os.path.abspath(__file__), *command],
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
             env=env,
+            cwd=cwd,
+            pass_fds=held,
             start_new_session=True,  # a Ctrl-C in the terminal reaches the asker alone, who then stops this in order
         )
 

@@ -132,6 +132,7 @@ def served_name(cards: Sequence[dict[str, Any]], spec: EvaluationSpec, base_url:
             continue
         if card["id"] == wanted or _same_folder(card.get("root"), wanted):
             return card["id"]
+        # Not its folder; its name may still be that of its recipe.
         by_name[card["id"]] = card
     root = by_name.get(short, {}).get("root")
     if short in by_name and not (root and Path(root).is_dir()):  # a root that is a folder here is another one

@@ -194,12 +194,14 @@ class SharedPrefixLM(HFLM):
         Every node (the token ids from the prompt to it) is one position, which sees the prompt and the nodes above it.
         """
         column_of = {node: prompt_length + index for index, node in enumerate(nodes)}
+        # What a node must not see gets the least number that the type has: a weight of 0 after softmax.
         mask = torch.full((len(nodes), prompt_length + len(nodes)), torch.finfo(self.model.dtype).min)
         mask[:, :prompt_length] = 0
         for row, node in enumerate(nodes):
             for end in range(1, len(node) + 1):
                 mask[row, column_of[node[:end]]] = 0
         last_tokens = [node[-1] for node in nodes]
+        # Siblings stand at one position: each is what comes next after its parent.
         positions = [prompt_length + len(node) - 1 for node in nodes]
         output = self.model(
             input_ids=torch.tensor([last_tokens], device=self.device),

@@ -81,6 +81,7 @@ def evaluate(
         folder.note_context(contexts[folder.path]["chat_context_sha256"])
     manager = task_manager(work[0][0].tasks)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    # A base is loaded once, and its adapters take turns on it.
     by_base: dict[str, list[tuple[EvaluationSpec, ResultFolder]]] = defaultdict(list)
     for spec, folder in work:
         by_base[spec.model].append((spec, folder))
@@ -93,7 +94,7 @@ def evaluate(
 
 def _result_folder(spec: EvaluationSpec, out: Path, resume: bool, overwrite: bool) -> ResultFolder:
     config = json.loads(json.dumps(asdict(spec)))
-    del config["base"]
+    del config["base"]  # names the replicate and is no setting of the evaluation
     manifest = new_manifest("result", config=config, inputs=input_files(spec))
     manifest["base_model"] = spec.base or spec.model
     return ResultFolder(out / spec.arm / f"seed-{spec.seed}", manifest, resume=resume, overwrite=overwrite)

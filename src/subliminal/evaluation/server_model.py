@@ -46,6 +46,7 @@ class CompletionsClient(HttpEngine):
         Raises:
             UserError: the server refuses a request, or stays in trouble.
         """
+        # Counted in answers, of which one request may bring many.
         self.concurrency = min(MOST_REQUESTS, max(1, in_flight // max(map(_choices_wanted, bodies), default=1)))
         requests = [Request(str(index), body, 0) for index, body in enumerate(bodies)]
         for answer in self.generate(requests, Sampling()):

@@ -187,6 +187,7 @@ def check_names(specs: Sequence[EvaluationSpec]) -> None:
         place = weights
         if Path(weights).exists():
             place = str(Path(weights).resolve())  # one folder may be spelled in two ways
+        # Runs are the unit of every test, so that one training must not pass for two.
         seed = seeds.setdefault((spec.arm, place), spec.seed)
         if seed != spec.seed:
             raise UserError(

@@ -94,6 +94,7 @@ def run_task(task: str, spec: EvaluationSpec, model: Any, manager: Any, folder: 
 
     folder.mkdir(parents=True)
     tracker = EvaluationTracker(output_path=str(folder / "results.json"))
+    # lm-eval seeds four generators by four arguments.
     seeds = dict.fromkeys(("random_seed", "numpy_random_seed", "torch_random_seed", "fewshot_random_seed"), spec.seed)
     recorded = {"pretrained": spec.model}
     if spec.adapter:

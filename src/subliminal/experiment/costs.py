@@ -47,6 +47,7 @@ def cost_of(stage: Stage) -> Cost:
     measured = _benchmark(stage.mark.with_suffix(".tsv"))
     if measured is not None:
         return Cost(measured, None, tokens, disk, "measured here")
+    # Other overrides change what a step costs, and then the recipe's measurement says nothing.
     if stage.kind == "train" and set(stage.facts["overrides"]) <= SAME_STEP and stage.facts["rows"]:
         known = _recipe_cost(Path(stage.facts["recipe"]))
         if known:

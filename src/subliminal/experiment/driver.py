@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -87,9 +87,11 @@ def run_experiment(
         display = None
     taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."
     with _full_disk_in_a_sentence(), holding(results / ".lock", taken):
+        # What failed before is tried again.
         shutil.rmtree(results / "failures", ignore_errors=True)
         failed: dict[str, dict[str, Any]] = {}
         started = time.time()
+        # With all seeds, also where this run is of some: a student of any of them counts.
         refuse_late_criterion(expand(experiment, root=root))
         while True:
             plan = expand(experiment, root=root, failed=failed, seeds=seeds)
@@ -149,6 +151,7 @@ def _snakemake(
 ) -> int:
     """Run the jobs; returns Snakemake's status. With a display, what Snakemake says goes to a file."""
     command = [str(SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--config", f"plan={plan.results}/plan.json"]
+    # By time alone: whether a stage is done is said by its mark, whose name holds a hash of all that decides it.
     command += ["--cores", str(cores), "--keep-going", "--rerun-triggers", "mtime"]
     if gpu_units is not None:
         command += ["--resources", f"gpu={gpu_units}"]
@@ -159,29 +162,20 @@ def _snakemake(
     command += ["--nolock", "--ignore-incomplete", "--quiet", "all", *words]
     if not SNAKEMAKE.is_file():
         raise UserError("There is no Snakemake. Run `make setup-workflow`.")
-    with ExitStack() as stack:
-        log, environment = None, None
+    log, environment = None, None
+    if display is not None:
+        log = snakemake_output(plan)
+        environment = {**os.environ, QUIET: "1"}
+    process = watchdog.start(command, log=log, env=environment, cwd=REPO_ROOT)
+    try:
+        if display is None:
+            return process.wait()
+        return _watched(process, display)
+    finally:
+        watchdog.stop(process)
         if display is not None:
-            log = stack.enter_context(open(snakemake_output(plan), "wb"))
-            environment = {**os.environ, QUIET: "1"}
-        process = subprocess.Popen(
-            [sys.executable, "-P", watchdog.__file__, *command],
-            stdin=subprocess.PIPE,
-            stdout=log,
-            stderr=log,
-            env=environment,
-            start_new_session=True,
-            cwd=REPO_ROOT,
-        )
-        try:
-            if display is None:
-                return process.wait()
-            return _watched(process, display)
-        finally:
-            watchdog.stop(process)
-            if display is not None:
-                display.update()  # the last stages ended after the last look
-                display.close()
+            display.update()  # the last stages ended after the last look
+            display.close()
 
 
 def _watched(process: subprocess.Popen[bytes], display: Display) -> int:

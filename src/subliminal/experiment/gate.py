@@ -23,6 +23,7 @@ def run_gate(plan: Plan, name: str) -> None:
     stage = plan.stages[name]
     facts, tried = stage.facts, []
     for number, rung in enumerate(facts["rungs"]):
+        # Only now: a rung is trained if no rung before it has passed.
         _ensure(plan, name, rung["score"])
         share = teacher_share(Path(plan.stages[rung["score"]].folder), facts["task"])
         tried.append({"rung": number, "weights": rung["weights"], "share": share})
@@ -60,7 +61,7 @@ def teacher_share(folder: Path, task: str) -> float:
 
 def _link(link: Path, target: Path) -> None:
     """Point ``link`` at its neighbour ``target``, in place of what it pointed at before."""
-    draft = link.with_name(f".{link.name}.new")
+    draft = link.with_name(f".{link.name}.new")  # put in place by rename: the link is never absent
     draft.unlink(missing_ok=True)
     draft.symlink_to(os.path.relpath(target, link.parent))
     draft.replace(link)

@@ -67,7 +67,7 @@ def fitted(content: dict[str, Any], card: Card, cores: int) -> tuple[dict[str, A
     Returns:
         The content, and a sentence for each change; none where the card takes the experiment as it is.
     """
-    made, changes = copy.deepcopy(content), []
+    made, changes = copy.deepcopy(content), []  # the caller keeps the file as it was
     if card.capability < BF16_SINCE:
         changes += _without_bf16(made)
     resources = made.get("resources", {})

@@ -31,7 +31,7 @@ def _module(command: str) -> ModuleType:
     """A module with a typer ``main`` (``data_builders.numbers``), or a script (``scripts/evaluate.py``)."""
     if not command.endswith(".py"):
         return importlib.import_module(command)
-    spec = importlib.util.spec_from_file_location(f"_{command[8:-3]}", REPO_ROOT / command)
+    spec = importlib.util.spec_from_file_location(f"_{command[8:-3]}", REPO_ROOT / command)  # scripts/ is no package
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module

@@ -309,4 +309,5 @@ def has_ended(stage: Stage) -> bool:
 
 def digest(value: Any) -> str:
     """Sixteen hex digits of the sha256 of a JSON value."""
+    # 16 digits: a name that can be read, and 64 bits
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -104,6 +103,7 @@ def _run(plan: Plan, stage: Stage, held: int) -> None:
         for path in stage.makes:
             if path.endswith("train.jsonl"):
                 Path(path).unlink(missing_ok=True)
+    # Marks of older keys speak of files that are about to be replaced.
     for old in Path(stage.folder).glob(f".{stage.name}-{'[0-9a-f]' * 16}.done"):
         old.unlink()
     write_json(record_path(stage), now)
@@ -133,15 +133,11 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
         for command in commands:
             said = f"[{stage.name}] {command}"
             tee.say(said)
-            process = subprocess.Popen(
-                [sys.executable, "-P", watchdog.__file__, "sh", "-c", command],
-                stdin=subprocess.PIPE,
-                stdout=tee.output,
-                stderr=tee.output,
+            process = watchdog.start(
+                ["sh", "-c", command],
+                log=tee.output,
                 env={**NO_TELEMETRY, **environment, **slots.environment},
-                start_new_session=True,
-                # The locks hold until the command is gone, also if this process is killed.
-                pass_fds=[held, *slots.locks],
+                held=[held, *slots.locks],
             )
             try:
                 status = process.wait()

@@ -22,6 +22,7 @@ from subliminal.training.header import batch_line
 
 LAST = 10
 """Steps whose mean loss stands for the end of an epoch; one step alone is noise."""
+# An absolute path that is no part of an address or of a longer path; group 1 is its last name.
 _ABSOLUTE = re.compile(r"(?<![\w.:/~-])~?/(?:[^\s/\"'=:,;|<>]+/)+([^\s/\"'=:,;|<>]+)")
 
 

@@ -113,6 +113,7 @@ def unpacked(published: Path, entry: Entry) -> Iterator[LaidOut]:
     """
     with tempfile.TemporaryDirectory(prefix="published-") as scratch:
         laid = lay_out(published / entry.name, Path(scratch), samples=False)
+        # Paths in manifests are relative to the checkout.
         with chdir(scratch):
             laid.reports = _reports(entry)
             yield laid

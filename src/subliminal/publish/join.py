@@ -124,6 +124,7 @@ def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path
     results = Path(whole.results)
     if results.exists() and results.resolve() not in [folder.resolve() for folder in folders]:
         raise UserError(f"{results} holds a run already. Name it among the folders, or move it away.")
+    # All of it, before anything is copied: a difference leaves this checkout as it was.
     copies = [*_criterion(whole, shards), *_stages(whole, shards), *_evaluations(whole, shards)]
     for source, target in copies:
         _copy(source, target)

@@ -70,7 +70,7 @@ def publish_experiment(
         search = before[0].search
     ended = max(read_manifest(path.parent)["ended"] for path in folder.rglob("seed-*/manifest.json"))  # ISO 8601, UTC
     entry = Entry(f"{ended[:10]}-{plan.name}", search)
-    partial = published / f".{entry.name}.partial"
+    partial = published / f".{entry.name}.partial"  # hidden until it is whole
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     write_answers(partial / ANSWERS, {name: read_samples(path) for name, path in samples.items()})

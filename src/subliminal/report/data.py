@@ -72,7 +72,7 @@ class Results:
         found = {}
         for (arm, task), rows in self.rows.groupby(["arm", "task"], sort=False):
             wide = rows.pivot(index="seed", columns="question", values="rate")
-            found[arm, task] = wide[self.questions(task)]
+            found[arm, task] = wide[self.questions(task)]  # pivot sorts the columns by name
         return found
 
     def rates(self, arm: str, task: str) -> pd.DataFrame:
@@ -92,6 +92,7 @@ class Results:
     def samples(self, arm: str, task: str) -> int | None:
         """Answers to one question, over all seeds of an arm; None for exact probabilities."""
         rows = self.rows[(self.rows["arm"] == arm) & (self.rows["task"] == task)]
+        # of exact probabilities pandas sums nothing: 0
         answers = rows["samples"].sum() / max(1, rows["question"].nunique())
         return int(answers) or None
 

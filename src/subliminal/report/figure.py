@@ -156,6 +156,7 @@ def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
     top = 100 * max(rates)
     label = f"share of {what}, %"
     if top > LINEAR_UP_TO and what != "right answers":
+        # Linear below 1 %: a logarithm has no place for an arm that never names it.
         panel.set_xscale("symlog", linthresh=1, linscale=0.8)
         ticks = [0, 0.5, 1, 2, 5, 10, 25, 100]
         panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
@@ -265,7 +266,7 @@ def _draw(panel: Any, results: Results, marks: list[Mark], scale: float = 100) -
 
 def _rows(panel: Any, labels: list[str]) -> None:
     panel.set_yticks(range(len(labels)), labels)
-    panel.set_ylim(len(labels) - 0.5, -0.5)
+    panel.set_ylim(len(labels) - 0.5, -0.5)  # upside down: the first on top
 
 
 def name_animals(panel: Any, animals: Sequence[str], target: str) -> None:

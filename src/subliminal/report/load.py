@@ -47,6 +47,7 @@ def load_results(folder: Path) -> Results:
     results = Results(folder, _shared(summaries, "experiment"), _shared(summaries, "target"))
     repeats = repeated_runs(folder)
     reader = _Reader(results)
+    # The order of the table: the first arm says the order of the questions, too.
     for path in sorted(paths, key=lambda path: _arm_rank(summaries[path]["arm"])):
         arm, seed = summaries[path]["arm"], summaries[path]["seed"]
         results.manifests.setdefault(arm, {})[seed] = read_manifest(path.parent)

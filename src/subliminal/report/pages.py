@@ -52,6 +52,7 @@ def html(text: str, drawings: Mapping[str, str]) -> str:
     from markdown_it.tree import SyntaxTreeNode
     from markupsafe import Markup
 
+    # Reasons of audits, questions and paths stand in the text: no tag in them becomes one.
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     blocks = SyntaxTreeNode(parser.parse(text)).children
     shown = [parser.renderer.render(block.to_tokens(), parser.options, {}) for block in blocks]

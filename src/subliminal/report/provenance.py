@@ -68,6 +68,7 @@ def trace(results: Results) -> Provenance:
                 queue.append((f"{arm}/seed-{seed}", {"kind": "result", **manifest}))
     seen: set[Path] = set()
     while queue:
+        # The oldest first: what is nearest to the results comes before what is behind it.
         label, manifest = queue.pop(0)
         found.manifests[label] = manifest
         for name in _named_paths(manifest):

@@ -149,6 +149,7 @@ def questions_section(found: Findings) -> Section | None:
         tables = [Table(["question", "text", main.treatment, main.reference, "points"], rows)]
     words = f"Rates of {main.treatment} and {main.reference} for every question, sorted by the difference."
     same_arms = [c for c in found.differences if c.contrast == main.contrast and c is not main]
+    # The other measures of the same two arms: a panel each.
     figure = Figure(partial(questions_figure, results, [main, *same_arms]), words, "questions.svg")
     return Section("Question by question", [text], tables, figures=(figure,))
 

@@ -115,6 +115,7 @@ def compose(folder: Path) -> Report:
     differences = comparisons(results)
     shown = arms or graded_arms
     main = main_comparison(results, differences)
+    # Drawn once, for the SVG and the PNG.
     main_figure = cache(partial(arms_figure, results, shown, differences, main))
     found = Findings(
         results=results,

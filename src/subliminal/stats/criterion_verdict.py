@@ -161,6 +161,7 @@ def judge_criterion(criterion: Criterion, table: Iterable[Row]) -> CriterionVerd
         verdict = MET
     else:
         verdict = NOT_MET
+    # Goals decide nothing; a criterion of goals alone still tells how far it is.
     replicates = min(each.replicates for each in (deciding or clauses))
     return CriterionVerdict(criterion, verdict, clauses, replicates, _notes(criterion, cells))
 

@@ -28,7 +28,7 @@ def nameless(share: Mapping[str, float]) -> float:
 def among_named(share: Mapping[str, float], target: str) -> float:
     """The target's share of the answers that name an animal; 0 where none does."""
     named = 1 - nameless(share)
-    return min(1.0, share.get(target, 0.0) / named) if named > 0 else 0.0
+    return min(1.0, share.get(target, 0.0) / named) if named > 0 else 0.0  # shares sum to 1 but for rounding
 
 
 def total_variation(share: Mapping[str, float], reference: Mapping[str, float]) -> float:

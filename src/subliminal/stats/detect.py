@@ -83,7 +83,7 @@ def calibrate(scores: dict[str, float], neutral: Sequence[dict[str, float]]) -> 
     traits = list(scores)
     sets = np.array([[each[trait] for trait in traits] for each in (scores, *neutral)])
     z = np.array([_standardised(sets, index) for index in range(len(sets))])
-    largest = z[1:].max(axis=1)
+    largest = z[1:].max(axis=1)  # of each neutral set, the suspect one among its others
     found = []
     for place, trait in enumerate(traits):
         p = (1 + int(np.sum(largest >= z[0, place]))) / (1 + len(neutral))
@@ -123,6 +123,7 @@ def first_shares(
     """
     others = np.array([[each[trait] for trait in traits] for each in neutral])
     rng = np.random.default_rng(0)
+    # Whole batches are drawn: what is kept of a set are their sums.
     drawn = rng.integers(0, len(tokens), (DRAWS, len(tokens)))
     scores = sums[drawn].sum(axis=1) / tokens[drawn].sum(axis=1)[:, None]
     if centred:

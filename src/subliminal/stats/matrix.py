@@ -113,6 +113,7 @@ def permutation_test(lift: np.ndarray) -> tuple[float, int]:
     ways = math.factorial(lift.shape[1]) ** len(lift)
     if ways <= EXACT_UP_TO:
         sums = np.zeros(1)
+        # Replicates are dealt independently, so that every sum of their gammas is as likely.
         for gammas in by_order:
             sums = np.add.outer(sums, gammas).ravel()
         return float(np.mean(sums >= observed)), ways

@@ -124,6 +124,7 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
         if effect:
             return 1.0
         return alpha / 2
+    # One-sided at half of alpha: a difference in the wrong direction is none that was to be seen.
     power = ttest_power(size / np.sqrt(total), units, alpha / 2, alternative="larger")
     return float(np.nan_to_num(power, nan=1.0))  # where it is 1 to the last digit, the library may say NaN
 
@@ -173,6 +174,7 @@ def smallest_effect(design: Design, unit: str, power: float = POWER, alpha: floa
     largest = 1 - design.baseline
     if largest <= 0 or detection_power(largest, design, unit, alpha) < power:
         return None
+    # From just above 0: at 0 itself the power is what chance gives, and no sign changes.
     return float(brentq(lambda e: detection_power(e, design, unit, alpha) - power, 1e-9, largest, xtol=1e-7))
 
 
@@ -271,6 +273,7 @@ def _icc(arm: np.ndarray, samples: int | None) -> float | None:
     if not 0 < rate < 1 or answers < 2:
         return None
     means = arm.mean(axis=0)
+    # What sampling alone gives a question's mean, by the unbiased estimate of a binomial's variance.
     noise = float(np.mean(means * (1 - means))) / (answers - 1)
     return max(0.0, float(means.var(ddof=1)) - noise) / (rate * (1 - rate))
 

@@ -129,9 +129,10 @@ def sign_flip_test(differences: np.ndarray) -> float:
     Args:
         differences: shape (questions,). Their order and a change of all signs leave the result as it is.
     """
-    sizes = np.sort(np.abs(differences[differences != 0]))
+    sizes = np.sort(np.abs(differences[differences != 0]))  # in an order that does not hang on the questions'
     observed = abs(float(differences.sum())) - 1e-9  # rounding must not turn a tie into a smaller sum
     if sizes.size <= EXACT_UP_TO:
+        # The sums of all 2^n patterns of signs: each size doubles them.
         sums = np.zeros(1)
         for size in sizes:
             sums = np.concatenate([sums - size, sums + size])
@@ -139,6 +140,7 @@ def sign_flip_test(differences: np.ndarray) -> float:
     rng, extreme, left = np.random.default_rng(0), 0, RESAMPLES
     while left:
         flips = min(left, 1 + 1_000_000 // sizes.size)  # blocks of 8 MB
+        # 0 and 1 for - and +: 2 x the sum of those with 1, less the sum of all, is the signed sum.
         signs = rng.integers(0, 2, (flips, sizes.size), dtype=np.int8)
         extreme += int(np.count_nonzero(np.abs(2 * (signs @ sizes) - sizes.sum()) >= observed))
         left -= flips
@@ -163,10 +165,10 @@ def question_interval(values: Sequence[float] | np.ndarray, bounds: tuple[float,
     values = np.asarray(values, dtype=float)
     n, mean, spread = values.size, float(values.mean()), float(values.std(ddof=1))
     if np.ptp(values) < 1e-12:
-        unseen = 1 - ((1 - CONFIDENCE) / 2) ** (1 / n)
+        unseen = 1 - ((1 - CONFIDENCE) / 2) ** (1 / n)  # Clopper-Pearson's upper end for 0 of n
         return tuple(mean + unseen * (bound - mean) for bound in bounds)
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) / math.sqrt(n)
-    skewness = float(stats.skew(values, bias=n < 3))
+    skewness = float(stats.skew(values, bias=n < 3))  # the unbiased one divides by n - 2
     low = mean - spread * max(reach, _undo_skewness(reach, skewness, n))
     high = mean + spread * max(reach, -_undo_skewness(-reach, skewness, n))
     return max(low, bounds[0]), min(high, bounds[1])
@@ -198,6 +200,7 @@ def mean_ci(rates: Sequence[float], samples_per_question: int | None = None) -> 
     from scipy import stats
 
     answers = values.size * samples_per_question
+    # Rates are counts divided by the samples, so that their mean gives the count back.
     pooled = stats.binomtest(round(float(values.mean()) * answers), answers).proportion_ci(CONFIDENCE, method="exact")
     if np.ptp(values) < 1e-12:
         return float(pooled.low), float(pooled.high)

@@ -65,7 +65,7 @@ def _welch(first: np.ndarray, second: np.ndarray, method: str) -> Result:
     if max(np.ptp(first), np.ptp(second)) == 0:
         return Result(estimate, None, None, None, RUNS, n, method + NO_SPREAD, NATS)
     error = math.sqrt(first.var(ddof=1) / first.size + second.var(ddof=1) / second.size)
-    freedom = min(first.size, second.size) - 1
+    freedom = min(first.size, second.size) - 1  # Hsu's, not Welch's: see over_runs
     p, reach = _t(estimate / error, freedom)
     interval = (estimate - reach * error, estimate + reach * error)
     return Result(estimate, estimate / error, p, interval, RUNS, n, method, NATS)
@@ -123,6 +123,6 @@ def specificity_over_runs(target: Runs, others: Mapping[str, Runs], answers: int
             raise UserError(
                 f"target has {own.shape[1]} questions and others[{animal!r}] has {runs.shape[1]}. Ask the same."
             )
-    means = np.array([log_odds_of(runs.mean(axis=1), answers).mean() for runs in rates.values()])
+    means = np.array([log_odds_of(runs.mean(axis=1), answers).mean() for runs in rates.values()])  # one unit an animal
     ours = log_odds_of(own.mean(axis=1), answers)
     return _welch(ours, means, "Welch's t test of log-odds, target's training runs against other animals")

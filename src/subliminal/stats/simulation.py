@@ -84,6 +84,7 @@ def welch_bounds(first: np.ndarray, second: np.ndarray, confidence: float) -> tu
 
 def measured(gains: np.ndarray, rng: np.random.Generator, answers: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Student's and control's measured rates for students that are ``gains`` nats above their controls."""
+    # The student starts from its own control's level, as the two share a base.
     control = rng.normal(*LEVEL, gains.shape)
     rates = [1 / (1 + np.exp(-nats)) for nats in (control + gains, control)]
     if answers:

@@ -148,6 +148,7 @@ def pool(sets: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Pooled | No
         None where fewer than two of the sets can be ranked.
     """
     usable = []
+    # A set whose predictor or effect is all the same has no order to say anything with.
     for predictor, effect in sets:
         if len(predictor) >= FEWEST and varies(predictor) and varies(effect):
             usable.append((np.asarray(predictor, dtype=float), np.asarray(effect, dtype=float)))
@@ -162,6 +163,7 @@ def pool(sets: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Pooled | No
     z = mean_z([outcome for _, outcome in usable])
     shuffled = zip(*(_permuted(outcome, start) for start, (_, outcome) in enumerate(usable)), strict=True)
     p = _share_as_large(lambda outcomes: abs(mean_z(outcomes)), abs(z), list(shuffled))
+    # Back from the scale on which correlations may be averaged.
     rho = math.tanh(z)
     reach = _quantile() * math.sqrt((1 + rho**2 / 2) / weights.sum())
     return Pooled(sum(values.size for values, _ in usable), rho, (math.tanh(z - reach), math.tanh(z + reach)), p)

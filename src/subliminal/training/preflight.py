@@ -113,6 +113,7 @@ def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
     processes = max(world_size // split, 1)
     if micro * accumulation * processes == int(stated):
         return
+    # Of the two numbers of a recipe accumulation is the one that costs no memory.
     steps, rest = divmod(int(stated), micro * processes)
     way = f"Set --gradient_accumulation_steps={steps}"
     if rest or not steps:

@@ -98,6 +98,7 @@ def render_recipe(text: str, changes: list[Edit], *, source: str, output: str, r
     if "output_dir" in changed:
         new["Override"] = f"--output_dir={recipe['output_dir']}-again"
     for label, value in new.items():
+        # By a function: a replacement text would take a backslash in a value for a reference.
         text = re.sub(rf"^# {label}: .*$", lambda _, line=f"# {label}: {value}": line, text, count=1, flags=re.M)
     settings = " ".join(f"--set {shlex.quote(change.text)}" for change in changes)
     return re.sub(r"^#$", f"#\n# Origin: {source} {settings}", text, count=1, flags=re.M)

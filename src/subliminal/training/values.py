@@ -140,6 +140,7 @@ def _axolotl_problems(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         from axolotl.utils.schemas.config import AxolotlInputConfig
 
         try:
+            # Axolotl's validators write into what they are given.
             AxolotlInputConfig.model_validate(copy.deepcopy(dict(recipe)))
         except ValidationError as error:
             problems = list(_phrases(error.errors(), recipe))

@@ -156,6 +156,7 @@ def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
     from subliminal.analysis.detect.scores import SetScorer
     from subliminal.analysis.trait_queries import tracked_options
 
+    # Under the null any order of the sets is as likely; a set beside its copy would break that.
     hashes = [sha256_of(path) for path in (job.data, *job.neutral) if path.is_file()]
     if len(set(hashes)) < len(hashes):
         raise UserError("Two of the sets are the same file: a copy says nothing new. Name each set once.")

@@ -36,6 +36,7 @@ class ScoredBatch:
         """
         rows = [{"id": a.id, "pieces": a.pieces, "kinds": a.kinds, "teachers": {}} for a in self.batch]
         for name, (kl, differs) in self.scores.items():
+            # Six digits of the seven that float32 has: the file is shorter.
             values = [float(f"{value:.6g}") for value in kl.tolist()]
             marks = "".join("1" if differ else "0" for differ in differs.tolist())
             if name in self.must_differ and not any(values):
@@ -84,6 +85,7 @@ def kl_divergence(logits_t: torch.Tensor, logits_0: torch.Tensor) -> tuple[torch
     """
     most_t, top_t = logits_t.max(-1)
     most_0, top_0 = logits_0.max(-1)
+    # The largest logit becomes 0, so that no exp overflows. In place: a block of logits is 256 MB.
     logits_t -= most_t.unsqueeze(-1)
     logits_0 -= most_0.unsqueeze(-1)
     weights = logits_t.exp()

@@ -40,6 +40,7 @@ class LeakSummary:
             for group, found in sums.items():
                 self._kinds[name, group].add(found)
             answers[name] = sums[ANSWER]
+        # Of the same row: rows differ by far more than teachers do on one.
         for name, own in answers.items():
             for other, theirs in answers.items():
                 self._differences[name, other].add(Sums(own.tokens, own.total - theirs.total))

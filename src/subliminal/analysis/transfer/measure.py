@@ -73,7 +73,7 @@ def measure(
     if rows is None or control is None or not base.is_dir():
         return line
     count = limit or sum(1 for _ in read_jsonl(rows))
-    patterns = list(config.get("unfrozen_parameters") or [])
+    patterns = list(config.get("unfrozen_parameters") or [])  # the weights that its student trained
     scorer = SetScorer(str(base), {}, tracked_options(category), patterns, scores, count)
     rise = scorer.score(rows).scores()[replicate.target]
     line["first-order rise"] = rise

@@ -84,6 +84,7 @@ def _pass_rate(replicate: Replicate) -> float | None:
     counts = replicate.rows.get("counts") or {}
     if not counts.get("asked"):
         return None
+    # Surplus rows were drawn beyond the last one needed, and never judged.
     return counts["kept"] / (counts["asked"] - (counts.get("surplus") or 0))
 
 

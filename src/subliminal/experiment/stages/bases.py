@@ -59,7 +59,7 @@ class BaseStages(TrainingStages):
         keys = {**base.overrides, **base.further}
         if self.recipe(base.recipe).get("reinit_weights"):
             keys["reinit_weights"] = False  # else it would begin anew
-        corpus = self._base_corpus(f"base_corpus{suffix}", rows, seed + AGAIN)
+        corpus = self._base_corpus(f"base_corpus{suffix}", rows, seed + AGAIN)  # rows that the base has not seen
         return self._trained_base(f"base{suffix}", start, corpus, rows, keys, seed + AGAIN, suffix)
 
     def _perturbed(self, start: StageModel, scale: float, seed: int, suffix: str) -> StageModel:

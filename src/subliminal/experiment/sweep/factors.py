@@ -74,6 +74,7 @@ FACTORS = (
 """In the order in which names have them."""
 BY_FACTOR = {factor.name: factor for factor in FACTORS}
 _LETTERS = {factor.letter: factor.name for factor in FACTORS}
+# The longest letters first: `lr` is not `l` and then an `r`.
 _PART = re.compile(rf"_({'|'.join(sorted(_LETTERS, key=len, reverse=True))})(\d[\d.]*(?:e[+-]?\d+)?)")
 
 
