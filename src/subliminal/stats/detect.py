@@ -20,13 +20,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from subliminal.stats.result import ALPHA
+from subliminal.stats.wording import CANNOT_TELL
 
 LEAST_NEUTRAL = 19
 """Neutral sets below which no p-value can reach 0.05: the smallest is 1 / (sets + 1)."""
 SURE = 0.95
 """How often the first trait must stay first when the rows are drawn anew, for the verdict to name it alone."""
 DRAWS = 999
-TEACHES, WHICH, CANNOT_TELL = "teaches", "teaches, cannot tell which", "cannot tell"
+TEACHES, WHICH = "teaches", "teaches, cannot tell which"
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,6 @@ from subliminal.core.files import read_jsonl, write_csv, write_json
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 from subliminal.stats.detect import (
-    CANNOT_TELL,
     LEAST_NEUTRAL,
     Calibrated,
     TraitVerdict,
@@ -28,6 +27,7 @@ from subliminal.stats.detect import (
     first_shares,
     trait_verdict,
 )
+from subliminal.stats.wording import CANNOT_TELL
 from subliminal.traits.category import ANIMALS, load_category
 
 ALONE, CANDIDATES = "data and base alone", "candidate teachers"
