@@ -1,58 +1,20 @@
-"""The scoreboard: how much of an effect the first tokens of each ranking keep alone, and how much goes without them.
-
-Within a training run (a seed), in log-odds of the animal: kept is ``only - control`` as a share of ``student -
-control``, removed is ``student - without`` as a share of the same. Beside each stands the same minus that of as many
-random tokens. Intervals are Fieller's over runs.
-"""
+"""The scoreboard of an experiment as a command (:mod:`subliminal.stats.board`)."""
 
 from __future__ import annotations
 
 import csv
-from collections import defaultdict
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write
+from subliminal.stats.board import CONTROL, ONLY, WITHOUT, BoardRow, board, is_ranked
+from subliminal.stats.carrier.parts import target_log_odds
 from subliminal.stats.log_odds import read_table
-from subliminal.stats.shares import share_of
 
-CONTROL = "control_base_numbers"
-ONLY, WITHOUT, RANDOM = "student_only_", "student_without_", "random"
 HEADER = ("ranking", "measure", "runs", "share", "low", "high", "above random", "low", "high")
-
-
-@dataclass(frozen=True)
-class BoardRow:
-    """A ranking on the board.
-
-    Attributes:
-        ranking: its name.
-        measure: ``kept`` or ``removed``.
-        runs: seeds.
-        share: of the effect.
-        interval: Fieller's, 95 %; None where any share is possible.
-        above_random: the share minus that of as many random tokens; None without such an arm.
-        above_interval: of that.
-    """
-
-    ranking: str
-    measure: str
-    runs: int
-    share: float
-    interval: tuple[float, float] | None
-    above_random: float | None = None
-    above_interval: tuple[float, float] | None = None
-
-    def cells(self) -> list[str]:
-        """As a line of the table; what is not known is empty."""
-        found = [self.ranking, self.measure, str(self.runs), f"{self.share:.3f}", *_ends(self.interval)]
-        found.append("" if self.above_random is None else f"{self.above_random:+.3f}")
-        return [*found, *_ends(self.above_interval)]
 
 
 def scoreboard_command(
@@ -62,65 +24,39 @@ def scoreboard_command(
 ) -> None:
     """Which score finds the tokens that carry the effect: what a ranking's first tokens keep alone, and remove masked.
 
-    Prints a table, tab-separated, and writes it with --out.
+    Prints a table, tab-separated, and writes it with --out. The report of the experiment has it too.
     """
-    places = board(results, task)
-    for line in (HEADER, *(place.cells() for place in places)):
+    places = read_board(results, task)
+    for line in (HEADER, *map(_cells, places)):
         print("\t".join(line))
     if out is not None:
         with atomic_write(out) as handle:
             writer = csv.writer(handle, lineterminator="\n")
             writer.writerow([*HEADER[:7], "above_low", "above_high"])
-            writer.writerows(place.cells() for place in places)
+            writer.writerows(map(_cells, places))
         print(out)
 
 
-def board(results: Path, task: str) -> list[BoardRow]:
+def read_board(results: Path, task: str) -> list[BoardRow]:
     """The places of all rankings that an experiment's results have, kept first.
 
     Raises:
         UserError: there is no student, control or ranked arm with a common seed, or the student shows no effect.
     """
-    by_animal: dict[str, dict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row in read_table(results, task):
-        if row.asked == row.animal:
-            by_animal[row.arm][row.seed].append(row.log_odds)
-    runs = {}
-    for arm, seeds in by_animal.items():
-        runs[arm] = {seed: float(np.mean(values)) for seed, values in seeds.items()}
-    ranked = [arm for arm in runs if arm.startswith((ONLY, WITHOUT))]
-    if not {"student", CONTROL} <= runs.keys() or not ranked:
+    runs = target_log_odds(read_table(results, task))
+    if not is_ranked(set(runs)):
         raise UserError(
             f"{results} has no scoreboard: it takes the arms student, {CONTROL} and one of {ONLY}* or {WITHOUT}*, "
             f"scored by {task}. See experiments/owl_pocket_scoreboard.yml."
         )
-    places = []
-    for start, measure in ((ONLY, "kept"), (WITHOUT, "removed")):
-        for arm in ranked:
-            if arm.startswith(start):
-                places.append(_place(runs, arm, start, measure))
-    return places
+    return board(runs)
 
 
-def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str) -> BoardRow:
-    random = f"{start}{RANDOM}"
-    needed = ["student", CONTROL, arm]
-    if random in runs and arm != random:
-        needed.append(random)
-    seeds = sorted(set.intersection(*(set(runs[name]) for name in needed)))
-    if not seeds:
-        raise UserError(f"No seed has all of {', '.join(needed)}. Run the experiment to its end.")
-    of = {name: np.array([runs[name][seed] for seed in seeds]) for name in needed}
-    whole = of["student"] - of[CONTROL]
-    if whole.mean() <= 0:
-        raise UserError("The student shows no effect over its control, so there is nothing to keep or to remove.")
-    part = of[arm] - of[CONTROL] if measure == "kept" else of["student"] - of[arm]
-    share, interval = share_of(part, whole)
-    place = BoardRow(arm.removeprefix(start), measure, len(seeds), share, interval)
-    if arm == random or random not in needed:
-        return place
-    beyond = of[arm] - of[random] if measure == "kept" else of[random] - of[arm]
-    return BoardRow(place.ranking, measure, place.runs, share, interval, *share_of(beyond, whole))
+def _cells(place: BoardRow) -> list[str]:
+    """A line of the table; what is not known is empty."""
+    found = [place.ranking, place.measure, str(place.runs), f"{place.share:.3f}", *_ends(place.interval)]
+    found.append("" if place.above_random is None else f"{place.above_random:+.3f}")
+    return [*found, *_ends(place.above_interval)]
 
 
 def _ends(interval: tuple[float, float] | None) -> list[str]:
