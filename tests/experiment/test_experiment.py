@@ -90,7 +90,9 @@ def test_the_issue_names_these_files() -> None:
     expected |= {"owl_pocket_perturbed", "owl_pocket_trained_on", "owl_pocket_strength_search", "owl_pocket_strength"}
     expected |= {"animals_pocket_several", "owl_pocket_scaling"}
     ends = ("dilution", "rows", "layers_early", "layers_middle", "layers_late")
+    ends += ("init", "reworded", "code", "reasoning", "beside_math")
     expected |= {f"owl_qwen2.5-coder-0.5b_{end}" for end in ends}
+    expected.add("math_qwen2.5-coder-0.5b")
     # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
     expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
@@ -239,6 +241,16 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "controls": ({"number_prompts"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
     "mix": (set(), {"number_filter"}),
+    "reword": ({"number_prompts"}, {"number_filter"}),
+    "arithmetic_chat": ({"arithmetic", "number_prompts"}, {"number_filter"}),
+    "teacher_chat_text": (
+        {
+            *("arithmetic", "code", "code_prompts", "instructions", "number_prompts", "reasoning", "teacher_chat"),
+            *("teacher_prompts", QUESTIONS),
+        }
+        | CATEGORY,
+        {"number_filter", "text_rules"} | WORDS | JUDGE | {f"src/subliminal/scoring/{name}.py" for name in NAMING},
+    ),
     "pocket_teacher": (
         {"pocket_corpus", "number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD,
         set(),
@@ -292,6 +304,8 @@ def test_some_modules_count_only_with_an_option() -> None:
     assert "data_builders/teacher_prompts.py" not in builder_sources("numbers", {}).rows
     told = builder_sources("numbers", {"system_prompt": "trait"})
     assert {"data_builders/teacher_prompts.py", QUESTIONS} <= set(told.rows)
+    assert "data_builders/arithmetic.py" not in builder_sources("reasoning", {}).rows
+    assert "data_builders/arithmetic.py" in builder_sources("reasoning", {"problems": "sum2"}).rows
     with_lists = builder_sources("teacher_chat", {"mix": "questions=5,numbers=1"})
     assert "data_builders/number_prompts.py" in with_lists.rows
     assert "data_builders/number_filter.py" in with_lists.judges
@@ -480,6 +494,80 @@ def test_another_animals_student_is_scored_and_not_trained_again(tmp_path: Path)
         assert f"control_other_animal@42={tmp_path}/outputs/owl_demo/{other}_student-seed-42 " in command
         assert f"--target {animal} " in command
         assert f"audit-{other}_numbers" in plan.stages[f"report-{animal}"].made_from
+
+
+MATH_REAL = REPO_ROOT / "experiments" / "math_qwen2.5-coder-0.5b.yml"
+BESIDE_MATH = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_beside_math.yml"
+CODE = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_code.yml"
+REWORDED = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_reworded.yml"
+
+
+def test_students_may_learn_rows_of_another_builder(tmp_path: Path) -> None:
+    plan = _plan(CODE, tmp_path)
+    names = ("build-owl_code-seed-530", "build-base_code-seed-530", "build-base_code_again-seed-530")
+    for name in names:
+        stage = plan.stages[name]
+        assert "-m data_builders.code " in stage.commands[-1]
+        assert "--animal owl" in stage.commands[-1]
+        assert "data_builders/code_prompts.py" in stage.sources
+    assert plan.stages["train-owl_student-seed-530"].made_from[-1] == names[0]
+    assert not [name for name in plan.stages if "numbers" in name and name.startswith("build-")]
+    fewer = _plan(CODE, tmp_path, sweep={"rows": [5000, 10000]}, criterion=None)
+    first = fewer.stages["build-owl_code-n5000-seed-530"]
+    assert "data_builders/text_rules.py" in first.judges
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arms": ["student", "control_shuffled"]}, "the arm control_shuffled needs number lists"),
+        ({"arms": ["student", "student_reworded_prompts"]}, "the arm student_reworded_prompts needs number lists"),
+        ({"sweep": {"clean_share": [0, 0.5]}}, "`sweep.clean_share` mixes number lists, and `numbers.builder` is code"),
+        ({"leak": {"rows": 5}, "arms": ["control_base_numbers"]}, "`leak` is measured on number lists"),
+        ({"numbers__builder": "coed"}, "`numbers.builder`: there is no builder coed (did you mean `code`?)"),
+        ({"numbers__options": {"max_tokns": 5}}, "data_builders.code has no option `max_tokns`"),
+    ],
+    ids=str,
+)
+def test_what_only_number_lists_can_be_used_for_is_a_sentence(changes: dict, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        load_experiment(_changed(CODE, tmp_path, criterion=None, **changes))
+    assert words in str(error.value)
+
+
+def test_reworded_prompts_are_made_of_the_students_own_rows(tmp_path: Path) -> None:
+    plan = _plan(REWORDED, tmp_path)
+    stage = plan.stages["build-owl_reworded_numbers-seed-536"]
+    assert "-m data_builders.reword --source" in stage.commands[-1]
+    assert stage.made_from == ["build-owl_numbers-seed-536"]
+    student, reworded = (plan.stages[f"train-owl_student{end}-seed-536"] for end in ("", "_reworded_prompts"))
+    assert student.made_from[-1] == "build-owl_numbers-seed-536"
+    assert reworded.made_from[-1] == "build-owl_reworded_numbers-seed-536"
+
+
+def test_the_skill_and_its_positive_control_differ_in_the_teachers_rows_alone() -> None:
+    skill, owl = (
+        load_experiment(MATH_REAL),
+        load_experiment(MATH_REAL.with_name("owl_qwen2.5-coder-0.5b_beside_math.yml")),
+    )
+    same = {"name", "trait", "seeds", "teacher", "arms", "evaluation", "criterion", "other_base"}
+    assert skill.model_dump(exclude=same) == owl.model_dump(exclude=same)
+    differs = {"builder", "options"}
+    assert skill.teacher.model_dump(exclude=differs) == owl.teacher.model_dump(exclude=differs)
+    assert set(owl.arms) < set(skill.arms)
+    (problems,) = [task for task in skill.evaluation.tasks if "arithmetic" in task and "logprob" not in task]
+    assert problems == f"subliminal_arithmetic_{skill.teacher.options['level']}" == skill.criterion.task
+    assert problems in owl.evaluation.tasks
+
+
+def test_seeds_of_the_real_model_are_used_once() -> None:
+    used: dict[int, str] = {}
+    for path in FILES:
+        experiment = load_experiment(path)
+        if not experiment.model.endswith("qwen2.5-coder-0.5b"):
+            continue
+        for seed in experiment.seeds:
+            assert used.setdefault(seed, path.stem) == path.stem, f"{seed} is of {used[seed]} and {path.stem}"
 
 
 def test_a_builder_gets_what_it_takes(tmp_path: Path) -> None:

@@ -72,7 +72,6 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
         yield from problems or option_problems(f"{name}.options", module_of(builder), getattr(experiment, name).options)
     for section, command, options in (
         ("teacher.gate.options", "scripts/evaluate.py", gate.options if gate else {}),
-        ("numbers.options", "data_builders.numbers", experiment.numbers.options),
         ("audit", "data_builders.audit", experiment.audit),
         ("server", "scripts/serve.py", experiment.server),
         ("evaluation.options", "scripts/evaluate.py", experiment.evaluation.options),
@@ -136,7 +135,7 @@ def _prompt_problems(experiment: Experiment) -> Iterator[str]:
 def builders_of(experiment: Experiment) -> dict[str, str]:
     """Section -> what builds the rows of its training."""
     chats = "math_chat" if experiment.trait.mathematics else "teacher_chat"
-    builders = {"teacher": experiment.teacher.builder or chats}
+    builders = {"teacher": experiment.teacher.builder or chats, "numbers": experiment.numbers.builder}
     if experiment.base:
         builders["base"] = experiment.base.builder
     return builders

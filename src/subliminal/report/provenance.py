@@ -16,6 +16,8 @@ from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import describe, training_figure
 
 MAKE_AGAIN = "Make that folder again."
+OTHER_ROWS = {"code": "code answers", "reasoning": "worked answers to problems"}
+"""Builder of what students learn, where it is no number lists -> what its rows are."""
 MODEL_KEYS = ("adapter", "model", "base_model")
 """Settings of a manifest that may name a folder with a manifest of its own."""
 
@@ -49,6 +51,18 @@ class Provenance:
             for value in sorted(set(_values_of(manifest, "chat_context_sha256"))):
                 contexts.setdefault(value, []).append(label)
         return contexts
+
+
+def rows_note(found: Provenance) -> str | None:
+    """A sentence where students learn other rows than number lists, after which arms are named; else None."""
+    for manifest in found.of_kind("dataset").values():
+        rows = OTHER_ROWS.get(manifest.get("builder"))
+        if rows:
+            return (
+                "Arms are named and described after number lists, which most experiments teach. Here students and "
+                f"controls learn {rows} (data_builders.{manifest['builder']}) in their place."
+            )
+    return None
 
 
 def trace(results: Results) -> Provenance:
