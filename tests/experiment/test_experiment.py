@@ -335,6 +335,16 @@ def test_nothing_changed_changes_no_key(tmp_path: Path) -> None:
     assert _differing(_plan(DEMO, tmp_path), _plan(DEMO, tmp_path)) == set()
 
 
+def test_another_way_to_start_a_training_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = _plan(DEMO, tmp_path).stages["train-base"]
+    render, launch = training.commands
+    assert launch.startswith(".venv/bin/python -m accelerate.commands.launch --config_file accelerate_configs/cpu.yml")
+    as_before = launch.replace(".venv/bin/python -m accelerate.commands.launch", ".venv/bin/accelerate launch")
+    assert experiment_plan.for_key(training.commands) == [render, as_before]
+    monkeypatch.setattr(experiment_plan, "SAME_PROGRAM", {})
+    assert _plan(DEMO, tmp_path).stages["train-base"].key != training.key, "the key holds the rest of the command"
+
+
 def test_a_question_touches_teacher_audits_and_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = _plan(DEMO, tmp_path)
     _with_other_bytes(monkeypatch, QUESTIONS)

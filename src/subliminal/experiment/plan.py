@@ -24,6 +24,8 @@ KINDS = (
     *("criterion", "build", "audit", "train", "merge", "perturb", "epochs", "gate", "serve", "leak", "score"),
     *("evaluate", "divergence", "scores", "report", "overview"),
 )
+SAME_PROGRAM = {".venv/bin/python -m accelerate.commands.launch": ".venv/bin/accelerate launch"}
+"""What a stage runs -> what its key holds: another way to start the same program makes nothing anew."""
 MAKES_ROWS_OR_WEIGHTS = ("build", "train", "merge", "perturb", "epochs")
 
 
@@ -121,7 +123,13 @@ class Plan:
                 self.sources[path] = sha256_of(path)
         stage.job = stage.job or stage.name
         upstream = [self.stages[name].key for name in stage.made_from]
-        begin = [stage.kind, stage.commands, sorted(stage.parts.items()), self._hashes(stage.sources), upstream]
+        begin = [
+            stage.kind,
+            for_key(stage.commands),
+            sorted(stage.parts.items()),
+            self._hashes(stage.sources),
+            upstream,
+        ]
         stage.begin_key = digest(begin)
         stage.key = digest([begin, stage.size, self._hashes(stage.judges)])
         self.stages[stage.name] = stage
@@ -280,6 +288,13 @@ class Plan:
         except (KeyError, TypeError) as error:
             raise UserError(f"{path} is no plan ({error!r}). Run `make experiment EXP=...` again.") from None
         return plan
+
+
+def for_key(commands: list[str]) -> list[str]:
+    """Commands as a key holds them, see :data:`SAME_PROGRAM`."""
+    for start, known in SAME_PROGRAM.items():
+        commands = [command.replace(start, known) for command in commands]
+    return commands
 
 
 def is_whole(stage: Stage) -> bool:
