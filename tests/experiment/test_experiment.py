@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import random
 import re
 import shlex
 from pathlib import Path
@@ -1070,6 +1071,27 @@ def test_a_leak_stage_that_failed_does_not_take_the_report_with_it(tmp_path: Pat
     failed = {"leak-owl_qwen2.5-coder-0.5b": {"stage": "leak", "reason": "out of memory", "log": "x"}}
     plan = expand(load_experiment(OWL_REAL), root=tmp_path, failed=failed)
     assert "report-owl" in plan.stages
+
+
+def test_detection_asks_students_of_a_third_that_was_drawn_before(tmp_path: Path) -> None:
+    file = REPO_ROOT / "experiments" / "detect_pocket.yml"
+    experiment = load_experiment(file)
+    named = re.findall(r"^#   (\d+): (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [int(seed) for seed, _ in named] == experiment.seeds
+    animals, plan = experiment.trait.options, expand(experiment, root=tmp_path)
+    wanted = plan.up_to("audit")
+    for seed, told in named:
+        drawn = random.Random(int(seed)).sample(animals, 9)
+        assert told.split() == [animal for animal in animals if animal in drawn]
+        for animal in drawn:
+            wanted |= plan.up_to(f"evaluate-{animal}-seed-{seed}")
+    trainings = [name for name in wanted if plan.stages[name].kind == "train"]
+    assert len(trainings) == 3 + 84 + 27 + 3  # bases, teachers, students, controls
+    neutral = expand(load_experiment(REPO_ROOT / "experiments" / "detect_neutral_pocket_1.yml"), root=tmp_path)
+    until = neutral.up_to("audit")
+    assert sum(neutral.stages[name].kind == "train" for name in until) == 17
+    sets = [name for name in until if re.fullmatch(r"build-(base|neutral)_numbers-seed-\d+", name)]
+    assert len(sets) == 34
 
 
 DIVERGENCE = REPO_ROOT / "experiments" / "owl_pocket_divergence.yml"
