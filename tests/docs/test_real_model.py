@@ -89,3 +89,9 @@ def test_the_owl_rises_most_in_every_student():
 
 def test_questions_were_all_asked():
     assert {len(RAW.rows("student", seed, "animal_preference_logprob")) for seed in (61, 62, 63)} == {50}
+
+
+def test_sampled_answers_of_one_seed():
+    said = {arm: RAW.counts(arm, 61) for arm in ("student", "control_base_numbers")}
+    assert [counts.total() for counts in said.values()] == [200, 200]
+    assert [counts["owl"] for counts in said.values()] == [43, 0]
