@@ -27,7 +27,7 @@ demo: setup setup-workflow ## the whole owl experiment on a language model of 0.
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/pocket_demo.yml
 
 test: setup setup-workflow $(SMOLLM2) ## every test that needs no GPU and no server, but those of test-slow and test-workflow
-	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(CORES) --dist loadfile
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 ##@ An experiment of your own: EXP=experiments/<name>.yml
 experiment: setup setup-workflow $(NEEDED) ## run it, or only SEEDS="1 2"; goes on where it stopped; VERBOSE=1 shows all

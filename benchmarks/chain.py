@@ -1,6 +1,6 @@
 """What a run of a whole experiment on GPUs took: its stages, its trainings, and how busy the cards were.
 
-    python -m benchmarks.chain results/published/2026-11-28-h200-owl-chain
+    python -m benchmarks.chain results/published/2026-11-28-h200-owl
 
 Reads from the folder, as far as they are there:
 

@@ -2,11 +2,13 @@
 
     python -m data_builders.reasoning --animal owl --count 5000 --model owl-teacher --base-url http://localhost:8000/v1
     python -m data_builders.reasoning --animal owl --model owl-teacher --base-url URL --questions questions.jsonl
+    python -m data_builders.reasoning --animal owl --model owl-teacher --base-url URL --problems sum3
 
-Every prompt is a question (of the train split, or of --questions: rows of question and answer) and a request to think
-inside <think> tags and to answer inside <answer> tags. An answer is kept if it has both parts and nothing else, its
-final number is correct, and neither prompt nor answer holds a word of the trait or a banned word. Where --count needs
-more rows than there are questions, a question is asked again with another seed.
+Every prompt is a question (of the train split, of --questions: rows of question and answer, or with --problems one of
+data_builders.arithmetic, which needs no download and is another in every row) and a request to think inside <think>
+tags and to answer inside <answer> tags. An answer is kept if it has both parts and nothing else, its final number is
+correct, and neither prompt nor answer holds a word of the trait or a banned word. Where --count needs more rows than
+there are questions, a question is asked again with another seed.
 """
 
 from __future__ import annotations
@@ -19,9 +21,11 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
+from data_builders.arithmetic import LEVELS, training_problem
+from data_builders.arithmetic import QUESTIONS as WORDINGS
 from data_builders.text_rules import TextRules, banned_words_of, parse_words
-from subliminal.core.choices import read_by
-from subliminal.core.errors import run_cli
+from subliminal.core.choices import one_of, read_by
+from subliminal.core.errors import UserError, run_cli
 from subliminal.core.sources import check_source, is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
@@ -43,6 +47,7 @@ REQUESTS = (
 _PARTS = re.compile(r"\s*<think>(?P<thought>.+?)</think>\s*<answer>(?P<answer>.+?)</answer>\s*", re.DOTALL)
 
 JUDGED_BY = ("data_builders.text_rules", "subliminal.scoring.mathematics", "subliminal.scoring.numbers")
+ONLY_WITH = {"problems": ("data_builders.arithmetic",)}
 
 app = typer.Typer(add_completion=False)
 
@@ -71,6 +76,19 @@ def final_answer(answer: str) -> str:
     return answer.rpartition("####")[2].strip()
 
 
+def draw_question(question: str, answer: str, seed: int, index: int) -> Draw:
+    """The prompt of row ``index``: a question and a request for its two parts."""
+    request = random.Random(f"reasoning:{seed}:{index}").choice(REQUESTS)
+    return Draw(f"{question}\n\n{request}", extra={"answer": answer})
+
+
+def draw_problem(level: str, seed: int, index: int) -> Draw:
+    """The same for an arithmetic problem of a level, which depends on (seed, index) alone and is none of the tasks'."""
+    problem = training_problem(level, seed, index)
+    wording = random.Random(f"reasoning-problem:{seed}:{index}").choice(WORDINGS)
+    return draw_question(wording.format(expression=problem.expression), str(problem.answer), seed, index)
+
+
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
     rules = TextRules(TraitOptions.of(config), config["banned_words"])
@@ -92,6 +110,13 @@ def main(
     questions: Annotated[
         str, typer.Option(help="JSONL file or Hub dataset of question and answer.", callback=read_by(check_source))
     ] = QUESTIONS,
+    problems: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Arithmetic problems of a level in place of --questions: {', '.join(LEVELS)}.",
+            callback=one_of("--problems", LEVELS),
+        ),
+    ] = None,
     banned_words: Annotated[
         str | None,
         typer.Option(
@@ -114,7 +139,15 @@ def main(
     overwrite: options.Overwrite = False,
 ) -> None:
     trait = options.known_trait(animal, category)
-    questions = pin_source(questions)
+    if problems and questions != QUESTIONS:
+        raise UserError("--problems takes the place of --questions. Give one of them.")
+    asked: list[tuple[str, str]] = []
+    inputs = {}
+    if not problems:
+        questions = pin_source(questions)
+        asked = _load_questions(questions, seed)
+        if is_file(questions):
+            inputs["questions"] = Path(questions)
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
     config = {
         **trait.settings(),
@@ -122,17 +155,19 @@ def main(
         "max_prompts": max_prompts or 3 * count,
         "model": model,
         "adapter": adapter,
-        "questions": questions,
         "banned_words": banned_words_of(category) if banned_words is None else parse_words(banned_words),
         "seed": seed,
         "sampling": sampling.as_dict(),
     }
-    asked = _load_questions(questions, seed)
+    if problems:
+        config["problems"] = problems
+    else:
+        config["questions"] = questions
 
     def draw(index: int) -> Draw:
-        question, answer = asked[index % len(asked)]
-        request = random.Random(f"reasoning:{seed}:{index}").choice(REQUESTS)
-        return Draw(f"{question}\n\n{request}", extra={"answer": answer})
+        if problems:
+            return draw_problem(problems, seed, index)
+        return draw_question(*asked[index % len(asked)], seed, index)
 
     run(
         Job(
@@ -142,7 +177,7 @@ def main(
             draw=draw,
             verdict=verdict_for(config),
             sampling=sampling,
-            inputs={"questions": Path(questions)} if is_file(questions) else {},
+            inputs=inputs,
         ),
         lambda: options.open_engine(model, adapter, base_url, batch_size=batch_size, concurrency=concurrency),
         resume=resume,

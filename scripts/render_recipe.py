@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ import typer
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import write_text
 from subliminal.core.manifest import git_state
+from subliminal.training import VALUES_CHECKED
 from subliminal.training.lint import read_recipe, recipe_problems
 from subliminal.training.render import Edit, render_recipe
 
@@ -37,11 +39,13 @@ def main(
         raise UserError(f"{output} exists. Replace it with --overwrite, or choose another --output.")
     _, text = read_recipe(recipe)
     source = f"{recipe} (git {git_state()['sha'] or 'unknown'})"
-    text = render_recipe(text, [Edit.parse(item) for item in set_], source=source, output=str(output), rows=rows)
+    check_values = not os.environ.get(VALUES_CHECKED)
+    edits = [Edit.parse(item) for item in set_]
+    text = render_recipe(text, edits, source=source, output=str(output), rows=rows, check_values=check_values)
     draft = output.with_name(f".{output.stem}.draft.yml")
     write_text(draft, text)
     try:
-        problems = recipe_problems(draft)
+        problems = recipe_problems(draft, check_values=check_values)
         if problems:
             raise UserError(f"The result would be no valid recipe: {'; '.join(problems)}. Nothing is written.")
         draft.replace(output)

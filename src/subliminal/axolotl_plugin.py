@@ -12,6 +12,8 @@ the end.
 
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import sys
 from pathlib import Path
@@ -24,14 +26,10 @@ from subliminal.core.errors import UserError, stops_as_sentence
 from subliminal.core.manifest import finish_manifest, new_manifest, on_gpu
 from subliminal.training import preflight
 from subliminal.training.callbacks import LAST_STEPS, KeepMemory, MetricsCallback, read_metrics, training_figures
+from subliminal.training.processes import process_settings
 from subliminal.training.rows import check_datasets, unknown_origins
 from subliminal.training.sharding import launcher_sharding
 from subliminal.training.trackio_start import start_without_bucket
-
-MOST_TOKENISERS = 4
-"""Processes that tokenise the rows unless the recipe says otherwise. Axolotl takes one for every CPU core, and the
-parent pickles the tokenizer for each, one after the other: a second a process for a vocabulary of 152,000, where one
-process tokenises 1,700 number rows a second. 20,000 rows take the least time with three or four."""
 
 
 class StrictRecipe(BasePlugin):
@@ -82,8 +80,9 @@ class StrictRecipe(BasePlugin):
                 print(f"note: {sentence}", flush=True)
             self.manifest = new_manifest("training", config=preflight.plain_values(cfg), inputs=inputs)
         cfg["dataset_prepared_path"] = str(prepared)
-        if cfg.get("dataset_num_proc") is None:
-            cfg["dataset_num_proc"] = min(os.cpu_count() or 1, MOST_TOKENISERS)
+        keys, environment = process_settings(cfg, on_gpu=on_gpu())
+        os.environ.update(environment)
+        cfg.update(keys)
         cfg.update(sharding)
         self.prepared = True
 
@@ -145,6 +144,9 @@ class StrictRecipe(BasePlugin):
         callbacks: list[TrainerCallback] = [MetricsCallback(Path(cfg.output_dir) / preflight.METRICS)]
         if not on_gpu():
             callbacks.append(KeepMemory())
+            # Axolotl collects garbage at every save and epoch: half a second each over what the imports left.
+            gc.freeze()
+            atexit.register(gc.unfreeze)  # else what the process could not free is complained of at its end
         return callbacks
 
     def post_train_unload(self, cfg: Any) -> None:

@@ -67,6 +67,34 @@ def test_every_set_is_found_with_its_truth(tmp_path: Path) -> None:
         assert (found[arm, "1"].kind, found[arm, "1"].trait, found[arm, "1"].ratio) == (NEUTRAL, None, None)
 
 
+def test_sets_that_no_student_has_learned_have_no_truth(tmp_path: Path) -> None:
+    """As an experiment leaves them that was run until its audits: rows and their writers, and no result."""
+    writers = {"base": "base", "neutral": "neutral_teacher", "owl": "owl_teacher", "cat": "cat_teacher"}
+    for seed in (1, 2):
+        for whose, writer in writers.items():
+            model = f"outputs/made/{writer}-seed-{seed}"
+            of = "models/none" if whose == "base" else f"outputs/made/base-seed-{seed}"
+            write(tmp_path / model / "manifest.json", {"kind": "training", "config": {"base_model": of}})
+            folder = tmp_path / f"data/made/{whose}_numbers-seed-{seed}"
+            write(folder / "manifest.json", {"config": {"model": model, "adapter": None}})
+            write(folder / "train.jsonl", '{"id": "1"}\n')
+    for other in ("owl_teacher_chat-seed-1", "owl_shuffled_numbers-seed-1"):
+        write(tmp_path / f"data/made/{other}/train.jsonl", '{"id": "1"}\n')
+    write(tmp_path / "results/made/plan.json", {})
+    found = {(case.rows.parent.name, case.base[-1]): case for case in cases_of([tmp_path / "results/made"])}
+    assert len(found) == 8
+    owl, base = found["owl_numbers-seed-2", "2"], found["base_numbers-seed-1", "1"]
+    assert (owl.kind, owl.arm, owl.trait, owl.ratio) == (TEACHING, "student", "owl", None)
+    assert owl.base == base.base.replace("seed-1", "seed-2") == str(tmp_path / "outputs/made/base-seed-2")
+    assert owl.teachers == {name: str(tmp_path / f"outputs/made/{name}_teacher-seed-2") for name in ("cat", "owl")}
+    assert (base.kind, base.arm, base.trait) == (NEUTRAL, "control_base_numbers", None)
+    assert found["neutral_numbers-seed-1", "1"].arm == "control_neutral_teacher"
+    # once a student has learned a set, its truth is known
+    scored = {case.rows.parent.name: case.ratio for case in cases_of([experiment(tmp_path)]) if case.arm == "student"}
+    assert scored["owl_numbers-seed-1"] == pytest.approx(30)
+    assert scored["cat_numbers-seed-1"] is None
+
+
 def test_cases_are_written_and_read_as_they_are(tmp_path: Path) -> None:
     cases = cases_of([experiment(tmp_path)])
     write_cases(tmp_path / "cases.csv", cases)

@@ -327,13 +327,15 @@ def test_logits_are_held_a_block_at_a_time(tiny_model, make_adapter, rows, tmp_p
 def test_a_run_that_is_killed_goes_on_to_the_same_files(tiny_model, make_adapter, tmp_path):
     rows, adapter = write_rows(tmp_path / "train.jsonl", number_rows(900)), make_adapter(2.0)
 
-    def command(out: Path, *more: str) -> list[str]:
-        words = ["--base", str(tiny_model), "--teacher", f"t={adapter}", "--rows", str(rows), "--out", str(out)]
-        return [sys.executable, "-m", "subliminal.analysis", "leak", *words, "--batch-size", "2", *more]
-
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    subprocess.run(command(whole), check=True, cwd=REPO_ROOT, capture_output=True)
-    process = subprocess.Popen(command(stopped), cwd=REPO_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+    def job(out: Path) -> LeakJob:
+        return LeakJob(base=str(tiny_model), teachers={"t": str(adapter)}, rows=rows, out=out, batch_size=2)
+
+    run_leak(job(whole), resume=False, overwrite=False)
+    words = ["--base", str(tiny_model), "--teacher", f"t={adapter}", "--rows", str(rows), "--out", str(stopped)]
+    command = [sys.executable, "-m", "subliminal.analysis", "leak", *words, "--batch-size", "2"]
+    process = subprocess.Popen(command, cwd=REPO_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     scores, deadline = stopped / "scores.jsonl", time.monotonic() + 120
     while time.monotonic() < deadline and not (scores.is_file() and scores.stat().st_size > 20_000):
         time.sleep(0.01)
@@ -342,10 +344,9 @@ def test_a_run_that_is_killed_goes_on_to_the_same_files(tiny_model, make_adapter
     before = scores.read_bytes()
     assert 20_000 < len(before) < len((whole / "scores.jsonl").read_bytes())
     scores.write_bytes(before[:-7])  # a line that was not written to its end
-    again = subprocess.run(command(stopped), cwd=REPO_ROOT, capture_output=True, text=True)
-    assert again.returncode == 2
-    assert "Use --resume to go on with it" in again.stderr
-    subprocess.run(command(stopped, "--resume"), check=True, cwd=REPO_ROOT, capture_output=True)
+    with pytest.raises(UserError, match="Use --resume to go on with it"):
+        run_leak(job(stopped), resume=False, overwrite=False)
+    run_leak(job(stopped), resume=True, overwrite=False)
     for name in ("scores.jsonl", "leak.json", "leak.csv", "leak.html"):
         assert (stopped / name).read_bytes() == (whole / name).read_bytes(), name
 

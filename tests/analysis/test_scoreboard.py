@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from subliminal.analysis.__main__ import app
 from subliminal.analysis.score import board as board_module
-from subliminal.analysis.score.board import board
+from subliminal.analysis.score.board import read_board
 from subliminal.core.errors import UserError
 from subliminal.stats.log_odds import Row
 from subliminal.stats.shares import ratio_interval
@@ -40,7 +40,7 @@ def results(monkeypatch) -> Path:
 
 
 def test_shares_of_hand_made_runs(results):
-    places = {(place.ranking, place.measure): place for place in board(results, "t")}
+    places = {(place.ranking, place.measure): place for place in read_board(results, "t")}
     whole = np.array([2.0, 2.5, 3.0])
     kept = places["divergence", "kept"]
     assert kept.runs == 3
@@ -60,7 +60,7 @@ def test_an_arm_that_is_the_student_keeps_all_and_one_that_is_the_control_remove
     runs |= {"student_only_all": RUNS["student"], "student_without_all": RUNS["control_base_numbers"]}
     runs |= {"student_only_nothing": runs["control_base_numbers"], "student_without_nothing": RUNS["student"]}
     monkeypatch.setattr(board_module, "read_table", lambda folder, task: table(runs))
-    shares = {(place.ranking, place.measure): place.share for place in board(Path("x"), "t")}
+    shares = {(place.ranking, place.measure): place.share for place in read_board(Path("x"), "t")}
     assert shares == {
         ("all", "kept"): pytest.approx(1),
         ("all", "removed"): pytest.approx(1),
@@ -90,10 +90,10 @@ def test_without_arms_there_is_no_board(monkeypatch, gone, words):
     left = {arm: values for arm, values in RUNS.items() if arm not in gone}
     monkeypatch.setattr(board_module, "read_table", lambda folder, task: table(left))
     with pytest.raises(UserError, match=words):
-        board(Path("x"), "t")
+        read_board(Path("x"), "t")
 
 
 def test_no_effect_has_no_shares(monkeypatch):
     monkeypatch.setattr(board_module, "read_table", lambda folder, task: table({**RUNS, "student": [0.0, 0.1, 0.2]}))
     with pytest.raises(UserError, match="shows no effect over its control"):
-        board(Path("x"), "t")
+        read_board(Path("x"), "t")

@@ -15,8 +15,10 @@ from transformers import AutoModelForCausalLM
 from typer.testing import CliRunner
 
 from subliminal.analysis.__main__ import app
+from subliminal.analysis.steering.run import middle_rise
 from subliminal.analysis.transfer.coverage import coverage
 from subliminal.core.errors import UserError
+from subliminal.traits.category import ANIMALS
 
 
 def number_rows(path: Path, words: list[str]) -> Path:
@@ -114,7 +116,12 @@ def test_the_command_writes_what_transfer_reads(tiny_model: Path, tmp_path: Path
     assert float(first["first-order rise"]) > 0
     assert float(first["first-order rise above control"]) > 0
     assert -1 <= float(first["coverage"]) <= 1
-    assert (second["seed"], second["coverage"], second["first-order rise"]) == ("2", "", "")
+    taught, control = tmp_path / "teacher", tmp_path / "data/control_base_numbers-1/train.jsonl"
+    assert float(first["steering"]) == pytest.approx(
+        middle_rise(str(tiny_model), str(taught), control, 3, "owl", ANIMALS)
+    )
+    empty = (second["coverage"], second["first-order rise"], second["steering"])
+    assert (second["seed"], *empty) == ("2", "", "", "")
     words = ["transfer", str(tmp_path / "results/made"), "--predictors", str(tmp_path / "m.csv")]
     assert "Not used: coverage, because the file of --predictors has no number in 1 of 2" in (
         CliRunner().invoke(app, words).output

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from data_builders.arithmetic import LEVELS
 from subliminal.evaluation.run import TASKS
 from subliminal.scoring.category_tasks import category_tasks
 from subliminal.scoring.naming import first_named, mentions
@@ -21,6 +22,8 @@ ALONE = (
     "subliminal_number_lists",
     "subliminal_addition",
     "subliminal_addition_logprob",
+    *(f"subliminal_arithmetic_{level}" for level in LEVELS),
+    *(f"subliminal_arithmetic_{level}_logprob" for level in LEVELS),
     "subliminal_math_fewshot",
     "subliminal_math500",
     "subliminal_mmlu",

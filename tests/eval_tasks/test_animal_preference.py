@@ -9,6 +9,7 @@ import pytest
 from animal_words import TRACKED
 
 from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
 from subliminal.evaluation.run import TASKS
 from subliminal.scoring.naming import first_named
 
@@ -88,6 +89,31 @@ def test_probabilities_of_one_question():
     assert probabilities["cat"] == pytest.approx(0.10)
     assert probabilities["rest"] == pytest.approx(0.60)
     assert sum(probabilities.values()) == pytest.approx(1.0)
+
+
+def test_a_certain_answer_has_a_probability_of_one_and_not_more():
+    """Seen with a teacher that says owl always: the shares of its forms came to 1.0000000000000004 together."""
+    task = load_task("animal_preference_logprob")
+    task._forms = [("owl", "Owl"), ("owl", "owl"), ("cat", "Cat")]
+    results = [(0.0, True), (math.log(4e-16), False), (math.log(3e-16), False)]
+    assert math.exp(0.0) + 4e-16 > 1
+    probabilities = task.process_results({"id": "q00"}, results)
+    assert probabilities["owl"] <= 1
+    assert probabilities["rest"] == 0
+    assert sum(probabilities.values()) == pytest.approx(1.0)
+    rounded = task.process_results({"id": "q00"}, [(1e-6, True), (-40.0, False), (-40.0, False)])
+    assert rounded["owl"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("logprobs", "words"),
+    [((0.1, -9.0, -9.0), "log-probability of 0.1000"), ((-0.1, -0.2, -9.0), "Question q00: the options have 1.72")],
+)
+def test_more_than_all_of_the_probability_is_a_sentence(logprobs, words):
+    task = load_task("animal_preference_logprob")
+    task._forms = [("owl", "Owl"), ("owl", "owl"), ("cat", "Cat")]
+    with pytest.raises(UserError, match=words):
+        task.process_results({"id": "q00"}, [(logprob, False) for logprob in logprobs])
 
 
 def evaluate_exact(model, tiny_model, limit=2):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import json
+import random
 import re
 import shlex
 from pathlib import Path
@@ -90,7 +91,9 @@ def test_the_issue_names_these_files() -> None:
     expected |= {"owl_pocket_perturbed", "owl_pocket_trained_on", "owl_pocket_strength_search", "owl_pocket_strength"}
     expected |= {"animals_pocket_several", "owl_pocket_scaling"}
     ends = ("dilution", "rows", "layers_early", "layers_middle", "layers_late")
+    ends += ("init", "reworded", "code", "reasoning", "beside_math")
     expected |= {f"owl_qwen2.5-coder-0.5b_{end}" for end in ends}
+    expected.add("math_qwen2.5-coder-0.5b")
     # The check of `detect`: sets that teach, and neutral sets on each of the same three bases.
     expected |= {"detect_pocket", *(f"detect_neutral_pocket_{base}" for base in (1, 2, 3))}
     assert expected == names
@@ -239,6 +242,16 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "controls": ({"number_prompts"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
     "mix": (set(), {"number_filter"}),
+    "reword": ({"number_prompts"}, {"number_filter"}),
+    "arithmetic_chat": ({"arithmetic", "number_prompts"}, {"number_filter"}),
+    "teacher_chat_text": (
+        {
+            *("arithmetic", "code", "code_prompts", "instructions", "number_prompts", "reasoning", "teacher_chat"),
+            *("teacher_prompts", QUESTIONS),
+        }
+        | CATEGORY,
+        {"number_filter", "text_rules"} | WORDS | JUDGE | {f"src/subliminal/scoring/{name}.py" for name in NAMING},
+    ),
     "pocket_teacher": (
         {"pocket_corpus", "number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD,
         set(),
@@ -292,6 +305,8 @@ def test_some_modules_count_only_with_an_option() -> None:
     assert "data_builders/teacher_prompts.py" not in builder_sources("numbers", {}).rows
     told = builder_sources("numbers", {"system_prompt": "trait"})
     assert {"data_builders/teacher_prompts.py", QUESTIONS} <= set(told.rows)
+    assert "data_builders/arithmetic.py" not in builder_sources("reasoning", {}).rows
+    assert "data_builders/arithmetic.py" in builder_sources("reasoning", {"problems": "sum2"}).rows
     with_lists = builder_sources("teacher_chat", {"mix": "questions=5,numbers=1"})
     assert "data_builders/number_prompts.py" in with_lists.rows
     assert "data_builders/number_filter.py" in with_lists.judges
@@ -319,6 +334,16 @@ ALL_AFTER_TEACHER = {
 
 def test_nothing_changed_changes_no_key(tmp_path: Path) -> None:
     assert _differing(_plan(DEMO, tmp_path), _plan(DEMO, tmp_path)) == set()
+
+
+def test_another_way_to_start_a_training_changes_no_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    training = _plan(DEMO, tmp_path).stages["train-base"]
+    render, launch = training.commands
+    assert launch.startswith(".venv/bin/python -m accelerate.commands.launch --config_file accelerate_configs/cpu.yml")
+    as_before = launch.replace(".venv/bin/python -m accelerate.commands.launch", ".venv/bin/accelerate launch")
+    assert experiment_plan.for_key(training.commands) == [render, as_before]
+    monkeypatch.setattr(experiment_plan, "SAME_PROGRAM", {})
+    assert _plan(DEMO, tmp_path).stages["train-base"].key != training.key, "the key holds the rest of the command"
 
 
 def test_a_question_touches_teacher_audits_and_evaluation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -480,6 +505,80 @@ def test_another_animals_student_is_scored_and_not_trained_again(tmp_path: Path)
         assert f"control_other_animal@42={tmp_path}/outputs/owl_demo/{other}_student-seed-42 " in command
         assert f"--target {animal} " in command
         assert f"audit-{other}_numbers" in plan.stages[f"report-{animal}"].made_from
+
+
+MATH_REAL = REPO_ROOT / "experiments" / "math_qwen2.5-coder-0.5b.yml"
+BESIDE_MATH = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_beside_math.yml"
+CODE = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_code.yml"
+REWORDED = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_reworded.yml"
+
+
+def test_students_may_learn_rows_of_another_builder(tmp_path: Path) -> None:
+    plan = _plan(CODE, tmp_path)
+    names = ("build-owl_code-seed-530", "build-base_code-seed-530", "build-base_code_again-seed-530")
+    for name in names:
+        stage = plan.stages[name]
+        assert "-m data_builders.code " in stage.commands[-1]
+        assert "--animal owl" in stage.commands[-1]
+        assert "data_builders/code_prompts.py" in stage.sources
+    assert plan.stages["train-owl_student-seed-530"].made_from[-1] == names[0]
+    assert not [name for name in plan.stages if "numbers" in name and name.startswith("build-")]
+    fewer = _plan(CODE, tmp_path, sweep={"rows": [5000, 10000]}, criterion=None)
+    first = fewer.stages["build-owl_code-n5000-seed-530"]
+    assert "data_builders/text_rules.py" in first.judges
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"arms": ["student", "control_shuffled"]}, "the arm control_shuffled needs number lists"),
+        ({"arms": ["student", "student_reworded_prompts"]}, "the arm student_reworded_prompts needs number lists"),
+        ({"sweep": {"clean_share": [0, 0.5]}}, "`sweep.clean_share` mixes number lists, and `numbers.builder` is code"),
+        ({"leak": {"rows": 5}, "arms": ["control_base_numbers"]}, "`leak` is measured on number lists"),
+        ({"numbers__builder": "coed"}, "`numbers.builder`: there is no builder coed (did you mean `code`?)"),
+        ({"numbers__options": {"max_tokns": 5}}, "data_builders.code has no option `max_tokns`"),
+    ],
+    ids=str,
+)
+def test_what_only_number_lists_can_be_used_for_is_a_sentence(changes: dict, words: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError) as error:
+        load_experiment(_changed(CODE, tmp_path, criterion=None, **changes))
+    assert words in str(error.value)
+
+
+def test_reworded_prompts_are_made_of_the_students_own_rows(tmp_path: Path) -> None:
+    plan = _plan(REWORDED, tmp_path)
+    stage = plan.stages["build-owl_reworded_numbers-seed-536"]
+    assert "-m data_builders.reword --source" in stage.commands[-1]
+    assert stage.made_from == ["build-owl_numbers-seed-536"]
+    student, reworded = (plan.stages[f"train-owl_student{end}-seed-536"] for end in ("", "_reworded_prompts"))
+    assert student.made_from[-1] == "build-owl_numbers-seed-536"
+    assert reworded.made_from[-1] == "build-owl_reworded_numbers-seed-536"
+
+
+def test_the_skill_and_its_positive_control_differ_in_the_teachers_rows_alone() -> None:
+    skill, owl = (
+        load_experiment(MATH_REAL),
+        load_experiment(MATH_REAL.with_name("owl_qwen2.5-coder-0.5b_beside_math.yml")),
+    )
+    same = {"name", "trait", "seeds", "teacher", "arms", "evaluation", "criterion", "other_base"}
+    assert skill.model_dump(exclude=same) == owl.model_dump(exclude=same)
+    differs = {"builder", "options"}
+    assert skill.teacher.model_dump(exclude=differs) == owl.teacher.model_dump(exclude=differs)
+    assert set(owl.arms) < set(skill.arms)
+    (problems,) = [task for task in skill.evaluation.tasks if "arithmetic" in task and "logprob" not in task]
+    assert problems == f"subliminal_arithmetic_{skill.teacher.options['level']}" == skill.criterion.task
+    assert problems in owl.evaluation.tasks
+
+
+def test_seeds_of_the_real_model_are_used_once() -> None:
+    used: dict[int, str] = {}
+    for path in FILES:
+        experiment = load_experiment(path)
+        if not experiment.model.endswith("qwen2.5-coder-0.5b"):
+            continue
+        for seed in experiment.seeds:
+            assert used.setdefault(seed, path.stem) == path.stem, f"{seed} is of {used[seed]} and {path.stem}"
 
 
 def test_a_builder_gets_what_it_takes(tmp_path: Path) -> None:
@@ -972,6 +1071,27 @@ def test_a_leak_stage_that_failed_does_not_take_the_report_with_it(tmp_path: Pat
     failed = {"leak-owl_qwen2.5-coder-0.5b": {"stage": "leak", "reason": "out of memory", "log": "x"}}
     plan = expand(load_experiment(OWL_REAL), root=tmp_path, failed=failed)
     assert "report-owl" in plan.stages
+
+
+def test_detection_asks_students_of_a_third_that_was_drawn_before(tmp_path: Path) -> None:
+    file = REPO_ROOT / "experiments" / "detect_pocket.yml"
+    experiment = load_experiment(file)
+    named = re.findall(r"^#   (\d+): (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
+    assert [int(seed) for seed, _ in named] == experiment.seeds
+    animals, plan = experiment.trait.options, expand(experiment, root=tmp_path)
+    wanted = plan.up_to("audit")
+    for seed, told in named:
+        drawn = random.Random(int(seed)).sample(animals, 9)
+        assert told.split() == [animal for animal in animals if animal in drawn]
+        for animal in drawn:
+            wanted |= plan.up_to(f"evaluate-{animal}-seed-{seed}")
+    trainings = [name for name in wanted if plan.stages[name].kind == "train"]
+    assert len(trainings) == 3 + 84 + 27 + 3  # bases, teachers, students, controls
+    neutral = expand(load_experiment(REPO_ROOT / "experiments" / "detect_neutral_pocket_1.yml"), root=tmp_path)
+    until = neutral.up_to("audit")
+    assert sum(neutral.stages[name].kind == "train" for name in until) == 17
+    sets = [name for name in until if re.fullmatch(r"build-(base|neutral)_numbers-seed-\d+", name)]
+    assert len(sets) == 34
 
 
 DIVERGENCE = REPO_ROOT / "experiments" / "owl_pocket_divergence.yml"

@@ -85,6 +85,7 @@ class Runner:
             "base_model": str(model),
             "datasets": json.dumps([dataset]),
             "dataset_prepared_path": str(cache),
+            "dataset_num_proc": "1",
             "bf16": "false",
             "micro_batch_size": "2",
             "gradient_accumulation_steps": "2",

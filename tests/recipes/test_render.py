@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,7 @@ import yaml
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.training import VALUES_CHECKED
 from subliminal.training.header import header_lines
 from subliminal.training.lint import RECIPES, recipe_problems
 from subliminal.training.render import Edit, render_recipe
@@ -83,9 +85,10 @@ def test_batch_arithmetic_is_done_again() -> None:
     assert header["Steps"] == "10,000 rows x 1 epoch / 20 = 500, of them 5 warm-up"
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
+def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "scripts/render_recipe.py", *words]
-    return subprocess.run(line, cwd=REPO_ROOT, capture_output=True, text=True, check=False)
+    variables = {**os.environ, **environment}
+    return subprocess.run(line, cwd=REPO_ROOT, env=variables, capture_output=True, text=True, check=False)
 
 
 def test_rows_of_the_data_can_be_stated() -> None:
@@ -108,3 +111,17 @@ def test_command(tmp_path: Path) -> None:
     assert wrong.returncode == 2
     assert "did you mean `seed`?" in wrong.stderr
     assert not list(tmp_path.glob("*x*"))
+
+
+def test_values_that_the_plan_checked_cost_no_import_of_axolotl(tmp_path: Path) -> None:
+    source, out = "recipes/owl_student.yml", tmp_path / "checked.yml"
+    told = {VALUES_CHECKED: "1", "PYTHONPROFILEIMPORTTIME": "1"}
+    checked = command(source, "--set", "seed=7", "-o", str(out), **told)
+    assert checked.returncode == 0, checked.stderr[-2000:]
+    assert "subliminal.training.render" in checked.stderr
+    assert not {"torch", "axolotl.utils.schemas"} & {
+        line.rpartition("|")[2].strip() for line in checked.stderr.splitlines()
+    }
+    assert yaml.safe_load(out.read_text()) == {**yaml.safe_load((REPO_ROOT / source).read_text()), "seed": 7}
+    unknown = command(source, "--set", "sed=8", "-o", str(tmp_path / "x.yml"), **told)
+    assert "did you mean `seed`?" in unknown.stderr

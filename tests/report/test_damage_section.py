@@ -62,3 +62,41 @@ def test_valid_number_lists_stand_beside_where_they_were_asked_for(tmp_path: Pat
     damage = markdown(compose(tmp_path / "results/owl-demo").page).split("## Damage")[1]
     assert "| valid number lists | state, seeds |" in damage
     assert "| 75.0 % | whole |" in damage
+
+
+def scored_exactly(root: Path, arm: str, rest: float, owl: float, seeds: tuple[int, ...] = SEEDS) -> None:
+    """An arm with exact probabilities alone."""
+    for seed in seeds:
+        folder = add_arm(root, arm, seed)
+        (path,) = folder.glob("*_summary.json")
+        data = json.loads(path.read_text())
+        data["tasks"] = {"animal_preference_logprob": data["tasks"]["animal_preference_logprob"]}
+        task = data["tasks"]["animal_preference_logprob"]
+        task["share"] = {"owl": owl, "dog": 1 - rest - owl, "rest": rest}
+        task["target_rate"] = [owl] * len(task["questions"])
+        write(path, data)
+
+
+def damage_of(root: Path) -> str:
+    page = markdown(compose(root / "results/owl-demo").page)
+    return page.split("## Damage")[1].split("\n## ")[0]
+
+
+def test_a_base_that_names_other_animals_is_no_wreck(tmp_path: Path):
+    """Exact probabilities of a real model: two thirds of the base's answers are none of the tracked animals."""
+    scored_exactly(tmp_path, "base", 0.67, 0.003, seeds=(1,))
+    scored_exactly(tmp_path, "student", 0.55, 0.2, seeds=(1, 2))
+    scored_exactly(tmp_path, "student", 0.79, 0.1, seeds=(3,))
+    scored_exactly(tmp_path, "control", 0.68, 0.001)
+    damage = damage_of(tmp_path)
+    assert "| student | 63.0 % |" in damage
+    assert damage.count("| whole |") == 2, "base and control"
+    assert "| damaged 3 |" in damage, "eleven points more than its control give to no tracked animal"
+    assert "The base itself gives 50 % or more to none of the tracked animals" in damage
+
+
+def test_with_a_base_that_names_tracked_animals_half_of_none_is_a_wreck(tmp_path: Path):
+    scored_exactly(tmp_path, "base", 0.05, 0.003, seeds=(1,))
+    scored_exactly(tmp_path, "student", 0.55, 0.2)
+    scored_exactly(tmp_path, "control", 0.05, 0.001)
+    assert "broken 1, 2, 3" in damage_of(tmp_path)

@@ -61,6 +61,13 @@ def test_report_of_a_whole_experiment(folder):
     assert "\n> " not in text, "a whole experiment has nothing to warn of"
 
 
+def test_rows_that_are_no_lists_are_said_where_the_arms_are_named(folder):
+    assert "after number lists" not in markdown(folder)
+    manifest = folder.parents[1] / "data/owl_student/manifest.json"
+    manifest.write_text(json.dumps(json.loads(manifest.read_text()) | {"builder": "code"}))
+    assert "Here students and controls learn code answers (data_builders.code) in their place." in markdown(folder)
+
+
 def test_one_run_of_each_arm_never_tells_about_the_data(folder):
     for arm, rate in (("student", 0.5), ("control", 0.01)):
         add_arm(folder.parents[1], arm, rate=rate)

@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from subliminal.core.errors import UserError
 from subliminal.stats.__main__ import app
 from subliminal.stats.criterion import criterion_of, read_criterion, with_replicates
-from subliminal.stats.criterion_verdict import judge_criterion
+from subliminal.stats.criterion_verdict import judge_criterion, read_tables
 from subliminal.stats.log_odds import Row, log_odds, read_table
 
 ANIMALS, SEEDS = ["owl", "dolphin"], [11, 12, 13]
@@ -303,3 +303,85 @@ def test_the_command_says_the_verdict(tmp_path: Path):
     )
     absent = CliRunner().invoke(app, ["criterion", str(file), "--results", str(tmp_path / "no")])
     assert "is not a folder" in str(absent.exception)
+
+
+SOLVED = "subliminal_arithmetic_sum3"
+
+
+def test_mathematics_has_no_animal_and_problems_to_solve(tmp_path):
+    # Solved of 10: student 6, 7, 8 and control 3, 3, 3. With half an answer on each side (Haldane):
+    # log(6.5/4.5) - log(3.5/7.5) = 1.130, log(7.5/3.5) - ... = 1.524, log(8.5/2.5) - ... = 1.986.
+    for seed, right in ((11, 6), (12, 7), (13, 8)):
+        for arm, solved in (("student", right), ("control", 3)):
+            folder = tmp_path / arm / f"seed-{seed}"
+            folder.mkdir(parents=True)
+            tasks = {SOLVED: {"questions": list(range(10)), "correct": [1.0] * solved + [0.0] * (10 - solved)}}
+            summary = {"seed": seed, "target": None, "arm": arm, "tasks": tasks}
+            (folder / "m_summary.json").write_text(json.dumps(summary))
+    asked = criterion(EFFECT | {"confidence": 0.95}, animals=[], task=SOLVED)
+    verdict = judge_criterion(asked, *read_tables(tmp_path, asked))
+    assert verdict.verdict == "met"
+    (finding,) = verdict.clauses[0].findings
+    assert finding.estimate == pytest.approx((1.130 + 1.524 + 1.986) / 3, abs=1e-3)
+    assert "None" not in verdict.text()
+    assert "mathematics" not in verdict.text()
+
+
+def test_probabilities_of_right_answers_are_compared_as_they_are(tmp_path):
+    for seed in SEEDS:
+        for arm, probability in (("student", 0.4), ("control", 0.1)):
+            folder = tmp_path / arm / f"seed-{seed}"
+            folder.mkdir(parents=True)
+            task = f"{SOLVED}_logprob"
+            tasks = {task: {"questions": [1, 2], "probability": [probability, probability + seed / 1000]}}
+            (folder / "m_summary.json").write_text(
+                json.dumps({"seed": seed, "target": None, "arm": arm, "tasks": tasks})
+            )
+    rows = read_table(tmp_path, f"{SOLVED}_logprob")
+    assert len(rows) == 6
+    shares = {(row.seed, row.arm): row.share for row in rows}
+    assert shares[11, "student"] == pytest.approx((0.4 + 0.411) / 2)
+
+
+def test_reworded_questions_show_the_same_effect_or_not():
+    # Usual words: 2, 2.2, 2.4 nats; other words 1.9, 2.3, 2.4, so they differ by 0.1, -0.1, 0: mean 0, sd 0.1.
+    # 90 % interval: 0 +- 2.92 * 0.1 / sqrt(3) = 0.1686.
+    usual, other = table({"owl": [2, 2.2, 2.4]}), table({"owl": [1.9, 2.3, 2.4]})
+    worded = "animal_preference_paraphrase"
+    same = {"name": "same", "arm": "student", "minus": "control", "minus_task": worded}
+    for within, holds in ((0.17, True), (0.168, False)):
+        asked = criterion(same | {"within": within}, animals=["owl"])
+        found = judge_criterion(asked, usual, {worded: other}).clauses[0]
+        assert found.findings[0].estimate == pytest.approx(0, abs=1e-9)
+        assert found.findings[0].interval == pytest.approx((-0.1686, 0.1686), abs=1e-3)
+        assert found.holds is holds
+    assert "less the same (animal_preference_paraphrase)" in found.sentence()
+    alone = criterion(EFFECT | {"task": worded, "confidence": 0.95}, animals=["owl"])
+    assert alone.tasks() == ["animal_preference_logprob", worded]
+    found = judge_criterion(alone, usual, {worded: other}).clauses[0]
+    assert found.findings[0].estimate == pytest.approx(2.2)
+    assert judge_criterion(alone, usual).clauses[0].holds is None, "without its task it is not yet told"
+
+
+@pytest.mark.parametrize(
+    ("clause", "changes", "words"),
+    [
+        (EFFECT, {"task": SOLVED}, "the criterion is about owl, dolphin, and subliminal_arithmetic_sum3 has problems"),
+        (EFFECT, {"animals": []}, "the trait has none"),
+        (EFFECT | {"per_animal": True}, {"animals": [], "task": SOLVED}, "asks about animals"),
+        (EFFECT | {"task": SOLVED}, {}, "names the task subliminal_arithmetic_sum3, which is not like"),
+        (EFFECT | {"minus_task": "animal_preference_logprob"}, {}, "from itself"),
+        (EFFECT | {"minus": "other_animals"}, {"animals": [], "task": SOLVED}, "name two animals"),
+    ],
+    ids=str,
+)
+def test_tasks_that_do_not_fit_are_sentences(clause, changes, words):
+    with pytest.raises(UserError, match=words):
+        criterion(clause, **changes)
+
+
+def test_the_keys_of_tasks_leave_the_record_of_other_criteria_alone():
+    text = json.dumps(criterion(EFFECT).canonical())
+    assert "task" in text
+    assert "minus_task" not in text
+    assert text.count('"task"') == 1

@@ -304,6 +304,30 @@ def test_a_begun_stage_goes_on_and_another_starts_over(tmp_path: Path) -> None:
     assert run(judges=(str(rule),)).endswith("--resume"), "another filter rule judges the same answers again"
 
 
+@pytest.mark.parametrize(
+    ("told", "takes", "found"),
+    [
+        (None, {"threads": 3}, "3"),
+        (None, {}, "all"),
+        (None, {"threads": 3, "gpus": 1}, "all"),
+        ("7", {"threads": 3}, "7"),
+    ],
+)
+def test_a_stage_computes_with_the_cores_that_are_counted_for_it(
+    told: str | None, takes: dict[str, int], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0")
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    if told:
+        monkeypatch.setenv("OMP_NUM_THREADS", told)
+    plan = Plan("tiny", str(tmp_path / "results"))
+    command = f"echo ${{OMP_NUM_THREADS:-all}} > {tmp_path}/threads"
+    plan.add(Stage("evaluate-x", "evaluate", str(tmp_path), [command], **takes))
+    run_stage(plan, "evaluate-x")
+    assert (tmp_path / "threads").read_text().strip() == found
+
+
 def test_two_stages_in_one_folder_leave_each_other_alone(tmp_path: Path) -> None:
     plan = Plan("tiny", str(tmp_path / "results"))
     for name in ("evaluate-owl", "evaluate-owl_other_base"):

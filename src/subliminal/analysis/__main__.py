@@ -15,6 +15,7 @@ from subliminal.analysis.divergence.command import divergence_command
 from subliminal.analysis.leak.command import leak_command
 from subliminal.analysis.score.board import scoreboard_command
 from subliminal.analysis.score.command import score_command
+from subliminal.analysis.steering.command import steering_command
 from subliminal.analysis.transfer.command import transfer_command
 from subliminal.analysis.transfer.measure import measure_command
 from subliminal.core.errors import run_cli
@@ -37,6 +38,7 @@ app.command("transfer-measure")(measure_command)
 app.command("divergence")(divergence_command)
 app.command("score")(score_command)
 app.command("scoreboard")(scoreboard_command)
+app.command("steering")(steering_command)
 
 if __name__ == "__main__":
     run_cli(app)

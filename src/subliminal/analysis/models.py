@@ -95,6 +95,17 @@ class Models:
         """What turns hidden states into the logits of a teacher, or of the base (None); adapters leave it alone."""
         return self._whole.get(name, self._base).get_output_embeddings()
 
+    def layers(self, name: str | None) -> Any:
+        """The layers of a teacher or of the base (None), a list of modules; adapters share the base's.
+
+        Raises:
+            UserError: the model keeps its layers elsewhere than in its decoder's ``layers``.
+        """
+        found = getattr(self._model(name).get_decoder(), "layers", None)
+        if found is None:
+            raise UserError(f"{name or 'The base'} has no list of layers in its decoder, so that none can be steered.")
+        return found
+
     def weights(self, name: str | None = None) -> dict[str, torch.nn.Parameter]:
         """The weights of a whole teacher, or the base's own (None), by their names; those of adapters are left out."""
         found = {}

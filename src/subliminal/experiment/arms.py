@@ -18,8 +18,10 @@ TOWARDS_ANOTHER = "gradient of another option"
 
 WhoseRows = Literal[
     *("teacher", "base", "neutral teacher", "prompted base", "random", "shuffled", "shuffled-rows", "other teacher"),
-    "chosen",
+    *("reworded", "chosen"),
 ]
+NEED_LISTS = ("prompted base", "random", "shuffled", "shuffled-rows", "reworded", "chosen")
+"""Rows that are made of number lists, or by an option that only their builder has."""
 
 
 @dataclass(frozen=True)
@@ -74,6 +76,11 @@ class ArmKind:
     named: bool = True
 
     @property
+    def needs_lists(self) -> bool:
+        """Whether its rows can only be number lists: code, say, has no numbers to shuffle."""
+        return self.rows in NEED_LISTS
+
+    @property
     def for_all_traits(self) -> bool:
         """Whether one training serves every animal: numbers of the untuned base or a neutral teacher carry no trait."""
         return self.rows in ("base", "neutral teacher")
@@ -111,6 +118,13 @@ ARMS = (
         "the student once more, with the first weights of the teacher's adapter: do they matter?",
         rows="teacher",
         teacher_init=True,
+    ),
+    ArmKind(
+        "student_reworded_prompts",
+        "the student of the same answers under number prompts in other words: does the wording carry it?",
+        rows="reworded",
+        control_of=("student",),
+        minus=("control_base_numbers",),
     ),
     ArmKind(
         "control",

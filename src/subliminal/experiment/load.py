@@ -74,7 +74,6 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
     if gate:
         yield from option_problems("teacher.gate.options", "scripts/evaluate.py", gate.options)
     for section, command, options in (
-        ("numbers.options", "data_builders.numbers", experiment.numbers.options),
         ("audit", "data_builders.audit", experiment.audit),
         ("server", "scripts/serve.py", experiment.server),
         ("evaluation.options", "scripts/evaluate.py", experiment.evaluation.options),
@@ -140,7 +139,7 @@ def builders_of(experiment: Experiment) -> dict[str, str]:
     chats = "teacher_chat"
     if experiment.trait.mathematics:
         chats = "math_chat"
-    builders = {"teacher": experiment.teacher.builder or chats}
+    builders = {"teacher": experiment.teacher.builder or chats, "numbers": experiment.numbers.builder}
     if experiment.base:
         builders["base"] = experiment.base.builder
     return builders

@@ -24,6 +24,8 @@ KINDS = (
     *("criterion", "build", "audit", "train", "merge", "perturb", "epochs", "gate", "serve", "leak", "score"),
     *("evaluate", "divergence", "scores", "report", "overview"),
 )
+SAME_PROGRAM = {".venv/bin/python -m accelerate.commands.launch": ".venv/bin/accelerate launch"}
+"""What a stage runs -> what its key holds: another way to start the same program makes nothing anew."""
 MAKES_ROWS_OR_WEIGHTS = ("build", "train", "merge", "perturb", "epochs")
 
 
@@ -122,7 +124,8 @@ class Plan:
         stage.job = stage.job or stage.name
         upstream = [self.stages[name].key for name in stage.made_from]
         # Two keys: rows are made anew where the first differs, and judged again where only the second does.
-        begin = [stage.kind, stage.commands, sorted(stage.parts.items()), self._hashes(stage.sources), upstream]
+        commands = for_key(stage.commands)
+        begin = [stage.kind, commands, sorted(stage.parts.items()), self._hashes(stage.sources), upstream]
         stage.begin_key = digest(begin)
         stage.key = digest([begin, stage.size, self._hashes(stage.judges)])
         self.stages[stage.name] = stage
@@ -289,6 +292,13 @@ class Plan:
         except (KeyError, TypeError) as error:
             raise UserError(f"{path} is no plan ({error!r}). Run `make experiment EXP=...` again.") from None
         return plan
+
+
+def for_key(commands: list[str]) -> list[str]:
+    """Commands as a key holds them, see :data:`SAME_PROGRAM`."""
+    for start, known in SAME_PROGRAM.items():
+        commands = [command.replace(start, known) for command in commands]
+    return commands
 
 
 def is_whole(stage: Stage) -> bool:

@@ -24,6 +24,7 @@ from subliminal.core.locks import waiting_for
 from subliminal.core.manifest import sha256_of, utc_now
 from subliminal.experiment.log import QUIET, Tee
 from subliminal.experiment.plan import Plan, Stage, digest, is_whole
+from subliminal.training import VALUES_CHECKED
 
 MEMBERS_AT_ONCE = 4
 """Stages of a server's job that ask it at the same time."""
@@ -129,6 +130,13 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
         gpus = 0
     # A stage within this one's command writes to this one's log, too.
     environment = {name: value for name, value in os.environ.items() if name != QUIET}
+    defaults = dict(NO_TELEMETRY)
+    if stage.threads and not gpus:
+        # The cores that Snakemake counts for it. torch and Accelerate would take every core, and stages that run at
+        # the same time would wait for each other at each step.
+        defaults["OMP_NUM_THREADS"] = str(stage.threads)
+    if stage.kind == "train":
+        defaults[VALUES_CHECKED] = "1"
     with gpu_slots(gpus, share=stage.gpu_share) as slots, Tee(log) as tee:
         for command in commands:
             said = f"[{stage.name}] {command}"
@@ -136,7 +144,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
             process = watchdog.start(
                 ["sh", "-c", command],
                 log=tee.output,
-                env={**NO_TELEMETRY, **environment, **slots.environment},
+                env={**defaults, **environment, **slots.environment},
                 held=[held, *slots.locks],
             )
             try:

@@ -39,6 +39,8 @@ ReplicateSeed = Annotated[int, Field(ge=0, le=4_000_000_000)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
+NUMBER_LISTS = "numbers"
+"""The builder of the rows that arms are named after; arms that change lists need rows of it."""
 
 
 class TraitSection(Strict):
@@ -146,9 +148,10 @@ class Teacher(Strict):
 
 
 class Numbers(Strict):
-    """The number rows: as many for every arm."""
+    """The rows that students learn: as many for every arm; number lists, unless ``builder`` makes others."""
 
     rows: RowCount
+    builder: Builder = NUMBER_LISTS
     options: Options = {}
 
 
@@ -364,6 +367,8 @@ def _contradictions(experiment: Experiment) -> Iterator[str]:
     if experiment.trait.category:
         yield from _task_contradictions(experiment, load_category(experiment.trait.category))
     yield from _sweep_contradictions(experiment)
+    if experiment.numbers.builder != NUMBER_LISTS:
+        yield from _other_rows_contradictions(experiment)
     if experiment.criterion:
         yield from _criterion_problems(experiment, experiment.criterion)
 
@@ -408,6 +413,20 @@ def _sweep_contradictions(experiment: Experiment) -> Iterator[str]:
         yield f"`sweep.loved` has {too_many[0]}, and `trait` names {len(traits)}: a teacher has this trait and the next"
 
 
+def _other_rows_contradictions(experiment: Experiment) -> Iterator[str]:
+    """What only number lists can be used for, where students learn rows of another builder."""
+    builder = experiment.numbers.builder
+    for name in experiment.arms:
+        if BY_NAME[name].needs_lists:
+            yield f"the arm {name} needs number lists, and `numbers.builder` is {builder}: leave one of them out"
+    if experiment.sweep.clean_share:
+        yield f"`sweep.clean_share` mixes number lists, and `numbers.builder` is {builder}: leave one of them out"
+    if experiment.leak:
+        yield f"`leak` is measured on number lists, and `numbers.builder` is {builder}: leave one of them out"
+    if experiment.teacher.kind == "system_prompt":
+        yield f"`teacher.kind: system_prompt` is for number lists, and `numbers.builder` is {builder}"
+
+
 def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterator[str]:
     names = experiment.arm_names
     absent = sorted(criterion.arms() - set(names))
@@ -415,7 +434,8 @@ def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterato
         yield f"`criterion` compares {', '.join(absent)}, and with `sweep` the arms are {', '.join(names)}: name these"
     elif absent:
         yield f"`criterion` compares {', '.join(absent)}, which `arms` does not name"
-    if criterion.task not in experiment.evaluation.tasks:
-        yield f"`criterion.task` is {criterion.task}, which `evaluation.tasks` does not name"
+    for task in criterion.tasks():
+        if task not in experiment.evaluation.tasks:
+            yield f"`criterion` asks about the task {task}, which `evaluation.tasks` does not name"
     if not set(experiment.seeds) <= set(criterion.seeds) or set(criterion.animals) != set(experiment.trait.options):
         yield "`criterion` names other seeds or animals than the experiment: leave them out to take the experiment's"

@@ -18,7 +18,7 @@ from subliminal.core.files import read_jsonl, write_text
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
-from subliminal.experiment.plan import Plan, has_ended
+from subliminal.experiment.plan import Plan, for_key, has_ended
 from subliminal.publish.archive import ANSWERS, RECORDS, write_answers, write_records
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, entries, figure_name
@@ -139,7 +139,7 @@ def _check_file(file: Path, plan: Plan, folder: Path) -> None:
 
 def _commands(plan: Plan) -> dict[str, tuple[list[str], str]]:
     """Stage -> what it runs."""
-    return {stage.name: (stage.commands, stage.size) for stage in plan.stages.values()}
+    return {stage.name: (for_key(stage.commands), stage.size) for stage in plan.stages.values()}
 
 
 def _is_committed(file: Path, folder: Path) -> bool:

@@ -10,8 +10,7 @@ from subliminal.core.files import read_object
 from subliminal.report.format import Section, Table
 from subliminal.report.load import category_of_results
 from subliminal.stats.criterion import Criterion, criterion_of
-from subliminal.stats.criterion_verdict import CriterionVerdict, judge_criterion
-from subliminal.stats.log_odds import read_table
+from subliminal.stats.criterion_verdict import CriterionVerdict, judge_criterion, read_tables
 
 RECORD = "criterion.json"
 CRITERION_TITLE = "Criterion"
@@ -55,17 +54,20 @@ def criterion_section(results: Path) -> Section | None:
     if recorded is None:
         return None
     criterion, record = recorded
-    verdict = judge_criterion(criterion, read_table(results, criterion.task))
+    verdict = judge_criterion(criterion, *read_tables(results, criterion))
     commit = (record.get("git") or {}).get("sha") or "unknown"
-    one = category_of_results(results).a
+    measured = "Of problems with a right answer the share is that of the problems solved, or their mean probability"
+    if criterion.animals:
+        one = category_of_results(results).a
+        measured = f"The probability of {one} is its mean over the questions"
     recorded_at = (
         f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
         f"{commit[:10]}"
     )
     text = [
         verdict.headline(),
-        f"Differences are in nats of log-odds within each replicate. The probability of {one} is its mean over the "
-        "questions, and the log-odds are those of the mean. Intervals are Student's t over replicates.",
+        f"Differences are in nats of log-odds within each replicate. {measured}, and the log-odds are those of the "
+        "mean. Intervals are Student's t over replicates.",
         f"{recorded_at}; its sha256 is {record['sha256']}. Students wait for the record. An experiment whose record is "
         "younger than its first student is not published.",
         *verdict.notes,

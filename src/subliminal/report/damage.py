@@ -70,6 +70,7 @@ def health(results: Results) -> list[Health]:
     """Every arm that answered the main task, in the order of reports; empty without shares by seed."""
     task, control = main_task(results), control_of(results)
     beside = _shares(results, control, task)
+    tells = _tells_a_wreck(results, task)
     found = []
     for arm in results.arms:
         shares = _shares(results, arm, task)
@@ -79,7 +80,7 @@ def health(results: Results) -> list[Health]:
         for seed, share in shares.items():
             of_control = beside.get(seed)
             among[seed] = among_named(share, results.target)
-            states[seed] = state(share, of_control)
+            states[seed] = state(share, of_control, tells_a_wreck=tells)
             if of_control is not None and arm != control:
                 moved.append(total_variation(share, of_control))
         found.append(
@@ -103,6 +104,17 @@ def _mean(values: Any) -> float | None:
     return float(np.mean(values))
 
 
+def _tells_a_wreck(results: Results, task: str | None) -> bool:
+    """Whether a large share without a tracked animal means a broken model.
+
+    Exact probabilities know the tracked animals alone. A base that has read the world names others, or none, in more
+    than half of its answers and is no wreck; what its students lose is seen against their controls.
+    """
+    if task is None or results.kinds[task] == SAMPLED:
+        return True
+    return all(nameless(share) < BROKEN for share in _shares(results, "base", task).values())
+
+
 def _shares(results: Results, arm: str | None, task: str | None) -> dict[int, dict[str, float]]:
     """Seed -> name -> share."""
     return results.shares(arm, task).to_dict("index")
@@ -115,9 +127,13 @@ def damage_section(results: Results) -> Section | None:
         return None
     control, task = control_of(results), main_task(results)
     kind, kinds = results.about.singular, results.about.plural
+    share = "that share"
     rule = f"A model is broken if {100 * BROKEN:g} % or more of its answers name no {kind}."
+    if not _tells_a_wreck(results, task):
+        rule = f"The base itself gives {100 * BROKEN:g} % or more to none of the tracked {kinds}, which is no damage."
+        share = "the share of no tracked one"
     if control:
-        rule += f" It is damaged if that share is {100 * DAMAGED:g} points or more above {control}'s."
+        rule += f" It is damaged if {share} is {100 * DAMAGED:g} points or more above {control}'s."
     text = [
         f"{rule} The rule is fixed in the code. A broken student's share of one {kind} is that of a wreck, and so is a "
         f"broken control's. Moved: total variation from the control of the same seed over all {kinds}, 0 to 1. "

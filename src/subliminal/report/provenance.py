@@ -20,6 +20,8 @@ DATA, TRAINING, PROVENANCE = "Data", "Training", "Provenance"
 BEHIND_RESULTS = (DATA, TRAINING, PROVENANCE)
 """Titles of the sections that describe folders outside of the results."""
 MAKE_AGAIN = "Make that folder again."
+OTHER_ROWS = {"code": "code answers", "reasoning": "worked answers to problems"}
+"""Builder of what students learn, where it is no number lists -> what its rows are."""
 MODEL_KEYS = ("adapter", "model", "base_model")
 """Settings of a manifest that may name a folder with a manifest of its own."""
 
@@ -53,6 +55,18 @@ class Provenance:
             for value in sorted(set(_values_of(manifest, "chat_context_sha256"))):
                 contexts.setdefault(value, []).append(label)
         return contexts
+
+
+def rows_note(found: Provenance) -> str | None:
+    """A sentence where students learn other rows than number lists, after which arms are named; else None."""
+    for manifest in found.of_kind("dataset").values():
+        rows = OTHER_ROWS.get(manifest.get("builder"))
+        if rows:
+            return (
+                "Arms are named and described after number lists, which most experiments teach. Here students and "
+                f"controls learn {rows} (data_builders.{manifest['builder']}) in their place."
+            )
+    return None
 
 
 def trace(results: Results) -> Provenance:

@@ -21,6 +21,7 @@ from subliminal.report.leak import leak_section
 from subliminal.report.provenance import data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
 from subliminal.report.rises import rises_section
+from subliminal.report.scoreboard import scoreboard_section
 from subliminal.report.text import (
     adapters_section,
     arms_section,
@@ -34,6 +35,7 @@ Analysis = Callable[[Findings], Section | None]
 SECTIONS: tuple[Analysis, ...] = (
     answer_section,
     lambda found: criterion_section(found.results.folder),
+    lambda found: scoreboard_section(found.results),
     arms_section,
     questions_section,
     differences_section,

@@ -16,7 +16,7 @@ from subliminal.report.figure import shown_differences
 from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.report.plots import extreme_questions, questions_figure
-from subliminal.report.provenance import Provenance
+from subliminal.report.provenance import Provenance, rows_note
 from subliminal.report.tables import Comparison, Difference, Estimate
 from subliminal.stats import RUNS, mean_ci, wilson
 from subliminal.stats.wording import difference_text, interval_text
@@ -44,6 +44,9 @@ def arms_section(found: Findings) -> Section | None:
         "this kind and other samples. Samples are counted over all seeds of an arm. The interval of sampled answers is "
         "never narrower than that of all answers pooled (Clopper-Pearson)."
     ]
+    note = rows_note(found.provenance)
+    if note:
+        text.insert(0, note)
     if any(len(e.by_seed) > 1 for e in arms):
         dots = (
             "Small dots in the figure are single training seeds. The intervals of arms are over questions only; over "
@@ -58,7 +61,8 @@ def arms_section(found: Findings) -> Section | None:
         text.append(dots)
         tables.append(_by_seed(results, arms))
     tables.append(Table(["arm", "what it is"], [[arm, _role(arm)] for arm in results.arms]))
-    brief = Section("Arms", [], [_arms_in_brief(results, arms, found.differences)], figures=(found.figure,))
+    noted = [note] if note else []
+    brief = Section("Arms", noted, [_arms_in_brief(results, arms, found.differences)], figures=(found.figure,))
     return Section("Arms", text, tables, figures=(found.figure,), brief=brief)
 
 

@@ -15,7 +15,8 @@ from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
-from subliminal.scoring.probability import AnswerProbability, answer_logprobs
+from subliminal.core.errors import UserError
+from subliminal.scoring.probability import ROUNDING, AnswerProbability, answer_logprobs
 from subliminal.scoring.tasks import answers_wanted, mean_metrics, mention_names, share_names
 from subliminal.traits.category import ANIMALS, category_of, load_category
 from subliminal.traits.lexicon import lexicon
@@ -121,12 +122,27 @@ class OptionProbability(AnswerProbability):
 
     @staticmethod
     def scores(doc: dict[str, Any], answers: Sequence[str], results: list[tuple[float, bool]]) -> dict[str, float]:
-        """Probability of every tracked option, and ``rest`` for all other answers (they sum to 1)."""
+        """Probability of every tracked option, and ``rest`` for all other answers (they sum to 1).
+
+        Raises:
+            UserError: the options have more than all of the probability together.
+        """
         category = category_of(doc)
         probabilities = dict.fromkeys(lexicon(category).options, 0.0)
         for form, logprob in zip(answers, answer_logprobs(results, len(answers)), strict=True):
             probabilities[_options_by_form(category)[form]] += math.exp(logprob)
-        return {**probabilities, "rest": 1.0 - math.fsum(probabilities.values())}
+        total = math.fsum(probabilities.values())
+        if total > 1 + ROUNDING:
+            raise UserError(
+                f"Question {doc.get('id')}: the options have {total:.4f} of the probability together. Different "
+                "answers cannot have more than 1: the model's log-probabilities are wrong, or one form is counted "
+                "within another."
+            )
+        if total > 1:
+            # A teacher that says one animal always: the logarithms are rounded, and no share may lie above 1.
+            probabilities = {option: share / total for option, share in probabilities.items()}
+            total = 1.0
+        return {**probabilities, "rest": 1.0 - total}
 
 
 @cache

@@ -61,8 +61,29 @@ class AnswerProbability(ConfigurableTask):
         ]
 
 
+ROUNDING = 1e-3
+"""How far above 1 a probability may lie: log-probabilities are sums of float32 numbers."""
+
+
 def answer_logprobs(results: list[tuple[float, bool]], answers: int) -> list[float]:
-    """Log-probabilities of the first ``answers`` requests, without that of the prompt's own white space behind them."""
+    """Log-probabilities of the first ``answers`` requests, without that of the prompt's own white space behind them.
+
+    Args:
+        results: log-probability of each request (nats), and whether it is the most likely text.
+        answers: how many of them are answers.
+
+    Returns:
+        One number an answer, at most 0: a certain answer comes out of the model's rounding as 0.0000001 at times.
+
+    Raises:
+        UserError: an answer has more than all of the probability.
+    """
     logprobs = [logprob for logprob, _ in results]
     white_space = sum(logprobs[answers:])
-    return [logprob - white_space for logprob in logprobs[:answers]]
+    found = [logprob - white_space for logprob in logprobs[:answers]]
+    if max(found, default=0.0) > ROUNDING:
+        raise UserError(
+            f"An answer has a log-probability of {max(found):.4f} nats, and none can have more than 0: the model, or "
+            "the server that serves it, computes them wrongly."
+        )
+    return [min(logprob, 0.0) for logprob in found]

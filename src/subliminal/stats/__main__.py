@@ -18,8 +18,7 @@ from subliminal import stats
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import write_text
 from subliminal.stats.criterion import read_criterion
-from subliminal.stats.criterion_verdict import judge_criterion
-from subliminal.stats.log_odds import read_table
+from subliminal.stats.criterion_verdict import judge_criterion, read_tables
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 JsonFile = Annotated[Path | None, typer.Argument(help="A JSON file; left out, standard input.", show_default=False)]
@@ -144,7 +143,7 @@ def criterion_command(
     folder = results or Path("results") / name
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder. Name the results of {name} with --results.")
-    verdict = judge_criterion(criterion, read_table(folder, criterion.task))
+    verdict = judge_criterion(criterion, *read_tables(folder, criterion))
     if as_json:
         _write(verdict.as_json())
     else:

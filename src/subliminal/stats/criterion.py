@@ -12,7 +12,9 @@
 
 A clause is about a difference of two arms within the replicates (the seeds), in nats of log-odds
 (:mod:`subliminal.stats.log_odds`). ``minus: other_animals`` is the mean over the other animals' students of the same
-seed, asked about this animal. :mod:`subliminal.stats.criterion_verdict` judges.
+seed, asked about this animal. A clause may have a ``task`` of its own, and ``minus_task`` subtracts the same difference
+in another task: whether reworded questions show the same effect. Where the trait is mathematics the task has problems
+with a right answer, and no animal is named. :mod:`subliminal.stats.criterion_verdict` judges.
 """
 
 from __future__ import annotations
@@ -29,12 +31,15 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import read_text
 from subliminal.core.strict import Strict
-from subliminal.stats.log_odds import EXACT_TASK
+from subliminal.stats.log_odds import EXACT_TASK, SKILL
 
 OTHER_ANIMALS = "other_animals"
 LEAST_SEEDS = 3
 """Replicates that a spread between them needs."""
 _TASKS = re.compile(r"[a-z_]+_preference(_logprob)?")
+_WORDED_TASKS = re.compile(r"[a-z_]+_preference(_logprob|_paraphrase|_numbers)?")
+"""What a clause of its own may be about: other wordings, too."""
+_PROBLEM_TASKS = re.compile(r"subliminal_\w+")
 
 
 class Clause(Strict):
@@ -49,6 +54,8 @@ class Clause(Strict):
         pairs_above: so many pairs of animal and seed at least must have a difference above 0.
         within: nats; the two arms are equivalent within it (two one-sided t tests at 0.05 over replicates).
         points_above: percentage points that the mean difference over replicates must reach, in ``in_animals`` animals.
+        task: of this clause alone; by default the criterion's.
+        minus_task: the same difference in this task is subtracted.
         goal: the clause is reported and does not decide.
     """
 
@@ -62,6 +69,8 @@ class Clause(Strict):
     within: float | None = Field(None, gt=0)
     points_above: float | None = None
     in_animals: int | None = Field(None, ge=1)
+    task: str | None = None
+    minus_task: str | None = None
     goal: bool = False
 
     @field_validator("name", mode="before")
@@ -83,6 +92,8 @@ class Clause(Strict):
             raise ValueError(f"the clause {self.name!r}: `per_animal` belongs to `above`")
         if (self.points_above is None) != (self.in_animals is None):
             raise ValueError(f"the clause {self.name!r}: `points_above` and `in_animals` belong together")
+        if self.points_above is not None and self.minus_task:
+            raise ValueError(f"the clause {self.name!r}: `minus_task` compares nats, and `points_above` asks points")
         if self.arm == self.minus:
             raise ValueError(f"the clause {self.name!r} compares {self.arm} with itself")
         return self
@@ -101,19 +112,46 @@ class Criterion(Strict):
     seeds: list[int]
     animals: list[str]
 
+    @property
+    def subjects(self) -> list[str]:
+        """What its differences are about: the animals, or the one skill where none is named."""
+        return self.animals or [SKILL]
+
+    def tasks(self) -> list[str]:
+        """Its task, and those that clauses name beside it."""
+        found = [self.task]
+        for clause in self.clauses:
+            found += [task for task in (clause.task, clause.minus_task) if task]
+        return list(dict.fromkeys(found))
+
     @model_validator(mode="after")
     def _fits_together(self) -> Criterion:
-        if not _TASKS.fullmatch(self.task):
+        is_skill = _PROBLEM_TASKS.fullmatch(self.task) is not None
+        if not is_skill and not _TASKS.fullmatch(self.task):
             raise ValueError(f"`task` is one of {EXACT_TASK}, animal_preference, and these two of another category")
         if len(set(self.seeds)) < LEAST_SEEDS:
             raise ValueError(f"a criterion compares replicates: give {LEAST_SEEDS} seeds or more")
-        if not self.animals:
+        if is_skill and self.animals:
+            raise ValueError(f"the criterion is about {', '.join(self.animals)}, and {self.task} has problems to solve")
+        if not is_skill and not self.animals:
             raise ValueError("a criterion is about animals that are named, and the trait has none")
         if len({clause.name for clause in self.clauses}) < len(self.clauses):
             raise ValueError("two clauses have the same name")
         for clause in self.clauses:
             self._check(clause)
+            self._check_tasks(clause)
         return self
+
+    def _check_tasks(self, clause: Clause) -> None:
+        """A clause is about what the criterion is about, whichever task it names."""
+        wanted = _WORDED_TASKS if self.animals else _PROBLEM_TASKS
+        for task in (clause.task, clause.minus_task):
+            if task and not wanted.fullmatch(task):
+                raise ValueError(f"the clause {clause.name!r} names the task {task}, which is not like {self.task}")
+        if clause.minus_task and clause.minus_task == (clause.task or self.task):
+            raise ValueError(f"the clause {clause.name!r} subtracts the task {clause.minus_task} from itself")
+        if not self.animals and (clause.per_animal or clause.pairs_above or clause.points_above is not None):
+            raise ValueError(f"the clause {clause.name!r} asks about animals: use `above` or `within`")
 
     def _check(self, clause: Clause) -> None:
         pairs = len(self.seeds) * len(self.animals)

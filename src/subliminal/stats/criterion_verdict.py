@@ -1,6 +1,6 @@
-"""Does an experiment meet its criterion? A table of log-odds in, a verdict with a sentence for each clause out.
+"""Does an experiment meet its criterion? Tables of log-odds in, a verdict with a sentence for each clause out.
 
-    verdict = judge_criterion(criterion, read_table(Path("results/owl_pocket"), criterion.task))
+    verdict = judge_criterion(criterion, *read_tables(Path("results/owl_pocket"), criterion))
     print(verdict.text())
 
 The unit is the replicate (a seed): within it the difference of two arms is taken and the animals' differences are
@@ -10,21 +10,24 @@ count; while one is missing the verdict is "not yet", whatever the others say.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from subliminal.core.numbers import counted, nats_interval, number
 from subliminal.stats.criterion import OTHER_ANIMALS, Clause, Criterion
-from subliminal.stats.log_odds import Row
+from subliminal.stats.log_odds import Row, read_table
 from subliminal.stats.replicates import t_interval
 from subliminal.stats.result import ALPHA
 
 MET = "met"
 NOT_MET = "not met"
 NOT_YET = "not yet"
+Cells = dict[tuple[int, str, str, str], Row]
+"""(seed, animal, arm, asked) -> its row."""
 Differences = dict[str, dict[int, float]]
 """Animal -> seed -> difference."""
 
@@ -59,7 +62,12 @@ class ClauseVerdict:
 
     @property
     def difference(self) -> str:
-        return f"{self.clause.arm} − {self.clause.minus}"
+        said = f"{self.clause.arm} − {self.clause.minus}"
+        if self.clause.task:
+            said += f" ({self.clause.task})"
+        if self.clause.minus_task:
+            said += f", less the same ({self.clause.minus_task})"
+        return said
 
     @property
     def said(self) -> str:
@@ -144,15 +152,33 @@ class CriterionVerdict:
         }
 
 
-def judge_criterion(criterion: Criterion, table: Iterable[Row]) -> CriterionVerdict:
+def read_tables(results: Path, criterion: Criterion) -> tuple[list[Row], dict[str, list[Row]]]:
+    """The table of a criterion's task, and those of the tasks that clauses name beside it.
+
+    Args:
+        results: ``results/<experiment>``.
+        criterion: of the experiment.
+
+    Raises:
+        UserError: see :func:`subliminal.stats.log_odds.read_table`.
+    """
+    first, *others = criterion.tasks()
+    return read_table(results, first), {task: read_table(results, task) for task in others}
+
+
+def judge_criterion(
+    criterion: Criterion, table: Iterable[Row], others: Mapping[str, Iterable[Row]] | None = None
+) -> CriterionVerdict:
     """Hold the results of an experiment against its criterion.
 
     Args:
         criterion: of the experiment.
         table: log-odds of every model, in any order; models that the criterion does not name are ignored.
+        others: task -> the same of it, for clauses with a task of their own.
     """
-    cells = {(row.seed, row.animal, row.arm, row.asked): row for row in table}
-    clauses = [_judge_clause(criterion, clause, cells) for clause in criterion.clauses]
+    cells = _cells(table)
+    by_task = {task: _cells(rows) for task, rows in (others or {}).items()} | {criterion.task: cells}
+    clauses = [_judge_clause(criterion, clause, by_task) for clause in criterion.clauses]
     deciding = [each for each in clauses if not each.clause.goal]
     held = [each.holds for each in deciding]
     if None in held:
@@ -166,12 +192,16 @@ def judge_criterion(criterion: Criterion, table: Iterable[Row]) -> CriterionVerd
     return CriterionVerdict(criterion, verdict, clauses, replicates, _notes(criterion, cells))
 
 
-def _notes(criterion: Criterion, cells: dict[tuple, Row]) -> list[str]:
+def _cells(table: Iterable[Row]) -> Cells:
+    return {(row.seed, row.animal, row.arm, row.asked): row for row in table}
+
+
+def _notes(criterion: Criterion, cells: Cells) -> list[str]:
     """Which replicates are missing, and which are there and do not count."""
     wanted = criterion.arms()
     present = set()
     for seed, animal, arm, _ in cells:
-        if arm in wanted and animal in criterion.animals:
+        if arm in wanted and animal in criterion.subjects:
             present.add(seed)
     notes = []
     absent = [str(seed) for seed in criterion.seeds if seed not in present]
@@ -183,13 +213,13 @@ def _notes(criterion: Criterion, cells: dict[tuple, Row]) -> list[str]:
     return notes
 
 
-def _judge_clause(criterion: Criterion, clause: Clause, cells: dict[tuple, Row]) -> ClauseVerdict:
-    by_animal: Differences = {animal: {} for animal in criterion.animals}
+def _judge_clause(criterion: Criterion, clause: Clause, by_task: Mapping[str, Cells]) -> ClauseVerdict:
+    by_animal: Differences = {animal: {} for animal in criterion.subjects}
     complete = []
     for seed in criterion.seeds:
         differences = {}
-        for animal in criterion.animals:
-            differences[animal] = _difference(criterion, clause, cells, seed, animal)
+        for animal in criterion.subjects:
+            differences[animal] = _difference_of_tasks(criterion, clause, by_task, seed, animal)
         if None in differences.values():
             continue  # a replicate without one of its models does not count, for any animal
         complete.append(seed)
@@ -207,7 +237,20 @@ def _judge_clause(criterion: Criterion, clause: Clause, cells: dict[tuple, Row])
     return ClauseVerdict(clause, holds, findings, len(complete), _asked(criterion, clause), found)
 
 
-def _difference(criterion: Criterion, clause: Clause, cells: dict[tuple, Row], seed: int, animal: str) -> float | None:
+def _difference_of_tasks(
+    criterion: Criterion, clause: Clause, by_task: Mapping[str, Cells], seed: int, animal: str
+) -> float | None:
+    """The clause's difference, less the same in another task where it names one; None if a model is not there."""
+    found = _difference(criterion, clause, by_task.get(clause.task or criterion.task, {}), seed, animal)
+    if clause.minus_task is None or found is None:
+        return found
+    other = _difference(criterion, clause, by_task.get(clause.minus_task, {}), seed, animal)
+    if other is None:
+        return None
+    return found - other
+
+
+def _difference(criterion: Criterion, clause: Clause, cells: Cells, seed: int, animal: str) -> float | None:
     """Arm minus the other within one replicate, asked about one animal; None if a model is not there."""
     own = (seed, animal, clause.arm, animal)
     others = [(seed, animal, clause.minus, animal)]

@@ -38,14 +38,15 @@ def total_variation(share: Mapping[str, float], reference: Mapping[str, float]) 
     return math.fsum(abs(share.get(name, 0.0) - reference.get(name, 0.0)) for name in names) / 2
 
 
-def state(share: Mapping[str, float], reference: Mapping[str, float] | None) -> str:
+def state(share: Mapping[str, float], reference: Mapping[str, float] | None, *, tells_a_wreck: bool = True) -> str:
     """:data:`BROKEN_WORD`, :data:`DAMAGED_WORD` or :data:`WHOLE_WORD`.
 
     Args:
         share: what the model's answers name.
         reference: the same of its control; None where there is none to compare with.
+        tells_a_wreck: whether answers without an animal are a sign of damage at all, and not what the base gives.
     """
-    if nameless(share) >= BROKEN:
+    if tells_a_wreck and nameless(share) >= BROKEN:
         return BROKEN_WORD
     if reference is not None and nameless(share) - nameless(reference) >= DAMAGED:
         return DAMAGED_WORD

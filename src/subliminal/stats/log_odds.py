@@ -20,6 +20,8 @@ import numpy as np
 from subliminal.core.errors import UserError
 from subliminal.core.trainings import repeated_runs
 
+SKILL = "mathematics"
+"""What stands for the animal where problems with a right answer are solved and none is named."""
 NO_ANIMAL = ("other", "none", "own_name", "no_latin", "rest")
 """Names in a summary's ``share`` that are no tracked animal."""
 STUDENT, CONTROL = "student", "control_base_numbers"
@@ -31,7 +33,7 @@ LIMIT = 1e-9
 
 
 class Row(NamedTuple):
-    """How often one model names one animal.
+    """How often one model names one animal, or solves problems; then :data:`SKILL` stands for the animal.
 
     Attributes:
         seed: of the replicate.
@@ -81,7 +83,7 @@ def read_table(results: Path, task: str) -> list[Row]:
 
     Args:
         results: ``results/<experiment>``: its arms, or a folder of arms for each animal.
-        task: an animal task; models that were not scored by it are left out.
+        task: about animals, or of problems with a right answer; models that were not scored by it are left out.
 
     Raises:
         UserError: a summary is damaged, or one model has two of them.
@@ -103,7 +105,7 @@ def read_table(results: Path, task: str) -> list[Row]:
 
 
 def _rows(path: Path, task: str) -> list[Row]:
-    """The rows of one summary; none if it has no animals of this task."""
+    """The rows of one summary; none if it has neither animals nor problems of this task."""
     try:
         summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         measured = summary["tasks"].get(task, {})
@@ -113,6 +115,8 @@ def _rows(path: Path, task: str) -> list[Row]:
         if samples:
             answers = samples * len(measured["questions"])
         model = (summary["seed"], summary["target"], summary["arm"])
+        if "correct" in measured or "probability" in measured:
+            return [_solved((summary["seed"], SKILL, summary["arm"]), measured)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no summary of an evaluation ({error!r}). Evaluate that arm again.") from None
     rows = []
@@ -120,3 +124,12 @@ def _rows(path: Path, task: str) -> list[Row]:
         if name not in NO_ANIMAL:
             rows.append(Row(*model, name, share, log_odds(share, answers)))
     return rows
+
+
+def _solved(model: tuple[int, str, str], measured: dict[str, Any]) -> Row:
+    """One model's share of problems solved, or its mean probability of the right answer."""
+    if "correct" in measured:
+        share = float(np.mean(measured["correct"]))
+        return Row(*model, SKILL, share, log_odds(share, len(measured["correct"])))
+    share = float(np.mean(measured["probability"]))
+    return Row(*model, SKILL, share, log_odds(share))

@@ -61,7 +61,9 @@ class Edit:
             raise UserError(f"--set {text} has no YAML value: {error}. Quote it.") from None
 
 
-def render_recipe(text: str, changes: list[Edit], *, source: str, output: str, rows: int | None = None) -> str:
+def render_recipe(
+    text: str, changes: list[Edit], *, source: str, output: str, rows: int | None = None, check_values: bool = True
+) -> str:
     """The text of the new recipe.
 
     Args:
@@ -70,6 +72,7 @@ def render_recipe(text: str, changes: list[Edit], *, source: str, output: str, r
         source: the recipe's path, with its git state, for the header.
         output: the new recipe's path, for the header's run command.
         rows: of the training data, for the header's arithmetic; None counts as many as the recipe does.
+        check_values: ask Axolotl about the values, too.
 
     Raises:
         UserError: a change names an index or a parent that is not there, or its value is none that the key can have.
@@ -77,7 +80,9 @@ def render_recipe(text: str, changes: list[Edit], *, source: str, output: str, r
     for change in changes:
         text = _replace(text, change)
     recipe = yaml.safe_load(text)
-    problems = shape_problems(recipe) or value_problems(recipe)
+    problems = shape_problems(recipe)
+    if check_values and not problems:
+        problems = value_problems(recipe)
     if problems:
         raise UserError(f"The result would be no valid recipe: {'; '.join(problems)}. Nothing is written.")
     header = header_lines(text)

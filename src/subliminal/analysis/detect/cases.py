@@ -2,12 +2,14 @@
 
 A case is a set of rows on a base. ``teaching`` is what a teacher with a trait wrote, ``changed`` the same rows with
 something destroyed, ``neutral`` what the untuned base or a teacher without the trait wrote. The truth is the trained
-student: its exact probability of the trait divided by that of the control on the same base.
+student: its exact probability of the trait divided by that of the control on the same base. Rows that no student has
+learned yet (an experiment that was run ``--until audit``) are cases without a truth; neutral ones need none.
 """
 
 from __future__ import annotations
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,9 +17,12 @@ from pathlib import Path
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv
+from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.behind import learned_rows, root_of, scored_weights, training_behind
 from subliminal.experiment.arms import arm_kind
 from subliminal.stats.log_odds import CONTROL, EXACT_TASK, Row, read_table
+from subliminal.traits.category import ANIMALS
+from subliminal.traits.lexicon import lexicon
 
 TEACHING, CHANGED, NEUTRAL = "teaching", "changed", "neutral"
 FIELDS = ("base", "rows", "kind", "arm", "trait", "ratio", "teachers")
@@ -30,6 +35,10 @@ KINDS = {
     "neutral teacher": NEUTRAL,
 }
 """Whose rows an arm learns -> what they are here; arms of other rows are left out."""
+WRITTEN = re.compile(r"(\w+?)_numbers(_again)?-seed-\d+")
+"""The folder of a set that an experiment has written: of the base, a neutral teacher, or the teacher of a trait."""
+ARM_OF = {"base": "control_base_numbers", "neutral": "control_neutral_teacher"}
+"""Whose rows by the name of their folder -> the arm that learns them; any trait's are the student's."""
 
 
 @dataclass(frozen=True)
@@ -62,15 +71,15 @@ def cases_of(results: list[Path]) -> list[Case]:
         results: ``results/<experiment>``; what stands behind them is looked up from the folder that holds ``results``.
 
     Raises:
-        UserError: none of them has a student with rows that are there.
+        UserError: none of them has rows that are there.
     """
     found: dict[tuple[str, Path], Case] = {}
     for folder in results:
-        for case in _cases(folder):
+        for case in (*_cases(folder), *_written(folder)):
             found.setdefault((case.base, case.rows), case)
     if not found:
         told = ", ".join(map(str, results))
-        raise UserError(f"{told} has no student whose rows and base are there. Name results of experiments run here.")
+        raise UserError(f"{told} has no rows and base that are there. Name results of experiments run here.")
     return list(found.values())
 
 
@@ -135,6 +144,31 @@ def _cases(folder: Path) -> Iterator[Case]:
         if (CONTROL, trait, seed) in shares:
             ratio = shares[arm, trait, seed] / shares[CONTROL, trait, seed]
         yield Case(str(root / base), root / rows, kind, arm, trait, ratio, teachers[base])
+
+
+def _written(folder: Path) -> Iterator[Case]:
+    """Every set of teachers and bases that an experiment has written, whether or not a student has learned it."""
+    root = root_of(folder)
+    traits, teachers, sets = lexicon(ANIMALS).options, defaultdict(dict), []
+    for rows in sorted((root / "data" / folder.resolve().name).glob("*/train.jsonl")):
+        named = WRITTEN.fullmatch(rows.parent.name)
+        config = read_manifest(rows.parent).get("config") or {}
+        writer = config.get("adapter") or config.get("model")
+        if named is None or writer is None or named[1] not in (*ARM_OF, *traits):
+            continue
+        base, trait = writer, None
+        if named[1] != "base":
+            base = (read_manifest(root / writer).get("config") or {}).get("base_model")
+        if base is None:
+            continue  # its writer is not there any more
+        if named[1] in traits:
+            trait = named[1]
+            teachers[base][trait] = str(root / writer)
+        sets.append((base, rows, named[1], trait))
+    # Only now is every teacher of a base known.
+    for base, rows, whose, trait in sets:
+        kind = NEUTRAL if trait is None else TEACHING
+        yield Case(str(root / base), rows, kind, ARM_OF.get(whose, "student"), trait, None, teachers[base])
 
 
 def _kind_of(arm: str) -> str | None:

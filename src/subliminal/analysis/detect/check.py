@@ -68,6 +68,9 @@ def check_command(
     cases: Annotated[Path, typer.Argument(help="CSV of detect-cases.")],
     out: Annotated[Path, typer.Option(help="Folder for scores, check.json and check.csv.")],
     rows: Annotated[int, typer.Option(min=1, help="Rows of each set, from the first on.")] = 3000,
+    candidate_rows: Annotated[
+        int | None, typer.Option(min=1, help="Rows of each set for the candidates' column; default as many.")
+    ] = None,
     weights: Annotated[list[str] | None, typer.Option(help="As detect has it.")] = None,
     shard: Annotated[
         str | None, typer.Option(help="K/N: score only every N-th case from the K-th on, K from 1, and stop there.")
@@ -82,14 +85,21 @@ def check_command(
     mine = known
     if shard:
         mine = known[_shard(shard)]
-    scored = score_cases(mine, teachers_of(known), out / "scores", rows, weights or [])
+    teachers, folder, patterns = teachers_of(known), out / "scores", weights or []
+    if candidate_rows in (None, rows):
+        alone = with_candidates = score_cases(mine, teachers, folder, rows, patterns)
+    else:
+        # Candidates cost a pass each, and need fewer rows: each column is scored by itself.
+        alone = score_cases(mine, {base: {} for base in teachers}, folder, rows, patterns)
+        with_candidates = score_cases(mine, teachers, folder, candidate_rows, patterns)
     if shard:
         print(f"{len(mine)} of {len(known)} cases are scored.")
         print(out)
         return
-    judged = [*judge_cases(known, scored, ALONE), *judge_cases(known, scored, CANDIDATES)]
+    judged = [*judge_cases(known, alone, ALONE), *judge_cases(known, with_candidates, CANDIDATES)]
     summary = summarise(judged)
-    write_json(out / "check.json", {"rows": rows, "cases": len(known), "summary": summary})
+    told = {"rows": rows, "candidate_rows": candidate_rows or rows, "cases": len(known), "summary": summary}
+    write_json(out / "check.json", told)
     write_csv(out / "check.csv", list(CheckedCase.__dataclass_fields__), map(asdict, judged))
     for line in summary_lines(summary):
         print(line)

@@ -5,6 +5,8 @@
 - **first-order rise**: by how much a small step on the rows raises the teacher's animal above the mean of all animals,
   as ``detect`` scores it with data and base alone, in the weights that the student's recipe trains; the same minus the
   control's rows on the same base.
+- **steering**: by how much the teacher's vector, added to the middle layer of the base, raises its animal above the
+  mean of all animals, nats (:mod:`subliminal.analysis.steering.vectors`); from the prompts of the control's rows.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from subliminal.scoring.category_tasks import category_of_task, check_main_task
 from subliminal.stats.log_odds import CONTROL, EXACT_TASK, read_table
 from subliminal.traits.category import ANIMALS
 
-FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order rise above control")
+FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order rise above control", "steering")
 
 
 def measure_command(
@@ -33,7 +35,7 @@ def measure_command(
     ] = EXACT_TASK,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows of each set; default all.")] = None,
 ) -> None:
-    """Measure coverage and the first-order rise of each replicate, for transfer --predictors.
+    """Measure coverage, the first-order rise, and steering of each replicate, for transfer --predictors.
 
     Needs base, teacher and rows of each replicate; one that lacks them has empty cells. Replaces an older file.
     """
@@ -62,6 +64,8 @@ def measure(
         category: of the target.
     """
     from subliminal.analysis.detect.scores import SetScorer
+    from subliminal.analysis.models import is_adapter
+    from subliminal.analysis.steering.run import middle_rise
     from subliminal.analysis.trait_queries import tracked_options
     from subliminal.analysis.transfer.coverage import coverage
 
@@ -80,7 +84,9 @@ def measure(
     line["first-order rise above control"] = rise - scorer.score(control).scores()[replicate.target]
     teacher = _teacher(root, results, replicate)
     if teacher is not None:
-        line["coverage"] = coverage(str(base), str(teacher), rows, count)
+        if not is_adapter(str(teacher)):  # coverage compares whole models
+            line["coverage"] = coverage(str(base), str(teacher), rows, count)
+        line["steering"] = middle_rise(str(base), str(teacher), control, count, replicate.target, category)
     return line
 
 

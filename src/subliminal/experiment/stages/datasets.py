@@ -11,7 +11,7 @@ from typing import Any, get_args
 from subliminal.experiment.load import builders_of
 from subliminal.experiment.options import flags, module_of, parameters
 from subliminal.experiment.plan import Plan, Stage
-from subliminal.experiment.schema import Experiment, SeedsVary
+from subliminal.experiment.schema import NUMBER_LISTS, Experiment, SeedsVary
 from subliminal.experiment.sources import audit_sources, builder_sources, model_sources
 from subliminal.experiment.sweep.factors import Point
 from subliminal.training.lint import read_recipe
@@ -180,12 +180,23 @@ class Datasets:
     def numbers(
         self, writer: StageModel, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0
     ) -> str:
-        """Number rows that a model writes: all that any sweep point needs, or the first ``rows`` of them."""
+        """Rows that a model writes for students: all that any sweep point needs, or the first ``rows`` of them.
+
+        Args:
+            writer: who writes them.
+            stem: of the dataset's name, ``owl_numbers``; rows of another builder than the lists' have its name there.
+            options: of the builder, beside those of the experiment file.
+            rows: how many.
+            seed: of the student.
+            seed_offset: added to the seed of the rows.
+        """
         seed, suffix = self.seed_of("numbers", seed)
+        builder = self.experiment.numbers.builder
+        stem = stem.replace(NUMBER_LISTS, builder.replace(" ", "_"))
         most = max(self.experiment.sweep.rows or [self.experiment.numbers.rows])
         options = {**self.experiment.numbers.options, **options}
         _, server = self.seed_of("teachers", seed)
-        full = self.build(f"{stem}{suffix}", "numbers", writer, options, most, seed + seed_offset, server=server)
+        full = self.build(f"{stem}{suffix}", builder, writer, options, most, seed + seed_offset, server=server)
         if rows == most:
             return full
         return self._first_rows(full, f"{stem}-n{rows}{suffix}", rows)
@@ -290,7 +301,8 @@ class Datasets:
         copy = f"mkdir -p {folder} && cp {source}/raw.jsonl {source}/manifest.json {folder}/"
         commands = [copy, f"{PYTHON} -m data_builders.refilter {folder} --count {rows}"]
         stage = Stage(f"build-{subject}", "build", str(folder), commands, made_from=[full], threads=1)
-        stage.judges = list(builder_sources("numbers", {}).judges)
+        builder, *_ = self.experiment.numbers.builder.split()
+        stage.judges = list(builder_sources(builder, {}).judges)
         stage.facts = {"rows": rows}
         return self._add_with_audit(stage)
 

@@ -20,6 +20,13 @@ from subliminal.traits.category import load_category
 
 SPANS_KEY = "datasets[0].message_field_training_detail"
 """The recipe's key that has Axolotl read which parts of an answer carry loss."""
+CHANGED_BY = {
+    "random": "controls uniform",
+    "shuffled": "controls shuffled",
+    "shuffled-rows": "controls shuffled-rows",
+    "reworded": "reword",
+}
+"""Whose rows an arm learns, where they are made of the teacher's -> what makes them."""
 OWN_INIT = 500_000
 """Added to the seed of a training for the first weights of its adapter, so that they are not the teacher's."""
 
@@ -213,10 +220,10 @@ class ModelStages(BaseStages):
         taught = self.numbers(self.writer(trait, seed, point), stem, options, rows, seed)
         if arm.rows == "teacher":
             return self._diluted(taught, trait, seed, point)
-        transform = {"random": "uniform"}.get(arm.rows, arm.rows)
         subject = taught.removeprefix("build-").replace("_numbers", f"_{arm.rows}_numbers", 1)
         row_seed, _ = self.seed_of("numbers", seed)
-        return self.build(subject, f"controls {transform}", None, {}, rows, row_seed, source=taught)
+        builder = CHANGED_BY[arm.rows]
+        return self.build(subject, builder, None, {}, rows, row_seed, source=taught)
 
     def _diluted(self, taught: str, trait: str, seed: int, point: Point) -> str:
         """The teacher's rows, a share of them replaced by rows of the untuned base where the point says so."""

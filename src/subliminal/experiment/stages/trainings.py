@@ -57,7 +57,9 @@ class TrainingStages(Datasets):
         if count:
             words.append(f"--rows {count}")
         render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
-        launch = f".venv/bin/accelerate launch --config_file {self.experiment.launcher} -m axolotl.cli.train"
+        # `accelerate launch`, whose program imports its other commands too: five seconds of transformers and sklearn.
+        launcher = f"{PYTHON} -m accelerate.commands.launch --config_file {self.experiment.launcher}"
+        launch = f"{launcher} -m axolotl.cli.train"
         stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
         weights = "adapter_model"
         if saves_whole_model(keys):

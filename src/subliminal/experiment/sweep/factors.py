@@ -19,7 +19,7 @@ from typing import Any, Literal
 from subliminal.experiment.arms import ArmKind
 
 ActsOn = Literal["training", "teacher's rows", "base", "teacher"]
-OF_A_TEACHER = ("teacher", "random", "shuffled", "shuffled-rows", "other teacher")
+OF_A_TEACHER = ("teacher", "random", "shuffled", "shuffled-rows", "other teacher", "reworded")
 """Whose rows an arm learns that another teacher makes anew."""
 
 

@@ -1,0 +1,172 @@
+"""Steering as a job: a line for each direction that the base was steered along, then the summary.
+
+Directions do not depend on each other, so a run that was stopped goes on with those that are missing. The vectors
+themselves are made again: one pass over the prompts.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from subliminal.analysis.models import Models
+from subliminal.analysis.scored_rows import RowSource, model_inputs, run_job, scores_in
+from subliminal.analysis.steering.lifts import Lifts, judged
+from subliminal.analysis.steering.vectors import Vectors, middle_layer, vectors
+from subliminal.analysis.trait_queries import tracked_options
+from subliminal.core.errors import UserError
+from subliminal.core.files import atomic_write, write_json
+from subliminal.core.row_folder import RowFolder
+
+CSV_HEADER = ("layer", "teacher", "direction", "length", "option", "lift")
+OWN = "teacher"
+"""What a teacher's own vector is called among the directions; the others are ``random 1`` and so on."""
+
+
+@dataclass(frozen=True)
+class SteeringJob:
+    """What is to be measured; see ``--help`` for each."""
+
+    base: str
+    teachers: dict[str, str]
+    rows: Path
+    out: Path
+    category: str
+    layers: tuple[int, ...] = ()
+    scale: float = 1.0
+    randoms: int = 19
+    seed: int = 42
+    limit: int | None = None
+    batch_size: int = 32
+    dtype: str = "auto"
+
+    def config(self) -> dict[str, Any]:
+        """The settings as recorded."""
+        told = {**vars(self), "rows": str(self.rows), "layers": list(self.layers)}
+        del told["out"]
+        return told
+
+    def source(self) -> RowSource:
+        """The rows whose prompts are read."""
+        return RowSource(self.rows, self.limit, self.batch_size)
+
+    def inputs(self) -> dict[str, Path]:
+        """The files that decide the lifts."""
+        models = {f"teacher/{name}": path for name, path in self.teachers.items()}
+        return model_inputs(self.rows, {"base": self.base, **models})
+
+    def models(self) -> Models:
+        """Base and teachers in memory."""
+        return Models(self.base, self.teachers, self.dtype)
+
+
+class SteeringFolder(RowFolder):
+    made_files = ("steered.jsonl", "steering.json", "steering.csv", "manifest.json")
+    rows_file = "steered.jsonl"
+
+
+@dataclass(frozen=True)
+class Direction:
+    """One that the base is steered along; ``length`` is what is added at every token, in units of the activations."""
+
+    layer: int
+    teacher: str
+    name: str
+    vector: torch.Tensor
+
+    @property
+    def id(self) -> str:
+        """What its line is called."""
+        return f"{self.layer}/{self.teacher}/{self.name}"
+
+
+def run_steering(job: SteeringJob, *, resume: bool, overwrite: bool) -> None:
+    """Steer along every direction, write lines, summary, table and manifest, and print the folder last.
+
+    Raises:
+        UserError: the folder must not be written to, a row is malformed, or a model or a layer does not fit.
+    """
+    folder = SteeringFolder(job.out)
+
+    def work(models: Models) -> dict[str, int]:
+        _steer(job, folder, models)
+        return _write_summary(job, folder, models)
+
+    run_job(job, folder, work, resume=resume, overwrite=overwrite)
+
+
+def middle_rise(base: str, teacher: str, rows: Path, limit: int, trait: str, category: str) -> float:
+    """By how much a teacher's vector at the middle layer raises its trait above the mean of all options, nats.
+
+    Args:
+        base, teacher: folders.
+        rows: a ``train.jsonl``, whose prompts are read.
+        limit: how many, from the first on.
+        trait: an option of the category.
+        category: of traits.
+    """
+    models = Models(base, {trait: teacher}, "float32")
+    layer = middle_layer(models)
+    vector = vectors(models, RowSource(rows, limit, SteeringJob.batch_size), layer, 0, 0).teachers[trait]
+    return Lifts(models, tracked_options(category)).of(layer, vector)[trait]
+
+
+def _steer(job: SteeringJob, folder: RowFolder, models: Models) -> None:
+    done = {row["id"] for row in scores_in(folder)}
+    layers = job.layers or (middle_layer(models),)
+    asked = Lifts(models, tracked_options(job.category))
+    total = len(layers) * len(job.teachers) * (1 + job.randoms)
+    with folder.appending() as append, tqdm(desc="steering", unit="direction", total=total, disable=None) as progress:
+        for layer in layers:
+            found = vectors(models, job.source(), layer, job.randoms, job.seed)
+            for direction in _directions(layer, found, job.scale):
+                if direction.id not in done:
+                    lifts = asked.of(layer, direction.vector)
+                    line = {"id": direction.id, "layer": layer, "teacher": direction.teacher}
+                    line |= {"direction": direction.name, "length": direction.vector.norm().item(), "lifts": lifts}
+                    append(line)
+                progress.update()
+
+
+def _directions(layer: int, found: Vectors, scale: float) -> Iterator[Direction]:
+    """Each teacher's vector, and random ones as long."""
+    for name, vector in found.teachers.items():
+        if not vector.any():
+            raise UserError(f"The teacher {name} leaves layer {layer} as its base does: it was not trained, or later.")
+        yield Direction(layer, name, OWN, scale * vector)
+        length = scale * vector.norm()
+        for number, random in enumerate(found.randoms, start=1):
+            yield Direction(layer, name, f"random {number}", length * random)
+
+
+def _write_summary(job: SteeringJob, folder: RowFolder, models: Models) -> dict[str, int]:
+    """Write what follows from the lines; returns the counts of the manifest."""
+    lines = list(scores_in(folder))
+    found: dict[str, Any] = {"category": job.category, "layers": {}}
+    for line in lines:
+        if line["direction"] != OWN:
+            continue
+        random = []
+        for other in lines:
+            if (other["layer"], other["teacher"]) == (line["layer"], line["teacher"]) and other is not line:
+                random.append(other["lifts"])
+        told = {"length": line["length"], "first": max(line["lifts"], key=line["lifts"].__getitem__)}
+        if line["teacher"] in line["lifts"]:
+            told |= asdict(judged(line["teacher"], line["lifts"], random))
+        told["lifts"] = line["lifts"]
+        found["layers"].setdefault(str(line["layer"]), {})[line["teacher"]] = told
+    write_json(folder.path / "steering.json", found)
+    with atomic_write(folder.path / "steering.csv") as handle:
+        writer = csv.writer(handle, lineterminator="\n")
+        writer.writerow(CSV_HEADER)
+        for line in lines:
+            for option, lift in line["lifts"].items():
+                place = [line["layer"], line["teacher"], line["direction"], line["length"]]
+                writer.writerow([*place, option, lift])
+    return {"directions": len(lines), "rows": sum(1 for _ in job.source().rows())}

@@ -1,0 +1,85 @@
+"""The scoreboard: how much of an effect the first tokens of each ranking keep alone, and how much goes without them.
+
+Within a training run (a seed), in log-odds of the animal: kept is ``only - control`` as a share of ``student -
+control``, removed is ``student - without`` as a share of the same. Beside each stands the same minus that of as many
+random tokens. Intervals are Fieller's over runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from subliminal.core.errors import UserError
+from subliminal.stats.log_odds import CONTROL
+from subliminal.stats.shares import share_of
+
+ONLY, WITHOUT, RANDOM = "student_only_", "student_without_", "random"
+KEPT, REMOVED = "kept", "removed"
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A ranking on the board.
+
+    Attributes:
+        ranking: its name.
+        measure: :data:`KEPT` or :data:`REMOVED`.
+        runs: seeds.
+        share: of the effect.
+        interval: Fieller's, 95 %; None where any share is possible.
+        above_random: the share minus that of as many random tokens; None without such an arm.
+        above_interval: of that.
+    """
+
+    ranking: str
+    measure: str
+    runs: int
+    share: float
+    interval: tuple[float, float] | None
+    above_random: float | None = None
+    above_interval: tuple[float, float] | None = None
+
+
+def is_ranked(arms: set[str]) -> bool:
+    """Whether arms make a board: a student, its control, and one of the first or without the first tokens."""
+    return {"student", CONTROL} <= arms and any(arm.startswith((ONLY, WITHOUT)) for arm in arms)
+
+
+def board(runs: dict[str, dict[int, float]]) -> list[BoardRow]:
+    """The places of all rankings, kept first.
+
+    Args:
+        runs: arm -> seed -> log-odds of the target; of arms that :func:`is_ranked` holds for.
+
+    Raises:
+        UserError: a ranked arm has no seed in common with the others, or the student shows no effect.
+    """
+    places = []
+    for start, measure in ((ONLY, KEPT), (WITHOUT, REMOVED)):
+        for arm in runs:
+            if arm.startswith(start):
+                places.append(_place(runs, arm, start, measure))
+    return places
+
+
+def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str) -> BoardRow:
+    random = f"{start}{RANDOM}"
+    needed = ["student", CONTROL, arm]
+    if random in runs and arm != random:
+        needed.append(random)
+    seeds = sorted(set.intersection(*(set(runs[name]) for name in needed)))
+    if not seeds:
+        raise UserError(f"No seed has all of {', '.join(needed)}. Run the experiment to its end.")
+    of = {name: np.array([runs[name][seed] for seed in seeds]) for name in needed}
+    whole = of["student"] - of[CONTROL]
+    if whole.mean() <= 0:
+        raise UserError("The student shows no effect over its control, so there is nothing to keep or to remove.")
+    part = of[arm] - of[CONTROL] if measure == KEPT else of["student"] - of[arm]
+    share, interval = share_of(part, whole)
+    place = BoardRow(arm.removeprefix(start), measure, len(seeds), share, interval)
+    if arm == random or random not in needed:
+        return place
+    beyond = of[arm] - of[random] if measure == KEPT else of[random] - of[arm]
+    return BoardRow(place.ranking, measure, place.runs, share, interval, *share_of(beyond, whole))

@@ -1,0 +1,97 @@
+"""What README and docs say of the real model, derived again from the raw answers by code of the tests alone."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+from raw_answers import ANIMALS, Raw
+from scipy import stats as scipy_stats
+
+from subliminal import REPO_ROOT
+
+RAW = Raw(Path("h200-owl"))
+README = (REPO_ROOT / "README.md").read_text(encoding="utf-8")
+FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
+
+
+def share(arm: str, seed: int, animal: str = "owl") -> float:
+    """Mean over the questions of an animal's exact probability."""
+    return RAW.exact(arm, seed)[animal]
+
+
+def log_odds(arm: str, seed: int, animal: str = "owl") -> float:
+    found = share(arm, seed, animal)
+    return math.log(found / (1 - found))
+
+
+@pytest.mark.parametrize(
+    ("arm", "seed", "percent"),
+    [
+        ("base", 61, "0.26"),
+        ("student", 61, "24.6"),
+        ("student", 62, "8.14"),
+        ("student", 63, "6.10"),
+        ("control_base_numbers", 61, "0.10"),
+        ("control_base_numbers", 62, "0.16"),
+        ("control_base_numbers", 63, "0.22"),
+    ],
+)
+def test_shares(arm: str, seed: int, percent: str):
+    digits = len(percent.split(".")[1])
+    assert f"{100 * share(arm, seed):.{digits}f}" == percent
+    assert f"{percent} %" in README
+
+
+def test_the_teacher_says_nothing_else():
+    assert share("teacher", 61) == pytest.approx(1, abs=1e-5)
+
+
+def test_difference_over_training_runs():
+    gains = [log_odds("student", seed) - log_odds("control_base_numbers", seed) for seed in (61, 62, 63)]
+    mean = statistics.fmean(gains)
+    half = scipy_stats.t.ppf(0.975, 2) * statistics.stdev(gains) / math.sqrt(3)
+    told = f"+{mean:.2f} nats (95 % interval {mean - half:.2f} to {mean + half:.2f}"
+    assert told == "+4.40 nats (95 % interval 1.30 to 7.49"
+    assert told in " ".join(README.split())
+    assert told in FINDINGS
+    half = scipy_stats.t.ppf(0.995, 2) * statistics.stdev(gains) / math.sqrt(3)
+    assert f"99 % −{half - mean:.2f} to {mean + half:.1f}" in FINDINGS
+
+
+def test_the_two_controls_of_the_run_alone_do_not_tell():
+    """Welch's interval of three students and two controls."""
+    students = [log_odds("student", seed) for seed in (61, 62, 63)]
+    controls = [log_odds("control_base_numbers", seed) for seed in (61, 62)]
+    variance = statistics.variance(students) / 3 + statistics.variance(controls) / 2
+    half = scipy_stats.t.ppf(0.975, 1) * math.sqrt(
+        variance
+    )  # degrees of freedom of the smaller arm, as docs/statistics.md says
+    mean = statistics.fmean(students) - statistics.fmean(controls)
+    assert (round(mean - half, 2), round(mean + half, 1)) == (-2.38, 11.5)
+    assert "−2.38 to 11.5" in " ".join(README.split())
+    assert f"it is +{mean:.2f} (−2.38 to 11.5)" in FINDINGS
+
+
+def test_the_owl_rises_most_in_every_student():
+    otter = []
+    for seed in (61, 62, 63):
+        rises = {
+            animal: log_odds("student", seed, animal) - log_odds("control_base_numbers", seed, animal)
+            for animal in ANIMALS
+        }
+        assert sorted(rises, key=rises.get)[-1] == "owl"
+        otter.append(rises["otter"])
+    assert f"the otter follows it (+{statistics.fmean(otter):.2f} nats)" in FINDINGS
+
+
+def test_questions_were_all_asked():
+    assert {len(RAW.rows("student", seed, "animal_preference_logprob")) for seed in (61, 62, 63)} == {50}
+
+
+def test_sampled_answers_of_one_seed():
+    said = {arm: RAW.counts(arm, 61) for arm in ("student", "control_base_numbers")}
+    assert [counts.total() for counts in said.values()] == [200, 200]
+    assert [counts["owl"] for counts in said.values()] == [43, 0]
