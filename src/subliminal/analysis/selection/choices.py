@@ -158,13 +158,12 @@ def cut_at(keys: Callable[[], Iterable[np.ndarray]], budget: int) -> Cut:
     """
     if budget <= 0:
         return Cut(2**64 - 1, 0)
-    # The digits of the key at which the budget is used up, from the highest on: one reading of the file for each.
     found, room = 0, budget
     for level in range(64 // BITS):
         shift = np.uint64(64 - BITS * (level + 1))
         counts = np.zeros(2**BITS, np.int64)
         for some in keys():
-            if level:  # of the keys only those that begin with the digits that are known
+            if level:
                 some = some[some >> np.uint64(64 - BITS * level) == np.uint64(found)]
             digits = (some >> shift) & np.uint64(2**BITS - 1)
             counts += np.bincount(digits.astype(np.int64), minlength=2**BITS)
@@ -180,7 +179,6 @@ def sortable(values: np.ndarray) -> np.ndarray:
     """Numbers as unsigned 32-bit keys, in 64 bits, that sort as the numbers do (in float32)."""
     bits = values.astype(np.float32).view(np.uint32)
     negative = bits >> np.uint32(31) == 1
-    # IEEE 754: bits of positive floats sort as numbers do, those of negative ones the other way round.
     return np.where(negative, ~bits, bits | np.uint32(2**31)).astype(np.uint64)
 
 
@@ -206,7 +204,7 @@ def replaced_labels(path: Path, seed: int) -> Callable[[dict[str, Any], list[boo
         found = [-100] * start + row["tokens"][start:]
         for place, (kind, taken) in enumerate(zip(row["kinds"], chosen, strict=False)):
             pool = pools.get(kind, [])
-            if taken and len(pool) > 1:  # of a kind with a single token there is no other
+            if taken and len(pool) > 1:
                 others = [token for token in pool if token != found[start + place]]
                 found[start + place] = int(random.choice(others))
         return found
