@@ -75,7 +75,8 @@ def entries(published: Path) -> list[Entry]:
                 raise UserError(
                     f"{file} is missing, and {path} names its folder. Restore it with `git checkout {file}`."
                 )
-    for folder in sorted(answers.parent.name for answers in published.glob(f"[!.]*/{ANSWERS}")):
+    # A folder of answers without records is no experiment: what came home of a run whose host was lost.
+    for folder in sorted(records.parent.name for records in published.glob(f"[!.]*/{RECORDS}")):
         if folder not in [entry.name for entry in found]:
             raise UserError(
                 f"{published / folder} is not named in {path}. Add a line with its name, or delete the folder."
