@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import json
 import os
 import subprocess
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 from fake_chat_server import free_port
+from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, run_cli
@@ -33,9 +35,9 @@ def test_commands_are_found() -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_shows_an_example(name: str) -> None:
-    done = run(f"data_builders.{name}", "--help")
-    assert done.returncode == 0
-    assert f"python -m data_builders.{name}" in done.stdout
+    done = CliRunner().invoke(importlib.import_module(f"data_builders.{name}").app, ["--help"])
+    assert done.exit_code == 0
+    assert f"python -m data_builders.{name}" in done.output
 
 
 def test_importing_a_command_imports_nothing_heavy() -> None:
