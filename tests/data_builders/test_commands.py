@@ -20,7 +20,7 @@ from subliminal.core.errors import UserError, run_cli
 
 FOLDER = REPO_ROOT / "data_builders"
 COMMANDS = sorted(path.stem for path in FOLDER.glob("*.py") if "run_cli(app)" in path.read_text())
-GENERATING = ("numbers", "teacher_chat", "code", "reasoning")
+GENERATING = ("numbers", "teacher_chat", "teacher_chat_text", "code", "reasoning")
 
 
 def run(*words: object) -> subprocess.CompletedProcess:
@@ -58,7 +58,7 @@ def generate(name: str, out: Path, *words: str, port: int | None = None) -> list
     return [f"data_builders.{name}", "--model", "m", "--base-url", url, "--out", out, *local, *words]
 
 
-@pytest.mark.parametrize("name", GENERATING)
+@pytest.mark.parametrize("name", [*GENERATING, "arithmetic_chat"])
 def test_an_unreachable_server_costs_nothing_that_was_made(name: str, tmp_path: Path) -> None:
     out = tmp_path / "out"
     out.mkdir()
