@@ -22,12 +22,13 @@ from subliminal.experiment import plan as experiment_plan
 from subliminal.experiment.costs import cost_of, plan_text
 from subliminal.experiment.driver import _failures, run_experiment
 from subliminal.experiment.epochs import link_epochs
-from subliminal.experiment.expand import expand, sweep_points
+from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path
 from subliminal.experiment.sources import PACKAGES, builder_sources, task_sources
+from subliminal.experiment.sweep.points import sweep_points
 
 FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
@@ -571,6 +572,22 @@ def test_the_skill_and_its_positive_control_differ_in_the_teachers_rows_alone() 
     assert problems in owl.evaluation.tasks
 
 
+NUMBER_WORDS = {"three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
+
+
+@pytest.mark.parametrize("name", ["math_qwen2.5-coder-0.5b", "owl_qwen2.5-coder-0.5b_beside_math",
+                                  "owl_qwen2.5-coder-0.5b_init", "owl_qwen2.5-coder-0.5b_reworded",
+                                  "owl_qwen2.5-coder-0.5b_code", "owl_qwen2.5-coder-0.5b_reasoning"])  # fmt: skip
+def test_the_cost_in_a_files_header_counts_all_trainings(name: str, tmp_path: Path) -> None:
+    file = REPO_ROOT / "experiments" / f"{name}.yml"
+    header = " ".join(line.lstrip("# ") for line in file.read_text().split("\nname:")[0].splitlines())
+    told = re.search(r"300 steps \(teacher\) and (\w+) of [\d,]+", header)[1]
+    experiment = load_experiment(file)
+    plan = expand(experiment, root=tmp_path, seeds=experiment.seeds[:1])
+    students = [stage for stage in plan.stages if stage.startswith("train-") and "_teacher-" not in stage]
+    assert NUMBER_WORDS[told] == len(students)
+
+
 def test_seeds_of_the_real_model_are_used_once() -> None:
     used: dict[int, str] = {}
     for path in FILES:
@@ -990,6 +1007,20 @@ def test_controls_leave_the_gpu_to_the_server_of_the_teachers(tmp_path: Path) ->
     for arm in ("control_base_numbers", "control_base_numbers_again"):
         assert _waits_for(several, f"train-{arm}-seed-72") == rows
     assert _waits_for(several, "train-control_neutral_teacher-seed-72") == []
+
+
+def test_controls_wait_for_rows_that_students_learn_and_for_no_others(tmp_path: Path) -> None:
+    """Where every teacher has two or three traits, none of a single one is trained for a control to wait for."""
+    experiment = load_experiment(_changed(ANIMALS, tmp_path, sweep={"loved": [2, 3]}, criterion=None))
+    plan = expand(experiment, root=tmp_path, seeds=[72])
+    learned = set()
+    for name, stage in plan.stages.items():
+        if re.match(r"train-\w+_student_m", name):
+            learned.add(stage.made_from[-1])
+    waits = _waits_for(plan, "train-control_base_numbers-seed-72")
+    assert len(waits) == len(learned) == 4, "three pairs, and all three"
+    assert set(waits) == learned
+    assert "train-owl_teacher-seed-72" not in plan.stages
 
 
 def test_a_teacher_that_failed_does_not_hold_back_the_controls(tmp_path: Path) -> None:
