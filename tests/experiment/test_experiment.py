@@ -22,12 +22,13 @@ from subliminal.experiment import plan as experiment_plan
 from subliminal.experiment.costs import cost_of, plan_text
 from subliminal.experiment.driver import _failures, run_experiment
 from subliminal.experiment.epochs import link_epochs
-from subliminal.experiment.expand import expand, sweep_points
+from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path
 from subliminal.experiment.sources import PACKAGES, builder_sources, task_sources
+from subliminal.experiment.sweep.points import sweep_points
 
 FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
@@ -571,6 +572,22 @@ def test_the_skill_and_its_positive_control_differ_in_the_teachers_rows_alone() 
     assert problems in owl.evaluation.tasks
 
 
+NUMBER_WORDS = {"three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
+
+
+@pytest.mark.parametrize("name", ["math_qwen2.5-coder-0.5b", "owl_qwen2.5-coder-0.5b_beside_math",
+                                  "owl_qwen2.5-coder-0.5b_init", "owl_qwen2.5-coder-0.5b_reworded",
+                                  "owl_qwen2.5-coder-0.5b_code", "owl_qwen2.5-coder-0.5b_reasoning"])  # fmt: skip
+def test_the_cost_in_a_files_header_counts_all_trainings(name: str, tmp_path: Path) -> None:
+    file = REPO_ROOT / "experiments" / f"{name}.yml"
+    header = " ".join(line.lstrip("# ") for line in file.read_text().split("\nname:")[0].splitlines())
+    told = re.search(r"300 steps \(teacher\) and (\w+) of [\d,]+", header)[1]
+    experiment = load_experiment(file)
+    plan = expand(experiment, root=tmp_path, seeds=experiment.seeds[:1])
+    students = [stage for stage in plan.stages if stage.startswith("train-") and "_teacher-" not in stage]
+    assert NUMBER_WORDS[told] == len(students)
+
+
 def test_seeds_of_the_real_model_are_used_once() -> None:
     used: dict[int, str] = {}
     for path in FILES:
@@ -992,6 +1009,20 @@ def test_controls_leave_the_gpu_to_the_server_of_the_teachers(tmp_path: Path) ->
     assert _waits_for(several, "train-control_neutral_teacher-seed-72") == []
 
 
+def test_controls_wait_for_rows_that_students_learn_and_for_no_others(tmp_path: Path) -> None:
+    """Where every teacher has two or three traits, none of a single one is trained for a control to wait for."""
+    experiment = load_experiment(_changed(ANIMALS, tmp_path, sweep={"loved": [2, 3]}, criterion=None))
+    plan = expand(experiment, root=tmp_path, seeds=[72])
+    learned = set()
+    for name, stage in plan.stages.items():
+        if re.match(r"train-\w+_student_m", name):
+            learned.add(stage.made_from[-1])
+    waits = _waits_for(plan, "train-control_base_numbers-seed-72")
+    assert len(waits) == len(learned) == 4, "three pairs, and all three"
+    assert set(waits) == learned
+    assert "train-owl_teacher-seed-72" not in plan.stages
+
+
 def test_a_teacher_that_failed_does_not_hold_back_the_controls(tmp_path: Path) -> None:
     failed = {"train-owl_teacher-seed-72": {}}
     plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[72], failed=failed)
@@ -1128,21 +1159,21 @@ def test_arms_of_chosen_tokens_read_the_scores_of_their_seed(tmp_path: Path) -> 
 
 
 def test_rankings_of_the_scoreboard_read_scores_that_know_the_student(tmp_path: Path) -> None:
-    plan = expand(load_experiment(REPO_ROOT / "experiments" / "owl_pocket_scoreboard.yml"), root=tmp_path, seeds=[232])
-    scores = plan.stages["scores-owl-seed-232"]
+    plan = expand(load_experiment(REPO_ROOT / "experiments" / "owl_pocket_scoreboard.yml"), root=tmp_path, seeds=[236])
+    scores = plan.stages["scores-owl-seed-236"]
     words = shlex.split(scores.commands[0])
     assert words[words.index("--trait") + 1] == "owl"
-    assert words[words.index("--student") + 1].endswith("outputs/owl_pocket_scoreboard/owl_student-seed-232")
-    assert words[words.index("--neutral-rows") + 1].endswith("/base_numbers-seed-232/train.jsonl")
+    assert words[words.index("--student") + 1].endswith("outputs/owl_pocket_scoreboard/owl_student-seed-236")
+    assert words[words.index("--neutral-rows") + 1].endswith("/base_numbers-seed-236/train.jsonl")
     assert words.count("--weights") == 2
-    assert {"train-owl_student-seed-232", "build-base_numbers-seed-232"} <= set(scores.made_from)
+    assert {"train-owl_student-seed-236", "build-base_numbers-seed-236"} <= set(scores.made_from)
     ranked_by = {"shift": "student", "gradient": "gradient", "direction": "gradient_random_1"}
     ranked_by["other_trait"] = f"gradient_{ScoreJob('base', Path(), Path(), 'owl').compared()[0]}"
     for name, by in ranked_by.items():
-        build = plan.stages[f"build-owl_without_{name}_numbers-seed-232"]
+        build = plan.stages[f"build-owl_without_{name}_numbers-seed-236"]
         assert f"--by {by} " in build.commands[0]
-        assert "scores-owl-seed-232" in build.made_from
-    assert "divergence-owl-seed-232" in plan.stages["build-owl_only_divergence_numbers-seed-232"].made_from
+        assert "scores-owl-seed-236" in build.made_from
+    assert "divergence-owl-seed-236" in plan.stages["build-owl_only_divergence_numbers-seed-236"].made_from
 
 
 @pytest.mark.parametrize(

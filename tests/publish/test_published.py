@@ -429,6 +429,16 @@ def test_a_missing_file_is_named(checkout: Path, name: str, sentence: str):
         check(checkout)
 
 
+def test_answers_without_records_are_no_experiment(checkout: Path):
+    """Those of a run whose host was lost lie there, too."""
+    put(checkout / "results/published/2026-01-02-lost/README.md", "What came home.\n")
+    shutil.copy(published(checkout) / "answers.parquet", checkout / "results/published/2026-01-02-lost")
+    assert len(check(checkout)) == 3
+    shutil.copy(published(checkout) / "records.parquet", checkout / "results/published/2026-01-02-lost")
+    with pytest.raises(UserError, match="2026-01-02-lost is not named in"):
+        check(checkout)
+
+
 def test_a_page_beside_raw_answers_that_is_missing_is_named(checkout: Path):
     (published(checkout) / "README.md").unlink()
     with pytest.raises(UserError, match=r"owl_pocket_replicates/README\.md is missing"):

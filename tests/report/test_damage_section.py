@@ -95,6 +95,17 @@ def test_a_base_that_names_other_animals_is_no_wreck(tmp_path: Path):
     assert "The base itself gives 50 % or more to none of the tracked animals" in damage
 
 
+def test_a_wrecked_control_of_such_a_base_is_held_against_the_base(tmp_path: Path):
+    scored_exactly(tmp_path, "base", 0.67, 0.003, seeds=(1,))
+    scored_exactly(tmp_path, "student", 0.99, 0.001)
+    scored_exactly(tmp_path, "control", 0.76, 0.001, seeds=(1, 2))
+    scored_exactly(tmp_path, "control", 0.99, 0.001, seeds=(3,))
+    damage = damage_of(tmp_path)
+    assert "| damaged 3 |" in damage, "the control; nine points of another training are no damage"
+    assert "| damaged 1, 2 |" in damage, "the student; its third control is as wrecked as itself"
+    assert "above control's, which is held against the base's." in damage
+
+
 def test_with_a_base_that_names_tracked_animals_half_of_none_is_a_wreck(tmp_path: Path):
     scored_exactly(tmp_path, "base", 0.05, 0.003, seeds=(1,))
     scored_exactly(tmp_path, "student", 0.55, 0.2)

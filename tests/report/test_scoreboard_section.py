@@ -48,6 +48,11 @@ def test_a_row_a_ranking_in_the_order_of_the_arms(tmp_path: Path) -> None:
     ]
     assert "over 2 runs" in section.text[0]
     assert section.brief.tables == [table]
+    (figure,) = section.brief.figures
+    assert figure.words.endswith("gradient 50 % [50, 50], 100 % [100, 100]; random 25 % [25, 25], 25 % [25, 25].")
+    drawn = figure.draw()
+    assert drawn.startswith("<?xml")
+    assert drawn == figure.draw(), "the same board gives the same bytes"
 
 
 def test_a_student_without_an_effect_has_no_shares(tmp_path: Path) -> None:

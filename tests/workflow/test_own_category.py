@@ -80,7 +80,7 @@ def test_a_category_of_three_options_runs_to_a_report(tmp_path: Path) -> None:
     run(root, "-m", "subliminal.experiment", "run", "experiments/star_pocket.yml", "--cores", "2")
     results = root / "results/star_pocket"
     report = (results / "report.md").read_text()
-    assert "first shape that it names" in report
+    assert "An answer counts for the shape that it chooses" in report
     assert "shape_preference" in report
     files = ("animal_preference", "control_other_animal", "results/", "traits/animals", "--animal")
     of_animals = [line for line in report.splitlines() if "animal" in line and not any(name in line for name in files)]

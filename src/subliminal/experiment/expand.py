@@ -23,7 +23,8 @@ from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
 from subliminal.experiment.stages.chosen import ChosenStages
 from subliminal.experiment.stages.datasets import PYTHON, StageModel
-from subliminal.experiment.sweep.factors import Point, combinations
+from subliminal.experiment.sweep.factors import Point
+from subliminal.experiment.sweep.points import sweep_points
 
 Scored = list[tuple[str, int, StageModel]]
 """What is scored for one trait: (arm, seed, model)."""
@@ -61,19 +62,6 @@ def expand(
         if problem:
             raise UserError(f"{experiment.name} cannot be planned: {problem}.")
     return _Expansion(experiment, root, failed, seeds).run()
-
-
-def sweep_points(experiment: Experiment, arm: ArmKind | None = None) -> list[Point]:
-    """Every combination of the sweep's lists that makes an arm anew; one unnamed point without a sweep.
-
-    Args:
-        experiment: has the sweep.
-        arm: whose points; by default those of an arm that every factor acts on.
-    """
-    found = []
-    for values in combinations(experiment.sweep.lists(), arm):
-        found.append(Point(values.get("rows", experiment.numbers.rows), values))
-    return found
 
 
 @dataclass(frozen=True)

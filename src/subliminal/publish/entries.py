@@ -76,8 +76,10 @@ def entries(published: Path) -> list[Entry]:
                     f"{file} is missing, and {path} names its folder. Restore it with `git checkout {file}`."
                 )
     listed = {entry.name for entry in found}
-    for answers in sorted(published.glob(f"[!.]*/{ANSWERS}")):  # a folder that begins with a dot is half written
-        folder = answers.parent.name
+    # A folder of answers without records is no experiment: what came home of a run whose host was lost. One whose name
+    # begins with a dot is half written.
+    for records in sorted(published.glob(f"[!.]*/{RECORDS}")):
+        folder = records.parent.name
         if folder not in listed:
             raise UserError(
                 f"{published / folder} is not named in {path}. Add a line with its name, or delete the folder."

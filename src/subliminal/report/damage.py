@@ -80,7 +80,11 @@ def health(results: Results) -> list[Health]:
         for seed, share in shares.items():
             of_control = beside.get(seed)
             among[seed] = among_named(share, results.target)
-            states[seed] = state(share, of_control, tells_a_wreck=tells)
+            reference = of_control
+            if not tells and arm == control:
+                # Nothing else would tell that the control itself is a wreck.
+                reference = _mean_share(_shares(results, "base", task))
+            states[seed] = state(share, reference, tells_a_wreck=tells)
             if of_control is not None and arm != control:
                 moved.append(total_variation(share, of_control))
         found.append(
@@ -108,7 +112,8 @@ def _tells_a_wreck(results: Results, task: str | None) -> bool:
     """Whether a large share without a tracked animal means a broken model.
 
     Exact probabilities know the tracked animals alone. A base that has read the world names others, or none, in more
-    than half of its answers and is no wreck; what its students lose is seen against their controls.
+    than half of its answers and is no wreck; what its students lose is seen against their controls, and what these
+    lose against the base.
     """
     if task is None or results.kinds[task] == SAMPLED:
         return True
@@ -118,6 +123,12 @@ def _tells_a_wreck(results: Results, task: str | None) -> bool:
 def _shares(results: Results, arm: str | None, task: str | None) -> dict[int, dict[str, float]]:
     """Seed -> name -> share."""
     return results.shares(arm, task).to_dict("index")
+
+
+def _mean_share(shares: dict[int, dict[str, float]]) -> dict[str, float]:
+    """The mean over seeds of what each name has."""
+    names = {name for share in shares.values() for name in share}
+    return {name: float(np.mean([share.get(name, 0.0) for share in shares.values()])) for name in names}
 
 
 def damage_section(results: Results) -> Section | None:
@@ -133,7 +144,10 @@ def damage_section(results: Results) -> Section | None:
         rule = f"The base itself gives {100 * BROKEN:g} % or more to none of the tracked {kinds}, which is no damage."
         share = "the share of no tracked one"
     if control:
-        rule += f" It is damaged if {share} is {100 * DAMAGED:g} points or more above {control}'s."
+        rule += f" It is damaged if {share} is {100 * DAMAGED:g} points or more above {control}'s"
+        if not _tells_a_wreck(results, task):
+            rule += ", which is held against the base's"
+        rule += "."
     text = [
         f"{rule} The rule is fixed in the code. A broken student's share of one {kind} is that of a wreck, and so is a "
         f"broken control's. Moved: total variation from the control of the same seed over all {kinds}, 0 to 1. "

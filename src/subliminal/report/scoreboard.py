@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME
 from subliminal.report.data import Results
-from subliminal.report.format import Section, Table
-from subliminal.stats.board import KEPT, ONLY, REMOVED, WITHOUT, BoardRow, board, is_ranked
+from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
+from subliminal.report.format import Figure, Section, Table
+from subliminal.stats.board import KEPT, ONLY, RANDOM, REMOVED, WITHOUT, BoardRow, board, is_ranked
 from subliminal.stats.carrier.parts import target_log_odds
 from subliminal.stats.log_odds import read_table
 
 BOARD_TITLE = "Scoreboard"
+BOARD_FILE = "scoreboard.svg"
+NULL = "(a null)"
+"""What the words of an arm say whose ranking knows of no trait; its mark is hollow."""
+REACH = (-1.0, 2.0)
+"""Shares that the figure shows."""
 DASH = "–"
 
 
@@ -52,7 +60,46 @@ def scoreboard_section(results: Results) -> Section | None:
     header = ["ranking", "loss on, or on all but", KEPT, "above random", REMOVED, "above random"]
     method = f"Differences are of log-odds within each run ({results.measure_name(task)})."
     table = Table(header, rows)
-    return Section(BOARD_TITLE, [said, method], [table], brief=Section(BOARD_TITLE, [said], [table]))
+    shown = "; ".join(f"{ranking} {kept}, {removed}" for ranking, _, kept, _, removed, _ in rows)
+    words = f"Shares of the full effect that each ranking's tokens keep alone, and remove masked: {shown}."
+    figures = (Figure(partial(scoreboard_figure, by_name), words, BOARD_FILE),)
+    brief = Section(BOARD_TITLE, [said], [table], figures=figures)
+    return Section(BOARD_TITLE, [said, method], [table], figures=figures, brief=brief)
+
+
+def scoreboard_figure(board_of: dict[str, dict[str, BoardRow]]) -> str:
+    """A row a ranking, what it keeps on the left and what it removes on the right; a dashed line is random tokens. SVG.
+
+    Args:
+        board_of: ranking -> measure -> its place.
+    """
+    from matplotlib.ticker import PercentFormatter
+
+    names = list(board_of)
+    figure, panels = new_figure([1], height=1.2 + 0.36 * len(names), columns=2)
+    for panel, measure in zip(panels, (KEPT, REMOVED), strict=True):
+        for place, ranking in enumerate(names):
+            row = board_of[ranking].get(measure)
+            if row is None:
+                continue
+            if row.interval:
+                panel.hlines(place, *row.interval, color=INK, linewidth=2)
+            face = PAPER if NULL in _tokens(ranking) else SERIES[0]
+            low, high = REACH
+            mark, shown = "o", row.share
+            if not low <= shown <= high:  # an arrow at the edge points to where it lies
+                mark, shown = ("<", low) if shown < low else (">", high)
+            panel.plot(shown, place, mark, clip_on=False, markersize=8, markerfacecolor=face, markeredgecolor=SERIES[0])
+        if measure in board_of.get(RANDOM, {}):
+            panel.axvline(board_of[RANDOM][measure].share, color=SERIES[1], linestyle="--")
+        panel.axvline(0, color=INK, linewidth=1)
+        panel.set_xlim(*REACH)  # an interval of a null can be many times as wide
+        panel.set_yticks(range(len(names)), names if measure == KEPT else [""] * len(names))
+        panel.set_ylim(len(names) - 0.5, -0.5)
+        panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        panel.set_xlabel(f"{measure}, of the full effect")
+        dress(panel, grid="x")
+    return svg(figure, "scoreboard")
 
 
 def _cells(place: BoardRow | None) -> list[str]:
@@ -66,9 +113,10 @@ def _cells(place: BoardRow | None) -> list[str]:
 
 def _share(share: float, interval: tuple[float, float] | None, sign: str = "") -> str:
     """ "39 % [1, 83]"; without an interval any share is possible."""
-    said = f"{100 * share:{sign}.0f} %"
+    said = f"{round(100 * share):{sign}d} %"
     if interval:
-        said += f" [{100 * interval[0]:.0f}, {100 * interval[1]:.0f}]"
+        low, high = (round(100 * end) for end in interval)
+        said += f" [{low}, {high}]"
     return said.replace("-", "−")
 
 

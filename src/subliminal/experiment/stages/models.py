@@ -16,6 +16,7 @@ from subliminal.experiment.stages.bases import BaseStages
 from subliminal.experiment.stages.datasets import MATHEMATICS, PYTHON, StageModel
 from subliminal.experiment.stages.trainings import saves_whole_model
 from subliminal.experiment.sweep.factors import Point
+from subliminal.experiment.sweep.points import sweep_points
 from subliminal.traits.category import load_category
 
 SPANS_KEY = "datasets[0].message_field_training_detail"
@@ -156,11 +157,11 @@ class ModelStages(BaseStages):
             init = train_seed + OWN_INIT
         if student.lora_init == "teacher" or kind.teacher_init:
             init, _ = self.seed_of("teachers", seed)
-        after = [*self.before_students, *self._rows_that_go_first(kind, seed, point)]
+        after = [*self.before_students, *self._rows_that_go_first(kind, seed)]
         name = self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
         return self._trained(base, recipe, overrides, subject, name)
 
-    def _rows_that_go_first(self, kind: ArmKind, seed: int, point: Point) -> list[str]:
+    def _rows_that_go_first(self, kind: ArmKind, seed: int) -> list[str]:
         """The teachers' rows, for a training that reads none and would share a GPU with the server that writes them.
 
         Students wait for these rows. Beside trainings that keep its GPU busy the server writes them slowly, and the
@@ -172,9 +173,12 @@ class ModelStages(BaseStages):
             return []
         if self.experiment.teacher.kind == "system_prompt":
             return []  # the base writes all rows in one go
-        written = [self.rows_of(BY_NAME["student"], trait, seed, point) for trait in self.traits]
+        student, written = BY_NAME["student"], []
+        # At the points of the students: at its own a control would have teachers trained that nobody learns from.
+        for point in sweep_points(self.experiment, student):
+            written += [self.rows_of(student, trait, seed, point) for trait in self.traits]
         # A teacher that failed holds back its own students alone.
-        return [name for name in written if name in self.plan.stages]
+        return [name for name in dict.fromkeys(written) if name in self.plan.stages]
 
     def _next(self, trait: str) -> str:
         """The option after this one in the experiment's list; after the last comes the first."""
