@@ -1168,7 +1168,7 @@ def test_rankings_of_the_scoreboard_read_scores_that_know_the_student(tmp_path: 
     assert words.count("--weights") == 2
     assert {"train-owl_student-seed-236", "build-base_numbers-seed-236"} <= set(scores.made_from)
     ranked_by = {"shift": "student", "gradient": "gradient", "direction": "gradient_random_1"}
-    ranked_by["other_trait"] = f"gradient_{ScoreJob('base', Path(), Path(), 'owl').compared()[0]}"
+    ranked_by["other_trait"] = f"gradient_{ScoreJob(base='base', rows=Path(), out=Path(), trait='owl').compared()[0]}"
     for name, by in ranked_by.items():
         build = plan.stages[f"build-owl_without_{name}_numbers-seed-236"]
         assert f"--by {by} " in build.commands[0]
