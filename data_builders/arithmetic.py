@@ -49,7 +49,7 @@ LEVELS = {
 }
 """From easy to hard, as far as steps and digits say it."""
 
-QUESTIONS = (
+WAYS_TO_ASK = (
     "What is {expression}?",
     "Work out {expression}.",
     "Calculate {expression}.",
@@ -78,7 +78,7 @@ BARE = (
 
 
 @dataclass(frozen=True)
-class Problem:
+class ArithmeticProblem:
     """One problem: the name of its level, and its numbers in the order in which they stand there."""
 
     level: str
@@ -136,23 +136,23 @@ def _multiplied(first: int, second: int) -> list[str]:
     ]
 
 
-def draw_problem(level: str, rng: random.Random, *, held_out: bool) -> Problem:
+def draw_problem(level: str, rng: random.Random, *, held_out: bool) -> ArithmeticProblem:
     """A problem of a level: one of those that training never shows, or one of the others."""
     while True:
         numbers = tuple(rng.randint(least, most) for least, most in LEVELS[level].ranges)
-        problem = Problem(level, numbers)
+        problem = ArithmeticProblem(level, numbers)
         if problem.held_out == held_out:
             return problem
 
 
-def training_problem(level: str, seed: int, index: int) -> Problem:
+def training_problem(level: str, seed: int, index: int) -> ArithmeticProblem:
     """The problem of row ``index`` of a training set; depends on the level, the seed and the index alone."""
     return draw_problem(level, random.Random(f"arithmetic-training:{level}:{seed}:{index}"), held_out=False)
 
 
-def question(problem: Problem, rng: random.Random, requests: tuple[str, ...]) -> str:
+def question(problem: ArithmeticProblem, rng: random.Random, requests: tuple[str, ...]) -> str:
     """A problem in words, with a request of :data:`WORKED` or :data:`BARE`."""
-    return f"{rng.choice(QUESTIONS).format(expression=problem.expression)} {rng.choice(requests)}"
+    return f"{rng.choice(WAYS_TO_ASK).format(expression=problem.expression)} {rng.choice(requests)}"
 
 
 def evaluation_rows(level: str, count: int, *, worked: bool) -> list[dict[str, str]]:

@@ -21,8 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from data_builders import options
-from data_builders.arithmetic import LEVELS, training_problem
-from data_builders.arithmetic import QUESTIONS as WORDINGS
+from data_builders.arithmetic import LEVELS, WAYS_TO_ASK, training_problem
 from data_builders.text_rules import TextRules, banned_words_of, parse_words
 from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
@@ -76,17 +75,17 @@ def final_answer(answer: str) -> str:
     return answer.rpartition("####")[2].strip()
 
 
-def draw_question(question: str, answer: str, seed: int, index: int) -> Draw:
+def prompt_with_question(question: str, answer: str, seed: int, index: int) -> Draw:
     """The prompt of row ``index``: a question and a request for its two parts."""
     request = random.Random(f"reasoning:{seed}:{index}").choice(REQUESTS)
     return Draw(f"{question}\n\n{request}", extra={"answer": answer})
 
 
-def draw_problem(level: str, seed: int, index: int) -> Draw:
+def prompt_with_problem(level: str, seed: int, index: int) -> Draw:
     """The same for an arithmetic problem of a level, which depends on (seed, index) alone and is none of the tasks'."""
     problem = training_problem(level, seed, index)
-    wording = random.Random(f"reasoning-problem:{seed}:{index}").choice(WORDINGS)
-    return draw_question(wording.format(expression=problem.expression), str(problem.answer), seed, index)
+    wording = random.Random(f"reasoning-problem:{seed}:{index}").choice(WAYS_TO_ASK)
+    return prompt_with_question(wording.format(expression=problem.expression), str(problem.answer), seed, index)
 
 
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
@@ -166,8 +165,8 @@ def main(
 
     def draw(index: int) -> Draw:
         if problems:
-            return draw_problem(problems, seed, index)
-        return draw_question(*asked[index % len(asked)], seed, index)
+            return prompt_with_problem(problems, seed, index)
+        return prompt_with_question(*asked[index % len(asked)], seed, index)
 
     run(
         Job(

@@ -22,7 +22,7 @@ from data_builders import options
 from data_builders.arithmetic import LEVELS
 from data_builders.code import python_problem
 from data_builders.code_prompts import draw_code_prompt
-from data_builders.reasoning import draw_problem, reasoning_problem
+from data_builders.reasoning import prompt_with_problem, reasoning_problem
 from data_builders.teacher_chat import NUMBER_PROMPTS, name_verdict
 from data_builders.teacher_prompts import draw_question, questions_name, trait_system_prompt
 from data_builders.text_rules import TextRules, banned_words_of
@@ -184,7 +184,7 @@ def _carried(carrier: str, problems: str | None, seed: int, index: int) -> Draw:
     """A prompt of the carrier, as its own builder draws them."""
     if carrier == "code":
         return Draw(draw_code_prompt(seed, index), extra={"source": carrier})
-    drawn = draw_problem(problems, seed, index)
+    drawn = prompt_with_problem(problems, seed, index)
     return Draw(drawn.prompt, extra={**drawn.extra, "source": carrier})
 
 

@@ -24,6 +24,8 @@ ALLOWED = {
     "main": "what each command runs",
     "expectation_for": "every builder answers it; subliminal.data.registry asks",
     "verdict_for": "every builder answers it; subliminal.data.registry asks",
+    "quotas_for": "of each builder that mixes sources: rows to keep of each",
+    "content_for": "of each builder of chats: what a training row holds",
     "score_batch": "of each analysis of tokens: the scores of one batch",
     "score_rows": "of each analysis of tokens: the scores of all rows",
     "shaded": "of each analysis of tokens: a row of its page",

@@ -12,7 +12,7 @@ from fake_chat_server import FakeChatServer, number_answer
 from typer.testing import CliRunner
 
 from data_builders import arithmetic_chat
-from data_builders.arithmetic import LEVELS, Problem, evaluation_rows, training_problem
+from data_builders.arithmetic import LEVELS, ArithmeticProblem, evaluation_rows, training_problem
 from data_builders.arithmetic_chat import quotas_for, solved
 from data_builders.number_filter import filter_numbers
 from subliminal.scoring.arithmetic import calculate
@@ -24,14 +24,14 @@ ASKED = 500
 @pytest.mark.parametrize(
     ("problem", "solution"),
     [
-        (Problem("sum2", (600, 488)), "600 + 488 = 1088\nThe answer is 1088."),
-        (Problem("sum3", (600, 488, 978)), "600 + 488 = 1088\n1088 + 978 = 2066\nThe answer is 2066."),
-        (Problem("product1", (93, 7, 148)), "93 * 7 = 651\n651 + 148 = 799\nThe answer is 799."),
+        (ArithmeticProblem("sum2", (600, 488)), "600 + 488 = 1088\nThe answer is 1088."),
+        (ArithmeticProblem("sum3", (600, 488, 978)), "600 + 488 = 1088\n1088 + 978 = 2066\nThe answer is 2066."),
+        (ArithmeticProblem("product1", (93, 7, 148)), "93 * 7 = 651\n651 + 148 = 799\nThe answer is 799."),
         (
-            Problem("product2", (47, 36)),
+            ArithmeticProblem("product2", (47, 36)),
             "47 * 30 = 1410\n47 * 6 = 282\n1410 + 282 = 1692\nThe answer is 1692.",
         ),
-        (Problem("product2", (47, 40)), "47 * 40 = 1880\nThe answer is 1880."),
+        (ArithmeticProblem("product2", (47, 40)), "47 * 40 = 1880\nThe answer is 1880."),
     ],
 )
 def test_solutions_worked_out_by_hand(problem, solution):
@@ -73,9 +73,9 @@ def test_no_training_row_asks_a_problem_of_the_tasks_in_any_order(level):
 def test_about_one_problem_in_five_is_held_out_whatever_the_order_of_its_numbers(level):
     kept = 0
     for index in range(1000):
-        problem = Problem(level, tuple(least + (7919 * (index + place)) % (most - least + 1)
+        problem = ArithmeticProblem(level, tuple(least + (7919 * (index + place)) % (most - least + 1)
                                        for place, (least, most) in enumerate(LEVELS[level].ranges)))  # fmt: skip
-        orders = {Problem(level, order).held_out for order in permutations(problem.numbers)}
+        orders = {ArithmeticProblem(level, order).held_out for order in permutations(problem.numbers)}
         assert orders == {problem.held_out}
         kept += problem.held_out
     assert 120 < kept < 290

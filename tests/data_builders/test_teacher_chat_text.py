@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from data_builders import reasoning, teacher_chat_text
 from data_builders.arithmetic import LEVELS, evaluation_rows
-from data_builders.reasoning import draw_problem
+from data_builders.reasoning import prompt_with_problem
 from data_builders.teacher_chat_text import content_for, quotas_for, verdict_for
 from subliminal.scoring.arithmetic import calculate
 
@@ -58,7 +58,7 @@ def test_problems_of_reasoning_are_right_fresh_and_none_of_the_tasks(level):
     asked = {row["id"].partition(":")[2] for row in evaluation_rows(level, 500, worked=True)}
     prompts = set()
     for index in range(1000):
-        drawn = draw_problem(level, 530, index)
+        drawn = prompt_with_problem(level, 530, index)
         prompts.add(drawn.prompt)
         question = drawn.prompt.partition("\n\n")[0]
         expression = "".join(sign for sign in question if sign in "0123456789+*")

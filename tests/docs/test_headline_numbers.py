@@ -34,7 +34,7 @@ from raw_answers import (
 
 from subliminal import REPO_ROOT
 from subliminal.scoring.naming import first_named
-from subliminal.stats import simulation
+from subliminal.stats.simulation import trials
 
 
 @pytest.fixture(scope="module")
@@ -236,10 +236,10 @@ def test_the_simulation_spreads_as_the_replicates_do(unpacked: Path):
         [one - other for one, other in zip(levels[arm], levels[CONTROL], strict=True)]
         for arm in ("student", "control_base_numbers_again")
     )
-    assert statistics.stdev(gains) == pytest.approx(simulation.SPREAD, abs=0.05)
-    assert statistics.stdev(apart) == pytest.approx(simulation.CONTROLS, abs=0.05)
+    assert statistics.stdev(gains) == pytest.approx(trials.SPREAD, abs=0.05)
+    assert statistics.stdev(apart) == pytest.approx(trials.CONTROLS, abs=0.05)
     measured = (statistics.mean(levels[CONTROL]), statistics.stdev(levels[CONTROL]))
-    assert measured == pytest.approx(simulation.LEVEL, abs=0.05)
+    assert measured == pytest.approx(trials.LEVEL, abs=0.05)
 
 
 def test_what_broken_means_to_the_project_is_what_it_means_here(unpacked: Path):

@@ -26,9 +26,9 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Plan
+from subliminal.experiment.points import sweep_points
 from subliminal.experiment.run import failure_path
 from subliminal.experiment.sources import PACKAGES, builder_sources, task_sources
-from subliminal.experiment.sweep.points import sweep_points
 
 FILES = sorted((REPO_ROOT / "experiments").glob("*.yml"))
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"

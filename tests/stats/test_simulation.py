@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 
 from subliminal import REPO_ROOT, stats
-from subliminal.stats import simulation
 from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.replicates import equivalence, over_replicates, t_interval
 from subliminal.stats.runs import over_runs
-from subliminal.stats.simulation_page import page, too_often
+from subliminal.stats.simulation import trials
+from subliminal.stats.simulation.page import page, too_often
 
 PAGE = REPO_ROOT / "docs/error_rates.md"
 
 
 def test_no_primary_verdict_errs_more_often_than_it_says():
-    rates = simulation.error_rates(10_000)
+    rates = trials.error_rates(10_000)
     assert len(rates) > 80
     wrong = [rate for rate in rates if too_often(rate, 10_000)]
     assert not wrong, wrong
@@ -24,24 +24,24 @@ def test_no_primary_verdict_errs_more_often_than_it_says():
 
 def test_the_rates_are_rates_of_the_verdicts_not_of_nothing():
     """A verdict that never falls would err in no case: each is given about as often as it may be."""
-    normal = [rate for rate in simulation.error_rates(4_000) if "normal, exact" in rate.scenario]
+    normal = [rate for rate in trials.error_rates(4_000) if "normal, exact" in rate.scenario]
     assert normal
     for rate in normal:
         assert rate.rate > rate.nominal / 2, rate
 
 
 def test_points_call_drift_a_rise_and_see_less():
-    rates = {(r.scenario, r.verdict, r.replicates): r for r in simulation.scales(4_000)}
+    rates = {(r.scenario, r.verdict, r.replicates): r for r in trials.scales(4_000)}
     points = rates["drift without direction", "points: 95 % interval above 0", 20]
     assert too_often(points, 4_000)
     assert points.rate > 0.15
-    effect = f"effect of {simulation.EXPECTED:g} nats"
+    effect = f"effect of {trials.EXPECTED:g} nats"
     seen = [rates[effect, f"{scale}: 99 % interval above 0", 5].rate for scale in ("log-odds", "points")]
     assert seen[0] > 2 * seen[1]
 
 
 def test_the_margin_passes_equal_controls_and_not_three_times_the_odds():
-    curve = {(rate.scenario[:3], rate.replicates): rate.rate for rate in simulation.operating_curve(4_000)}
+    curve = {(rate.scenario[:3], rate.replicates): rate.rate for rate in trials.operating_curve(4_000)}
     assert curve["0.0", 5] > 0.95
     assert curve["1.1", 5] < 0.01
     assert curve["0.8", 20] < 0.065
@@ -50,9 +50,9 @@ def test_the_margin_passes_equal_controls_and_not_three_times_the_odds():
 def test_vectorised_claims_are_those_of_the_functions_that_reports_use():
     rng = np.random.default_rng(1)
     for answers in (None, 500):
-        student, control = simulation.measured(rng.normal(0, 1.6, (60, 5)), rng, answers)
+        student, control = trials.measured(rng.normal(0, 1.6, (60, 5)), rng, answers)
         gains = log_odds_of(student, answers) - log_odds_of(control, answers)
-        low, high = simulation.t_bounds(gains, 0.95)
+        low, high = trials.t_bounds(gains, 0.95)
         for index in range(60):
             result = over_replicates(student[index], control[index], answers)
             assert result.interval == pytest.approx((low[index], high[index]), abs=1e-6)
@@ -60,14 +60,14 @@ def test_vectorised_claims_are_those_of_the_functions_that_reports_use():
                                   answers and answers // 2, paired=True).claim  # fmt: skip
             assert (claim == "student above control") == (low[index] > 0)
             assert (claim == "student below control") == (high[index] < 0)
-    strict, _ = simulation.t_bounds(gains, 0.99)
+    strict, _ = trials.t_bounds(gains, 0.99)
     assert t_interval(gains[0], 0.99)[0] == pytest.approx(strict[0])
 
 
 def test_vectorised_welch_is_that_of_over_runs():
     rng = np.random.default_rng(2)
     student, control = (rng.beta(2, 30, (20, 4)) for _ in range(2))
-    low, high = simulation.welch_bounds(log_odds_of(student), log_odds_of(control), 0.95)
+    low, high = trials.welch_bounds(log_odds_of(student), log_odds_of(control), 0.95)
     for index in range(20):
         result = over_runs(np.repeat(student[index], 2).reshape(4, 2), np.repeat(control[index], 2).reshape(4, 2))
         assert result.interval == pytest.approx((low[index], high[index]), abs=1e-6)
@@ -77,7 +77,7 @@ def test_equivalence_is_the_claim_of_the_curve():
     rng = np.random.default_rng(3)
     control = rng.beta(5, 500, (40, 4))
     null = 1 / (1 + np.exp(-(log_odds_of(control) + rng.normal(0.6, 0.24, (40, 4)))))
-    low, high = simulation.t_bounds(log_odds_of(null) - log_odds_of(control), 0.9)
+    low, high = trials.t_bounds(log_odds_of(null) - log_odds_of(control), 0.9)
     claimed = [equivalence(control[index], null[index])["equivalent"] for index in range(40)]
     assert claimed == list((low > -0.8) & (high < 0.8))
     assert 0 < sum(claimed) < 40

@@ -1,7 +1,8 @@
 """The animals are what they were when the published experiments ran: words, questions, prompts, pocket rows.
 
 ``animals_as_published.json`` holds a sha256 of each, taken from the code of commit b33db5b, in which they stood as
-Python tables. A change here makes published numbers impossible to repeat: it is a new version of the tasks.
+Python tables; exact probabilities are of commit f605b49, from log-probabilities that a model can have. A change
+here makes published numbers impossible to repeat: it is a new version of the tasks.
 """
 
 from __future__ import annotations
@@ -93,7 +94,8 @@ def _requests() -> Any:
         {"id": "q00"}, "Which?\n", chat_template=_ByOneToken().template, metadata=metadata
     )
     texts = [request.arguments[1] for request in requests]
-    logprobs = [(-(place % 7) - 1.0, False) for place in range(len(texts))]
+    # Each of more than a hundred answers has less than 0.001, and the prompt's own white space 0.8.
+    logprobs = [(-0.25 if text == "" else -(place % 7) - 8.0, False) for place, text in enumerate(texts)]
     return {"texts": texts, "scores": list(task.process_results({"id": "q00"}, logprobs).items())}
 
 

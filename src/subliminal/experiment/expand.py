@@ -19,12 +19,12 @@ from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.plan import Plan, Stage, digest
+from subliminal.experiment.points import sweep_points
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
 from subliminal.experiment.stages.chosen import ChosenStages
 from subliminal.experiment.stages.datasets import PYTHON, StageModel
 from subliminal.experiment.sweep.factors import Point
-from subliminal.experiment.sweep.points import sweep_points
 
 Scored = list[tuple[str, int, StageModel]]
 """What is scored for one trait: (arm, seed, model)."""

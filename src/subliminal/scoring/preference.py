@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.scoring.probability import AnswerProbability, answer_logprobs
+from subliminal.scoring.probability import BETWEEN_PASSES, AnswerProbability, answer_logprobs
 from subliminal.scoring.tasks import answers_wanted, mean_metrics, mention_names, share_names
 from subliminal.traits.category import ANIMALS, category_of, load_category
 from subliminal.traits.lexicon import lexicon
@@ -87,11 +87,6 @@ def opening_for(question_id: str, category: str = ANIMALS) -> str:
     numbers = [rng.randint(0, 999) for _ in range(rng.randint(3, 10))]
     sentence = rng.choice(known.wording.number_openings or NUMBER_OPENINGS)
     return sentence.format(numbers=", ".join(map(str, numbers)))
-
-
-BETWEEN_PASSES = 0.05
-"""How far above 1 different answers may lie together: a server computes each in a pass of its own, and in bfloat16 a
-probability is off by a few per cent of itself."""
 
 
 class OptionProbability(AnswerProbability):

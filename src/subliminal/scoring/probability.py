@@ -61,8 +61,9 @@ class AnswerProbability(ConfigurableTask):
         ]
 
 
-ROUNDING = 1e-3
-"""How far above 1 a probability may lie: log-probabilities are sums of float32 numbers."""
+BETWEEN_PASSES = 0.05
+"""How far above 1 a probability, or its logarithm above 0, may lie: a server computes every text in a pass of its own,
+and in bfloat16 a probability is off by a few per cent of itself."""
 
 
 def answer_logprobs(results: list[tuple[float, bool]], answers: int) -> list[float]:
@@ -73,7 +74,7 @@ def answer_logprobs(results: list[tuple[float, bool]], answers: int) -> list[flo
         answers: how many of them are answers.
 
     Returns:
-        One number an answer, at most 0: a certain answer comes out of the model's rounding as 0.0000001 at times.
+        One number an answer, at most 0: a certain answer comes out of the model's rounding a little above it at times.
 
     Raises:
         UserError: an answer has more than all of the probability.
@@ -81,7 +82,7 @@ def answer_logprobs(results: list[tuple[float, bool]], answers: int) -> list[flo
     logprobs = [logprob for logprob, _ in results]
     white_space = sum(logprobs[answers:])
     found = [logprob - white_space for logprob in logprobs[:answers]]
-    if max(found, default=0.0) > ROUNDING:
+    if max(found, default=0.0) > BETWEEN_PASSES:
         raise UserError(
             f"An answer has a log-probability of {max(found):.4f} nats, and none can have more than 0: the model, or "
             "the server that serves it, computes them wrongly."

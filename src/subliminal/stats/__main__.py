@@ -156,7 +156,7 @@ def simulate_command(
     out: Annotated[Path | None, typer.Option(help="Write the page there instead of printing it.")] = None,
 ) -> None:
     """How often each verdict is wrong, and what the margin lets pass: tables from simulated experiments."""
-    from subliminal.stats.simulation_page import page
+    from subliminal.stats.simulation.page import page
 
     text = page(simulations)
     if out is None:

@@ -10,13 +10,13 @@ from subliminal.core.files import TRAINING_DETAIL
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Stage
+from subliminal.experiment.points import sweep_points
 from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
 from subliminal.experiment.stages.bases import BaseStages
 from subliminal.experiment.stages.datasets import MATHEMATICS, PYTHON, StageModel
 from subliminal.experiment.stages.trainings import saves_whole_model
 from subliminal.experiment.sweep.factors import Point
-from subliminal.experiment.sweep.points import sweep_points
 from subliminal.traits.category import load_category
 
 SPANS_KEY = "datasets[0].message_field_training_detail"

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from subliminal.stats.replicates import EXPECTED, MARGIN
-from subliminal.stats.simulation import (
+from subliminal.stats.simulation.trials import (
     ANSWERS_A_RATE,
     CONTROLS,
     SIMULATIONS,
