@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from subliminal.core.errors import UserError
-from subliminal.report.leak import leak_section
+from subliminal.report.analyses.leak import leak_section
 
 OWL = {
     "answer": {"tokens": 900, "kl_nats_a_token": 0.3812, "standard_error_over_rows": 0.0123, "differing_share": 0.262},

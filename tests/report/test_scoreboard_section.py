@@ -7,8 +7,8 @@ from pathlib import Path
 
 from fake_results import add_arm, manifest, write
 
+from subliminal.report.analyses.scoreboard import scoreboard_section
 from subliminal.report.load import load_results
-from subliminal.report.scoreboard import scoreboard_section
 
 LEVELS = {
     "student": [2.0, 2.6],

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from subliminal.analysis.__main__ import app
 from subliminal.experiment.arms import BY_NAME
-from subliminal.report.carrier import carrier_section
+from subliminal.report.analyses.carrier import carrier_section
 from subliminal.report.load import load_results
 from subliminal.stats.carrier.parts import BESIDE, FOOT, LADDER, carrier
 from subliminal.stats.carrier.words import cells, sentences

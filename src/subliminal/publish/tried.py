@@ -15,7 +15,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.sweep.factors import BY_FACTOR, arm_at, point_label, point_of
-from subliminal.report.leak import leak_of_teachers
+from subliminal.report.analyses.leak import leak_of_teachers
 from subliminal.report.load import category_of_results
 from subliminal.stats.log_odds import Row, read_table
 

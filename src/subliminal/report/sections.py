@@ -9,19 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from subliminal.report.analyses.carrier import carrier_section
+from subliminal.report.analyses.leak import leak_section
+from subliminal.report.analyses.scoreboard import scoreboard_section
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section
 from subliminal.report.by_factor.section import by_factor_section
-from subliminal.report.carrier import carrier_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section
 from subliminal.report.findings import Findings
 from subliminal.report.format import Section
-from subliminal.report.leak import leak_section
 from subliminal.report.provenance import data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
 from subliminal.report.rises import rises_section
-from subliminal.report.scoreboard import scoreboard_section
 from subliminal.report.text import (
     adapters_section,
     arms_section,

@@ -15,7 +15,7 @@ import numpy as np
 
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.sweep.factors import BY_FACTOR, FACTORS, Factor, arm_at, point_label, point_of
-from subliminal.report.leak import leak_of_teachers
+from subliminal.report.analyses.leak import leak_of_teachers
 from subliminal.report.load import category_of_results
 from subliminal.stats.carrier.parts import target_log_odds
 from subliminal.stats.dose.curve import DoseCurve, EffectAt, Slope, dose_curve, slopes
