@@ -1,1 +1,1 @@
-"""Sections of the report that tell of analyses: what leaks from a teacher, what carries the trait, which score finds it."""
+"""Sections of the report that tell of analyses: what leaks, what carries the trait, and which score finds it."""
