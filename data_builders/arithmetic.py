@@ -178,7 +178,7 @@ def evaluation_rows(level: str, count: int, *, worked: bool) -> list[dict[str, s
         rows.append(
             {
                 "id": f"{level}:{','.join(map(str, problem.numbers))}",
-                "question": question(problem, random.Random(f"{problem}:wording"), requests),
+                "question": question(problem, random.Random(f"arithmetic-wording:{level}:{problem.numbers}"), requests),
                 "reference": str(problem.answer),
                 "subject": level,
             }
