@@ -126,3 +126,11 @@ def test_rows_follow_the_seed(tmp_path):
         _make(tmp_path / name, "--count", "24", "--seed", seed)
     one, same, other = ((tmp_path / name / "train.jsonl").read_text() for name in ("one", "same", "other"))
     assert one == same != other
+
+
+def test_the_questions_of_the_tasks_stay_as_they_are():
+    """Their words follow from level and numbers: another name in the code is no other task."""
+    assert [row["question"] for row in evaluation_rows("sum2", 2, worked=True)] == [
+        "Work out 573 + 261. Solve it step by step.",
+        "How much is 570 + 842? Show each step, then state the answer.",
+    ]
