@@ -991,7 +991,7 @@ def test_a_server_on_two_gpus_has_them_alone(tmp_path: Path) -> None:
 
 
 def _waits_for(plan: Plan, name: str) -> list[str]:
-    return [stage for stage in plan.stages[name].after if stage.startswith("build-")]
+    return [stage for stage in plan.stages[name].gives_way_to if stage in plan.stages]
 
 
 def test_controls_leave_the_gpu_to_the_server_of_the_teachers(tmp_path: Path) -> None:
@@ -1028,6 +1028,21 @@ def test_a_teacher_that_failed_does_not_hold_back_the_controls(tmp_path: Path) -
     plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[72], failed=failed)
     rows = ["build-dolphin_numbers-seed-72", "build-penguin_numbers-seed-72"]
     assert _waits_for(plan, "train-control_base_numbers-seed-72") == rows
+
+
+def test_a_control_gives_way_to_what_is_wanted_and_asks_for_nothing(tmp_path: Path) -> None:
+    plan = _plan(OWL_REAL, tmp_path)
+    control, rows = "train-control_base_numbers-seed-61", "serve-teachers"
+
+    def waits(until: str | None) -> bool:
+        plan.save(tmp_path / "plan.json", until=until)
+        jobs = json.loads((tmp_path / "plan.json").read_text("utf-8"))["jobs"]
+        (job,) = [job for job in jobs.values() if job["name"] == control]
+        return str(plan.stages[rows].mark) in job["waits"]
+
+    assert rows not in plan.up_to(control)
+    assert waits(None)
+    assert not waits(control), "nothing of the teacher's is wanted then"
 
 
 def test_students_of_a_trained_teacher_stand_at_the_end_of_the_longest_chain(tmp_path: Path) -> None:

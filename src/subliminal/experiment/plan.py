@@ -42,6 +42,7 @@ class Stage:
         made_from: stages whose results it reads.
         after: stages that must have passed before it starts, though it reads nothing of theirs (audits, the
             criterion).
+        gives_way_to: stages that go first where they are wanted, and that it needs nothing of.
         sources: files of the checkout that decide its result.
         judges: of these, the ones that only decide which raw rows are kept: rows are judged again, not made again.
         size: options of the last command that ask for more of the same rows; another size keeps those that are there.
@@ -61,6 +62,7 @@ class Stage:
     makes: list[str] = field(default_factory=list)
     made_from: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
+    gives_way_to: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     judges: list[str] = field(default_factory=list)
     size: str = ""
@@ -153,6 +155,11 @@ class Plan:
         reads -= {job}
         waits -= {job} | reads
         return sorted(reads), sorted(waits)
+
+    def _go_before(self, job: str) -> set[str]:
+        """The jobs that a job gives way to: nothing of theirs is needed, so they are not made for its sake."""
+        parts = [self.stages[job], *self.members(job)]
+        return {self.stages[name].job for part in parts for name in part.gives_way_to if name in self.stages} - {job}
 
     def last_trainings(self, until: str | None = None) -> list[str]:
         """Of the trainings that are wanted, those with the longest chain of jobs before them.
@@ -258,13 +265,14 @@ class Plan:
             gpu_places: units of Snakemake's resource ``gpu`` that make one GPU (see :meth:`gpu_places`).
             until: as for :meth:`up_to`.
         """
-        jobs = {}
+        jobs, wanted = {}, self.up_to(until)
         for name, stage in self.jobs().items():
             reads, waits = self.needs(name)
+            waits = sorted({*waits, *self._go_before(name) & wanted} - {*reads})
             units = stage.gpus * max(1, gpu_places // stage.gpu_share)
             marks = {"reads": self._marks(reads), "waits": self._marks(waits)}
             jobs[str(stage.mark)] = {"name": name, **marks, "gpu_units": units}
-        goals = self._marks(sorted(self.up_to(until)))
+        goals = self._marks(sorted(wanted))
         content = {
             "name": self.name,
             "results": self.results,

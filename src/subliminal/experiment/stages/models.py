@@ -157,8 +157,10 @@ class ModelStages(BaseStages):
             init = train_seed + OWN_INIT
         if student.lora_init == "teacher" or kind.teacher_init:
             init, _ = self.seed_of("teachers", seed)
-        after = [*self.before_students, *self._rows_that_go_first(kind, seed)]
+        after = self.before_students
         name = self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
+        if name in self.plan.stages:
+            self.plan.stages[name].gives_way_to = self._rows_that_go_first(kind, seed)
         return self._trained(base, recipe, overrides, subject, name)
 
     def _rows_that_go_first(self, kind: ArmKind, seed: int) -> list[str]:
@@ -177,8 +179,7 @@ class ModelStages(BaseStages):
         # At the points of the students: at its own a control would have teachers trained that nobody learns from.
         for point in sweep_points(self.experiment, student):
             written += [self.rows_of(student, trait, seed, point) for trait in self.traits]
-        # A teacher that failed holds back its own students alone.
-        return [name for name in dict.fromkeys(written) if name in self.plan.stages]
+        return list(dict.fromkeys(written))
 
     def _next(self, trait: str) -> str:
         """The option after this one in the experiment's list; after the last comes the first."""
