@@ -1,13 +1,30 @@
-"""What lm-eval takes of the tasks about trees: as of every category, the library makes it of ``traits/trees/``."""
+"""What lm-eval takes of the tasks about trees (traits/trees/ has options, words and questions)."""
 
 from __future__ import annotations
 
-from subliminal.scoring.category_tasks import settings_of_task
+from typing import Any
 
-_sampled = settings_of_task("tree_preference")
-SAMPLES = _sampled["repeats"]
-METRICS = _sampled["metric_list"]
-PROBABILITY_METRICS = settings_of_task("tree_preference_logprob")["metric_list"]
-load_questions = _sampled["custom_dataset"]
-load_questions_after_numbers = settings_of_task("tree_preference_numbers")["custom_dataset"]
-load_paraphrases = settings_of_task("tree_preference_paraphrase")["custom_dataset"]
+import datasets
+
+from subliminal.scoring import preference
+from subliminal.scoring.tasks import lm_eval_dataset
+
+CATEGORY = "trees"
+SAMPLES = preference.samples(CATEGORY)
+METRICS = preference.share_metrics(CATEGORY)
+PROBABILITY_METRICS = preference.probability_metrics(CATEGORY)
+
+
+def load_questions(**_: Any) -> dict[str, datasets.Dataset]:
+    """The questions. lm-eval passes its metadata, which is not needed."""
+    return lm_eval_dataset(preference.questions(CATEGORY))
+
+
+def load_questions_after_numbers(**_: Any) -> dict[str, datasets.Dataset]:
+    """The questions, each after a list of numbers."""
+    return lm_eval_dataset(preference.questions_after_numbers(CATEGORY))
+
+
+def load_paraphrases(**_: Any) -> dict[str, datasets.Dataset]:
+    """Other wordings of the questions."""
+    return lm_eval_dataset(preference.questions(CATEGORY, "paraphrases"))

@@ -240,8 +240,17 @@ def test_one_probability_changed(results: Path):
     row = json.loads(path.read_text().splitlines()[2])
     old = f'"{row["filtered_resps"][0][0]}"'
     line = path.read_text().splitlines(keepends=True)
-    path.write_text("".join([*line[:2], line[2].replace(old, '"-0.26"')]))
+    path.write_text("".join([*line[:2], line[2].replace(old, '"-1.5"')]))
     told(results, path.name, "line 3", "owl is 0.3125, but the answers give")
+
+
+def test_probabilities_that_cannot_be_are_told_with_their_place(results: Path):
+    path = samples(results, task=EXACT)
+    line = path.read_text().splitlines(keepends=True)
+    old = json.loads(line[2])["filtered_resps"][0][0]
+    path.write_text("".join([*line[:2], line[2].replace(f'"{old}"', '"-0.26"')]))
+    with pytest.raises(UserError, match=rf"{path.name}.*, line 3: Question q02: the options have 1\.19"):
+        verify(results)
 
 
 def test_one_rate_of_a_summary_changed(results: Path):

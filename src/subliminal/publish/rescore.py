@@ -115,6 +115,8 @@ def score_again(task: str, samples: list[Sample], place: str) -> list[Sample]:
             raise UserError(
                 f"{place}, line {line} is no sample of {task} ({type(error).__name__}: {error}). Restore the file."
             ) from None
+        except UserError as error:
+            raise UserError(f"{place}, line {line}: {error}") from None
         again.append({**sample, **metrics})
     return again
 
