@@ -209,14 +209,14 @@ def test_whole_examination_of_this_machine():
 
 @pytest.mark.slow
 def test_the_first_row_is_shown_with_its_mask(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    experiment = REPO_ROOT / "experiments/pocket_demo.yml"
-    (line,) = doctor_experiment.first_row_lines(experiment)
+    content = (REPO_ROOT / "experiments/pocket_demo.yml").read_text()
+    content = re.sub(r"\b(recipes|models|accelerate_configs)/", rf"{REPO_ROOT}/\1/", content)
+    (tmp_path / "pocket_demo.yml").write_text(content)
+    monkeypatch.chdir(tmp_path)  # a checkout in which the demo ran has rows, and shows these
+    (line,) = doctor_experiment.first_row_lines(tmp_path / "pocket_demo.yml")
     assert line.level == "ok"
     assert "«12, 880, 301<|im_end|>»" in line.text
     assert "an example" in line.text
-    content = re.sub(r"\b(recipes|models|accelerate_configs)/", rf"{REPO_ROOT}/\1/", experiment.read_text())
-    (tmp_path / "pocket_demo.yml").write_text(content)
-    monkeypatch.chdir(tmp_path)
     run, rows = Path("outputs/pocket_demo/owl_student-seed-51"), Path("data/pocket_demo/owl_numbers-seed-51")
     for folder in (run, rows):
         folder.mkdir(parents=True)
