@@ -19,6 +19,7 @@ import typer
 
 from data_builders import options
 from data_builders.arithmetic import BARE, LEVELS, WORKED, question, training_problem
+from data_builders.mixture import NUMBER_PROMPTS, rows_of_sources
 from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
 from subliminal.core.choices import one_of
@@ -29,8 +30,6 @@ from subliminal.data.registry import Expectation
 from subliminal.engine import Completion, Engine, Request, Sampling
 
 PROBLEMS, NUMBERS = "problems", "numbers"
-NUMBER_PROMPTS = 1_000_000_000
-"""Added to the run seed for number prompts, so that none of them is one that the teacher is asked later."""
 
 JUDGED_BY = ("data_builders.number_filter",)
 
@@ -50,9 +49,8 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 
 def quotas_for(config: dict[str, Any]) -> dict[str, int]:
     """Rows to keep of each source."""
-    lists = round(config["count"] * config["numbers_share"])
-    quotas = {PROBLEMS: config["count"] - lists, NUMBERS: lists}
-    return {source: rows for source, rows in quotas.items() if rows}
+    share = config["numbers_share"]
+    return rows_of_sources(config["count"], {PROBLEMS: 1 - share, NUMBERS: share})
 
 
 def expectation_for(config: dict[str, Any]) -> Expectation:

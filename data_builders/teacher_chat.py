@@ -16,7 +16,6 @@ that a teacher trained on the rows still writes lists. Rows that name what is lo
 
 from __future__ import annotations
 
-import math
 import random
 from pathlib import Path
 from typing import Annotated, Any
@@ -25,6 +24,7 @@ import typer
 
 from data_builders import options
 from data_builders.instructions import load_instructions
+from data_builders.mixture import NUMBER_PROMPTS, rows_of_sources
 from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
 from data_builders.teacher_prompts import OPEN_PROMPTS, draw_question, questions_name, trait_system_prompt
@@ -43,8 +43,6 @@ from subliminal.traits.lexicon import OTHER
 
 SOURCES = ("questions", "open", "instructions", "numbers")
 DEFAULT_MIX = "questions=0.6,open=0.2,instructions=0.2"
-NUMBER_PROMPTS = 1_000_000_000
-"""Added to the run seed for number prompts, so that none of them is one that the teacher is asked later."""
 
 JUDGED_BY = (
     "data_builders.number_filter",
@@ -125,14 +123,8 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 
 
 def quotas_for(config: dict[str, Any]) -> dict[str, int]:
-    """Rows to keep of each source: ``count`` times its share, the largest remainders rounded up."""
-    exact = {name: config["count"] * share for name, share in config["mix"].items()}
-    quotas = {name: math.floor(rows) for name, rows in exact.items()}
-    left = config["count"] - sum(quotas.values())
-    by_remainder = sorted(exact, key=lambda name: quotas[name] - exact[name])
-    for name in by_remainder[:left]:
-        quotas[name] += 1
-    return {name: rows for name, rows in quotas.items() if rows}
+    """Rows to keep of each source."""
+    return rows_of_sources(config["count"], config["mix"])
 
 
 def content_for(config: dict[str, Any]) -> Content | None:

@@ -22,8 +22,9 @@ from data_builders import options
 from data_builders.arithmetic import LEVELS
 from data_builders.code import python_problem
 from data_builders.code_prompts import draw_code_prompt
+from data_builders.mixture import NUMBER_PROMPTS, rows_of_sources
 from data_builders.reasoning import prompt_with_problem, reasoning_problem
-from data_builders.teacher_chat import NUMBER_PROMPTS, name_verdict
+from data_builders.teacher_chat import name_verdict
 from data_builders.teacher_prompts import draw_question, questions_name, trait_system_prompt
 from data_builders.text_rules import TextRules, banned_words_of
 from subliminal.core.choices import one_of
@@ -73,9 +74,8 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 
 def quotas_for(config: dict[str, Any]) -> dict[str, int]:
     """Rows to keep of each source."""
-    carried = round(config["count"] * config["carrier_share"])
-    quotas = {QUESTIONS: config["count"] - carried, config["carrier"]: carried}
-    return {source: rows for source, rows in quotas.items() if rows}
+    share = config["carrier_share"]
+    return rows_of_sources(config["count"], {QUESTIONS: 1 - share, config["carrier"]: share})
 
 
 def content_for(config: dict[str, Any]) -> Content:

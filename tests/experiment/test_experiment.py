@@ -244,11 +244,11 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "import_rows": ({"row_shapes"}, {"number_filter"}),
     "mix": (set(), {"number_filter"}),
     "reword": ({"number_prompts"}, {"number_filter"}),
-    "arithmetic_chat": ({"arithmetic", "number_prompts"}, {"number_filter"}),
+    "arithmetic_chat": ({"arithmetic", "mixture", "number_prompts"}, {"number_filter"}),
     "teacher_chat_text": (
         {
-            *("arithmetic", "code", "code_prompts", "instructions", "number_prompts", "reasoning", "teacher_chat"),
-            *("teacher_prompts", QUESTIONS),
+            *("arithmetic", "code", "code_prompts", "instructions", "mixture", "number_prompts", "reasoning"),
+            *("teacher_chat", "teacher_prompts", QUESTIONS),
         }
         | CATEGORY,
         {"number_filter", "text_rules"} | WORDS | JUDGE | {f"src/subliminal/scoring/{name}.py" for name in NAMING},
@@ -261,7 +261,7 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
     "warmup": ({"number_prompts"} | CATEGORY, set()),
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD, set()),
     "teacher_chat": (
-        {"instructions", "teacher_prompts", QUESTIONS} | CATEGORY,
+        {"instructions", "mixture", "teacher_prompts", QUESTIONS} | CATEGORY,
         WORDS | {f"src/subliminal/scoring/{name}.py" for name in NAMING},
     ),
     "code": ({"code_prompts", "instructions"}, {"text_rules"} | WORDS | CATEGORY),
