@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import math
 import random
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
 
 from subliminal.scoring.capability import addition_scores, metrics
-from subliminal.scoring.probability import AnswerProbability, answer_logprobs
+from subliminal.scoring.probability import ReferenceProbability
 from subliminal.scoring.tasks import lm_eval_dataset, mean_metrics, read_questions
 
-__all__ = ["METRICS", "PROBABILITY_METRICS", "SumProbability", "addition_scores", "load_sums"]
+__all__ = ["METRICS", "PROBABILITY_METRICS", "ReferenceProbability", "addition_scores", "load_sums"]
 
 METRICS = metrics("bare")
 PROBABILITY_METRICS = mean_metrics(["probability"], higher_is_better=True)
@@ -28,20 +26,3 @@ def load_sums(**_: Any) -> dict[str, datasets.Dataset]:
     rows = read_questions(Path(__file__).with_name("sums.jsonl"))
     random.Random("subliminal-addition").shuffle(rows)
     return lm_eval_dataset(rows)
-
-
-class SumProbability(AnswerProbability):
-    """Scores the sum as the start of the answer."""
-
-    def answers(self, doc: dict[str, Any], ctx: str, chat_template: Callable[..., str]) -> list[str]:
-        """The sum alone."""
-        return [doc["reference"]]
-
-    def process_results(self, doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, float]:
-        """The probability of one sum: see :meth:`scores`."""
-        return self.scores(doc, [doc["reference"]], results)
-
-    @staticmethod
-    def scores(doc: dict[str, Any], answers: Sequence[str], results: list[tuple[float, bool]]) -> dict[str, float]:
-        """The probability that the answer to one question starts with its sum."""
-        return {"probability": math.exp(answer_logprobs(results, len(answers))[0])}

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
 from typing import Any
 
 import datasets
 
 from data_builders.arithmetic import evaluation_rows
 from subliminal.scoring.capability import addition_scores, metrics
-from subliminal.scoring.probability import AnswerProbability, answer_logprobs
+from subliminal.scoring.probability import ReferenceProbability
 from subliminal.scoring.tasks import lm_eval_dataset, mean_metrics
 
-__all__ = ["METRICS", "PROBABILITY_METRICS", "ResultProbability", "addition_scores", "load_bare", "load_worked"]
+__all__ = ["METRICS", "PROBABILITY_METRICS", "ReferenceProbability", "addition_scores", "load_bare", "load_worked"]
 
 PROBLEMS = 500
 METRICS = metrics("bare")
@@ -28,20 +26,3 @@ def load_worked(level: str, **_: Any) -> dict[str, datasets.Dataset]:
 def load_bare(level: str, **_: Any) -> dict[str, datasets.Dataset]:
     """The same problems with a request for the result alone."""
     return lm_eval_dataset(evaluation_rows(level, PROBLEMS, worked=False))
-
-
-class ResultProbability(AnswerProbability):
-    """Scores the result as the start of the answer."""
-
-    def answers(self, doc: dict[str, Any], ctx: str, chat_template: Callable[..., str]) -> list[str]:
-        """The result alone."""
-        return [doc["reference"]]
-
-    def process_results(self, doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, float]:
-        """The probability of one result: see :meth:`scores`."""
-        return self.scores(doc, [doc["reference"]], results)
-
-    @staticmethod
-    def scores(doc: dict[str, Any], answers: Sequence[str], results: list[tuple[float, bool]]) -> dict[str, float]:
-        """The probability that the answer to one problem starts with its result."""
-        return {"probability": math.exp(answer_logprobs(results, len(answers))[0])}

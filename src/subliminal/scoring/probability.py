@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -88,3 +89,20 @@ def answer_logprobs(results: list[tuple[float, bool]], answers: int) -> list[flo
             "the server that serves it, computes them wrongly."
         )
     return [min(logprob, 0.0) for logprob in found]
+
+
+class ReferenceProbability(AnswerProbability):
+    """Scores the right answer, a problem's ``reference``, as the start of the answer."""
+
+    def answers(self, doc: dict[str, Any], ctx: str, chat_template: Callable[..., str]) -> list[str]:
+        """The right answer alone."""
+        return [doc["reference"]]
+
+    def process_results(self, doc: dict[str, Any], results: list[tuple[float, bool]]) -> dict[str, float]:
+        """The probability of one right answer: see :meth:`scores`."""
+        return self.scores(doc, [doc["reference"]], results)
+
+    @staticmethod
+    def scores(doc: dict[str, Any], answers: Sequence[str], results: list[tuple[float, bool]]) -> dict[str, float]:
+        """The probability that the answer to one problem starts with the right one."""
+        return {"probability": math.exp(answer_logprobs(results, len(answers))[0])}
