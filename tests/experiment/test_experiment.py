@@ -26,7 +26,6 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import flags
 from subliminal.experiment.plan import Plan
-from subliminal.experiment.points import sweep_points
 from subliminal.experiment.run import failure_path
 from subliminal.experiment.sources import PACKAGES, builder_sources, task_sources
 
@@ -622,7 +621,7 @@ def test_mathematics_has_no_animal(tmp_path: Path) -> None:
 def test_a_sweep_shares_what_its_points_share(tmp_path: Path) -> None:
     sweep = {"rank": [2, 8], "learning_rate": [2e-4, 8e-4], "rows": [36, 72], "epochs": [2]}
     plan = _plan(DEMO, tmp_path, sweep=sweep)
-    assert len(sweep_points(load_experiment(_changed(DEMO, tmp_path, sweep=sweep)))) == 8
+    assert len(load_experiment(_changed(DEMO, tmp_path, sweep=sweep)).points()) == 8
     students = [name for name in plan.stages if name.startswith("train-owl_student")]
     assert len(students) == 8
     assert {name for name in plan.stages if name.startswith("build-")} == {

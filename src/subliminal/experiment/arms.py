@@ -1,8 +1,8 @@
 """The arms: whose number rows each learns, on which base, what it is, and what is subtracted from what.
 
 :data:`ARMS` is the one place that knows an arm. An experiment file may name those with ``named`` set; stages follow
-from ``rows``, ``base`` and ``seed_offset``; reports take order, words and comparisons from here. A new arm is a row,
-and where its numbers come from somewhere new, a case of ``rows_of`` in :mod:`subliminal.experiment.stages.models` too.
+from ``rows``, ``base`` and ``seed_offset``; reports take order, words and comparisons from here. A new arm is a row;
+where its numbers come from somewhere new, ``rows_of`` in :mod:`subliminal.experiment.stages.students` gets a case.
 """
 
 from __future__ import annotations

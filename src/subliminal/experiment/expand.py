@@ -10,7 +10,7 @@ Everything of an experiment lies in folders that carry its name, ``data/<name>/`
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,11 @@ from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.plan import Plan, Stage, digest
-from subliminal.experiment.points import sweep_points
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
-from subliminal.experiment.stages.chosen import ChosenStages
-from subliminal.experiment.stages.datasets import PYTHON, StageModel
+from subliminal.experiment.stages.datasets import PYTHON
+from subliminal.experiment.stages.model import StageModel, stages_behind
+from subliminal.experiment.stages.students import StudentStages
 from subliminal.experiment.sweep.factors import Point
 
 Scored = list[tuple[str, int, StageModel]]
@@ -83,7 +83,7 @@ class _Evaluated:
     any: bool
 
 
-class _Expansion(ChosenStages):
+class _Expansion(StudentStages):
     def run(self) -> Plan:
         self._criterion()
         scored = {trait: self._arms(trait) for trait in self.traits}
@@ -120,7 +120,7 @@ class _Expansion(ChosenStages):
         for seed in self.seeds_of("teachers"):
             base = self.base(seed)
             teachers = {}
-            for trait, point in itertools.product(self.traits, sweep_points(self.experiment, BY_NAME["teacher"])):
+            for trait, point in itertools.product(self.traits, self.experiment.points(BY_NAME["teacher"])):
                 teachers[f"{self.loved(trait, point)}{point.label}"] = self.writer(trait, seed, point)
             if self.experiment.teacher.neutral is not None:
                 teachers["neutral"] = self.neutral_teacher(seed)
@@ -132,17 +132,13 @@ class _Expansion(ChosenStages):
             words += [f"--teacher {name}={model.weights}" for name, model in teachers.items()]
             if "neutral" in teachers:
                 words.append("--neutral neutral")
-            words += [f"--rows {self.data / rows.removeprefix('build-')}/train.jsonl", f"--out {folder}"]
-            stage = Stage(f"leak-{self.experiment.name}{suffix}", "leak", str(folder), [" ".join(words)])
+            words.append(f"--rows {self.rows_file(rows)}")
+            made_from = [*stages_behind(teachers.values()), rows]
+            name = f"leak-{self.experiment.name}{suffix}"
+            stage = self.analysis(name, folder, words, ["leak.json", "manifest.json"], made_from)
             stage.size = f"--limit {self.experiment.leak.rows}"
-            stage.resume, stage.restart = "--resume", "--overwrite"
-            stage.makes = [f"{folder}/leak.json", f"{folder}/manifest.json"]
-            stage.made_from = [*_stages_behind(teachers.values()), rows]
             if not base.made_by:
                 stage.sources = model_sources(base.path)
-            stage.gpus = self.experiment.resources.evaluate_gpus
-            stage.gpu_share = self.experiment.resources.per_gpu
-            stage.threads = self.experiment.resources.threads
             added.append(self.plan.add(stage))
         return [name for name in added if name in self.plan.stages]
 
@@ -159,7 +155,7 @@ class _Expansion(ChosenStages):
         scored: Scored = []
         for arm in self.experiment.arms:
             kind = BY_NAME[arm]
-            at = sweep_points(self.experiment, kind)
+            at = self.experiment.points(kind)
             if kind.rows is None:
                 for point in at:
                     scored += self._untrained(kind, trait, point)
@@ -221,8 +217,7 @@ class _Expansion(ChosenStages):
             if not models:
                 continue
             subject = f"{trait}{suffix}{part.suffix}"
-            stage = self.scoring("evaluate", subject, folder, trait, models)
-            name = self.add_scoring(stage, part.tasks, evaluation.options)
+            name = self.scoring("evaluate", subject, folder, trait, models, part.tasks, evaluation.options)
             if name in self.plan.stages:
                 done.append(name)
                 continue
@@ -234,7 +229,7 @@ class _Expansion(ChosenStages):
                 else:
                     missing.append({"arm": arm, "seed": int(seed), **failure})
         self.plan.missing += missing
-        made_by = _stages_behind(model for *_, model in kept)
+        made_by = stages_behind(model for *_, model in kept)
         return _Evaluated(done, missing, made_by, bool(done) or scored)
 
     def _report(self, trait: str, evaluated: _Evaluated, evaluations: list[str], leaks: list[str]) -> None:
@@ -284,11 +279,3 @@ class _Expansion(ChosenStages):
                 failure = self.plan.failed[self.plan.lost[lost]]
                 missing.append({"arm": arm, "seed": seed, **failure})
         return kept, missing
-
-
-def _stages_behind(models: Iterable[StageModel]) -> list[str]:
-    """The stages that make these models, none twice."""
-    names: dict[str, None] = {}
-    for model in models:
-        names |= dict.fromkeys(model.made_by)
-    return list(names)

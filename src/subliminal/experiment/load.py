@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root
+from subliminal.experiment.contradictions import contradictions
 from subliminal.experiment.options import (
     builder_problems,
     module_of,
@@ -46,6 +47,8 @@ def load_experiment(path: Path) -> Experiment:
     except ValidationError as error:
         problems = [phrase(problem, Experiment) for problem in error.errors()]
         raise UserError(f"{path} cannot be used: {'; '.join(problems)}. Correct it.") from None
+    for problem in contradictions(experiment):  # the first alone: others may follow from it
+        raise UserError(f"{path} cannot be used: {problem}. Correct it.")
     if experiment.name != path.stem:
         raise UserError(
             f"{path} has the name {experiment.name!r}. Data, adapters and results go by it: name the file "

@@ -1,1 +1,1 @@
-"""The stages of an experiment, each kind built on those before it: datasets, trainings, bases, models, chosen rows."""
+"""The stages of an experiment, each kind built on those before it: datasets, trainings, bases, teachers, students."""

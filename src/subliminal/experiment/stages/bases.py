@@ -8,8 +8,9 @@ from typing import Any
 from subliminal.experiment.arms import AGAIN
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.sources import model_sources
-from subliminal.experiment.stages.datasets import PYTHON, StageModel
-from subliminal.experiment.stages.trainings import TrainingStages, saves_whole_model
+from subliminal.experiment.stages.datasets import PYTHON
+from subliminal.experiment.stages.model import StageModel
+from subliminal.experiment.stages.trainings import TrainingStages
 from subliminal.experiment.sweep.factors import Point, point_label
 
 
@@ -71,7 +72,8 @@ class BaseStages(TrainingStages):
         stage.resume = stage.restart = "--overwrite"
         stage.makes = [f"{folder}/model.safetensors", f"{folder}/manifest.json"]
         stage.made_from = list(start.made_by)
-        stage.sources = [] if start.made_by else model_sources(start.path)
+        if not start.made_by:
+            stage.sources = model_sources(start.path)
         return StageModel(str(folder), None, (*start.made_by, self.plan.add(stage)), suffix)
 
     def _base_corpus(self, subject: str, rows: int, seed: int) -> str:
@@ -86,13 +88,13 @@ class BaseStages(TrainingStages):
         """A base that is trained, and merged where it is an adapter."""
         base, folder = self.experiment.base, self.outputs / subject
         trained = self.train(subject, base.recipe, overrides, start, rows, count, seed, lora_init=seed)
-        if saves_whole_model(self.recipe(base.recipe) | overrides):
-            return StageModel(str(folder), None, (*start.made_by, trained), suffix)
+        if trained.whole:
+            return StageModel(str(folder), None, trained.made_by, suffix)
         # Axolotl copies the unmerged model's manifest along, which is not this model's.
         command = (
             f"rm -rf {folder}/merged && {PYTHON} -m axolotl.cli.merge_lora {folder}/recipe.yml && "
             f"rm -f {folder}/merged/manifest.json"
         )
-        merge = Stage(f"merge-{subject}", "merge", str(folder), [command], made_from=[trained])
+        merge = Stage(f"merge-{subject}", "merge", str(folder), [command], made_from=[trained.made_by[-1]])
         merge.makes = [f"{folder}/merged/model.safetensors"]
-        return StageModel(f"{folder}/merged", None, (*start.made_by, trained, self.plan.add(merge)), suffix)
+        return StageModel(f"{folder}/merged", None, (*trained.made_by, self.plan.add(merge)), suffix)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +12,7 @@ from subliminal.experiment.options import flags, module_of, parameters
 from subliminal.experiment.plan import Plan, Stage
 from subliminal.experiment.schema import NUMBER_LISTS, Experiment, SeedsVary
 from subliminal.experiment.sources import audit_sources, builder_sources, model_sources
+from subliminal.experiment.stages.model import StageModel
 from subliminal.experiment.sweep.factors import Point
 from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS
@@ -22,53 +22,6 @@ BASE_URL = '--base-url "$SUBLIMINAL_BASE_URL"'
 """How a builder finds the server that its command runs beside (scripts/serve.py --run sets the variable)."""
 MATHEMATICS = "math"
 """The trait's name in stages and folders where it is no option of a category."""
-
-
-@dataclass(frozen=True)
-class StageModel:
-    """A model: its base and, with ``weights``, what was trained from it.
-
-    Attributes:
-        path: folder or Hub id of the base.
-        weights: folder of the adapter on the base or, with ``whole``, of a model of its own; None for the base itself.
-        made_by: the stages that make both.
-        suffix: what the base adds to the names of stages that serve or score models on it.
-        whole: the training has no adapter and saves a whole model.
-    """
-
-    path: str
-    weights: str | None = None
-    made_by: tuple[str, ...] = ()
-    suffix: str = ""
-    whole: bool = False
-
-    @property
-    def adapter(self) -> str | None:
-        """The adapter's folder, if there is one."""
-        if self.whole:
-            return None
-        return self.weights
-
-    @property
-    def loaded(self) -> str:
-        """The model that is loaded before any adapter."""
-        if self.whole:
-            return self.weights
-        return self.path
-
-    @property
-    def marker(self) -> str:
-        """A file that trained weights have."""
-        if self.whole:
-            return "config.json"
-        return "adapter_config.json"
-
-    @property
-    def served_name(self) -> str:
-        """What a server calls it: an adapter's folder with ``-`` for ``_``, or the model itself."""
-        if self.adapter is None:
-            return self.loaded
-        return Path(self.adapter).name.removesuffix("-passed").replace("_", "-")
 
 
 class Datasets:
@@ -113,6 +66,14 @@ class Datasets:
     def seeds_of(self, what: str) -> list[int]:
         """The seeds of all ``bases``, ``teachers`` or ``numbers`` that differ."""
         return list(dict.fromkeys(self.seed_of(what, seed)[0] for seed in self.seeds))
+
+    def folder_of(self, build: str) -> Path:
+        """Where the rows of a ``build-`` stage lie."""
+        return self.data / dataset_of(build)
+
+    def rows_file(self, build: str) -> Path:
+        """The rows of a ``build-`` stage that are trained on."""
+        return self.folder_of(build) / "train.jsonl"
 
     def loving(self, options: Sequence[str]) -> dict[str, Any]:
         """The options of a builder that say what its rows are about; none for mathematics."""
@@ -233,7 +194,7 @@ class Datasets:
         folder = self.data / subject
         words = [f"{PYTHON} -m data_builders.{builder}", *self._answering(model)]
         if source:
-            words.append(f"--source {self.data / source.removeprefix('build-')}")
+            words.append(f"--source {self.folder_of(source)}")
         words += [flags(options), f"--seed {seed}", f"--out {folder}"]
         command = " ".join(filter(None, words))
         stage = Stage(f"build-{subject}", "build", str(folder), [command])
@@ -251,20 +212,20 @@ class Datasets:
         if model is None:
             return self._add_with_audit(stage)
         stage.made_from += model.made_by
-        if not model.made_by:
+        if not model.made_by:  # what a stage makes counts by that stage's key
             stage.sources += model_sources(model.path)
         stage.threads, stage.gpus = self.experiment.resources.threads, self.experiment.resources.generate_gpus
         if count and "max_tokens" in options:
             stage.facts["tokens"] = count * options["max_tokens"]
-        if self.experiment.engine != "server":
-            return self._add_with_audit(stage)
-        if job:  # a later rung of a gate has a server to itself
+        shared_server = None
+        if self.experiment.engine == "server" and job:  # a later rung of a gate has a server to itself
             stage.commands = [self._beside_server(model.loaded, {}, command)]
-            return self._add_with_audit(stage)
-        stage.job = f"serve-{_server_of(model)}{model.suffix or server}"
+        elif self.experiment.engine == "server":
+            stage.job = shared_server = f"serve-{_server_of(model)}{model.suffix or server}"
         name = self._add_with_audit(stage)
-        if name in self.plan.stages:
-            _, adapters = self._served.setdefault(stage.job, (model.loaded, {}))
+        # A stage that is lost asks for no adapter: its teacher may never be trained.
+        if shared_server and name in self.plan.stages:
+            _, adapters = self._served.setdefault(shared_server, (model.loaded, {}))
             if model.adapter:
                 adapters[model.served_name] = model.adapter
         return name
@@ -283,7 +244,7 @@ class Datasets:
         stage.makes = [f"{stage.folder}/train.jsonl", f"{stage.folder}/manifest.json"]
         name = self.plan.add(stage)
         command = f"{PYTHON} -m data_builders.audit {stage.folder} {flags(self.experiment.audit)}".rstrip()
-        audit = Stage(stage.name.replace("build-", "audit-", 1), "audit", stage.folder, [command])
+        audit = Stage(audit_of(stage.name), "audit", stage.folder, [command])
         audit.makes, audit.made_from = [f"{stage.folder}/audit.json"], [name]
         audit.sources = audit_sources(self.experiment.trait.category or ANIMALS)
         audit.threads = 1
@@ -297,7 +258,7 @@ class Datasets:
 
     def _first_rows(self, full: str, subject: str, rows: int) -> str:
         """The first rows of a dataset, as a dataset: its answers judged again for fewer rows."""
-        source, folder = self.data / full.removeprefix("build-"), self.data / subject
+        source, folder = self.folder_of(full), self.data / subject
         copy = f"mkdir -p {folder} && cp {source}/raw.jsonl {source}/manifest.json {folder}/"
         commands = [copy, f"{PYTHON} -m data_builders.refilter {folder} --count {rows}"]
         stage = Stage(f"build-{subject}", "build", str(folder), commands, made_from=[full], threads=1)
@@ -331,6 +292,16 @@ class Datasets:
         words += [f"--adapter {name}={folder}" for name, folder in adapters.items()]
         words += [flags(self.experiment.server), f"--run {shlex.quote(command)}"]
         return " ".join(filter(None, words))
+
+
+def dataset_of(build: str) -> str:
+    """The dataset that a ``build-`` stage makes, as ``owl_numbers-seed-1``."""
+    return build.removeprefix("build-")
+
+
+def audit_of(build: str) -> str:
+    """The stage that audits what a ``build-`` stage makes."""
+    return f"audit-{dataset_of(build)}"
 
 
 def _server_of(model: StageModel) -> str:

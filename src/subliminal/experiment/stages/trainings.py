@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from subliminal.experiment.plan import Stage
 from subliminal.experiment.sources import model_sources
-from subliminal.experiment.stages.datasets import PYTHON, Datasets, StageModel
+from subliminal.experiment.stages.datasets import PYTHON, Datasets, audit_of
+from subliminal.experiment.stages.model import StageModel
 
 
 class TrainingStages(Datasets):
@@ -29,8 +31,8 @@ class TrainingStages(Datasets):
         lora_init: int,
         job: str = "",
         after: Sequence[str] = (),
-    ) -> str:
-        """A training run; returns its stage.
+    ) -> StageModel:
+        """A training run; returns what it makes of the base: an adapter on it, or a whole model without one.
 
         Args:
             subject: the run's folder in ``outputs/<experiment>/``.
@@ -44,9 +46,10 @@ class TrainingStages(Datasets):
             after: stages that it waits for beside its data's audit.
         """
         folder, keys = self.outputs / subject, self.recipe(recipe) | overrides
-        data = self.data / rows.removeprefix("build-") / "train.jsonl"
+        data = self.rows_file(rows)
         changes = {"base_model": base.path, "datasets[0].path": str(data), "output_dir": str(folder), "seed": seed}
-        if not saves_whole_model(keys):
+        whole = keys.get("adapter") is None
+        if not whole:
             changes["lora_init_seed"] = lora_init
         if base.path != keys["base_model"] and "revision_of_model" in keys:
             changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
@@ -62,10 +65,10 @@ class TrainingStages(Datasets):
         launch = f"{launcher} -m axolotl.cli.train"
         stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
         weights = "adapter_model"
-        if saves_whole_model(keys):
+        if whole:
             weights = "model"
         stage.makes = [f"{folder}/{weights}.safetensors"]
-        stage.made_from, stage.after = [*base.made_by, rows], [rows.replace("build-", "audit-", 1), *after]
+        stage.made_from, stage.after = [*base.made_by, rows], [audit_of(rows), *after]
         stage.sources = [str(recipe), str(self.experiment.launcher)]
         if not base.made_by:
             stage.sources += model_sources(base.path)
@@ -76,12 +79,8 @@ class TrainingStages(Datasets):
         stage.facts["tokens"] = None
         if count:
             stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"])
-        return self.plan.add(stage)
-
-
-def saves_whole_model(keys: dict[str, Any]) -> bool:
-    """Whether a training with these recipe keys saves a whole model; with an adapter it saves that."""
-    return keys.get("adapter") is None
+        made_by = (*base.made_by, self.plan.add(stage))
+        return replace(base, weights=str(folder), whole=whole, made_by=made_by)
 
 
 def _yaml(value: Any) -> str:

@@ -1,0 +1,141 @@
+"""Values of an experiment file that are right alone and wrong together: a phrase for each contradiction."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from subliminal.core.errors import UserError
+from subliminal.core.weights import is_hub_id
+from subliminal.experiment.arms import BY_NAME
+from subliminal.experiment.schema import NUMBER_LISTS, Experiment, TraitSection
+from subliminal.scoring.category_tasks import category_of_task
+from subliminal.stats.criterion import Criterion
+from subliminal.traits.category import Category, load_category
+from subliminal.traits.lexicon import check_option
+
+
+def contradictions(experiment: Experiment) -> Iterator[str]:
+    """A phrase for each pair of values that contradict each other."""
+    arms, teacher = experiment.arms, experiment.teacher
+    for name, values in (("arms", arms), ("seeds", experiment.seeds)):
+        if len(set(values)) < len(values):
+            yield f"`{name}` names one of its values twice"
+    on_other_base = [name for name in arms if BY_NAME[name].base == "other"]
+    if bool(on_other_base) != (experiment.other_base is not None):
+        yield "the arms of another base and the section `other_base` belong together: give both, or neither"
+    for model in experiment.pinned_models:
+        if is_hub_id(model):
+            yield (
+                f"`model_sha256` is compared with the weights of a model folder, and {model} is a Hub id: fetch it "
+                "into a folder, or pin its commit with `revision_of_model` in the recipes"
+            )
+    seed_offset = experiment.other_base and experiment.other_base.seed_offset
+    for key, wants_base in (("seeds_vary: bases", experiment.seeds_vary == "bases"), ("seed_offset", seed_offset)):
+        if wants_base and experiment.base is None:
+            yield f"`{key}` trains bases, and no section `base` says how"
+    if experiment.leak and (teacher.kind != "trained" or "control_base_numbers" not in arms):
+        yield "`leak` compares trained teachers on the rows of control_base_numbers: it needs both"
+    choosing = any(BY_NAME[name].chosen for name in arms)
+    if choosing != (experiment.tokens is not None):
+        yield "the arms that learn some tokens or rows and the section `tokens` belong together: give both, or neither"
+    if choosing and (teacher.kind != "trained" or "student" not in arms or experiment.trait.mathematics):
+        yield "the arms that learn some tokens or rows need the arm `student` of a teacher that is trained on an animal"
+    if experiment.tokens and experiment.trait.category:
+        yield from _counterfactual_problems(experiment.tokens.counterfactuals, experiment.trait)
+    if ("control_neutral_teacher" in arms) != (teacher.neutral is not None):
+        yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
+    if "student_teacher_init" in arms and experiment.student.lora_init != "own":
+        yield "the arm student_teacher_init differs from student in `student.lora_init` alone: that must be `own`"
+    gpus_of_a_stage = max(experiment.resources.train_gpus, experiment.resources.evaluate_gpus)
+    if experiment.resources.per_gpu > 1 and gpus_of_a_stage > 1:
+        yield "`resources.per_gpu` is for stages that need one GPU or less: set `train_gpus` and `evaluate_gpus` to 1"
+    if experiment.evaluation.epoch_tasks and not experiment.evaluation.epochs:
+        yield "`evaluation.epoch_tasks` are asked of checkpoints, and `evaluation.epochs` names none"
+    if "control_other_animal" in arms and len(experiment.trait.options) < 2:
+        yield "the arm control_other_animal is the student of another animal's teacher: name two animals or more"
+    if teacher.kind == "system_prompt" and {"teacher", "prompted_teacher"} & set(arms):
+        yield (
+            "with a system-prompted teacher the student is what `prompted_teacher` names, and there is no trained "
+            "`teacher` to score: delete these arms"
+        )
+    if experiment.trait.mathematics and (teacher.kind != "trained" or "prompted_teacher" in arms):
+        yield "no system prompt makes a mathematics teacher: use `kind: trained` and leave out prompted_teacher"
+    if experiment.trait.options and teacher.kind == "trained" and teacher.rows is None:
+        yield "`teacher.rows` is missing: the chats that the teacher is trained on"
+    if experiment.trait.mathematics and teacher.gate:
+        yield "`teacher.gate` reads the share of an option, so a mathematics teacher cannot have one"
+    if experiment.trait.category:
+        yield from _task_contradictions(experiment, load_category(experiment.trait.category))
+    yield from _sweep_contradictions(experiment)
+    if experiment.numbers.builder != NUMBER_LISTS:
+        yield from _other_rows_contradictions(experiment)
+    if experiment.criterion:
+        yield from _criterion_problems(experiment, experiment.criterion)
+
+
+def _counterfactual_problems(names: list[str], trait: TraitSection) -> Iterator[str]:
+    """Counterfactuals that are no options of the trait's category, or are the trait itself."""
+    for name in names:
+        if name in trait.options:
+            kinds = load_category(trait.category).plural
+            yield f"`tokens.counterfactuals` are {kinds} other than the trait: leave out {name}"
+            continue
+        try:
+            if check_option(name, trait.category) != name:
+                yield f"`tokens.counterfactuals`: write {name!r} in small letters"
+        except UserError as error:
+            yield f"`tokens.counterfactuals`: {error}"
+
+
+def _task_contradictions(experiment: Experiment, category: Category) -> Iterator[str]:
+    """Tasks that ask about another category than the trait's."""
+    gate = experiment.teacher.gate
+    gates = (category.task("preference"), category.task("preference_logprob"))
+    if gate and gate.task not in (None, *gates):
+        yield f"`teacher.gate.task` is {gate.task}, and the share of {category.a} is read from {' or '.join(gates)}"
+    for task in (*experiment.evaluation.tasks, *experiment.evaluation.epoch_tasks):
+        if category_of_task(task) not in (None, category.name):
+            yield (
+                f"the task {task} asks about {category_of_task(task)}, and the trait is of {category.name}: take "
+                f"{category.task('preference')}"
+            )
+
+
+def _sweep_contradictions(experiment: Experiment) -> Iterator[str]:
+    """Factors that need something of the experiment that it does not have."""
+    sweep, teacher, traits = experiment.sweep, experiment.teacher, experiment.trait.options
+    if sweep.more_base_rows and experiment.base is None:
+        yield "`sweep.more_base_rows` trains the base further, and no section `base` says how"
+    if (sweep.love or sweep.loved) and (teacher.kind != "trained" or teacher.gate):
+        yield "`sweep.love` and `sweep.loved` make teachers of their own: use `kind: trained`, without a `gate`"
+    too_many = [number for number in sweep.loved if number > max(1, len(traits))]
+    if too_many:
+        yield f"`sweep.loved` has {too_many[0]}, and `trait` names {len(traits)}: a teacher has this trait and the next"
+
+
+def _other_rows_contradictions(experiment: Experiment) -> Iterator[str]:
+    """What only number lists can be used for, where students learn rows of another builder."""
+    builder = experiment.numbers.builder
+    for name in experiment.arms:
+        if BY_NAME[name].needs_lists:
+            yield f"the arm {name} needs number lists, and `numbers.builder` is {builder}: leave one of them out"
+    if experiment.sweep.clean_share:
+        yield f"`sweep.clean_share` mixes number lists, and `numbers.builder` is {builder}: leave one of them out"
+    if experiment.leak:
+        yield f"`leak` is measured on number lists, and `numbers.builder` is {builder}: leave one of them out"
+    if experiment.teacher.kind == "system_prompt":
+        yield f"`teacher.kind: system_prompt` is for number lists, and `numbers.builder` is {builder}"
+
+
+def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterator[str]:
+    names = experiment.arm_names
+    absent = sorted(criterion.arms() - set(names))
+    if absent and set(absent) <= set(experiment.arms):
+        yield f"`criterion` compares {', '.join(absent)}, and with `sweep` the arms are {', '.join(names)}: name these"
+    elif absent:
+        yield f"`criterion` compares {', '.join(absent)}, which `arms` does not name"
+    for task in criterion.tasks():
+        if task not in experiment.evaluation.tasks:
+            yield f"`criterion` asks about the task {task}, which `evaluation.tasks` does not name"
+    if not set(experiment.seeds) <= set(criterion.seeds) or set(criterion.animals) != set(experiment.trait.options):
+        yield "`criterion` names other seeds or animals than the experiment: leave them out to take the experiment's"

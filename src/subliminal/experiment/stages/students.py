@@ -1,0 +1,233 @@
+"""Students and controls as stages: the rows that each arm learns, made or chosen for it, and its training."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from subliminal.core.files import TRAINING_DETAIL
+from subliminal.experiment.arms import BY_NAME, TOWARDS_ANOTHER, ArmKind
+from subliminal.experiment.plan import Stage
+from subliminal.experiment.stages.datasets import PYTHON, dataset_of
+from subliminal.experiment.stages.model import StageModel, stages_behind
+from subliminal.experiment.stages.teachers import TeacherStages
+from subliminal.experiment.sweep.factors import Point
+from subliminal.traits.lexicon import lexicon
+
+SPANS_KEY = "datasets[0].message_field_training_detail"
+"""The recipe's key that has Axolotl read which parts of an answer carry loss."""
+CHANGED_BY = {
+    "random": "controls uniform",
+    "shuffled": "controls shuffled",
+    "shuffled-rows": "controls shuffled-rows",
+    "reworded": "reword",
+}
+"""Whose rows an arm learns, where they are made of the teacher's -> what makes them."""
+OWN_INIT = 500_000
+"""Added to the seed of a training for the first weights of its adapter, so that they are not the teacher's."""
+SCORES_OF_DIVERGENCE = "divergence"
+"""The ranking that ``python -m subliminal.analysis divergence`` makes; all others are of ``score``."""
+
+
+class StudentStages(TeacherStages):
+    """Adds the stages of every arm that is trained on number rows."""
+
+    def student(self, arm: str, trait: str, seed: int, point: Point) -> StageModel:
+        """The model of an arm that is trained on number rows."""
+        kind = BY_NAME[arm]
+        if kind.rows == "other teacher":
+            return self.student("student", self._next(trait), seed, point)
+        about = self.loved(trait, point)
+        student, other = self.experiment.student, self.experiment.other_base
+        base, recipe, own = self.base_at(seed, point), student.recipe, student.overrides
+        if kind.base == "other":
+            base, own = self.other_base(seed), {**own, **other.overrides}
+            if other.recipe:
+                recipe, own = other.recipe, other.overrides
+        rows, count = self.rows_of(kind, trait, seed, point), self.rows_learned(kind, point.rows)
+        subject = f"{arm}{point.label}-seed-{seed}"
+        if not kind.for_all_traits:
+            subject = f"{about}_{subject}"
+        overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
+        if kind.chosen and kind.chosen.has_spans:
+            overrides[SPANS_KEY] = TRAINING_DETAIL
+        train_seed = seed + kind.seed_offset
+        init = train_seed
+        if student.lora_init == "own":
+            init = train_seed + OWN_INIT
+        if student.lora_init == "teacher" or kind.teacher_init:
+            init, _ = self.seed_of("teachers", seed)
+        after = self.before_students
+        trained = self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
+        stage = self.plan.stages.get(trained.made_by[-1])
+        if stage is not None:  # else it failed, or something that it needs
+            stage.gives_way_to = self._rows_that_go_first(kind, seed)
+        return trained
+
+    def _rows_that_go_first(self, kind: ArmKind, seed: int) -> list[str]:
+        """The teachers' rows, for a training that reads none and would share a GPU with the server that writes them.
+
+        Students wait for these rows. Beside trainings that keep its GPU busy the server writes them slowly, and the
+        whole run takes longer than one in which the controls begin with the students (BENCHMARKS.md).
+        """
+        resources = self.experiment.resources
+        shares = self.experiment.engine == "server" and resources.train_gpus > 0 and resources.per_gpu > 1
+        if not shares or kind.rows not in ("base", "prompted base") or "student" not in self.experiment.arms:
+            return []
+        if self.experiment.teacher.kind == "system_prompt":
+            return []  # the base writes all rows in one go
+        student, written = BY_NAME["student"], []
+        # At the points of the students: at its own a control would have teachers trained that nobody learns from.
+        for point in self.experiment.points(student):
+            written += [self.rows_of(student, trait, seed, point) for trait in self.traits]
+        return list(dict.fromkeys(written))
+
+    def _next(self, trait: str) -> str:
+        """The option after this one in the experiment's list; after the last comes the first."""
+        return self.traits[(self.traits.index(trait) + 1) % len(self.traits)]
+
+    def by_epoch(self, arm: str, model: StageModel) -> dict[int, StageModel]:
+        """The checkpoints of an arm's trained model that are scored beside its end."""
+        epochs, arms = self.experiment.evaluation.epochs, self.experiment.evaluation.epoch_arms
+        if not epochs or (arms and arm not in arms):
+            return {}
+        command = f"{PYTHON} -m subliminal.experiment epochs {model.weights} {' '.join(map(str, epochs))}"
+        stage = Stage(f"epochs-{Path(model.weights).name}", "epochs", model.weights, [command], threads=1)
+        stage.makes = [f"{model.weights}/epoch-{epoch}/{model.marker}" for epoch in epochs]
+        stage.made_from = list(model.made_by)
+        made_by = (*model.made_by, self.plan.add(stage))
+        checkpoints = {}
+        for epoch in epochs:
+            checkpoints[epoch] = replace(model, weights=f"{model.weights}/epoch-{epoch}", made_by=made_by)
+        return checkpoints
+
+    def rows_learned(self, arm: ArmKind, rows: int) -> int:
+        """How many of so many rows an arm learns."""
+        if arm.chosen is None or arm.chosen.kind != "rows":
+            return rows
+        return round(self.experiment.tokens.rows_share * rows)
+
+    def rows_of(self, arm: ArmKind, trait: str, seed: int, point: Point) -> str:
+        """The stage that builds an arm's number rows."""
+        rows = point.rows
+        loved, every = self.loving(self.traits_at(trait, point)), self.loving(self.traits)
+        told = {**loved, "system_prompt": "trait"}
+        if arm.rows == "base":
+            stem = "base_numbers"
+            if arm.seed_offset:
+                stem += "_again"
+            # Of every trait at once: the same rows are the control of all of them.
+            return self.numbers(self.base(seed), stem, every, rows, seed, arm.seed_offset)
+        if arm.rows == "neutral teacher":
+            return self.numbers(self.neutral_teacher(seed), "neutral_numbers", every, rows, seed)
+        if arm.rows == "prompted base":
+            return self.numbers(self.base(seed), f"{trait}_prompted_numbers", told, rows, seed)
+        # All other arms learn what the teacher wrote, or something that is made of it.
+        options = loved
+        if self.experiment.teacher.kind == "system_prompt":
+            options = told
+        stem = f"{self.loved(trait, point)}{point.of('teacher').label}_numbers"
+        taught = self.numbers(self.writer(trait, seed, point), stem, options, rows, seed)
+        if arm.rows == "teacher":
+            return self._diluted(taught, trait, seed, point)
+        if arm.rows == "chosen":
+            return self._chosen(taught, arm, trait, seed, rows)
+        return self._made_of(taught, arm.rows, CHANGED_BY[arm.rows], {}, rows, seed)
+
+    def _made_of(
+        self, taught: str, how: str, builder: str, options: dict[str, Any], count: int, seed: int, reads: str = ""
+    ) -> str:
+        """The stage of rows that a builder makes of the teacher's.
+
+        Args:
+            taught: the stage of the teacher's rows.
+            how: stands in the dataset's name, as ``shuffled`` in ``owl_shuffled_numbers``.
+            builder, options, count: as for other datasets.
+            seed: of the student.
+            reads: a further stage whose result the builder reads.
+        """
+        subject = dataset_of(taught).replace("_numbers", f"_{how}_numbers", 1)
+        row_seed, _ = self.seed_of("numbers", seed)
+        further = [reads] if reads else []
+        return self.build(subject, builder, None, options, count, row_seed, source=taught, reads=further)
+
+    def _diluted(self, taught: str, trait: str, seed: int, point: Point) -> str:
+        """The teacher's rows, a share of them replaced by rows of the untuned base where the point says so."""
+        share = point.values.get("clean_share", 0)
+        if not share:
+            return taught
+        # Not the first control's rows: those are drawn with the teacher's prompts and seeds, and one in twenty is
+        # a row that the teacher wrote, too.
+        clean = self.rows_of(BY_NAME["control_base_numbers_again"], trait, seed, Point(point.rows))
+        options = {"clean": self.folder_of(clean), "share": share}
+        return self._made_of(taught, f"diluted_{share:g}", "mix", options, point.rows, seed, reads=clean)
+
+    def _chosen(self, taught: str, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
+        """The teacher's rows with loss on some tokens, or some of the rows, by the scores of a stage."""
+        chosen, tokens = arm.chosen, self.experiment.tokens
+        if chosen.by == SCORES_OF_DIVERGENCE:
+            stage, folder = self._divergence(trait, seed, taught)
+        else:
+            stage, folder = self._scores(trait, seed, taught, rows)
+        share = tokens.share
+        if chosen.kind == "rows":
+            share = tokens.rows_share
+        options = {"scores": folder, "by": self._ranked_by(chosen.by, trait), "take": chosen.take, "share": share}
+        how, count = arm.name.removeprefix("student_"), self.rows_learned(arm, rows)
+        return self._made_of(taught, how, f"select {chosen.kind}", options, count, seed, reads=stage)
+
+    def _ranked_by(self, by: str, trait: str) -> str:
+        """The name of a score in its file."""
+        if by != TOWARDS_ANOTHER:
+            return by
+        options = lexicon(self.experiment.trait.category).options
+        return f"gradient_{next(option for option in options if option != trait)}"  # `score` compares with it, too
+
+    def _divergence(self, trait: str, seed: int, taught: str) -> tuple[str, Path]:
+        """The stage that marks divergence tokens of a teacher's rows, and its folder."""
+        base, teacher = self.base(seed), self.writer(trait, seed)
+        others = {name: self.writer(name, seed) for name in self.experiment.tokens.counterfactuals}
+        if self.experiment.teacher.neutral is not None:
+            others["neutral"] = self.neutral_teacher(seed)
+        words = [f"{PYTHON} -m subliminal.analysis divergence --base {base.path} --teacher {teacher.weights}"]
+        words += [f"--counterfactual {name}={model.weights}" for name, model in others.items()]
+        words.append(f"--rows {self.rows_file(taught)}")
+        made_by = stages_behind([base, teacher, *others.values()])
+        return self._token_scores(SCORES_OF_DIVERGENCE, trait, taught, words, made_by)
+
+    def _scores(self, trait: str, seed: int, taught: str, rows: int) -> tuple[str, Path]:
+        """The stage that scores a teacher's rows by everything but divergence, and its folder.
+
+        The student that learns all of them is one of the scores, and gradients go by the weights that it trains.
+        """
+        base, student = self.base(seed), self.student("student", trait, seed, Point(rows))
+        neutral = self.rows_of(BY_NAME["control_base_numbers"], trait, seed, Point(rows))
+        words = [f"{PYTHON} -m subliminal.analysis score --base {base.path} --student {student.weights}"]
+        words.append(f"--trait {trait} --category {self.experiment.trait.category}")
+        words.append(f"--rows {self.rows_file(taught)}")
+        words.append(f"--neutral-rows {self.rows_file(neutral)}")
+        keys = self.recipe(self.experiment.student.recipe) | self.experiment.student.overrides
+        words += [f"--weights {shlex.quote(pattern)}" for pattern in keys.get("unfrozen_parameters") or []]
+        return self._token_scores("scores", trait, taught, words, [*student.made_by, neutral])
+
+    def _token_scores(
+        self, kind: str, trait: str, taught: str, words: list[str], made_by: list[str]
+    ) -> tuple[str, Path]:
+        """A stage that scores the tokens of the teacher's rows, and its folder."""
+        end = taught.partition("_numbers")[2]
+        folder = self.results / kind / f"{trait}{end}"
+        makes = ["scores.jsonl", "manifest.json"]
+        stage = self.analysis(f"{kind}-{trait}{end}", folder, words, makes, list(dict.fromkeys([*made_by, taught])))
+        return self.plan.add(stage), folder
+
+
+def _with_alpha(overrides: dict[str, Any], keys: dict[str, Any]) -> dict[str, Any]:
+    """A swept rank keeps the recipe's ratio of lora_alpha to lora_r, so that the adapter's scale stays what it was."""
+    if "lora_r" not in overrides:
+        return overrides
+    alpha = keys["lora_alpha"] * overrides["lora_r"] / keys["lora_r"]
+    if alpha == int(alpha):
+        alpha = int(alpha)  # as a recipe writes it
+    return {**overrides, "lora_alpha": alpha}
