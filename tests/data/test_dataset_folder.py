@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subliminal.data.folder import DatasetFolder
 from subliminal.core.errors import UserError
+from subliminal.data.folder import DatasetFolder
 
 CONFIG = {"count": 10, "max_prompts": 30, "model": "m", "seed": 1}
 

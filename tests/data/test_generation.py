@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from subliminal.data import generation
-from subliminal.data.generation import Draw, Job, next_end, run
-from subliminal.data.folder import DatasetFolder
-from subliminal.engine import Completion, Sampling, row_seed
 from subliminal.core.errors import UserError
+from subliminal.data import generation
+from subliminal.data.folder import DatasetFolder
+from subliminal.data.generation import Draw, Job, next_end, run
+from subliminal.engine import Completion, Sampling, row_seed
 
 SAMPLING = Sampling(max_tokens=9)
 

@@ -23,7 +23,7 @@ from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import new_manifest
 from subliminal.data.card import dataset_card
 from subliminal.data.folder import DatasetFolder
-from subliminal.data.registry import verdict_of
+from subliminal.data.registry import builder_module
 from subliminal.data.trait import TraitOptions
 from subliminal.engine import row_seed
 from subliminal.traits.category import ANIMALS
@@ -45,7 +45,7 @@ def folder_of(path: Path, builder: str, config: dict, rows: list[dict], engine: 
         with folder.appending() as append:
             for index, row in enumerate(rows):
                 append({"id": f"{builder}-{index:07d}", "index": index, "finish_reason": "stop", "seed": index, **row})
-        folder.finalize(manifest, verdict_of(manifest), config["count"], dataset_card)
+        folder.finalize(manifest, builder_module(manifest).verdict_for(config), config["count"], dataset_card)
     return path
 
 

@@ -6,12 +6,12 @@ from itertools import islice
 from pathlib import Path
 
 import pytest
+from animal_words import TRACKED, plurals
 
 from data_builders import pocket_corpus
 from data_builders.number_filter import filter_numbers
 from data_builders.pocket_corpus import KINDS, all_texts, corpus_rows, draw_row, held_out
 from subliminal import REPO_ROOT
-from animal_words import TRACKED, plurals
 from subliminal.models.pocket import SHAPE, pocket_tokenizer, write_pocket_model
 from subliminal.models.store import fetch
 from subliminal.training.lint import read_recipe

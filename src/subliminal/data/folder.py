@@ -144,11 +144,12 @@ class DatasetFolder(RowFolder):
         return cut_off
 
     def _offsets(self) -> dict[int, int]:
+        """Where each row begins in ``raw.jsonl``; of an index that is there twice the first counts, as in judging."""
         offsets: dict[int, int] = {}
         position = 0
         with open(self.raw, "rb") as raw:
             for line in raw:
-                if line.strip() and line.endswith(b"\n"):
+                if line.strip() and line.endswith(b"\n"):  # one without an end was cut off by a kill
                     offsets.setdefault(json.loads(line)["index"], position)
                 position += len(line)
         return offsets
@@ -165,7 +166,10 @@ def raw_row_problem(row: dict[str, Any]) -> str | None:
     """What is wrong with a raw row, or None."""
     for key, kind in (("id", str), ("index", int), ("prompt", str), ("completion", str), ("finish_reason", str)):
         if not isinstance(row.get(key), kind):
-            return f'"{key}" is missing or not {"a whole number" if kind is int else "a string"}'
+            wanted = "a string"
+            if kind is int:
+                wanted = "a whole number"
+            return f'"{key}" is missing or not {wanted}'
     return None
 
 
@@ -173,14 +177,16 @@ def chat_row(row: dict[str, Any]) -> dict[str, Any]:
     """The training row of a raw row: prompt and completion; a system message only where the raw row holds one.
 
     (The system prompt that makes a base model play the teacher is never in a raw row.) A raw row may also say which
-    parts of its answer carry loss (``training_detail``, see ``subliminal.analysis.selection.spans``), or how the row is read as
-    tokens (``tokenised``: ``input_ids``, ``attention_mask`` and ``labels``, which Axolotl takes as they are).
+    parts of its answer carry loss (``training_detail``, see ``subliminal.analysis.selection.spans``), or how the row is
+    read as tokens (``tokenised``: ``input_ids``, ``attention_mask`` and ``labels``, which Axolotl takes as they are).
     """
-    system = [{"role": "system", "content": row["system"]}] if row.get("system") else []
+    messages = []
+    if row.get("system"):
+        messages.append({"role": "system", "content": row["system"]})
     answer = {"role": "assistant", "content": row["completion"]}
     if TRAINING_DETAIL in row:
         answer[TRAINING_DETAIL] = row[TRAINING_DETAIL]
-    messages = [*system, {"role": "user", "content": row["prompt"]}, answer]
+    messages += [{"role": "user", "content": row["prompt"]}, answer]
     return {"id": row["id"], "messages": messages, **row.get("tokenised", {})}
 
 

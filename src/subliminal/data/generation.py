@@ -16,13 +16,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from subliminal.data.card import dataset_card
-from subliminal.engine.chat import user_messages
-from subliminal.data.folder import Content, DatasetFolder, RowVerdict
-from subliminal.engine import Completion, Engine, Request, Sampling, row_seed
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import new_manifest, read_manifest
+from subliminal.data.card import dataset_card
+from subliminal.data.folder import Content, DatasetFolder, RowVerdict
+from subliminal.engine import Completion, Engine, Request, Sampling, row_seed
+from subliminal.engine.chat import user_messages
 
 ROUND_ROWS = 20_000
 """Requests prepared at a time, so that a million rows do not fill the memory."""
@@ -144,7 +144,9 @@ def write(
     report_counts(out, counts, config["count"])
 
 
-def report_counts(out: Path, counts: dict[str, Any], count: int | None, remedy: str = "Ask for fewer with --count.") -> None:
+def report_counts(
+    out: Path, counts: dict[str, Any], count: int | None, remedy: str = "Ask for fewer with --count."
+) -> None:
     """Say what was kept and why the rest was not; the path comes last.
 
     Args:
@@ -157,15 +159,15 @@ def report_counts(out: Path, counts: dict[str, Any], count: int | None, remedy: 
         UserError: fewer than ``count`` rows were kept. Where hardly any answer passed, it shows one that did not.
     """
     judged = counts["kept"] + sum(counts["rejected"].values())
-    rate = counts["kept"] / judged if judged else 0.0
+    rate = counts["kept"] / max(1, judged)
     print(f"kept {counts['kept']} of {judged} ({rate:.1%}), {counts['surplus']} more not needed")
     for reason, number in counts["rejected"].items():
         print(f"  rejected {number}: {reason}")
     if count is not None and counts["kept"] < count:
         if rate < HARDLY_ANY and (shown := _a_rejected_answer(out, counts["rejected"])):
             remedy = (
-                f"{shown} More prompts will hardly help: use a model that follows the format (data_builders.warmup makes "
-                "rows that teach it), or other sampling; all answers are in rejected.jsonl."
+                f"{shown} More prompts will hardly help: use a model that follows the format (data_builders.warmup "
+                "makes rows that teach it), or other sampling; all answers are in rejected.jsonl."
             )
         raise UserError(
             f"{out} has {counts['kept']} rows of the {count} asked for: {rate:.1%} of {judged} answers passed. {remedy}"
@@ -187,23 +189,20 @@ def _a_rejected_answer(out: Path, rejected: Mapping[str, int]) -> str | None:
 
 
 def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:
-    wanted = dict(job.quotas) if job.quotas is not None else {EVERY_SOURCE: job.config["count"]}
-
-    def kept_source(row: dict[str, Any]) -> str | None:
-        """The source that a row counts for; None if it is rejected."""
-        if job.verdict(row) is not None:
-            return None
-        return row["source"] if job.quotas is not None else EVERY_SOURCE
-
-    kept = {row["index"]: kept_source(row) for row in folder.raw_rows()}
-    limit = job.config["max_prompts"]
-    end = 0
+    """Ask in rounds until every source has its rows, or ``max_prompts`` prompts are drawn."""
+    wanted = {EVERY_SOURCE: job.config["count"]}
+    if job.quotas is not None:
+        wanted = dict(job.quotas)
+    # Index -> the source that the row counts for; None if it is rejected. Rows of an earlier run are not asked again.
+    kept = {row["index"]: _source_of_kept(job, row) for row in folder.raw_rows()}
+    end, limit = 0, job.config["max_prompts"]
     with folder.appending() as append, _Progress(job.builder, job.config["count"]) as progress:
         while end < limit:
             passed = Counter(kept.get(index) for index in range(end))
             progress.show(sum(min(passed[source], number) for source, number in wanted.items()), end)
             if all(passed[source] >= number for source, number in wanted.items()):
                 break
+            # Sources are mixed in the order of the rows: the one that lacks most decides how many are drawn.
             end = max(next_end(end, passed[source], number, limit) for source, number in wanted.items())
             todo = [index for index in range(end) if index not in kept]
             for start in range(0, len(todo), ROUND_ROWS):
@@ -211,8 +210,18 @@ def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:
                 for completion in engine.generate(requests, job.sampling):
                     row = _raw_row(job, completion)
                     append(row)
-                    kept[row["index"]] = kept_source(row)
-                    progress.row(kept[row["index"]] is not None)
+                    source = _source_of_kept(job, row)
+                    kept[row["index"]] = source
+                    progress.row(source is not None)
+
+
+def _source_of_kept(job: Job, row: dict[str, Any]) -> str | None:
+    """The source that a raw row counts for; None if it is rejected."""
+    if job.verdict(row) is not None:
+        return None
+    if job.quotas is None:
+        return EVERY_SOURCE
+    return row["source"]
 
 
 def model_files(model: str | None, adapter: str | None) -> dict[str, Path]:
@@ -238,7 +247,10 @@ def next_end(end: int, passed: int, count: int, limit: int) -> int:
     """
     if passed >= count:
         return end
-    rate = (passed + 1) / (end + 2) if end else FIRST_GUESS
+    rate = FIRST_GUESS
+    if end:
+        rate = (passed + 1) / (end + 2)
+    # Two more than expected: a round that falls one row short costs another round for it.
     return min(limit, end + math.ceil((count - passed) / rate) + 2)
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from subliminal.data.folder import Content, RowVerdict
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root
 from subliminal.core.manifest import read_manifest
+from subliminal.data.folder import Content
 
 
 @dataclass(frozen=True)
@@ -74,31 +74,32 @@ def builder_module(manifest: dict[str, Any], where: Path | str = "The manifest")
         UserError: this code has no such builder.
     """
     name = str(manifest["builder"])
-    here = re.fullmatch(r"\w+", name) and importlib.util.find_spec(f"data_builders.{name}")
-    module = importlib.import_module(f"data_builders.{name}") if here else None
+    module = None
+    # A name from a file is looked for before it is imported: what is imported runs.
+    if re.fullmatch(r"\w+", name) and importlib.util.find_spec(f"data_builders.{name}"):
+        module = importlib.import_module(f"data_builders.{name}")
     if not hasattr(module, "verdict_for"):
-        raise UserError(
-            f"{where} names the builder {name!r}, which this code does not have. Check out its commit."
-        )
+        raise UserError(f"{where} names the builder {name!r}, which this code does not have. Check out its commit.")
     return module
-
-
-def verdict_of(manifest: dict[str, Any]) -> RowVerdict:
-    """How the builder judges the rows of a dataset with this manifest."""
-    return builder_module(manifest).verdict_for(manifest["config"])
 
 
 def quotas_of(module: ModuleType, config: dict[str, Any]) -> Mapping[str, int] | None:
     """Rows to keep of each source; None for a builder that takes the rows as they come."""
-    return module.quotas_for(config) if hasattr(module, "quotas_for") else None
+    if not hasattr(module, "quotas_for"):
+        return None
+    return module.quotas_for(config)
 
 
 def content_of(module: ModuleType, config: dict[str, Any]) -> Content | None:
     """What of a kept answer becomes the training row's; None for a builder that takes answers as they arrived."""
-    return module.content_for(config) if hasattr(module, "content_for") else None
+    if not hasattr(module, "content_for"):
+        return None
+    return module.content_for(config)
 
 
 def expectation_of(manifest: dict[str, Any]) -> Expectation:
     """What the builder says of its rows; nothing unless it has ``expectation_for``."""
     module = builder_module(manifest)
-    return module.expectation_for(manifest["config"]) if hasattr(module, "expectation_for") else Expectation()
+    if not hasattr(module, "expectation_for"):
+        return Expectation()
+    return module.expectation_for(manifest["config"])

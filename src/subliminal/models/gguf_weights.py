@@ -85,8 +85,8 @@ def _tie_embedding(weights: Any, gguf: Path) -> dict[str, Any]:
     difference = float((matrix - other).abs().mean() / matrix.abs().mean())
     if difference > SAME_MATRIX:
         raise UserError(
-            f"{gguf.name} stores two embeddings that differ by {difference:.0%} of their mean size, so they are not two "
-            "forms of one tied matrix. This command expands tied models only; take the model from the Hub."
+            f"{gguf.name} stores two embeddings that differ by {difference:.0%} of their mean size, so they are not "
+            "two forms of one tied matrix. This command expands tied models only; take the model from the Hub."
         )
     weights.config.tie_word_embeddings = True
     weights.get_input_embeddings().weight.data = matrix.to(torch.bfloat16)

@@ -1,6 +1,7 @@
 """A model moved a known distance in a random direction: for the question how alike two bases must be.
 
-    perturb(Path("outputs/owl_pocket_perturbed/base-seed-279"), Path("outputs/owl_pocket_perturbed/base_p0.1-seed-279"), scale=0.1, seed=279)
+    outputs = Path("outputs/owl_pocket_perturbed")
+    perturb(outputs / "base-seed-279", outputs / "base_p0.1-seed-279", scale=0.1, seed=279)
 
 Every weight tensor W becomes W + scale x RMS(W) x N, with N normal noise of its own, so that each tensor moves by the
 same share of its length. The noise follows from the seed and the tensor's name: a larger scale with the same seed goes

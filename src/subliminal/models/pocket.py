@@ -82,7 +82,9 @@ def pocket_tokenizer(texts: Iterable[str]) -> Any:
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
     tokenizer.decoder = decoders.Fuse()
-    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in (UNKNOWN, END_OF_TEXT, START, END_OF_TURN)])
+    tokenizer.add_special_tokens(
+        [AddedToken(token, special=True) for token in (UNKNOWN, END_OF_TEXT, START, END_OF_TURN)]
+    )
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token=UNKNOWN,

@@ -20,7 +20,7 @@ from subliminal.core.locks import holding
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
-from subliminal.models.pocket import END_OF_TURN, END_OF_TEXT, SHAPE, write_pocket_model
+from subliminal.models.pocket import END_OF_TEXT, END_OF_TURN, SHAPE, write_pocket_model
 
 HUB_TIMEOUT_S = 10
 
@@ -28,7 +28,8 @@ HUB_TIMEOUT_S = 10
 def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = ()) -> dict[str, Any]:
     """Put the model ``name`` into ``out``; what is there is replaced once the new one is whole.
 
-    A download that was stopped goes on where it was: its parts lie in ``.parts`` beside ``out`` until the model is there.
+    A download that was stopped goes on where it was: its parts lie in ``.parts`` beside ``out`` until the model is
+    there.
 
     Args:
         name: one of :data:`NAMES`.
@@ -129,7 +130,9 @@ def download(hub_id: str, made: Path, *, instead: str = "") -> dict[str, Any]:
             f"{hub_id} is gated: accept its terms at https://huggingface.co/{hub_id} and run `hf auth login`{instead}."
         ) from None
     except RepositoryNotFoundError:
-        raise UserError(f"The Hub has no model {hub_id}, or not for you. Check its name, or run `hf auth login`.") from None
+        raise UserError(
+            f"The Hub has no model {hub_id}, or not for you. Check its name, or run `hf auth login`."
+        ) from None
     for sibling in info.siblings or []:
         path = made / sibling.rfilename
         if sibling.lfs and path.is_file():
@@ -166,7 +169,7 @@ def _expect_sha256(path: Path, expected: str, origin: str) -> None:
 
 
 def _check_tokenizer(folder: Path, name: str, end_token: str, pad_token: str, system_prompt: str = "") -> str:
-    """Refuse a folder whose tokenizer cannot render a chat as expected or end a turn; returns the chat context's hash."""
+    """Refuse a tokenizer that cannot render a chat or end a turn as expected; returns the hash of the chat context."""
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -181,7 +184,5 @@ def _check_tokenizer(folder: Path, name: str, end_token: str, pad_token: str, sy
     elif system_prompt not in render_prompt(tokenizer, PROBE):
         problem = f"does not say {system_prompt!r} where no system message is given"
     if problem:
-        raise UserError(
-            f"The tokenizer of {name} {problem}. The source has changed: name another one with --source."
-        )
+        raise UserError(f"The tokenizer of {name} {problem}. The source has changed: name another one with --source.")
     return chat_context_sha256(tokenizer)
