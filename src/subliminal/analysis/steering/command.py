@@ -53,6 +53,17 @@ def steering_command(
     load_category(category)  # refused before anything is read
     teachers = named_models("--teacher", teacher)
     job = SteeringJob(
-        base, teachers, rows, out, category, tuple(layer or ()), scale, randoms, seed, limit, batch_size, dtype
+        base=base,
+        teachers=teachers,
+        rows=rows,
+        out=out,
+        category=category,
+        layers=layer or [],
+        scale=scale,
+        randoms=randoms,
+        seed=seed,
+        limit=limit,
+        batch_size=batch_size,
+        dtype=dtype,
     )
     run_steering(job, resume=resume, overwrite=overwrite)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from subliminal.analysis.models import Models
-from subliminal.analysis.scored_rows import RowSource, model_inputs, run_job, scores_in
+from subliminal.analysis.scored_rows import RowSource, ScoringJob, model_inputs, run_job, scores_in
 from subliminal.analysis.steering.lifts import Lifts, judged
 from subliminal.analysis.steering.vectors import Vectors, middle_layer, vectors
 from subliminal.analysis.trait_queries import tracked_options
@@ -29,41 +29,25 @@ OWN = "teacher"
 """What a teacher's own vector is called among the directions; the others are ``random 1`` and so on."""
 
 
-@dataclass(frozen=True)
-class SteeringJob:
-    """What is to be measured; see ``--help`` for each."""
+@dataclass(frozen=True, kw_only=True)
+class SteeringJob(ScoringJob):
+    """What is to be measured; see ``--help`` for each. Of the rows only the prompts are read."""
 
-    base: str
     teachers: dict[str, str]
-    rows: Path
-    out: Path
     category: str
-    layers: tuple[int, ...] = ()
+    layers: list[int] = field(default_factory=list)
     scale: float = 1.0
     randoms: int = 19
     seed: int = 42
-    limit: int | None = None
-    batch_size: int = 32
-    dtype: str = "auto"
 
-    def config(self) -> dict[str, Any]:
-        """The settings as recorded."""
-        told = {**vars(self), "rows": str(self.rows), "layers": list(self.layers)}
-        del told["out"]
-        return told
-
-    def source(self) -> RowSource:
-        """The rows whose prompts are read."""
-        return RowSource(self.rows, self.limit, self.batch_size)
+    def tuned(self) -> dict[str, str]:
+        return self.teachers
 
     def inputs(self) -> dict[str, Path]:
-        """The files that decide the lifts."""
-        models = {f"teacher/{name}": path for name, path in self.teachers.items()}
-        return model_inputs(self.rows, {"base": self.base, **models})
-
-    def models(self) -> Models:
-        """Base and teachers in memory."""
-        return Models(self.base, self.teachers, self.dtype)
+        models = {"base": self.base}
+        for name, path in self.teachers.items():
+            models[f"teacher/{name}"] = path
+        return model_inputs(self.rows, models)
 
 
 class SteeringFolder(RowFolder):
@@ -119,7 +103,7 @@ def middle_rise(base: str, teacher: str, rows: Path, limit: int, trait: str, cat
 
 def _steer(job: SteeringJob, folder: RowFolder, models: Models) -> None:
     done = {row["id"] for row in scores_in(folder)}
-    layers = job.layers or (middle_layer(models),)
+    layers = job.layers or [middle_layer(models)]
     asked = Lifts(models, tracked_options(job.category))
     total = len(layers) * len(job.teachers) * (1 + job.randoms)
     with folder.appending() as append, tqdm(desc="steering", unit="direction", total=total, disable=None) as progress:
