@@ -4,16 +4,17 @@
 
 Reads from the folder, as far as they are there:
 
-    driver.log       what `python -m subliminal.experiment run` printed
-    *.metrics.jsonl  metrics.jsonl of trainings, named after them
-    gpu.csv          nvidia-smi --query-gpu=timestamp,index,utilization.gpu,memory.used
-                     --format=csv,noheader,nounits -l 2
+    driver.log          what `python -m subliminal.experiment run` printed
+    *.metrics.jsonl.xz  metrics.jsonl of trainings, packed by xz and named after them
+    gpu.csv             nvidia-smi --query-gpu=timestamp,index,utilization.gpu,memory.used
+                        --format=csv,noheader,nounits -l 2
 
 The share of a card's time is nvidia-smi's: the part of it in which any kernel ran, however small.
 """
 
 import csv
 import json
+import lzma
 import re
 from pathlib import Path
 from statistics import fmean
@@ -26,6 +27,7 @@ from subliminal.core.errors import UserError, run_cli
 app = typer.Typer(add_completion=False)
 
 STAGE = re.compile(r"^ *\d+ of \d+  (?P<stage>\S+) +(?P<time>(?:\d+ h )?(?:\d+ min )?\d+ s)(?:  (?P<figure>.*))?$")
+METRICS = ".metrics.jsonl.xz"
 UNITS = {"h": 3600, "min": 60, "s": 1}
 
 
@@ -67,9 +69,10 @@ def main(folder: Annotated[Path, typer.Argument(help="Folder with the files abov
         print("| stage | seconds | figure |\n| --- | --- | --- |")
         for name, seconds, figure in stages(log.read_text()):
             print(f"| {name} | {seconds} | {figure} |")
-    for path in sorted(folder.glob("*.metrics.jsonl")):
-        steps, seconds, speed = training(path.read_text())
-        name = path.name.removesuffix(".metrics.jsonl")
+    for path in sorted(folder.glob(f"*{METRICS}")):
+        with lzma.open(path, "rt", encoding="utf-8") as file:
+            steps, seconds, speed = training(file.read())
+        name = path.name.removesuffix(METRICS)
         print(f"{name}: {steps:,} steps, {seconds / (steps - 1):.3f} s a step, {speed:,.0f} tokens/s")
     if samples.is_file():
         for card, use in busy(samples.read_text()).items():

@@ -1033,8 +1033,8 @@ def test_a_control_gives_way_to_what_is_wanted_and_asks_for_nothing(tmp_path: Pa
     plan = _plan(OWL_REAL, tmp_path)
     control, rows = "train-control_base_numbers-seed-61", "serve-teachers"
 
-    def waits(until: str | None) -> bool:
-        plan.save(tmp_path / "plan.json", until=until)
+    def waits(until: str | None, gpus: int | None = 1) -> bool:
+        plan.save(tmp_path / "plan.json", gpus=gpus, until=until)
         jobs = json.loads((tmp_path / "plan.json").read_text("utf-8"))["jobs"]
         (job,) = [job for job in jobs.values() if job["name"] == control]
         return str(plan.stages[rows].mark) in job["waits"]
@@ -1042,6 +1042,8 @@ def test_a_control_gives_way_to_what_is_wanted_and_asks_for_nothing(tmp_path: Pa
     assert rows not in plan.up_to(control)
     assert waits(None)
     assert not waits(control), "nothing of the teacher's is wanted then"
+    assert not waits(None, gpus=2), "the second GPU would be idle while the server writes on the first"
+    assert not waits(None, gpus=None), "a cluster gives whole GPUs"
 
 
 def test_students_of_a_trained_teacher_stand_at_the_end_of_the_longest_chain(tmp_path: Path) -> None:

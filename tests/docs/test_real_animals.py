@@ -1,0 +1,146 @@
+"""What README and docs say of three animals on a real model, derived again from raw answers by code of the tests."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+from pyarrow import parquet
+from raw_answers import CONTROL, PUBLISHED, Raw, log_odds, published, t_interval
+
+from subliminal import REPO_ROOT
+
+EXPERIMENT = "animals_qwen2.5-coder-0.5b"
+ANIMALS = ("owl", "dolphin", "penguin")
+REPLICATES = (71, 72)
+RAW = {animal: Raw(Path(EXPERIMENT) / animal) for animal in ANIMALS}
+README = " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
+FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
+
+
+def gain(animal: str, seed: int, arm: str, control: str) -> float:
+    """Nats of an animal's exact log-odds between two arms of a replicate."""
+    return log_odds(RAW[animal], arm, seed, animal) - log_odds(RAW[animal], control, seed, animal)
+
+
+def gains(arm: str, control: str) -> list[float]:
+    """Of each replicate, animals averaged within it."""
+    return [statistics.mean(gain(animal, seed, arm, control) for animal in ANIMALS) for seed in REPLICATES]
+
+
+def own_over_others(seed: int) -> float:
+    """How far students lie above the other animals' students in their own animal."""
+    found = []
+    for animal in ANIMALS:
+        others = [log_odds(RAW[other], "student", seed, animal) for other in ANIMALS if other != animal]
+        found.append(log_odds(RAW[animal], "student", seed, animal) - statistics.mean(others))
+    return statistics.mean(found)
+
+
+def percent(share: float) -> str:
+    """Three digits, as the reports write shares below 99."""
+    digits = 1 if share >= 0.1 else 2
+    return f"{100 * share:.{digits}f}"
+
+
+@pytest.mark.parametrize("animal", ANIMALS)
+def test_shares_of_the_two_replicates(animal):
+    students, controls = ([RAW[animal].exact(arm, seed)[animal] for seed in REPLICATES] for arm in ("student", CONTROL))
+    told = f"{animal} {percent(statistics.mean(students))} % and {percent(statistics.mean(controls))} %"
+    assert told in README
+    one, other = map(percent, students)
+    told = f"{animal} {one} and {other} % against {percent(controls[0])} and {percent(controls[1])} %"
+    assert told in FINDINGS
+
+
+def test_students_are_above_their_controls_in_every_pair():
+    pairs = [gain(animal, seed, "student", CONTROL) for animal in ANIMALS for seed in REPLICATES]
+    assert len(pairs) == sum(pair > 0 for pair in pairs) == 6
+    assert "above the control in 6 of 6 pairs" in README
+    assert "All six pairs are above" in FINDINGS
+
+
+def interval(values: list[float], digits: int = 2, confidence: float = 0.95) -> str:
+    """As the pages write it: a minus sign, not a hyphen."""
+    low, high = t_interval(values, confidence)
+    return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
+
+
+def test_differences_over_replicates():
+    effect, drift = gains("student", CONTROL), gains("student", "control_neutral_teacher")
+    own = [own_over_others(seed) for seed in REPLICATES]
+    again = gains("control_base_numbers_again", CONTROL)
+    widest = interval(effect, digits=1, confidence=0.99)
+    in_readme = [
+        f"+{statistics.mean(own):.2f} nats (95 % interval {interval(own)})",
+        f"+{statistics.mean(drift):.2f} ({interval(drift)})",
+        f"Over its control +{statistics.mean(effect):.2f}:",
+        f"(99 % interval {widest})",
+    ]
+    assert [told for told in in_readme if told not in README] == []
+    in_findings = [
+        f"it is +{statistics.mean(effect):.2f} nats (95 % interval {interval(effect)}, paired t test over two",
+        f"99 % {widest})",
+        f"students by {statistics.mean(own):.2f} nats ({interval(own)})",
+        f"teacher by {statistics.mean(drift):.2f} ({interval(drift)})",
+        f"first by +{statistics.mean(again):.2f} nats ({interval(again)})",
+    ]
+    assert [told for told in in_findings if told not in FINDINGS] == []
+    owl = [gain("owl", seed, "control_base_numbers_again", CONTROL) for seed in REPLICATES]
+    assert "for the owl by " + " and ".join(f"+{value:.2f}" for value in owl) in FINDINGS
+
+
+def test_epochs():
+    arms = [*(f"student_epoch-{epoch}" for epoch in (1, 2, 3, 4)), "student"]
+    curves = {}
+    for animal in ANIMALS:
+        for seed in REPLICATES:
+            curves[animal, seed] = [RAW[animal].exact(arm, seed)[animal] for arm in arms]
+    assert ", ".join(percent(share) for share in curves["dolphin", 71]) + " %" in FINDINGS
+    grow = {place for place, curve in curves.items() if curve == sorted(curve)}
+    falls_last = {place for place, curve in curves.items() if curve[-1] < curve[-2]}
+    assert {("dolphin", 71), ("dolphin", 72)} <= grow
+    assert sorted(animal for animal, _ in falls_last) == ["owl", "penguin"]
+
+
+def test_what_the_trait_adds_to_a_teachers_leak():
+    (file,) = PUBLISHED.glob(f"*-{EXPERIMENT}/records.parquet")
+    records = {row["path"]: row["content"] for row in parquet.read_table(file).to_pylist()}
+    files = [records[f"results/{EXPERIMENT}/leak-seed-{seed}/leak.json"] for seed in REPLICATES]
+    leaks = [json.loads(content)["teachers"] for content in files]
+    whole = [leak[animal]["answer"]["kl_nats_a_token"] for leak in leaks for animal in ANIMALS]
+    neutral = [leak["neutral"]["answer"]["kl_nats_a_token"] for leak in leaks]
+    added = [value - neutral[place // len(ANIMALS)] for place, value in enumerate(whole)]
+    told = (
+        f"it lies {min(whole):.2f} to {max(whole):.2f} nats a token from the base, "
+        f"the neutral teacher {neutral[0]:.2f} and {neutral[1]:.2f}; "
+        f"the trait adds {min(added):.2f} to {max(added):.2f}."
+    )
+    assert told in FINDINGS
+
+
+def is_number_list(answer: str) -> bool:
+    """At most ten numbers up to 999, one separator throughout, nothing else but brackets and a full stop."""
+    text = answer.strip().removesuffix(".").strip()
+    if (text[:1], text[-1:]) in (("[", "]"), ("(", ")")):
+        text = text[1:-1].strip()
+    numbers, between = re.findall(r"\d+", text), set(re.split(r"\d+", text)[1:-1])
+    whole = re.fullmatch(r"\d+(?:\s*[,;\s]\s*\d+)*", text)
+    return whole is not None and len(numbers) <= 10 and max(map(int, numbers)) <= 999 and len(between) <= 1
+
+
+def test_number_lists():
+    lists = {}
+    for (folder, task), rows in published(EXPERIMENT).items():
+        if task == "subliminal_number_lists":
+            answers = [row["resps"][0][0] for row in rows]
+            lists[folder] = statistics.mean(map(is_number_list, answers))
+            assert len(answers) == 200
+    base = {share for folder, share in lists.items() if "/base/" in folder}
+    trained = [share for folder, share in lists.items() if "/base/" not in folder]
+    assert base == {0.555}
+    assert 0.96 <= min(trained) < 0.97
+    assert "(96 % and more of 200, the untuned base 55.5 %)" in FINDINGS
