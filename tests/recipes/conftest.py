@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 from subliminal import REPO_ROOT
 
@@ -97,26 +98,35 @@ class Runner:
         offline = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
         self.environment = {**os.environ, **offline}
 
-    def start(self, output: Path, *, launcher: list[str] | None = None, **overrides: str) -> subprocess.Popen[str]:
-        """Start a run in a process group of its own."""
-        words = launcher or ["accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yml"]
-        values = {**self.overrides, "output_dir": str(output), **overrides}
-        return subprocess.Popen(
-            [sys.executable, "-m", *words, "-m", "axolotl.cli.train", self.recipe]
-            + [f"--{key}={value}" for key, value in values.items()],
+    def run(self, output: Path, **overrides: str) -> tuple[int, str]:
+        """Run by the documented command to the end; returns the status and everything printed."""
+        launcher = ["accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yml"]
+        done = subprocess.run(
+            [sys.executable, "-m", *launcher, "-m", *self.command(output, overrides)],
             cwd=REPO_ROOT,
             env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            start_new_session=True,
+            timeout=300,
         )
+        return done.returncode, done.stdout
 
-    def run(self, output: Path, *, launcher: list[str] | None = None, **overrides: str) -> tuple[int, str]:
-        """Run to the end; returns the status and everything printed."""
-        process = self.start(output, launcher=launcher, **overrides)
-        text, _ = process.communicate(timeout=300)
-        return process.returncode, text
+    def fork(self, output: Path, *, torchrun: list[str] | None = None, **overrides: str) -> Forked:
+        """Start the same run without the seconds of its imports; ``torchrun`` are the options of that launcher."""
+        launched = {"ACCELERATE_USE_CPU": "true", "ACCELERATE_MIXED_PRECISION": "no"}  # as by Accelerate's launcher
+        printed = output.with_name(f"{output.name}-printed.txt")
+        return Forked(self.command(output, overrides), printed, {**self.environment, **launched}, torchrun)
+
+    def command(self, output: Path, overrides: dict[str, str]) -> list[str]:
+        values = {**self.overrides, "output_dir": str(output), **overrides}
+        return ["axolotl.cli.train", self.recipe, *(f"--{key}={value}" for key, value in values.items())]
+
+
+def ended(process: Forked) -> tuple[int | None, str]:
+    """Wait for a run; returns its status and everything printed."""
+    text, _ = process.communicate(timeout=300)
+    return process.returncode, text
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 import yaml
-from conftest import Runner
+from conftest import Runner, ended
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import sha256_of
@@ -68,7 +68,7 @@ def test_killed_and_resumed_equals_undisturbed(runner, finished: Path, tmp_path:
     from safetensors.torch import load_file
 
     output = tmp_path / "killed"
-    process = runner.start(output)
+    process = runner.fork(output)
     deadline = time.monotonic() + 240
     while not (output / "metrics.jsonl").is_file() or len(metrics_so_far(output)) < 25:
         assert process.poll() is None, process.communicate()[0][-3000:]
@@ -86,7 +86,7 @@ def test_killed_and_resumed_equals_undisturbed(runner, finished: Path, tmp_path:
     with open(output / "metrics.jsonl", "a") as handle:
         handle.write('{"step": 26, "lo')
 
-    status, text = runner.run(output)
+    status, text = ended(runner.fork(output))
     assert status == 0, text[-3000:]
     assert "checkpoint-999 is incomplete" in text
     assert re.search(rf"Going on from checkpoint-[246]0 of {STEPS} steps", text)
@@ -107,12 +107,8 @@ def metrics_so_far(output: Path) -> list[dict[str, float]]:
 
 def test_two_processes_take_the_same_steps(runner, finished: Path, tmp_path: Path) -> None:
     output = tmp_path / "two"
-    runner.environment["ACCELERATE_USE_CPU"] = "true"
-    try:
-        torchrun = ["torch.distributed.run", "--nproc_per_node", "2", "--master_port", "29613"]
-        status, text = runner.run(output, launcher=torchrun, gradient_accumulation_steps="1", num_epochs="1")
-    finally:
-        del runner.environment["ACCELERATE_USE_CPU"]
+    torchrun = ["--nproc_per_node", "2", "--master_port", "29613"]
+    status, text = ended(runner.fork(output, torchrun=torchrun, gradient_accumulation_steps="1", num_epochs="1"))
     assert status == 0, text[-3000:]
     assert json.loads((output / "manifest.json").read_text())["processes"] == 2
     # Linear decay over one epoch instead of two, so only the warm-up steps are comparable.
@@ -136,7 +132,7 @@ def test_a_gradient_that_is_no_number_ends_the_run(tmp_path: Path, capsys: pytes
 
 def test_refusal_is_a_sentence_and_leaves_nothing(runner, tmp_path: Path) -> None:
     output = tmp_path / "never"
-    status, text = runner.run(output, learning_rte="1e-4")
+    status, text = ended(runner.fork(output, learning_rte="1e-4"))
     assert status != 0
     assert "did you mean `learning_rate`?" in text
     assert not output.exists()
