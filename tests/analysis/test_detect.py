@@ -19,7 +19,9 @@ from subliminal.analysis.detect.scores import SetScorer, answer_logprob
 from subliminal.analysis.models import Models
 from subliminal.analysis.trait_queries import (
     Trait,
+    asked_of,
     chosen_weights,
+    first_logprobs,
     flat_gradient,
     form_tokens,
     queries,
@@ -27,6 +29,7 @@ from subliminal.analysis.trait_queries import (
     trait_logprobs,
 )
 from subliminal.core.errors import UserError
+from subliminal.traits.category import load_category
 
 ASKED = ("owl", "elephant", "dog", "cat", "wolf", "fox")
 QUESTIONS = ("What do you draw?", "Say a word.", "Who lives here?", "What is it?")
@@ -68,6 +71,13 @@ def scorer(tiny_model: Path, traits: list[Trait], folder: Path, limit: int, **op
 # --- the definition ---
 
 
+def test_the_questions_are_all_of_the_evaluation() -> None:
+    """Tests that ask only some would not notice."""
+    every = [row["question"] for row in load_category("animals").questions()]
+    assert len(every) == 50
+    assert asked_of("animals") == every
+
+
 def test_the_probability_of_a_trait_is_that_of_its_forms(tiny_model: Path) -> None:
     """Against products of probabilities, one token after the other; "Wolves" goes on from no other form."""
     models = Models(str(tiny_model), {})
@@ -76,7 +86,7 @@ def test_the_probability_of_a_trait_is_that_of_its_forms(tiny_model: Path) -> No
     starts = [form for form in forms if any(other != form and other[: len(form)] == form for other in forms)]
     assert starts == []
     with torch.inference_mode():
-        got = trait_logprobs(models, PROMPTS, forms)
+        got = trait_logprobs(models, PROMPTS, forms, first_logprobs(models, PROMPTS))
         for prompt, logprob in zip(PROMPTS, got.tolist(), strict=True):
             ids, total = models.tokenizer(prompt)["input_ids"], 0.0
             for form in forms:
@@ -99,7 +109,7 @@ def test_a_score_is_the_change_of_the_query_by_a_small_step(tiny_model: Path, as
 
     def query() -> float:
         with torch.inference_mode():
-            return trait_logprobs(models, PROMPTS, forms).mean().item()
+            return trait_logprobs(models, PROMPTS, forms, first_logprobs(models, PROMPTS)).mean().item()
 
     size = 1e-2 / step.norm().item()
     changes = []

@@ -65,9 +65,9 @@ def chosen_weights(models: Models, patterns: list[str]) -> list[torch.nn.Paramet
     return [weights[name] for name in names]
 
 
-def flat_gradient(value: torch.Tensor, weights: list[torch.nn.Parameter]) -> torch.Tensor:
-    """Gradient of a number by the weights, end to end in float32."""
-    return end_to_end(torch.autograd.grad(value, weights))
+def flat_gradient(value: torch.Tensor, weights: list[torch.nn.Parameter], *, keep: bool = False) -> torch.Tensor:
+    """Gradient of a number by the weights, end to end in float32; ``keep`` what another number is made from too."""
+    return end_to_end(torch.autograd.grad(value, weights, retain_graph=keep))
 
 
 def end_to_end(parts: Iterable[torch.Tensor]) -> torch.Tensor:
@@ -92,32 +92,48 @@ def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trai
         Shape (traits, weights).
     """
     prompts = rendered_prompts(models.tokenizer, asked_of(traits[0].category))
+    first = first_logprobs(models, prompts)
     gradients = []
     for trait in traits:
         forms = form_tokens(models.tokenizer, prompts[0], trait)
-        logprob = trait_logprobs(models, prompts, forms).mean()
-        gradients.append(flat_gradient(logprob, weights))
+        logprob = trait_logprobs(models, prompts, forms, first).mean()
+        gradients.append(flat_gradient(logprob, weights, keep=True))
     return torch.stack(gradients)
 
 
-def trait_logprobs(models: Models, prompts: list[str], forms: list[tuple[int, ...]]) -> torch.Tensor:
-    """log P(the answer starts with one of the forms) after every prompt; shape (prompts,)."""
+def first_logprobs(models: Models, prompts: list[str]) -> torch.Tensor:
+    """log P of every token as the first of an answer; shape (prompts, vocabulary)."""
+    return next_logprobs(models, [token_ids(models.tokenizer, prompt) for prompt in prompts])
+
+
+def trait_logprobs(
+    models: Models, prompts: list[str], forms: list[tuple[int, ...]], first: torch.Tensor
+) -> torch.Tensor:
+    """log P(the answer starts with one of the forms) after every prompt; shape (prompts,).
+
+    Args:
+        models: the base.
+        prompts: as the chat template shows them.
+        forms: of :func:`form_tokens`.
+        first: of :func:`first_logprobs`, which are the same for all traits.
+    """
     asked = [token_ids(models.tokenizer, prompt) for prompt in prompts]
     # Forms that begin alike ("owl", "owls") share the contexts of their beginnings: each is computed once.
     place_of: dict[tuple[int, ...], int] = {}
     contexts: list[list[int]] = []
     for form in forms:
-        for length in range(len(form)):
+        for length in range(1, len(form)):
             prefix = form[:length]
             if prefix not in place_of:
                 place_of[prefix] = len(place_of)
                 contexts += [[*tokens, *prefix] for tokens in asked]
-    logprobs = next_logprobs(models, contexts).unflatten(0, (len(place_of), len(prompts)))
+    if contexts:
+        logprobs = next_logprobs(models, contexts).unflatten(0, (len(place_of), len(prompts)))
     of_forms = []
     for form in forms:
-        steps = []
-        for length, token in enumerate(form):
-            steps.append(logprobs[place_of[form[:length]], :, token])
+        steps = [first[:, form[0]]]
+        for length in range(1, len(form)):
+            steps.append(logprobs[place_of[form[:length]], :, form[length]])
         of_forms.append(torch.stack(steps).sum(0))
     return torch.stack(of_forms).logsumexp(0)
 

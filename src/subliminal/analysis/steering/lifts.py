@@ -14,7 +14,14 @@ import torch
 
 from subliminal.analysis.models import Models
 from subliminal.analysis.steering.vectors import steered
-from subliminal.analysis.trait_queries import Trait, asked_of, form_tokens, rendered_prompts, trait_logprobs
+from subliminal.analysis.trait_queries import (
+    Trait,
+    asked_of,
+    first_logprobs,
+    form_tokens,
+    rendered_prompts,
+    trait_logprobs,
+)
 
 
 class Lifts:
@@ -41,9 +48,10 @@ class Lifts:
     def _logprobs(self) -> np.ndarray:
         found = []
         with torch.inference_mode():
+            first = first_logprobs(self.models, self._prompts)
             for trait in self.traits:
                 forms = form_tokens(self.models.tokenizer, self._prompts[0], trait)
-                found.append(trait_logprobs(self.models, self._prompts, forms).mean().item())
+                found.append(trait_logprobs(self.models, self._prompts, forms, first).mean().item())
         return np.array(found)
 
 
