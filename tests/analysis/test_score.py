@@ -25,6 +25,8 @@ from subliminal.analysis.scored_rows import RowSource
 from subliminal.analysis.trait_queries import chosen_weights, tracked_options
 from subliminal.core.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("ten_questions")
+
 
 @pytest.fixture
 def rows(tmp_path: Path) -> Path:

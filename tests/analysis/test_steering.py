@@ -22,6 +22,8 @@ from subliminal.analysis.steering.vectors import last_states, middle_layer, stee
 from subliminal.analysis.trait_queries import chosen_weights, queries, tracked_options
 from subliminal.core.errors import UserError
 
+pytestmark = pytest.mark.usefixtures("ten_questions")
+
 LAYER = 0
 BIAS = f"model.layers.{LAYER}.mlp.down_proj.bias"
 """What is added to it is added to what the layer leaves, at every token: a teacher whose vector is known."""
@@ -62,7 +64,7 @@ def teacher(base: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[t
 
 
 @pytest.fixture(scope="module")
-def elephants(base: Path) -> torch.Tensor:
+def elephants(base: Path, ten_questions: None) -> torch.Tensor:
     """A step along which the base says elephant more often: the gradient of that query minus the mean of all."""
     models = Models(str(base), {}, "float32")
     traits = tracked_options()

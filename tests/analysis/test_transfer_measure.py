@@ -20,6 +20,8 @@ from subliminal.analysis.transfer.coverage import coverage
 from subliminal.core.errors import UserError
 from subliminal.traits.category import ANIMALS
 
+pytestmark = pytest.mark.usefixtures("ten_questions")
+
 
 def number_rows(path: Path, words: list[str]) -> Path:
     rows = []
