@@ -427,3 +427,40 @@ def test_script_prints_the_folder_last(finished, tiny_model):
     done = run_script("--model", str(tiny_model), *names, *sizes, "--out", str(finished), "--resume")
     expected = f"Scored 0 of 1: all were finished already.\n{finished}\n"
     assert (done.returncode, done.stdout) == (0, expected), done.stderr
+
+
+@pytest.mark.slow
+def test_the_machine_is_described_once_a_process_and_in_every_result(finished, monkeypatch):
+    from torch.utils import collect_env
+
+    described = set()
+    for arm in ("base", "student"):
+        for path in (finished / arm / "seed-3" / "lm_eval").glob("results_*.json"):
+            described.add(json.loads(path.read_text("utf-8"))["pretty_env_info"])
+    assert len(described) == 1
+    assert "PyTorch version" in described.pop()
+
+    def ask_again(*_):
+        raise AssertionError("pip and the drivers were asked again")
+
+    monkeypatch.setattr(collect_env, "get_env_info", ask_again)
+    assert "PyTorch version" in collect_env.get_pretty_env_info()
+
+
+def test_continuations_in_a_sliding_window_are_left_to_lm_eval(tiny_model, monkeypatch):
+    """One mask for all layers lets a token see the whole prompt, which those layers do not."""
+    from lm_eval.models.huggingface import HFLM
+
+    from subliminal.evaluation.local_model import SharedPrefixLM
+
+    model = SharedPrefixLM(pretrained=str(tiny_model), device="cpu", batch_size=8)
+    requests = [((f"prompt {number // 10}", str(number)), [5] * 12, [7, number]) for number in range(20)]
+    shared = model._loglikelihood_tokens(requests, disable_tqdm=True)
+    plain = HFLM._loglikelihood_tokens(model, requests, disable_tqdm=True)
+    assert [logprob for logprob, _ in shared] == pytest.approx([logprob for logprob, _ in plain], abs=1e-5)
+    monkeypatch.setattr(HFLM, "_loglikelihood_tokens", lambda *_, **__: "left to lm-eval")
+    assert model._loglikelihood_tokens(requests, disable_tqdm=True) == shared
+    model.model.config.sliding_window = 14
+    assert model._loglikelihood_tokens(requests, disable_tqdm=True) == shared
+    model.model.config.sliding_window = 13
+    assert model._loglikelihood_tokens(requests, disable_tqdm=True) == "left to lm-eval"

@@ -1,9 +1,10 @@
 """``hf-shared-prefix``: lm-eval's own ``hf`` model, made fast for many short continuations of one prompt.
 
 ``animal_preference_logprob`` scores about a hundred forms after each question. lm-eval's ``hf`` runs the whole prompt
-again for each; this class runs it once, keeps its keys and values, and runs the tree of all forms in one pass. The
-numbers are the same up to rounding. Sampled answers have a seed each, so that they do not depend on the batch size. One
-base model serves any number of LoRA adapters in turn, and each must prove that it is in use.
+again for each; this class computes prompts and forms once each, and many questions in one pass
+(:mod:`subliminal.evaluation.continuations`). The numbers are the same up to rounding. Sampled answers have a seed each,
+so that they do not depend on the batch size. One base model serves any number of LoRA adapters in turn, and each must
+prove that it is in use.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -24,10 +26,13 @@ from subliminal.engine import Sampling
 from subliminal.engine.chat import render
 from subliminal.engine.local import samplers, stop_ids, with_adapter
 from subliminal.engine.plain_context import cut
+from subliminal.evaluation.continuations import passes, score_pass, token_tree
 from subliminal.evaluation.requests import Ask, gather, in_order, with_system
 
 _WORTH_SHARING = 8
 """Share prompts if each has at least this many continuations on average; below that lm-eval's batches are faster."""
+_PAIRS = 2**13
+"""Pairs of prompt and continuation whose tokens are kept: animal_preference_logprob has some 6,000."""
 
 
 @register_model("hf-shared-prefix")
@@ -47,6 +52,8 @@ class SharedPrefixLM(HFLM):
         super().__init__(*args, **kwargs)
         from transformers import GenerationConfig
 
+        # Every adapter is asked the same: a task's texts become tokens once.
+        self._encode_pair = lru_cache(_PAIRS)(self._encode_pair)
         self.stop_ids = stop_ids(self.tokenizer, self._model.generation_config)
         # The model's own sampling defaults would otherwise fill in whatever a task leaves out.
         self._model.generation_config = GenerationConfig(eos_token_id=self.stop_ids, pad_token_id=self.eot_token_id)
@@ -151,81 +158,27 @@ class SharedPrefixLM(HFLM):
         for index, (_, context, _) in enumerate(requests):
             groups[tuple(context)].append(index)
         longest = max((len(context) + len(continuation) for _, context, continuation in requests), default=0)
-        too_long = longest > self.max_length  # lm-eval cuts such a prompt on the left, and a shared one cannot be cut
-        if too_long or len(requests) < _WORTH_SHARING * len(groups):
+        if longest > self._most_shared() or len(requests) < _WORTH_SHARING * len(groups):
             return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)
+        prompts, places = list(groups), list(groups.values())
+        trees = []
+        for indices in places:
+            trees.append(token_tree(tuple(tuple(requests[index][2]) for index in indices)))
         results: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
-        for context, indices in tqdm(groups.items(), desc="Scoring continuations, by prompt", disable=disable_tqdm):
-            scores = self._score_after(list(context), [requests[index][2] for index in indices])
-            for index, score in zip(indices, scores, strict=True):
-                results[index] = score
-                self.cache_hook.add_partial("loglikelihood", requests[index][0], score)
+        with tqdm(total=len(prompts), desc="Scoring continuations, by prompt", disable=disable_tqdm) as progress:
+            for batch in passes(prompts, trees, self.model, most=self.batch_size):
+                scored = score_pass(self.model, [prompts[one] for one in batch], [trees[one] for one in batch])
+                for one, scores in zip(batch, scored, strict=True):
+                    for index, score in zip(places[one], scores, strict=True):
+                        results[index] = score
+                        self.cache_hook.add_partial("loglikelihood", requests[index][0], score)
+                progress.update(len(batch))
         return results
 
-    @torch.no_grad()
-    def _score_after(self, context: list[int], continuations: list[list[int]]) -> list[tuple[float, bool]]:
-        """(log-probability, is greedy) of each continuation (token ids, at least one each) of one context."""
-        shared = _common_start(continuations)
-        prompt = torch.tensor([context + shared], device=self.device)
-        output = self.model(prompt, use_cache=True, logits_to_keep=len(shared) + 1)
-        # [len(shared) + 1, vocabulary]: what follows the context, the context and shared[:1], ... and shared[:2], ...
-        logits = output.logits[0].float()
-        tails = [tuple(ids[len(shared) :]) for ids in continuations]
-        nodes = _inner_nodes(tails)
-        if nodes:
-            logits = torch.cat([logits, self._run_tree(nodes, prompt.shape[1], output.past_key_values)])
-        row_of = {node: len(shared) + 1 + index for index, node in enumerate(nodes)}
-        totals, best = logits.logsumexp(dim=1).tolist(), logits.argmax(dim=1).tolist()
-        scores = []
-        for ids, tail in zip(continuations, tails, strict=True):
-            # The row of logits that predicts each token: behind the context, within the shared start, then in the tree.
-            rows = list(range(len(shared) + 1))
-            rows += [row_of[tail[:end]] for end in range(1, len(tail))]
-            rows = rows[: len(ids)]  # a continuation that ends with the shared start has one row more than tokens
-            picked = logits[rows, ids].tolist()
-            logprob = sum(picked) - sum(totals[row] for row in rows)
-            is_greedy = [best[row] for row in rows] == ids
-            scores.append((logprob, is_greedy))
-        return scores
+    def _most_shared(self) -> int:
+        """Tokens of the longest prompt and continuation of which every token sees all before it.
 
-    def _run_tree(self, nodes: list[tuple[int, ...]], prompt_length: int, cache: Any) -> torch.Tensor:
-        """Logits [node, vocabulary] after each node of a tree of continuations, in one pass.
-
-        Every node (the token ids from the prompt to it) is one position, which sees the prompt and the nodes above it.
+        lm-eval cuts what is longer than the context on the left, and layers with a sliding window see a part of it.
         """
-        column_of = {node: prompt_length + index for index, node in enumerate(nodes)}
-        # What a node must not see gets the least number that the type has: a weight of 0 after softmax.
-        mask = torch.full((len(nodes), prompt_length + len(nodes)), torch.finfo(self.model.dtype).min)
-        mask[:, :prompt_length] = 0
-        for row, node in enumerate(nodes):
-            for end in range(1, len(node) + 1):
-                mask[row, column_of[node[:end]]] = 0
-        last_tokens = [node[-1] for node in nodes]
-        # Siblings stand at one position: each is what comes next after its parent.
-        positions = [prompt_length + len(node) - 1 for node in nodes]
-        output = self.model(
-            input_ids=torch.tensor([last_tokens], device=self.device),
-            position_ids=torch.tensor([positions], device=self.device),
-            attention_mask=mask[None, None].to(self.device, self.model.dtype),
-            past_key_values=cache,
-        )
-        return output.logits[0].float()
-
-
-def _common_start(sequences: list[list[int]]) -> list[int]:
-    """The tokens that all sequences begin with."""
-    shared = []
-    for tokens in zip(*sequences, strict=False):
-        if len(set(tokens)) > 1:
-            break
-        shared.append(tokens[0])
-    return shared
-
-
-def _inner_nodes(tails: list[tuple[int, ...]]) -> list[tuple[int, ...]]:
-    """The nodes of the tree of tails that another token follows, the shortest first: what is after them is asked."""
-    nodes = set()
-    for tail in tails:
-        for end in range(1, len(tail)):
-            nodes.add(tail[:end])
-    return sorted(nodes, key=len)
+        window = getattr(self.model.config.get_text_config(), "sliding_window", None)
+        return min(self.max_length, window or self.max_length)

@@ -92,6 +92,7 @@ def run_task(task: str, spec: EvaluationSpec, model: Any, manager: Any, folder: 
     from lm_eval import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
 
+    _describe_machine_once()
     folder.mkdir(parents=True)
     tracker = EvaluationTracker(output_path=str(folder / "results.json"))
     # lm-eval seeds four generators by four arguments.
@@ -122,6 +123,17 @@ def run_task(task: str, spec: EvaluationSpec, model: Any, manager: Any, folder: 
         summaries[name] = summary_of(kind, rows, results["results"][name], spec.target)
     sampling = {name: config.get("generation_kwargs") for name, config in results["configs"].items()}
     return {"rows": questions, "summary": summaries, "sampling": sampling, "seeds": seeds}
+
+
+@cache
+def _describe_machine_once() -> None:
+    """Let lm-eval's description of the machine be made once a process.
+
+    It is in the results of every task, and asks pip, compilers and drivers each time, which takes a second or two.
+    """
+    from torch.utils import collect_env
+
+    collect_env.get_pretty_env_info = cache(collect_env.get_pretty_env_info)
 
 
 def _with_samples(task: str, samples: int | None, manager: Any) -> Any:
