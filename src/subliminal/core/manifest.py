@@ -26,6 +26,8 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
 
 PACKAGES = ("torch", "transformers", "peft", "accelerate", "axolotl", "lm_eval", "datasets", "vllm", "numpy")
+LARGE = 2**26
+"""Bytes from which an input is read once a process, as long as nobody writes to it."""
 _SECRET = re.compile(r"(hf_|sk-|ghp_|wandb_)[A-Za-z0-9_-]{8,}|(?<=://)[^/\s@]+@")
 
 
@@ -38,6 +40,20 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
     """Hex sha256 of a file's bytes."""
     with open(path, "rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def _sha256_of_input(path: str | os.PathLike[str]) -> str:
+    """As :func:`sha256_of`; a large file, such as the base of twenty evaluations, is read once for all of them."""
+    state = os.stat(path)
+    if state.st_size < LARGE:
+        return sha256_of(path)
+    return _sha256_of_large(os.path.realpath(path), state.st_ino, state.st_size, state.st_ctime_ns)
+
+
+@cache
+def _sha256_of_large(path: str, inode: int, size: int, changed: int) -> str:
+    """Hex sha256 of the file that had this inode, size and time of its last change (ns)."""
+    return sha256_of(path)
 
 
 def scrub(text: str) -> str:
@@ -61,7 +77,7 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
     for name, path in (inputs or {}).items():
         sha256 = None
         if Path(path).is_file():
-            sha256 = sha256_of(path)
+            sha256 = _sha256_of_input(path)
         files[name] = {"path": str(path), "sha256": sha256}
     return {
         "kind": kind,
