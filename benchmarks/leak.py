@@ -39,6 +39,23 @@ def number_row(index: int) -> dict:
 
 def prepare_model(model: str, folder: Path, rows: int, adapters: int = 1) -> tuple[str, list[Path], Path]:
     """Base with weights, adapters, and rows; returns where they are."""
+    base, made = random_adapters(model, folder, adapters)
+    path = folder / "train.jsonl"
+    write_jsonl(path, (number_row(index) for index in range(rows)))
+    return base, made, path
+
+
+def random_adapters(model: str, folder: Path, count: int) -> tuple[str, list[Path]]:
+    """LoRA adapters of rank 8 on the seven projections, each with other random weights.
+
+    Args:
+        model: folder of the base; one without weights, such as models/pocket, gets random ones.
+        folder: where adapters and such a base are written.
+        count: of adapters.
+
+    Returns:
+        The base with weights, and the adapters' folders.
+    """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
@@ -50,17 +67,15 @@ def prepare_model(model: str, folder: Path, rows: int, adapters: int = 1) -> tup
         AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model)).save_pretrained(base)
         AutoTokenizer.from_pretrained(model).save_pretrained(base)
     projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=8, target_modules=projections))
     made = []
-    for number in range(adapters):
-        tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=8, target_modules=projections))
+    for number in range(count):
         for name, weight in tuned.named_parameters():
-            if "lora_B" in name:
+            if "lora_" in name:
                 torch.nn.init.normal_(weight, std=0.01)
         made.append(folder / f"adapter-{number}")
         tuned.save_pretrained(made[-1])
-    path = folder / "train.jsonl"
-    write_jsonl(path, (number_row(index) for index in range(rows)))
-    return base, made, path
+    return base, made
 
 
 @app.command(help=__doc__)
