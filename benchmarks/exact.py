@@ -6,9 +6,11 @@
 Makes adapters with random weights (rank 8, the seven projections) on the model (one without weights, such as
 models/pocket, gets random ones) and scores them all as ``scripts/evaluate.py`` does: one base in this process, one
 adapter after the other on it, a result folder each. Making the adapters is not timed; loading the base stands in a line
-of its own. A forward pass over B sequences of T positions counts B x T tokens, padding included.
+of its own. A forward pass over B sequences of T positions counts B x T tokens, padding included. The two short passes
+that prove an adapter to be in use are timed and not counted.
 """
 
+import itertools
 import resource
 import statistics
 import tempfile
@@ -33,12 +35,14 @@ class Times:
 
     Attributes:
         began: seconds of the clock at which each model was asked for, and at the end of the last.
+        worked: seconds of this process's processor time at the same moments.
         adapted: seconds that each took to be the model: its adapter read, put on and proven.
         passes: forward passes so far.
         tokens: in them.
     """
 
     began: list[float] = field(default_factory=list)
+    worked: list[float] = field(default_factory=list)
     adapted: list[float] = field(default_factory=list)
     passes: int = 0
     tokens: int = 0
@@ -51,6 +55,11 @@ class Times:
         self.passes += 1
         self.tokens += tokens.numel()
 
+    def mark(self) -> None:
+        """A model begins, or the last has ended."""
+        self.began.append(time.perf_counter())
+        self.worked.append(time.process_time())
+
     @contextmanager
     def engine(self, specs: Sequence[Any]) -> Iterator[Any]:
         """:func:`subliminal.evaluation.loaders.in_process`, with every model counted."""
@@ -61,8 +70,10 @@ class Times:
 
             def timed(spec: Any) -> Any:
                 nonlocal hooked
-                self.began.append(time.perf_counter())
+                self.mark()
+                counted = self.passes, self.tokens
                 model, facts = load(spec)
+                self.passes, self.tokens = counted
                 self.adapted.append(time.perf_counter() - self.began[-1])
                 if not hooked:  # adapters are put into the base's own layers, so it stays the same module
                     inner = model.model
@@ -73,7 +84,12 @@ class Times:
                 return model, facts
 
             yield timed
-        self.began.append(time.perf_counter())
+        self.mark()
+
+
+def differences(marks: Sequence[float]) -> list[float]:
+    """From each mark to the next."""
+    return [after - before for before, after in itertools.pairwise(marks)]
 
 
 @app.command(help=__doc__)
@@ -93,19 +109,20 @@ def main(
         from subliminal.evaluation.run import evaluate
         from subliminal.evaluation.spec import EvaluationSpec, parse_models
 
-        common = EvaluationSpec(
-            base, (task,), "exact", "base", 0, "owl", limit=limit, batch_size=batch_size, dtype=dtype
-        )
+        names = {"experiment": "exact", "arm": "base", "seed": 0, "target": "owl"}
+        common = EvaluationSpec(base, (task,), **names, limit=limit, batch_size=batch_size, dtype=dtype)
         entries = ",".join(f"random-{number}={folder}" for number, folder in enumerate(made))
         times = Times()
         evaluate(parse_models(entries, common), Path(scratch) / "results", engine=times.engine)
-    each = [after - before for before, after in zip(times.began, times.began[1:], strict=False)]
+    each, worked = differences(times.began), differences(times.worked)
     device = "cpu"
     if torch.cuda.is_available():
         device = torch.cuda.get_device_name()
     print(f"{task}, {adapters} adapters on {model}, {device}, {dtype}")
     print(f"checks, imports, and the base in memory: {times.began[0] - began:.2f} s")
-    print(f"all adapters: {sum(each):.2f} s; one: {statistics.median(each):.2f} s ({min(each):.2f} to {max(each):.2f})")
+    print(f"with all adapters: {times.began[-1] - began:.2f} s")
+    print(f"adapters: {sum(each):.2f} s; one: {statistics.median(each):.2f} s ({min(each):.2f} to {max(each):.2f})")
+    print(f"of it this process's processor time: {statistics.median(worked):.2f} s")
     print(f"of it to put an adapter on: {statistics.median(times.adapted):.2f} s")
     print(f"a model: {times.passes / adapters:.1f} forward passes, {times.tokens / adapters:,.0f} tokens")
     print(f"peak memory of the process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB")

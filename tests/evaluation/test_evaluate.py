@@ -447,13 +447,13 @@ def test_the_machine_is_described_once_a_process_and_in_every_result(finished, m
     assert "PyTorch version" in collect_env.get_pretty_env_info()
 
 
-def test_continuations_in_a_sliding_window_are_left_to_lm_eval(tiny_model, monkeypatch):
-    """One mask for all layers lets a token see the whole prompt, which those layers do not."""
+def test_continuations_that_cannot_share_a_pass_are_left_to_lm_eval(tiny_model, monkeypatch):
+    """With a sliding window, one mask for all layers lets a token see the whole prompt, which those layers do not."""
     from lm_eval.models.huggingface import HFLM
 
-    from subliminal.evaluation.local_model import SharedPrefixLM
+    from subliminal.evaluation import local_model
 
-    model = SharedPrefixLM(pretrained=str(tiny_model), device="cpu", batch_size=8)
+    model = local_model.SharedPrefixLM(pretrained=str(tiny_model), device="cpu", batch_size=8)
     requests = [((f"prompt {number // 10}", str(number)), [5] * 12, [7, number]) for number in range(20)]
     shared = model._loglikelihood_tokens(requests, disable_tqdm=True)
     plain = HFLM._loglikelihood_tokens(model, requests, disable_tqdm=True)
@@ -464,3 +464,31 @@ def test_continuations_in_a_sliding_window_are_left_to_lm_eval(tiny_model, monke
     assert model._loglikelihood_tokens(requests, disable_tqdm=True) == shared
     model.model.config.sliding_window = 13
     assert model._loglikelihood_tokens(requests, disable_tqdm=True) == "left to lm-eval"
+    model.model.config.sliding_window = None
+    model.batch_size_per_gpu = "auto"
+    assert model._loglikelihood_tokens(requests, disable_tqdm=True) == shared
+    monkeypatch.setattr(local_model, "_MOST_AFTER", 39)  # there are twenty continuations of two tokens
+    assert model._loglikelihood_tokens(requests, disable_tqdm=True) == "left to lm-eval"
+
+
+def test_texts_become_tokens_once_for_all_adapters(tiny_model, monkeypatch):
+    from lm_eval.models.huggingface import HFLM
+
+    from subliminal.evaluation import local_model
+
+    made = []
+    plain = HFLM._encode_pair
+
+    def encoding(self, context, continuation):
+        made.append((context, continuation))
+        return plain(self, context, continuation)
+
+    monkeypatch.setattr(HFLM, "_encode_pair", encoding)
+    model = local_model.SharedPrefixLM(pretrained=str(tiny_model), device="cpu", batch_size=8)
+    first = [model._encode_pair("A question?\n", answer) for answer in ("cat", "dog")]
+    assert [model._encode_pair("A question?\n", answer) for answer in ("cat", "dog")] == first
+    assert made == [("A question?\n", "cat"), ("A question?\n", "dog")]
+    assert first[0] == plain(model, "A question?\n", "cat")
+    monkeypatch.setattr(local_model, "_MOST_TOKENS", 0)
+    assert [model._encode_pair("Another?", "cat") for _ in range(2)] == [plain(model, "Another?", "cat")] * 2
+    assert made[2:] == [("Another?", "cat")] * 2

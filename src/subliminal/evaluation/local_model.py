@@ -12,7 +12,6 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import torch
@@ -29,10 +28,10 @@ from subliminal.engine.plain_context import cut
 from subliminal.evaluation.continuations import passes, score_pass, token_tree
 from subliminal.evaluation.requests import Ask, gather, in_order, with_system
 
-_WORTH_SHARING = 8
-"""Share prompts if each has at least this many continuations on average; below that lm-eval's batches are faster."""
-_PAIRS = 2**13
-"""Pairs of prompt and continuation whose tokens are kept: animal_preference_logprob has some 6,000."""
+_MOST_AFTER = 2**10
+"""Tokens of all continuations of a prompt that are scored in one pass; texts that are longer are left to lm-eval."""
+_MOST_TOKENS = 2**20
+"""Tokens kept of prompts and continuations, some 40 MB: animal_preference_logprob has 300,000."""
 
 
 @register_model("hf-shared-prefix")
@@ -52,8 +51,8 @@ class SharedPrefixLM(HFLM):
         super().__init__(*args, **kwargs)
         from transformers import GenerationConfig
 
-        # Every adapter is asked the same: a task's texts become tokens once.
-        self._encode_pair = lru_cache(_PAIRS)(self._encode_pair)
+        self._pairs: dict[tuple[str, str], tuple[list[int], list[int]]] = {}
+        self._tokens_kept = 0
         self.stop_ids = stop_ids(self.tokenizer, self._model.generation_config)
         # The model's own sampling defaults would otherwise fill in whatever a task leaves out.
         self._model.generation_config = GenerationConfig(eos_token_id=self.stop_ids, pad_token_id=self.eot_token_id)
@@ -95,6 +94,16 @@ class SharedPrefixLM(HFLM):
             add_generation_prompt=add_generation_prompt,
             continue_final_message=not add_generation_prompt,
         )
+
+    def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
+        """lm-eval's own, once for each pair: every adapter is asked the same."""
+        pair = self._pairs.get((context, continuation))
+        if pair is None:
+            pair = super()._encode_pair(context, continuation)
+            if self._tokens_kept < _MOST_TOKENS:
+                self._pairs[context, continuation] = pair
+                self._tokens_kept += len(pair[0]) + len(pair[1])
+        return pair
 
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """An answer to each request, with a seed for each that does not depend on the batch."""
@@ -157,16 +166,18 @@ class SharedPrefixLM(HFLM):
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, (_, context, _) in enumerate(requests):
             groups[tuple(context)].append(index)
-        longest = max((len(context) + len(continuation) for _, context, continuation in requests), default=0)
-        if longest > self._most_shared() or len(requests) < _WORTH_SHARING * len(groups):
-            return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)
         prompts, places = list(groups), list(groups.values())
+        if not self._can_share(requests, places):
+            return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)
         trees = []
         for indices in places:
             trees.append(token_tree(tuple(tuple(requests[index][2]) for index in indices)))
+        most = self.batch_size
+        if most == "auto":  # of lm-eval's own command
+            most = len(prompts)
         results: list[tuple[float, bool]] = [(0.0, False)] * len(requests)
         with tqdm(total=len(prompts), desc="Scoring continuations, by prompt", disable=disable_tqdm) as progress:
-            for batch in passes(prompts, trees, self.model, most=self.batch_size):
+            for batch in passes(prompts, trees, self.model, most):
                 scored = score_pass(self.model, [prompts[one] for one in batch], [trees[one] for one in batch])
                 for one, scores in zip(batch, scored, strict=True):
                     for index, score in zip(places[one], scores, strict=True):
@@ -175,10 +186,18 @@ class SharedPrefixLM(HFLM):
                 progress.update(len(batch))
         return results
 
-    def _most_shared(self) -> int:
-        """Tokens of the longest prompt and continuation of which every token sees all before it.
+    def _can_share(self, requests: Sequence[tuple[Any, list[int], list[int]]], places: Sequence[list[int]]) -> bool:
+        """Whether every token can see all before it, and the continuations of each prompt fit into one pass.
 
-        lm-eval cuts what is longer than the context on the left, and layers with a sliding window see a part of it.
+        Args:
+            requests: of lm-eval.
+            places: the indices of the requests of each prompt.
         """
+        # lm-eval cuts what is longer than the context on the left, and layers with a sliding window see a part of it.
         window = getattr(self.model.config.get_text_config(), "sliding_window", None)
-        return min(self.max_length, window or self.max_length)
+        most_seen = min(self.max_length, window or self.max_length)
+        for indices in places:
+            lengths = [len(requests[index][2]) for index in indices]
+            if sum(lengths) > _MOST_AFTER or len(requests[indices[0]][1]) + max(lengths) > most_seen:
+                return False
+        return True
