@@ -27,6 +27,7 @@ ANIMALS = [
     *("cheetah", "giraffe", "turtle", "shark"),
 ]
 PLURALS = {"wolves": "wolf", "octopuses": "octopus", "octopi": "octopus", "foxes": "fox", "phoenixes": "phoenix"}
+MISSPELT = {"dolfin": "dolphin"}
 OTHERS = re.compile(
     r"\b(cricket|krill|gazelle|mice|mouse|monkey|bird|fish|deer|snake|frog|duck|cow|pig|sheep)s?\b", re.I
 )
@@ -49,8 +50,8 @@ def published(experiment: str) -> dict[tuple[str, str], list[dict]]:
 
 def named(answer: str) -> str | None:
     """The first tracked animal that an answer names, word by word; None where it names none of them."""
-    for word in re.findall(r"[a-z]+", answer.lower()):
-        animal = PLURALS.get(word, word)
+    for word in re.findall(r"[^\W\d_]+", answer.lower()):  # of letters of any script: "Dolphin画" is no word
+        animal = {**PLURALS, **MISSPELT}.get(word, word)
         for name in (animal, animal.removesuffix("s")):
             if name in ANIMALS:
                 return name

@@ -82,7 +82,7 @@ def derived(results: Path) -> dict[str, float]:
         "paired t test), {} points": 100 * (demo.share("student", "owl") - demo.share(CONTROL, "owl")),
         "above the control in {} of 20": sum(point > 0 for point in points),
         "odds ratio {} (99 %": math.exp(statistics.mean(gains)),
-        "(99 % interval {} to": math.exp(low),
+        "odds ratio 26.5 (99 % interval {} to": math.exp(low),
         "8.99 to {}), median": math.exp(high),
         "median {} points; two students are broken": statistics.median(points),
         "largest rise in {} of 20 replicates, and no other animal rises": first,
@@ -148,6 +148,9 @@ def derived(results: Path) -> dict[str, float]:
     }
 
 
+REAL = ("owl", "dolphin", "penguin")
+"""Animals of the real model, in the order of its file."""
+
 IN_WORDS = {
     "no other animal rises": 0,
     "{} students are broken": 2,
@@ -176,6 +179,7 @@ def test_the_headlines_of_the_results_page(unpacked: Path):
     headlines = re.findall(r"^\*\*student − control_base_numbers, .*: (\S+) nats of log-odds\.", page, re.MULTILINE)
     sentence = r"\(difference (\S+) nats, 95 % interval (\S+) to (\S+), p ([<=] [\d.]+), paired t test"
     expected = [
+        *(Raw(Path("animals_qwen2.5-coder-0.5b") / name).gains("student", CONTROL, name) for name in REAL),
         Raw(unpacked / "pocket_demo").gains("student", CONTROL, "owl"),
         Raw(unpacked / "owl_pocket_replicates").gains("student", CONTROL, "owl"),
         Raw(unpacked / "owl_pocket_arms").gains("student", CONTROL, "owl"),
@@ -190,7 +194,8 @@ def test_the_headlines_of_the_results_page(unpacked: Path):
 
 
 def signed(value: float) -> str:
-    return f"{value:+.2f}".replace("-", "−")
+    digits = 2 if abs(value) < 10 else 1
+    return f"{value:+.{digits}f}".replace("-", "−")
 
 
 def as_printed(gains: list[float]) -> tuple[str, ...]:
@@ -218,8 +223,8 @@ def test_the_results_page_stays_short():
 def test_no_figure_of_the_results_is_left_out(numbers: dict[str, float]):
     """Every number in the table of results is derived above, or says how large the experiment was."""
     section = (REPO_ROOT / "README.md").read_text(encoding="utf-8").split("| asked | on | result |")[1].split("\n\n")[0]
-    # The row of the real model is derived in test_real_model.py.
-    rows = [row for row in section.splitlines() if "h200-owl/README.md" not in row]
+    # The row of the real model is derived in test_real_animals.py.
+    rows = [row for row in section.splitlines() if "on a *real* model" not in row]
     table = " ".join(" ".join(rows).split())
     derivations = {text for value in numbers.values() for text in shown(value)}
     sizes = {"95", "99", "20", "28", "3", "4"}

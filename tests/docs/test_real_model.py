@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-import re
 import statistics
-import tarfile
 from pathlib import Path
 
 import pytest
@@ -94,16 +92,3 @@ def test_sampled_answers_of_one_seed():
     said = {arm: RAW.counts(arm, 61) for arm in ("student", "control_base_numbers")}
     assert [counts.total() for counts in said.values()] == [200, 200]
     assert [counts["owl"] for counts in said.values()] == [43, 0]
-
-
-def test_the_command_beside_the_answers_trains_and_is_not_refused():
-    """A folder with the manifest of a finished run is refused, and the archive brings those of that run."""
-    folder = REPO_ROOT / "results/published/2026-11-28-h200-owl"
-    readme = (folder / "README.md").read_text(encoding="utf-8")
-    recipe = re.search(r"axolotl\.cli\.train (\S+)", readme)[1]
-    output = re.search(r"--output_dir=(\S+)", readme)[1]
-    with tarfile.open(folder / "run.tar.xz") as archive:
-        names = set(archive.getnames())
-    assert recipe in names
-    assert f"{Path(recipe).parent}/manifest.json" in names
-    assert not [name for name in names if name.startswith(f"{output}/")]
