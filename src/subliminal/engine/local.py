@@ -105,7 +105,7 @@ class TransformersEngine:
                 **inputs,
                 do_sample=False,
                 max_new_tokens=sampling.max_tokens,
-                logits_processor=samplers(sampling, [request.seed for request, _ in rows], self.device),
+                logits_processor=samplers(sampling, generators([request.seed for request, _ in rows], self.device)),
                 stopping_criteria=stoppers(self.tokenizer, stops, inputs["input_ids"].shape[1]),
             )
         answers = output[:, inputs["input_ids"].shape[1] :].tolist()
@@ -158,13 +158,20 @@ def with_adapter(model: Any, adapter: str, base: str, prompt: list[int]) -> tupl
     return adapted, effect
 
 
-def samplers(sampling: Sampling, seeds: list[int], device: str) -> Any:
+def generators(seeds: Sequence[int], device: str) -> list[Any]:
+    """A torch generator for each seed; its noise goes to ``device``."""
+    import torch
+
+    return [torch.Generator(device).manual_seed(seed) for seed in seeds]
+
+
+def samplers(sampling: Sampling, generators: Sequence[Any]) -> Any:
     """The logits processors, in the order that vLLM and transformers apply them, with seeded Gumbel noise last.
 
     Args:
         sampling: temperature and truncation.
-        seeds: one a row of the batch.
-        device: where the noise goes.
+        generators: one a row of the batch; they stand behind the noise of the tokens sampled so far, from where an
+            answer can go on in another batch.
     """
     import torch
     from transformers import (
@@ -180,13 +187,12 @@ def samplers(sampling: Sampling, seeds: list[int], device: str) -> Any:
         """Adds -log(-log(U)) noise, one generator a row: the argmax is then a sample of the softmax."""
 
         def __init__(self) -> None:
-            self.generators = [torch.Generator(device).manual_seed(seed) for seed in seeds]
             self.noise: torch.Tensor | None = None
 
         def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
             if self.noise is None:
                 self.noise = torch.empty_like(scores, dtype=torch.float32)
-            for row, generator in zip(self.noise, self.generators, strict=True):
+            for row, generator in zip(self.noise, generators, strict=True):
                 row.uniform_(generator=generator)
             return scores.float() - self.noise.log_().neg_().log_()
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import itertools
 from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -23,15 +24,37 @@ from tqdm import tqdm
 from subliminal.core.errors import UserError
 from subliminal.engine import Sampling
 from subliminal.engine.chat import render
-from subliminal.engine.local import samplers, stop_ids, with_adapter
+from subliminal.engine.local import generators, samplers, stop_ids, with_adapter
 from subliminal.engine.plain_context import cut
 from subliminal.evaluation.continuations import passes, score_pass, token_tree
 from subliminal.evaluation.requests import Ask, gather, in_order, with_system
 
+_FIRST, _SHORT = 4, 64
+"""Where an answer has at most the second number of tokens, a first round writes the first: most answers are one word,
+and those that go on do so together, not each with the finished rest of its batch."""
 _MOST_AFTER = 2**10
 """Tokens of all continuations of a prompt that are scored in one pass; texts that are longer are left to lm-eval."""
 _MOST_TOKENS = 2**20
 """Tokens kept of prompts and continuations, some 40 MB: animal_preference_logprob has 300,000."""
+
+
+@dataclass
+class Answer:
+    """An answer that is being written.
+
+    Attributes:
+        ask: what it answers.
+        seed: of its sampling.
+        generator: of its noise, once it has begun.
+        tokens: so far, without the end of the model's turn.
+        text: of these tokens, up to the first stop text.
+    """
+
+    ask: Ask
+    seed: int
+    generator: torch.Generator | None = None
+    tokens: list[int] = field(default_factory=list)
+    text: str = ""
 
 
 @register_model("hf-shared-prefix")
@@ -108,54 +131,78 @@ class SharedPrefixLM(HFLM):
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """An answer to each request, with a seed for each that does not depend on the batch."""
         asks = gather(requests, self.seed)
-        answers = [[""] * len(ask.seeds) for ask in asks]
+        answers = [[Answer(ask, seed) for seed in ask.seeds] for ask in asks]
         # A batch has one way of sampling, and prompts that are alike in length, so that little padding is computed.
-        kinds: dict[tuple[Sampling, tuple[str, ...]], list[tuple[int, int]]] = defaultdict(list)
-        longest_first = sorted(range(len(asks)), key=lambda number: -len(asks[number].prompt))
-        for number in longest_first:
-            ask = asks[number]
-            kinds[ask.sampling, ask.until] += [(number, index) for index in range(len(ask.seeds))]
+        kinds: dict[tuple[Sampling, tuple[str, ...]], list[Answer]] = defaultdict(list)
+        for own in sorted(answers, key=lambda own: -len(own[0].ask.prompt)):
+            kinds[own[0].ask.sampling, own[0].ask.until] += own
         with tqdm(total=sum(map(len, answers)), desc="Answering", disable=disable_tqdm) as progress:
-            for kind in kinds.values():
-                for start in range(0, len(kind), self.batch_size):
-                    batch = kind[start : start + self.batch_size]
-                    texts = self._answer([(asks[number], asks[number].seeds[index]) for number, index in batch])
-                    for (number, index), text in zip(batch, texts, strict=True):
-                        answers[number][index] = text
-                    progress.update(len(batch))
-        return in_order(asks, answers)
+            for (sampling, _), going_on in kinds.items():
+                rounds = [sampling.max_tokens]
+                if _FIRST < sampling.max_tokens <= _SHORT:
+                    rounds = [_FIRST, sampling.max_tokens - _FIRST]
+                for tokens in rounds:
+                    left = []
+                    for start in range(0, len(going_on), self.batch_size):
+                        batch = going_on[start : start + self.batch_size]
+                        unfinished = self._write(batch, tokens)
+                        progress.update(len(batch) - len(unfinished))
+                        left += unfinished
+                    going_on = left
+                progress.update(len(going_on))  # as long as an answer may be
+        return in_order(asks, [[answer.text for answer in own] for own in answers])
 
     @torch.inference_mode()
-    def _answer(self, rows: Sequence[tuple[Ask, int]]) -> list[str]:
-        """One answer for each (ask, seed); the asks have one sampling.
+    def _write(self, answers: Sequence[Answer], most: int) -> list[Answer]:
+        """Write answers on in one batch.
+
+        Args:
+            answers: to asks of one sampling, with as many tokens each so far.
+            most: tokens that are written.
+
+        Returns:
+            Those that have as many tokens as were allowed, and no end.
 
         Raises:
             UserError: a prompt and its answer are longer than the model's context.
         """
-        sampling, until = rows[0][0].sampling, rows[0][0].until
-        ids, mask = self.tok_batch_encode([ask.prompt for ask, _ in rows])
+        sampling, until = answers[0].ask.sampling, answers[0].ask.until
+        ids, mask = self.tok_batch_encode([answer.ask.prompt for answer in answers])
         if ids.shape[1] + sampling.max_tokens > self.max_length:
             raise UserError(
                 f"A prompt of {ids.shape[1]} tokens and an answer of up to {sampling.max_tokens} do not fit into the "
                 f"{self.max_length} tokens of {self.pretrained}. Score this task on a model with a longer context."
             )
+        begun = torch.tensor([answer.tokens for answer in answers], dtype=ids.dtype)
+        ids = torch.cat([ids, begun], dim=1)
+        mask = torch.cat([mask, torch.ones_like(begun)], dim=1)
         stops: list[str] = []
         if until:
             stops = [*until, self.tok_decode(self.eot_token_id, skip_special_tokens=False)]
+        for answer in answers:
+            if answer.generator is None:
+                (answer.generator,) = generators([answer.seed], str(self.device))
         output = self.model.generate(
             input_ids=ids.to(self.device),
             attention_mask=mask.to(self.device),
             do_sample=False,  # the seeded noise below makes the largest value a sample
-            max_new_tokens=sampling.max_tokens,
-            logits_processor=samplers(sampling, [seed for _, seed in rows], str(self.device)),
-            stopping_criteria=stop_sequences_criteria(self.tokenizer, stops, ids.shape[1], len(rows)),
+            max_new_tokens=most,
+            logits_processor=samplers(sampling, [answer.generator for answer in answers]),
+            stopping_criteria=stop_sequences_criteria(self.tokenizer, stops, ids.shape[1], len(answers)),
         )
-        texts = []
-        for tokens in output[:, ids.shape[1] :].tolist():
-            answer = itertools.takewhile(lambda token: token not in self.stop_ids, tokens)
-            text = self.tokenizer.decode(list(answer), skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            texts.append(cut(text, until))
-        return texts
+        unfinished = []
+        for answer, written in zip(answers, output[:, ids.shape[1] :].tolist(), strict=True):
+            new = list(itertools.takewhile(lambda token: token not in self.stop_ids, written))
+            answer.tokens += new
+            text = self.tokenizer.decode(answer.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            answer.text = cut(text, until)
+            ended = len(new) < most
+            if stops and not ended:
+                with_special = self.tok_decode(answer.tokens, skip_special_tokens=False)
+                ended = any(stop in with_special for stop in stops)
+            if not ended:
+                unfinished.append(answer)
+        return unfinished
 
     def _loglikelihood_tokens(
         self,
