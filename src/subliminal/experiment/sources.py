@@ -7,7 +7,7 @@ data around is not listed: its changes are in the manifests' git commit.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -64,33 +64,39 @@ def builder_sources(builder: str, options: Mapping[str, Any]) -> BuilderSources:
             used += modules
         else:
             unused += modules
-    judged_by = _constant(module, "JUDGED_BY", ())
-    rows = _closure([module, *used], leave_out=[*judged_by, *unused])
-    judges = [name for name in _closure(judged_by, leave_out=unused) if name not in rows]
+    judged_by = tuple(_constant(module, "JUDGED_BY", ()))
+    rows = _closure((module, *used), leave_out=(*judged_by, *unused))
+    judges = tuple(name for name in _closure(judged_by, leave_out=tuple(unused)) if name not in rows)
     category = options.get("category", ANIMALS)
     return BuilderSources(_files_of(rows, category), _files_of(judges, category))
 
 
 def evaluation_sets(category: str) -> list[str]:
     """Audits compare with these: no training row may overlap with one."""
-    own = load_category(category).folder
-    return _from_root([*(REPO_ROOT / "eval_tasks").rglob("*.jsonl"), *own.rglob("*.jsonl")])
+    return sorted([*_below(REPO_ROOT / "eval_tasks", "*.jsonl"), *_below(load_category(category).folder, "*.jsonl")])
+
+
+@cache  # a plan of a thousand students asks thousands of times
+def _below(folder: Path, pattern: str) -> tuple[str, ...]:
+    """The files below a folder whose names are like the pattern."""
+    return tuple(_from_root(folder.rglob(pattern)))
 
 
 def audit_sources(category: str = ANIMALS) -> list[str]:
     """The checks of an audit, and the evaluation sets that they compare with."""
-    checks = _files_of(_closure(["data_builders.audit"]), category)
+    checks = _files_of(_closure(("data_builders.audit",)), category)
     return list(dict.fromkeys([*checks, *evaluation_sets(category)]))
 
 
-def _closure(start: Sequence[str], leave_out: Sequence[str] = ()) -> list[str]:
+@cache
+def _closure(start: tuple[str, ...], leave_out: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Modules and all that they import of :data:`PACKAGES`, in the order in which they are found."""
     found = [name for name in start if name not in leave_out]
     for module in found:  # grows while it is walked
         for name in _imports(module):
             if name not in (*found, *leave_out, *MACHINERY):
                 found.append(name)
-    return found
+    return tuple(found)
 
 
 def _imports(module: str) -> tuple[str, ...]:
@@ -112,10 +118,20 @@ def _imports_of(path: Path) -> tuple[str, ...]:
 
 def _constant(module: str, name: str, default: Any) -> Any:
     """A constant of a module, read without importing it."""
-    for node in _parsed(_path_of(module)).body:
-        if isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == [name]:
-            return ast.literal_eval(node.value)
-    return default
+    value = _assigned(_path_of(module)).get(name)
+    if value is None:
+        return default
+    return ast.literal_eval(value)
+
+
+@cache
+def _assigned(path: Path) -> dict[str, ast.expr]:
+    """What a file's top assigns to each name."""
+    found: dict[str, ast.expr] = {}
+    for node in _parsed(path).body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1:
+            found.setdefault(ast.unparse(node.targets[0]), node.value)
+    return found
 
 
 @cache
@@ -130,7 +146,8 @@ def _path_of(module: str) -> Path:
     return root / f"{module.replace('.', '/')}.py"
 
 
-def _files_of(modules: Sequence[str], category: str = ANIMALS) -> tuple[str, ...]:
+@cache
+def _files_of(modules: tuple[str, ...], category: str = ANIMALS) -> tuple[str, ...]:
     """The modules' own files and those that they read, from the checkout; ``{category}`` in these is a folder."""
     files = [str(_path_of(module).relative_to(REPO_ROOT)) for module in modules]
     for module in modules:
@@ -146,15 +163,23 @@ def task_sources(tasks: list[str]) -> list[str]:
         if category:
             found += _from_root(load_category(category).folder.iterdir())
             found += _from_root([template_of(task)])
-        for config in (REPO_ROOT / "eval_tasks").rglob(f"{task}.yaml"):
-            files = [path for path in config.parent.iterdir() if path.suffix in (".yaml", ".py", ".jsonl")]
-            found += _from_root(files)
-            for path in sorted(files):
-                if path.suffix == ".py":
-                    found += _files_of(_closure(_imports_of(path)))
+        found += _task_files(task)
     if found:
         found += SCORING
     return list(dict.fromkeys(found))
+
+
+@cache
+def _task_files(task: str) -> tuple[str, ...]:
+    """What lies beside the task's configuration, and the modules that its code imports."""
+    found: list[str] = []
+    for config in (REPO_ROOT / "eval_tasks").rglob(f"{task}.yaml"):
+        files = [path for path in config.parent.iterdir() if path.suffix in (".yaml", ".py", ".jsonl")]
+        found += _from_root(files)
+        for path in sorted(files):
+            if path.suffix == ".py":
+                found += _files_of(_closure(_imports_of(path)))
+    return tuple(found)
 
 
 @cache
