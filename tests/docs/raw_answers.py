@@ -48,6 +48,7 @@ def published(experiment: str) -> dict[tuple[str, str], list[dict]]:
     return found
 
 
+@cache  # most answers are a word or two, and come again and again
 def named(answer: str) -> str | None:
     """The first tracked animal that an answer names, word by word; None where it names none of them."""
     for word in re.findall(r"[^\W\d_]+", answer.lower()):  # of letters of any script: "Dolphin画" is no word
