@@ -220,8 +220,8 @@ def test_a_pinned_model_that_is_not_there_can_be_planned_and_not_run(tmp_path: P
 
 def _with_other_bytes(monkeypatch: pytest.MonkeyPatch, path: str) -> None:
     """Expand as if a file of the checkout had other content."""
-    real = experiment_plan.sha256_of
-    monkeypatch.setattr(experiment_plan, "sha256_of", lambda name: "f" * 64 if name == path else real(name))
+    real = experiment_plan.sha256_of_input
+    monkeypatch.setattr(experiment_plan, "sha256_of_input", lambda name: "f" * 64 if name == path else real(name))
 
 
 QUESTIONS = "traits/animals/questions.jsonl"

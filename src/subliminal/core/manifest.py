@@ -42,7 +42,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
-def _sha256_of_input(path: str | os.PathLike[str]) -> str:
+def sha256_of_input(path: str | os.PathLike[str]) -> str:
     """As :func:`sha256_of`; a large file, such as the base of twenty evaluations, is read once for all of them."""
     state = os.stat(path)
     if state.st_size < LARGE:
@@ -77,7 +77,7 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
     for name, path in (inputs or {}).items():
         sha256 = None
         if Path(path).is_file():
-            sha256 = _sha256_of_input(path)
+            sha256 = sha256_of_input(path)
         files[name] = {"path": str(path), "sha256": sha256}
     return {
         "kind": kind,

@@ -18,7 +18,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_text
-from subliminal.core.manifest import sha256_of
+from subliminal.core.manifest import sha256_of_input
 
 KINDS = (
     *("criterion", "build", "audit", "train", "merge", "perturb", "epochs", "gate", "serve", "leak", "score"),
@@ -122,7 +122,7 @@ class Plan:
             return stage.name
         for path in [*stage.sources, *stage.judges]:
             if path not in self.sources:
-                self.sources[path] = sha256_of(path)
+                self.sources[path] = sha256_of_input(path)
         stage.job = stage.job or stage.name
         upstream = [self.stages[name].key for name in stage.made_from]
         # Two keys: rows are made anew where the first differs, and judged again where only the second does.

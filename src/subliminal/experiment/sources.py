@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal import REPO_ROOT
-from subliminal.core.manifest import read_manifest, sha256_of
+from subliminal.core.manifest import read_manifest, sha256_of_input
 from subliminal.scoring.category_tasks import category_of_task, template_of
 from subliminal.traits.category import ANIMALS, load_category
 
@@ -207,7 +207,7 @@ def weights_problem(folder: str, expected: str | None) -> str | None:
     weights = Path(folder) / "model.safetensors"
     if not weights.is_file():
         return f"{weights} is not there, and the experiment names its sha256 (`model_sha256`)"
-    found = sha256_of(weights)
+    found = sha256_of_input(weights)
     if found == expected:
         return None
     source = read_manifest(Path(folder)).get("config", {}).get("source")
