@@ -18,6 +18,7 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.criterion import CRITERION
+from subliminal.experiment.epochs import EPOCH, epoch_of
 from subliminal.experiment.plan import Plan, Stage, digest
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
@@ -28,8 +29,6 @@ from subliminal.experiment.sweep.factors import Point
 
 Scored = list[tuple[str, int, StageModel]]
 """What is scored for one trait: (arm, seed, model)."""
-EPOCH = "_epoch-"
-"""Stands between an arm's name and the epoch of its checkpoint."""
 
 
 def expand(
@@ -264,8 +263,8 @@ class _Expansion(StudentStages):
         if not evaluation.epoch_tasks:
             return [_Part("", evaluation.tasks, lambda arm: True)]
         return [
-            _Part("", evaluation.tasks, lambda arm: EPOCH not in arm),
-            _Part("_epochs", evaluation.epoch_tasks, lambda arm: EPOCH in arm),
+            _Part("", evaluation.tasks, lambda arm: epoch_of(arm) is None),
+            _Part("_epochs", evaluation.epoch_tasks, lambda arm: epoch_of(arm) is not None),
         ]
 
     def _without_lost(self, arms: Scored) -> tuple[Scored, list[dict[str, Any]]]:

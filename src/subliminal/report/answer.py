@@ -8,7 +8,7 @@ from subliminal.core.numbers import interval, p_value, points
 from subliminal.report.damage import damage_notes
 from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.findings import Findings
-from subliminal.report.format import Headline, Section
+from subliminal.report.format import Headline, Section, Table, or_dash
 from subliminal.report.replicates import TWO_ARMS, above_of, null_sentence, pair_facts, replicate_rates
 from subliminal.report.tables import Comparison, Grade
 from subliminal.stats import QUESTIONS, Result
@@ -20,10 +20,11 @@ LIMITS = (
     "One target in one kind of base model shows neither that an effect is specific nor that it is general: compare "
     "other targets, seeds and controls before you conclude."
 )
+OTHERS = "The other measures and comparisons, each by itself; these p-values are not corrected for their number:"
 
 
 def answer_section(found: Findings) -> Section:
-    """The headline, and the sentences of the other measures and controls below it."""
+    """The headline, and a table of the other measures and controls below it."""
     results, main = found.results, found.main
     if main is None and not found.graded:
         return _nothing()
@@ -31,12 +32,12 @@ def answer_section(found: Findings) -> Section:
         return _graded_answer(results, found.graded)
     name = f"{main.contrast}, {results.measure_name(main.task)} of “{results.target}”"
     headline = _headline(name, main.result, main)
+    notes = [*damage_notes(results), *_null(results, main.task)]
     text = []
-    for each in found.differences:
-        # The headline says the main one already, but of the training data alone: what the two models do is left.
-        if each.verdict and (each is not main or each.models):
-            text.append(_said(each, f"{each.contrast}, {results.measure_name(each.task)}"))
-    return _answer(headline, main, [*damage_notes(results), *_null(results, main.task)], text)
+    if main.models:  # the headline is about training data; what the two models do is left
+        text.append(f"{main.contrast}, {results.measure_name(main.task)}: {main.models.sentence}")
+    others = [each for each in found.differences if each is not main]
+    return _answer(headline, main, notes, text, _others(results, others))
 
 
 def _nothing() -> Section:
@@ -44,20 +45,43 @@ def _nothing() -> Section:
     return Section("The answer", [said], []).in_results()
 
 
-def _answer(headline: Headline, main: Comparison | Grade, notes: list[str], others: list[str]) -> Section:
+def _answer(
+    headline: Headline, main: Comparison | Grade, notes: list[str], text: list[str], others: list[Table]
+) -> Section:
     """The section; its brief form is the headline, in how many runs it holds, and the notes.
 
     Args:
         headline: of the main comparison.
         main: that comparison.
         notes: on broken models and on the second control.
-        others: sentences of the other measures and controls.
+        text: what else is said of the main comparison.
+        others: a table of the other measures and controls, or none.
     """
     said = [f"**{headline.label}: {headline.number}.** {headline.sentence}"]
     if main.pairs and main.result:
         said.append(f"It is above in {above_of(main.pairs, main.result.unit)}.")
     brief = Section("The answer", [" ".join([*said, *notes])], [])
-    return Section("The answer", [*notes, *others, LIMITS], [], headline=headline, brief=brief)
+    said = [*notes, *text, LIMITS]
+    if others:
+        said.append(OTHERS)
+    return Section("The answer", said, others, headline=headline, brief=brief)
+
+
+def _others(results: Results, differences: Sequence[Comparison | Grade]) -> list[Table]:
+    """A row for each other measure and control that may say something of the training data; no table without any."""
+    rows = []
+    for each in differences:
+        if each.verdict is None:
+            continue
+        cells = ["–"] * 4
+        result = each.result
+        if result:
+            cells = [difference_text(result), interval_text(result), or_dash(result.p, p_value), result.unit]
+        rows.append([each.contrast, results.measure_name(each.task), *cells, each.verdict.claim])
+    if not rows:
+        return []
+    header = ["difference", "measure", "size", "95 % interval", "p", "tested over", "of the training data"]
+    return [Table(header, rows)]
 
 
 def _null(results: Results, task: str) -> list[str]:
@@ -77,16 +101,8 @@ def _graded_answer(results: Results, graded: Sequence[Grade]) -> Section:
     if main is None:
         return _nothing()
     headline = _headline(f"{main.contrast}, {results.measure_name(main.task)}", main.result, main)
-    others = []
-    for grade in graded:
-        if grade.verdict and grade is not main:
-            others.append(f"{grade.contrast}, {grade.task}: {grade.verdict.sentence}")
-    return _answer(headline, main, _null(results, main.task), others)
-
-
-def _said(comparison: Comparison, label: str) -> str:
-    """With one run of each arm only the models can be compared, else the sentence is about training data."""
-    return f"{label}: {(comparison.models or comparison.verdict).sentence}"
+    others = [grade for grade in graded if grade is not main]
+    return _answer(headline, main, _null(results, main.task), [], _others(results, others))
 
 
 def _headline(label: str, result: Result | None, compared: Comparison | Grade) -> Headline:

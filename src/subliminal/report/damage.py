@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from subliminal.core.numbers import nats, nats_interval, number, percent
-from subliminal.report.data import SAMPLED, Results
+from subliminal.core.numbers import interval, nats, nats_interval, number, percent
+from subliminal.report.data import LISTS, SAMPLED, Results
 from subliminal.report.format import Section, Table, or_dash
+from subliminal.report.tables import estimates
 from subliminal.stats.damage import (
     BROKEN,
     BROKEN_WORD,
@@ -23,9 +24,6 @@ from subliminal.stats.damage import (
 from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.replicates import t_interval
 from subliminal.stats.result import CONFIDENCE
-
-LISTS = "subliminal_number_lists"
-"""The graded task that asks for number lists: its share solved is the share of valid lists."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +167,29 @@ def damage_section(results: Results) -> Section | None:
     return Section("Damage", text, [Table([*header, "state, seeds"], rows)])
 
 
+def lists_section(results: Results) -> Section | None:
+    """Valid number lists, an arm a row: students and controls learned to write them, and a broken model does not."""
+    measured = []
+    for task in results.health_tasks:
+        measured += estimates(results, [task])
+    if not measured:
+        return None
+    rows = []
+    for e in measured:
+        counts = []
+        for seed, right in results.rates(e.arm, e.task).iterrows():
+            counts.append(f"seed {seed}: {int(right.sum())} of {right.size}")
+        rows.append([e.arm, percent(e.mean), interval(*e.interval), "; ".join(counts)])
+    text = (
+        "Health of the models. Each is asked for number lists as students are in training, one answer to a "
+        "prompt at temperature 1; shown is the share of answers that the filter of number rows keeps, with a 95 % "
+        "interval over prompts. A student that writes fewer valid lists than its control was damaged by its training, "
+        "whatever it says of the trait."
+    )
+    header = ["arm", "valid number lists", "95 % interval, %", "valid answers"]
+    return Section("Valid number lists", [text], [Table(header, rows)])
+
+
 def damage_notes(results: Results) -> list[str]:
     """Which arms have broken models, if any: no comparison with a wreck without a word."""
     told = []
@@ -215,5 +236,5 @@ def _among_said(results: Results, arms: list[Health]) -> list[str]:
     gains = log_odds_of(ours, answers) - log_odds_of(theirs, answers)
     if len(seeds) < 2 or np.ptp(gains) < 1e-9:
         return [f"{said}."]
-    interval = nats_interval(*t_interval(gains, CONFIDENCE))
-    return [f"{said}, by {nats(float(gains.mean()))} nats {interval} (95 %, t over seeds)."]
+    ends = nats_interval(*t_interval(gains, CONFIDENCE))
+    return [f"{said}, by {nats(float(gains.mean()))} nats {ends} (95 %, t over seeds)."]

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from subliminal.experiment.epochs import epoch_of
 from subliminal.traits.category import ANIMALS, Category, load_category
 
 RATES = ("arm", "seed", "task", "question", "rate", "samples")
@@ -21,6 +22,8 @@ NAMED = ("arm", "seed", "task", "name", "share")
 """Columns of the table of everything that was named: the share of one model's answers, a fraction."""
 SAMPLED, EXACT, SOLVED, PROBABILITY = "sampled", "exact", "solved", "probability"
 """Kinds of tasks: two of preference tasks, two of graded ones."""
+LISTS = "subliminal_number_lists"
+"""The graded task that asks for number lists: what is right there is a valid list. It tells of health, not of skill."""
 
 
 @dataclass
@@ -54,18 +57,40 @@ class Results:
 
     @property
     def arms(self) -> list[str]:
-        """Names, in the order of reports."""
-        return list(self.manifests)
+        """Names, in the order of reports; checkpoints of earlier epochs are points of a curve and none of them.
+
+        Where nothing but checkpoints was scored yet, these.
+        """
+        whole = [name for name in self.manifests if epoch_of(name) is None]
+        return whole or list(self.manifests)
+
+    @property
+    def checkpoints(self) -> list[str]:
+        """Names of what was scored of earlier epochs (:func:`subliminal.experiment.epochs.epoch_of`)."""
+        return [name for name in self.manifests if epoch_of(name) is not None]
 
     @property
     def preference_tasks(self) -> list[str]:
         """Tasks whose rates are of the target."""
-        return [task for task, kind in self.kinds.items() if kind in (SAMPLED, EXACT)]
+        return self._measured(SAMPLED, EXACT)
 
     @property
     def graded_tasks(self) -> list[str]:
-        """Tasks with right answers."""
-        return [task for task, kind in self.kinds.items() if kind in (SOLVED, PROBABILITY)]
+        """Tasks with right answers, of a skill."""
+        return [task for task in self._measured(SOLVED, PROBABILITY) if task != LISTS]
+
+    @property
+    def health_tasks(self) -> list[str]:
+        """Tasks with right answers that any whole model gives: none of them is what an experiment asks."""
+        return [task for task in self._measured(SOLVED, PROBABILITY) if task == LISTS]
+
+    def _measured(self, *kinds: str) -> list[str]:
+        """The tasks of these kinds that some arm was scored by."""
+        found = []
+        for task, kind in self.kinds.items():
+            if kind in kinds and any((arm, task) in self._rates for arm in self.arms):
+                found.append(task)
+        return found
 
     @cached_property
     def _rates(self) -> dict[tuple[str, str], pd.DataFrame]:
@@ -123,6 +148,8 @@ class Results:
         kind = self.kinds[task]
         if kind == PROBABILITY:
             return f"probability of the right answer ({task})"
+        if task == LISTS:
+            return "valid number lists"
         if kind == SOLVED:
             return f"solved ({task})"
         name = "exact probability"

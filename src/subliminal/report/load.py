@@ -215,8 +215,13 @@ def _note_missing(results: Results) -> None:
     if absent:
         results.missing.append(f"Not evaluated yet: {', '.join(absent)}. What depends on them is left out below.")
     for arm, manifests in results.manifests.items():
-        for task in [*results.preference_tasks, *results.graded_tasks]:
-            if results.rates(arm, task).empty:
+        # Checkpoints of earlier epochs have tasks of their own: they are held against each other.
+        beside = results.arms
+        if arm not in beside:
+            beside = results.checkpoints
+        for task in results.kinds:
+            asked = any(not results.rates(name, task).empty for name in beside)
+            if asked and results.rates(arm, task).empty:
                 results.missing.append(f"The arm {arm} has no result for {task}.")
         for seed, manifest in manifests.items():
             if not manifest:

@@ -16,7 +16,7 @@ from subliminal.report.animals import animals_section, other_students_section, s
 from subliminal.report.answer import answer_section
 from subliminal.report.by_factor.section import by_factor_section
 from subliminal.report.criterion import criterion_section
-from subliminal.report.damage import damage_section
+from subliminal.report.damage import damage_section, lists_section
 from subliminal.report.findings import Findings
 from subliminal.report.format import Section
 from subliminal.report.provenance import data_section, provenance_section, training_section
@@ -44,6 +44,7 @@ SECTIONS: tuple[Analysis, ...] = (
     lambda found: carrier_section(found.results),
     graded_section,
     lambda found: damage_section(found.results),
+    lambda found: lists_section(found.results),
     lambda found: animals_section(found.results),
     specificity_section,
     lambda found: rises_section(found.results),

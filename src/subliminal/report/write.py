@@ -136,7 +136,7 @@ def estimates_csv(results: Results) -> str:
     An interval is over questions (``mean_ci``), of right and wrong answers Wilson's over problems.
     """
     table = []
-    tasks = [*results.preference_tasks, *results.graded_tasks]
+    tasks, names = list(results.kinds), list(results.manifests)  # of checkpoints, too
     for (arm, task, seed), rows in results.rows.groupby(["arm", "task", "seed"], sort=False):
         kind, rates = results.kinds[task], rows["rate"].to_numpy()
         samples = None  # the rates are exact
@@ -152,8 +152,8 @@ def estimates_csv(results: Results) -> str:
         model = [results.name, results.target, arm, seed, task, measure]
         table.append([*model, rates.size, samples, rates.mean(), low, high])
     # Preference tasks stand before graded ones, and arms and tasks in the order of reports.
-    graded = set(results.graded_tasks)
-    table.sort(key=lambda row: (row[4] in graded, results.arms.index(row[2]), tasks.index(row[4]), row[3]))
+    graded = {task for task, kind in results.kinds.items() if kind in (SOLVED, PROBABILITY)}
+    table.sort(key=lambda row: (row[4] in graded, names.index(row[2]), tasks.index(row[4]), row[3]))
     return pd.DataFrame(table, columns=COLUMNS).astype({"samples": "Int64"}).to_csv(index=False)
 
 
