@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subliminal.report.data import Results
+from subliminal.report.intervals import BEYOND, frame
 from subliminal.report.tables import Comparison, Estimate
 from subliminal.stats.log_odds import log_odds_of
 
@@ -195,14 +196,18 @@ def _differences_panel(panel: Any, results: Results, differences: list[Compariso
     if differences[0].over:
         over = " or ".join(sorted({each.over.unit for each in differences}))
         title, unit, scale = f"Differences of log-odds, with 95 % intervals over {over}", "nats of log-odds", 1
-    marks = []
+    marks, values = [], [0.0]
     for each in differences:
         mean, ends, by_seed = each.test["difference"], each.test["ci95"], each.by_seed
         if each.over:
             mean = each.over.estimate
             ends, by_seed = each.over.interval or (mean, mean), _nats(results, each)
         marks.append(Mark(each.task, labels.index(each.contrast), mean, ends, by_seed))
-    _draw(panel, results, marks, scale)
+        values += [mean, *by_seed.values()]
+    within = frame(values, [mark.ends for mark in marks])
+    if within:
+        title += f" ({BEYOND})"
+    _draw(panel, results, marks, scale, within)
     _rows(panel, [label.replace(" − ", "\n− ") for label in labels])
     panel.axvline(0, color=INK, linewidth=1)
     panel.set_xlabel(f"difference in “{results.target}”, {unit}", loc="right")
@@ -230,7 +235,9 @@ class Mark(NamedTuple):
     by_seed: dict[int, float]
 
 
-def _draw(panel: Any, results: Results, marks: list[Mark], scale: float = 100) -> None:
+def _draw(
+    panel: Any, results: Results, marks: list[Mark], scale: float = 100, within: tuple[float, float] | None = None
+) -> None:
     """One series a task: the mean with its interval, and a small dot for each seed where there are several.
 
     Args:
@@ -238,6 +245,7 @@ def _draw(panel: Any, results: Results, marks: list[Mark], scale: float = 100) -
         results: gives the order of tasks.
         marks: what is drawn.
         scale: by which all values are multiplied; 100 makes per cent of fractions.
+        within: the frame (:func:`frame`, not multiplied) beyond which an interval is an arrow.
     """
     tasks = list(results.preference_tasks or results.graded_tasks)
     for index, task in enumerate(tasks):
@@ -250,6 +258,8 @@ def _draw(panel: Any, results: Results, marks: list[Mark], scale: float = 100) -
         centres, heights, below, above = [], [], [], []
         for mark in series:
             low, high = mark.ends
+            if within:
+                low, high = max(low, within[0]), min(high, within[1])
             centres.append(scale * mark.mean)
             heights.append(mark.row + offset)
             below.append(scale * abs(mark.mean - low))
@@ -262,6 +272,12 @@ def _draw(panel: Any, results: Results, marks: list[Mark], scale: float = 100) -
             if len(mark.by_seed) > 1:
                 dots = [scale * value for value in mark.by_seed.values()]
                 panel.plot(dots, [height + 0.12] * len(dots), ".", color=color, alpha=0.7)
+            if within and mark.ends[0] < within[0]:
+                panel.plot(scale * within[0], height, "<", markersize=6, color=color, clip_on=False)
+            if within and mark.ends[1] > within[1]:
+                panel.plot(scale * within[1], height, ">", markersize=6, color=color, clip_on=False)
+    if within:
+        panel.set_xlim(scale * within[0], scale * within[1])
 
 
 def _rows(panel: Any, labels: list[str]) -> None:

@@ -12,6 +12,7 @@ from subliminal.report.damage import control_of
 from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
+from subliminal.report.intervals import BEYOND, cut, frame
 from subliminal.report.load import category_of_results
 from subliminal.stats.log_odds import read_table
 from subliminal.stats.matrix import Matrix, students_by_animals
@@ -78,14 +79,18 @@ def rises_figure(found: Rises, label: str) -> str:
     """Every animal's rise with its interval, the largest on top. SVG."""
     figure, (panel,) = new_figure([1], height=0.9 + 0.21 * len(found.animals))
     places = np.arange(len(found.animals))
+    intervals = "95 % intervals over seeds"
+    within = frame([rise.mean for rise in found.animals], [rise.interval for rise in found.animals if rise.interval])
+    if within:
+        intervals += f" ({BEYOND})"
+        panel.set_xlim(*within)
     for place, rise in zip(places, found.animals, strict=True):
         mark, size, width, face, edge = "D", 4.5, 1.0, PAPER, SERIES[1]
         if rise.animal == found.target:
             mark, size, width, face, edge = "o", 8, 2.5, SERIES[0], SERIES[0]
-        low, high = rise.interval or (rise.mean, rise.mean)
-        panel.hlines(place, low, high, color=INK, linewidth=width)
+        cut(panel, place, rise.interval or (rise.mean, rise.mean), within, color=INK, linewidth=width)
         panel.plot(rise.mean, place, mark, markersize=size, markerfacecolor=face, markeredgecolor=edge)
-    panel.set_xlabel(f"{label}: change in log-odds, nats,\nwith 95 % intervals over seeds")
+    panel.set_xlabel(f"{label}: change in log-odds, nats,\nwith {intervals}")
     name_animals(panel, [rise.animal for rise in found.animals], found.target)
     return svg(figure, f"rises-{label}")
 

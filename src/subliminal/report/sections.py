@@ -14,6 +14,7 @@ from subliminal.report.analyses.leak import leak_section
 from subliminal.report.analyses.scoreboard import scoreboard_section
 from subliminal.report.animals import animals_section, other_students_section, specificity_section
 from subliminal.report.answer import answer_section
+from subliminal.report.by_epoch.section import epochs_section
 from subliminal.report.by_factor.section import by_factor_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section, lists_section
@@ -40,6 +41,7 @@ SECTIONS: tuple[Analysis, ...] = (
     questions_section,
     differences_section,
     lambda found: replicates_section(found.results),
+    lambda found: epochs_section(found.results),
     lambda found: by_factor_section(found.results.folder),
     lambda found: carrier_section(found.results),
     graded_section,

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -20,6 +21,9 @@ import pandas as pd
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
+from subliminal.experiment.epochs import EPOCH
+from subliminal.report.by_epoch.found import ByEpoch, by_epoch
+from subliminal.report.by_epoch.section import EPOCHS_FILE, epochs_csv, epochs_of_options
 from subliminal.report.by_factor.found import by_factor
 from subliminal.report.by_factor.section import BY_FACTOR_FILE, by_factor_csv, by_factor_section
 from subliminal.report.criterion import criterion_section
@@ -82,6 +86,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
         texts[Path(name).with_suffix(".svg").name] = drawing
     texts[HEADLINE] = json.dumps(headline(report), indent=2, ensure_ascii=False) + "\n"
     texts |= _factor_csv(folder)
+    texts |= _epochs_csv([by_epoch(report.found.results)])
     if as_csv:
         texts[CSV] = estimates_csv(report.found.results)
     if as_json:
@@ -211,6 +216,14 @@ def _factor_csv(folder: Path) -> dict[str, str]:
     return {BY_FACTOR_FILE: by_factor_csv(found)}
 
 
+def _epochs_csv(found: Iterable[ByEpoch | None]) -> dict[str, str]:
+    """The numbers of the section by epoch, by the file's name; nothing where no checkpoints were scored."""
+    curves = [each for each in found if each]
+    if not curves:
+        return {}
+    return {EPOCHS_FILE: epochs_csv(curves)}
+
+
 def _csv(results: Results) -> str:
     """Top answers as fractions; sampled tasks, or the exact ones where nothing was sampled."""
     tasks = [task for task in results.preference_tasks if results.kinds[task] == SAMPLED]
@@ -241,8 +254,27 @@ def overview_sections(results: Path) -> list[Section]:
     Args:
         results: ``results/<experiment>``.
     """
-    found = [criterion_section(results), by_factor_section(results), matrix_section(results, animals_in(results))]
+    found = [
+        criterion_section(results),
+        epochs_of_options(epochs_in(results)),
+        by_factor_section(results),
+        matrix_section(results, animals_in(results)),
+    ]
     return [section for section in found if section]
+
+
+def epochs_in(results: Path) -> list[ByEpoch]:
+    """What was found by epoch of every animal whose checkpoints were scored.
+
+    Args:
+        results: ``results/<experiment>``.
+    """
+    found = []
+    for animal in animals_in(results):
+        folder = results / animal
+        if any(folder.glob(f"*{EPOCH}*/seed-*/*_summary.json")):
+            found.append(by_epoch(load_results(folder)))
+    return [each for each in found if each]
 
 
 def write_overview(results: Path) -> Path:
@@ -258,7 +290,8 @@ def write_overview(results: Path) -> Path:
     links = [f"[{animal}]({animal}/report.md)" for animal in animals]
     reports = Section("Reports", [f"Each {about.singular} by itself: {', '.join(links)}."])
     sections = [*overview_sections(results), reports]
-    for name, text in {**_drawings(sections), **_factor_csv(results)}.items():
+    texts = {**_drawings(sections), **_factor_csv(results), **_epochs_csv(epochs_in(results))}
+    for name, text in texts.items():
         write_text(results / name, text)
     path = results / "overview.md"
     write_text(path, markdown(Section(f"{results.name}: all {about.plural}", parts=tuple(sections))))

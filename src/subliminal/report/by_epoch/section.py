@@ -1,0 +1,191 @@
+"""The section by epoch: what each arm says after each epoch, when the effect begins, and whether it still rises."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from functools import partial
+
+from subliminal.core.numbers import counted, nats, nats_interval, percent, whole_percent, whole_percents
+from subliminal.report.by_epoch.drawing import epochs_figure, options_figure
+from subliminal.report.by_epoch.found import ByEpoch, Dose, Effect, by_epoch
+from subliminal.report.data import Results
+from subliminal.report.format import Figure, Section, Table, or_dash
+from subliminal.stats.dose.curve import DoseCurve
+from subliminal.stats.replicates import LEAST, MARGIN
+from subliminal.stats.shares import RunDifferences
+
+EPOCHS_TITLE = "By epoch"
+EPOCHS_FILE, EPOCHS_FIGURE = "epochs.csv", "epochs.svg"
+MANY = 8
+"""Of more seeds than this the CSV alone has each one's share."""
+
+
+def epochs_section(results: Results) -> Section | None:
+    """The curves of one target; None where no checkpoints were scored."""
+    found = by_epoch(results)
+    if found is None:
+        return None
+    said = _answer(found)
+    figure = Figure(partial(epochs_figure, found), _words(found), EPOCHS_FIGURE)
+    tables = [_effects_table([found])] if found.effects else []
+    tables.append(_doses_table(found))
+    brief = Section(EPOCHS_TITLE, [said], [], figures=(figure,))
+    return Section(EPOCHS_TITLE, [said, _method(found)], tables, figures=(figure,), brief=brief)
+
+
+def epochs_of_options(found: Iterable[ByEpoch]) -> Section | None:
+    """The effect of every option on one axis; None where fewer than two have one.
+
+    Args:
+        found: of the report of each option.
+    """
+    shown = [each for each in found if each.effects]
+    if len(shown) < 2:
+        return None
+    text = [f"{each.target}: {_answer(each)}" for each in shown]
+    first = shown[0].effects[0]
+    words = (
+        f"{first.treatment} minus {first.reference} by epoch for {', '.join(str(each.target) for each in shown)}: a "
+        "line each, with the numbers in the table."
+    )
+    figure = Figure(partial(options_figure, shown), words, EPOCHS_FIGURE)
+    brief = Section(EPOCHS_TITLE, text, [], figures=(figure,))
+    method = _method(shown[0])
+    return Section(EPOCHS_TITLE, [*text, method], [_effects_table(shown)], figures=(figure,), brief=brief)
+
+
+def epochs_csv(found: Iterable[ByEpoch]) -> str:
+    """A row for each target, arm, epoch and seed: the share (a fraction) and its log-odds in nats."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["target", "task", "arm", "epoch", "seed", "share", "log_odds"])
+    for each in found:
+        for arm, curve in each.doses.items():
+            for dose in curve:
+                for seed, share in dose.shares.items():
+                    row = [each.target or "", each.task, arm, dose.label, seed, share, dose.log_odds[seed]]
+                    writer.writerow(row)
+    return text.getvalue()
+
+
+def _answer(found: ByEpoch) -> str:
+    """The main effect at each epoch, when it begins, and what the last epoch adds."""
+    if not found.effects:
+        return "No two arms have checkpoints of the same epochs to be compared."
+    main = found.effects[0]
+    each = []
+    for point, label in zip(main.curve.points, main.labels, strict=True):
+        each.append(f"{label} {nats(point.mean)}")
+    over = counted(len(main.curve.seeds), "seed")
+    told = (
+        f"{main.treatment} − {main.reference} after each epoch, nats of log-odds over {over}: {', '.join(each)}. "
+        f"{_onset(main)}"
+    )
+    return f"{told} {_last(main)}"
+
+
+def _onset(effect: Effect) -> str:
+    seeds = len(effect.curve.seeds)
+    if seeds < LEAST:
+        return f"Where it begins cannot be told with {counted(seeds, 'seed')} ({LEAST} are the least)."
+    for point, label in zip(effect.curve.points, effect.labels, strict=True):
+        if point.interval and point.interval[0] > 0:
+            return f"Epoch {label} is the first whose 95 % interval over seeds lies above 0."
+    return "No epoch has a 95 % interval over seeds that lies above 0, so where it begins cannot be told."
+
+
+def _last(effect: Effect) -> str:
+    """Whether the effect still rises in the last epoch."""
+    before, last = effect.curve.points[-2:]
+    change = RunDifferences.of({seed: last.runs[seed] - before.runs[seed] for seed in last.runs}, None)
+    said = f"From epoch {effect.labels[-2]} to {effect.labels[-1]} it changes by {nats(change.mean)} nats"
+    if change.interval is None:
+        return f"{said}; one seed shows no spread."
+    low, high = change.interval
+    said += f" {nats_interval(low, high)}"
+    if len(change.runs) < LEAST:
+        return f"{said}, which {counted(len(change.runs), 'seed')} do not tell from none."
+    if low > 0:
+        return f"{said}: it still rises."
+    if high < 0:
+        return f"{said}: it falls."
+    if low > -MARGIN and high < MARGIN:
+        return f"{said}: no more than {MARGIN:g} nats to either side, a plateau."
+    return f"{said}: whether it still rises cannot be told."
+
+
+def _method(found: ByEpoch) -> str:
+    told = (
+        f"Checkpoints at the end of each epoch, {found.measure}; the last point is the finished training. Arms are "
+        "compared within the seed; intervals are 95 %, Student's t over seeds, and not corrected for the number of "
+        "epochs. Shares of the finished training's effect have Fieller's intervals. Where the learning rate falls over "
+        "the whole training a checkpoint is not what a training of so few epochs would have given."
+    )
+    left_out = sorted({seed for effect in found.effects for seed in effect.curve.left_out})
+    if left_out:
+        told += f" Left out of differences, because an epoch is missing there: seed {', '.join(map(str, left_out))}."
+    return told
+
+
+def _effects_table(found: list[ByEpoch]) -> Table:
+    """Every effect at every epoch; the target has a column where there are several."""
+    header = ["epoch", "difference", "nats", "95 % interval", "share of the last", "95 % interval, %", "above 0 in"]
+    rows = []
+    for each in found:
+        for effect in each.effects:
+            rows += [[str(each.target), *row] for row in _effect_rows(effect)]
+    if len(found) > 1:
+        return Table(["target", *header], rows)
+    return Table(header, [row[1:] for row in rows])
+
+
+def _effect_rows(effect: Effect) -> list[list[str]]:
+    curve: DoseCurve = effect.curve
+    rows = []
+    for point, label in zip(curve.points, effect.labels, strict=True):
+        share = ["–", "–"]  # of the last itself
+        if point.arm != curve.reference and point.share is not None:
+            share = [whole_percent(point.share), or_dash(point.share_interval, lambda ends: whole_percents(*ends))]
+        ends = or_dash(point.interval, lambda ends: nats_interval(*ends))
+        above = f"{point.above} of {len(curve.seeds)}"
+        rows.append([label, f"{effect.treatment} − {effect.reference}", nats(point.mean), ends, *share, above])
+    return rows
+
+
+def _doses_table(found: ByEpoch) -> Table:
+    """Every arm at every epoch, with the share of each seed where these are few."""
+    seeds: dict[int, None] = {}
+    for curve in found.doses.values():
+        for dose in curve:
+            seeds |= dict.fromkeys(dose.shares)
+    shown = sorted(seeds)
+    if len(shown) > MANY:
+        shown = []
+    what = "right answers" if found.target is None else found.target
+    header = ["arm", "epoch", f"share of {what}", "log-odds, nats", "95 % interval"]
+    header += [f"seed {seed}" for seed in shown]
+    rows = []
+    for arm, curve in found.doses.items():
+        for dose in curve:
+            by_seed = [or_dash(dose.shares.get(seed), percent) for seed in shown]
+            rows.append([arm, dose.label, *_dose_cells(dose), *by_seed])
+    return Table(header, rows)
+
+
+def _dose_cells(dose: Dose) -> list[str]:
+    mean = sum(dose.shares.values()) / len(dose.shares)
+    return [percent(mean), nats(dose.mean), or_dash(dose.interval, lambda ends: nats_interval(*ends))]
+
+
+def _words(found: ByEpoch) -> str:
+    """The figure in words."""
+    told = []
+    for arm, curve in found.doses.items():
+        points = []
+        for dose in curve:
+            mean = sum(dose.shares.values()) / len(dose.shares)
+            points.append(f"{dose.label} {percent(mean)}")
+        told.append(f"{arm} {', '.join(points)}")
+    return f"Shares after each epoch, means over seeds: {'; '.join(told)}."
