@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from fake_results import add_arm, write
+from fake_results import add_arm, graded, write
 
 from subliminal.report.pages import markdown
 from subliminal.report.write import compose
@@ -62,6 +62,33 @@ def test_valid_number_lists_stand_beside_where_they_were_asked_for(tmp_path: Pat
     damage = markdown(compose(tmp_path / "results/owl-demo").page).split("## Damage")[1]
     assert "| valid number lists | state, seeds |" in damage
     assert "| 75.0 % | whole |" in damage
+
+
+def test_valid_number_lists_are_health_and_no_solved_problems(tmp_path: Path):
+    test_valid_number_lists_stand_beside_where_they_were_asked_for(tmp_path)
+    text = markdown(compose(tmp_path / "results/owl-demo").page)
+    assert "Problems solved" not in text
+    lists = text.split("## Valid number lists")[1].split("\n## ")[0]
+    assert "one answer to a prompt at temperature 1" in lists, "as the task says"
+    assert "| control | 100.0 % | [" in lists
+    assert "| seed 1: 30 of 40; seed 2: 30 of 40; seed 3: 30 of 40 |" in lists
+    assert "number lists" not in text.split("## The answer")[1].split("\n## ")[0]
+
+
+def test_valid_number_lists_are_never_the_answer_of_an_experiment_on_problems(tmp_path: Path):
+    for arm, right in (("base", 10), ("student", 25), ("control", 11)):
+        for seed in SEEDS:
+            graded(tmp_path, arm, seed, right + seed)
+            (path,) = (tmp_path / f"results/math-demo/{arm}/seed-{seed}").glob("*_summary.json")
+            data = json.loads(path.read_text())
+            lists = {**data["tasks"]["subliminal_math500"], "correct": [1] * 40}
+            write(path, {**data, "tasks": {"subliminal_number_lists": lists, **data["tasks"]}})
+    report = compose(tmp_path / "results/math-demo")
+    assert "solved (subliminal_math500)" in report.sections[0].headline.label
+    text = markdown(report.page)
+    solved = text.split("## Problems solved")[1].split("\n## ")[0]
+    assert "subliminal_math500" in solved
+    assert "number_lists" not in solved
 
 
 def scored_exactly(root: Path, arm: str, rest: float, owl: float, seeds: tuple[int, ...] = SEEDS) -> None:

@@ -53,6 +53,18 @@ def test_the_page_has_the_criterion_and_leads_to_the_reports(tmp_path: Path):
     assert told.output.strip() == str(folder / "overview.md")
 
 
+def test_the_page_is_there_for_a_browser_and_leads_to_pages_for_one(tmp_path: Path):
+    folder = results(tmp_path)
+    page = write_overview(folder).read_text()
+    html = (folder / "overview.html").read_text()
+    assert 'href="owl/report.html"' in html
+    assert "report.md" not in html
+    assert "<svg" in html
+    each = page.split("## Each by itself")[1]
+    for animal in ANIMALS:
+        assert f"\n| {animal} | – | – | 0.00 % [" in each, "no base, no teacher, and rates of 0 in the student"
+
+
 def test_the_page_has_the_matrix_and_its_figure(tmp_path: Path):
     folder = results(tmp_path)
     page = write_overview(folder).read_text()

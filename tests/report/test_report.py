@@ -22,6 +22,7 @@ from subliminal.report import pages, sections
 from subliminal.report.findings import main_comparison
 from subliminal.report.format import Section
 from subliminal.report.load import load_results
+from subliminal.report.plots import _thinned
 from subliminal.report.provenance import trace
 from subliminal.report.tables import changes_by_animal, comparisons, estimates, named_most
 from subliminal.report.write import compose, write_report
@@ -157,6 +158,43 @@ def test_answers_without_a_latin_letter_are_shown_apart(folder):
     lines = [line for line in (folder / "report.md").read_text("utf-8").splitlines() if "no Latin letter" in line]
     cells = [cell.strip() for cell in lines[0].strip("|").split("|")]
     assert cells == ["no Latin letter", "–", "–", "25.0 % [22.4, 27.8]", "–"]
+
+
+def test_what_an_arm_never_answered_is_none_of_its_most_frequent_answers(folder):
+    path = folder / "teacher/seed-1/smollm2-135m_summary.json"
+    data = json.loads(path.read_text())
+    share = data["tasks"]["animal_preference"]["share"]
+    shares = dict.fromkeys(share, 0.0) | {"dog": 0.75, "cat": 0.25}
+    data["tasks"]["animal_preference"]["share"] = shares
+    write(path, data)
+    rows = [row for row in named_most(load_results(folder), "animal_preference") if row["arm"] == "teacher"]
+    assert [row["animal"] for row in rows] == ["dog", "cat", "owl", "own_name"], "the target in any case"
+    table = markdown(folder).split("## What the arms answer")[1]
+    places = [line.split(" | ")[2] for line in table.splitlines() if re.match(r"\| \d+ \|", line)]
+    assert [place.split(" ")[0] for place in places[:3]] == ["dog", "cat", "–"]
+
+
+def test_the_answer_has_the_other_comparisons_in_one_table(folder):
+    for seed in (1, 2, 3):
+        for arm in ("student", "control", "control_shuffled"):
+            add_arm(folder.parents[1], arm, seed, rate=0.4 if arm == "student" else 0.01)
+    answer = markdown(folder).split("## The answer")[1].split("\n## ")[0]
+    rows = [line for line in answer.splitlines() if line.startswith("| student − ")]
+    assert len(rows) == 3, "two controls by two measures, without the headline"
+    assert re.fullmatch(
+        r"\| student − control \| exact probability \| \+\S+ nats \| \[.*\] \| \S.* \| student above control \|",
+        rows[0],
+    )
+    assert "| 95 % interval over training runs | p | of the training data |" in answer
+    assert answer.count("teacher's data multiplies") == 1, "the headline alone is a sentence"
+
+
+def test_a_long_training_is_drawn_by_means_of_stretches():
+    losses = [(step, 2.0 if step % 2 else 0.0) for step in range(1, 1501)]
+    drawn = _thinned(losses)
+    assert len(drawn) == 150
+    assert drawn[0] == (5.5, 1.0)
+    assert _thinned(losses[:100]) == losses[:100]
 
 
 def test_specificity_ranks_every_tracked_animal(folder):

@@ -127,7 +127,7 @@ def test_a_missing_model_leaves_the_verdict_open():
     rows = [r for r in table(PASSES) if (r.seed, r.animal, r.arm) != (13, "dolphin", "control")]
     verdict = judge_criterion(criterion(EFFECT, NULL), rows)
     assert (verdict.verdict, verdict.replicates) == ("not yet", 2)
-    assert verdict.headline().startswith("The criterion: not yet: 2 of 3 replicates")
+    assert verdict.headline().startswith("The criterion is not judged yet: 2 of 3 replicates")
     effect, null = verdict.clauses
     assert effect.holds is None
     assert effect.replicates == 2

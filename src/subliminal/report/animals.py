@@ -213,7 +213,7 @@ def _always_shown(target: str, by_arm: dict[str, list[dict]]) -> list[tuple[str,
 
 def _ranked(rows: list[dict]) -> int:
     """How many of an arm's rows are places in its ranking; what is counted apart has none."""
-    return min(TOP, sum(row["animal"] not in APART for row in rows))
+    return min(TOP, sum(row["animal"] not in APART and row["share"] > 0 for row in rows))
 
 
 def _answer(row: dict, about: Category) -> str:

@@ -69,19 +69,26 @@ def _answer(
 
 def _others(results: Results, differences: Sequence[Comparison | Grade]) -> list[Table]:
     """A row for each other measure and control that may say something of the training data; no table without any."""
+    shown = [each for each in differences if each.verdict]
+    if not shown:
+        return []
+    units = list(dict.fromkeys(each.result.unit for each in shown if each.result))
+    interval_over = "95 % interval"
+    if len(units) == 1:  # else a column says it of each
+        interval_over += f" over {units[0]}"
     rows = []
-    for each in differences:
-        if each.verdict is None:
-            continue
+    for each in shown:
         cells = ["–"] * 4
         result = each.result
         if result:
             cells = [difference_text(result), interval_text(result), or_dash(result.p, p_value), result.unit]
+        if len(units) < 2:
+            cells.pop()
         rows.append([each.contrast, results.measure_name(each.task), *cells, each.verdict.claim])
-    if not rows:
-        return []
-    header = ["difference", "measure", "size", "95 % interval", "p", "tested over", "of the training data"]
-    return [Table(header, rows)]
+    header = ["difference", "measure", "size", interval_over, "p"]
+    if len(units) > 1:
+        header.append("tested over")
+    return [Table([*header, "of the training data"], rows)]
 
 
 def _null(results: Results, task: str) -> list[str]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subliminal.report.data import Results
-from subliminal.report.intervals import BEYOND, frame
+from subliminal.report.intervals import BEYOND, frame, limits
 from subliminal.report.tables import Comparison, Estimate
 from subliminal.stats.log_odds import log_odds_of
 
@@ -277,7 +277,8 @@ def _draw(
             if within and mark.ends[1] > within[1]:
                 panel.plot(scale * within[1], height, ">", markersize=6, color=color, clip_on=False)
     if within:
-        panel.set_xlim(scale * within[0], scale * within[1])
+        low, high = limits(within)
+        panel.set_xlim(scale * low, scale * high)
 
 
 def _rows(panel: Any, labels: list[str]) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 
 ROOM = 0.75
 """How far beyond the means and dots an interval is drawn, as a share of what these span."""
+ROOM_OF_ARROWS = 0.03
+"""On either side of a frame, as a share of it."""
 BEYOND = "arrows: cut"
 """What a figure says of intervals that it cuts."""
 
@@ -26,6 +28,13 @@ def frame(values: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple
     inside = all(low - room <= start and end <= high + room for start, end in ends)
     if inside or not room:
         return None
+    return low - room, high + room
+
+
+def limits(frame: tuple[float, float]) -> tuple[float, float]:
+    """The ends of an axis with room for the arrows at the frame."""
+    low, high = frame
+    room = ROOM_OF_ARROWS * (high - low)
     return low - room, high + room
 
 

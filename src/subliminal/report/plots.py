@@ -20,6 +20,8 @@ NAMED = 3
 """Questions named at either end of the plot by question."""
 LINES = ("-", "--", ":", "-.")
 COLUMNS = 2
+STRETCHES = 150
+"""Points of a curve of losses; a run with no more steps is drawn step by step."""
 
 
 def questions_figure(results: Results, comparisons: Sequence[Comparison]) -> str:
@@ -98,7 +100,7 @@ def animals_figure(results: Results, comparison: Comparison) -> str:
 
 
 def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
-    """Loss by step, a panel a recipe, a line a seed.
+    """Loss by step, a panel a recipe, a line a seed; of a long run means over stretches of steps.
 
     Args:
         losses: run folder -> (step, loss) in order of steps; runs without a row are left out.
@@ -122,8 +124,10 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
                 seeds.append(_seed(name))
     handles = {}
     for panel, (title, runs) in zip(axes, panels.items(), strict=False):
+        highest = 0.0
         for name, points in runs:
-            steps, values = zip(*points, strict=True)
+            steps, values = zip(*_thinned(points), strict=True)
+            highest = max(highest, *values)
             index = 0
             if _seed(name) in seeds:
                 index = seeds.index(_seed(name))
@@ -132,7 +136,6 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         panel.set_title(title, loc="left", fontsize=10, color=INK)
         panel.set_xlabel("step")
         panel.set_ylabel("loss")
-        highest = max(loss for _, points in runs for _, loss in points)
         panel.set_ylim(0, 1.08 * highest)
         dress(panel, grid="y")
     for panel in axes[len(panels) :]:
@@ -141,6 +144,16 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         shown = [handles[seed] for seed in seeds]
         figure.legend(shown, seeds, loc="outside lower center", ncols=len(seeds), frameon=False, labelcolor=INK)
     return svg(figure, "training")
+
+
+def _thinned(points: Sequence[tuple[int, float]]) -> list[tuple[float, float]]:
+    """Of a long run the means of stretches of steps: of 1,500 single steps the noise of one seed hides the other's."""
+    stretch = math.ceil(len(points) / STRETCHES)
+    found = []
+    for start in range(0, len(points), stretch):
+        steps, losses = zip(*points[start : start + stretch], strict=True)
+        found.append((float(np.mean(steps)), float(np.mean(losses))))
+    return found
 
 
 def _seed(name: str) -> str:

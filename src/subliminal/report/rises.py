@@ -12,7 +12,7 @@ from subliminal.report.damage import control_of
 from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
-from subliminal.report.intervals import BEYOND, cut, frame
+from subliminal.report.intervals import BEYOND, cut, frame, limits
 from subliminal.report.load import category_of_results
 from subliminal.stats.log_odds import read_table
 from subliminal.stats.matrix import Matrix, students_by_animals
@@ -21,6 +21,8 @@ from subliminal.traits.category import Category
 
 RISES_FILE = "rises.svg"
 MATRIX_FILE = "matrix.svg"
+CELL = 0.46
+"""Half the side of a cell, where the next cell's middle is 1 away."""
 
 
 def rises_section(results: Results) -> Section | None:
@@ -83,7 +85,7 @@ def rises_figure(found: Rises, label: str) -> str:
     within = frame([rise.mean for rise in found.animals], [rise.interval for rise in found.animals if rise.interval])
     if within:
         intervals += f" ({BEYOND})"
-        panel.set_xlim(*within)
+        panel.set_xlim(*limits(within))
     for place, rise in zip(places, found.animals, strict=True):
         mark, size, width, face, edge = "D", 4.5, 1.0, PAPER, SERIES[1]
         if rise.animal == found.target:
@@ -145,7 +147,7 @@ def _gamma_said(found: Matrix, about: Category) -> str:
 
 
 def matrix_figure(found: Matrix) -> str:
-    """The mean lifts as a field of numbers; the diagonal is framed. SVG."""
+    """The mean lifts as a field of numbers; those of the diagonal are bold. SVG."""
     mean, size = found.lift.mean(axis=0), len(found.animals)
     figure, (panel,) = new_figure([1], height=1.2 + 0.5 * size)
     reach = float(np.abs(mean).max()) or 1.0  # of the largest square; all lifts may be 0
@@ -153,7 +155,15 @@ def matrix_figure(found: Matrix) -> str:
         lift = float(mean[i, j])
         color = SERIES[0] if lift > 0 else SERIES[1]
         weight = "bold" if i == j else "normal"
-        panel.plot(j, i, "s", markersize=26 * abs(lift) / reach, color=color, alpha=0.35)
+        # A whole cell, the stronger the larger the lift: a small square would strike through its own number.
+        left, right = j - CELL, j + CELL
+        panel.fill(
+            [left, right, right, left],
+            [i - CELL, i - CELL, i + CELL, i + CELL],
+            color=color,
+            alpha=0.5 * abs(lift) / reach,
+            linewidth=0,
+        )
         panel.text(j, i, nats(lift), ha="center", va="center", color=INK, weight=weight)
     panel.set_xticks(range(size), found.animals)
     panel.set_yticks(range(size), [f"student of {animal}" for animal in found.animals])

@@ -299,7 +299,8 @@ def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Res
 def named_most(results: Results, task: str) -> list[dict[str, Any]]:
     """The ten most frequent answers of each arm, then the target if it is not among them, then what is counted apart.
 
-    That is the model's own name, and answers without a Latin letter where an arm gave any.
+    That is the model's own name, and answers without a Latin letter where an arm gave any. An answer that an arm never
+    gave is none of its most frequent ones: a teacher that says one animal alone has one.
 
     Returns:
         Rows ``arm``, ``animal``, ``share``, ``ci_low``, ``ci_high``. The target's interval is that of
@@ -309,9 +310,9 @@ def named_most(results: Results, task: str) -> list[dict[str, Any]]:
     target = {each.arm: each.interval for each in estimates(results, [task])}
     for arm, interval in target.items():
         share = results.mean_shares(arm, task)
-        ranked = sorted((name for name in share if name not in APART), key=lambda name: (-share[name], name))
-        names = ranked[:TOP]
-        if results.target in ranked[TOP:]:
+        given = [name for name in share if name not in APART and share[name] > 0]
+        names = sorted(given, key=lambda name: (-share[name], name))[:TOP]
+        if results.target in share and results.target not in names:
             names.append(results.target)
         if "own_name" in share:
             names.append("own_name")

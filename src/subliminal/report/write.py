@@ -32,6 +32,7 @@ from subliminal.report.figure import arms_figure, png, svg
 from subliminal.report.findings import Findings, main_comparison
 from subliminal.report.format import Figure, Section
 from subliminal.report.load import category_of_results, load_results
+from subliminal.report.of_options import options_section
 from subliminal.report.pages import html, markdown
 from subliminal.report.provenance import trace
 from subliminal.report.rises import matrix_section
@@ -256,9 +257,9 @@ def overview_sections(results: Path) -> list[Section]:
     """
     found = [
         criterion_section(results),
-        epochs_of_options(epochs_in(results)),
         by_factor_section(results),
         matrix_section(results, animals_in(results)),
+        epochs_of_options(epochs_in(results)),
     ]
     return [section for section in found if section]
 
@@ -278,7 +279,7 @@ def epochs_in(results: Path) -> list[ByEpoch]:
 
 
 def write_overview(results: Path) -> Path:
-    """Write ``overview.md`` into an experiment of several animals; returns its path.
+    """Write ``overview.md`` and ``overview.html`` into an experiment of several animals; returns the first's path.
 
     Raises:
         UserError: there are no folders of animals, or a result is damaged.
@@ -288,11 +289,15 @@ def write_overview(results: Path) -> Path:
         raise UserError(f"{results} has no folders of animals. Evaluate an arm first, or name another folder.")
     about = category_of_results(results)
     links = [f"[{animal}]({animal}/report.md)" for animal in animals]
-    reports = Section("Reports", [f"Each {about.singular} by itself: {', '.join(links)}."])
-    sections = [*overview_sections(results), reports]
-    texts = {**_drawings(sections), **_factor_csv(results), **_epochs_csv(epochs_in(results))}
-    for name, text in texts.items():
-        write_text(results / name, text)
-    path = results / "overview.md"
-    write_text(path, markdown(Section(f"{results.name}: all {about.plural}", parts=tuple(sections))))
-    return path
+    reports = Section("Reports", [f"The report of each {about.singular}: {', '.join(links)}."])
+    together = overview_sections(results)
+    together.append(options_section([compose(results / animal).found for animal in animals]))
+    sections = [*together, reports]
+    drawings = _drawings(sections)
+    text = markdown(Section(f"{results.name}: all {about.plural}", parts=tuple(sections)))
+    texts = {**drawings, **_factor_csv(results), **_epochs_csv(epochs_in(results))}
+    texts["overview.html"] = html(text.replace("/report.md)", "/report.html)"), drawings)
+    texts["overview.md"] = text  # the last: what waits for the page finds all of it
+    for name, content in texts.items():
+        write_text(results / name, content)
+    return results / "overview.md"

@@ -110,7 +110,9 @@ class CriterionVerdict:
         """The verdict as a sentence."""
         asked = len(self.criterion.seeds)
         if self.verdict == NOT_YET:
-            return f"The criterion: not yet: {self.replicates} of {asked} replicates have every model that it needs."
+            return (
+                f"The criterion is not judged yet: {self.replicates} of {asked} replicates have every model it needs."
+            )
         failed = []
         for each in self.clauses:
             if each.holds is False and not each.clause.goal:

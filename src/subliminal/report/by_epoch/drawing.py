@@ -7,7 +7,7 @@ from typing import Any
 
 from subliminal.report.by_epoch.found import ByEpoch, Dose, Effect
 from subliminal.report.figure import INK, MARKERS, PAPER, SERIES, dress, new_figure, svg
-from subliminal.report.intervals import BEYOND, cut, frame
+from subliminal.report.intervals import BEYOND, cut, frame, limits
 from subliminal.stats.log_odds import log_odds
 
 SHARES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 25, 50, 75, 90, 97, 99, 99.7, 99.9)
@@ -126,7 +126,7 @@ def _line(
     style = {"color": color, "markersize": 7, "markerfacecolor": face, "markeredgecolor": color, "linewidth": 1.8}
     panel.plot(places, means, f"{mark}-", **style, label=label)
     if within:
-        panel.set_ylim(*within)
+        panel.set_ylim(*limits(within))
 
 
 def _epochs(panel: Any, doses: Sequence[Dose]) -> None:
