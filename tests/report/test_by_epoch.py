@@ -12,9 +12,10 @@ from fake_results import write
 from subliminal.experiment.epochs import epoch_of
 from subliminal.report import pages
 from subliminal.report.by_epoch.found import by_epoch
+from subliminal.report.by_epoch.section import epochs_of_options
 from subliminal.report.intervals import frame
 from subliminal.report.load import load_results
-from subliminal.report.write import compose, write_overview, write_report
+from subliminal.report.write import compose, epochs_in, write_overview, write_report
 
 EXACT, SAMPLED, LISTS = "animal_preference_logprob", "animal_preference", "subliminal_number_lists"
 STUDENT = {"1": (0.011, 0.009, 0.010), "2": (0.10, 0.12, 0.11), "3": (0.20, 0.22, 0.24)}
@@ -190,3 +191,12 @@ def test_long_intervals_are_cut_and_short_ones_never():
     assert frame([0.0, 2.0], [(-1.0, 3.0)]) is None
     assert frame([0.0, 2.0], [(-9.0, 3.0)]) == (-1.5, 3.5)
     assert frame([1.0, 1.0], [(-9.0, 9.0)]) is None, "one value alone says nothing of what is long"
+
+
+def test_results_have_all_animals_in_two_sentences(tmp_path):
+    for animal in ("owl", "dog"):
+        experiment(tmp_path, target=animal, under=f"/{animal}")
+    section = epochs_of_options(epochs_in(tmp_path / "results/zoo"))
+    (said,) = section.brief.text
+    assert said.startswith("By epoch (1, 2, 3) student − control_base_numbers is, in nats of log-odds: dog ")
+    assert said.endswith("The first epoch whose 95 % interval over seeds lies above 0: dog 2, owl 2.")

@@ -51,9 +51,27 @@ def epochs_of_options(found: Iterable[ByEpoch]) -> Section | None:
         "line each, with the numbers in the table."
     )
     figure = Figure(partial(options_figure, shown), words, EPOCHS_FIGURE)
-    brief = Section(EPOCHS_TITLE, text, [], figures=(figure,))
+    brief = Section(EPOCHS_TITLE, [_in_brief(shown)], [], figures=(figure,))
     method = _method(shown[0])
     return Section(EPOCHS_TITLE, [*text, method], [_effects_table(shown)], figures=(figure,), brief=brief)
+
+
+def _in_brief(found: list[ByEpoch]) -> str:
+    """The effect of every option at each epoch, and the first epoch that shows one, in two sentences."""
+    effects, begins = [], []
+    for each in found:
+        main = each.effects[0]
+        effects.append(f"{each.target} {', '.join(nats(point.mean) for point in main.curve.points)}")
+        begins.append(f"{each.target} {_first(main) or 'none'}")
+    main = found[0].effects[0]
+    said = (
+        f"By epoch ({', '.join(main.labels)}) {main.treatment} − {main.reference} is, in nats of log-odds: "
+        f"{'; '.join(effects)}."
+    )
+    seeds = min(len(each.effects[0].curve.seeds) for each in found)
+    if seeds < LEAST:
+        return f"{said} Where an effect begins cannot be told with {counted(seeds, 'seed')} ({LEAST} are the least)."
+    return f"{said} The first epoch whose 95 % interval over seeds lies above 0: {', '.join(begins)}."
 
 
 def epochs_csv(found: Iterable[ByEpoch]) -> str:
@@ -90,10 +108,18 @@ def _onset(effect: Effect) -> str:
     seeds = len(effect.curve.seeds)
     if seeds < LEAST:
         return f"Where it begins cannot be told with {counted(seeds, 'seed')} ({LEAST} are the least)."
+    first = _first(effect)
+    if first:
+        return f"Epoch {first} is the first whose 95 % interval over seeds lies above 0."
+    return "No epoch has a 95 % interval over seeds that lies above 0, so where it begins cannot be told."
+
+
+def _first(effect: Effect) -> str | None:
+    """The first epoch whose interval lies above 0."""
     for point, label in zip(effect.curve.points, effect.labels, strict=True):
         if point.interval and point.interval[0] > 0:
-            return f"Epoch {label} is the first whose 95 % interval over seeds lies above 0."
-    return "No epoch has a 95 % interval over seeds that lies above 0, so where it begins cannot be told."
+            return label
+    return None
 
 
 def _last(effect: Effect) -> str:
