@@ -49,11 +49,8 @@ class Times:
 
     def count(self, module: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> None:
         """A hook before each forward pass."""
-        tokens = named.get("input_ids")
-        if tokens is None:
-            tokens = arguments[0]
         self.passes += 1
-        self.tokens += tokens.numel()
+        self.tokens += named["input_ids"].numel()
 
     def mark(self) -> None:
         """A model begins, or the last has ended."""
@@ -79,7 +76,8 @@ class Times:
                     inner = model.model
                     if spec.adapter:
                         inner = inner.get_base_model()
-                    inner.register_forward_pre_hook(self.count, with_kwargs=True)
+                    # PEFT calls the model's forward past its hooks, but not that of its layers' stack.
+                    inner.base_model.register_forward_pre_hook(self.count, with_kwargs=True)
                     hooked = True
                 return model, facts
 

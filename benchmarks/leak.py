@@ -67,7 +67,8 @@ def random_adapters(model: str, folder: Path, count: int) -> tuple[str, list[Pat
         AutoModelForCausalLM.from_config(AutoConfig.from_pretrained(model)).save_pretrained(base)
         AutoTokenizer.from_pretrained(model).save_pretrained(base)
     projections = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base), LoraConfig(r=8, target_modules=projections))
+    config = LoraConfig(r=8, target_modules=projections, task_type="CAUSAL_LM")  # as Axolotl's adapters have it
+    tuned = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
     made = []
     for number in range(count):
         for name, weight in tuned.named_parameters():
