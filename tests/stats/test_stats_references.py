@@ -121,6 +121,16 @@ def test_holm_is_the_closure_of_bonferroni():
     assert list(stats.holm(p_values)) == list(p_values)
 
 
+def test_holm_is_that_of_statsmodels():
+    from statsmodels.stats.multitest import multipletests
+
+    rng = np.random.default_rng(5)
+    for count in (1, 2, 28, 60):
+        values = rng.beta(0.3, 1, count).round(2)  # some are small, some are alike, some are 0 or 1
+        expected = multipletests(values, method="holm")[1]
+        assert list(stats.holm(dict(enumerate(values))).values()) == pytest.approx(list(expected), abs=0)
+
+
 def test_specificity_is_the_paired_test_against_the_mean_of_the_others():
     own, others = FIRST_DRUG, {"cat": SECOND_DRUG, "dog": SECOND_DRUG[::-1]}
     mean = (SECOND_DRUG + SECOND_DRUG[::-1]) / 2
