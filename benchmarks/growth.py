@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 
 from subliminal.core.files import write_text
+from subliminal.core.templates import templates
 
 NUMBERS_TOKENS = 40
 """Tokens of a number answer, as in the measurement of serving."""
@@ -179,62 +180,36 @@ GPUS = (1, 8, 64, 256)
 
 def growth_page() -> str:
     """The page ``docs/cost_growth.md``."""
-    lines = [
-        "# How cost grows",
-        "",
-        "On paper, from measured rates: `python -m benchmarks.growth --out docs/cost_growth.md` makes this page and "
-        "runs nothing.",
-        "",
-        *(f"- **{rates.model}**: {rates.source}." for rates in RATES),
-        "",
-        "The design: in each seed two controls on the untuned base's numbers, a neutral teacher with a student, and "
-        "for each animal a teacher with two arms on its rows. 10,000 rows x 10 epochs, teachers from 5,000 chats x 10 "
-        "epochs, 50 questions x 1,000 answers of every model.",
-        "",
-        f"## One change at a time: {SEVEN.model}, one animal, three seeds",
-        "",
-        "| change | GPU hours | hours on 8 GPUs, at best | longest chain, hours |",
-        "| --- | --- | --- | --- |",
-    ]
+    one_change = []
     for name, design in CHANGES:
-        hours = gpu_hours(design, SEVEN)
-        cells = [sum(hours.values()), hours_on(8, design, SEVEN), chain_hours(design, SEVEN)]
-        lines.append(f"| {name} | " + " | ".join(f"{cell:.1f}" for cell in cells) + " |")
-    lines += [
-        "",
-        "Rows and epochs multiply the students' trainings; seeds multiply everything; a further animal adds a teacher "
-        "and its arms to each seed, and shares the controls. More GPUs help until the longest chain is reached.",
-        "",
-        f"## {FULL.animals} animals x {FULL.seeds} seeds",
-        "",
-        f"{FULL.teachers} teachers, {FULL.trained_on_numbers} students and controls.",
-        "",
-        "| stage | " + " | ".join(f"{rates.model}, GPU hours" for rates in RATES) + " |",
-        "| --- |" + " --- |" * len(RATES),
-    ]
-    table = [gpu_hours(FULL, rates) for rates in RATES]
-    totals = [sum(hours.values()) for hours in table]
-    for kind in table[0]:
-        shares = [
-            f"{hours[kind]:,.1f} ({100 * hours[kind] / total:.0f} %)"
-            for hours, total in zip(table, totals, strict=True)
-        ]
-        lines.append(f"| {kind} | " + " | ".join(shares) + " |")
-    lines.append("| **all** | " + " | ".join(f"**{total:,.1f}**" for total in totals) + " |")
+        total = sum(gpu_hours(design, SEVEN).values())
+        hours = [total, hours_on(8, design, SEVEN), chain_hours(design, SEVEN)]
+        one_change.append([name, *(f"{each:.1f}" for each in hours)])
+    by_model = [gpu_hours(FULL, rates) for rates in RATES]
+    totals = [sum(hours.values()) for hours in by_model]
+    stages = []
+    for kind in by_model[0]:
+        cells = [kind]
+        for hours, total in zip(by_model, totals, strict=True):
+            cells.append(f"{hours[kind]:,.1f} ({100 * hours[kind] / total:.0f} %)")
+        stages.append(cells)
+    on_gpus = {}
     for gpus in GPUS:
-        hours = [f"{hours_on(gpus, FULL, rates):,.1f} h" for rates in RATES]
-        lines.append(f"| on {gpus} GPU{'s' if gpus > 1 else ''}, at best | " + " | ".join(hours) + " |")
-    chains = [f"{chain_hours(FULL, rates):.1f} h" for rates in RATES]
-    lines += [
-        "| longest chain | " + " | ".join(chains) + " |",
-        "",
-        f"The bottleneck: {bottleneck(table[0])} for {RATES[0].model}, {bottleneck(table[1])} for {RATES[1].model}. "
-        "Trainings do not wait for each other, so a queue of one-GPU jobs fills a cluster; "
-        "[workflow/profiles](../workflow/profiles/README.md) has one for Slurm. What a queue, the copying of weights "
-        "to the hosts and retries take is in none of these figures.",
-        "",
-    ]
-    return "\n".join(lines)
+        on_gpus[gpus] = [f"{hours_on(gpus, FULL, rates):,.1f} h" for rates in RATES]
+    return (
+        templates("benchmarks")
+        .get_template("cost_growth.md.j2")
+        .render(
+            rates=RATES,
+            one_change=one_change,
+            full=FULL,
+            stages=stages,
+            totals=[f"**{total:,.1f}**" for total in totals],
+            on_gpus=on_gpus,
+            chains=[f"{chain_hours(FULL, rates):.1f} h" for rates in RATES],
+            bottlenecks=[bottleneck(hours) for hours in by_model],
+        )
+    )
 
 
 def main(out: Annotated[Path, typer.Option(help="The page to write.")] = Path("docs/cost_growth.md")) -> None:

@@ -47,6 +47,7 @@ class KeepMemory(TrainerCallback):
         if not hasattr(self.libc, "mallopt"):
             self.libc = None
             return
+        # No block by mmap, and none handed back by itself; the heap grows by 64 MiB at a time.
         for parameter, value in ((M_MMAP_MAX, 0), (M_TRIM_THRESHOLD, 2**31 - 1), (M_TOP_PAD, 64 * 2**20)):
             self.libc.mallopt(parameter, value)
 

@@ -120,6 +120,7 @@ def recipe_problems(path: Path, *, check_values: bool = True) -> list[str]:
     problems += [f"`{key}` is not written out" for key in missing]
     problems += _layout_problems(recipe, text)
     header = header_lines(text)
+    # Without its keys the header's arithmetic cannot be done.
     if missing:
         return problems + _launcher_problems(header, recipe)
     wrong_values = []

@@ -109,6 +109,7 @@ def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
         )
     micro = int(config.get("micro_batch_size") or 1)
     accumulation = int(config.get("gradient_accumulation_steps") or 1)
+    # Processes that share a row between them count once.
     split = int(config.get("context_parallel_size") or 1) * int(config.get("tensor_parallel_size") or 1)
     processes = max(world_size // split, 1)
     if micro * accumulation * processes == int(stated):
@@ -169,6 +170,7 @@ def prepared_path(config: Mapping[str, Any], files: Mapping[str, Path]) -> Path:
         "tokenizer": tokenizer or str(base),  # one on the Hub goes by its name
     }
     digest = hashlib.sha256(json.dumps(identity, sort_keys=True, default=str).encode()).hexdigest()
+    # 16 hex digits: a name that can be read, and 64 bits.
     return Path(config.get("dataset_prepared_path") or "last_run_prepared") / digest[:16]
 
 

@@ -88,10 +88,29 @@ def render_recipe(
     header = header_lines(text)
     changed = {change.path[0] for change in changes}
     new = {"Run": re.sub(r"\S+\.yml$", output, header.get("Run", ""))}
+    for label, value in {**new, **_changed_lines(header, recipe, changed, rows)}.items():
+        # By a function: a replacement text would take a backslash in a value for a reference.
+        text = re.sub(rf"^# {label}: .*$", lambda _, line=f"# {label}: {value}": line, text, count=1, flags=re.M)
+    settings = " ".join(f"--set {shlex.quote(change.text)}" for change in changes)
+    return re.sub(r"^#$", f"#\n# Origin: {source} {settings}", text, count=1, flags=re.M)
+
+
+def _changed_lines(
+    header: dict[str, str], recipe: dict[str, Any], changed: set[str | int], rows: int | None
+) -> dict[str, str]:
+    """The lines of the header that follow from keys, as the new keys give them.
+
+    Args:
+        header: of the recipe that the new one is made from.
+        recipe: the new keys.
+        changed: those of them that are other than before.
+        rows: of the training data, where they are known.
+    """
+    new = {}
     counted, processes = rows or header_rows(header), header_processes(header)
     if counted and processes:
         new |= {"Batch": batch_line(recipe, processes), "Steps": steps_line(recipe, counted)}
-    if changed - _NO_EFFECT_ON_LOSS:
+    if changed - _NO_EFFECT_ON_LOSS:  # what was measured is that of another training
         new |= {"Cost": UNMEASURED, "Expect": UNMEASURED}
     if "datasets" in changed:
         folders = [str(Path(row.get("path", "")).parent) for row in recipe["datasets"]]
@@ -102,15 +121,12 @@ def render_recipe(
             new["Data"] += f", counted as {counted:,} rows"
     if "output_dir" in changed:
         new["Override"] = f"--output_dir={recipe['output_dir']}-again"
-    for label, value in new.items():
-        # By a function: a replacement text would take a backslash in a value for a reference.
-        text = re.sub(rf"^# {label}: .*$", lambda _, line=f"# {label}: {value}": line, text, count=1, flags=re.M)
-    settings = " ".join(f"--set {shlex.quote(change.text)}" for change in changes)
-    return re.sub(r"^#$", f"#\n# Origin: {source} {settings}", text, count=1, flags=re.M)
+    return new
 
 
 def _replace(text: str, change: Edit) -> str:
     """Put one value in place of another, or add a key, without touching the rest of the text."""
+    # By the marks of the parsed nodes the value alone is replaced; dumping the whole would lose comments and layout.
     node = yaml.compose(text)
     for depth, step in enumerate(change.path):
         child = _child(node, step)
@@ -121,7 +137,9 @@ def _replace(text: str, change: Edit) -> str:
         node = child
     new = _flow(change.value)
     start, end = node.start_mark.index, _last_mark(node)
-    glue = "" if start == 0 or text[start - 1] == " " else " "  # an empty value has no space before it
+    glue = ""
+    if start > 0 and text[start - 1] != " ":  # an empty value has no space before it
+        glue = " "
     return text[:start] + glue + new + text[end:]
 
 
@@ -166,7 +184,9 @@ def _last_mark(node: yaml.Node) -> int:
     if isinstance(node, yaml.ScalarNode) or node.flow_style or not node.value:
         return node.end_mark.index
     last = node.value[-1]
-    return _last_mark(last[1] if isinstance(last, tuple) else last)
+    if isinstance(last, tuple):  # of a mapping: key and value
+        last = last[1]
+    return _last_mark(last)
 
 
 class _Loader(yaml.SafeLoader):
@@ -188,4 +208,11 @@ def _flow(value: Any) -> str:
 
 
 def _spell(steps: Any) -> str:
-    return "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps).removeprefix(".")
+    """Steps as they are written behind ``--set``: ``datasets[0].path``."""
+    spelled = ""
+    for step in steps:
+        if isinstance(step, int):
+            spelled += f"[{step}]"
+        else:
+            spelled += f".{step}"
+    return spelled.removeprefix(".")

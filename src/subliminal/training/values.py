@@ -190,11 +190,8 @@ def _adapter(schema: type[BaseModel], key: str) -> TypeAdapter:
 def _phrases(errors: Sequence[Any], recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(dotted key, what is wrong with its value) for pydantic's errors: those of a union's members are one."""
     by_key: dict[str, tuple[Any, list[str]]] = {}
-    if not recipe.get("rl"):  # Axolotl then reads every dataset as an SFT dataset
-        of_datasets = [each for each in errors if each["loc"][:1] == ("datasets",)]
-        as_sft = [each for each in of_datasets if "SFTDataset" in each["loc"]]
-        if as_sft:  # what it says of the union's other members counts for nothing
-            errors = [each for each in errors if each not in of_datasets or each in as_sft]
+    if not recipe.get("rl"):
+        errors = _of_sft_datasets(errors)
     for each in errors:
         key, value = _place(each["loc"], recipe)
         message = each["msg"].removeprefix("Value error, ").removeprefix("Assertion failed, ")
@@ -202,17 +199,40 @@ def _phrases(errors: Sequence[Any], recipe: Mapping[str, Any]) -> Iterator[tuple
         if message not in messages:
             messages.append(message)
     for key, (value, messages) in by_key.items():
-        words = [word for word in _QUOTED.findall(" ".join(messages)) if word != value]
-        near = did_you_mean(str(value), words)
-        if near:
-            yield key, f"there is no {_shown(value)}{near}"
-            continue
-        said = " or ".join(" ".join(message.split()).removeprefix("Input should be ") for message in messages[:3])
-        if messages[0].startswith("Input should be "):
-            said = f"it must be {said}, not {_shown(value)}"
-        elif key:
-            said = f"{said.rstrip('.')} (it is {_shown(value)})"
-        yield key, said.rstrip(".")
+        yield key, _phrase(key, value, messages)
+
+
+def _of_sft_datasets(errors: Sequence[Any]) -> list[Any]:
+    """Errors about datasets as SFT datasets alone, where there are such, and all others.
+
+    A dataset's type in Axolotl's schema is a union, and pydantic tells what is wrong for each member of it. Without
+    ``rl`` Axolotl reads every dataset as an SFT dataset, so that what is said of the other members counts for nothing.
+    """
+    if not any(_is_of_dataset(each) and "SFTDataset" in each["loc"] for each in errors):
+        return list(errors)
+    return [each for each in errors if not _is_of_dataset(each) or "SFTDataset" in each["loc"]]
+
+
+def _is_of_dataset(error: Mapping[str, Any]) -> bool:
+    return error["loc"][:1] == ("datasets",)
+
+
+def _phrase(key: str, value: Any, messages: Sequence[str]) -> str:
+    """What is wrong with one value, from pydantic's messages about it: one of each member of a union."""
+    # pydantic quotes the words that it would take: the nearest of them is what was meant, if one is near.
+    words = [word for word in _QUOTED.findall(" ".join(messages)) if word != value]
+    near = did_you_mean(str(value), words)
+    if near:
+        return f"there is no {_shown(value)}{near}"
+    told = []
+    for message in messages[:3]:
+        told.append(" ".join(message.split()).removeprefix("Input should be "))
+    said = " or ".join(told)
+    if messages[0].startswith("Input should be "):
+        said = f"it must be {said}, not {_shown(value)}"
+    elif key:
+        said = f"{said.rstrip('.')} (it is {_shown(value)})"
+    return said.rstrip(".")
 
 
 def _place(location: Sequence[Any], recipe: Mapping[str, Any]) -> tuple[str, Any]:
