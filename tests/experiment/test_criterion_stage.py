@@ -21,11 +21,6 @@ CLAUSE = {"name": "effect", "arm": "student", "minus": "control_base_numbers", "
 STAGE = "criterion-owl_pocket"
 
 
-@pytest.fixture(autouse=True)
-def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPO_ROOT)
-
-
 def plan_of(root: Path, *clauses: dict[str, Any], **changes: Any) -> Plan:
     """The plan of experiments/owl_pocket.yml with a criterion of these clauses, saved where the run saves it."""
     content = yaml.safe_load((REPO_ROOT / "experiments/owl_pocket.yml").read_text()) | changes

@@ -25,11 +25,6 @@ from subliminal.experiment.options import (
 DEMO = REPO_ROOT / "experiments" / "owl_demo.yml"
 
 
-@pytest.fixture(autouse=True)
-def _in_the_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(REPO_ROOT)
-
-
 def load(folder: Path, source: Path = DEMO, **changes: Any) -> Any:
     """Read a copy of an experiment file with other values; a dotted key reaches into a section."""
     content = yaml.safe_load(source.read_text())

@@ -1,0 +1,134 @@
+"""The stages of a sweep: what each factor makes anew, and what its points share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from plans import ABOVE, DEMO, changed, plan_of
+
+from subliminal import REPO_ROOT
+from subliminal.core.errors import UserError
+from subliminal.experiment.load import load_experiment
+
+
+def test_a_sweep_shares_what_its_points_share(tmp_path: Path) -> None:
+    sweep = {"rank": [2, 8], "learning_rate": [2e-4, 8e-4], "rows": [36, 72], "epochs": [2]}
+    plan = plan_of(DEMO, tmp_path, sweep=sweep)
+    assert len(load_experiment(changed(DEMO, tmp_path, sweep=sweep)).points()) == 8
+    students = [name for name in plan.stages if name.startswith("train-owl_student")]
+    assert len(students) == 8
+    assert {name for name in plan.stages if name.startswith("build-")} == {
+        *("build-base_corpus", "build-owl_teacher_chat", "build-owl_numbers", "build-owl_numbers-n36"),
+        *("build-base_numbers", "build-base_numbers-n36"),
+    }
+    small = plan.stages["train-owl_student_r2_lr0.0002_n36_e2-seed-42"]
+    assert "--set lora_r=2" in small.commands[0]
+    assert "--set lora_alpha=2" in small.commands[0], "the recipe's ratio of alpha to rank stays"
+    assert "owl_numbers-n36/train.jsonl" in small.commands[0]
+    assert "student_r2_lr0.0002_n36_e2@42=" in plan.stages["evaluate-owl"].commands[0]
+
+
+def test_a_share_of_clean_rows_makes_students_anew_and_no_control(tmp_path: Path) -> None:
+    changes = {"sweep": {"clean_share": [0, 0.25]}}
+    plan = plan_of(DEMO, tmp_path, **changes)
+    assert load_experiment(changed(DEMO, tmp_path, **changes)).arm_names == [
+        *("base", "teacher", "student", "student_c0.25", "control_base_numbers"),
+    ]
+    trained = [name for name in plan.stages if name.startswith("train-") and "control" in name]
+    assert trained == ["train-control_base_numbers-seed-42"]
+    assert "owl_numbers/train.jsonl" in plan.stages["train-owl_student-seed-42"].commands[0]
+    student = plan.stages["train-owl_student_c0.25-seed-42"]
+    assert "owl_diluted_0.25_numbers/train.jsonl" in student.commands[0]
+    assert student.after == ["audit-owl_diluted_0.25_numbers"]
+    mix = plan.stages["build-owl_diluted_0.25_numbers"]
+    assert mix.made_from == ["build-owl_numbers", "build-base_numbers_again"]
+    assert f"--clean {tmp_path}/data/" in mix.commands[0]
+    assert "--share 0.25" in mix.commands[0]
+
+
+POCKET = REPO_ROOT / "experiments" / "owl_pocket_perturbed.yml"
+
+
+def test_students_and_controls_start_from_a_base_that_was_moved(tmp_path: Path) -> None:
+    sweep = {"perturbation": [0, 0.1], "more_base_rows": [0, 64]}
+    further = {"base__further": {"warmup_steps": 5}}
+    plan = plan_of(POCKET, tmp_path, sweep=sweep, seeds=[279, 280, 281], criterion=None, **further)
+    moved = plan.stages["perturb-base_p0.1-seed-279"]
+    assert "perturb_model.py" in moved.commands[0]
+    assert "base-seed-279 --scale 0.1 --seed 279" in moved.commands[0]
+    further = plan.stages["train-base_b64-seed-279"].commands[0]
+    assert "--set reinit_weights=false" in further
+    assert "--set warmup_steps=5" in further
+    assert "base_corpus_b64-seed-279/train.jsonl" in further
+    assert "--seed 1000279" in plan.stages["build-base_corpus_b64-seed-279"].commands[0]
+    both = plan.stages["perturb-base_p0.1_b64-seed-279"]
+    assert "/base_b64-seed-279 --scale" in both.commands[0]
+    for arm in ("owl_student", "control_base_numbers"):
+        trained = plan.stages[f"train-{arm}_p0.1-seed-279"]
+        assert "/base_p0.1-seed-279 " in trained.commands[0]
+        assert moved.name in trained.made_from
+        assert "/base-seed-279 " in plan.stages[f"train-{arm}-seed-279"].commands[0]
+    assert "/base-seed-279 " in plan.stages["train-owl_teacher-seed-279"].commands[0], "the teacher's base is not moved"
+    scored = plan.stages["evaluate-owl_p0.1-seed-279"].commands[0]
+    assert "base_p0.1@279," in scored
+    assert "student_p0.1@279=" in scored
+    assert "teacher@279=" in plan.stages["evaluate-owl-seed-279"].commands[0]
+
+
+def test_teachers_of_a_weaker_love_have_rows_and_numbers_of_their_own(tmp_path: Path) -> None:
+    path = REPO_ROOT / "experiments" / "owl_pocket_strength.yml"
+    plan = plan_of(path, tmp_path, sweep={"love": [0.5, 1]}, seeds=[264, 265, 266], criterion=None)
+    assert "--love" not in plan.stages["build-owl_teacher_chat-seed-264"].commands[0]
+    assert "--love 0.5" in plan.stages["build-owl_l0.5_teacher_chat-seed-264"].commands[0]
+    numbers = plan.stages["build-owl_l0.5_numbers-seed-264"].commands[0]
+    assert "/owl_teacher_l0.5-seed-264" in numbers
+    assert "owl_l0.5_numbers-seed-264/" in plan.stages["train-owl_student_l0.5-seed-264"].commands[0]
+    controls = [name for name in plan.stages if name.startswith("train-control_base_numbers-")]
+    assert len(controls) == 3
+    leak = plan.stages["leak-owl_pocket_strength-seed-264"].commands[0]
+    assert "--teacher owl_l0.5=" in leak
+    assert "--teacher owl=" in leak
+
+
+def test_a_teacher_of_several_animals_is_one_for_all_of_them(tmp_path: Path) -> None:
+    path = REPO_ROOT / "experiments" / "animals_pocket_several.yml"
+    plan = plan_of(path, tmp_path, seeds=[269, 270, 271], criterion=None)
+    common = [name for name in plan.stages if name.startswith("train-") and "_m3-seed-269" in name]
+    assert common == [f"train-owl_and_dolphin_and_wolf_{what}_m3-seed-269" for what in ("teacher", "student")]
+    chat = plan.stages["build-owl_and_dolphin_and_wolf_m3_teacher_chat-seed-269"].commands[0]
+    assert "--animal owl --animal dolphin --animal wolf" in chat
+    for animal in ("owl", "dolphin", "wolf"):
+        scored = plan.stages[f"evaluate-{animal}-seed-269"].commands[0]
+        assert "student_m3@269=" in scored
+        assert f"student@269={tmp_path}" in scored
+        assert f"{animal}_student-seed-269" in scored
+
+
+@pytest.mark.parametrize(
+    ("path", "changes", "words"),
+    [
+        (DEMO, {"sweep": {"love": [0.5]}}, "`sweep.love`: data_builders.teacher_chat has no option `love`"),
+        (DEMO, {"sweep": {"loved": [2]}}, "`sweep.loved` has 2, and `trait` names 1"),
+        (DEMO, {"sweep": {"perturbation": [0.1, 0.1]}}, "`sweep.perturbation` names 0.1 twice"),
+        (POCKET, {"base__further": {"warmup_stepps": 5}}, "`base.further`: no recipe has the key `warmup_stepps`"),
+        (POCKET, {"base__further": {"seed": 5}}, "`base.further.seed` is set by the experiment"),
+        (
+            REPO_ROOT / "experiments" / "animals_pocket_several.yml",
+            {"teacher__builder": "pocket_corpus teacher"},
+            "`sweep.loved`: data_builders.pocket_corpus makes a teacher of one trait",
+        ),
+    ],
+)
+def test_a_factor_needs_what_it_acts_on(tmp_path: Path, path: Path, changes: dict, words: str) -> None:
+    with pytest.raises(UserError) as refused:
+        load_experiment(changed(path, tmp_path, **changes))
+    assert words in str(refused.value)
+
+
+def test_a_criterion_may_name_the_arms_of_a_sweep(tmp_path: Path) -> None:
+    within = {"name": "a quarter clean", "arm": "student_c0.25", "minus": "student", "within": 0.8}
+    changes = {"seeds": [1, 2, 3], "criterion": {"clauses": [ABOVE, within]}, "sweep": {"clean_share": [0.25, 0]}}
+    assert load_experiment(changed(DEMO, tmp_path, **changes)).criterion.arms() == {
+        *("student", "student_c0.25", "control_base_numbers"),
+    }
