@@ -15,7 +15,6 @@ import typer
 
 from benchmarks.leak import compare_times, prepare_model
 from subliminal.core.errors import run_cli
-from subliminal.core.manifest import new_manifest
 
 app = typer.Typer(add_completion=False)
 
@@ -32,28 +31,16 @@ def main(
 
     with tempfile.TemporaryDirectory() as scratch:
         base, (teacher, other), path = prepare_model(model, Path(scratch), rows, adapters=2)
-
-        def job(run: int) -> DivergenceJob:
-            out = Path(scratch) / f"out-{run}"
-            others = {"other": str(other)}
-            return DivergenceJob(
-                base=base,
-                teacher=str(teacher),
-                rows=path,
-                out=out,
-                counterfactuals=others,
-                batch_size=batch_size,
-                dtype=dtype,
-            )
-
-        models = job(0).models()
-
-        def whole(run: int) -> None:
-            folder = DivergenceFolder(job(run).out)
-            with folder.hold(new_manifest("analysis", config={}), overwrite=False):
-                score_rows(job(run), folder, models)
-
-        compare_times("divergence", models, job(0).source(), whole, repeats)
+        job = DivergenceJob(
+            base=base,
+            teacher=str(teacher),
+            counterfactuals={"other": str(other)},
+            rows=path,
+            out=Path(scratch) / "out",
+            batch_size=batch_size,
+            dtype=dtype,
+        )
+        compare_times("divergence", job, DivergenceFolder, score_rows, repeats)
 
 
 if __name__ == "__main__":

@@ -22,9 +22,11 @@ from typing import Annotated, Any
 import typer
 
 from data_builders.number_prompts import draw_number_prompt
+from subliminal.analysis.scored_rows import ScoringJob
 from subliminal.core.errors import run_cli
 from subliminal.core.files import write_jsonl
 from subliminal.core.manifest import new_manifest
+from subliminal.core.row_folder import RowFolder
 from subliminal.engine.chat import user_messages
 
 app = typer.Typer(add_completion=False)
@@ -88,42 +90,40 @@ def main(
     dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
 ) -> None:
     from subliminal.analysis.leak.run import LeakFolder, LeakJob, score_rows
-    from subliminal.analysis.models import Models
 
     with tempfile.TemporaryDirectory() as scratch:
         base, (adapter,), path = prepare_model(model, Path(scratch), rows)
-        models = Models(base, {"teacher": str(adapter)}, dtype)
-
-        def job(run: int) -> LeakJob:
-            return LeakJob(
-                base=base,
-                teachers={"teacher": str(adapter)},
-                rows=path,
-                out=Path(scratch) / f"out-{run}",
-                batch_size=batch_size,
-            )
-
-        def whole(run: int) -> None:
-            folder = LeakFolder(job(run).out)
-            with folder.hold(new_manifest("analysis", config={}), overwrite=False):
-                score_rows(job(run), folder, models)
-
-        compare_times("leak", models, job(0).source(), whole, repeats)
+        job = LeakJob(
+            base=base,
+            teachers={"teacher": str(adapter)},
+            rows=path,
+            out=Path(scratch) / "out",
+            batch_size=batch_size,
+            dtype=dtype,
+        )
+        compare_times("leak", job, LeakFolder, score_rows, repeats)
 
 
-def compare_times(name: str, models: Any, source: Any, whole: Callable[[int], None], repeats: int) -> None:
+def compare_times(
+    name: str,
+    job: ScoringJob,
+    folder_of: type[RowFolder],
+    score_rows: Callable[[Any, RowFolder, Any], None],
+    repeats: int,
+) -> None:
     """Time the forward passes of base and teachers alone and an analysis over the same rows, in turns; print the ratio.
 
     Args:
         name: of the analysis.
-        models: base and teachers, in memory.
-        source: the rows.
-        whole: runs the analysis into the folder of a run's number.
+        job: what it measures; each run gets a folder of its own in the job's.
+        folder_of: what it writes.
+        score_rows: job, folder and models -> the scores of every row, written.
         repeats: times that each is measured, beyond the first.
     """
     import torch
 
     torch.set_num_threads(1)
+    models = job.models()
 
     def wait() -> float:
         if models.device == "cpu":
@@ -131,14 +131,16 @@ def compare_times(name: str, models: Any, source: Any, whole: Callable[[int], No
         torch.cuda.synchronize()
         return time.perf_counter()
 
-    batches = list(source.batches(models.tokenizer))
+    batches = list(job.source().batches(models.tokenizer))
     alone, all_of_it = [], []
     for run in range(repeats + 1):
         began = wait()
         for batch in batches:
             forward_passes(models, batch)
         between = wait()
-        whole(run)
+        folder = folder_of(job.out / str(run))
+        with folder.hold(new_manifest("analysis", config={}), overwrite=False):
+            score_rows(job, folder, models)
         alone.append(between - began)
         all_of_it.append(wait() - between)
     tokens = sum(len(answer.tokens) for batch in batches for answer in batch)

@@ -263,9 +263,14 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
     """What a run gave: ``status`` (ok, out of memory, failed, time-out), and one entry a step of losses and seconds."""
     metrics = whole_lines(output / "metrics.jsonl")
     memory = [row["gpu_gib"] for row in metrics if row.get("gpu_gib") is not None]
-    status = "ok" if code == 0 else "time-out" if code is None else "failed"
-    if status == "failed" and ("OutOfMemoryError" in text or "CUDA out of memory" in text):
+    if code is None:
+        status = "time-out"
+    elif code == 0:
+        status = "ok"
+    elif "OutOfMemoryError" in text or "CUDA out of memory" in text:
         status = "out of memory"
+    else:
+        status = "failed"
     return {
         "name": variant.name,
         "status": status,

@@ -106,13 +106,6 @@ class Shape:
         """Weights that every token is multiplied with: all layers and the head, not the embedding table."""
         return self.layers * self.layer_params + self.hidden * self.vocab
 
-    def adapter_params(self, rank: int) -> int:
-        """Parameters of a LoRA adapter on the seven projections of every layer."""
-        head = self.hidden // self.heads
-        widths = [self.hidden, self.kv_heads * head, self.kv_heads * head, self.hidden]
-        pairs = [(self.hidden, width) for width in widths] + [(self.hidden, self.intermediate)] * 3
-        return self.layers * rank * sum(left + right for left, right in pairs)
-
 
 SHAPES = {
     "qwen2.5-7b": Shape("qwen2", 3584, 18944, 28, 28, 4, 152064),

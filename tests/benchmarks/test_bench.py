@@ -52,7 +52,6 @@ def test_parameter_counts_are_the_published_ones() -> None:
     assert QWEN.matmul_params + QWEN.vocab * QWEN.hidden == pytest.approx(7.615e9, rel=1e-3)
     assert QWEN.layers * QWEN.layer_params == pytest.approx(6.525e9, rel=1e-3)
     assert LLAMA.matmul_params + LLAMA.vocab * LLAMA.hidden == pytest.approx(70.55e9, rel=1e-3)
-    assert QWEN.adapter_params(8) == 20_185_088  # as PEFT prints it for r=8 on the seven projections
 
 
 def test_speed_leaves_the_warm_up_out_and_counts_useful_tokens() -> None:
