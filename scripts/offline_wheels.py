@@ -33,14 +33,22 @@ def pins_of(lock: Path, roots: list[str], without: list[str], python: str, glibc
     """``name==version`` of what the roots need on the host, as uv resolves it within the lock."""
     words = [str(Path(sys.executable).with_name("uv")), "--no-config", "pip", "compile", "--quiet", "--no-header"]
     words += ["--no-annotate", "--python-version", python, "--python-platform", f"x86_64-manylinux_2_{glibc}"]
-    words += [word for name in without for word in ("--no-emit-package", name)]
-    words += ["--constraint", str(lock), "-"] if roots else [str(lock)]
+    for name in without:
+        words += ["--no-emit-package", name]
+    if roots:
+        words += ["--constraint", str(lock), "-"]  # the roots come from standard input
+    else:
+        words.append(str(lock))
     done = subprocess.run(words, input="\n".join(roots), capture_output=True, text=True)
     if done.returncode:
         raise UserError(f"uv cannot resolve {', '.join(roots) or lock} within {lock}: {done.stderr.strip()[-800:]}")
     pins = [line.split(";")[0].strip() for line in done.stdout.splitlines() if "==" in line]
     locked = {line.split("==")[0].strip() for line in lock.read_text().splitlines()}
-    absent = [root for root in roots if root.partition("[")[0].replace("_", "-") not in locked]
+    absent = []
+    for root in roots:
+        package = root.partition("[")[0].replace("_", "-")  # without its extras, spelled as locks spell it
+        if package not in locked:
+            absent.append(root)
     if absent:
         raise UserError(f"{lock} does not pin {', '.join(absent)}. Name packages that are in the lock.")
     foreign = [pin for pin in pins if pin.split("==")[0] not in locked]
@@ -53,12 +61,48 @@ def fetch_wheel(pin: str, folder: Path, python: str, glibc: int) -> None:
     """The wheel of one package, downloaded for the host or built from its source."""
     tags = [f"manylinux_2_{minor}_x86_64" for minor in range(glibc, 4, -1)]  # pip matches each exactly
     tags += ["manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
-    host = ["--python-version", python, "--implementation", "cp", *(w for tag in tags for w in ("--platform", tag))]
+    host = ["--python-version", python, "--implementation", "cp"]
+    for tag in tags:
+        host += ["--platform", tag]
     get = [*PIP, "download", "--no-deps", "--only-binary=:all:", *host, "--dest", str(folder), pin]
     if subprocess.run(get, capture_output=True).returncode:
         built = subprocess.run([*PIP, "wheel", "--no-deps", "--wheel-dir", str(folder), pin], capture_output=True)
         if built.returncode:
             raise UserError(f"{pin} can be neither downloaded nor built: {built.stderr.decode().strip()[-500:]}")
+
+
+def lacking(pins: list[str], host: Path | None) -> list[str]:
+    """The pins of packages that the host lacks; says which it has in another version.
+
+    Args:
+        pins: ``name==version`` each.
+        host: NAME or NAME==VERSION a line; None is a host that has nothing.
+    """
+    there = {}
+    if host:
+        for line in host.read_text().split():
+            name, _, version = line.partition("==")
+            there[name.lower().replace("_", "-")] = version
+    wanted = []
+    for pin in sorted(pins):
+        name, _, version = pin.partition("==")
+        if name not in there:
+            wanted.append(pin)
+        elif there[name] not in ("", version):
+            print(f"the host has {name} {there[name]}, the lock {version}")
+    return wanted
+
+
+def cut_into_parts(packed: Path, out: Path, size: int) -> int:
+    """Cut an archive into OUT.tar.000 and so on, with their sha256 in OUT.sha256; returns how many there are."""
+    lines = []
+    with open(packed, "rb") as whole:
+        while part := whole.read(size):
+            path = Path(f"{out}.tar.{len(lines):03}")
+            path.write_bytes(part)
+            lines.append(f"{hashlib.sha256(part).hexdigest()}  {path.name}\n")
+    Path(f"{out}.sha256").write_text("".join(lines))
+    return len(lines)
 
 
 @app.command(help=__doc__)
@@ -77,13 +121,7 @@ def main(
             raise UserError(
                 f"{file} does not exist. `make lock` writes locks; `pip list --format=freeze` a host's list."
             )
-    has = dict(line.partition("==")[::2] for line in host.read_text().split()) if host else {}
-    pinned = dict(pin.split("==") for pin in pins_of(lock, root, leave_out, python_version, glibc))
-    same = {name.lower().replace("_", "-"): version for name, version in has.items()}
-    for name in sorted(pinned.keys() & same.keys()):
-        if same[name] and pinned[name] != same[name]:
-            print(f"the host has {name} {same[name]}, the lock {pinned[name]}")
-    wanted = [f"{name}=={version}" for name, version in pinned.items() if name not in same]
+    wanted = lacking(pins_of(lock, root, leave_out, python_version, glibc), host)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out.parent) as scratch:
         wheels, packed = Path(scratch) / out.name, Path(scratch) / "all.tar"
@@ -92,14 +130,8 @@ def main(
             list(pool.map(lambda pin: fetch_wheel(pin, wheels, python_version, glibc), wanted))
         with tarfile.open(packed, "w") as archive:
             archive.add(wheels, out.name)
-        lines = []
-        with open(packed, "rb") as whole:
-            while part := whole.read(part_mib * 2**20):
-                path = Path(f"{out}.tar.{len(lines):03}")
-                path.write_bytes(part)
-                lines.append(f"{hashlib.sha256(part).hexdigest()}  {path.name}\n")
-    Path(f"{out}.sha256").write_text("".join(lines))
-    print(f"{len(wanted)} wheels in {len(lines)} parts. On the host, in the folder of the parts:")
+        parts = cut_into_parts(packed, out, part_mib * 2**20)
+    print(f"{len(wanted)} wheels in {parts} parts. On the host, in the folder of the parts:")
     print(f"sha256sum --check {out.name}.sha256 && cat {out.name}.tar.* | tar x")
     print(f"python -m pip install --no-index --no-deps --ignore-installed --prefix /opt/site {out.name}/*.whl")
 
