@@ -128,6 +128,11 @@ def t_interval(values: list[float], confidence: float) -> tuple[float, float]:
     return statistics.mean(values) - reach, statistics.mean(values) + reach
 
 
+def with_interval(values: list[float], confidence: float = 0.95) -> tuple[float, float, float]:
+    """Mean, and the ends of its t interval."""
+    return statistics.mean(values), *t_interval(values, confidence)
+
+
 def t_p(values: list[float]) -> float:
     error = statistics.stdev(values) / math.sqrt(len(values))
     return 2 * scipy_stats.t.sf(abs(statistics.mean(values) / error), len(values) - 1)
@@ -270,11 +275,11 @@ def shown(value: float) -> set[str]:
     return texts | signed
 
 
-def not_as_stated(numbers: dict[str, float], text: str, in_words: dict[str, int]) -> list[tuple]:
-    """The words and values whose number stands otherwise in a text, or nowhere.
+def not_as_stated(numbers: dict[str, float | tuple[float, ...]], text: str, in_words: dict[str, int]) -> list[tuple]:
+    """The words and values whose numbers stand otherwise in a text, or nowhere.
 
     Args:
-        numbers: the words that a number stands in, ``{}`` for itself -> its value.
+        numbers: the words that numbers stand in, ``{}`` for each of them -> its value, or their values in order.
         text: in one line.
         in_words: statements that are made in words ("two students are broken") -> the number that they stand for.
     """
@@ -284,8 +289,14 @@ def not_as_stated(numbers: dict[str, float], text: str, in_words: dict[str, int]
             if value != in_words[words] or words.replace("{}", "two") not in text.replace("Two", "two"):
                 wrong.append((words, value))
             continue
-        before, _, after = words.partition("{}")
-        found = re.search(re.escape(before) + r"([+−]?[\d.]*\d)" + re.escape(after), text)
-        if not found or found[1] not in shown(value):
-            wrong.append((words, value, found and found[1]))
+        pattern = r"([+−]?[\d.]*\d)".join(map(re.escape, words.split("{}")))
+        found = re.search(pattern, text)
+        printed: tuple[str, ...] = ()
+        if found:
+            printed = found.groups()
+        values = value
+        if not isinstance(value, tuple):
+            values = (value,)
+        if len(printed) != len(values) or any(one not in shown(of) for one, of in zip(printed, values, strict=True)):
+            wrong.append((words, value, printed))
     return wrong
