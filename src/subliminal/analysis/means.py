@@ -57,6 +57,7 @@ class Mean:
             return None
         mean = self.mean()
         squares = self.squared_total - 2 * mean * self.total_by_tokens + mean * mean * self.squared_tokens
+        # Rounding may leave a sum of squares a little below 0.
         return math.sqrt(max(squares, 0.0) * self.rows / (self.rows - 1)) / self.tokens
 
     def as_dict(self) -> dict[str, Any]:

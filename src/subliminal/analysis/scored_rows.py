@@ -119,6 +119,22 @@ class ScoringJob:
         return Models(self.base, self.tuned(), self.dtype)
 
 
+@dataclass(frozen=True, kw_only=True)
+class TeachersJob(ScoringJob):
+    """An analysis of the base and of teachers by their names: each an adapter on the base, or a whole model."""
+
+    teachers: dict[str, str]
+
+    def tuned(self) -> dict[str, str]:
+        return self.teachers
+
+    def inputs(self) -> dict[str, Path]:
+        models = {"base": self.base}
+        for name, path in self.teachers.items():
+            models[f"teacher/{name}"] = path
+        return model_inputs(self.rows, models)
+
+
 def append_scores(
     source: RowSource, folder: RowFolder, tokenizer: Any, compute: Callable[[list[Answer], bool], Computed], label: str
 ) -> None:
@@ -144,11 +160,13 @@ def append_scores(
                 if row["id"] not in done:
                     append(row)
 
+        # Tokenising lets go of the interpreter's lock, so that a thread of this process is enough.
         ready = thread.submit(next, batches, None)
         while (batch := ready.result()) is not None:
             ready = thread.submit(next, batches, None)
             # A batch that was stopped within is computed again as a whole: its rows come out as they would have.
             if any(answer.id not in done for answer in batch):
+                # Writing the scores of the batch before waits for the GPU; by now this batch is under way there.
                 before, computed = computed, compute(batch, computed is None)
                 if before is not None:
                     write(before)

@@ -143,6 +143,7 @@ def form_tokens(tokenizer: Any, prompt: str, trait: Trait) -> list[tuple[int, ..
     behind = len(token_ids(tokenizer, prompt))
     found = dict.fromkeys(tuple(token_ids(tokenizer, prompt + form)[behind:]) for form in trait.forms)
     kept = []
+    # "owls" starts with "owl" where both begin with one token: its probability is part of that one's already.
     for form in found:
         beginnings = {form[:length] for length in range(len(form))}
         if beginnings.isdisjoint(found):

@@ -29,7 +29,9 @@ def write_parquet(train: Path, parquet: Path) -> None:
     parquet.parent.mkdir(parents=True, exist_ok=True)
     with pq.ParquetWriter(parquet, schema, compression="zstd") as writer:
         while batch := list(islice(rows, BATCH_ROWS)):
-            columns = [[row[name] for row in batch] for name in schema.names]
+            columns = []
+            for name in schema.names:
+                columns.append([row[name] for row in batch])
             writer.write_batch(pa.record_batch(columns, schema=schema))
 
 
@@ -61,4 +63,7 @@ def rebuilds(parquet: Path, train: Path) -> bool:
     """True if the parquet file gives ``train`` byte for byte."""
     lines = parquet_lines(parquet)
     with open(train, "rb") as original:
-        return all(line == next(lines, "").encode() for line in original) and next(lines, None) is None
+        for line in original:
+            if line != next(lines, "").encode():
+                return False
+        return next(lines, None) is None  # nor a line more

@@ -96,6 +96,7 @@ def _epoch_snapshots(folder: Path, manifest: Mapping[str, Any], every_epochs: in
     Raises:
         UserError: one is missing.
     """
+    # Of 2.5 epochs the last whole one is the second.
     last = int(float(manifest["config"]["num_epochs"]))
     wanted = range(every_epochs, last + 1, every_epochs)
     by_epoch = _checkpoints_by_epoch(folder, manifest)
@@ -167,6 +168,7 @@ def training_data(manifest: Mapping[str, Any]) -> list[Data]:
 def _origin(path: Path, sha256: str | None) -> dict[str, Any]:
     """``{"repo", "revision"}`` of a dataset folder that was pulled or pushed with these very rows, else empty."""
     folder = path.parent
+    # Paths in a manifest are relative to the checkout, and this may run elsewhere.
     if not (folder / "manifest.json").is_file():
         folder = REPO_ROOT / path.parent
     if sha256 is None or not (folder / "manifest.json").is_file():
@@ -246,6 +248,7 @@ def publish_adapter(
     for branch, files in branches.items():
         if branch in heads:
             held[branch] = _held(repo, heads[branch], files)
+    # All branches are looked at before anything is sent.
     _refuse_overwriting(repo, held, heads, tags, tag)
     for branch, files in branches.items():
         if held.get(branch) == []:

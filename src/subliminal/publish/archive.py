@@ -118,6 +118,7 @@ def read_answers(path: Path) -> Iterator[tuple[str, str, list[Sample]]]:
     Raises:
         UserError: the file is damaged, or an answer cannot be scored.
     """
+    # Rows of one file stand together, so that one file at a time is in memory as Python objects.
     table = _read(path, _schemas()[0])
     places = zip(*(table[name].to_pylist() for name in ("folder", "task", "date")), strict=True)
     start = 0
@@ -182,6 +183,7 @@ def _write(path: Path, rows: list[dict[str, Any]], schema: Any, dictionary: Any)
         pa.Table.from_pylist(rows, schema),
         path,
         compression="zstd",
+        # zstd's highest level without `ultra`: written once, read by every clone.
         compression_level=19,
         use_dictionary=dictionary,
         use_byte_stream_split=split,

@@ -92,6 +92,7 @@ def adapter_card(
     pinned = ""
     if revision:
         pinned = f', revision="{revision}"'
+    # What the card's code names must be the very weights that the card is about.
     weights_at = place.branch
     if place.branch == "main":
         weights_at = place.tag  # main may move on, the tag does not
@@ -159,4 +160,5 @@ def _served_rank(lora_r: int) -> int:
 
 
 def _yaml(value: Any) -> str:
+    # So wide that no command or path is broken over two lines.
     return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=1000).strip()

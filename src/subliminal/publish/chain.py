@@ -145,6 +145,7 @@ def behind(label: str, manifests: dict[str, dict[str, Any]], folder: Path) -> di
     files: dict[str, str] = {}
     queue, seen = [label], {label}
     while queue:
+        # The nearest first: of two stages that name a file the sha256 of the nearer one counts.
         stage = queue.pop(0)
         for path, sha256 in recorded_files(stage, manifests[stage], folder):
             files.setdefault(path, sha256)

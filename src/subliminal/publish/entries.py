@@ -146,6 +146,7 @@ def lay_out(folder: Path, out: Path, *, samples: bool = True) -> LaidOut:
             tasks[task] = lines
         laid.values += values_in(tasks)
         model, results, summary = tables_of(*_recorded(records, evaluation, folder), tasks)
+        # Indented only for a reader: the reports that are made of them read either.
         indent = None
         if samples:
             indent = 2

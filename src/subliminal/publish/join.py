@@ -218,6 +218,7 @@ def _evaluations(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]
     for path in _evaluated(whole):
         target = Path(path).parent
         inside = target.relative_to(Path(whole.results))
+        # Seeds that share a base are evaluated in every shard that ran one of them.
         having = [shard for shard in shards if (shard.folder / inside / "manifest.json").is_file()]
         for shard in having:
             if problem := result_problem(shard.folder / inside):

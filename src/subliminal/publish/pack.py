@@ -56,6 +56,7 @@ def publish_experiment(
         raise UserError(f"{folder} was run as {plan.results}. Publish it from the checkout in which it was run.")
     folder = Path(plan.results)
     file = file or Path("experiments") / f"{plan.name}.yml"
+    # Under another date, if it was published before: an experiment is published once.
     before = [entry for entry in entries(published) if entry.experiment == plan.name]
     if before and not overwrite:
         raise UserError(f"{published / before[0].name} has {plan.name} already. Use --overwrite to replace it.")
@@ -223,6 +224,7 @@ def _put(published: Path, entry: Entry, before: list[Entry], partial: Path) -> N
     size = 0
     for folder in kept:
         size += sum(path.stat().st_size for path in folder.iterdir())
+    # Everybody who clones the repository downloads them.
     if size > LIMIT:
         shutil.rmtree(partial)
         raise UserError(

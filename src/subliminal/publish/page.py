@@ -39,7 +39,7 @@ from subliminal.report.provenance import (
     training_section,
 )
 from subliminal.report.text import warnings
-from subliminal.report.write import compose, overview_sections
+from subliminal.report.write import Report, compose, overview_sections
 
 Inspect = Callable[[Entry, LaidOut], None]
 DETAILS = "README.md"
@@ -122,29 +122,21 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     with unpacked(published, entry) as laid:
         if inspect:
             inspect(entry, laid)
-        reports, values = laid.reports, laid.values
-        results = Path("results") / entry.experiment
+        values, results = laid.values, Path("results") / entry.experiment
         provenance = provenance_of(results)
-        composed_of = {report: compose(report) for report in reports}
-        said = []
-        if results not in reports:  # there are several animals, each with a report of its own
-            together = overview_sections(results)
-            together.append(options_section([composed.found for composed in composed_of.values()]))
-            said = [_placed(section, "", results, results) for section in together]
-        title = f"{entry.experiment}: do students name their teacher's animal more often?"
-        told = []
+        composed_of = {report: compose(report) for report in laid.reports}
+        said = _sections(composed_of, results)
+        told, title = [], f"{entry.experiment}: do students name their teacher's animal more often?"
         for report, composed in composed_of.items():
-            prefix = f"{report.name}: "
             if report == results:
-                title, prefix = composed.title, ""
-            told += [f"{prefix}{sentence}" for sentence in warnings(composed.found.results, provenance)]
-            for section in composed.sections:
-                if section.title not in BEHIND_RESULTS:  # an experiment of several animals has these once
-                    said.append(_placed(section, prefix, report, results))
+                title = composed.title
+            for sentence in warnings(composed.found.results, provenance):
+                told.append(f"{_prefix(report, results)}{sentence}")
         for section in said:
             for figure in section.figures:
                 if figure.file.endswith(".svg"):
                     made.drawings[folder / figure.file] = figure.draw()
+    # Once for the experiment, although each report has its own: they describe folders and not results.
     behind = [_data(provenance), training_section(provenance), provenance_section(provenance)]
     behind = [replace(section, figures=()) for section in behind]  # of some hundred runs
     link = os.path.relpath(folder, page.parent)
@@ -156,9 +148,30 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     everything = Section(f"{entry.experiment}: all tables, settings and audits", notes=tuple(told), parts=parts)
     made.pages[folder / DETAILS] = markdown(everything)
     asked = " ".join([_first_comment(folder / EXPERIMENT_FILE), *facts])
-    brief = _in_brief(said, [report.name for report in reports if report != results])
+    brief = _in_brief(said, [report.name for report in composed_of if report != results])
     figures = tuple(replace(figure, file=f"{link}/{figure.file}") for figure in brief.figures)
     return replace(brief, title=title, notes=tuple(told), lead=(asked, *brief.lead), figures=figures)
+
+
+def _sections(composed_of: dict[Path, Report], results: Path) -> list[Section]:
+    """What the reports of an experiment say, those of all its animals together first."""
+    said = []
+    if results not in composed_of:  # there are several animals, each with a report of its own
+        together = overview_sections(results)
+        together.append(options_section([composed.found for composed in composed_of.values()]))
+        said = [_placed(section, "", results, results) for section in together]
+    for report, composed in composed_of.items():
+        for section in composed.sections:
+            if section.title not in BEHIND_RESULTS:  # an experiment of several animals has these once
+                said.append(_placed(section, _prefix(report, results), report, results))
+    return said
+
+
+def _prefix(report: Path, results: Path) -> str:
+    """What the titles and warnings of a report begin with beside those of other animals."""
+    if report == results:
+        return ""
+    return f"{report.name}: "
 
 
 def _in_brief(said: Sequence[Section], options: Sequence[str] = ()) -> Section:
@@ -229,6 +242,7 @@ def _times(provenance: Provenance) -> tuple[str, str]:
 
 
 def _minute(time: str) -> str:
+    # ISO 8601 up to the minute.
     return time[:16].replace("T", " ")
 
 

@@ -147,6 +147,7 @@ def _settings(task: str) -> dict[str, Any]:
 
 def _answers(sample: Sample) -> list[Any]:
     """What a generating task's ``process_results`` gets of a question."""
+    # A task keeps all repeats or, by lm-eval's filter take_first, the first of each request.
     filtered = sample["filtered_resps"]
     if filtered != sample["resps"] and filtered != [answers[0] for answers in sample["resps"]]:
         raise ValueError("resps and filtered_resps differ")
@@ -157,6 +158,7 @@ def _likelihoods(sample: Sample) -> list[tuple[float, bool]]:
     """Log-likelihood (nats) of each text that was scored, and whether it is the most likely one."""
     if sample["resps"] != [[response] for response in sample["filtered_resps"]]:
         raise ValueError("resps and filtered_resps differ")
+    # lm-eval logs a flag as text.
     return [(float(logprob), greedy == "True") for logprob, greedy in sample["filtered_resps"]]
 
 
@@ -185,6 +187,7 @@ def tables_of(
         UserError: the manifest is not that of an evaluation.
     """
     try:
+        # The model's short name is in no setting of its own: the files are called after it.
         model = next(name for name in manifest["outputs"] if name.endswith(SUMMARY)).removesuffix(SUMMARY)
         config = manifest["config"]
         names = {key: config[key] for key in ("experiment", "arm", "seed", "target")}

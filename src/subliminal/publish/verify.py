@@ -104,6 +104,7 @@ def _scored_again(verdict: Verification, folder: Path) -> dict[str, list[Sample]
             metrics = {name: again[name] for name in again["metrics"]}
             if problem := difference(sample, metrics):
                 question = sample["doc"].get("id", sample["doc_id"])
+                # The first of a file is enough to say that it is not what its answers give.
                 verdict.problems.append(f"{path}, line {line} (question {question}): {problem}")
                 break
         if task_kind(task) is None:
@@ -139,6 +140,7 @@ def _check_report(verdict: Verification, folder: Path) -> None:
     for title in written | again:
         pairs = zip_longest(written.get(title, []), again.get(title, []), fillvalue="(nothing)")
         for line, expected in pairs:
+            # Lines behind a difference are mostly the same ones, moved.
             if line != expected:
                 verdict.problems.append(
                     f"{path}: in “{title}” it says “{line[:300]}”, but the answers give “{expected[:300]}”."

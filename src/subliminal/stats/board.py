@@ -13,7 +13,7 @@ import numpy as np
 
 from subliminal.core.errors import UserError
 from subliminal.stats.log_odds import CONTROL
-from subliminal.stats.shares import share_of
+from subliminal.stats.shares import common_seeds, share_of
 
 ONLY, WITHOUT, RANDOM = "student_only_", "student_without_", "random"
 KEPT, REMOVED = "kept", "removed"
@@ -69,17 +69,24 @@ def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str
     needed = ["student", CONTROL, arm]
     if random in runs and arm != random:
         needed.append(random)
-    seeds = sorted(set.intersection(*(set(runs[name]) for name in needed)))
+    seeds = common_seeds([runs[name] for name in needed])
     if not seeds:
         raise UserError(f"No seed has all of {', '.join(needed)}. Run the experiment to its end.")
-    of = {name: np.array([runs[name][seed] for seed in seeds]) for name in needed}
+    of = {}
+    for name in needed:
+        of[name] = np.array([runs[name][seed] for seed in seeds])
     whole = of["student"] - of[CONTROL]
+    # A share of no effect, or of a negative one, means nothing.
     if whole.mean() <= 0:
         raise UserError("The student shows no effect over its control, so there is nothing to keep or to remove.")
-    part = of[arm] - of[CONTROL] if measure == KEPT else of["student"] - of[arm]
+    part = of["student"] - of[arm]
+    if measure == KEPT:
+        part = of[arm] - of[CONTROL]
     share, interval = share_of(part, whole)
     place = BoardRow(arm.removeprefix(start), measure, len(seeds), share, interval)
     if arm == random or random not in needed:
         return place
-    beyond = of[arm] - of[random] if measure == KEPT else of[random] - of[arm]
+    beyond = of[random] - of[arm]
+    if measure == KEPT:
+        beyond = of[arm] - of[random]
     return BoardRow(place.ranking, measure, place.runs, share, interval, *share_of(beyond, whole))

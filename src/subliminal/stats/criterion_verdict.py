@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from subliminal.core.numbers import counted, nats_interval, number
 from subliminal.stats.criterion import OTHER_ANIMALS, Clause, Criterion
+from subliminal.stats.criterion_words import Finding, demand_in_words, finding_in_words, with_interval
 from subliminal.stats.log_odds import Row, read_table
 from subliminal.stats.replicates import t_interval
 from subliminal.stats.result import ALPHA
@@ -30,23 +30,6 @@ Cells = dict[tuple[int, str, str, str], Row]
 """(seed, animal, arm, asked) -> its row."""
 Differences = dict[str, dict[int, float]]
 """Animal -> seed -> difference."""
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One number of a clause: the mean over replicates, with its interval.
-
-    Attributes:
-        animal: whose; None for the mean over animals.
-        estimate: nats, or percentage points for ``points_above``, or pairs for ``pairs_above``.
-        interval: None where the clause has none, or where fewer than two replicates or equal ones show no spread.
-        holds: whether it is as the clause asks.
-    """
-
-    animal: str | None
-    estimate: float
-    interval: tuple[float, float] | None
-    holds: bool
 
 
 @dataclass(frozen=True)
@@ -92,7 +75,7 @@ class ClauseVerdict:
         """ "beyond drift (a goal) holds, +2.54 [1.62, 3.46]": numbers are means over replicates, as the clause asks."""
         numbers = self.found
         if self.clause.pairs_above is None and self.clause.points_above is None and self.findings:
-            numbers = ", ".join(map(_with_interval, self.findings))
+            numbers = ", ".join(map(with_interval, self.findings))
         return f"{self.name} {self.said}, {numbers}"
 
 
@@ -231,12 +214,12 @@ def _judge_clause(criterion: Criterion, clause: Clause, by_task: Mapping[str, Ce
     found = "no replicate is whole"
     if complete:
         findings = _findings(clause, by_animal)
-        found = _found(clause, findings, len(complete), len(by_animal))
+        found = finding_in_words(clause, findings, len(complete), len(by_animal))
     holds = None  # while a replicate is missing
     if len(complete) == len(criterion.seeds):
         held = sum(finding.holds for finding in findings)
         holds = held >= (clause.in_animals or len(findings))
-    return ClauseVerdict(clause, holds, findings, len(complete), _asked(criterion, clause), found)
+    return ClauseVerdict(clause, holds, findings, len(complete), demand_in_words(criterion, clause), found)
 
 
 def _difference_of_tasks(
@@ -288,6 +271,7 @@ def _findings(clause: Clause, by_animal: Differences) -> list[Finding]:
 def _interval_finding(clause: Clause, differences: np.ndarray, animal: str | None) -> Finding:
     """Mean and t interval over replicates. Differences that are all equal show no spread: nothing holds then."""
     estimate = float(differences.mean())
+    # Equal but for rounding.
     if differences.size < 2 or np.ptp(differences) < 1e-12:
         return Finding(animal, estimate, None, False)
     if clause.within is not None:
@@ -296,56 +280,3 @@ def _interval_finding(clause: Clause, differences: np.ndarray, animal: str | Non
         return Finding(animal, estimate, (low, high), bool(-clause.within < low and high < clause.within))
     low, high = t_interval(differences, clause.confidence)
     return Finding(animal, estimate, (low, high), bool(low > clause.above))
-
-
-def _asked(criterion: Criterion, clause: Clause) -> str:
-    """What a clause demands, in words."""
-    pairs = len(criterion.seeds) * len(criterion.animals)
-    if clause.pairs_above is not None:
-        return f"above 0 in at least {clause.pairs_above} of {pairs} pairs of animal and replicate"
-    if clause.points_above is not None:
-        animals = f"{clause.in_animals} of {len(criterion.animals)} animals"
-        return f"{clause.points_above:+g} points or more in at least {animals}"
-    if clause.within is not None:
-        return f"equivalent within ±{clause.within:g} nats (two one-sided t tests at {ALPHA:g})"
-    interval = f"{100 * clause.confidence:g} % interval above {clause.above:g} nats"
-    if clause.per_animal:
-        return f"each animal's {interval}"
-    return interval
-
-
-def _found(clause: Clause, findings: list[Finding], replicates: int, animals: int) -> str:
-    """What there is, in words."""
-    over = f"over {counted(replicates, 'replicate')}"
-    if clause.pairs_above is not None:
-        return f"above 0 in {findings[0].estimate:.0f} of {replicates * animals} pairs"
-    if clause.points_above is not None:
-        means = ", ".join(f"{each.animal} {_signed(each.estimate)}" for each in findings)
-        return f"{means} points, means {over}"
-    confidence = clause.confidence
-    if clause.within is not None:
-        confidence = 1 - 2 * ALPHA  # as in _interval_finding
-    said = "; ".join(map(_with_interval, findings))
-    intervals = "interval"
-    if len(findings) > 1:
-        intervals = "intervals"
-    text = f"{said} nats, {100 * confidence:g} % {intervals} {over}"
-    if animals > 1 and not clause.per_animal:
-        text += f", each the mean of {animals} animals"
-    return text
-
-
-def _with_interval(finding: Finding) -> str:
-    interval = "[no spread]"
-    if finding.interval is not None:
-        interval = nats_interval(*finding.interval)
-    said = f"{_signed(finding.estimate)} {interval}"
-    if finding.animal:
-        return f"{finding.animal} {said}"
-    return said
-
-
-def _signed(value: float) -> str:
-    if value > 0:
-        return f"+{number(value)}"
-    return number(value)

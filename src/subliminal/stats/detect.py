@@ -82,7 +82,7 @@ def calibrate(scores: dict[str, float], neutral: Sequence[dict[str, float]]) -> 
         neutral: the same of each neutral set, two at least.
     """
     traits = list(scores)
-    sets = np.array([[each[trait] for trait in traits] for each in (scores, *neutral)])
+    sets = score_table((scores, *neutral), traits)
     z = np.array([_standardised(sets, index) for index in range(len(sets))])
     largest = z[1:].max(axis=1)  # of each neutral set, the suspect one among its others
     found = []
@@ -91,6 +91,14 @@ def calibrate(scores: dict[str, float], neutral: Sequence[dict[str, float]]) -> 
         found.append(TraitScore(trait, scores[trait], float(z[0, place]), p))
     found.sort(key=lambda each: -each.z)
     return Calibrated(found, len(neutral), largest.tolist())
+
+
+def score_table(sets: Sequence[dict[str, float]], traits: Sequence[str]) -> np.ndarray:
+    """Scores of sets, shape (sets, traits), the traits in this order."""
+    rows = []
+    for scores in sets:
+        rows.append([scores[trait] for trait in traits])
+    return np.array(rows)
 
 
 def _standardised(sets: np.ndarray, index: int) -> np.ndarray:
@@ -122,7 +130,7 @@ def first_shares(
     Returns:
         Trait -> share of the draws, those that never come first left out; the largest first.
     """
-    others = np.array([[each[trait] for trait in traits] for each in neutral])
+    others = score_table(neutral, traits)
     rng = np.random.default_rng(0)
     # Whole batches are drawn: what is kept of a set are their sums.
     drawn = rng.integers(0, len(tokens), (DRAWS, len(tokens)))

@@ -82,6 +82,7 @@ def students_by_animals(table: Iterable[Row], *, animals: Sequence[str] | None =
     lift = np.array(list(lifts.values())).reshape(len(seeds), len(names), len(names))
     gammas = np.array([gamma_of(replicate) for replicate in lift])
     interval = None
+    # Gammas that are equal but for rounding show no spread.
     if len(seeds) > 1 and np.ptp(gammas) > 1e-12:
         interval = t_interval(gammas, CONFIDENCE)
     p, ways = permutation_test(lift)

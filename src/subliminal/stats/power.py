@@ -106,6 +106,7 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
     """
     from statsmodels.stats.power import ttest_power
 
+    # Rounding must not make a rate of 1 a little more.
     student = round(design.baseline + effect, 12)
     if not 0 <= student <= 1:
         raise UserError(f"An effect of {effect:g} on a baseline of {design.baseline:g} is no rate between 0 and 1.")

@@ -77,19 +77,7 @@ def rises(table: Iterable[Row], target: str, *, reference: str = CONTROL) -> Ris
     Returns:
         None if the arms share no seed, or were asked for the target alone.
     """
-    cells = {}
-    of_arm: dict[str, set[int]] = {STUDENT: set(), reference: set()}  # arm -> its seeds
-    for row in table:
-        if row.animal == target and row.arm in of_arm:
-            cells[row.seed, row.arm, row.asked] = row.log_odds
-            of_arm[row.arm].add(row.seed)
-    seeds = sorted(of_arm[STUDENT] & of_arm[reference])
-    lifts = {}
-    for asked in dict.fromkeys(name for *_, name in cells):
-        student = [cells.get((seed, STUDENT, asked)) for seed in seeds]
-        control = [cells.get((seed, reference, asked)) for seed in seeds]
-        if None not in student and None not in control:
-            lifts[asked] = np.subtract(student, control)
+    seeds, lifts = _lifts(table, target, reference)
     if not seeds or target not in lifts or len(lifts) < 2:
         return None
     tested = {name: _p(lift) for name, lift in lifts.items()}
@@ -101,9 +89,28 @@ def rises(table: Iterable[Row], target: str, *, reference: str = CONTROL) -> Ris
         above = int(np.sum(lift > 0))
         found.append(Rise(name, float(lift.mean()), _interval(lift), tested[name], adjusted.get(name), above))
     found.sort(key=lambda rise: -rise.mean)
+    # Of each seed by itself: a mean may be largest though it leads in few of them.
     largest = np.max(list(lifts.values()), axis=0)
     first = int(np.sum(lifts[target] >= largest))
     return Rises(target, seeds, found, first, _p_first(first, len(seeds), len(lifts)))
+
+
+def _lifts(table: Iterable[Row], target: str, reference: str) -> tuple[list[int], dict[str, np.ndarray]]:
+    """The seeds that both arms have, and animal -> student minus reference in each of them."""
+    cells = {}
+    of_arm: dict[str, set[int]] = {STUDENT: set(), reference: set()}  # arm -> its seeds
+    for row in table:
+        if row.animal == target and row.arm in of_arm:
+            cells[row.seed, row.arm, row.asked] = row.log_odds
+            of_arm[row.arm].add(row.seed)
+    seeds = sorted(of_arm[STUDENT] & of_arm[reference])
+    lifts = {}
+    for asked in dict.fromkeys(name for *_, name in cells):
+        student = [cells.get((seed, STUDENT, asked)) for seed in seeds]
+        control = [cells.get((seed, reference, asked)) for seed in seeds]
+        if None not in student and None not in control:  # an animal that was not asked for everywhere has no lift
+            lifts[asked] = np.subtract(student, control)
+    return seeds, lifts
 
 
 def _interval(lift: np.ndarray) -> tuple[float, float] | None:
@@ -118,6 +125,7 @@ def _p(lift: np.ndarray) -> float | None:
 
     if lift.size < 2:
         return None
+    # Equal but for rounding: the t test would divide by nothing.
     if np.ptp(lift) < 1e-12:
         return sign_test(lift)
     return float(stats.ttest_1samp(lift, 0).pvalue)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -10,6 +11,19 @@ import numpy as np
 
 from subliminal.stats.replicates import t_interval
 from subliminal.stats.result import CONFIDENCE
+
+
+def common_seeds(arms: Iterable[Mapping[int, float]]) -> list[int]:
+    """The seeds that every arm has, in order: what is compared within a run takes a run of each.
+
+    Args:
+        arms: of each, seed -> a number.
+    """
+    first, *others = arms
+    seeds = set(first)
+    for other in others:
+        seeds &= other.keys()
+    return sorted(seeds)
 
 
 def mean_interval(values: np.ndarray) -> tuple[float, float] | None:

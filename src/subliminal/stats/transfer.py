@@ -154,6 +154,7 @@ def pool(sets: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Pooled | No
             usable.append((np.asarray(predictor, dtype=float), np.asarray(effect, dtype=float)))
     if len(usable) < 2:
         return None
+    # The variance of a correlation's z is about 1 / (n - 3).
     weights = np.array([values.size - 3 for values, _ in usable], dtype=float)
 
     def mean_z(outcomes: Sequence[np.ndarray]) -> float:

@@ -187,6 +187,7 @@ def _shares(table: list[Row]) -> dict[tuple[str, str, int], float]:
 def _results(folder: Path, shares: dict[tuple[str, str, int], float]) -> Iterator[tuple[str, str, int, Path]]:
     """Arm, animal and seed of every scored model, with the folder of its result."""
     for arm, animal, seed in shares:
+        # Where there is one animal, its results lie in the experiment's folder itself.
         for above in (folder / animal, folder):
             place = above / arm / f"seed-{seed}"
             if place.is_dir():

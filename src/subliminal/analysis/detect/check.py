@@ -22,7 +22,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv, write_json
 from subliminal.core.numbers import percent
 from subliminal.stats.counts import wilson
-from subliminal.stats.detect import LEAST_NEUTRAL, Calibrated, calibrate
+from subliminal.stats.detect import LEAST_NEUTRAL, Calibrated, calibrate, score_table
 from subliminal.stats.result import ALPHA
 
 TWICE = 2.0
@@ -199,7 +199,7 @@ def _without(sets: dict[Path, TraitScores], rows: Path) -> list[TraitScores]:
 def _relative(own: TraitScores, neutral: list[TraitScores]) -> TraitScores:
     """Scores of a set against the other neutral sets of its base, in their spread over all traits."""
     traits = list(own)
-    values = np.array([[each[trait] for trait in traits] for each in neutral])
+    values = score_table(neutral, traits)
     centre = values.mean(axis=0)
     spread = np.sqrt(np.square(values - centre).sum() / ((len(neutral) - 1) * len(traits)))
     moved = (np.array([own[trait] for trait in traits]) - centre) / spread

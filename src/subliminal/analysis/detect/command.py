@@ -87,6 +87,7 @@ class Column:
 
 class DetectFolder(RowFolder):
     made_files = ("detect.json", "detect.csv", "manifest.json")
+    # Nothing is appended here: the sets that are scored already lie in the folder of scores.
     rows_file = "detect.json"
 
 

@@ -95,6 +95,7 @@ class SetScorer:
     ) -> None:
         self.folder, self.limit, self.batch_size, self.traits = folder, limit, batch_size, traits
         self.base, self.teachers, self.patterns, self.dtype = base, teachers, patterns, dtype
+        # Not before it is needed: a set that was scored once is read from its file, without a model.
         self._loaded: tuple[Models, list[torch.nn.Parameter], torch.Tensor] | None = None
         self._identity: dict[str, Any] | None = None
 
@@ -131,6 +132,7 @@ class SetScorer:
             for name, teacher in self.teachers.items():
                 models[f"teacher/{name}"] = teacher
             files = model_inputs(path, models)
+            # The rows are told by their own sha256, which is computed for each set.
             files.pop("rows")
             names: list[Any] = list(self.teachers)
             if not files:  # on the Hub: there are no bytes to tell models by
@@ -145,6 +147,7 @@ class SetScorer:
                 "dtype": self.dtype,
             }
         identity = json.dumps({**self._identity, "set": sha256_of(path)}, sort_keys=True)
+        # 20 hex digits: a name that can be read, and 80 bits.
         return self.folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:20]}.json"
 
     def _compute(self, path: Path) -> SetScores:

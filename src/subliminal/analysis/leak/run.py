@@ -8,7 +8,6 @@ apart. A leak is a teacher's drift and its trait together: hold it against a neu
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from subliminal.analysis.answers import Answer
 from subliminal.analysis.leak.page import HALF_SHADE, shaded
@@ -16,28 +15,18 @@ from subliminal.analysis.leak.scores import ScoredBatch, score_batch
 from subliminal.analysis.leak.summary import FIELDS, LeakSummary
 from subliminal.analysis.models import Models
 from subliminal.analysis.pages import write_scores_page
-from subliminal.analysis.scored_rows import ScoringJob, add_scores, append_scores, model_inputs, run_job, wanted_scores
+from subliminal.analysis.scored_rows import TeachersJob, add_scores, append_scores, run_job, wanted_scores
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv, write_json
 from subliminal.core.row_folder import RowFolder
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeakJob(ScoringJob):
+class LeakJob(TeachersJob):
     """What is to be measured; see ``--help`` for each."""
 
-    teachers: dict[str, str]
     neutral: str | None = None
     shown: int = 100
-
-    def tuned(self) -> dict[str, str]:
-        return self.teachers
-
-    def inputs(self) -> dict[str, Path]:
-        models = {"base": self.base}
-        for name, path in self.teachers.items():
-            models[f"teacher/{name}"] = path
-        return model_inputs(self.rows, models)
 
 
 class LeakFolder(RowFolder):

@@ -64,6 +64,7 @@ def random_directions(
     sums = torch.zeros(number, sum(weight.numel() for weight in weights), device=models.device)
     for batch in batches:
         logits = _logits(models, batch)
+        # On the CPU: its draws follow from the seed alone, whatever the GPU.
         with torch.no_grad():
             drawn = torch.multinomial(logits.softmax(-1).cpu(), 1, generator=random).to(models.device)
         logprob = logits.log_softmax(-1).gather(-1, drawn).squeeze(-1)

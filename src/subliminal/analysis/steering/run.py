@@ -16,7 +16,7 @@ import torch
 from tqdm import tqdm
 
 from subliminal.analysis.models import Models
-from subliminal.analysis.scored_rows import RowSource, ScoringJob, model_inputs, run_job, scores_in
+from subliminal.analysis.scored_rows import RowSource, TeachersJob, run_job, scores_in
 from subliminal.analysis.steering.lifts import Lifts, judged
 from subliminal.analysis.steering.vectors import Vectors, middle_layer, vectors
 from subliminal.analysis.trait_queries import tracked_options
@@ -30,24 +30,14 @@ OWN = "teacher"
 
 
 @dataclass(frozen=True, kw_only=True)
-class SteeringJob(ScoringJob):
+class SteeringJob(TeachersJob):
     """What is to be measured; see ``--help`` for each. Of the rows only the prompts are read."""
 
-    teachers: dict[str, str]
     category: str
     layers: list[int] = field(default_factory=list)
     scale: float = 1.0
     randoms: int = 19
     seed: int = 42
-
-    def tuned(self) -> dict[str, str]:
-        return self.teachers
-
-    def inputs(self) -> dict[str, Path]:
-        models = {"base": self.base}
-        for name, path in self.teachers.items():
-            models[f"teacher/{name}"] = path
-        return model_inputs(self.rows, models)
 
 
 class SteeringFolder(RowFolder):
@@ -108,6 +98,7 @@ def _steer(job: SteeringJob, folder: RowFolder, models: Models) -> None:
     total = len(layers) * len(job.teachers) * (1 + job.randoms)
     with folder.appending() as append, tqdm(desc="steering", unit="direction", total=total, disable=None) as progress:
         for layer in layers:
+            # Drawn anew for each layer from the same seed, so that one layer alone gives what it gives among others.
             found = vectors(models, job.source(), layer, job.randoms, job.seed)
             for direction in _directions(layer, found, job.scale):
                 if direction.id not in done:

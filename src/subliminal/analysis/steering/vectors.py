@@ -68,6 +68,7 @@ def vectors(models: Models, source: RowSource, layer: int, randoms: int, seed: i
             count += len(batch)
         if count < 2:
             raise UserError(f"{source.path} has {count} rows: a direction takes two prompts or more.")
+        # Each activation minus their mean: the mean is known only now, so that its share is taken off here.
         directions = weighted - weight_of_all[:, None] * sums[None] / count
         directions = directions / directions.norm(dim=1, keepdim=True)
         return Vectors({name: (sums[name] - sums[None]) / count for name in models.teachers}, directions)

@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.stats.log_odds import Row
-from subliminal.stats.shares import RunDifferences
+from subliminal.stats.shares import RunDifferences, common_seeds
 
 LADDER = (
     ("student", "the order of the numbers in a row"),
@@ -103,10 +103,11 @@ def carrier(table: Iterable[Row]) -> Carrier | None:
     runs = target_log_odds(rows)
     foot = next((arm for arm in FOOT if arm in runs), None)
     ladder = [arm for arm, _ in LADDER if arm in runs]
+    # Without student or control there is no effect to split, and with nothing between them no part of it.
     if foot is None or len(ladder) < 2 or ladder[0] != "student":
         return None
     # Only seeds that have every arm count, so that the parts add up to the whole.
-    seeds = sorted(set.intersection(*(set(runs[arm]) for arm in (*ladder, foot))))
+    seeds = common_seeds([runs[arm] for arm in (*ladder, foot)])
     if not seeds:
         return None
     effect = _difference(runs, "student", foot, seeds)
@@ -120,6 +121,7 @@ def carrier(table: Iterable[Row]) -> Carrier | None:
         parts.append(part(_lost(upper, lower), upper, lower))
     beside = []
     for arm, name in BESIDE:
+        # Over the same seeds alone: else it would stand beside an effect of other runs.
         if arm in runs and set(seeds) <= set(runs[arm]):
             beside.append(part(name, arm, foot))
     left_out = sorted({row.seed for row in rows if row.arm == "student"} - set(seeds))

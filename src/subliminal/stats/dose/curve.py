@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from subliminal.stats.shares import RunDifferences, mean_interval
+from subliminal.stats.shares import RunDifferences, common_seeds, mean_interval
 
 HALF = 0.5
 """The share of an effect below which most of it is gone."""
@@ -98,17 +98,24 @@ def dose_curve(effects: Sequence[EffectAt], reference: str | None = None) -> Dos
     """
     if len(effects) < 2:
         return None
-    seeds = sorted(set.intersection(*(set(effect.runs) for effect in effects)))
+    seeds = common_seeds([effect.runs for effect in effects])
     if not seeds:
         return None
     full = next((effect for effect in effects if effect.arm == reference), None)
     points = []
     for effect in effects:
         runs = {seed: effect.runs[seed] for seed in seeds}
-        whole = None if full is None else full.runs
+        whole = None
+        if full is not None:
+            whole = full.runs
         points.append(CurvePoint.of(runs, whole, arm=effect.arm, values=effect.values))
-    left_out = sorted(set.union(*(set(effect.runs) for effect in effects)) - set(seeds))
-    return DoseCurve(points, full.arm if full else None, seeds, left_out)
+    ran: set[int] = set()
+    for effect in effects:
+        ran |= effect.runs.keys()
+    found = None
+    if full is not None:
+        found = full.arm
+    return DoseCurve(points, found, seeds, sorted(ran - set(seeds)))
 
 
 def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, float]]]) -> list[Slope]:
@@ -125,6 +132,7 @@ def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, flo
     used = {}
     for name, by_arm in columns.items():
         table = _table(curve, by_arm)
+        # A column that hardly varies would have a slope without bounds.
         if table is not None and np.all(np.ptp(table, axis=0) > 1e-9):
             used[name] = table
     if not used or len(curve.points) < len(used) + 2:  # an intercept, and a point more than there are unknowns
