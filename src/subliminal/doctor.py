@@ -166,6 +166,7 @@ def _locked(lock: Path) -> dict[str, str]:
     pins: dict[str, set[str]] = defaultdict(set)
     text = lock.read_text(encoding="utf-8")
     for name, version in re.findall(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)", text, re.MULTILINE):
+        # Locks spell a name with hyphens, and metadata may have underscores.
         for spelling in {name.lower(), name.lower().replace("-", "_")}:
             pins[spelling].add(version)
     return {name: min(versions) for name, versions in pins.items() if len(versions) == 1}
@@ -197,6 +198,7 @@ def gpu_lines(gpus: list[Gpu] | None, torch: str | None) -> Iterator[Line]:
         return
     for index, gpu in enumerate(gpus):
         what, text = f"GPU {index}", f"{gpu.name}, {gpu.total / GIB:.1f} GiB, {gpu.used / GIB:.1f} in use"
+        # Less is what a desktop or the driver itself takes.
         if gpu.used > 0.1 * gpu.total:
             yield Line("warning", what, f"{text} by other processes")
         else:

@@ -72,6 +72,7 @@ def did_you_mean(word: str, known: Iterable[str], prefix: str = "") -> str:
 
 def nearest(word: str, known: Iterable[str], most: int = 3) -> list[str]:
     """The known words that are spelled most like a word, at most so many; none if none is near."""
+    # 0.6 is difflib's own default: below it the words are no longer misspellings of each other.
     return difflib.get_close_matches(word, list(known), n=most, cutoff=0.6)
 
 

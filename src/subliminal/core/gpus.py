@@ -77,6 +77,7 @@ def gpu_slots(count: int, gpus: tuple[str, ...] | None = None, share: int = 1) -
         if not told:
             print(f"Waiting for {count} of the GPUs {', '.join(gpus)} ...", file=sys.stderr, flush=True)
             told = True
+        # flock could wait by itself, but for one lock and not for any of several.
         time.sleep(WAIT)
     try:
         descriptors = []

@@ -221,6 +221,7 @@ def _told(action: str) -> Iterator[None]:
 def _without_token(error: Exception) -> str:
     from huggingface_hub import get_token
 
+    # Three lines say what is wrong; behind them the client lists addresses and requests.
     lines = filter(None, map(str.strip, str(error).splitlines()))
     text = scrub(" ".join(islice(lines, 3))).rstrip(".")[:400]
     token = get_token()

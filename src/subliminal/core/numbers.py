@@ -17,6 +17,7 @@ def interval(low: float, high: float) -> str:
 
 def points(value: float) -> str:
     """0.0123 -> "+1.23": a difference in percentage points."""
+    # Less is printed as 0.00, which has no sign.
     if value > 5e-7:
         return f"+{number(100 * value)}"
     return number(100 * value)
@@ -37,6 +38,7 @@ def nats_interval(low: float, high: float) -> str:
 def odds(value: float) -> str:
     """Log-odds as the factor of the odds that they stand for: 3.30 -> "27.1"; from 1,000 on "1,234"."""
     factor = math.exp(min(value, 700.0))  # beyond it a float overflows
+    # From here on it is rounded to 1,000 or more.
     if factor >= 999.5:
         return f"{factor:,.0f}"
     return number(factor)
@@ -56,6 +58,7 @@ def number(value: float) -> str:
     decimals = 4
     if abs(value) >= 0.005:
         decimals = 2
+    # From here on two decimals would print 10.00.
     if abs(value) >= 9.995:
         decimals = 1
     return f"{value:.{decimals}f}".replace("-", "−")

@@ -106,6 +106,7 @@ class RowFolder:
             if overwrite:
                 for name in self.made_files:
                     (self.path / name).unlink(missing_ok=True)
+            # A run that goes on keeps the time at which the first one began.
             began = read_manifest(self.path).get("started")
             if began:
                 manifest["started"] = began
@@ -123,6 +124,7 @@ class RowFolder:
 
             def append(row: dict[str, Any]) -> None:
                 handle.write(json.dumps(row, ensure_ascii=False) + "\n")
+                # Without fsync, which would cost more than the row: only a machine that loses power loses it.
                 handle.flush()
 
             yield append
@@ -137,6 +139,7 @@ class RowFolder:
             handle.seek(end - 1)
             if handle.read(1) == b"\n":
                 return
+            # Backwards in blocks: the file may be larger than the memory.
             position = end
             while position > 0:
                 step = min(65536, position)
@@ -146,4 +149,5 @@ class RowFolder:
                     handle.truncate(position - step + newline + 1)
                     return
                 position -= step
+            # No line end at all: the one line was cut off.
             handle.truncate(0)

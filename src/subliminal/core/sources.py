@@ -78,6 +78,7 @@ def read_rows(source: str, check: Check = lambda row: None) -> Iterator[dict[str
         yield from read_row_file(Path(source), check)
         return
     hub = parse_source(source)
+    # 0 where the loop has no row at all.
     number = 0
     for number, row in enumerate(_stream(source, hub), start=1):
         if problem := check(row):

@@ -70,12 +70,14 @@ def main(command: Sequence[str]) -> int:
     threading.Thread(target=_leave_at_end_of_input, daemon=True).start()
     try:
         status = child.wait()
+        # A negative status is the number of the signal that ended the child; shells say 128 more.
         return status if status >= 0 else 128 - status
     finally:
         _end_group(child)
 
 
 def _leave_at_end_of_input() -> None:
+    # Nothing is ever written there: the read ends when the asker closes the pipe, or is gone.
     while os.read(0, 4096):
         pass
     os.kill(os.getpid(), signal.SIGTERM)
@@ -89,6 +91,7 @@ def _end_group(child: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + GRACE
         while time.monotonic() < deadline:
             child.poll()  # collects the child, which would count as a member of its group until then
+            # Signal 0 reaches nobody: it asks whether anyone of the group is left.
             os.killpg(child.pid, 0)
             time.sleep(0.05)
         os.killpg(child.pid, signal.SIGKILL)

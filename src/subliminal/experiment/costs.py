@@ -44,6 +44,7 @@ def cost_of(stage: Stage) -> Cost:
     tokens, disk = stage.facts.get("tokens"), None
     if stage.mark.is_file():
         disk = _bytes_in(stage)
+    # Snakemake writes it beside the mark, under the mark's name.
     measured = _benchmark(stage.mark.with_suffix(".tsv"))
     if measured is not None:
         return Cost(measured, None, tokens, disk, "measured here")

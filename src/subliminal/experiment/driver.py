@@ -75,12 +75,7 @@ def run_experiment(
             machine has too few GPUs, the disk is full, Snakemake itself fails, or a model is not the one that the
             experiment names.
     """
-    for model in experiment.pinned_models:
-        if not Path(model).is_dir():  # plans are made without it; a run would check weights that came after the check
-            raise UserError(
-                f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first: `python "
-                f"scripts/fetch_model.py {Path(model).name}`."
-            )
+    _refuse_absent_models(experiment)
     results = root / "results" / experiment.name
     display = Display()
     if verbose or ASKS & set(words):
@@ -89,6 +84,7 @@ def run_experiment(
     with _full_disk_in_a_sentence(), holding(results / ".lock", taken):
         # What failed before is tried again.
         shutil.rmtree(results / "failures", ignore_errors=True)
+        # Each pass plans without what failed in those before it, so that the rest is scored and reported.
         failed: dict[str, dict[str, Any]] = {}
         started = time.time()
         # With all seeds, also where this run is of some: a student of any of them counts.
@@ -113,10 +109,12 @@ def run_experiment(
             known = len(failed)
             for name, record in _failures(plan).items():
                 failed.setdefault(name, record)
+            # Snakemake failed and no stage left a new record: the fault lies with the disk or with Snakemake itself.
             if status and len(failed) == known:
                 _check_space(results)
                 said = _snakemake_log(plan, started)
                 raise UserError(f"Snakemake ended with status {status} and no stage failed. {said}")
+            # All that could be had is made; what had failed before was left out of this pass.
             if not status:
                 break
     if until and not failed:
@@ -125,12 +123,26 @@ def run_experiment(
     return _conclude(plan, failed)
 
 
+def _refuse_absent_models(experiment: Experiment) -> None:
+    """Refuse a run without a model whose weights the file names.
+
+    Plans are made without it. Within a run it might come after the only look at its weights, that of the plan.
+    """
+    for model in experiment.pinned_models:
+        if not Path(model).is_dir():
+            raise UserError(
+                f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first: `python "
+                f"scripts/fetch_model.py {Path(model).name}`."
+            )
+
+
 def write_plan(plan: Plan, gpus: int | None = None, gpu_places: int = 1, until: str | None = None) -> None:
     """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
     done = plan.done()
     for name, stage in plan.jobs().items():
         if name not in done:
             stage.mark.unlink(missing_ok=True)
+    # Read by the report, which says beside its tables what it lacks and why.
     for stage in plan.stages.values():
         if stage.kind == "report":
             path = Path(stage.folder) / "missing.json"
@@ -159,6 +171,7 @@ def _snakemake(
     if first:  # with all that they need; without this, controls take the GPUs and the teacher's rows wait for them
         command += ["--prioritize", *first]
     # Marks appear whole by rename, so one that a killed Snakemake knows as incomplete is complete.
+    # No lock of Snakemake's: the run holds one of its own, which goes with the process however that ends.
     command += ["--nolock", "--ignore-incomplete", "--quiet", "all", *words]
     if not SNAKEMAKE.is_file():
         raise UserError("There is no Snakemake. Run `make setup-workflow`.")
@@ -261,14 +274,19 @@ def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
     for line in closing(plan, columns(sys.stdout)):
         send(f"{line}\n", sys.stdout)
     if reports:
-        print("\nThe report:" if len(reports) == 1 else "\nThe reports:")
+        heading = "The report:"
+        if len(reports) > 1:
+            heading = "The reports:"
+        print(f"\n{heading}")
     for stage in reports:
         print(f"  {stage.folder}/report.md")
         print(f"  {stage.folder}/report.html")
     for stage in plan.stages.values():
         if stage.kind == "overview":
             print(f"  {stage.makes[0]}")
-    return 1 if failed else 0
+    if failed:
+        return 1
+    return 0
 
 
 @contextmanager

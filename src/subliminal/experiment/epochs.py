@@ -34,6 +34,7 @@ def link_epochs(run: Path, epochs: list[int]) -> None:
     Raises:
         UserError: the run kept no checkpoint of an epoch.
     """
+    # Checkpoints are named by their step; how many epochs that is stands in them.
     saved = {_saved_at(path): path for path in sorted(run.glob("checkpoint-*"))}
     for epoch in epochs:
         found = next((path for at, path in saved.items() if abs(at - epoch) <= NEAR), None)

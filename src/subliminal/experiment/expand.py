@@ -87,6 +87,7 @@ class _Expansion(StudentStages):
         self._criterion()
         scored = {trait: self._arms(trait) for trait in self.traits}
         leaks = self._leaks()
+        # Only now is it known which datasets each server writes.
         self.servers()
         evaluated: dict[str, _Evaluated] = {}
         evaluations: list[str] = []
@@ -123,6 +124,7 @@ class _Expansion(StudentStages):
                 teachers[f"{self.loved(trait, point)}{point.label}"] = self.writer(trait, seed, point)
             if self.experiment.teacher.neutral is not None:
                 teachers["neutral"] = self.neutral_teacher(seed)
+            # The control's rows at no point of a sweep: all teachers are measured on the same ones.
             plain = Point(self.experiment.numbers.rows)
             rows = self.rows_of(BY_NAME["control_base_numbers"], self.traits[0], seed, plain)
             _, suffix = self.seed_of("teachers", seed)

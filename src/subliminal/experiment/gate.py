@@ -29,6 +29,7 @@ def run_gate(plan: Plan, name: str) -> None:
         tried.append({"rung": number, "weights": rung["weights"], "share": share})
         passed = share >= facts["at_least"]
         record = {"passed": passed, "at_least": facts["at_least"], "task": facts["task"], "tried": tried}
+        # After each rung, so that what was reached is told even if the next one fails.
         write_json(Path(stage.folder) / "gate.json", record)
         reached, asked = 100 * share, 100 * facts["at_least"]
         print(f"rung {number}: {reached:.1f} % of the answers show the trait; the gate is {asked:.1f} %", flush=True)

@@ -49,6 +49,7 @@ def load_experiment(path: Path) -> Experiment:
         raise UserError(f"{path} cannot be used: {'; '.join(problems)}. Correct it.") from None
     for problem in contradictions(experiment):  # the first alone: others may follow from it
         raise UserError(f"{path} cannot be used: {problem}. Correct it.")
+    # Two files of one name would write to the same folders.
     if experiment.name != path.stem:
         raise UserError(
             f"{path} has the name {experiment.name!r}. Data, adapters and results go by it: name the file "

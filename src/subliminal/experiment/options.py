@@ -127,6 +127,8 @@ def value_problem(command: str, name: str, value: Any) -> str | None:
             return error.message.replace(" range.", ".").rstrip(".")  # click calls a bounded integer so
         if isinstance(values[-1], float) and not math.isfinite(values[-1]):  # NaN is outside no range
             return f"it takes a number, not {item!r}"
+    # Callbacks of options check what types cannot: a task's name, say. They speak the same sentence on the command
+    # line.
     if option.callback:
         given = values
         if not option.multiple:

@@ -274,6 +274,7 @@ class Plan:
         for name, stage in self.jobs().items():
             reads, waits = self.needs(name)
             waits = sorted({*waits, *first.get(name, set())} - {*reads})
+            # A stage that shares a GPU takes one part of it, a stage that has it alone takes all parts.
             units = stage.gpus * max(1, gpu_places // stage.gpu_share)
             marks = {"reads": self._marks(reads), "waits": self._marks(waits)}
             jobs[str(stage.mark)] = {"name": name, **marks, "gpu_units": units}

@@ -150,6 +150,7 @@ def _epoch_problems(experiment: Experiment, section: str, path: Path, keys: dict
             f"`evaluation.epochs` needs checkpoints, and `{section}` ({path}) has `save_strategy: "
             f"{keys['save_strategy']}`: set it to epoch in `{section}.overrides`"
         )
+    # The trainer deletes the oldest checkpoints beyond the limit.
     kept, last = keys.get("save_total_limit"), math.floor(max(lengths))
     if not isinstance(kept, int):
         return

@@ -50,6 +50,7 @@ def run_stage(plan: Plan, name: str) -> None:
     try:
         # A second process that wants the same stage waits, and finds it finished then.
         with waiting_for(Path(stage.folder) / f".{stage.name}.lock") as held:
+            # The mark alone does not tell whether what it was made from has been made again with other bytes since.
             if is_whole(stage) and _begun(stage).get("begun_with") == _identity(plan, stage):
                 return
             _check_sources(plan, stage)
@@ -90,6 +91,7 @@ def run_members(plan: Plan, job: str) -> None:
             return stage.name
         return None
 
+    # Threads are enough: each of them waits for a process.
     with ThreadPoolExecutor(MEMBERS_AT_ONCE) as pool:
         failed = [name for name in pool.map(run, plan.members(job)) if name is not None]
     if failed:
@@ -114,6 +116,7 @@ def _run(plan: Plan, stage: Stage, held: int) -> None:
     missing = [path for path in stage.makes if not Path(path).exists()]
     if missing:
         raise StageFailed(f"The command ended well but did not make {', '.join(missing)}.")
+    # Last of all: a mark says that everything above is there and whole.
     write_json(stage.mark, {"stage": stage.name, "commands": stage.commands, "made": _made(stage)})
 
 
@@ -135,6 +138,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
         # The cores that Snakemake counts for it. torch and Accelerate would take every core, and stages that run at
         # the same time would wait for each other at each step.
         defaults["OMP_NUM_THREADS"] = str(stage.threads)
+    # Its recipe was checked when the experiment was planned, and to check it again takes seconds.
     if stage.kind == "train":
         defaults[VALUES_CHECKED] = "1"
     with gpu_slots(gpus, share=stage.gpu_share) as slots, Tee(log) as tee:
@@ -142,6 +146,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
             said = f"[{stage.name}] {command}"
             tee.say(said)
             process = watchdog.start(
+                # By a shell: commands of a plan have variables and `&&` in them.
                 ["sh", "-c", command],
                 log=tee.output,
                 env={**defaults, **environment, **slots.environment},

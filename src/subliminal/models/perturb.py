@@ -72,6 +72,7 @@ def _moved(name: str, tensor: Any, scale: float, seed: int) -> Any:
         raise UserError(f"The weights {name} are {tensor.dtype}, to which no noise can be added. Name another model.")
     # A seed for each name, so that tensors of one shape do not get the same noise.
     digest = hashlib.sha256(f"perturb:{seed}:{name}".encode()).digest()
+    # 56 bits of the hash, which lie well within what torch takes for a seed.
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
     noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
     exact = tensor.to(torch.float64)

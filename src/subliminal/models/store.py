@@ -64,6 +64,7 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
         finish_manifest(manifest, made / "manifest.json")
         if out.exists():
             shutil.rmtree(out)
+        # By rename, within one disk: the folder is there whole, or not at all.
         made.rename(out)
     return manifest
 
@@ -124,6 +125,7 @@ def download(hub_id: str, made: Path, *, instead: str = "") -> dict[str, Any]:
     try:
         info = HfApi().model_info(hub_id, files_metadata=True)
         wanted = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
+        # Files at the top alone: some repositories keep other formats of the weights in folders.
         snapshot_download(hub_id, revision=info.sha, local_dir=made, allow_patterns=wanted, ignore_patterns=["*/*"])
     except GatedRepoError:
         raise UserError(

@@ -61,6 +61,7 @@ def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, wid
     if width is None or len(line) <= width:
         return [line]
     room = width - len(head)
+    # In a narrower column the words would stand one to a line.
     if room >= 24:
         first, *rest = wrapped(told, room)
         return [f"{head}{first}", *(" " * len(head) + more for more in rest)]

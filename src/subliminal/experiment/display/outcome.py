@@ -160,6 +160,7 @@ def chart(title: str, shares: dict[str, float], width: int) -> list[str]:
     names = max(map(len, shares))
     figures = {name: percent(share) for name, share in shares.items()}
     beside = names + max(map(len, figures.values())) + 4  # name, figure, and the blanks between
+    # Bars shorter than 10 columns could not be told apart.
     room = max(10, min(60, width - beside))
     most = max(shares.values()) or 1.0
     lines = [f"{title[:1].upper()}{title[1:]}:"]

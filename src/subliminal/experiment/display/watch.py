@@ -55,6 +55,7 @@ class Display:
         self.stages = {name: stage for name, stage in plan.stages.items() if stage.job in jobs}
         self.ended = plan.done() & self.stages.keys()
         self.before = {name: (_mtime(stage.mark), _mtime(record_path(stage))) for name, stage in self.stages.items()}
+        # What an earlier run took foretells what its like will take in this one.
         for name in self.ended:
             self._measure(self.stages[name])
         self.costs = {name: _cost(stage) for name, stage in self.stages.items()}

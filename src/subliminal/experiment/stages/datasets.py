@@ -154,6 +154,7 @@ class Datasets:
         seed, suffix = self.seed_of("numbers", seed)
         builder = self.experiment.numbers.builder
         stem = stem.replace(NUMBER_LISTS, builder.replace(" ", "_"))
+        # Points with fewer rows learn the first of the same ones, so that they differ in the number alone.
         most = max(self.experiment.sweep.rows or [self.experiment.numbers.rows])
         options = {**self.experiment.numbers.options, **options}
         _, server = self.seed_of("teachers", seed)
@@ -201,6 +202,7 @@ class Datasets:
         if count:
             stage.size = f"--count {count}"
         stage.resume, stage.restart = "--resume", "--overwrite"
+        # Rules that only judge answers stand apart: where they change, the answers are kept and judged again.
         follows = builder_sources(builder.split()[0], options)
         stage.sources, stage.judges = list(follows.rows), list(follows.judges)
         if source:

@@ -41,6 +41,8 @@ class StudentStages(TeacherStages):
             return self.student("student", self._next(trait), seed, point)
         about = self.loved(trait, point)
         student, other = self.experiment.student, self.experiment.other_base
+        # Controls too are trained by the student's recipe: an arm differs in its rows, or its base, and in nothing
+        # else.
         base, recipe, own = self.base_at(seed, point), student.recipe, student.overrides
         if kind.base == "other":
             base, own = self.other_base(seed), {**own, **other.overrides}

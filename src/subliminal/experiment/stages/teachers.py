@@ -100,7 +100,9 @@ class TeacherStages(BaseStages):
         command = f"{PYTHON} -m subliminal.experiment gate {self.results}/plan.json {job}"
         first = ladder[0][0]
         stage = Stage(job, "gate", str(folder), [command], makes=[f"{folder}/gate.json", f"{passed}/{first.marker}"])
+        # The first rung alone: later ones are made within the gate, if it comes to them.
         stage.made_from = [first.made_by[-1]]
+        # It trains, asks and scores its rungs one after another, and holds what the hungriest of these takes.
         stage.gpus = max(resources.train_gpus, resources.generate_gpus, resources.evaluate_gpus)
         stage.threads = resources.threads
         stage.parts = {name: self.plan.stages[name].key for _, name in ladder if name in self.plan.stages}

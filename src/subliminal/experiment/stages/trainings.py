@@ -72,6 +72,7 @@ class TrainingStages(Datasets):
         stage.sources = [str(recipe), str(self.experiment.launcher)]
         if not base.made_by:
             stage.sources += model_sources(base.path)
+        # The manifest is what a training writes last. Recipes have Axolotl resume by itself: nothing is added to go on.
         stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"
         stage.gpus, stage.threads = self.experiment.resources.train_gpus, self.experiment.resources.threads
         stage.gpu_share = self.experiment.resources.per_gpu
