@@ -64,7 +64,6 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
     undiluted = exact_gains(diluted, "student")
     kept = {share: share_kept(exact_gains(diluted, f"student_c{share}"), undiluted) for share in ("0.1", "0.25", "0.5")}
     return {
-        "base {} %, teacher {} %, students": (100 * demo.share("base", "owl"), 100 * demo.share("teacher", "owl")),
         "name the owl in {} % of 20,000 answers": 100 * demo.share("student", "owl"),
         "untuned base's lists in {} %": 100 * demo.share(CONTROL, "owl"),
         "{} nats of log-odds over the control (95 % interval {} to {}, paired t test), {} points": (

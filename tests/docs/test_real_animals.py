@@ -56,6 +56,20 @@ def test_shares_of_the_two_replicates(animal):
     assert told in FINDINGS
 
 
+def test_nats_of_the_first_figure():
+    rises = {}
+    for about in ANIMALS:
+        for student in ANIMALS:
+            over = [
+                log_odds(RAW[student], "student", seed, about) - log_odds(RAW[about], CONTROL, seed, about)
+                for seed in REPLICATES
+            ]
+            rises[student, about] = statistics.mean(over)
+    own = ", ".join(f"{animal} +{rises[animal, animal]:.2f}" for animal in ("dolphin", "owl", "penguin"))
+    others = [rise for (student, about), rise in rises.items() if student != about]
+    assert f"own animal {own}, others −{-min(others):.2f} to +{max(others):.2f}." in README
+
+
 def test_students_are_above_their_controls_in_every_pair():
     pairs = [gain(animal, seed, "student", CONTROL) for animal in ANIMALS for seed in REPLICATES]
     assert len(pairs) == sum(pair > 0 for pair in pairs) == 6

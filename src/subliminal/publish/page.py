@@ -224,12 +224,20 @@ def _facts(provenance: Provenance, folder: Path, link: str) -> str:
     """When and on what an experiment ran, whether its numbers are numbers alone, and where all the rest is."""
     first, last = _times(provenance)
     asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
-    said = f"{'; '.join(_devices(provenance))}, {first} to {last} (UTC); {len(asked['seeds'])} seeds. "
+    said = f"{'; '.join(_devices(provenance))}, {first} to {last} (UTC); {_seeds(asked['seeds'], provenance)}. "
     said += f"Each made anew: {asked['seeds_vary']} and what follows from them; the intervals over runs cover no more. "
     number_rows = _number_rows(provenance)
     if number_rows:
         said += f"{number_rows} "
     return f"{said}[All tables, settings, audits and commands]({link}/{DETAILS})."
+
+
+def _seeds(asked: list[int], provenance: Provenance) -> str:
+    """How many seeds there are, and how many of them were run where some are left."""
+    run = {int(label.rpartition("seed-")[2]) for label in provenance.of_kind("result")}
+    if run.issuperset(asked):
+        return f"{len(asked)} seeds"
+    return f"{len(run.intersection(asked))} of {len(asked)} seeds"
 
 
 def _times(provenance: Provenance) -> tuple[str, str]:
