@@ -39,7 +39,7 @@ _MOST_TOKENS = 2**20
 
 
 @dataclass
-class Answer:
+class Draft:
     """An answer that is being written.
 
     Attributes:
@@ -131,9 +131,9 @@ class SharedPrefixLM(HFLM):
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """An answer to each request, with a seed for each that does not depend on the batch."""
         asks = gather(requests, self.seed)
-        answers = [[Answer(ask, seed) for seed in ask.seeds] for ask in asks]
+        answers = [[Draft(ask, seed) for seed in ask.seeds] for ask in asks]
         # A batch has one way of sampling, and prompts that are alike in length, so that little padding is computed.
-        kinds: dict[tuple[Sampling, tuple[str, ...]], list[Answer]] = defaultdict(list)
+        kinds: dict[tuple[Sampling, tuple[str, ...]], list[Draft]] = defaultdict(list)
         for own in sorted(answers, key=lambda own: -len(own[0].ask.prompt)):
             kinds[own[0].ask.sampling, own[0].ask.until] += own
         with tqdm(total=sum(map(len, answers)), desc="Answering", disable=disable_tqdm) as progress:
@@ -153,7 +153,7 @@ class SharedPrefixLM(HFLM):
         return in_order(asks, [[answer.text for answer in own] for own in answers])
 
     @torch.inference_mode()
-    def _write(self, answers: Sequence[Answer], most: int) -> list[Answer]:
+    def _write(self, answers: Sequence[Draft], most: int) -> list[Draft]:
         """Write answers on in one batch.
 
         Args:

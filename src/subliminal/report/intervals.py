@@ -17,7 +17,7 @@ def frame(values: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple
     """The ends of an axis on which long intervals do not press all else together; None where they do not.
 
     With two runs an interval is 13 standard errors to either side. What goes beyond the frame is drawn as an arrow
-    (:func:`cut`), and the table beside the figure has its ends.
+    (:func:`draw_interval`), and the table beside the figure has its ends.
 
     Args:
         values: what must be seen: means, dots, and 0 where the axis has it.
@@ -38,7 +38,9 @@ def limits(frame: tuple[float, float]) -> tuple[float, float]:
     return low - room, high + room
 
 
-def cut(panel: Any, place: float, ends: tuple[float, float], frame: tuple[float, float] | None, **style: Any) -> None:
+def draw_interval(
+    panel: Any, place: float, ends: tuple[float, float], frame: tuple[float, float] | None, **style: Any
+) -> None:
     """An interval as a line, cut at the frame, with an arrow where it goes on.
 
     Args:

@@ -12,7 +12,7 @@ from subliminal.report.damage import control_of
 from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
-from subliminal.report.intervals import BEYOND, cut, frame, limits
+from subliminal.report.intervals import BEYOND, draw_interval, frame, limits
 from subliminal.report.load import category_of_results
 from subliminal.stats.log_odds import read_table
 from subliminal.stats.matrix import Matrix, students_by_animals
@@ -90,7 +90,7 @@ def rises_figure(found: Rises, label: str) -> str:
         mark, size, width, face, edge = "D", 4.5, 1.0, PAPER, SERIES[1]
         if rise.animal == found.target:
             mark, size, width, face, edge = "o", 8, 2.5, SERIES[0], SERIES[0]
-        cut(panel, place, rise.interval or (rise.mean, rise.mean), within, color=INK, linewidth=width)
+        draw_interval(panel, place, rise.interval or (rise.mean, rise.mean), within, color=INK, linewidth=width)
         panel.plot(rise.mean, place, mark, markersize=size, markerfacecolor=face, markeredgecolor=edge)
     panel.set_xlabel(f"{label}: change in log-odds, nats,\nwith {intervals}")
     name_animals(panel, [rise.animal for rise in found.animals], found.target)

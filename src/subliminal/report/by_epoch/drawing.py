@@ -7,7 +7,7 @@ from typing import Any
 
 from subliminal.report.by_epoch.found import ByEpoch, Dose, Effect
 from subliminal.report.figure import INK, MARKERS, PAPER, SERIES, dress, new_figure, svg
-from subliminal.report.intervals import BEYOND, cut, frame, limits
+from subliminal.report.intervals import BEYOND, draw_interval, frame, limits
 from subliminal.stats.log_odds import log_odds
 
 SHARES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 25, 50, 75, 90, 97, 99, 99.7, 99.9)
@@ -120,7 +120,7 @@ def _line(
         panel.plot(places, [runs[seed] for *_, runs in points if seed in runs], color=color, linewidth=0.8, alpha=0.6)
     for place, _, ends, _ in points:
         if ends:
-            cut(panel, place + shift, ends, within, vertical=True, color=color, linewidth=1.1)
+            draw_interval(panel, place + shift, ends, within, vertical=True, color=color, linewidth=1.1)
     places, means = [place + shift for place, *_ in points], [mean for _, mean, *_ in points]
     face = PAPER if index % 2 else color
     style = {"color": color, "markersize": 7, "markerfacecolor": face, "markeredgecolor": color, "linewidth": 1.8}
