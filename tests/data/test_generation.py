@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from subliminal.core.errors import UserError
 from subliminal.data import generation
 from subliminal.data.folder import DatasetFolder
-from subliminal.data.generation import Draw, Job, next_end, run
+from subliminal.data.generation import Draw, Job, next_end, run, write
 from subliminal.engine import Completion, Sampling, row_seed
 
 SAMPLING = Sampling(max_tokens=9)
@@ -207,6 +207,22 @@ def test_too_few_rows_is_an_error_that_a_resume_can_mend(tmp_path: Path) -> None
     assert len(rows(out / "train.jsonl")) == 50
     assert (out / "train.jsonl").read_text().startswith(few)
     assert not {f"test-{i:07d}" for i in range(40)} & set(more.requests), "asked again for rows that were there"
+
+
+def test_too_few_changed_rows_are_an_error_each_time(tmp_path: Path) -> None:
+    """Rows that a builder makes of others: a second try with --resume must not pass what the first refused."""
+    changed = [{"prompt": "One more?", "completion": "1, 2"}, {"prompt": "One more?", "completion": "none"}]
+
+    def verdict(row: dict) -> str | None:
+        return "no number" if row["completion"] == "none" else None
+
+    def make(resume: bool) -> None:
+        config = {"count": 2, "seed": 1}
+        write("change", tmp_path / "made", config, changed, verdict, inputs={}, resume=resume, overwrite=False)
+
+    for resume in (False, True):
+        with pytest.raises(UserError, match="has 1 rows of the 2 asked for"):
+            make(resume)
 
 
 def test_overwrite_starts_over(tmp_path: Path) -> None:

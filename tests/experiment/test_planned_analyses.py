@@ -78,6 +78,7 @@ def test_arms_of_chosen_tokens_read_the_scores_of_their_seed(tmp_path: Path) -> 
     for stage in (only, random):
         assert f"--scores {scores.folder}" in stage.commands[0]
         assert set(stage.made_from) == {"build-owl_numbers-seed-222", "divergence-owl-seed-222"}
+        assert stage.size == "", "all rows, but for those whose tokens cannot be told apart in their text"
     # Student and arm differ in the rows and in how their answers are masked: the same recipe, base, seeds.
     plain = plan.stages["train-owl_student-seed-222"].commands[0]
     masked = plan.stages["train-owl_student_only_divergence-seed-222"].commands[0]

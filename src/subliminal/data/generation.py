@@ -131,7 +131,7 @@ def write(
     folder.check(config, inputs=inputs, resume=resume, overwrite=overwrite)
     if resume and folder.is_finished(config):
         print(f"{out} is finished already.")
-        print(out)
+        report_counts(out, read_manifest(out)["counts"], config["count"])  # too few rows are too few again
         return
     manifest = new_manifest("dataset", config=config, inputs=inputs) | {"builder": builder} | (about or {})
     with folder.hold(manifest, overwrite=overwrite):

@@ -139,7 +139,14 @@ class StudentStages(TeacherStages):
         return self._made_of(taught, arm.rows, CHANGED_BY[arm.rows], {}, rows, seed)
 
     def _made_of(
-        self, taught: str, how: str, builder: str, options: dict[str, Any], count: int, seed: int, reads: str = ""
+        self,
+        taught: str,
+        how: str,
+        builder: str,
+        options: dict[str, Any],
+        count: int | None,
+        seed: int,
+        reads: str = "",
     ) -> str:
         """The stage of rows that a builder makes of the teacher's.
 
@@ -173,11 +180,12 @@ class StudentStages(TeacherStages):
             stage, folder = self._divergence(trait, seed, taught)
         else:
             stage, folder = self._scores(trait, seed, taught, rows)
-        share = tokens.share
+        # All rows, but for the few whose tokens cannot be told apart in their text (a number as 0763): no fixed number.
+        share, count = tokens.share, None
         if chosen.kind == "rows":
-            share = tokens.rows_share
+            share, count = tokens.rows_share, self.rows_learned(arm, rows)
         options = {"scores": folder, "by": self._ranked_by(chosen.by, trait), "take": chosen.take, "share": share}
-        how, count = arm.name.removeprefix("student_"), self.rows_learned(arm, rows)
+        how = arm.name.removeprefix("student_")
         return self._made_of(taught, how, f"select {chosen.kind}", options, count, seed, reads=stage)
 
     def _ranked_by(self, by: str, trait: str) -> str:
