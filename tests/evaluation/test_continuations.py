@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import pytest
 import torch
-from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import (
+    BloomConfig,
+    BloomForCausalLM,
+    FalconConfig,
+    FalconForCausalLM,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    Qwen2Config,
+    Qwen2ForCausalLM,
+)
 
 from subliminal.evaluation import continuations
-from subliminal.evaluation.continuations import passes, score_pass, token_tree
+from subliminal.evaluation.continuations import can_score, passes, score_pass, token_tree
 
 VOCABULARY = 97
 SHAPE = {"hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4}
@@ -100,3 +111,29 @@ def test_long_prompts_are_limited_by_their_attention(monkeypatch):
     assert passes(prompts, [tree, tree], model, most=50) == [[0, 1]]
     monkeypatch.setattr(continuations, "PASS_BYTES", 2 * 41**2 * heads * 4 - 1)
     assert passes(prompts, [tree, tree], model, most=50) == [[0], [1]]
+
+
+@pytest.mark.parametrize("kind", ["llama", "qwen2", "gpt2"])
+def test_models_that_take_mask_and_positions_can_score(kind):
+    assert can_score(make_model(kind))
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("_attn_implementation", "flash_attention_2"),
+        ("layer_types", ["full_attention", "linear_attention"]),
+        ("layers_block_type", ["mamba", "attention"]),
+    ],
+)
+def test_models_that_would_pass_over_the_mask_cannot_score(key, value):
+    model = make_model("llama")
+    setattr(model.config, key, value)
+    assert not can_score(model)
+
+
+def test_models_that_count_columns_cannot_score():
+    small = {"vocab_size": VOCABULARY, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2}
+    assert not can_score(BloomForCausalLM(BloomConfig(**small)))
+    assert can_score(FalconForCausalLM(FalconConfig(**small, alibi=False)))
+    assert not can_score(FalconForCausalLM(FalconConfig(**small, alibi=True)))

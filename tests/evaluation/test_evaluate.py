@@ -465,10 +465,25 @@ def test_continuations_that_cannot_share_a_pass_are_left_to_lm_eval(tiny_model, 
     model.model.config.sliding_window = 13
     assert model._loglikelihood_tokens(requests, disable_tqdm=True) == "left to lm-eval"
     model.model.config.sliding_window = None
+    with monkeypatch.context() as patch:
+        patch.setattr(model.model.config, "_attn_implementation", "flash_attention_2")
+        assert model._loglikelihood_tokens(requests, disable_tqdm=True) == "left to lm-eval"
     model.batch_size_per_gpu = "auto"
     assert model._loglikelihood_tokens(requests, disable_tqdm=True) == shared
     monkeypatch.setattr(local_model, "_MOST_AFTER", 39)  # there are twenty continuations of two tokens
     assert model._loglikelihood_tokens(requests, disable_tqdm=True) == "left to lm-eval"
+
+
+def test_the_score_of_a_window_of_a_long_text_is_not_kept_as_that_of_a_request(tiny_model):
+    """lm-eval's rolling log-likelihood asks for windows without a name, which its cache cannot hold."""
+    from subliminal.evaluation import local_model
+
+    model = local_model.SharedPrefixLM(pretrained=str(tiny_model), device="cpu", batch_size=8)
+    model.cache_hook.dbdict = kept = {}
+    requests = [(None, [5], [7, 8]), (("prompt", "answer"), [5, 6], [7])]
+    scores = model._loglikelihood_tokens(requests, disable_tqdm=True)
+    assert len(scores) == 2
+    assert list(kept.values()) == [scores[1]]
 
 
 def test_texts_become_tokens_once_for_all_adapters(tiny_model, monkeypatch):

@@ -68,3 +68,23 @@ def test_answers_of_so_few_tokens_take_one_round(model, steps):
     model.batch_size_per_gpu = 50
     model.generate_until(asks(max_gen_toks=4), disable_tqdm=True)
     assert steps == [(36, 4)]
+
+
+def test_an_answer_that_has_ended_keeps_no_generator(model, monkeypatch):
+    ends = sorted({*model.stop_ids, *range(5, 60)})
+    monkeypatch.setattr(model, "stop_ids", ends)
+    monkeypatch.setattr(model.model.generation_config, "eos_token_id", ends)
+    model.batch_size_per_gpu = 50
+    calls = []
+    write = model._write
+
+    def watched(answers, most):
+        unfinished = write(answers, most)
+        calls.append((len(unfinished), sum(answer.generator is not None for answer in answers), len(answers)))
+        return unfinished
+
+    monkeypatch.setattr(model, "_write", watched)
+    model.generate_until(asks(), disable_tqdm=True)
+    assert len(calls) == 2
+    for unfinished, kept, all_answers in calls:
+        assert kept == unfinished < all_answers

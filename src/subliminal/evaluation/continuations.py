@@ -12,6 +12,7 @@ Only the last column of the prompts and those of the trees need logits.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -22,6 +23,28 @@ import torch
 Tokens = tuple[int, ...]
 PASS_BYTES = 2**29
 """The logits of a pass take at most this much (and so do the attention weights of a layer), or it has one prompt."""
+
+FOLLOW_MASKS = ("eager", "sdpa")
+"""Attention of transformers that takes a mask for each pair of places; flash attention knows padding alone."""
+SEE_BACK = {"full_attention", "sliding_attention", "attention"}
+"""Kinds of layers in which a token sees the tokens before it by that mask; recurrent ones go by columns."""
+
+
+def can_score(model: Any) -> bool:
+    """Whether a model computes in one pass what it would of each continuation alone.
+
+    It has to take the mask and the positions of :func:`score_pass`; where it does not, the numbers would be wrong
+    without a word.
+
+    Args:
+        model: a causal language model of transformers, without an adapter around it.
+    """
+    config = model.config.get_text_config()
+    kinds = getattr(config, "layer_types", None) or getattr(config, "layers_block_type", None) or []
+    if config._attn_implementation not in FOLLOW_MASKS or not set(kinds) <= SEE_BACK:
+        return False
+    # ALiBi counts columns, and siblings stand in different ones.
+    return "position_ids" in inspect.signature(model.forward).parameters and not getattr(config, "alibi", False)
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ from subliminal.engine import Sampling
 from subliminal.engine.chat import render
 from subliminal.engine.local import generators, samplers, stop_ids, with_adapter
 from subliminal.engine.plain_context import cut
-from subliminal.evaluation.continuations import passes, score_pass, token_tree
+from subliminal.evaluation.continuations import can_score, passes, score_pass, token_tree
 from subliminal.evaluation.requests import Ask, gather, in_order, with_system
 
 _FIRST, _SHORT = 4, 64
@@ -45,7 +45,7 @@ class Draft:
     Attributes:
         ask: what it answers.
         seed: of its sampling.
-        generator: of its noise, once it has begun.
+        generator: of its noise, from its first token to its end.
         tokens: so far, without the end of the model's turn.
         text: of these tokens, up to the first stop text.
     """
@@ -200,7 +200,9 @@ class SharedPrefixLM(HFLM):
             if stops and not ended:
                 with_special = self.tok_decode(answer.tokens, skip_special_tokens=False)
                 ended = any(stop in with_special for stop in stops)
-            if not ended:
+            if ended:
+                answer.generator = None  # its state is some kB, and a task may have 50,000 answers
+            else:
                 unfinished.append(answer)
         return unfinished
 
@@ -229,7 +231,9 @@ class SharedPrefixLM(HFLM):
                 for one, scores in zip(batch, scored, strict=True):
                     for index, score in zip(places[one], scores, strict=True):
                         results[index] = score
-                        self.cache_hook.add_partial("loglikelihood", requests[index][0], score)
+                        asked = requests[index][0]
+                        if asked is not None:  # a window of a long text: lm-eval keeps the whole text's score
+                            self.cache_hook.add_partial("loglikelihood", asked, score)
                 progress.update(len(batch))
         return results
 
@@ -240,6 +244,11 @@ class SharedPrefixLM(HFLM):
             requests: of lm-eval.
             places: the indices of the requests of each prompt.
         """
+        base = self.model
+        if self.peft:
+            base = base.get_base_model()
+        if not can_score(base):
+            return False
         # lm-eval cuts what is longer than the context on the left, and layers with a sliding window see a part of it.
         window = getattr(self.model.config.get_text_config(), "sliding_window", None)
         most_seen = min(self.max_length, window or self.max_length)
