@@ -208,6 +208,36 @@ def test_a_control_gives_way_to_what_is_wanted_and_asks_for_nothing(tmp_path: Pa
     assert not waits(None, gpus=None), "a cluster gives whole GPUs"
 
 
+def _has_waiting_controls(plan: Plan, path: Path, gpus: int) -> bool:
+    """Whether a control waits for a server of teachers."""
+    plan.save(path, gpus=gpus)
+    jobs = json.loads(path.read_text("utf-8"))["jobs"].values()
+    servers = {str(stage.mark) for stage in plan.stages.values() if stage.name.startswith("serve-teachers")}
+    return any(servers & set(job["waits"]) for job in jobs if job["name"].startswith("train-control_base"))
+
+
+def test_controls_wait_only_for_servers_that_are_still_to_run(tmp_path: Path) -> None:
+    plan = expand(load_experiment(ANIMALS), root=tmp_path, seeds=[71, 72])
+    path = tmp_path / "plan.json"
+    assert _has_waiting_controls(plan, path, gpus=2)
+    assert not _has_waiting_controls(plan, path, gpus=3)
+    done = plan.behind([part.name for part in plan.members("serve-teachers-seed-71")]) | {"serve-teachers-seed-71"}
+    for name in done:
+        stage = plan.stages[name]
+        for file in [*stage.makes, str(stage.mark)]:
+            Path(file).parent.mkdir(parents=True, exist_ok=True)
+            Path(file).write_text("{}")
+    assert "serve-teachers-seed-71" in plan.done()
+    assert not _has_waiting_controls(plan, path, gpus=2), "one server is left, and the second GPU would be idle"
+    assert _has_waiting_controls(plan, path, gpus=1)
+
+
+def test_a_server_on_two_gpus_keeps_two_busy(tmp_path: Path) -> None:
+    plan = plan_of(OWL_REAL, tmp_path, resources__generate_gpus=2)
+    assert _has_waiting_controls(plan, tmp_path / "plan.json", gpus=2)
+    assert not _has_waiting_controls(plan, tmp_path / "plan.json", gpus=3)
+
+
 def test_students_of_a_trained_teacher_stand_at_the_end_of_the_longest_chain(tmp_path: Path) -> None:
     assert plan_of(OWL_REAL, tmp_path).last_trainings() == [f"train-owl_student-seed-{seed}" for seed in (61, 62, 63)]
 

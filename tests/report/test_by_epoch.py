@@ -136,6 +136,17 @@ def test_a_training_whose_recipe_is_not_here_ends_at_the_end(tmp_path):
     assert [dose.label for dose in found.doses["control_base_numbers"]] == ["1", "2", "3"]
 
 
+def test_a_training_of_so_many_steps_ends_at_the_end(tmp_path):
+    folder = experiment(tmp_path)
+    for arm in ("student", "control_base_numbers"):
+        for seed in (1, 2, 3):
+            recipe = {"num_epochs": 30, "max_steps": 50 if arm == "student" else None}
+            write(tmp_path / f"outputs/{arm}-seed-{seed}/manifest.json", {"kind": "training", "config": recipe})
+    found = by_epoch(load_results(folder))
+    assert [dose.label for dose in found.doses["student"]] == ["1", "2", "end"], "not 30"
+    assert [dose.label for dose in found.doses["control_base_numbers"]] == ["1", "2", "30"]
+
+
 def test_the_numbers_lie_beside_the_figure(tmp_path):
     folder = experiment(tmp_path)
     write_report(folder, as_csv=True)

@@ -151,7 +151,10 @@ def _log_odds(results: Results, name: str, task: str) -> dict[int, float]:
 
 
 def _epochs(results: Results, arm: str) -> float | None:
-    """How many epochs the recipe of an arm had; None where no manifest tells, or seeds had other recipes."""
+    """How many epochs the recipe of an arm had; None where no manifest tells, or seeds had other recipes.
+
+    A training that was told its steps has no number of epochs either.
+    """
     found = set()
     for manifest in results.manifests[arm].values():
         config = manifest.get("config") or {}
@@ -159,7 +162,10 @@ def _epochs(results: Results, arm: str) -> float | None:
         if not run:
             return None
         for root in (root_of(results.folder), Path.cwd()):
-            epochs = read_manifest(root / run).get("config", {}).get("num_epochs")
+            recipe = read_manifest(root / run).get("config", {})
+            epochs = recipe.get("num_epochs")
+            if (recipe.get("max_steps") or 0) > 0:  # it ended there, and not at its last epoch
+                return None
             if isinstance(epochs, int | float):
                 found.add(float(epochs))
                 break
