@@ -271,7 +271,7 @@ def test_the_page_beside_the_raw_answers_has_settings_audits_and_all_that_led_to
     page = path.read_text()
     assert "| seeds | 1, 2, 3; each made anew: bases and what follows from them |" in page
     assert "| training runs | 15 |" in page  # 3 x base, teacher, student, two controls
-    assert "| machine | CPU, 2 cores |" in page
+    assert "| machine of each stage | CPU, 2 cores |" in page
     assert "| commit | 0123456789 |" in page
     assert "| wide | 2 |" in page
     assert "In 9 of 9 sets of number rows the audit found nothing but digits and separators" in page

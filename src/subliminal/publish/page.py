@@ -59,7 +59,7 @@ ANSWER = "The answer"
 """What ``RESULTS.md`` has of each option of an experiment of several; the rest is beside the raw answers."""
 ANSWERS_OF = 3
 """Of more options than this ``RESULTS.md`` has the table alone."""
-COMMAND = "`make experiment EXP=experiments/{}.yml`, run on {}"
+COMMAND = "`make experiment EXP=experiments/{}.yml`, each stage on {}"
 
 
 @dataclass
@@ -275,7 +275,7 @@ def _run(folder: Path, page: Path, provenance: Provenance, values: int) -> Secti
         if table.header[0] == "package":
             versions += map(" ".join, table.rows)
     rows = [
-        ["machine", "; ".join(_devices(provenance))],
+        ["machine of each stage", "; ".join(_devices(provenance))],
         ["run (UTC)", f"{first} to {last}"],
         ["commit", ", ".join(sorted(states))],
         ["versions", ", ".join(versions)],
