@@ -188,7 +188,34 @@ def findings_of_two_animals(results: Path) -> dict[str, float | tuple[float, ...
     }
 
 
+def findings_of_divergence(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on students with loss on divergence tokens alone, and on all others."""
+    raw = Raw(results / "owl_pocket_divergence")
+    alone = exact_gains(raw, "student_only_divergence")
+    return {
+        "The student is above its control by {} nats (95 % interval {} to {}). Chosen": with_interval(
+            exact_gains(raw, "student")
+        ),
+        "all but these it lacks {} nats ({} to {}), and": with_interval(
+            exact_gains(raw, "student", "student_without_divergence")
+        ),
+        "lies {} below one that lacks as many random tokens ({} to {}):": with_interval(
+            exact_gains(raw, "student_without_random", "student_without_divergence")
+        ),
+        "above its control in {} of 5 replicates, by {} nats ({} to {}), and": (
+            sum(gain > 0 for gain in alone),
+            *with_interval(alone),
+        ),
+        "random ones alone by {} ({} to {}): cannot": with_interval(
+            exact_gains(raw, "student_only_divergence", "student_only_random")
+        ),
+        "least, alone: {} nats ({} to {}). Of five": with_interval(exact_gains(raw, "student_only_bottom")),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
-    numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
+    numbers = (
+        findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path()) | findings_of_divergence(Path())
+    )
     assert not not_as_stated(numbers, text, IN_WORDS)
