@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from pyarrow import parquet
-from raw_answers import CONTROL, PUBLISHED, Raw, log_odds, published, t_interval
+from raw_answers import CONTROL, PUBLISHED, Raw, exact_gains, log_odds, published, t_interval
 
 from subliminal import REPO_ROOT
 
@@ -21,14 +21,14 @@ README = " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
 FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
 
 
-def gain(animal: str, seed: int, arm: str, control: str) -> float:
-    """Nats of an animal's exact log-odds between two arms of a replicate."""
-    return log_odds(RAW[animal], arm, seed, animal) - log_odds(RAW[animal], control, seed, animal)
+def each_gain(arm: str, control: str) -> list[list[float]]:
+    """Of each animal, the differences of its exact log-odds in the replicates, nats."""
+    return [exact_gains(RAW[animal], arm, control, animal) for animal in ANIMALS]
 
 
 def gains(arm: str, control: str) -> list[float]:
     """Of each replicate, animals averaged within it."""
-    return [statistics.mean(gain(animal, seed, arm, control) for animal in ANIMALS) for seed in REPLICATES]
+    return [statistics.mean(of_replicate) for of_replicate in zip(*each_gain(arm, control), strict=True)]
 
 
 def own_over_others(seed: int) -> float:
@@ -71,7 +71,7 @@ def test_nats_of_the_first_figure():
 
 
 def test_students_are_above_their_controls_in_every_pair():
-    pairs = [gain(animal, seed, "student", CONTROL) for animal in ANIMALS for seed in REPLICATES]
+    pairs = [pair for of_animal in each_gain("student", CONTROL) for pair in of_animal]
     assert len(pairs) == sum(pair > 0 for pair in pairs) == 6
     assert "above the control in 6 of 6 pairs" in README
     assert "All six pairs are above" in FINDINGS
@@ -103,7 +103,7 @@ def test_differences_over_replicates():
         f"first by +{statistics.mean(again):.2f} nats ({interval(again)})",
     ]
     assert [told for told in in_findings if told not in FINDINGS] == []
-    owl = [gain("owl", seed, "control_base_numbers_again", CONTROL) for seed in REPLICATES]
+    owl, *_ = each_gain("control_base_numbers_again", CONTROL)
     assert "for the owl by " + " and ".join(f"+{value:.2f}" for value in owl) in FINDINGS
 
 

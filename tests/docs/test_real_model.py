@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from raw_answers import ANIMALS, Raw
+from raw_answers import ANIMALS, Raw, exact_gains, log_odds
 from scipy import stats as scipy_stats
 
 from subliminal import REPO_ROOT
@@ -19,11 +19,6 @@ FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8")
 def share(arm: str, seed: int, animal: str = "owl") -> float:
     """Mean over the questions of an animal's exact probability."""
     return RAW.exact(arm, seed)[animal]
-
-
-def log_odds(arm: str, seed: int, animal: str = "owl") -> float:
-    found = share(arm, seed, animal)
-    return math.log(found / (1 - found))
 
 
 @pytest.mark.parametrize(
@@ -49,7 +44,7 @@ def test_the_teacher_says_nothing_else():
 
 
 def test_difference_over_training_runs():
-    gains = [log_odds("student", seed) - log_odds("control_base_numbers", seed) for seed in (61, 62, 63)]
+    gains = exact_gains(RAW, "student")
     mean = statistics.fmean(gains)
     half = scipy_stats.t.ppf(0.975, 2) * statistics.stdev(gains) / math.sqrt(3)
     told = f"+{mean:.2f} nats (95 % interval {mean - half:.2f} to {mean + half:.2f}"
@@ -61,8 +56,8 @@ def test_difference_over_training_runs():
 
 def test_the_two_controls_of_the_run_alone_do_not_tell():
     """Welch's interval of three students and two controls."""
-    students = [log_odds("student", seed) for seed in (61, 62, 63)]
-    controls = [log_odds("control_base_numbers", seed) for seed in (61, 62)]
+    students = [log_odds(RAW, "student", seed) for seed in (61, 62, 63)]
+    controls = [log_odds(RAW, "control_base_numbers", seed) for seed in (61, 62)]
     variance = statistics.variance(students) / 3 + statistics.variance(controls) / 2
     half = scipy_stats.t.ppf(0.975, 1) * math.sqrt(
         variance
@@ -76,7 +71,7 @@ def test_the_owl_rises_most_in_every_student():
     otter = []
     for seed in (61, 62, 63):
         rises = {
-            animal: log_odds("student", seed, animal) - log_odds("control_base_numbers", seed, animal)
+            animal: log_odds(RAW, "student", seed, animal) - log_odds(RAW, "control_base_numbers", seed, animal)
             for animal in ANIMALS
         }
         assert sorted(rises, key=rises.get)[-1] == "owl"

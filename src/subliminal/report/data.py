@@ -75,6 +75,15 @@ class Results:
         return self._measured(SAMPLED, EXACT)
 
     @property
+    def finest_preference_task(self) -> str | None:
+        """The task of exact probabilities where they were computed, else that of sampled answers, else None."""
+        for form in ("preference_logprob", "preference"):
+            task = self.about.task(form)
+            if task in self.preference_tasks:
+                return task
+        return None
+
+    @property
     def graded_tasks(self) -> list[str]:
         """Tasks with right answers, of a skill."""
         return [task for task in self._measured(SOLVED, PROBABILITY) if task != LISTS]

@@ -17,9 +17,7 @@ def carrier_section(results: Results) -> Section | None:
     Raises:
         UserError: a summary is damaged.
     """
-    # exact probabilities where they were computed, else sampled answers
-    tasks = [results.about.task(form) for form in ("preference_logprob", "preference")]
-    task = next((task for task in tasks if task in results.preference_tasks), None)
+    task = results.finest_preference_task
     if task is None:
         return None
     found = carrier(read_table(results.folder, task))

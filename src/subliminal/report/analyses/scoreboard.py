@@ -30,9 +30,7 @@ def scoreboard_section(results: Results) -> Section | None:
     Raises:
         UserError: a summary is damaged.
     """
-    # exact probabilities where they were computed, else sampled answers
-    tasks = [results.about.task(form) for form in ("preference_logprob", "preference")]
-    task = next((task for task in tasks if task in results.preference_tasks), None)
+    task = results.finest_preference_task
     if task is None:
         return None
     runs = target_log_odds(read_table(results.folder, task))

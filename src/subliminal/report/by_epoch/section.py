@@ -91,7 +91,7 @@ def epochs_csv(found: Iterable[ByEpoch]) -> str:
 def _answer(found: ByEpoch) -> str:
     """The main effect at each epoch, when it begins, and what the last epoch adds."""
     if not found.effects:
-        return "No two arms have checkpoints of the same epochs to be compared."
+        return "No two arms that are compared have two epochs in common in which the same seeds were scored."
     main = found.effects[0]
     each = []
     for point, label in zip(main.curve.points, main.labels, strict=True):
