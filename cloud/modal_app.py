@@ -1,6 +1,6 @@
 """An experiment on a GPU rented from Modal: `modal run cloud/modal_app.py --until train`.
 
-It is `make experiment` there: every stage of experiments/owl_qwen2.5-7b.yml (or of --experiment), or those up to one.
+It is `make experiment` there: every stage of experiments/owl_qwen2.5-7b.yml (or of --experiment), or those up to some.
 Data, checkpoints and results stay in volumes, so a run that was stopped goes on where it was. cloud/README.md has
 set-up and secrets.
 """
@@ -72,13 +72,18 @@ app = modal.App("subliminal")
     timeout=24 * HOURS,
 )
 def execute(experiment: str, until: str) -> None:
-    """Run an experiment file, or its stages up to one, and keep what was made.
+    """Run an experiment file, or its stages up to some, and keep what was made.
+
+    Args:
+        experiment: the file, below the checkout.
+        until: names or kinds of stages, with spaces between them (Modal's command line has no repeated options).
 
     Raises:
         RuntimeError: something failed; what was made until then is kept.
     """
     command = [".venv/bin/python", "-m", "subliminal.experiment", "run", experiment]
-    command += ["--until", until] if until else []
+    for stage in until.split():
+        command += ["--until", stage]
     status = subprocess.run(command, cwd=WORKDIR).returncode
     for volume in VOLUMES.values():
         volume.commit()
@@ -88,7 +93,7 @@ def execute(experiment: str, until: str) -> None:
 
 @app.local_entrypoint()
 def main(experiment: str = "experiments/owl_qwen2.5-7b.yml", until: str = "") -> None:
-    """Run an experiment file on the rented GPU, or its stages up to one (a stage's name, or a kind: build, train)."""
+    """Run an experiment file on the rented GPU, or its stages up to some (names or kinds: --until "audit train")."""
     if not (CHECKOUT / experiment).is_file():
         raise SystemExit(f"error: there is no {experiment} in {CHECKOUT}. Name a file of experiments/.")
     execute.remote(experiment, until)

@@ -65,7 +65,7 @@ class Volume:
         Volume.commits += 1
 
 
-@pytest.mark.parametrize("until", ["", "train"])
+@pytest.mark.parametrize("until", ["", "train", "audit train-owl_teacher"])
 def test_execute_runs_the_experiment_and_keeps_what_a_failure_left(app_module, monkeypatch, tmp_path, until):
     monkeypatch.setattr(app_module, "WORKDIR", tmp_path)
     monkeypatch.setattr(app_module, "VOLUMES", {"/data": Volume()})
@@ -76,7 +76,9 @@ def test_execute_runs_the_experiment_and_keeps_what_a_failure_left(app_module, m
     execute, before = app_module.execute.get_raw_f(), Volume.commits
     (tmp_path / "status").write_text("0")
     execute("experiments/owl_demo.yml", until)
-    words = ["-m", "subliminal.experiment", "run", "experiments/owl_demo.yml", *(["--until", until] if until else [])]
+    words = ["-m", "subliminal.experiment", "run", "experiments/owl_demo.yml"]
+    for stage in until.split():
+        words += ["--until", stage]
     assert (tmp_path / "words").read_text().split() == words
     command = typer.main.get_command(run_app)
     command.make_context("subliminal.experiment", words[2:])  # unknown options end here

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from plans import ANIMALS, DEMO, OWL_REAL, QWEN, changed, plan_of
+from typer.testing import CliRunner
 
+from subliminal.core.errors import UserError
 from subliminal.experiment import driver
+from subliminal.experiment.__main__ import app
 from subliminal.experiment.costs import cost_of, plan_text
 from subliminal.experiment.driver import _failures
 from subliminal.experiment.expand import expand
@@ -195,17 +199,18 @@ def test_a_control_gives_way_to_what_is_wanted_and_asks_for_nothing(tmp_path: Pa
     plan = plan_of(OWL_REAL, tmp_path)
     control, rows = "train-control_base_numbers-seed-61", "serve-teachers"
 
-    def waits(until: str | None, gpus: int | None = 1) -> bool:
+    def waits(until: Sequence[str], gpus: int | None = 1) -> bool:
         plan.save(tmp_path / "plan.json", gpus=gpus, until=until)
         jobs = json.loads((tmp_path / "plan.json").read_text("utf-8"))["jobs"]
         (job,) = [job for job in jobs.values() if job["name"] == control]
         return str(plan.stages[rows].mark) in job["waits"]
 
-    assert rows not in plan.up_to(control)
-    assert waits(None)
-    assert not waits(control), "nothing of the teacher's is wanted then"
-    assert not waits(None, gpus=2), "the second GPU would be idle while the server writes on the first"
-    assert not waits(None, gpus=None), "a cluster gives whole GPUs"
+    assert rows not in plan.up_to([control])
+    assert waits([])
+    assert not waits([control]), "nothing of the teacher's is wanted then"
+    assert waits([control, "build-owl_numbers"])
+    assert not waits([], gpus=2), "the second GPU would be idle while the server writes on the first"
+    assert not waits([], gpus=None), "a cluster gives whole GPUs"
 
 
 def _has_waiting_controls(plan: Plan, path: Path, gpus: int) -> bool:
@@ -259,5 +264,40 @@ def test_snakemake_is_told_which_trainings_go_first(tmp_path: Path, monkeypatch:
 
 def test_what_goes_first_is_wanted_at_all(tmp_path: Path) -> None:
     plan = plan_of(OWL_REAL, tmp_path)
-    assert plan.last_trainings("train-owl_teacher") == ["train-owl_teacher"], "Snakemake makes what it is to prioritise"
-    assert plan.last_trainings("build-base_numbers") == []
+    teacher, student = "train-owl_teacher", "train-owl_student-seed-62"
+    assert plan.last_trainings([teacher]) == [teacher], "Snakemake makes what it is to prioritise"
+    assert plan.last_trainings(["build-base_numbers"]) == []
+    assert plan.last_trainings([teacher, student]) == [student]
+
+
+def test_several_stages_are_wanted_with_all_that_each_needs(tmp_path: Path) -> None:
+    plan = plan_of(OWL_REAL, tmp_path)
+    control, teacher = "train-control_base_numbers-seed-61", "train-owl_teacher"
+    both = plan.up_to([control, teacher])
+    assert both == plan.up_to([control]) | plan.up_to([teacher])
+    assert both > plan.up_to([control])
+    assert both > plan.up_to([teacher])
+    assert plan.up_to([teacher, "audit"]) == plan.up_to(["audit"]) | plan.up_to([teacher])
+    assert plan.up_to([]) == set(plan.jobs())
+    plan.save(tmp_path / "plan.json", until=[control, teacher])
+    goals = json.loads((tmp_path / "plan.json").read_text("utf-8"))["goals"]
+    assert sorted(goals) == sorted(str(plan.stages[name].mark) for name in both)
+    with pytest.raises(UserError, match=r"has no stage 'train-owl_student-seed-1' and none of that kind\. Its kinds: "):
+        plan.up_to([teacher, "train-owl_student-seed-1"])
+
+
+@pytest.mark.parametrize("names", [[], ["audit"], ["audit", "train-owl_teacher"]])
+def test_the_command_line_takes_until_several_times(names: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+
+    def record(experiment: object, *, until: list[str], **options: object) -> int:
+        asked.append(until)
+        return 0
+
+    monkeypatch.setattr(driver, "run_experiment", record)
+    words = ["run", str(DEMO)]
+    for name in names:
+        words += ["--until", name]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0, done.output
+    assert asked == [names]

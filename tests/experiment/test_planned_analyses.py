@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -38,22 +39,34 @@ def test_a_leak_stage_that_failed_does_not_take_the_report_with_it(tmp_path: Pat
     assert "report-owl" in plan.stages
 
 
+def _words_of_the_header(file: Path) -> list[str]:
+    """The words of the command in a file's header, as bash hands them over."""
+    text = file.read_text(encoding="utf-8")
+    lines = re.findall(r"^#   (.*)$", text, re.MULTILINE)
+    command = "\n".join(lines)
+    printed = subprocess.run(["bash", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True, check=True)
+    return printed.stdout.splitlines()
+
+
 def test_detection_asks_students_of_a_third_that_was_drawn_before(tmp_path: Path) -> None:
     file = REPO_ROOT / "experiments" / "detect_pocket.yml"
     experiment = load_experiment(file)
-    named = re.findall(r"^#   (\d+): (.*)$", file.read_text(encoding="utf-8"), re.MULTILINE)
-    assert [int(seed) for seed, _ in named] == experiment.seeds
-    animals, plan = experiment.trait.options, expand(experiment, root=tmp_path)
-    wanted = plan.up_to("audit")
-    for seed, told in named:
-        drawn = random.Random(int(seed)).sample(animals, 9)
-        assert told.split() == [animal for animal in animals if animal in drawn]
-        for animal in drawn:
-            wanted |= plan.up_to(f"evaluate-{animal}-seed-{seed}")
+    program, asked = _words_of_the_header(file)[:5], _words_of_the_header(file)[5:]
+    assert program == [".venv/bin/python", "-m", "subliminal.experiment", "run", "experiments/detect_pocket.yml"]
+    drawn = ["--until=audit"]
+    animals = experiment.trait.options
+    for seed in experiment.seeds:
+        sample = random.Random(seed).sample(animals, 9)
+        for animal in animals:
+            if animal in sample:
+                drawn.append(f"--until=evaluate-{animal}-seed-{seed}")
+    assert asked == drawn
+    plan = expand(experiment, root=tmp_path)
+    wanted = plan.up_to([word.removeprefix("--until=") for word in asked])
     trainings = [name for name in wanted if plan.stages[name].kind == "train"]
     assert len(trainings) == 3 + 84 + 27 + 3  # bases, teachers, students, controls
     neutral = expand(load_experiment(REPO_ROOT / "experiments" / "detect_neutral_pocket_1.yml"), root=tmp_path)
-    until = neutral.up_to("audit")
+    until = neutral.up_to(["audit"])
     assert sum(neutral.stages[name].kind == "train" for name in until) == 17
     sets = [name for name in until if re.fullmatch(r"build-(base|neutral)_numbers-seed-\d+", name)]
     assert len(sets) == 34

@@ -107,15 +107,18 @@ def test_until_a_stage_runs_what_it_needs_and_the_rest_later(
     monkeypatch.setattr(driver, "expand", lambda experiment, root, failed=None, seeds=None: shell_plan(root))
     experiment = SimpleNamespace(name="shell", pinned_models={})
     run = {"root": tmp_path, "cores": 2, "gpus": None, "words": []}
-    assert driver.run_experiment(experiment, **run, until="train-teacher") == 0
+    assert driver.run_experiment(experiment, **run, until=["train-teacher"]) == 0
     assert sorted(_ran(tmp_path)) == ["build-chat", "train-teacher"]
     assert "shell is done up to train-teacher. Without --until the same command goes on." in capfd.readouterr().err
-    assert driver.run_experiment(experiment, **run, until="train") == 0
-    assert sorted(_ran(tmp_path)[2:]) == ["train-student-1", "train-student-2"]
+    assert driver.run_experiment(experiment, **run, until=["train-student-1", "audit-chat"]) == 0
+    assert sorted(_ran(tmp_path)[2:]) == ["audit-chat", "train-student-1"]
+    assert "shell is done up to train-student-1, audit-chat. Without --until" in capfd.readouterr().err
+    assert driver.run_experiment(experiment, **run, until=["train"]) == 0
+    assert _ran(tmp_path)[4:] == ["train-student-2"]
     with pytest.raises(UserError, match=r"shell has no stage 'trian' and none of that kind\. Its kinds: build, audit"):
-        driver.run_experiment(experiment, **run, until="trian")
+        driver.run_experiment(experiment, **run, until=["train", "trian"])
     assert driver.run_experiment(experiment, **run) == 0
-    assert sorted(_ran(tmp_path)[4:]) == ["audit-chat", "evaluate-all", "report-all"]
+    assert sorted(_ran(tmp_path)[5:]) == ["evaluate-all", "report-all"]
 
 
 def test_a_stop_leaves_nothing_running_and_goes_on(tmp_path: Path) -> None:

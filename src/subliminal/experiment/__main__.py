@@ -37,7 +37,8 @@ def run(
     gpus: Annotated[int | None, typer.Option(help="GPUs to use; default all that are visible.")] = None,
     seed: Seeds = None,
     until: Annotated[
-        str | None, typer.Option(help="End after this stage, or after all of a kind: build, train, evaluate, ...")
+        list[str] | None,
+        typer.Option(help="End after this stage, or after all of a kind: build, train, evaluate, ...; repeat it."),
     ] = None,
     root: Root = Path("."),
     verbose: Annotated[bool, typer.Option("--verbose", help="Show all that the stages write.")] = False,
@@ -61,7 +62,7 @@ def run(
             gpus=gpus,
             words=words,
             seeds=seed,
-            until=until,
+            until=until or [],
             verbose=verbose,
             marks_suffice=marks_suffice,
         )

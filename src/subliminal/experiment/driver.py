@@ -47,7 +47,7 @@ def run_experiment(
     gpus: int | None,
     words: list[str],
     seeds: Sequence[int] | None = None,
-    until: str | None = None,
+    until: Sequence[str] = (),
     verbose: bool = False,
     marks_suffice: bool = False,
 ) -> int:
@@ -63,7 +63,7 @@ def run_experiment(
         gpus: GPUs to give away; None is as many as are visible.
         words: more options for Snakemake (``--profile workflow/profiles/slurm``).
         seeds: some of the experiment's; None is all.
-        until: a stage, or a kind of stages, after which the run ends; None runs everything.
+        until: stages, or kinds of stages, after which the run ends; none of them runs everything.
         verbose: show all that the stages and Snakemake write, instead of a line for each stage.
         marks_suffice: stages whose weights or rows are gone are not run again while nothing that is to do reads them.
 
@@ -118,7 +118,8 @@ def run_experiment(
             if not status:
                 break
     if until and not failed:
-        print(f"{plan.name} is done up to {until}. Without --until the same command goes on.", file=sys.stderr)
+        ends = ", ".join(until)
+        print(f"{plan.name} is done up to {ends}. Without --until the same command goes on.", file=sys.stderr)
         return 0
     return _conclude(plan, failed)
 
@@ -136,7 +137,7 @@ def _refuse_absent_models(experiment: Experiment) -> None:
             )
 
 
-def write_plan(plan: Plan, gpus: int | None = None, gpu_places: int = 1, until: str | None = None) -> None:
+def write_plan(plan: Plan, gpus: int | None = None, gpu_places: int = 1, until: Sequence[str] = ()) -> None:
     """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
     done = plan.done()
     for name, stage in plan.jobs().items():
@@ -159,7 +160,7 @@ def _snakemake(
     gpu_units: int | None,
     words: list[str],
     display: Display | None = None,
-    until: str | None = None,
+    until: Sequence[str] = (),
 ) -> int:
     """Run the jobs; returns Snakemake's status. With a display, what Snakemake says goes to a file."""
     command = [str(SNAKEMAKE), "--snakefile", "workflow/Snakefile", "--config", f"plan={plan.results}/plan.json"]

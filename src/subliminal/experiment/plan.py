@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -161,7 +161,7 @@ class Plan:
         parts = [self.stages[job], *self.members(job)]
         return {self.stages[name].job for part in parts for name in part.gives_way_to if name in self.stages} - {job}
 
-    def last_trainings(self, until: str | None = None) -> list[str]:
+    def last_trainings(self, until: Sequence[str] = ()) -> list[str]:
         """Of the trainings that are wanted, those with the longest chain of jobs before them.
 
         The run is as long as the way to these: a student needs a teacher, a server and its rows; a control, that reads
@@ -181,21 +181,27 @@ class Plan:
         longest = max((before[name] for name in trainings), default=0)
         return [name for name in trainings if before[name] == longest]
 
-    def up_to(self, until: str | None) -> set[str]:
-        """The jobs that make a stage, or every stage of a kind, with all that they need; all jobs for None.
+    def up_to(self, until: Sequence[str]) -> set[str]:
+        """The jobs that make some stages, with all that they need.
+
+        Args:
+            until: names of stages, or kinds, each of which is every stage of that kind; without any, all jobs.
 
         Raises:
             UserError: there is no such stage and no such kind.
         """
-        if until is None:
+        if not until:
             return set(self.jobs())
-        found = {stage.job for stage in self.stages.values() if until in (stage.name, stage.kind)}
-        if not found:
-            kinds = ", ".join(dict.fromkeys(stage.kind for stage in self.stages.values()))
-            raise UserError(
-                f"{self.name} has no stage {until!r} and none of that kind. Its kinds: {kinds}; "
-                "`make plan EXP=... ALL=1` lists the stages."
-            )
+        found: set[str] = set()
+        for wanted in until:
+            jobs = {stage.job for stage in self.stages.values() if wanted in (stage.name, stage.kind)}
+            if not jobs:
+                kinds = ", ".join(dict.fromkeys(stage.kind for stage in self.stages.values()))
+                raise UserError(
+                    f"{self.name} has no stage {wanted!r} and none of that kind. Its kinds: {kinds}; "
+                    "`make plan EXP=... ALL=1` lists the stages."
+                )
+            found |= jobs
         left = list(found)
         while left:
             reads, waits = self.needs(left.pop())
@@ -257,7 +263,7 @@ class Plan:
     def _marks(self, names: list[str]) -> list[str]:
         return [str(self.stages[name].mark) for name in names]
 
-    def save(self, path: Path, *, gpus: int | None = None, gpu_places: int = 1, until: str | None = None) -> None:
+    def save(self, path: Path, *, gpus: int | None = None, gpu_places: int = 1, until: Sequence[str] = ()) -> None:
         """Write the plan for Snakemake and for :meth:`load`.
 
         Args:

@@ -48,7 +48,7 @@ class Display:
         self.took: dict[str, float] = {}
         self.run: set[str] = set()
 
-    def begin(self, plan: Plan, until: str | None = None) -> None:
+    def begin(self, plan: Plan, until: Sequence[str] = ()) -> None:
         """Take the state of a plan that is about to run; only what changes from here on is news."""
         self.plan = plan
         jobs = plan.up_to(until)
