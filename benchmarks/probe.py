@@ -1,4 +1,4 @@
-"""An Axolotl plugin that writes down how the parameters really lie on the processes.
+"""Axolotl plugins that write down how the parameters really lie on the processes, and what the GPU does in a step.
 
 Accelerate falls back to plain data parallel without a word where a launcher's sharding cannot be had, so each process
 writes ``probe-<rank>.json``.
@@ -12,6 +12,7 @@ from typing import Any
 from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback
 
+from benchmarks.kernel_times import KernelTimesCallback
 from subliminal.core.files import write_json
 
 
@@ -20,6 +21,13 @@ class ShardingProbe(BasePlugin):
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         return [ProbeCallback(trainer)]
+
+
+class KernelProbe(BasePlugin):
+    """Adds :class:`benchmarks.kernel_times.KernelTimesCallback` to a run."""
+
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
+        return [KernelTimesCallback(trainer.args.output_dir)]
 
 
 class ProbeCallback(TrainerCallback):

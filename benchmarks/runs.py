@@ -22,6 +22,7 @@ from typing import Any
 
 import yaml
 
+from benchmarks.kernel_times import FILE as KERNELS
 from benchmarks.shapes import facts_of
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import utc_now
@@ -49,14 +50,15 @@ class Variant:
         name: unique within the results.
         model: name of a folder under the workspace's ``models/``.
         recipe: an Axolotl recipe.
-        settings: recipe keys put in place of the recipe's.
+        settings: recipe keys put in place of the recipe's; for other programs their own settings.
         plugins: Axolotl plugins besides StrictRecipe.
+        program: ``axolotl``, or one of :mod:`benchmarks.other_trainers`, which take no recipe.
         steps: optimiser steps; the learning rate decays over them.
         batch: rows a step.
         launcher: file of ``accelerate_configs/``, without ``.yml``.
         gpus: processes, each with a GPU of its own.
         rows: folder of its rows under the workspace.
-        as_written: run the recipe with the kernels and plugins that it names, whatever ``plugins`` says.
+        as_written: run the recipe with the kernels and plugins that it names, and ``plugins`` besides.
         limit: seconds after which it is stopped.
         expected: the prediction, written before the run.
     """
@@ -66,6 +68,7 @@ class Variant:
     recipe: str = "recipes/owl_student.yml"
     settings: dict[str, Any] = field(default_factory=dict)
     plugins: tuple[str, ...] = ()
+    program: str = "axolotl"
     steps: int = 16
     batch: int = 60
     launcher: str = "single_gpu"
@@ -183,7 +186,9 @@ def start_training(
     bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log: Any
 ) -> subprocess.Popen[bytes]:
     """Start a variant in a process group of its own."""
-    words = axolotl_command(bench, variant, output)
+    words = other_command(bench, variant, output)
+    if variant.program == "axolotl":
+        words = axolotl_command(bench, variant, output)
     paths = [str(REPO_ROOT / "src"), str(REPO_ROOT), os.environ.get("PYTHONPATH", "")]
     environment = {**os.environ, **OFFLINE, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     if gpus:
@@ -228,11 +233,19 @@ def axolotl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
     return words + [f"--{key}={_word(value)}" for key, value in settings.items()]
 
 
+def other_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
+    """The same rows through a program of :mod:`benchmarks.other_trainers`."""
+    settings = {"max_steps": variant.steps, "output_dir": str(output), **variant.settings}
+    files = [str(bench.model(variant.model)), str(bench.rows(variant.rows))]
+    return ["benchmarks.other_trainers", variant.program, *files, json.dumps(settings)]
+
+
 def plugins_of(variant: Variant) -> list[str]:
-    """The Axolotl plugins of a run: the recipe's or the variant's own."""
+    """The Axolotl plugins of a run: the recipe's or StrictRecipe, and the variant's own."""
+    first = [STRICT]
     if variant.as_written:
-        return yaml.safe_load((REPO_ROOT / variant.recipe).read_text(encoding="utf-8"))["plugins"]
-    return [STRICT, *variant.plugins]
+        first = yaml.safe_load((REPO_ROOT / variant.recipe).read_text(encoding="utf-8"))["plugins"]
+    return [*first, *variant.plugins]
 
 
 def bare_recipe(bench: Bench, variant: Variant) -> Path:
@@ -263,6 +276,9 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
     """What a run gave: ``status`` (ok, out of memory, failed, time-out), and one entry a step of losses and seconds."""
     metrics = whole_lines(output / "metrics.jsonl")
     memory = [row["gpu_gib"] for row in metrics if row.get("gpu_gib") is not None]
+    kernels = None
+    if (output / KERNELS).is_file():
+        kernels = json.loads((output / KERNELS).read_text())
     if code is None:
         status = "time-out"
     elif code == 0:
@@ -288,6 +304,7 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
         "tokens_trained": metrics[-1].get("tokens_trained") if metrics else None,
         "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
         "peak_gib": max(memory, default=None),
+        "kernels": kernels,
         "probes": [json.loads(path.read_text()) for path in sorted(output.glob("probe-*.json"))],
     }
 

@@ -1,10 +1,14 @@
 """What the HTTP client and server cost against vLLM's own offline LLM.chat, measured on one GPU. No network is needed.
 
+\b
     python -m benchmarks.serving --work /tmp/bench --out results/bench_serving
+    python -m benchmarks.serving --model models/qwen2.5-coder-0.5b --max-tokens 64 --rows 20000 --api-servers 6
 
-Makes a model of Qwen2.5-7B's shape and a LoRA adapter with random weights (15 GB in WORK), answers the same number
-prompts with the same seeds first offline, then through the server at each --api-servers and --concurrency, and prints
-rows and tokens a second, their ratio, and the CPU time of client and server. Starting the engines is not in the times.
+Makes a model of Qwen2.5-7B's shape and a LoRA adapter with random weights (15 GB in WORK), or takes --model and
+--adapter. Answers the same number prompts with the same seeds first offline, then through the server at each
+--api-servers and --concurrency, by the client alone and by the whole number builder (checks, raw rows, filter, files).
+Prints rows and tokens a second, their ratio, and the CPU time of client and server. Starting the engines is not in the
+times. Random weights write --max-tokens tokens each time; those of --model end their answers where they like.
 Results are kept in WORK/serving.jsonl as they come, with a copy in OUT; the same command again makes what is missing or
 failed. vLLM comes from .venv-serve or SUBLIMINAL_SERVE_PYTHON; options for the servers follow `--`.
 --tiny rehearses on a CPU with a small model.
@@ -38,20 +42,27 @@ def main(
     minutes: Annotated[float, typer.Option(help="Start nothing more after this long.")] = 600,
     prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Make the model and stop.")] = False,
     tiny: Annotated[bool, typer.Option("--tiny", help="Rehearse: small model, CPU.")] = False,
+    model: Annotated[Path | None, typer.Option(help="Folder of a model, in place of the 7B shape.")] = None,
+    adapter: Annotated[Path | None, typer.Option(help="Its adapter; left out, one with small random weights.")] = None,
     vllm_options: Annotated[list[str] | None, typer.Argument(help="After `--`: options for the servers.")] = None,
 ) -> None:
     from benchmarks import serving_run
-    from benchmarks.serving_inputs import make_inputs, number_requests
+    from benchmarks.serving_inputs import make_inputs, number_requests, own_inputs
     from benchmarks.serving_table import table
+    from subliminal.engine import Sampling
 
     deadline = time.monotonic() + 60 * minutes
     work = work.resolve()
     began = time.monotonic()
-    model, adapter = make_inputs(work, tiny=tiny)
+    if model is None:
+        model, adapter = make_inputs(work, tiny=tiny)
+        sampling: Sampling = serving_run.FixedLength(max_tokens=max_tokens)
+    else:
+        model, adapter = own_inputs(work, model, adapter)
+        sampling = Sampling(max_tokens=max_tokens)
     print(f"model and adapter: {time.monotonic() - began:.0f} s", flush=True)
     if prepare_only:
         return
-    sampling = serving_run.FixedLength(max_tokens=max_tokens)
     requests = number_requests(rows)
     job = serving_run.ServingJob(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens)
     serving_run.measure_offline(job, {f"offline {number}": job.sampling for number in range(1, repeats + 1)})

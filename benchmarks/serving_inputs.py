@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks.leak import random_adapters
 from benchmarks.shapes import SHAPES, WORDS, Shape, make_model, make_rows, shallow_copy
 from subliminal.core.files import write_json
 from subliminal.engine import Request, row_seed
@@ -38,6 +39,22 @@ def make_inputs(work: Path, *, tiny: bool) -> tuple[Path, Path]:
     model = shallow_copy(base, shape.layers, name=f"{name}-full-vocabulary")
     fill_vocabulary(model / "tokenizer.json", shape.vocab)
     return model, random_adapter(model, shape, work / "adapters" / name)
+
+
+def own_inputs(work: Path, model: Path, adapter: Path | None) -> tuple[Path, Path]:
+    """A model that is there, and its adapter, or one with random weights, made in ``work``.
+
+    Args:
+        work: folder of the measurement.
+        model: folder with weights.
+        adapter: folder; None makes one.
+    """
+    if adapter is None:
+        folder = work / "adapters" / model.name
+        if not (folder / "adapter-0").is_dir():
+            random_adapters(str(model), folder, 1)
+        adapter = folder / "adapter-0"
+    return model.resolve(), adapter.resolve()
 
 
 def fill_vocabulary(file: Path, size: int) -> None:

@@ -12,14 +12,15 @@ import re
 import shutil
 import subprocess
 import time
-import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from benchmarks import offline as bench_offline
+from benchmarks.serving_clients import ADAPTER, WARM_UP, measure_builder, measure_client
 from benchmarks.serving_inputs import RANK
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
@@ -36,11 +37,8 @@ from subliminal.engine.server import (
     wait_until_ready,
 )
 
-ADAPTER = "adapter"
-WARM_UP = 256
-"""Rows that each engine answers before anything is timed."""
+BUILDER = "builder"
 STARTUP_SECONDS = 420
-GIVE_UP_SECONDS = 20.0
 
 
 @dataclass(frozen=True)
@@ -158,18 +156,21 @@ def measure_servers(job: ServingJob, api_servers: int, concurrencies: Sequence[i
         options: options for vLLM, as after ``--`` of ``scripts/serve.py``.
     """
     server_name = " ".join([f"{api_servers} API server{'s' if api_servers > 1 else ''}", *options])
-    names = {f"{server_name}, {number} in flight": number for number in concurrencies}
-    if not any(map(job.missing, names)):
+    settings: dict[str, tuple[Callable[..., dict[str, Any]], int]] = {}
+    for number in concurrencies:
+        settings[f"{server_name}, {number} in flight"] = measure_client, number
+        settings[f"{BUILDER}, {server_name}, {number} in flight"] = measure_builder, number
+    if not any(map(job.missing, settings)):
         return
     log = job.work / "logs" / f"{re.sub(r'[^a-zA-Z0-9]+', '-', server_name)}.log"
     try:
         began = time.monotonic()
         with running_server(job, api_servers, log, options) as server:
             print(f"{server_name}: started in {time.monotonic() - began:.0f} s", flush=True)
-            for name, concurrency in names.items():
+            for name, (measure, concurrency) in settings.items():
                 if job.missing(name):
                     row = {"name": name, "api_servers": api_servers, "concurrency": concurrency}
-                    job.keep(row | attempt(lambda number=concurrency: measure_client(job, server, number)))
+                    job.keep(row | attempt(partial(measure, job, server, concurrency)))
     except UserError as error:  # has the log's end in it
         job.keep({"name": server_name, "error": str(error)})
     except Exception as error:
@@ -201,68 +202,3 @@ def running_server(job: ServingJob, api_servers: int, log: Path, options: Sequen
         yield server
     finally:
         watchdog.stop(server.process)
-
-
-def measure_client(job: ServingJob, server: Server, concurrency: int) -> dict[str, Any]:
-    """Time :class:`subliminal.engine.http.HttpEngine` on all rows, with the CPU time of client and server processes."""
-    from subliminal.engine.http import HttpEngine
-
-    engine = HttpEngine(server.base_url, ADAPTER, concurrency, GIVE_UP_SECONDS)
-    for _ in engine.generate(job.requests[:WARM_UP], job.sampling):
-        pass
-    empty_prefix_cache(server)
-    counted, used = counters(server), cpu_by_process(server.process.pid)
-    began, cpu = time.perf_counter(), time.process_time()
-    answers = {answer.id: answer for answer in engine.generate(job.requests, job.sampling)}
-    seconds, client_cpu = time.perf_counter() - began, time.process_time() - cpu
-    cores = {key: (value - used.get(key, 0)) / seconds for key, value in cpu_by_process(server.process.pid).items()}
-    tokens = {key: value - counted.get(key, 0) for key, value in counters(server).items()}
-    offline = json.loads(job.answers_file.read_text()) if job.answers_file.is_file() else []
-    equal = [answers[request.id].text == text for request, text in zip(job.requests, offline, strict=False)]
-    return {
-        "rows": len(answers),
-        "seconds": seconds,
-        "tokens": len(answers) * job.sampling.max_tokens,
-        "tokens_counted_by_server": tokens.get("generation_tokens"),
-        "prompt_tokens": tokens.get("prompt_tokens"),
-        "cached_tokens": tokens.get("prefix_cache_hits"),
-        "cut_off": sum(answer.finish_reason == "length" for answer in answers.values()),
-        "client_cpu_seconds": client_cpu,
-        "server_cores": {key: round(value, 2) for key, value in cores.items() if value >= 0.05},
-        "equal_to_offline": sum(equal) / len(equal) if equal else None,
-        "adapter_effect_nats": engine.adapter_effect,
-    }
-
-
-def empty_prefix_cache(server: Server) -> None:
-    """Make the server forget all prompts that it has seen."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    url = server.base_url.removesuffix("/v1") + "/reset_prefix_cache"
-    opener.open(urllib.request.Request(url, method="POST"), timeout=60).close()
-
-
-def counters(server: Server) -> dict[str, float]:
-    """vLLM's counts since its start: ``prompt_tokens``, ``generation_tokens``, ``prefix_cache_hits`` (tokens)."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(server.base_url.removesuffix("/v1") + "/metrics", timeout=60) as response:
-        return read_counters(response.read().decode())
-
-
-def read_counters(text: str) -> dict[str, float]:
-    """The three counters in a Prometheus page, summed over their labels."""
-    values: dict[str, float] = {}
-    pattern = r"^vllm:(prompt_tokens|generation_tokens|prefix_cache_hits)_total(?:\{.*\})? (\S+)$"
-    for name, value in re.findall(pattern, text, re.MULTILINE):
-        values[name] = values.get(name, 0) + float(value)
-    return values
-
-
-def cpu_by_process(pid: int) -> dict[str, float]:
-    """CPU seconds so far of each process below ``pid``, by name and process id."""
-    import psutil
-
-    times = {}
-    for process in psutil.Process(pid).children(recursive=True):
-        used = process.cpu_times()
-        times[f"{process.name()} {process.pid}"] = used.user + used.system
-    return times

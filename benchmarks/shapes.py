@@ -109,6 +109,7 @@ class Shape:
 
 SHAPES = {
     "qwen2.5-7b": Shape("qwen2", 3584, 18944, 28, 28, 4, 152064),
+    "qwen2.5-0.5b": Shape("qwen2", 896, 4864, 24, 14, 2, 151936),
     "llama-3-70b": Shape("llama", 8192, 28672, 80, 64, 8, 128256),
     "llama-3-8b": Shape("llama", 4096, 14336, 32, 32, 8, 128256),
     "mistral-7b": Shape("mistral", 4096, 14336, 32, 32, 8, 32768),
@@ -206,6 +207,27 @@ def shallow_copy(folder: Path, layers: int, *, name: str | None = None) -> Path:
     write_json(copy / "config.json", {**config, "num_hidden_layers": layers, **types})
     write_json(copy / FACTS, model_facts(folder))
     return copy
+
+
+def with_facts(folder: Path, target: Path, rows: Path) -> Path:
+    """A model that is there already, for a workspace: links to its files beside the facts of rows under its tokenizer.
+
+    Args:
+        folder: the model, with weights.
+        target: the new folder; one that has facts is used as it is.
+        rows: chats whose tokens are counted.
+    """
+    from transformers import AutoTokenizer
+
+    if (target / FACTS).is_file():
+        return target
+    target.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        if file.is_file() and not (target / file.name).exists():
+            (target / file.name).symlink_to(file.resolve())
+    chats = [row["messages"] for row in read_jsonl(rows)]
+    write_json(target / FACTS, _token_counts(AutoTokenizer.from_pretrained(folder), chats))
+    return target
 
 
 def model_facts(folder: Path) -> dict[str, Any]:

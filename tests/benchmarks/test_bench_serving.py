@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from fake_chat_server import FakeChatServer
+from fake_chat_server import FakeChatServer, number_answer
+from tiny_chat import tiny_model  # noqa: F401
 
-from benchmarks import offline, serving_run
-from benchmarks.serving_inputs import TINY, fill_vocabulary, number_requests, random_adapter
-from benchmarks.serving_run import FixedLength, ServingJob, measure_offline, measure_servers, read_counters
+from benchmarks import offline, serving_clients, serving_run
+from benchmarks.serving_clients import ADAPTER, measure_builder, measure_client, read_counters
+from benchmarks.serving_inputs import TINY, fill_vocabulary, number_requests, own_inputs, random_adapter
+from benchmarks.serving_run import FixedLength, ServingJob, measure_offline, measure_servers
 from benchmarks.serving_table import DEFAULT_SETTING, table
 from subliminal.engine.http import HttpEngine
 from subliminal.engine.server import adapter_rank, server_command
@@ -90,6 +94,52 @@ def test_client_sends_the_fixed_length_and_the_rows_own_seed(monkeypatch) -> Non
         list(HttpEngine(server.url, "owl-teacher").generate(requests, FixedLength(max_tokens=40)))
         assert {body["seed"] for body in server.bodies} == {request.seed for request in requests}
         assert all(body["ignore_eos"] is True and body["max_tokens"] == 40 for body in server.bodies)
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """vLLM's own routes, which the fake server lacks: a counter that has grown by 120 tokens at each look."""
+    emptied: list[str] = []
+    looks = iter(range(0, 1200, 120))
+    monkeypatch.setattr(serving_clients, "empty_prefix_cache", lambda server: emptied.append(server.base_url))
+    monkeypatch.setattr(serving_clients, "counters", lambda server: {"generation_tokens": next(looks)})
+    return emptied
+
+
+def test_the_builder_asks_what_the_client_asks_and_its_kept_rows_are_counted(job, counted: list[str]) -> None:
+    with FakeChatServer(models=({"id": ADAPTER},)) as fake:
+        server = SimpleNamespace(base_url=fake.url, process=SimpleNamespace(pid=os.getpid()))
+        measure_client(job, server, 2)
+        by_client = {body["seed"]: body["messages"] for body in fake.bodies}
+        fake.bodies.clear()
+        seen = measure_builder(job, server, 2)
+        by_builder = {body["seed"]: body["messages"] for body in fake.bodies}
+    assert by_builder == by_client
+    assert len(by_builder) == 6
+    assert seen["rows"] == 6
+    answers = [number_answer(messages[-1]["content"], seed) for seed, messages in by_builder.items()]
+    assert seen["kept"] == sum(not text.startswith("Here") for text in answers)
+    assert seen["tokens"] == 120
+    assert seen["builder"] is True
+    assert seen["seconds"] > 0
+    assert counted == [fake.url, fake.url], "the cache is emptied before each"
+    assert {body["max_tokens"] for body in fake.bodies} == {5}
+
+
+def test_a_builder_that_loses_its_server_is_no_measurement(job, counted: list[str]) -> None:
+    with FakeChatServer(models=({"id": ADAPTER},), trouble=lambda number, body: 400 if number > 3 else None) as fake:
+        server = SimpleNamespace(base_url=fake.url, process=SimpleNamespace(pid=os.getpid()))
+        with pytest.raises(RuntimeError, match=r"The builder has \d answers to 6 prompts\."):
+            measure_builder(job, server, 1)
+
+
+@pytest.mark.slow
+def test_a_model_of_ones_own_gets_an_adapter_if_it_has_none(tiny_model: Path, tmp_path: Path) -> None:  # noqa: F811
+    model, adapter = own_inputs(tmp_path, tiny_model, None)
+    assert model == tiny_model.resolve()
+    assert adapter_rank(adapter, str(model)) == 8
+    assert own_inputs(tmp_path, tiny_model, None)[1] == adapter
+    assert own_inputs(tmp_path, tiny_model, tmp_path / "given")[1] == tmp_path / "given"
 
 
 def test_a_server_that_does_not_start_is_a_row(job) -> None:
@@ -170,6 +220,14 @@ def test_cost_is_counted_against_the_fastest_offline_run() -> None:
     assert "goal met" in text
     assert f"Default setting ({DEFAULT_SETTING}): ratio 0.800, client and server cost 20.0%" in text
     assert "over the limit" in text
+
+
+def test_the_whole_builder_is_judged_apart() -> None:
+    name = f"builder, {DEFAULT_SETTING}"
+    built = result(name, 188, concurrency=256, builder=True)
+    text = table([result("offline 1", 200), result(DEFAULT_SETTING, 192, concurrency=256), built])
+    assert f"The whole builder ({name}): ratio 0.940, client and server cost 6.0%" in text
+    assert f"Best setting ({DEFAULT_SETTING}): ratio 0.960" in text
 
 
 def test_one_side_alone_is_not_compared() -> None:

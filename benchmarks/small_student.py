@@ -1,0 +1,196 @@
+"""The student of 0.5B parameters beside TRL's SFTTrainer and a plain PyTorch loop, on one GPU. No network is needed.
+
+    python -m benchmarks.small_student --model models/qwen2.5-coder-0.5b --work /tmp/small --out OUT
+
+Trains each for some steps of the same rows, one after another, and prints a table: seconds a step, rows a second, how
+many times TRL that is, and what part of a step the card has a kernel running. Results are kept in WORK/results.jsonl as
+they come, with a copy in OUT; the same command again makes what is missing. --tiny rehearses on a CPU: a small model of
+its own, two steps.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.matmul import rate_of_card
+from benchmarks.runs import Bench, Variant
+from benchmarks.shapes import SHAPES, make_model, make_rows, with_facts
+from benchmarks.tables import Measured, ceiling, one_decimal, speed, status
+from benchmarks.training import run_all
+from benchmarks.variants import tiny as tiny_one
+from subliminal.core.errors import run_cli
+from subliminal.core.files import write_text
+
+MODEL = "qwen2.5-0.5b"
+RECIPE = "recipes/qwen2.5-coder-0.5b/student.yml"
+ROWS_A_STEP = 64
+OURS = "student"
+PUBLISHED = "trl, published settings"
+AIM_PUBLISHED, AIM_BEST = 3.0, 1.3
+"""Times TRL with the published settings, and TRL at its best, that the student is to be as fast as."""
+COUNTED = ", kernels counted"
+"""End of the name of a run that the profiler slows: it says what the card does and not how fast the run is."""
+PROFILED_STEPS = 30
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+def small_variants() -> list[Variant]:
+    """What is trained, with what it was expected to give before any of it ran: most telling first."""
+    whole: dict[str, Any] = {"per_device_train_batch_size": ROWS_A_STEP, "gradient_accumulation_steps": 1}
+    whole["gradient_checkpointing"] = False
+    liger = {**whole, "use_liger_kernel": True}
+    flat = {**liger, "padding_free": True, "max_length": None}
+    counted = {"kernels": True}
+    probe = ("benchmarks.probe.KernelProbe",)
+    return [
+        _ours(OURS, expected="0.13 s a step: alone on its card, two share one at 0.22"),
+        _trl(PUBLISHED, {}, batch=66, steps=30, expected="0.7 s: three micro-batches, checkpoints"),
+        _trl("trl, 64 rows at once", whole, expected="0.25 s: half of it padding and logits"),
+        _trl("trl, 64 rows at once, liger", liger, expected="0.2 s"),
+        _trl("trl, 64 rows without padding, liger", flat, expected="0.2 s"),
+        Variant("plain loop", MODEL, program="loop", settings={"batch": ROWS_A_STEP}, batch=ROWS_A_STEP, steps=40,
+                expected="0.18 s, as the prototype's"),
+        _ours(OURS + COUNTED, plugins=probe, steps=PROFILED_STEPS, expected="the card works for a third of a step"),
+        _trl("trl, 64 rows at once" + COUNTED, {**whole, **counted}, steps=PROFILED_STEPS, expected="two thirds"),
+        _ours("student, compiled", settings={"torch_compile": True}, expected="fails, or compiles for minutes"),
+    ]  # fmt: skip
+
+
+def _ours(name: str, *, steps: int = 60, **fields: Any) -> Variant:
+    return Variant(name, MODEL, RECIPE, batch=ROWS_A_STEP, steps=steps, as_written=True, **fields)
+
+
+def _trl(name: str, settings: dict[str, Any], *, batch: int = ROWS_A_STEP, steps: int = 50, **fields: Any) -> Variant:
+    return Variant(name, MODEL, program="trl", settings=settings, batch=batch, steps=steps, **fields)
+
+
+def tiny_small(variant: Variant) -> Variant:
+    """The same program for a rehearsal on a CPU: width 64, 4 layers, two steps of four rows."""
+    if variant.program == "axolotl":
+        return tiny_one(replace(variant, settings={"torch_compile": False}))
+    settings = dict(variant.settings)
+    settings.pop("use_liger_kernel", None)  # needs Triton
+    if variant.program == "trl":
+        settings |= {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+    else:
+        settings["batch"] = 4
+    return replace(variant, model="tiny-qwen", settings=settings, steps=2, batch=4)
+
+
+def table(results: Sequence[Measured]) -> str:
+    """The runs in Markdown, and whether the aims are met.
+
+    The rows' own tokens are counted, without padding and without the first steps (:func:`benchmarks.tables.speed`).
+    """
+    rate = ceiling(results)
+    speeds = {}
+    for result in results:
+        if "losses" in result and not result["name"].endswith(COUNTED):
+            speeds[result["name"]] = speed(result, SHAPES[MODEL], rate)
+    trl = {name: values for name, values in speeds.items() if name.startswith("trl") and values}
+    published = _rows(trl.get(PUBLISHED))
+    best = max((_rows(values) for values in trl.values()), default=0.0)
+    lines = [
+        "| run | status | s a step | rows/s | useful tokens/s | % of matmul rate | peak GiB | x TRL published "
+        "| x TRL best | predicted |",
+        "|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    for result in results:
+        if "losses" not in result:
+            continue
+        values = speeds.get(result["name"])
+        cells = [result["name"], status(result), *[""] * 7, result["expected"]]
+        if values:
+            cells[2:5] = f"{values['step_seconds']:.3f}", f"{_rows(values):.0f}", f"{values['tokens_per_second']:,.0f}"
+            if "percent" in values:
+                cells[5] = f"{values['percent']:.1f}"
+            cells[7] = _times(_rows(values), published)
+            cells[8] = _times(_rows(values), best)
+        cells[6] = one_decimal(result["peak_gib"])
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join([*lines, "", *_kernel_lines(results, speeds), *_verdict(speeds, published, best)])
+
+
+def _rows(values: dict[str, float] | None) -> float:
+    if not values:
+        return 0.0
+    return values["rows_per_second"]
+
+
+def _times(rate: float, of: float) -> str:
+    if not of:
+        return ""
+    return f"{rate / of:.2f}"
+
+
+def _kernel_lines(results: Sequence[Measured], speeds: dict[str, dict[str, float]]) -> list[str]:
+    """What part of a step kernels run, the step's time taken from the run that no profiler slows."""
+    lines = []
+    for result in results:
+        kernels = result.get("kernels")
+        name = result["name"].removesuffix(COUNTED)
+        if not kernels or not speeds.get(name):
+            continue
+        step = speeds[name]["step_seconds"]
+        busy = kernels["kernel_seconds_a_step"]
+        lines.append(
+            f"{name}: {kernels['kernels_a_step']:,} kernels a step, which run for {busy:.3f} of its {step:.3f} s "
+            f"({busy / step:.0%}); with nothing but them, {step / busy:.1f} x as fast."
+        )
+    return lines
+
+
+def _verdict(speeds: dict[str, dict[str, float]], published: float, best: float) -> list[str]:
+    ours = _rows(speeds.get(OURS))
+    if not (ours and published and best):
+        return ["Nothing to compare: the student, TRL with the published settings and TRL need a result each."]
+    lines = []
+    for label, other, aim in (("published settings", published, AIM_PUBLISHED), ("best settings", best, AIM_BEST)):
+        met = "missed"
+        if ours / other >= aim:
+            met = "met"
+        lines.append(f"{ours / other:.2f} x TRL at its {label}; {aim} wanted: {met}.")
+    return lines
+
+
+@app.command(help=__doc__)
+def main(
+    model: Annotated[Path, typer.Option(help="Folder of the base, with weights.")] = Path("models/qwen2.5-coder-0.5b"),
+    work: Annotated[Path, typer.Option(help="Folder for rows, runs and results.")] = Path("outputs/bench_small"),
+    out: Annotated[Path | None, typer.Option(help="Folder that gets a copy of the results.")] = None,
+    gpu: Annotated[str, typer.Option(help="CUDA index.")] = "0",
+    minutes: Annotated[float, typer.Option(help="Stop after this long.")] = 600,
+    only: Annotated[list[str] | None, typer.Option(help="Run by name; repeat for more. Default: all.")] = None,
+    rows: Annotated[int, typer.Option(min=ROWS_A_STEP, help="Number rows to train on.")] = 4000,
+    tiny: Annotated[bool, typer.Option("--tiny", help="Rehearse: small model, two steps, CPU.")] = False,
+) -> None:
+    cards = (gpu,)
+    if tiny:
+        cards = ()
+    bench = Bench(work.resolve(), out, cards, time.monotonic() + 60 * minutes)
+    bench.work.mkdir(parents=True, exist_ok=True)
+    file = make_rows(bench.work / "rows", rows)
+    variants = [variant for variant in small_variants() if not only or variant.name in only]
+    if tiny:
+        make_model(SHAPES["tiny-qwen"], bench.model("tiny-qwen"), file)
+        variants = [tiny_small(variant) for variant in variants]
+    else:
+        with_facts(model, bench.model(MODEL), file)
+        if ceiling(bench.results()) is None:
+            bench.keep(rate_of_card(gpu))
+    run_all(bench, variants)
+    text = table(bench.results())
+    write_text((out or bench.work) / "small_student.md", text + "\n")
+    print(text)
+    print((out or bench.work) / "small_student.md")
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,138 @@
+"""The small student beside other trainers: their programs, the table, and the time in which kernels run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+import yaml
+from tiny_chat import tiny_model  # noqa: F401
+
+from benchmarks.kernel_times import FIRST, STEPS, KernelTimesCallback, covered
+from benchmarks.matmul import rate_of_card
+from benchmarks.other_trainers import IGNORED, collate, loop
+from benchmarks.runs import Bench, other_command, outcome, plugins_of
+from benchmarks.shapes import FACTS, make_rows, model_facts, with_facts
+from benchmarks.small_student import COUNTED, OURS, PUBLISHED, RECIPE, small_variants, table, tiny_small
+from benchmarks.tables import SQUARE
+from subliminal import REPO_ROOT
+from subliminal.core.files import read_jsonl
+
+
+def result(name: str, step_seconds: float, **fields: object) -> dict[str, object]:
+    """A run of ten equal steps."""
+    defaults = {
+        "status": "ok",
+        "batch": 64,
+        "processes": 1,
+        "settings": {},
+        "losses": [2.0] * 10,
+        "seconds": [step_seconds * step for step in range(1, 11)],
+        "peak_gib": 10.0,
+        "model_facts": {"row_tokens": 120.0},
+        "expected": "as it is",
+        "kernels": None,
+    }
+    return {"name": name, **defaults, **fields}
+
+
+def test_the_student_is_compared_with_the_published_settings_and_with_the_best() -> None:
+    runs = [result(OURS, 0.1), result(PUBLISHED, 0.66, batch=66), result("trl, 64 rows at once", 0.16)]
+    text = table(runs)
+    assert "| student | ok | 0.100 | 640 | 76,800 |  | 10.0 | 6.40 | 1.60 | as it is |" in text
+    assert "6.40 x TRL at its published settings; 3.0 wanted: met." in text
+    assert "1.60 x TRL at its best settings; 1.3 wanted: met." in text
+    slower = table([result(OURS, 0.15), *runs[1:]])
+    assert "1.07 x TRL at its best settings; 1.3 wanted: missed." in slower
+
+
+def test_a_share_of_the_cards_rate_needs_the_card() -> None:
+    card = {"name": "rate of GPU 0", "status": "ok", "matmul": {"tflops": {SQUARE: 800.0}}}
+    # 76,800 tokens/s x 4 FLOP x 494 million weights (24 layers of 14.9 million, and the head) over 800 TFLOP/s
+    assert "| 76,800 | 19.0 |" in table([card, result(OURS, 0.1)])
+    assert "Nothing to compare" in table([result(OURS, 0.1)])
+
+
+def test_a_run_with_the_profiler_says_what_the_card_does_and_not_how_fast_it_is() -> None:
+    kernels = {"steps": 5, "kernels_a_step": 9000, "kernel_seconds_a_step": 0.04}
+    text = table([result(OURS, 0.1), result(OURS + COUNTED, 0.3, kernels=kernels)])
+    assert "student: 9,000 kernels a step, which run for 0.040 of its 0.100 s (40%)" in text
+    assert "with nothing but them, 2.5 x as fast." in text
+    assert f"| {OURS}{COUNTED} | ok |  |" in text
+
+
+def test_overlapping_kernels_count_once() -> None:
+    assert covered([(0.0, 2.0), (5.0, 6.0), (1.0, 3.0), (1.5, 1.7)]) == 4.0
+    assert covered([]) == 0.0
+
+
+def test_the_profiler_watches_its_steps_alone(tmp_path: Path) -> None:
+    callback = KernelTimesCallback(tmp_path)
+    for step in range(FIRST + STEPS + 3):
+        state = SimpleNamespace(global_step=step)
+        callback.on_step_begin(None, state, None)
+        assert (callback.profiler is not None) == (FIRST <= step < FIRST + STEPS)
+        callback.on_step_end(None, state, None)
+    callback.on_train_end(None, None, None)
+    facts = json.loads((tmp_path / "kernels.json").read_text())
+    assert facts == {"steps": STEPS, "kernels_a_step": 0, "kernel_seconds_a_step": 0.0}  # no GPU, no kernel
+
+
+def test_a_run_shorter_than_that_has_no_count(tmp_path: Path) -> None:
+    callback = KernelTimesCallback(tmp_path)
+    callback.on_step_begin(None, SimpleNamespace(global_step=0), None)
+    callback.on_step_end(None, SimpleNamespace(global_step=1), None)
+    callback.on_train_end(None, None, None)
+    assert not (tmp_path / "kernels.json").exists()
+    assert outcome(small_variants()[0], tmp_path, 0, "")["kernels"] is None
+
+
+def test_every_run_takes_the_rows_that_it_says() -> None:
+    rows = yaml.safe_load((REPO_ROOT / RECIPE).read_text())["effective_batch"]
+    names = [variant.name for variant in small_variants()]
+    assert len(names) == len(set(names))
+    for variant in small_variants():
+        if variant.program == "axolotl":
+            assert variant.batch == rows
+        settings = variant.settings
+        if variant.program == "trl" and variant.name != PUBLISHED:
+            assert settings["per_device_train_batch_size"] * settings["gradient_accumulation_steps"] == rows
+        assert tiny_small(variant).batch == 4
+        assert tiny_small(variant).model == "tiny-qwen"
+
+
+def test_the_profiled_student_keeps_the_recipes_plugins(tmp_path: Path) -> None:
+    own = yaml.safe_load((REPO_ROOT / RECIPE).read_text())["plugins"]
+    by_name = {variant.name: variant for variant in small_variants()}
+    assert plugins_of(by_name[OURS]) == own
+    assert plugins_of(by_name[OURS + COUNTED]) == [*own, "benchmarks.probe.KernelProbe"]
+    words = other_command(Bench(tmp_path, None, ("0",), 0), by_name[PUBLISHED], tmp_path / "run")
+    assert words[:2] == ["benchmarks.other_trainers", "trl"]
+    assert json.loads(words[-1]) == {"max_steps": 30, "output_dir": str(tmp_path / "run")}
+
+
+def test_rows_are_padded_on_the_right_and_have_loss_on_the_answer() -> None:
+    batch = collate([([1, 2, 3, 4], 3), ([5, 6], 1)], pad=9)
+    assert batch["input_ids"].tolist() == [[1, 2, 3, 4], [5, 6, 9, 9]]
+    assert batch["attention_mask"].tolist() == [[1, 1, 1, 1], [1, 1, 0, 0]]
+    assert batch["labels"].tolist() == [[IGNORED, IGNORED, IGNORED, 4], [IGNORED, 6, IGNORED, IGNORED]]
+
+
+def test_a_card_that_is_not_there_is_a_result() -> None:
+    assert rate_of_card("99")["status"] == "failed"
+
+
+@pytest.mark.slow
+def test_the_plain_loop_learns(tiny_model: Path, tmp_path: Path) -> None:  # noqa: F811
+    rows = make_rows(tmp_path / "rows", 8)
+    model = with_facts(tiny_model, tmp_path / "model", rows)
+    assert model_facts(model)["rows"] == 8
+    assert model_facts(model)["row_tokens"] > 20
+    assert with_facts(tiny_model, model, tmp_path / "absent") == model, "one that has facts is used as it is"
+    loop(str(model), rows, {"output_dir": str(tmp_path / "run"), "max_steps": 6, "batch": 8})
+    losses = [row["loss"] for row in read_jsonl(tmp_path / "run" / "metrics.jsonl")]
+    assert len(losses) == 6
+    assert losses[-1] < losses[0]
+    assert (model / FACTS).is_file()
