@@ -8,6 +8,7 @@ with a copy in OUT; the same command again goes on where it stopped. --tiny rehe
 
 \b
 prepare   rows, and with random weights 7B and 8B models and 2 and 4 layers of Llama-3-70B (about 60 GB in WORK)
+card      the rate of a large matrix product, of which the speeds are shares
 speed     the 7B student in many settings, other recipes, 4-bit: tokens/s, memory, losses
 sharded   few layers of the 70B model over two GPUs: FSDP2, ZeRO-3, ZeRO-2
 two-gpus  data parallel
@@ -26,6 +27,7 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.matmul import rate_of_card
 from benchmarks.report import report
 from benchmarks.runs import Bench, Variant, run_variant
 from benchmarks.shapes import SHAPES, make_long_rows, make_model, make_rows, shallow_copy
@@ -51,7 +53,7 @@ LONG_COUNT = 1000
 """Rows as long as a teacher's: enough for one short run."""
 
 VARIANTS = {"speed": speed_variants, "sharded": sharded_variants, "two-gpus": two_gpu_variants}
-PARTS = ("prepare", *VARIANTS, "report")
+PARTS = ("prepare", "card", *VARIANTS, "report")
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
@@ -147,6 +149,9 @@ def main(
     for part in parts:
         if part == "prepare":
             prepare_bench(bench, rows, tiny=tiny)
+        elif part == "card":
+            for gpu in bench.gpus:
+                bench.keep(rate_of_card(gpu))
         elif part != "report":
             variants = variants_of(part, only or [])
             run_all(bench, [tiny_one(variant) for variant in variants] if tiny else variants)

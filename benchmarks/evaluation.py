@@ -1,0 +1,196 @@
+"""How long four adapters of Qwen2.5-7B's shape take to answer 50 questions a thousand times each, on one GPU.
+
+    python -m benchmarks.evaluation --work /tmp/bench --out results/bench_evaluation
+
+Makes the model and the adapter of benchmarks.serving (15 GB in WORK), answers some of the questions with one adapter
+by vLLM's offline LLM.chat, then evaluates copies of the adapter in one server as ``scripts/evaluate.py`` does, from the
+first request to the written result folders. Starting the engines is not in the times. Random weights hardly ever end a
+turn, so every answer has --answer-tokens tokens; a trained model's take about four. Results are kept in
+WORK/evaluation.jsonl as they come, with a copy in OUT; the same command again makes what is missing. --tiny rehearses
+on a CPU; options for the server follow `--`.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from benchmarks.serving_clients import watched
+from benchmarks.serving_inputs import SEED, make_inputs
+from benchmarks.serving_run import FixedLength, ServingJob, measure_offline
+from subliminal.core.errors import run_cli
+from subliminal.engine import Request, row_seed
+from subliminal.engine.chat import user_messages
+from subliminal.engine.server import Server, serve
+from subliminal.evaluation.loaders import IN_FLIGHT, Loader, on_server
+from subliminal.evaluation.run import evaluate
+from subliminal.evaluation.spec import EvaluationSpec
+from subliminal.scoring.preference import questions as favourite_questions
+
+SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
+WARM_UP = {"samples": 20, "limit": 5}
+"""Answers and questions that one adapter is asked before anything is timed."""
+GOAL_SECONDS, GOAL_ANSWERS = 100, 4 * 50 * 1000
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@dataclass(frozen=True)
+class EvaluationJob(ServingJob):
+    """A :class:`benchmarks.serving_run.ServingJob` whose results have a file of their own."""
+
+    @property
+    def results_file(self) -> Path:
+        return self.work / "evaluation.jsonl"
+
+
+def question_requests(questions: int, samples: int) -> list[Request]:
+    """What offline is to answer: each question ``samples`` times, with the seeds that the evaluation gives."""
+    requests = []
+    for number, row in enumerate(favourite_questions("animals")[:questions]):
+        for index in range(samples):
+            seed = row_seed(SEED, number) + index
+            requests.append(Request(f"{row['id']}-{index}", user_messages(row["question"]), seed))
+    return requests
+
+
+def measure_evaluation(
+    job: EvaluationJob, adapters: Sequence[Path], questions: int, samples: int, concurrency: int, options: Sequence[str]
+) -> None:
+    """Time the evaluation of all adapters in one server, sampled answers and exact probabilities.
+
+    Args:
+        job: model, folders, length of an answer and deadline.
+        adapters: folders.
+        questions, samples: how many questions, and how many answers to each.
+        concurrency: answers in flight.
+        options: options for vLLM.
+    """
+    length = job.sampling.max_tokens
+    suffix = "".join(f" {option}" for option in options)
+    names = {
+        f"{len(adapters)} adapters, {SAMPLED}, {length} tokens an answer{suffix}": SAMPLED,
+        f"{len(adapters)} adapters, {EXACT}{suffix}": EXACT,
+    }
+    if not any(map(job.missing, names)):
+        return
+    os.environ["VLLM_SERVER_DEV_MODE"] = "1"  # for the route that empties the prefix cache
+    served = {f"adapter-{number}": folder for number, folder in enumerate(adapters)}
+    words = list(options)
+    if job.batched_tokens:
+        words += ["--max-num-batched-tokens", str(job.batched_tokens)]
+    began = time.monotonic()
+    with serve(str(job.model), served, log=job.work / "logs" / "evaluation.log", extra=words) as server:
+        print(f"server: started in {time.monotonic() - began:.0f} s", flush=True)
+        for name, task in names.items():
+            if not job.missing(name):
+                continue
+            specs = []
+            for number, folder in enumerate(adapters):
+                specs.append(
+                    EvaluationSpec(
+                        str(job.model), (task,), "bench", f"arm-{number}", SEED, "owl",
+                        adapter=str(folder), samples=samples, limit=questions, engine="vllm", settings={},
+                    )
+                )  # fmt: skip
+            asked = questions * samples * len(adapters)
+            if task == EXACT:
+                asked = 0
+            engine = partial(fixed_length, server=server, concurrency=concurrency, length=length)
+            job.keep({"name": name, "answers": asked, **_time(job, server, specs, engine)})
+
+
+@contextmanager
+def fixed_length(specs: Sequence[EvaluationSpec], server: Server, concurrency: int, length: int) -> Iterator[Loader]:
+    """The models of :func:`subliminal.evaluation.loaders.on_server`, whose sampled answers have ``length`` tokens."""
+    with on_server(specs, server.base_url, concurrency=concurrency) as load:
+
+        def load_fixed(spec: EvaluationSpec) -> tuple[Any, dict[str, Any]]:
+            model, facts = load(spec)
+            model.extra = {"max_tokens": length, "ignore_eos": True}
+            return model, facts
+
+        yield load_fixed
+
+
+def _time(job: EvaluationJob, server: Server, specs: Sequence[EvaluationSpec], engine: Any) -> dict[str, Any]:
+    """Score all specs; the first has answered a few questions before, and the prompts are forgotten again."""
+    results = job.work / "evaluation"
+    shutil.rmtree(results, ignore_errors=True)
+    evaluate([replace(specs[0], arm="warm-up", **WARM_UP)], results / "warm-up", engine=engine)
+    with watched(server) as seen:
+        evaluate(specs, results / "all", engine=engine)
+    return seen
+
+
+def table(results: Sequence[dict[str, Any]]) -> str:
+    """The results in Markdown, and whether the goal is met."""
+    lines = ["| what | answers | seconds | answers/s | tokens/s | client CPU, s | server processes, cores |"]
+    lines.append("|---|---|---|---|---|---|---|")
+    verdicts = []
+    for row in results:
+        if "error" in row:
+            lines.append(f"| {row['name']} | failed | | | | | |")
+            continue
+        answers = row.get("answers", row.get("rows", 0))  # offline counts rows
+        cores = ", ".join(f"{name} {value:.2f}" for name, value in row.get("server_cores", {}).items())
+        cells = [row["name"], "", f"{row['seconds']:.1f}", "", "", f"{row['client_cpu_seconds']:.1f}", cores]
+        if answers:
+            cells[1] = f"{answers:,}"
+            cells[3] = f"{answers / row['seconds']:,.0f}"
+            cells[4] = f"{row['tokens'] / row['seconds']:,.0f}"
+        lines.append(f"| {' | '.join(cells)} |")
+        if row.get("answers", 0) >= GOAL_ANSWERS:
+            met = "missed"
+            if row["seconds"] < GOAL_SECONDS:
+                met = "met"
+            verdicts.append(f"{row['name']}: {row['seconds']:.1f} s; under {GOAL_SECONDS} wanted: {met}.")
+    return "\n".join([*lines, "", *verdicts])
+
+
+@app.command(help=__doc__)
+def main(
+    work: Annotated[Path, typer.Option(help="Folder for model, logs and results.")] = Path("outputs/bench"),
+    out: Annotated[Path | None, typer.Option(help="Folder that gets a copy of the results.")] = None,
+    questions: Annotated[int, typer.Option(min=1, max=50, help="Questions.")] = 50,
+    samples: Annotated[int, typer.Option(min=1, help="Answers to each question.")] = 1000,
+    adapters: Annotated[int, typer.Option(min=1, help="Adapters in the server.")] = 4,
+    offline_samples: Annotated[int, typer.Option(min=0, help="Offline answers to each question; 0 for none.")] = 250,
+    answer_tokens: Annotated[int, typer.Option(min=1, help="Tokens of every answer.")] = 4,
+    concurrency: Annotated[int, typer.Option(min=1, help="Answers in flight.")] = IN_FLIGHT,
+    max_num_batched_tokens: Annotated[
+        int | None, typer.Option(help="vLLM's option, for both sides; left out, each has vLLM's own value.")
+    ] = None,
+    minutes: Annotated[float, typer.Option(help="Start nothing more after this long.")] = 600,
+    tiny: Annotated[bool, typer.Option("--tiny", help="Rehearse: small model, CPU.")] = False,
+    vllm_options: Annotated[list[str] | None, typer.Argument(help="After `--`: options for the server.")] = None,
+) -> None:
+    deadline = time.monotonic() + 60 * minutes
+    work = work.resolve()
+    model, adapter = make_inputs(work, tiny=tiny)
+    requests = question_requests(questions, offline_samples)
+    sampling = FixedLength(max_tokens=answer_tokens)
+    job = EvaluationJob(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens, loras=adapters)
+    if requests:
+        measure_offline(job, {f"offline, {answer_tokens} tokens an answer": sampling})
+    copies = []
+    for number in range(adapters):
+        copy = adapter.with_name(f"{adapter.name}-{number}")
+        shutil.copytree(adapter, copy, dirs_exist_ok=True)
+        copies.append(copy)
+    measure_evaluation(job, copies, questions, samples, concurrency, vllm_options or [])
+    print(table(job.results()))
+    print(job.results_file)
+
+
+if __name__ == "__main__":
+    run_cli(app)

@@ -1,0 +1,86 @@
+"""The measurement of evaluations through a server: what is asked, what is timed, and the table."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from benchmarks import evaluation
+from benchmarks.evaluation import EXACT, GOAL_ANSWERS, SAMPLED, EvaluationJob, question_requests, table
+from benchmarks.serving_run import FixedLength
+from subliminal.scoring.preference import questions
+
+
+def test_offline_answers_what_the_evaluation_asks() -> None:
+    requests = question_requests(2, 3)
+    asked = questions("animals")[:2]
+    assert [request.messages[-1]["content"] for request in requests] == [
+        *[asked[0]["question"]] * 3,
+        *[asked[1]["question"]] * 3,
+    ]
+    seeds = [request.seed for request in requests]
+    assert [seed - seeds[0] for seed in seeds[:3]] == [0, 1, 2]
+    assert len(set(seeds)) == 6
+
+
+def test_each_adapter_is_scored_once_and_the_warm_up_is_not_timed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[tuple[str, list[str], Any]] = []
+    inside: list[bool] = [False]
+
+    @contextmanager
+    def watched(server: object):
+        seen: dict[str, Any] = {}
+        inside[0] = True
+        yield seen
+        inside[0] = False
+        seen.update(seconds=2.0, tokens=96, client_cpu_seconds=0.5)
+
+    @contextmanager
+    def serve(model: str, served: dict[str, Path], **options: Any):
+        calls.append(("serve", sorted(served), options["extra"]))
+        yield SimpleNamespace(base_url="http://x/v1")
+
+    def evaluate(specs: Any, out: Path, **options: Any) -> None:
+        calls.append(("timed" if inside[0] else "warm-up", [spec.arm for spec in specs], specs[0].tasks))
+
+    for name, stand_in in (("watched", watched), ("serve", serve), ("evaluate", evaluate)):
+        monkeypatch.setattr(evaluation, name, stand_in)
+    monkeypatch.setenv("VLLM_SERVER_DEV_MODE", "1")
+    sampling = FixedLength(max_tokens=4)
+    job = EvaluationJob(tmp_path, None, tmp_path / "m", tmp_path / "a", [], sampling, time.monotonic() + 60, 8192)
+    adapters = [tmp_path / "a-0", tmp_path / "a-1"]
+    evaluation.measure_evaluation(job, adapters, 3, 4, 16, ["--max-num-seqs", "64"])
+    arms = ["arm-0", "arm-1"]
+    options = ["--max-num-seqs", "64", "--max-num-batched-tokens", "8192"]
+    assert calls == [
+        ("serve", ["adapter-0", "adapter-1"], options),
+        ("warm-up", ["warm-up"], (SAMPLED,)),
+        ("timed", arms, (SAMPLED,)),
+        ("warm-up", ["warm-up"], (EXACT,)),
+        ("timed", arms, (EXACT,)),
+    ]
+    sampled, exact = job.results()
+    assert sampled["name"] == f"2 adapters, {SAMPLED}, 4 tokens an answer --max-num-seqs 64"
+    assert (sampled["answers"], exact["answers"]) == (2 * 3 * 4, 0)
+    evaluation.measure_evaluation(job, adapters, 3, 4, 16, ["--max-num-seqs", "64"])
+    assert len(calls) == 5, "what is measured is not measured again"
+
+
+def test_the_goal_is_judged_where_all_answers_were_given() -> None:
+    seen = {"tokens": 800_000, "client_cpu_seconds": 7.5, "server_cores": {"python3 7": 0.96}}
+    whole = {"name": "4 adapters", "answers": GOAL_ANSWERS, "seconds": 96.0, **seen}
+    part = {"name": "offline", "rows": 12_500, "seconds": 6.3, "tokens": 50_000, "client_cpu_seconds": 5.5}
+    text = table([part, whole, {"name": "broken", "error": "no kernel image"}])
+    assert "| 4 adapters | 200,000 | 96.0 | 2,083 | 8,333 | 7.5 | python3 7 0.96 |" in text
+    assert "| offline | 12,500 | 6.3 | 1,984 | 7,937 | 5.5 |  |" in text
+    assert "| broken | failed |" in text
+    assert "4 adapters: 96.0 s; under 100 wanted: met." in text
+    assert "100.0 s; under 100 wanted: missed." in table([{**whole, "seconds": 100.0}])
+    assert "wanted" not in table([{**whole, "answers": 1000}])
