@@ -32,14 +32,15 @@ class Rates:
     Args:
         model: its name.
         gpus: GPUs that one training, and one server, takes.
-        train: rows a second in a student's training.
-        chat_train: rows a second in a teacher's training, whose rows are longer.
+        train: rows a second in a student's training, as fast as it is beside those that share its GPU.
+        chat_train: the same of a teacher's training, whose rows are longer.
         answers: number answers a second that a server writes.
         passing: share of a teacher's number answers that pass the filter.
         scored: one-word answers a second that an evaluation draws.
         server_start: seconds until vLLM answers.
         train_start: seconds of Axolotl before the first and after the last step.
         source: where the figures are from, and which of them nobody measured.
+        share: trainings that share a GPU.
     """
 
     model: str
@@ -52,8 +53,24 @@ class Rates:
     server_start: float
     train_start: float
     source: str
+    share: int = 1
 
 
+HALF = Rates(
+    model="Qwen2.5-Coder-0.5B, LoRA",
+    gpus=1,
+    train=64 / 0.32,  # twelve students and controls, three on a card, 0.32 s a step
+    chat_train=60 / 0.27 * 2 / 3,  # eight teachers, two on a card, 0.27 s a step: what each of three would have of it
+    answers=82_489 / 199,  # four teachers in one server
+    passing=80_000 / 82_489,
+    scored=21 * 5_000 / 254,  # three evaluations of seven models on a card
+    server_start=110,
+    train_start=60,  # 555 to 569 s for 1,563 steps
+    source="measured on 4 x H200 on 2026-11-28, real weights, three trainings on a card "
+    "([BENCHMARKS.md](../BENCHMARKS.md#the-chain-on-the-real-05b-model)); answers drawn for an evaluation are in one "
+    "process, and the exact probabilities and number lists that were asked beside them are in their time",
+    share=3,
+)
 SEVEN = Rates(
     model="Qwen2.5-7B, LoRA",
     gpus=1,
@@ -81,7 +98,7 @@ SEVENTY = Rates(
     source="training extrapolated from 2 and 4 of 80 layers on one H200; answers, scores and starts are the 7B's "
     "over the ratio of the weights (9.3), a guess; rates are for each GPU, though a server of bf16 weights takes two",
 )
-RATES = (SEVEN, SEVENTY)
+RATES = (HALF, SEVEN, SEVENTY)
 
 
 @dataclass(frozen=True)
@@ -132,9 +149,11 @@ def gpu_hours(design: Size, rates: Rates) -> dict[str, float]:
         "teachers' chats": design.teachers * chat_seconds,
         "number rows": writers * number_seconds,
         "teachers' training": design.teachers
-        * (design.chats * design.chat_epochs / rates.chat_train + rates.train_start),
+        * (design.chats * design.chat_epochs / rates.chat_train + rates.train_start)
+        / rates.share,
         "students' training": design.trained_on_numbers
-        * (design.rows * design.epochs / rates.train + rates.train_start),
+        * (design.rows * design.epochs / rates.train + rates.train_start)
+        / rates.share,
         "evaluation": scored_models * design.samples / rates.scored,
         "starts of vLLM": (starts + evaluations) * rates.server_start,
     }
@@ -176,6 +195,10 @@ CHANGES = (
 )
 FULL = Size(animals=50, seeds=5)
 GPUS = (1, 8, 64, 256)
+RAN = Size(animals=3, seeds=2, rows=20_000, epochs=5, chats=3_600, chat_epochs=5, students=1, samples=50 * 100)
+"""What the run asked for from which :data:`HALF` is."""
+RAN_ON, RAN_MINUTES = 4, 27
+"""Its GPUs, and how long it took."""
 
 
 def growth_page() -> str:
@@ -201,6 +224,11 @@ def growth_page() -> str:
         .get_template("cost_growth.md.j2")
         .render(
             rates=RATES,
+            example=SEVEN,
+            ran=RAN,
+            ran_on=RAN_ON,
+            ran_minutes=RAN_MINUTES,
+            said_minutes=f"{60 * hours_on(RAN_ON, RAN, HALF):.1f}",
             one_change=one_change,
             full=FULL,
             stages=stages,
