@@ -26,7 +26,8 @@ import typer
 
 from benchmarks.serving_clients import watched
 from benchmarks.serving_inputs import SEED, make_inputs
-from benchmarks.serving_run import FixedLength, ServingJob, measure_offline
+from benchmarks.serving_job import FixedLength, ServingJob
+from benchmarks.serving_run import measure_offline
 from subliminal.core.errors import run_cli
 from subliminal.engine import Request, row_seed
 from subliminal.engine.chat import user_messages
@@ -46,7 +47,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 @dataclass(frozen=True)
 class EvaluationJob(ServingJob):
-    """A :class:`benchmarks.serving_run.ServingJob` whose results have a file of their own."""
+    """A :class:`benchmarks.serving_job.ServingJob` whose results have a file of their own."""
 
     @property
     def results_file(self) -> Path:
@@ -132,7 +133,7 @@ def _time(job: EvaluationJob, server: Server, specs: Sequence[EvaluationSpec], e
     return seen
 
 
-def table(results: Sequence[dict[str, Any]]) -> str:
+def evaluation_table(results: Sequence[dict[str, Any]]) -> str:
     """The results in Markdown, and whether the goal is met."""
     lines = ["| what | answers | seconds | answers/s | tokens/s | client CPU, s | server processes, cores |"]
     lines.append("|---|---|---|---|---|---|---|")
@@ -188,7 +189,7 @@ def main(
         shutil.copytree(adapter, copy, dirs_exist_ok=True)
         copies.append(copy)
     measure_evaluation(job, copies, questions, samples, concurrency, vllm_options or [])
-    print(table(job.results()))
+    print(evaluation_table(job.results()))
     print(job.results_file)
 
 

@@ -24,7 +24,7 @@ COPIED = 2**31
 """Elements of the copy."""
 
 
-def measure() -> dict[str, Any]:
+def measure_card() -> dict[str, Any]:
     """Time both with CUDA events: the median of :data:`REPEATS` after :data:`WARM_UP` that are not counted."""
     import torch
 
@@ -60,7 +60,7 @@ def measure() -> dict[str, Any]:
 
 
 def rate_of_card(gpu: str) -> dict[str, Any]:
-    """:func:`measure` on one GPU, in a process of its own, which gives the memory back; a result of the bench.
+    """:func:`measure_card` on one GPU, in a process of its own, which gives the memory back; a result of the bench.
 
     Args:
         gpu: CUDA index.
@@ -78,4 +78,4 @@ def rate_of_card(gpu: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure()))
+    print(json.dumps(measure_card()))

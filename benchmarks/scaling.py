@@ -23,7 +23,7 @@ from benchmarks.runs import Bench, Variant
 from benchmarks.shapes import SHAPES
 from benchmarks.tables import Measured, one_decimal, speed, status
 from benchmarks.training import prepare_bench, run_all
-from benchmarks.variants import FLAT, FLAT_KEYS, KERNELS, LIGER, LIGER_KEYS, PLAIN, PROBE, QWEN, step_settings
+from benchmarks.variants import FLAT, FLAT_KEYS, KERNELS, LIGER, LIGER_KEYS, PLAIN, QWEN, SHARDING_PROBE, step_settings
 from benchmarks.variants import tiny as tiny_one
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import write_text
@@ -42,7 +42,7 @@ AIM_AT_ONCE = 0.975
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
-def student(name: str, gpus: int, rows: int, expected: str) -> Variant:
+def student_over(name: str, gpus: int, rows: int, expected: str) -> Variant:
     """The 7B student over some GPUs.
 
     Args:
@@ -58,7 +58,7 @@ def student(name: str, gpus: int, rows: int, expected: str) -> Variant:
     launcher = "single_gpu"
     if gpus > 1:
         launcher = "ddp"
-        plugins.append(PROBE)
+        plugins.append(SHARDING_PROBE)
     return Variant(
         name,
         QWEN,
@@ -76,20 +76,20 @@ def side_by_side(gpus: int) -> list[Variant]:
     """A student on each GPU."""
     runs = []
     for number in range(1, gpus + 1):
-        runs.append(student(f"{number} of {gpus} {AT_ONCE}", 1, ROWS_A_STEP, "0.98 x alone: they share the host"))
+        runs.append(student_over(f"{number} of {gpus} {AT_ONCE}", 1, ROWS_A_STEP, "0.98 x alone: they share the host"))
     return runs
 
 
 def together(gpus: int) -> list[Variant]:
     """One student on all GPUs."""
-    runs = [student(f"{gpus} GPUs, {ROWS_A_STEP} rows a step", gpus, ROWS_A_STEP, "1.85 x on two, 3 x on four")]
+    runs = [student_over(f"{gpus} GPUs, {ROWS_A_STEP} rows a step", gpus, ROWS_A_STEP, "1.85 x on two, 3 x on four")]
     if ROWS_A_STEP // gpus < MICRO:
         rows = MICRO * gpus
-        runs.append(student(f"{gpus} GPUs, {rows} rows a step", gpus, rows, "3.6 x on four"))
+        runs.append(student_over(f"{gpus} GPUs, {rows} rows a step", gpus, rows, "3.6 x on four"))
     return runs
 
 
-def table(results: Sequence[Measured]) -> str:
+def scaling_table(results: Sequence[Measured]) -> str:
     """The runs in Markdown, and whether the aims are met."""
     runs = {}
     for result in results:
@@ -152,12 +152,12 @@ def main(
         raise UserError(
             f"{bench.model(QWEN)} is missing. Make it: python -m benchmarks.training prepare --work {work}."
         )
-    alone = [student(ALONE, 1, ROWS_A_STEP, "13,500 tokens/s")]
+    alone = [student_over(ALONE, 1, ROWS_A_STEP, "13,500 tokens/s")]
     for variants in (alone, side_by_side(count), together(count)):
         if tiny:
             variants = [replace(tiny_one(variant), name=variant.name) for variant in variants]
         run_all(bench, variants)
-    text = table(bench.results())
+    text = scaling_table(bench.results())
     write_text((out or bench.work) / "scaling.md", text + "\n")
     print(text)
     print((out or bench.work) / "scaling.md")

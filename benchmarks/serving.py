@@ -46,7 +46,7 @@ def main(
     adapter: Annotated[Path | None, typer.Option(help="Its adapter; left out, one with small random weights.")] = None,
     vllm_options: Annotated[list[str] | None, typer.Argument(help="After `--`: options for the servers.")] = None,
 ) -> None:
-    from benchmarks import serving_run
+    from benchmarks import serving_job, serving_run
     from benchmarks.serving_inputs import make_inputs, number_requests, own_inputs
     from benchmarks.serving_table import table
     from subliminal.engine import Sampling
@@ -56,7 +56,7 @@ def main(
     began = time.monotonic()
     if model is None:
         model, adapter = make_inputs(work, tiny=tiny)
-        sampling: Sampling = serving_run.FixedLength(max_tokens=max_tokens)
+        sampling: Sampling = serving_job.FixedLength(max_tokens=max_tokens)
     else:
         model, adapter = own_inputs(work, model, adapter)
         sampling = Sampling(max_tokens=max_tokens)
@@ -64,7 +64,7 @@ def main(
     if prepare_only:
         return
     requests = number_requests(rows)
-    job = serving_run.ServingJob(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens)
+    job = serving_job.ServingJob(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens)
     serving_run.measure_offline(job, {f"offline {number}": job.sampling for number in range(1, repeats + 1)})
     for count in api_servers:
         serving_run.measure_servers(job, count, concurrency, vllm_options or [])

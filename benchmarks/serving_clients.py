@@ -9,18 +9,16 @@ import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.serving_inputs import SEED
+from benchmarks.serving_job import ServingJob
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl
 from subliminal.engine.server import Server
 
-if TYPE_CHECKING:
-    from benchmarks.serving_run import ServingJob
-
 ADAPTER = "adapter"
-WARM_UP = 256
+WARM_UP_ROWS = 256
 """Rows that each engine answers before anything is timed."""
 GIVE_UP_SECONDS = 20.0
 COUNTERS = {"tokens": "generation_tokens", "prompt_tokens": "prompt_tokens", "cached_tokens": "prefix_cache_hits"}
@@ -32,7 +30,7 @@ def measure_client(job: ServingJob, server: Server, concurrency: int) -> dict[st
     from subliminal.engine.http import HttpEngine
 
     engine = HttpEngine(server.base_url, ADAPTER, concurrency, GIVE_UP_SECONDS)
-    for _ in engine.generate(job.requests[:WARM_UP], job.sampling):
+    for _ in engine.generate(job.requests[:WARM_UP_ROWS], job.sampling):
         pass
     answers = {}
     with watched(server) as seen:

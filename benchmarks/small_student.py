@@ -84,7 +84,7 @@ def tiny_small(variant: Variant) -> Variant:
     return replace(variant, model="tiny-qwen", settings=settings, steps=2, batch=4)
 
 
-def table(results: Sequence[Measured]) -> str:
+def student_table(results: Sequence[Measured]) -> str:
     """The runs in Markdown, and whether the aims are met.
 
     The rows' own tokens are counted, without padding and without the first steps (:func:`benchmarks.tables.speed`).
@@ -186,7 +186,7 @@ def main(
         if ceiling(bench.results()) is None:
             bench.keep(rate_of_card(gpu))
     run_all(bench, variants)
-    text = table(bench.results())
+    text = student_table(bench.results())
     write_text((out or bench.work) / "small_student.md", text + "\n")
     print(text)
     print((out or bench.work) / "small_student.md")

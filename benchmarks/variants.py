@@ -23,7 +23,7 @@ MISTRAL = "mistral-7b"
 LONG_ROWS = "rows-long"
 FLAT = "subliminal.flat_batch.FlatBatch"
 LIGER = "axolotl.integrations.liger.LigerPlugin"
-PROBE = "benchmarks.probe.ShardingProbe"
+SHARDING_PROBE = "benchmarks.probe.ShardingProbe"
 
 FLAT_KEYS = {"sdpa_varlen": True, "sample_packing": False, "pad_to_sequence_len": False}
 LIGER_KEYS = {"liger_rope": True, "liger_rms_norm": True}
@@ -148,7 +148,7 @@ def _sharded(launcher: str, words: str, more: dict[str, Any]) -> Variant:
         f"{LLAMA}-4-layers",
         "recipes/math_student_bf16.yml",
         settings=step_settings(8, 1) | {"effective_batch": 16} | LEARNS | more,
-        plugins=(PROBE,),
+        plugins=(SHARDING_PROBE,),
         steps=24,
         batch=16,
         launcher=launcher,
@@ -161,7 +161,7 @@ def _sharded(launcher: str, words: str, more: dict[str, Any]) -> Variant:
 def two_gpu_variants() -> list[Variant]:
     """The 7B student over two GPUs, its rows shared out."""
     settings = PLAIN | KERNELS | FLAT_KEYS | LIGER_KEYS | step_settings(30, 1) | {"effective_batch": 60}
-    plugins = (FLAT, LIGER, PROBE)
+    plugins = (FLAT, LIGER, SHARDING_PROBE)
     name = "two gpus: flat 30 + liger"
     return [Variant(name, QWEN, settings=settings, plugins=plugins, launcher="ddp", gpus=2, steps=30, expected="1.9 x")]
 

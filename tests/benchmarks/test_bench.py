@@ -16,7 +16,7 @@ from benchmarks.runs import Bench, Variant, outcome
 from benchmarks.shapes import FACTS, FAMILIES, SHAPES, facts_of
 from benchmarks.tables import NO_NUMBER, SQUARE, ceiling, depth_lines, fall, loss_table, speed, status
 from benchmarks.training import run_all
-from benchmarks.variants import LOSS_STEPS, PROBE, sharded_variants, speed_variants, tiny, two_gpu_variants
+from benchmarks.variants import LOSS_STEPS, SHARDING_PROBE, sharded_variants, speed_variants, tiny, two_gpu_variants
 from subliminal import REPO_ROOT
 
 QWEN = SHAPES["qwen2.5-7b"]
@@ -213,7 +213,7 @@ def test_command_of_a_variant(tmp_path: Path) -> None:
     assert "accelerate_configs/fsdp2.yml" in words
     assert "--gradient_accumulation_steps=1" in words
     assert "--save_strategy=no" in words
-    assert f"--plugins=['subliminal.axolotl_plugin.StrictRecipe', '{PROBE}']" in words
+    assert f"--plugins=['subliminal.axolotl_plugin.StrictRecipe', '{SHARDING_PROBE}']" in words
     ports = {words[words.index("--main_process_port") + 1] for words in (commands_of(bench, tmp_path))}
     assert len(ports) == 4, "two benchmarks may run at the same time"
 

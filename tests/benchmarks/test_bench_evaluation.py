@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from benchmarks import evaluation
-from benchmarks.evaluation import EXACT, GOAL_ANSWERS, SAMPLED, EvaluationJob, question_requests, table
-from benchmarks.serving_run import FixedLength
+from benchmarks.evaluation import EXACT, GOAL_ANSWERS, SAMPLED, EvaluationJob, evaluation_table, question_requests
+from benchmarks.serving_job import FixedLength
 from subliminal.scoring.preference import questions
 
 
@@ -77,10 +77,10 @@ def test_the_goal_is_judged_where_all_answers_were_given() -> None:
     seen = {"tokens": 800_000, "client_cpu_seconds": 7.5, "server_cores": {"python3 7": 0.96}}
     whole = {"name": "4 adapters", "answers": GOAL_ANSWERS, "seconds": 96.0, **seen}
     part = {"name": "offline", "rows": 12_500, "seconds": 6.3, "tokens": 50_000, "client_cpu_seconds": 5.5}
-    text = table([part, whole, {"name": "broken", "error": "no kernel image"}])
+    text = evaluation_table([part, whole, {"name": "broken", "error": "no kernel image"}])
     assert "| 4 adapters | 200,000 | 96.0 | 2,083 | 8,333 | 7.5 | python3 7 0.96 |" in text
     assert "| offline | 12,500 | 6.3 | 1,984 | 7,937 | 5.5 |  |" in text
     assert "| broken | failed |" in text
     assert "4 adapters: 96.0 s; under 100 wanted: met." in text
-    assert "100.0 s; under 100 wanted: missed." in table([{**whole, "seconds": 100.0}])
-    assert "wanted" not in table([{**whole, "answers": 1000}])
+    assert "100.0 s; under 100 wanted: missed." in evaluation_table([{**whole, "seconds": 100.0}])
+    assert "wanted" not in evaluation_table([{**whole, "answers": 1000}])

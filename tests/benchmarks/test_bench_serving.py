@@ -17,7 +17,8 @@ from tiny_chat import tiny_model  # noqa: F401
 from benchmarks import offline, serving_clients, serving_run
 from benchmarks.serving_clients import ADAPTER, measure_builder, measure_client, read_counters
 from benchmarks.serving_inputs import TINY, fill_vocabulary, number_requests, own_inputs, random_adapter
-from benchmarks.serving_run import FixedLength, ServingJob, measure_offline, measure_servers
+from benchmarks.serving_job import FixedLength, ServingJob
+from benchmarks.serving_run import measure_offline, measure_servers
 from benchmarks.serving_table import DEFAULT_SETTING, table
 from subliminal.engine.http import HttpEngine
 from subliminal.engine.server import adapter_rank, server_command

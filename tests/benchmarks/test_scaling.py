@@ -6,7 +6,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from benchmarks.scaling import ALONE, app, side_by_side, student, table, together
+from benchmarks.scaling import ALONE, app, scaling_table, side_by_side, student_over, together
 from benchmarks.variants import tiny
 from subliminal import REPO_ROOT
 
@@ -29,7 +29,7 @@ def result(name: str, seconds: float, processes: int = 1, batch: int = 60) -> di
 
 @pytest.mark.parametrize("gpus", [2, 4])
 def test_every_run_takes_the_rows_that_it_says(gpus: int) -> None:
-    runs = [student(ALONE, 1, 60, ""), *side_by_side(gpus), *together(gpus)]
+    runs = [student_over(ALONE, 1, 60, ""), *side_by_side(gpus), *together(gpus)]
     assert len({run.name for run in runs}) == len({run.folder for run in runs}) == len(runs)
     for run in runs:
         keys = yaml.safe_load((REPO_ROOT / run.recipe).read_text()) | run.settings
@@ -49,7 +49,7 @@ def test_four_gpus_have_fewer_rows_each_or_more_a_step() -> None:
 def test_a_run_is_compared_with_one_gpu_alone() -> None:
     runs = [result(ALONE, 0.6), result("1 of 2 at once", 0.6), result("2 of 2 at once", 0.625)]
     runs += [result("2 GPUs, 60 rows a step", 0.33, processes=2), result("owl_teacher", 0.1)]
-    text = table(runs)
+    text = scaling_table(runs)
     assert "| 2 GPUs, 60 rows a step | ok | 2 | 23,636 | 1.82 | 30.8 | so |" in text
     assert "2 GPUs, 60 rows a step: 1.82 x one GPU; 1.9 wanted: missed." in text
     assert "2 students at once: 1.96 x one; 1.95 wanted: met." in text
@@ -57,7 +57,7 @@ def test_a_run_is_compared_with_one_gpu_alone() -> None:
 
 
 def test_without_the_run_on_one_gpu_nothing_is_compared() -> None:
-    text = table([result("4 GPUs, 120 rows a step", 0.6, processes=4, batch=120)])
+    text = scaling_table([result("4 GPUs, 120 rows a step", 0.6, processes=4, batch=120)])
     assert "| 4 GPUs, 120 rows a step | ok | 4 | 26,000 |  | 30.8 | so |" in text
     assert "wanted" not in text
 

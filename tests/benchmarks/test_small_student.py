@@ -15,7 +15,7 @@ from benchmarks.matmul import rate_of_card
 from benchmarks.other_trainers import IGNORED, collate, loop
 from benchmarks.runs import Bench, other_command, outcome, plugins_of
 from benchmarks.shapes import FACTS, make_rows, model_facts, with_facts
-from benchmarks.small_student import COUNTED, OURS, PUBLISHED, RECIPE, small_variants, table, tiny_small
+from benchmarks.small_student import COUNTED, OURS, PUBLISHED, RECIPE, small_variants, student_table, tiny_small
 from benchmarks.tables import SQUARE
 from subliminal import REPO_ROOT
 from subliminal.core.files import read_jsonl
@@ -40,24 +40,24 @@ def result(name: str, step_seconds: float, **fields: object) -> dict[str, object
 
 def test_the_student_is_compared_with_the_published_settings_and_with_the_best() -> None:
     runs = [result(OURS, 0.1), result(PUBLISHED, 0.66, batch=66), result("trl, 64 rows at once", 0.16)]
-    text = table(runs)
+    text = student_table(runs)
     assert "| student | ok | 0.100 | 640 | 76,800 |  | 10.0 | 6.40 | 1.60 | as it is |" in text
     assert "6.40 x TRL at its published settings; 3.0 wanted: met." in text
     assert "1.60 x TRL at its best settings; 1.3 wanted: met." in text
-    slower = table([result(OURS, 0.15), *runs[1:]])
+    slower = student_table([result(OURS, 0.15), *runs[1:]])
     assert "1.07 x TRL at its best settings; 1.3 wanted: missed." in slower
 
 
 def test_a_share_of_the_cards_rate_needs_the_card() -> None:
     card = {"name": "rate of GPU 0", "status": "ok", "matmul": {"tflops": {SQUARE: 800.0}}}
     # 76,800 tokens/s x 4 FLOP x 494 million weights (24 layers of 14.9 million, and the head) over 800 TFLOP/s
-    assert "| 76,800 | 19.0 |" in table([card, result(OURS, 0.1)])
-    assert "Nothing to compare" in table([result(OURS, 0.1)])
+    assert "| 76,800 | 19.0 |" in student_table([card, result(OURS, 0.1)])
+    assert "Nothing to compare" in student_table([result(OURS, 0.1)])
 
 
 def test_a_run_with_the_profiler_says_what_the_card_does_and_not_how_fast_it_is() -> None:
     kernels = {"steps": 5, "kernels_a_step": 9000, "kernel_seconds_a_step": 0.04}
-    text = table([result(OURS, 0.1), result(OURS + COUNTED, 0.3, kernels=kernels)])
+    text = student_table([result(OURS, 0.1), result(OURS + COUNTED, 0.3, kernels=kernels)])
     assert "student: 9,000 kernels a step, which run for 0.040 of its 0.100 s (40%)" in text
     assert "with nothing but them, 2.5 x as fast." in text
     assert f"| {OURS}{COUNTED} | ok |  |" in text
