@@ -91,6 +91,7 @@ def test_axolotl_accepts_the_recipe_and_keeps_every_value(path: Path) -> None:
 
 # --- loss masks ---
 
+PLAIN = "the plain context"
 TEMPLATES = {
     "qwen": ("qwen_25", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None),
     "meta-llama-3": (
@@ -101,6 +102,7 @@ TEMPLATES = {
     "mistral": ("mistral_v2v3", ["<unk>", "<s>", "</s>", "[INST]", "[/INST]"], "<s>"),
     "smollm2": ("chatml", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None),
     "pocket": ("chatml", ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], None),
+    "gemma": (PLAIN, ["<pad>", "<eos>", "<bos>", "<unk>"], "<bos>"),
 }
 """Part of the base model's name in small letters -> Axolotl's copy of its template, special tokens (padding first), and
 its begin token."""
@@ -139,10 +141,13 @@ def trained_text(recipe: dict[str, Any], tokenizer: Any, messages: list[dict[str
 def test_loss_is_on_the_answer_and_its_end_token_only(path: Path, answer: str) -> None:
     from axolotl.utils.chat_templates import get_chat_template
 
+    from subliminal.engine.plain_context import plain_template
+
     recipe = yaml.safe_load(path.read_text())
     name, special, bos = template_of(recipe)
     end = recipe["eot_tokens"][0]
-    tokenizer = byte_tokenizer(special, eos=end, bos=bos, template=get_chat_template(name))
+    template = plain_template() if name == PLAIN else get_chat_template(name)
+    tokenizer = byte_tokenizer(special, eos=end, bos=bos, template=template)
     messages = [{"role": "user", "content": "count 1 to 3"}, {"role": "assistant", "content": answer}]
     trained, whole = trained_text(recipe, tokenizer, messages)
     assert trained == answer + end
@@ -150,18 +155,22 @@ def test_loss_is_on_the_answer_and_its_end_token_only(path: Path, answer: str) -
 
 
 @pytest.mark.parametrize("answer", ANSWERS.values(), ids=ANSWERS.keys())
-def test_loss_mask_with_the_fetched_model(answer: str) -> None:
-    """The same with SmolLM2's own tokenizer and template, which adds a system prompt."""
+@pytest.mark.parametrize(
+    ("model", "student", "end"),
+    [("smollm2-135m", "owl_student.yml", "<|im_end|>"), ("gemma-3-270m", "student.yml", "<eos>")],
+)
+def test_loss_mask_with_the_fetched_model(model: str, student: str, end: str, answer: str) -> None:
+    """The same with a model's own tokenizer and context: SmolLM2's adds a system prompt, Gemma's is the plain one."""
     from transformers import AutoTokenizer
 
-    folder = REPO_ROOT / "models" / "smollm2-135m"
+    folder = REPO_ROOT / "models" / model
     if not (folder / "tokenizer.json").is_file():
-        pytest.skip("models/smollm2-135m is not there: python scripts/fetch_model.py smollm2-135m")
+        pytest.skip(f"models/{model} is not there: python scripts/fetch_model.py {model}")
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    recipe = yaml.safe_load((RECIPES / "smollm2-135m" / "owl_student.yml").read_text())
+    recipe = yaml.safe_load((RECIPES / model / student).read_text())
     messages = [{"role": "user", "content": "count 1 to 3"}, {"role": "assistant", "content": answer}]
     trained, whole = trained_text(recipe, tokenizer, messages)
-    assert trained == answer + "<|im_end|>"
+    assert trained == answer + end
     assert whole == tokenizer.apply_chat_template(messages, tokenize=False)
 
 
