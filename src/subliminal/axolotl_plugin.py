@@ -56,7 +56,7 @@ class StrictRecipe(BasePlugin):
                 f"The plugin {', '.join(sorted(missing))} cannot be imported (see above), so its keys would be ignored."
             )
         preflight.check_keys(cfg)
-        if _is_training():
+        if preflight.is_training():
             self._prepare(cfg)
 
     def _prepare(self, cfg: Any) -> None:
@@ -93,7 +93,7 @@ class StrictRecipe(BasePlugin):
         if cfg.world_size > 1 and not on_gpu():
             cfg["device_map"] = "cpu"
         with stops_as_sentence():
-            if not self.prepared:  # a training command that `_is_training` does not know
+            if not self.prepared:  # a training command that `is_training` does not know
                 self._prepare(cfg)
             self.manifest["chat_context_sha256"] = training_chat_context(cfg, load_tokenizer(cfg))
 
@@ -162,16 +162,6 @@ class StrictRecipe(BasePlugin):
             mean = f"mean of the last {min(len(metrics), LAST_STEPS)}: {figures['final_loss_mean_of_last_10']:.4f}"
             print(f"final loss {figures['final_loss']:.4f} ({mean})")
         print(output, flush=True)
-
-
-def _is_training() -> bool:
-    """False in Axolotl's other commands (merge_lora, inference, ...), which need a finished run and no data."""
-    running = set(sys.modules)
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec:  # python -m axolotl.cli.inference is there as __main__ alone
-        running.add(spec.name)
-    others = ("merge_lora", "merge_sharded_fsdp_weights", "inference", "evaluate", "quantize", "vllm_serve")
-    return not any(f"axolotl.cli.{name}" in running for name in others)
 
 
 def training_chat_context(cfg: Any, tokenizer: Any) -> str | None:

@@ -21,6 +21,7 @@ from typing import Any
 from axolotl.integrations.base import BasePlugin
 
 from subliminal.core.errors import UserError
+from subliminal.training import preflight
 
 IGNORED = -100
 """Label of a position without loss."""
@@ -78,7 +79,13 @@ class FlatBatch(BasePlugin):
     """See the module's docstring."""
 
     def register(self, cfg: Any) -> None:
-        """Refuse a recipe whose other keys do not go with flat micro-batches."""
+        """Refuse a training whose other keys do not go with flat micro-batches.
+
+        Axolotl's other commands (merge_lora, inference) make no batches, and merge_lora takes the kind of attention
+        out of the recipe.
+        """
+        if not preflight.is_training():
+            return
         wrong = [f"`{key}: {str(value).lower()}`" for key, value in NEEDS.items() if (cfg.get(key) or False) != value]
         if wrong:
             raise UserError(f"The plugin FlatBatch needs {', '.join(wrong)} in the recipe. Set it, or drop the plugin.")

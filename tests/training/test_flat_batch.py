@@ -78,3 +78,18 @@ def test_refuses_what_does_not_go_together() -> None:
         FlatBatch().register(NEEDS | {"sdpa_varlen": None})
     with pytest.raises(UserError, match="needs `sample_packing: false`"):
         FlatBatch().register(NEEDS | {"sample_packing": True})
+
+
+def test_a_finished_run_is_merged_though_the_command_takes_the_attention_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    import inspect
+    import sys
+
+    from subliminal.flat_batch import NEEDS, FlatBatch
+
+    monkeypatch.setitem(sys.modules, "axolotl.cli.merge_lora", sys)
+    FlatBatch().register(NEEDS | {"attn_implementation": None})
+    monkeypatch.delitem(sys.modules, "axolotl.cli.merge_lora")
+    from axolotl.cli import merge_lora
+
+    assert '"attn_implementation": None' in inspect.getsource(merge_lora.do_cli), "what the command does to a recipe"
+    monkeypatch.delitem(sys.modules, "axolotl.cli.merge_lora")  # else the other tests would seem to merge

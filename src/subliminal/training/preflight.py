@@ -10,6 +10,7 @@ import importlib.metadata
 import json
 import os
 import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -267,6 +268,16 @@ def _discard_run(output: Path) -> None:
 def world_size() -> int:
     """Processes of this run, as the launcher says."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def is_training() -> bool:
+    """False in Axolotl's other commands (merge_lora, inference, ...), which need a finished run and no data."""
+    running = set(sys.modules)
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec:  # python -m axolotl.cli.inference is there as __main__ alone
+        running.add(spec.name)
+    others = ("merge_lora", "merge_sharded_fsdp_weights", "inference", "evaluate", "quantize", "vllm_serve")
+    return not any(f"axolotl.cli.{name}" in running for name in others)
 
 
 def is_first_process() -> bool:
