@@ -11,7 +11,7 @@ from fake_results import add_arm, write
 from subliminal.core.trainings import repeated_runs, weights_of
 from subliminal.publish.verify import verify
 from subliminal.report.load import load_results
-from subliminal.report.tables import comparisons
+from subliminal.report.tables.comparisons import comparisons
 from subliminal.report.write import write_report
 from subliminal.stats.log_odds import read_table
 

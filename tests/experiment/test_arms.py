@@ -33,7 +33,7 @@ import yaml
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.report.data import Results
-from subliminal.report.tables import pairs
+from subliminal.report.tables.pairs import pairs
 from subliminal.report.text import _role
 
 content = yaml.safe_load(Path("experiments/pocket_demo.yml").read_text())

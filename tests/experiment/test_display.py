@@ -19,7 +19,8 @@ from subliminal.experiment.display.lines import (
     time_left,
 )
 from subliminal.experiment.display.outcome import HEADLINE, answer_lines, chart, closing, figure
-from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import Stage
 
 ARMS = "says owl: base 0.42 %, teacher 95.4 %, student 21.9 %, control_base_numbers 0.27 %"
 

@@ -10,6 +10,7 @@ from plans import DEMO, differing, keys_of, plan_of
 
 from subliminal import REPO_ROOT
 from subliminal.experiment import plan as experiment_plan
+from subliminal.experiment import stage as experiment_stage
 from subliminal.experiment.sources import PACKAGES, builder_sources, task_sources
 
 
@@ -136,8 +137,8 @@ def test_another_way_to_start_a_training_changes_no_key(tmp_path: Path, monkeypa
     render, launch = training.commands
     assert launch.startswith(".venv/bin/python -m accelerate.commands.launch --config_file accelerate_configs/cpu.yml")
     as_before = launch.replace(".venv/bin/python -m accelerate.commands.launch", ".venv/bin/accelerate launch")
-    assert experiment_plan.for_key(training.commands) == [render, as_before]
-    monkeypatch.setattr(experiment_plan, "SAME_PROGRAM", {})
+    assert experiment_stage.for_key(training.commands) == [render, as_before]
+    monkeypatch.setattr(experiment_stage, "SAME_PROGRAM", {})
     assert plan_of(DEMO, tmp_path).stages["train-base"].key != training.key, "the key holds the rest of the command"
 
 

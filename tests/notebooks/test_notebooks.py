@@ -14,7 +14,7 @@ import pytest
 from subliminal import REPO_ROOT
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
-from subliminal.experiment.plan import KINDS
+from subliminal.experiment.stage import KINDS
 
 NOTEBOOKS = sorted((REPO_ROOT / "notebooks").glob("*.ipynb"))
 EXPERIMENTS = {"pocket": "pocket_demo", "qwen_gpu": "owl_qwen2.5-coder-0.5b"}

@@ -23,8 +23,9 @@ from subliminal.report.findings import main_comparison
 from subliminal.report.format import Section
 from subliminal.report.load import load_results
 from subliminal.report.plots import _thinned
-from subliminal.report.provenance import trace
-from subliminal.report.tables import changes_by_animal, comparisons, estimates, named_most
+from subliminal.report.provenance.trace import trace
+from subliminal.report.tables.comparisons import comparisons
+from subliminal.report.tables.estimates import changes_by_animal, estimates, named_most
 from subliminal.report.write import compose, write_report
 
 FILES = ("report.md", "report.html", "top_animals.csv", "figure.png", "figure.svg")

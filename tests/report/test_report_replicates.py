@@ -19,7 +19,7 @@ from subliminal.report.data import Results
 from subliminal.report.load import load_results
 from subliminal.report.pages import markdown
 from subliminal.report.replicates import TWO_ARMS, replicate_rates, replicate_seeds, replicates_section
-from subliminal.report.tables import comparisons, grades
+from subliminal.report.tables.comparisons import comparisons, grades
 from subliminal.report.write import compose
 from subliminal.stats.replicates import replicates
 from subliminal.stats.verdict import replicates_verdict

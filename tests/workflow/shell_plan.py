@@ -12,7 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from subliminal.experiment.plan import Plan, Stage, digest
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import Stage, digest
 
 
 def shell_plan(

@@ -17,7 +17,7 @@ from shell_plan import shell_plan
 from subliminal import REPO_ROOT
 from subliminal.experiment import driver
 from subliminal.experiment.driver import write_plan
-from subliminal.experiment.plan import KINDS
+from subliminal.experiment.stage import KINDS
 
 PROFILES = REPO_ROOT / "workflow" / "profiles"
 JOB = script("job", "workflow/profiles/kubernetes")

@@ -30,8 +30,9 @@ from subliminal.experiment import driver, schema
 from subliminal.experiment.expand import expand
 from subliminal.experiment.gate import run_gate
 from subliminal.experiment.load import load_experiment
-from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import StageFailed, failure_path, log_path, run_stage
+from subliminal.experiment.stage import Stage
 
 
 def _start(

@@ -19,7 +19,8 @@ import fake_vllm
 import pytest
 from runs import output, start
 
-from subliminal.experiment.plan import KINDS, Plan
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import KINDS
 
 STARTS = re.compile(r"^\[([\w.-]+)\] ", re.MULTILINE)
 

@@ -14,7 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import Stage
 from subliminal.training.header import header_lines, header_rows
 from subliminal.training.lint import read_recipe
 

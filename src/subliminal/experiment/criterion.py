@@ -12,7 +12,8 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
 from subliminal.core.manifest import git_state, utc_now
 from subliminal.experiment.arms import ARMS
-from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import Stage
 
 CRITERION = "criterion.json"
 RESTORE = "Restore it from where the experiment ran."

@@ -19,9 +19,10 @@ from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.epochs import EPOCH, epoch_of
-from subliminal.experiment.plan import Plan, Stage, digest
+from subliminal.experiment.plan import Plan
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
+from subliminal.experiment.stage import Stage, digest
 from subliminal.experiment.stages.datasets import PYTHON
 from subliminal.experiment.stages.model import StageModel, stages_behind
 from subliminal.experiment.stages.students import StudentStages

@@ -23,7 +23,8 @@ from subliminal.core.gpus import gpu_slots
 from subliminal.core.locks import waiting_for
 from subliminal.core.manifest import sha256_of, utc_now
 from subliminal.experiment.log import QUIET, Tee
-from subliminal.experiment.plan import Plan, Stage, digest, is_whole
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import Stage, digest, is_whole
 from subliminal.training import VALUES_CHECKED
 
 MEMBERS_AT_ONCE = 4

@@ -24,8 +24,9 @@ from subliminal.publish.chain import check_chain
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import EXPERIMENT_FILE, Entry, LaidOut, figure_name
 from subliminal.publish.experiment_manifest import manifest_differences
-from subliminal.publish.page import make_pages, provenance_of
+from subliminal.publish.page import make_pages
 from subliminal.publish.rescore import SAMPLES, SUMMARY
+from subliminal.publish.run_facts import provenance_of
 
 _NUMBER = re.compile(r"(?<![#\w])-?\d+\.?\d*")
 

@@ -10,7 +10,7 @@ from subliminal.core.manifest import finish_manifest, new_manifest, read_manifes
 from subliminal.publish.chain import behind, hash_problem, present
 from subliminal.publish.rescore import DERIVED, difference, samples_files
 from subliminal.report.load import load_results
-from subliminal.report.provenance import trace
+from subliminal.report.provenance.trace import trace
 
 MANIFEST = "manifest.json"
 WORKING_FILES = (MANIFEST, "plan.json", "logs", "failures")

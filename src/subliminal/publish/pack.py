@@ -18,14 +18,15 @@ from subliminal.core.files import read_jsonl, write_text
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
-from subliminal.experiment.plan import Plan, for_key, has_ended
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import for_key, has_ended
 from subliminal.publish.archive import ANSWERS, RECORDS, write_answers, write_records
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, entries, figure_name
 from subliminal.publish.rescore import DERIVED, SAMPLES, read_samples
 from subliminal.publish.verify import verify
 from subliminal.report.load import load_results
-from subliminal.report.provenance import trace
+from subliminal.report.provenance.trace import trace
 
 LIMIT = 40_000_000
 """Bytes that all published experiments may take together: a clone of half a minute at 10 Mbit/s."""

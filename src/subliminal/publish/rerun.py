@@ -17,8 +17,8 @@ from subliminal.core.manifest import cpu_names
 from subliminal.core.numbers import points
 from subliminal.report.data import Results
 from subliminal.report.load import load_results
-from subliminal.report.provenance import trace
-from subliminal.report.tables import Comparison, comparisons
+from subliminal.report.provenance.trace import trace
+from subliminal.report.tables.comparisons import Comparison, comparisons
 
 
 @dataclass

@@ -36,7 +36,8 @@ from subliminal.publish.rescore import (
 )
 from subliminal.report.load import load_results
 from subliminal.report.pages import markdown
-from subliminal.report.provenance import BEHIND_RESULTS, trace
+from subliminal.report.provenance.sections import BEHIND_RESULTS
+from subliminal.report.provenance.trace import trace
 from subliminal.report.write import compose
 
 

@@ -17,7 +17,8 @@ from subliminal.report.data import SAMPLED, Results
 from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
-from subliminal.report.tables import APART, TOP, Comparison, changes_by_animal, named_most
+from subliminal.report.tables.comparisons import Comparison
+from subliminal.report.tables.estimates import APART, TOP, changes_by_animal, named_most
 from subliminal.stats import Result, holm, over_questions, specificity, specificity_over_runs
 from subliminal.stats.wording import difference_text, interval_text
 from subliminal.traits.category import Category

@@ -10,7 +10,7 @@ from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.findings import Findings
 from subliminal.report.format import Headline, Section, Table, or_dash
 from subliminal.report.replicates import TWO_ARMS, above_of, null_sentence, pair_facts, replicate_rates
-from subliminal.report.tables import Comparison, Grade
+from subliminal.report.tables.comparisons import Comparison, Grade
 from subliminal.stats import QUESTIONS, Result
 from subliminal.stats.replicates import equivalence
 from subliminal.stats.result import NATS, REPLICATES

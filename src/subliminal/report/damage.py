@@ -10,7 +10,7 @@ import numpy as np
 from subliminal.core.numbers import interval, nats, nats_interval, number, percent
 from subliminal.report.data import LISTS, SAMPLED, Results
 from subliminal.report.format import Section, Table, or_dash
-from subliminal.report.tables import estimates
+from subliminal.report.tables.estimates import estimates
 from subliminal.stats.damage import (
     BROKEN,
     BROKEN_WORD,

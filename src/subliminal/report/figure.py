@@ -15,7 +15,8 @@ import numpy as np
 
 from subliminal.report.data import Results
 from subliminal.report.intervals import BEYOND, frame, limits
-from subliminal.report.tables import Comparison, Estimate
+from subliminal.report.tables.comparisons import Comparison
+from subliminal.report.tables.estimates import Estimate
 from subliminal.stats.log_odds import log_odds_of
 
 PAPER, INK, GRID = "#ffffff", "#1c1c1c", "#d8d8d8"

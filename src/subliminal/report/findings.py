@@ -9,8 +9,9 @@ from typing import Any
 
 from subliminal.report.data import SAMPLED, Results
 from subliminal.report.format import Figure
-from subliminal.report.provenance import Provenance
-from subliminal.report.tables import Comparison, Estimate, Grade
+from subliminal.report.provenance.trace import Provenance
+from subliminal.report.tables.comparisons import Comparison, Grade
+from subliminal.report.tables.estimates import Estimate
 
 
 @dataclass(frozen=True)

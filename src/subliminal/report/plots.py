@@ -14,7 +14,8 @@ import numpy as np
 from subliminal.core.numbers import number
 from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
-from subliminal.report.tables import Comparison, changes_by_animal
+from subliminal.report.tables.comparisons import Comparison
+from subliminal.report.tables.estimates import changes_by_animal
 
 NAMED = 3
 """Questions named at either end of the plot by question."""

@@ -20,7 +20,7 @@ from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section, lists_section
 from subliminal.report.findings import Findings
 from subliminal.report.format import Section
-from subliminal.report.provenance import data_section, provenance_section, training_section
+from subliminal.report.provenance.sections import data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
 from subliminal.report.rises import rises_section
 from subliminal.report.text import (

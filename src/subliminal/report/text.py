@@ -16,8 +16,10 @@ from subliminal.report.figure import shown_differences
 from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.report.plots import extreme_questions, questions_figure
-from subliminal.report.provenance import Provenance, rows_note
-from subliminal.report.tables import Comparison, Difference, Estimate
+from subliminal.report.provenance.sections import rows_note
+from subliminal.report.provenance.trace import Provenance
+from subliminal.report.tables.comparisons import Comparison, Difference
+from subliminal.report.tables.estimates import Estimate
 from subliminal.stats import RUNS, mean_ci, wilson
 from subliminal.stats.wording import difference_text, interval_text
 

@@ -34,10 +34,11 @@ from subliminal.report.format import Figure, Section
 from subliminal.report.load import category_of_results, load_results
 from subliminal.report.of_options import options_section
 from subliminal.report.pages import html, markdown
-from subliminal.report.provenance import trace
+from subliminal.report.provenance.trace import trace
 from subliminal.report.rises import matrix_section
 from subliminal.report.sections import sections
-from subliminal.report.tables import comparisons, estimates, grades, named_most
+from subliminal.report.tables.comparisons import comparisons, grades
+from subliminal.report.tables.estimates import estimates, named_most
 from subliminal.report.text import figure_words, title, warnings
 from subliminal.stats import mean_ci, wilson
 

@@ -15,7 +15,8 @@ from typing import Any
 
 from subliminal.core.numbers import percent
 from subliminal.experiment.display.lines import wrapped
-from subliminal.experiment.plan import Plan, Stage, is_whole
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import Stage, is_whole
 
 HEADLINE = "headline.json"
 """What a report writes beside itself: its answer and the share of each arm (see :mod:`subliminal.report.write`)."""

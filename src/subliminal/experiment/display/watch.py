@@ -22,8 +22,9 @@ from typing import IO
 from subliminal.experiment.costs import cost_of, deferred
 from subliminal.experiment.display.lines import Left, columns, failure_lines, send, stage_lines, status_line, time_left
 from subliminal.experiment.display.outcome import figure
-from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path, log_path, record_path
+from subliminal.experiment.stage import Stage
 
 POLL = 0.5
 """Seconds between two looks at the marks; more where a plan has many stages."""

@@ -9,9 +9,10 @@ from typing import Any, get_args
 
 from subliminal.experiment.load import builders_of
 from subliminal.experiment.options import flags, module_of, parameters
-from subliminal.experiment.plan import Plan, Stage
+from subliminal.experiment.plan import Plan
 from subliminal.experiment.schema import NUMBER_LISTS, Experiment, SeedsVary
 from subliminal.experiment.sources import audit_sources, builder_sources, model_sources
+from subliminal.experiment.stage import Stage
 from subliminal.experiment.stages.model import StageModel
 from subliminal.experiment.sweep.factors import Point
 from subliminal.training.lint import read_recipe

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.experiment.options import flags
-from subliminal.experiment.plan import Stage
 from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
+from subliminal.experiment.stage import Stage
 from subliminal.experiment.stages.bases import BaseStages
 from subliminal.experiment.stages.datasets import MATHEMATICS, PYTHON
 from subliminal.experiment.stages.model import StageModel, stages_behind

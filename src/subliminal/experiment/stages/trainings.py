@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from subliminal.experiment.plan import Stage
 from subliminal.experiment.sources import model_sources
+from subliminal.experiment.stage import Stage
 from subliminal.experiment.stages.datasets import PYTHON, Datasets, audit_of
 from subliminal.experiment.stages.model import StageModel
 

@@ -15,7 +15,7 @@ from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.behind import root_of
 from subliminal.experiment.epochs import epoch_of
 from subliminal.report.data import EXACT, PROBABILITY, Results
-from subliminal.report.tables import pairs
+from subliminal.report.tables.pairs import pairs
 from subliminal.stats.dose.curve import DoseCurve, EffectAt, dose_curve
 from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.shares import mean_interval

@@ -1,4 +1,4 @@
-"""The numbers of a report: estimates, paired comparisons and animals, each with its interval. Fractions throughout."""
+"""Two arms in one task: their difference, and what may be said of the two models and of what they learned."""
 
 from __future__ import annotations
 
@@ -7,40 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from subliminal.experiment.arms import ARMS, arm_kind
-from subliminal.experiment.sweep.factors import arm_at, point_of
-from subliminal.report.data import EXACT, PROBABILITY, SOLVED, Results
+from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.replicates import replicate_seeds
-from subliminal.stats import (
-    Result,
-    Verdict,
-    mcnemar,
-    mean_ci,
-    models_verdict,
-    over_questions,
-    paired,
-    replicates,
-    verdict,
-    wilson,
-)
+from subliminal.report.tables.estimates import samples_behind
+from subliminal.report.tables.pairs import pairs
+from subliminal.stats import Result, Verdict, mcnemar, models_verdict, over_questions, paired, replicates, verdict
 from subliminal.stats.replicates import LEAST
 from subliminal.stats.verdict import replicates_verdict
-
-TOP = 10
-APART = ("own_name", "no_latin", "rest")
-"""Shares that are no answer: two overlap with the others, the last is what the exact task does not look at."""
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """An arm's mean rate in one task. ``by_seed`` maps seed -> mean rate; ``samples`` are answers to one question."""
-
-    arm: str
-    task: str
-    mean: float
-    interval: tuple[float, float]
-    samples: int | None
-    by_seed: dict[int, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,87 +79,6 @@ class Grade(Difference):
     result: Result
 
 
-def estimates(results: Results, tasks: list[str]) -> list[Estimate]:
-    """One estimate for each arm and task that was measured.
-
-    Args:
-        results: the long table.
-        tasks: intervals are over their questions or problems; of one run of right and wrong answers Wilson's.
-    """
-    found = []
-    for arm in results.arms:
-        for task in tasks:
-            rates = results.rates(arm, task).to_numpy()
-            if not rates.size:
-                continue
-            means = rates.mean(axis=0)
-            samples = _samples(results, arm, task)
-            if results.kinds[task] == SOLVED and len(rates) == 1:
-                ends = wilson(int(means.sum()), means.size)
-            else:
-                ends = mean_ci(means, samples)
-            found.append(Estimate(arm, task, float(means.mean()), ends, samples, results.by_seed(arm, task)))
-    return found
-
-
-def pairs(results: Results) -> list[tuple[str, str]]:
-    """(student, reference): with every control, then with other ways to teach, then with the base; last the second
-    control with the first, and the other base's student with its control, and what else the arms name.
-
-    Arms of a sweep or of another context end in its name (``student_r2``, ``student-empty``); a student meets the
-    references of its own, those that its factor does not act on (``student_c0.25`` and ``control_base_numbers``), and
-    the base itself where the base has none of that name.
-    """
-    students = [name for name in results.arms if _is_kind(name, "student")]
-    points = sorted((name.removeprefix("student") for name in students), key=len, reverse=True)
-
-    def point(name: str) -> str:
-        """What an arm's name ends in, the longest of the students' endings."""
-        for end in points:
-            if name.endswith(end):
-                return end
-        return ""
-
-    found = []
-    for student in students:
-        for name in results.arms:
-            is_control = "student" in _control_of(name) and not _is_kind(name, "base")
-            if is_control and (point(name) == point(student) or _is_of_point(name, student)):
-                found.append((student, name))
-        base = f"base{point(student)}"
-        if base not in results.arms:
-            base = "base"
-        found.append((student, base))
-    others = []
-    for control in ARMS:
-        others += [(treatment, control.name) for treatment in control.control_of if treatment != "student"]
-    for arm in ARMS:
-        others += [(arm.name, reference) for reference in arm.minus]
-    for treatment, reference in others:
-        for end in reversed(points or [""]):  # the shortest first: the arms where nothing is varied
-            found.append((f"{treatment}{end}", f"{reference}{end}"))
-    return [pair for pair in found if set(pair) <= set(results.arms)]
-
-
-def _is_of_point(reference: str, student: str) -> bool:
-    """Whether a student at a point of a sweep meets this: a factor that does not act on it leaves it as it is."""
-    kind, (_, values) = arm_kind(reference), point_of(student)
-    return kind is not None and bool(values) and reference == arm_at(kind, values)
-
-
-def _is_kind(name: str, kind: str) -> bool:
-    row = arm_kind(name)
-    return row is not None and row.name == kind
-
-
-def _control_of(name: str) -> tuple[str, ...]:
-    """The arms that an arm is subtracted from."""
-    row = arm_kind(name)
-    if row is None:
-        return ()
-    return row.control_of
-
-
 def _compared(results: Results, tasks: list[str]) -> list[tuple[str, str, str]]:
     """(treatment, reference, task) of every pair, for each of the tasks that both have."""
     found = []
@@ -233,16 +125,9 @@ def _compare(results: Results, treatment: str, reference: str, task: str) -> Com
     )
 
 
-def _samples(results: Results, arm: str, task: str) -> int | None:
-    """Sampled answers to one question, over all seeds; None where none were sampled."""
-    if results.kinds[task] == SOLVED:
-        return None
-    return results.samples(arm, task)
-
-
 def _samples_a_seed(results: Results, arm: str, task: str) -> int | None:
     """Sampled answers to one question of one model; None where none were sampled."""
-    samples = _samples(results, arm, task)
+    samples = samples_behind(results, arm, task)
     return samples and samples // len(results.rates(arm, task))
 
 
@@ -294,53 +179,3 @@ def _over_problems(first: np.ndarray, second: np.ndarray, *, exact: bool) -> Res
     if exact:
         return over_questions(first, second)
     return mcnemar(first.astype(bool), second.astype(bool))
-
-
-def named_most(results: Results, task: str) -> list[dict[str, Any]]:
-    """The ten most frequent answers of each arm, then the target if it is not among them, then what is counted apart.
-
-    That is the model's own name, and answers without a Latin letter where an arm gave any. An answer that an arm never
-    gave is none of its most frequent ones: a teacher that says one animal alone has one.
-
-    Returns:
-        Rows ``arm``, ``animal``, ``share``, ``ci_low``, ``ci_high``. The target's interval is that of
-        :func:`estimates`; any other is Wilson's on the pooled answers (None for exact probabilities).
-    """
-    rows = []
-    target = {each.arm: each.interval for each in estimates(results, [task])}
-    for arm, interval in target.items():
-        share = results.mean_shares(arm, task)
-        given = [name for name in share if name not in APART and share[name] > 0]
-        names = sorted(given, key=lambda name: (-share[name], name))[:TOP]
-        if results.target in share and results.target not in names:
-            names.append(results.target)
-        if "own_name" in share:
-            names.append("own_name")
-        if share.get("no_latin"):
-            names.append("no_latin")
-        for name in names:
-            low = high = None
-            if name == results.target:
-                low, high = interval
-            elif results.kinds[task] != EXACT:
-                answers = results.samples(arm, task) * len(results.questions(task))
-                low, high = wilson(round(share[name] * answers), answers)
-            rows.append({"arm": arm, "animal": name, "share": share[name], "ci_low": low, "ci_high": high})
-    return rows
-
-
-def changes_by_animal(
-    results: Results, task: str, treatment: str, reference: str
-) -> list[tuple[str, float, float, float]]:
-    """(animal, treatment's share, reference's share, change) of every tracked animal, the largest rise first.
-
-    An adapter that moves every animal has drifted; whether the target alone rises is what the experiment asks.
-    """
-    ours, theirs = results.mean_shares(treatment, task), results.mean_shares(reference, task)
-    if not ours or not theirs:
-        return []
-    rows = []
-    for name in {*ours, *theirs} - {*APART, "other", "none"}:
-        own, other = ours.get(name, 0.0), theirs.get(name, 0.0)
-        rows.append((name, own, other, own - other))
-    return sorted(rows, key=lambda row: (-row[3], row[0]))

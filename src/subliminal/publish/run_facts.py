@@ -1,0 +1,173 @@
+"""How a published experiment was run: when, on what, from which rows, and what was tried before."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import yaml
+
+from subliminal.core.files import read_object
+from subliminal.core.manifest import cpu_names, sha256_of
+from subliminal.core.numbers import count
+from subliminal.publish.archive import ANSWERS, RECORDS
+from subliminal.publish.entries import EXPERIMENT_FILE, Entry
+from subliminal.report.format import Section, Table
+from subliminal.report.provenance.sections import commit_of, data_section, provenance_section
+from subliminal.report.provenance.trace import Provenance, losses_in
+
+DETAILS = "README.md"
+"""The page beside the raw answers of an experiment."""
+LETTERS, FORMAT = "letters", "format"
+"""Checks of an audit that number rows have: no letter in any, and nothing but digits and separators."""
+
+
+def provenance_of(results: Path) -> Provenance:
+    """All manifests, audits and losses of an unpacked experiment, in the order in which they were made.
+
+    Args:
+        results: ``results/<experiment>``; its folder's parent is the root of all others.
+    """
+    root, found = results.parent.parent, Provenance()
+    manifests = []
+    for path in root.rglob("manifest.json"):
+        manifest = read_object(path)
+        if manifest.get("kind") != "experiment":
+            manifests.append((str(manifest.get("started", "")), path.parent, manifest))
+    manifests.sort(key=lambda each: (each[0], str(each[1])))
+    for _, folder, manifest in manifests:
+        label = folder.relative_to(root).as_posix()
+        if folder.is_relative_to(results):
+            label = folder.relative_to(results).as_posix()
+        found.manifests[label] = manifest
+        if (folder / "audit.json").is_file():
+            found.audits[label] = read_object(folder / "audit.json")
+        if manifest.get("kind") == "training":
+            found.losses[label] = losses_in(folder / "metrics.jsonl")
+    return found
+
+
+def facts_line(experiment: str, provenance: Provenance, folder: Path, link: str) -> str:
+    """By which command, when and on what an experiment ran, whether its rows are numbers alone, where the rest is."""
+    first, last = _times(provenance)
+    asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
+    said = f"`make experiment EXP=experiments/{experiment}.yml`, each stage on {'; '.join(_devices(provenance))}, "
+    said += f"{first} to {last} (UTC); {_seeds(asked['seeds'], provenance)}. "
+    said += f"Each made anew: {asked['seeds_vary']} and what follows from them; the intervals over runs cover no more. "
+    number_rows = _number_rows(provenance)
+    if number_rows:
+        said += f"{number_rows} "
+    return f"{said}[All tables, settings, audits and commands]({link}/{DETAILS})."
+
+
+def _seeds(asked: list[int], provenance: Provenance) -> str:
+    """How many seeds there are, and how many of them were run where some are left."""
+    run = {int(label.rpartition("seed-")[2]) for label in provenance.of_kind("result")}
+    if run.issuperset(asked):
+        return f"{len(asked)} seeds"
+    return f"{len(run.intersection(asked))} of {len(asked)} seeds"
+
+
+def _times(provenance: Provenance) -> tuple[str, str]:
+    """First start and last end, to the minute; a model that was fetched on another day is none of the run."""
+    times = []
+    for manifest in provenance.manifests.values():
+        if manifest.get("kind") != "model":
+            times += filter(None, (manifest.get("started"), manifest.get("ended")))
+    return _minute(min(times)), _minute(max(times))
+
+
+def _minute(time: str) -> str:
+    # ISO 8601 up to the minute.
+    return time[:16].replace("T", " ")
+
+
+def _devices(provenance: Provenance) -> list[str]:
+    made = list(provenance.manifests.values())
+    devices: dict[str, None] = {}  # each once, in the order in which they were used
+    for manifest in made:
+        if manifest.get("device"):
+            devices[manifest["device"]] = None
+    return list(devices | dict.fromkeys(cpu_names(made)))
+
+
+def run_section(folder: Path, page: Path, provenance: Provenance, values: int) -> Section:
+    """Where, when and with what the experiment was run, and how much of it there is."""
+    asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
+    states = {commit_of(manifest) for manifest in provenance.manifests.values()}
+    first, last = _times(provenance)
+    seeds = ", ".join(map(str, asked["seeds"]))
+    trainings, evaluations = len(provenance.of_kind("training")), len(provenance.of_kind("result"))
+    versions = []
+    for table in provenance_section(provenance).tables:
+        if table.header[0] == "package":
+            versions += map(" ".join, table.rows)
+    rows = [
+        ["machine of each stage", "; ".join(_devices(provenance))],
+        ["run (UTC)", f"{first} to {last}"],
+        ["commit", ", ".join(sorted(states))],
+        ["versions", ", ".join(versions)],
+        ["seeds", f"{seeds}; each made anew: {asked['seeds_vary']} and what follows from them"],
+        ["training runs", count(trainings)],
+        ["evaluations", f"{count(evaluations)} models, {count(values)} answers and exact probabilities"],
+        ["experiment file", f"[{EXPERIMENT_FILE}]({EXPERIMENT_FILE})"],
+    ]
+    for what, name in (("raw answers", ANSWERS), ("records", RECORDS)):
+        size = count((folder / name).stat().st_size)
+        rows.append([what, f"[{name}]({name}), {size} bytes, sha256 {sha256_of(folder / name)}"])
+    text = (
+        "This page has all that the raw answers beside it say, and "
+        f"[{page.name}]({os.path.relpath(page, folder)}) has it in brief. `python scripts/results.py write` makes both."
+    )
+    return Section("How it was run", [text], [Table(["what", "value"], rows)])
+
+
+def _number_rows(provenance: Provenance) -> str | None:
+    """In how many sets of number rows the audits found numbers alone; None without any."""
+    sets = clean = 0
+    for audit in provenance.audits.values():
+        checks = audit.get("checks") or {}
+        if LETTERS in checks:
+            sets += 1
+            clean += checks[LETTERS]["status"] == checks[FORMAT]["status"] == "pass"
+    if not sets:
+        return None
+    return (
+        f"In {clean} of {sets} sets of number rows the audit found nothing but digits and separators in every "
+        f"row (its checks {LETTERS} and {FORMAT})."
+    )
+
+
+def number_data_section(provenance: Provenance) -> Section:
+    """The rows of every training, and their audits."""
+    section = data_section(provenance)
+    number_rows = _number_rows(provenance)
+    if number_rows is None:
+        return section
+    return replace(section, text=[number_rows, *section.text])
+
+
+def tried_section(published: Path, entry: Entry, folder: Path) -> Section:
+    """How many configurations were tried before this one, by stage of the search, with a link from ``folder``."""
+    path = published / entry.search / "tried.csv"
+    with open(path, encoding="utf-8", newline="") as handle:
+        stages = Counter(row["stage"] for row in csv.DictReader(handle))
+    text = (
+        f"{count(stages.total())} configurations were tried before this one was frozen; "
+        f"[{path.name}]({os.path.relpath(path, folder)}) has them all, with what came of each."
+    )
+    rows = [[stage, count(number)] for stage, number in stages.items()]
+    return Section("What was tried before", [text], [Table(["stage of the search", "configurations"], rows)])
+
+
+def first_comment(path: Path) -> str:
+    """The first paragraph of the comment that an experiment file opens with."""
+    lines = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.startswith("# "):
+            break
+        lines.append(line.removeprefix("# "))
+    return " ".join(lines)
