@@ -12,7 +12,9 @@ from fake_results import write
 
 from subliminal.report.by_factor.found import by_factor
 from subliminal.report.by_factor.section import by_factor_csv, by_factor_section
-from subliminal.report.write import write_overview, write_report
+from subliminal.report.format import Section
+from subliminal.report.load import load_results
+from subliminal.report.write import animals_in, write_overview, write_report
 from subliminal.stats.log_odds import log_odds
 
 SEEDS = (1, 2, 3, 4, 5)
@@ -42,8 +44,14 @@ def dilution(folder: Path) -> Path:
     return folder
 
 
+def section_of(folder: Path) -> Section | None:
+    """The section of a folder of arms, or of one with a folder of arms for each animal."""
+    animals = [folder / animal for animal in animals_in(folder)]
+    return by_factor_section(folder, [load_results(each) for each in animals or [folder]])
+
+
 def test_what_is_kept_of_the_effect_and_where_half_is_gone(tmp_path: Path) -> None:
-    section = by_factor_section(dilution(tmp_path / "results/x"))
+    section = section_of(dilution(tmp_path / "results/x"))
     assert section.title == "By factor: share of the rows that the untuned base wrote"
     said = section.text[0]
     assert (
@@ -61,7 +69,8 @@ def test_what_is_kept_of_the_effect_and_where_half_is_gone(tmp_path: Path) -> No
 
 
 def test_the_csv_has_every_replicate(tmp_path: Path) -> None:
-    found = by_factor(dilution(tmp_path / "results/x"))
+    folder = dilution(tmp_path / "results/x")
+    found = by_factor(folder, [load_results(folder)])
     rows = list(csv.DictReader(by_factor_csv(found).splitlines()))
     assert len(rows) == 15
     assert (rows[0]["clean_share"], rows[0]["arm"], rows[0]["control"]) == ("0", "student", "control_base_numbers")
@@ -80,7 +89,7 @@ def test_a_moved_base_has_a_control_of_its_own(tmp_path: Path) -> None:
         for arm, above in arms.items():
             model(folder, arm, seed, CONTROL + above)
         model(folder, "student_p0.2", seed, CONTROL)  # its control failed: there is nothing to hold it against
-    found = by_factor(folder)
+    found = by_factor(folder, [load_results(folder)])
     assert found.controls["student_p0.1"] == "control_base_numbers_p0.1"
     assert [point.arm for point in found.curve.points] == ["student", "student_p0.1"]
     assert found.curve.points[1].mean == pytest.approx(0.5)
@@ -95,7 +104,7 @@ def test_doublings_of_rows_and_epochs_are_told_apart(tmp_path: Path) -> None:
                 end = f"_n{rows}_e{epochs}"
                 model(folder, f"student{end}", seed, CONTROL + gain)
                 model(folder, f"control_base_numbers{end}", seed, CONTROL)
-    section = by_factor_section(folder)
+    section = section_of(folder)
     assert section.title == "By factor: number rows and epochs"
     assert "at rows 750, epochs 1 +4.00 nats" in section.text[0]
     assert "A doubling of number rows brings +0.53 nats [0.51, 0.55]." in section.text[0]
@@ -117,7 +126,7 @@ def test_students_against_strength_and_leak_of_their_teachers(tmp_path: Path) ->
         model(folder, "control_base_numbers", seed, CONTROL)
         model(folder, "base", seed, CONTROL)
         write(folder / f"leak-seed-{seed}/leak.json", json.dumps({"rows": 5, "teachers": leaks}))
-    section = by_factor_section(folder)
+    section = section_of(folder)
     assert "A nat of the teacher above its base brings +0.43 nats [0.41, 0.45]." in section.text[0]
     assert "A nat a token of leak brings +4.30 nats" in section.text[0]
     table = section.tables[0]
@@ -133,11 +142,11 @@ def test_several_animals_are_averaged_within_the_replicate(tmp_path: Path) -> No
             gain = 3 + more + seed / 10
             for arm, above in (("student", gain), ("student_m2", gain / 2), ("control_base_numbers", 0.0)):
                 model(folder / animal, arm, seed, CONTROL + above, animal)
-    section = by_factor_section(folder)
+    section = section_of(folder)
     assert "in log-odds of owl and wolf, over 5 replicates: at 1 +3.80 nats" in section.text[0]
     assert "at 2 +1.90 nats" in section.text[0]
     assert "50 % of the full effect" in section.text[0]
-    assert by_factor_section(folder / "wolf").tables[0].rows[0][2] == "+4.30"
+    assert section_of(folder / "wolf").tables[0].rows[0][2] == "+4.30"
     assert write_overview(folder).read_text().count("By factor: traits that one teacher has") == 1
     assert (folder / "by_factor.csv").read_text().count("\n") == 11
 
@@ -146,7 +155,7 @@ def test_of_an_effect_that_is_not_there_nothing_is_kept(tmp_path: Path) -> None:
     folder = tmp_path / "results/x"
     for arm, nats in (("student", -3.0), ("student_c0.5", -3.5), ("control_base_numbers", CONTROL)):
         model(folder, arm, 1, nats)
-    section = by_factor_section(folder)
+    section = section_of(folder)
     assert "The full effect cannot be told from nothing, so that no share of it is given." in section.text[0]
     assert [row[4:6] for row in section.tables[0].rows] == [["–", "–"], ["–", "–"]]
 
@@ -162,8 +171,22 @@ def test_without_a_sweep_there_is_no_section(tmp_path: Path) -> None:
     for seed in SEEDS:
         for arm in ("student", "control_base_numbers", "student-empty", "student_epoch-1", "student_only_random"):
             model(folder, arm, seed, CONTROL)
-    assert by_factor_section(folder) is None
+    assert section_of(folder) is None
 
 
 def test_the_made_up_log_odds_are_what_they_say() -> None:
     assert log_odds(share(-1.0)) == pytest.approx(-1.0)
+
+
+def test_sampled_answers_serve_where_no_probability_was_computed(tmp_path: Path) -> None:
+    folder = tmp_path / "results/x"
+    for seed in SEEDS:
+        for arm, named in (("student", 50), ("student_c0.5", 30), ("control_base_numbers", 10)):
+            task = {"questions": ["a", "b"], "target_rate": [named / 100] * 2, "samples_per_question": 100}
+            tasks = {"animal_preference": {**task, "share": {"owl": named / 100, "none": 1 - named / 100}}}
+            names = {"experiment": "x", "arm": arm, "seed": seed, "target": "owl", "model": "m"}
+            write(folder / f"{arm}/seed-{seed}/m_summary.json", {**names, "tasks": tasks})
+    section = section_of(folder)
+    # 100 of 200 against 20 of 200, half an answer on each side: log(100.5 / 100.5) - log(20.5 / 180.5) = 2.18
+    assert "at 0 +2.18 nats" in section.text[0]
+    assert "(sampled answers)" in section.text[1]

@@ -124,8 +124,9 @@ def _sections(composed_of: dict[Path, Report], results: Path) -> list[Section]:
     """What the reports of an experiment say, those of all its animals together first."""
     said = []
     if results not in composed_of:  # there are several animals, each with a report of its own
-        together = overview_sections(results)
-        together.append(options_section([composed.found for composed in composed_of.values()]))
+        found = [composed.found for composed in composed_of.values()]
+        together = overview_sections(results, [each.results for each in found])
+        together.append(options_section(found))
         said = [_placed(section, "", results, results) for section in together]
     for report, composed in composed_of.items():
         for section in composed.sections:

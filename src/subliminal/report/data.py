@@ -6,6 +6,7 @@ All estimates, comparisons, figures and files of a report are computed from it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -167,3 +168,17 @@ class Results:
         if list(self.kinds.values()).count(kind) > 1:
             name += f" ({task})"
         return name
+
+
+def finest_task_of(of_options: Sequence[Results]) -> tuple[str, bool] | None:
+    """The finest preference task of an experiment's options, and whether its probabilities are exact; None without any.
+
+    Args:
+        of_options: the results of each option, or of the only one.
+    """
+    for results in of_options:
+        task = results.finest_preference_task
+        # All options of an experiment are scored by the same tasks; one whose models all failed has none.
+        if task is not None:
+            return task, results.kinds[task] == EXACT
+    return None

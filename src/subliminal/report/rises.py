@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -9,11 +10,10 @@ import numpy as np
 
 from subliminal.core.numbers import counted, nats, nats_interval, p_value
 from subliminal.report.damage import control_of
-from subliminal.report.data import Results
+from subliminal.report.data import Results, finest_task_of
 from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
 from subliminal.report.format import Figure, Section, Table
 from subliminal.report.intervals import BEYOND, draw_interval, frame, limits
-from subliminal.report.load import category_of_results
 from subliminal.stats.log_odds import read_table
 from subliminal.stats.matrix import Matrix, students_by_animals
 from subliminal.stats.rises import Rises, rises
@@ -27,11 +27,8 @@ CELL = 0.46
 
 def rises_section(results: Results) -> Section | None:
     """The rise of all tracked animals from control to student in log-odds; None without both in any one seed."""
-    task = results.about.task("preference_logprob")
-    if task not in results.preference_tasks:
-        task = results.about.task("preference")
-    control = control_of(results)
-    if task not in results.preference_tasks or "student" not in results.arms or control is None:
+    task, control = results.finest_preference_task, control_of(results)
+    if task is None or "student" not in results.arms or control is None:
         return None
     found = rises(read_table(results.folder, task), results.target, reference=control)
     if found is None:
@@ -97,27 +94,29 @@ def rises_figure(found: Rises, label: str) -> str:
     return svg(figure, f"rises-{label}")
 
 
-def matrix_section(results: Path, animals: list[str]) -> Section | None:
+def matrix_section(folder: Path, of_options: Sequence[Results]) -> Section | None:
     """Students by animals with gamma; None where no seed has every student and control.
 
     Args:
-        results: ``results/<experiment>``.
-        animals: those that have a teacher, in their order.
+        folder: ``results/<experiment>``.
+        of_options: the results of each animal that has a teacher, in the order of rows and columns.
     """
-    about = category_of_results(results)
-    table = read_table(results, about.task("preference_logprob"))
-    task = "exact probabilities"
-    if not table:
-        table = read_table(results, about.task("preference"))
-        task = "sampled answers, half an answer added to each side"
-    found = students_by_animals(table, animals=animals)
+    scored = finest_task_of(of_options)
+    if scored is None:
+        return None
+    task, exact = scored
+    found = students_by_animals(read_table(folder, task), animals=[each.folder.name for each in of_options])
     if found is None:
         return None
+    about = of_options[0].about
+    measure = "sampled answers, half an answer added to each side"
+    if exact:
+        measure = "exact probabilities"
     text = [
         _gamma_said(found, about),
         "Shown is the student of each row minus its base-number control, asked about the "
-        f"{about.singular} of each column: nats of log-odds, mean over the replicates ({task}). Gamma is the mean of "
-        f"the diagonal minus the mean of the rest: lift = mu + a (student) + b ({about.singular}) + gamma on the "
+        f"{about.singular} of each column: nats of log-odds, mean over the replicates ({measure}). Gamma is the mean "
+        f"of the diagonal minus the mean of the rest: lift = mu + a (student) + b ({about.singular}) + gamma on the "
         f"diagonal. The test deals the students of each replicate to its {about.plural} in every way.",
     ]
     mean = found.lift.mean(axis=0)

@@ -42,7 +42,7 @@ SECTIONS: tuple[Analysis, ...] = (
     differences_section,
     lambda found: replicates_section(found.results),
     lambda found: epochs_section(found.results),
-    lambda found: by_factor_section(found.results.folder),
+    lambda found: by_factor_section(found.results.folder, [found.results]),
     lambda found: carrier_section(found.results),
     graded_section,
     lambda found: damage_section(found.results),

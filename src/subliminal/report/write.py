@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
@@ -21,7 +21,6 @@ import pandas as pd
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
-from subliminal.experiment.epochs import EPOCH
 from subliminal.report.by_epoch.found import ByEpoch, by_epoch
 from subliminal.report.by_epoch.section import EPOCHS_FILE, epochs_csv, epochs_of_options
 from subliminal.report.by_factor.found import by_factor
@@ -87,7 +86,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     for name, drawing in drawings.items():
         texts[Path(name).with_suffix(".svg").name] = drawing
     texts[HEADLINE] = json.dumps(headline(report), indent=2, ensure_ascii=False) + "\n"
-    texts |= _factor_csv(folder)
+    texts |= _factor_csv(folder, [report.found.results])
     texts |= _epochs_csv([by_epoch(report.found.results)])
     if as_csv:
         texts[CSV] = estimates_csv(report.found.results)
@@ -210,9 +209,9 @@ def headline(report: Report) -> dict[str, Any]:
     }
 
 
-def _factor_csv(folder: Path) -> dict[str, str]:
+def _factor_csv(folder: Path, of_options: Sequence[Results]) -> dict[str, str]:
     """The numbers of the section by factor, by the file's name; nothing where nothing was swept."""
-    found = by_factor(folder)
+    found = by_factor(folder, of_options)
     if found is None:
         return {}
     return {BY_FACTOR_FILE: by_factor_csv(found)}
@@ -250,32 +249,26 @@ def animals_in(results: Path) -> list[str]:
     return sorted({path.parents[2].name for path in results.glob("*/*/seed-*/*_summary.json")})
 
 
-def overview_sections(results: Path) -> list[Section]:
+def overview_sections(results: Path, of_options: Sequence[Results]) -> list[Section]:
     """Everything that is said of all animals together.
 
     Args:
         results: ``results/<experiment>``.
+        of_options: the results of each animal.
     """
+    by_name = sorted(of_options, key=lambda each: each.folder.name)  # also where a report has an order of its own
     found = [
         criterion_section(results),
-        by_factor_section(results),
-        matrix_section(results, animals_in(results)),
-        epochs_of_options(epochs_in(results)),
+        by_factor_section(results, by_name),
+        matrix_section(results, by_name),
+        epochs_of_options(epochs_in(by_name)),
     ]
     return [section for section in found if section]
 
 
-def epochs_in(results: Path) -> list[ByEpoch]:
-    """What was found by epoch of every animal whose checkpoints were scored.
-
-    Args:
-        results: ``results/<experiment>``.
-    """
-    found = []
-    for animal in animals_in(results):
-        folder = results / animal
-        if any(folder.glob(f"*{EPOCH}*/seed-*/*_summary.json")):
-            found.append(by_epoch(load_results(folder)))
+def epochs_in(of_options: Sequence[Results]) -> list[ByEpoch]:
+    """What was found by epoch of every animal whose checkpoints were scored."""
+    found = [by_epoch(results) for results in of_options]
     return [each for each in found if each]
 
 
@@ -291,12 +284,14 @@ def write_overview(results: Path) -> Path:
     about = category_of_results(results)
     links = [f"[{animal}]({animal}/report.md)" for animal in animals]
     reports = Section("Reports", [f"The report of each {about.singular}: {', '.join(links)}."])
-    together = overview_sections(results)
-    together.append(options_section([compose(results / animal).found for animal in animals]))
+    found = [compose(results / animal).found for animal in animals]
+    of_options = [each.results for each in found]
+    together = overview_sections(results, of_options)
+    together.append(options_section(found))
     sections = [*together, reports]
     drawings = _drawings(sections)
     text = markdown(Section(f"{results.name}: all {about.plural}", parts=tuple(sections)))
-    texts = {**drawings, **_factor_csv(results), **_epochs_csv(epochs_in(results))}
+    texts = {**drawings, **_factor_csv(results, of_options), **_epochs_csv(epochs_in(of_options))}
     texts["overview.html"] = html(text.replace("/report.md)", "/report.html)"), drawings)
     texts["overview.md"] = text  # the last: what waits for the page finds all of it
     for name, content in texts.items():

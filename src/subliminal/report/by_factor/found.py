@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import numpy as np
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.sweep.factors import BY_FACTOR, FACTORS, Factor, arm_at, point_label, point_of
 from subliminal.report.analyses.leak import leak_of_teachers
-from subliminal.report.load import category_of_results
+from subliminal.report.data import Results, finest_task_of
 from subliminal.stats.carrier.parts import target_log_odds
 from subliminal.stats.dose.curve import DoseCurve, EffectAt, Slope, dose_curve, slopes
 from subliminal.stats.log_odds import Row, read_table
@@ -51,11 +52,12 @@ class ByFactor:
     exact: bool
 
 
-def by_factor(folder: Path) -> ByFactor | None:
+def by_factor(folder: Path, of_options: Sequence[Results]) -> ByFactor | None:
     """What a sweep found, from its results.
 
     Args:
         folder: ``results/<experiment>``, or that of one animal in it.
+        of_options: what the folder holds: its results, or those of each animal.
 
     Returns:
         None without two points of a factor that some replicate has.
@@ -63,12 +65,11 @@ def by_factor(folder: Path) -> ByFactor | None:
     Raises:
         UserError: a summary is damaged.
     """
-    about = category_of_results(folder)
-    for form in ("preference_logprob", "preference"):
-        rows = read_table(folder, about.task(form))
-        if rows:
-            return _from_rows(folder, rows, exact=form == "preference_logprob")
-    return None
+    scored = finest_task_of(of_options)
+    if scored is None:
+        return None
+    task, exact = scored
+    return _from_rows(folder, read_table(folder, task), exact=exact)
 
 
 def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from subliminal.core.numbers import counted, nats, nats_interval, percent, whole_percent, whole_percents
 from subliminal.report.by_factor.found import ByFactor, by_factor
+from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
 from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.stats.dose.curve import CurvePoint, Slope
@@ -22,13 +24,16 @@ FACTOR_TITLE = "By factor"
 BY_FACTOR_FILE, FIGURE_FILE = "by_factor.csv", "by_factor.svg"
 
 
-def by_factor_section(folder: Path) -> Section | None:
+def by_factor_section(folder: Path, of_options: Sequence[Results]) -> Section | None:
     """The section; None where nothing was swept.
+
+    Args:
+        folder, of_options: see :func:`by_factor`.
 
     Raises:
         UserError: see :func:`by_factor`.
     """
-    found = by_factor(folder)
+    found = by_factor(folder, of_options)
     if found is None:
         return None
     title = f"{FACTOR_TITLE}: {' and '.join(factor.what for factor in found.factors)}"
