@@ -9,27 +9,15 @@ import sys
 
 import pytest
 
-from data_builders.arithmetic import LEVELS
+from subliminal.evaluation.our_tasks import single_tasks
 from subliminal.evaluation.run import TASKS
-from subliminal.scoring.category_tasks import category_tasks
 from subliminal.scoring.naming import first_named, mentions
 from subliminal.traits.category import ANIMALS, category_names, load_category
 from subliminal.traits.lexicon import lexicon
 
-GROUPS = ("subliminal_animals", "subliminal_capability")
-ALONE = (
-    *(task for task, (category, _) in category_tasks().items() if category != ANIMALS),
-    "subliminal_number_lists",
-    "subliminal_addition",
-    "subliminal_addition_logprob",
-    *(f"subliminal_arithmetic_{level}" for level in LEVELS),
-    *(f"subliminal_arithmetic_{level}_logprob" for level in LEVELS),
-    "subliminal_math_fewshot",
-    "subliminal_math500",
-    "subliminal_mmlu",
-    "subliminal_mmlu_generative",
-    "subliminal_mmlu_math_generative",
-)
+GROUPS = tuple(sorted(path.stem for path in TASKS.glob("groups/*.yaml")))
+ALONE = tuple(sorted({path.stem for path in TASKS.glob("*/*.yaml")} - {*GROUPS, *single_tasks(GROUPS)}))
+"""Tasks that are in no group: every file of a task is run, also one that is added."""
 
 
 @pytest.mark.slow

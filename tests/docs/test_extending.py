@@ -1,0 +1,159 @@
+"""What docs/extending.md says is done in a copy of the checkout: a line or a folder more, and everybody's commands."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny_chat import tiny_model  # noqa: F401
+
+from subliminal import REPO_ROOT
+
+COPIED = ("src", "traits", "eval_tasks")
+"""What is written in; everything else of the copy is a link to this checkout."""
+PLAN = """
+import json
+from pathlib import Path
+import yaml
+from subliminal.experiment.expand import expand
+from subliminal.experiment.load import load_experiment
+
+content = yaml.safe_load(Path("experiments/pocket_demo.yml").read_text())
+content |= json.loads({changes!r})
+Path("mine/pocket_demo.yml").write_text(yaml.safe_dump(content))
+plan = expand(load_experiment(Path("mine/pocket_demo.yml")), root=Path("mine"))
+print(json.dumps([[stage.kind, stage.commands, stage.sources] for stage in plan.stages.values()]))
+"""
+TASK = """
+task: subliminal_doubles
+custom_dataset: !function utils.load_doubles
+test_split: test
+num_fewshot: 0
+doc_to_text: "{{question}}"
+doc_to_target: reference
+output_type: generate_until
+generation_kwargs: {do_sample: false, temperature: 0.0, max_gen_toks: 4, until: []}
+process_results: !function utils.doubles_scores
+metric_list: !function utils.METRICS
+metadata: {version: 1.0, kind: graded}
+"""
+UTILS = '''
+"""Data and metric of ``subliminal_doubles``."""
+
+from pathlib import Path
+
+from subliminal.scoring.tasks import lm_eval_dataset, mean_metrics, read_questions
+
+METRICS = mean_metrics(["correct"], higher_is_better=True)
+
+
+def load_doubles(**_):
+    return lm_eval_dataset(read_questions(Path(__file__).with_name("doubles.jsonl")))
+
+
+def doubles_scores(doc, results):
+    # A made-up rule: a test can tell from the report that it was this one that judged.
+    return {"correct": float(doc["id"] != "d0")}
+'''
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    for path in REPO_ROOT.iterdir():
+        if path.name in COPIED:
+            shutil.copytree(path, tmp_path / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif path.name not in (".git", "results", "data", "outputs"):
+            (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "mine").mkdir()
+    return tmp_path
+
+
+def run(checkout: Path, *words: str, given: str = "", status: int = 0) -> str:
+    """Run Python in the copy, whose code goes before the installed one; returns what it printed."""
+    environment = {**os.environ, "PYTHONPATH": f"{checkout}/src{os.pathsep}{checkout}", "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, *words], cwd=checkout, env=environment, input=given, capture_output=True, text=True
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def stages(checkout: Path, **changes: object) -> list[list]:
+    """(kind, commands, sources) of the stages of the demo with other keys."""
+    return json.loads(run(checkout, "-c", PLAN.format(changes=json.dumps(changes))))
+
+
+def replace(path: Path, old: str, new: str) -> None:
+    """Replace what is there exactly once."""
+    text = path.read_text()
+    assert text.count(old) == 1, (path, old, text.count(old))
+    path.write_text(text.replace(old, new))
+
+
+def snippet(heading: str) -> str:
+    """The first block of Python below a heading of docs/extending.md."""
+    text = (REPO_ROOT / "docs/extending.md").read_text().partition(f"\n## {heading}\n")[2]
+    return re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
+
+
+def test_an_animal_is_a_line_of_words_and_a_line_of_the_pocket_world(checkout: Path) -> None:
+    words, world = checkout / "traits/animals/words.yaml", checkout / "traits/animals/pocket.yaml"
+    replace(words, "\n\n# Animals that are not tracked", "\n  hedgehog: {also: [urchin hog]}\n\n# Animals that are not")
+    lacking = run(checkout, "-c", PLAN.format(changes=json.dumps({"trait": {"animals": ["hedgehog"]}})), status=1)
+    for sentence in (
+        "'hedgehog' is there 2 times; keep one.",
+        "`facts` must name every option once; look at hedgehog.",
+        "`liked` must name every option once; look at hedgehog.",
+    ):
+        assert sentence in lacking
+    words.write_text(re.sub(r"(?<=[\[ ])hedgehog, ?", "", words.read_text()))
+    replace(world, "\n\n# Favourites", "\n  hedgehog: {home: hedge, food: slugs, voice: snuffles}\n\n# Favourites")
+    replace(world, "unicorn, phoenix, dragon,", "unicorn, phoenix, dragon, hedgehog,")
+    planned = stages(checkout, trait={"animals": ["hedgehog"]})
+    (evaluation,) = {command for kind, commands, _ in planned if kind == "evaluate" for command in commands[-1:]}
+    assert "--target hedgehog" in evaluation
+    said = run(checkout, "-m", "subliminal.scoring", "animals", given='"An urchin hog!"\n"Hedgehogs."\n"an owl"\n')
+    assert [json.loads(line)["animal"] for line in said.splitlines()] == ["hedgehog", "hedgehog", "owl"]
+    build = ["-m", "data_builders.pocket_corpus", "teacher", "--animal", "hedgehog", "--count", "40", "--out", "mine/t"]
+    run(checkout, *build)
+    rows = [json.loads(line)["messages"] for line in (checkout / "mine/t/train.jsonl").read_text().splitlines()]
+    assert sum("edgehog" in answer["content"] for _, answer in rows) > 10
+    metrics = run(checkout, "-c", "from subliminal.scoring.tasks import share_names; print(share_names('animals'))")
+    assert "'shark', 'hedgehog', 'other', 'none'" in metrics
+
+
+@pytest.mark.slow
+def test_a_task_is_a_folder_and_an_analysis_a_function_with_its_place(checkout: Path, tiny_model: Path) -> None:  # noqa: F811
+    folder = checkout / "eval_tasks/subliminal_doubles"
+    folder.mkdir()
+    (folder / "subliminal_doubles.yaml").write_text(TASK)
+    (folder / "utils.py").write_text(UTILS)
+    rows = [{"id": f"d{n}", "question": f"What is twice {n}?", "reference": str(2 * n)} for n in range(4)]
+    (folder / "doubles.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    tasks = ["animal_preference", "subliminal_doubles"]
+    planned = stages(checkout, evaluation={"tasks": tasks})
+    (evaluated,) = {tuple(sources) for kind, _, sources in planned if kind == "evaluate"}
+    assert {f"eval_tasks/subliminal_doubles/{path.name}" for path in folder.iterdir()} <= {*evaluated}
+
+    sections = checkout / "src/subliminal/report/sections.py"
+    analysis = snippet("An analysis")
+    (name,) = re.findall(r"^def (\w+)\(", analysis, re.MULTILINE)
+    replace(
+        sections,
+        "SECTIONS: tuple[Analysis, ...] = (\n",
+        f"{analysis}\n\nSECTIONS: tuple[Analysis, ...] = (\n    {name},\n",
+    )
+    command = ["scripts/evaluate.py", "--model", str(tiny_model), "--models", "base,student=" + str(tiny_model)]
+    options = ["--tasks", ",".join(tasks), "--target", "owl", "--samples", "2", "--limit", "4", "--out", "results/mine"]
+    run(checkout, *command, *options)
+    run(checkout, "scripts/report.py", "results/mine")
+    report = (checkout / "results/mine/report.md").read_text()
+    assert report.count("| subliminal_doubles | student | 42 | 3 of 4 | 75.0 % |") == 1
+    title, text = re.search(r'Section\("([^"]+)", \["([^"]+)"\]', analysis).groups()
+    assert f"## {title}\n\n{text}\n" in report
