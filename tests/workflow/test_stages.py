@@ -10,7 +10,6 @@ import signal
 import statistics
 import subprocess
 import sys
-import termios
 import threading
 import time
 from pathlib import Path
@@ -30,6 +29,7 @@ from subliminal.experiment import driver, schema
 from subliminal.experiment.expand import expand
 from subliminal.experiment.gate import run_gate
 from subliminal.experiment.load import load_experiment
+from subliminal.experiment.log import QUIET
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import StageFailed, failure_path, log_path, run_stage
 from subliminal.experiment.stage import Stage
@@ -394,21 +394,15 @@ def test_the_log_has_no_moves_of_progress_bars(tmp_path: Path) -> None:
     assert lines[1:] == ["100%", "trouble"]
 
 
-def test_a_command_has_a_terminal_where_there_is_one(tmp_path: Path) -> None:
-    (tmp_path / "build.sh").write_text(
-        f"test -t 2 && stty size > {tmp_path}/data/train.jsonl < /dev/stderr; printf 'a\\rb'"
-    )
-    _build(tmp_path).save(tmp_path / "plan.json")
-    ours, theirs = os.openpty()
-    termios.tcsetwinsize(theirs, (40, 132))
-    command = [sys.executable, "-m", "subliminal.experiment", "stage", str(tmp_path / "plan.json"), "build-x"]
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    done = subprocess.run(command, cwd=REPO_ROOT, stderr=theirs, stdout=theirs, stdin=theirs, env=environment)
-    assert done.returncode == 0
-    assert (tmp_path / "data/train.jsonl").read_text().split()[1] == "132", "bars know how wide the terminal is"
-    assert b"a\rb" in os.read(ours, 65536), "bars are drawn as they are written"
-    os.close(ours)
-    os.close(theirs)
+def test_what_a_command_writes_is_on_the_terminal_and_in_its_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv(QUIET, raising=False)
+    (tmp_path / "build.sh").write_text(f"echo rows >&2; printf '1%%\\r2%%'; echo rows > {tmp_path}/data/train.jsonl")
+    plan = _build(tmp_path)
+    run_stage(plan, "build-x")
+    assert capfd.readouterr().err.endswith("rows\n1%\r2%"), "as it is written"
+    assert log_path(plan, "build-x").read_text().splitlines()[1:] == ["rows", "2%"]
 
 
 OOM = (

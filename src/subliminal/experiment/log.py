@@ -1,12 +1,9 @@
-"""A stage's output: to a log without the moves of progress bars, and to the terminal as it is unless that is quiet."""
+"""A stage's output: to a log without the moves of progress bars, and to the terminal unless that is quiet."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import pty
-import shutil
-import sys
 import threading
 from collections import deque
 from pathlib import Path
@@ -20,8 +17,8 @@ KEPT = 2000
 class Tee:
     """Copies what a command writes to this process's stderr and, without the moves of progress bars, to a log file.
 
-    On a terminal the command gets a terminal too (a pseudo-terminal), so bars are drawn; else a pipe. Where
-    :data:`QUIET` is set the log gets everything and stderr nothing.
+    The command writes into a pipe, also on a terminal: bars that look for a terminal are not drawn. Where :data:`QUIET`
+    is set the log gets everything and stderr nothing.
 
     Args:
         log: the file; a stage that runs again adds to it.
@@ -34,12 +31,9 @@ class Tee:
         self.last: deque[str] = deque(maxlen=KEPT)
         self.log = open(log, "ab", buffering=0)  # noqa: SIM115 (closed by close)
         self.quiet = bool(os.environ.get(QUIET))
-        self.terminal = sys.stderr.isatty() and not self.quiet
 
     def __enter__(self) -> Tee:
-        self.source, self.output = pty.openpty() if self.terminal else os.pipe()
-        if self.terminal:
-            _copy_size(self.output)
+        self.source, self.output = os.pipe()
         self.thread = threading.Thread(target=self._copy, daemon=True)
         self.thread.start()
         return self
@@ -62,11 +56,8 @@ class Tee:
     def _copy(self) -> None:
         line = b""
         while True:
-            try:
-                data = os.read(self.source, 65536)
-            except OSError:  # a pseudo-terminal ends so
-                data = b""
-            if not data:
+            data = os.read(self.source, 65536)
+            if not data:  # the command and all that it started have closed their end
                 break
             if not self.quiet:
                 with contextlib.suppress(OSError):  # a terminal that is gone does not stop the stage
@@ -86,12 +77,3 @@ class Tee:
 def _without_bars(line: bytes) -> bytes:
     """The last state of a line that was drawn over and over."""
     return line.rstrip(b"\r").rpartition(b"\r")[2]
-
-
-def _copy_size(terminal: int) -> None:
-    import fcntl
-    import struct
-    import termios
-
-    columns, rows = shutil.get_terminal_size()
-    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
