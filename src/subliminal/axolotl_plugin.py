@@ -24,7 +24,7 @@ from transformers import TrainerCallback
 
 from subliminal.core.errors import UserError, stops_as_sentence
 from subliminal.core.manifest import finish_manifest, new_manifest, on_gpu
-from subliminal.training import preflight
+from subliminal.training import output_folder, preflight
 from subliminal.training.callbacks import LAST_STEPS, KeepMemory, MetricsCallback, read_metrics, training_figures
 from subliminal.training.processes import process_settings
 from subliminal.training.rows import check_datasets, unknown_origins
@@ -71,14 +71,14 @@ class StrictRecipe(BasePlugin):
         prepared = preflight.prepared_path(cfg, files)
         preflight.drop_torn_caches(prepared)
         if preflight.is_first_process() and not preprocess_only:
-            preflight.claim_output(cfg, prepared)
+            output_folder.claim_output(cfg, prepared)
             inputs = {"recipe": cfg["axolotl_config_path"], **files}
             weights = Path(str(cfg["base_model"])) / "model.safetensors"
             if weights.is_file():
                 inputs["base_model"] = weights
             for sentence in unknown_origins(files):
                 print(f"note: {sentence}", flush=True)
-            self.manifest = new_manifest("training", config=preflight.plain_values(cfg), inputs=inputs)
+            self.manifest = new_manifest("training", config=output_folder.plain_values(cfg), inputs=inputs)
         cfg["dataset_prepared_path"] = str(prepared)
         keys, environment = process_settings(cfg, on_gpu=on_gpu())
         os.environ.update(environment)
@@ -95,7 +95,10 @@ class StrictRecipe(BasePlugin):
         with stops_as_sentence():
             if not self.prepared:  # a training command that `is_training` does not know
                 self._prepare(cfg)
-            self.manifest["chat_context_sha256"] = training_chat_context(cfg, load_tokenizer(cfg))
+            context = training_chat_context(cfg, load_tokenizer(cfg))
+            if "config" in self.manifest:  # this process claimed the output folder
+                output_folder.claim_context(Path(cfg.output_dir), context)
+            self.manifest["chat_context_sha256"] = context
 
     def pre_model_load(self, cfg: Any) -> None:
         """Seed the weights that are drawn: Axolotl's own `seed` comes into force after it.
@@ -141,7 +144,7 @@ class StrictRecipe(BasePlugin):
             "parameters": {"total": total, "trainable": trainable},
             "processes": cfg.world_size,
         }
-        callbacks: list[TrainerCallback] = [MetricsCallback(Path(cfg.output_dir) / preflight.METRICS)]
+        callbacks: list[TrainerCallback] = [MetricsCallback(Path(cfg.output_dir) / output_folder.METRICS)]
         if not on_gpu():
             callbacks.append(KeepMemory())
             # Axolotl collects garbage at every save and epoch: half a second each over what the imports left.
@@ -154,9 +157,9 @@ class StrictRecipe(BasePlugin):
         if not preflight.is_first_process():
             return
         output = Path(cfg.output_dir)
-        metrics = read_metrics(output / preflight.METRICS)
+        metrics = read_metrics(output / output_folder.METRICS)
         self.manifest["training"] = training_figures(metrics)
-        finish_manifest(self.manifest, output / preflight.MANIFEST)
+        finish_manifest(self.manifest, output / output_folder.MANIFEST)
         if metrics:
             figures = self.manifest["training"]
             mean = f"mean of the last {min(len(metrics), LAST_STEPS)}: {figures['final_loss_mean_of_last_10']:.4f}"

@@ -10,7 +10,7 @@ import pytest
 
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import device_name, on_gpu
-from subliminal.training import preflight
+from subliminal.training import output_folder, preflight
 from subliminal.training.rows import check_datasets
 from subliminal.training.sharding import launcher_sharding
 
@@ -143,7 +143,7 @@ def run(folder: Path, **more: Any) -> dict[str, Any]:
 
 
 def claim(folder: Path, prepared: str = "digest", **more: Any) -> None:
-    preflight.claim_output(run(folder, **more), Path(prepared))
+    output_folder.claim_output(run(folder, **more), Path(prepared))
 
 
 def add_checkpoint(folder: Path, step: int) -> Path:
@@ -164,6 +164,27 @@ def test_unfinished_run_is_resumed_with_the_same_settings_only(tmp_path: Path) -
     with pytest.raises(UserError, match="--auto_resume_from_checkpoints=true"):
         claim(tmp_path, auto_resume_from_checkpoints=False)
     assert (tmp_path / "checkpoint-5").is_dir()
+
+
+def test_unfinished_run_is_resumed_in_the_same_chat_context_only(tmp_path: Path) -> None:
+    claim(tmp_path)
+    output_folder.claim_context(tmp_path, "a" * 64)
+    add_checkpoint(tmp_path, 5)
+    claim(tmp_path)
+    output_folder.claim_context(tmp_path, "a" * 64)
+    claim(tmp_path)
+    with pytest.raises(UserError, match=r"another chat context \(a{12}, and now b{12}\).*--overwrite=true"):
+        output_folder.claim_context(tmp_path, "b" * 64)
+    assert (tmp_path / "checkpoint-5").is_dir()
+    claim(tmp_path, overwrite=True)
+    output_folder.claim_context(tmp_path, "b" * 64)
+
+
+def test_a_run_that_began_before_contexts_were_noted_is_resumed(tmp_path: Path) -> None:
+    claim(tmp_path)
+    add_checkpoint(tmp_path, 5)
+    claim(tmp_path)
+    output_folder.claim_context(tmp_path, "a" * 64)
 
 
 def test_finished_run_is_refused_and_left_alone(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ is loaded. Format: https://github.com/huggingface/safetensors (8 bytes of length
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ from subliminal.core.files import from_the_root
 MOST_HEADER_BYTES = 100_000_000
 """The longest header that the format allows."""
 AGAIN = "Copy or make it again."
+MADE_HERE = ("data", "models", "outputs", "results")
+"""Folders of the checkout that runs write; no owner on the Hub is meant by their names."""
 
 
 def is_hub_id(name: str) -> bool:
     """Whether a name is owner/name on the Hub, and not meant as a folder, of this repository perhaps."""
-    if name.startswith((".", "/", "~")) or name.count("/") != 1:
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
         return False
     owner = name.split("/")[0]
-    return owner not in ("models", "outputs") and not Path(owner).is_dir() and not (REPO_ROOT / name).is_dir()
+    # A folder that a run would make is none on the Hub, although it is not there yet.
+    return owner not in MADE_HERE and not Path(owner).is_dir() and not (REPO_ROOT / name).is_dir()
 
 
 def folder_or_hub_id(name: str, what: str, file: str = "") -> Path | None:

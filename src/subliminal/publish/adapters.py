@@ -28,7 +28,8 @@ from subliminal.core.hub import (
     push_files,
 )
 from subliminal.core.manifest import read_manifest, sha256_of
-from subliminal.publish.cards import Data, Place, adapter_card, is_hub_name, portable
+from subliminal.core.weights import is_hub_id
+from subliminal.publish.cards import Data, Place, adapter_card, portable
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"
 MAIN = "main"
@@ -159,7 +160,7 @@ def training_data(manifest: Mapping[str, Any]) -> list[Data]:
                 entries.append(entry)
         for entry in entries or [{"path": path, "sha256": None}]:
             origin = _origin(Path(entry["path"]), entry["sha256"])
-            if is_hub_name(path):
+            if is_hub_id(path):
                 origin = {"repo": path, "revision": dataset.get("revision")}
             found.append(Data(entry["path"], entry["sha256"], origin.get("repo"), origin.get("revision")))
     return found

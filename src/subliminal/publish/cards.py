@@ -9,7 +9,7 @@ import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 import yaml
@@ -17,6 +17,7 @@ import yaml
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import scrub
 from subliminal.core.templates import templates
+from subliminal.core.weights import is_hub_id
 from subliminal.engine.server import LORA_RANKS
 from subliminal.training.header import batch_line
 
@@ -60,12 +61,6 @@ def portable(value: Any) -> Any:
     return _ABSOLUTE.sub(r"\1", scrub(value).replace(f"{REPO_ROOT}/", ""))
 
 
-def is_hub_name(name: str) -> bool:
-    """Whether a ``base_model`` or dataset path names a Hub repository rather than a folder of this machine."""
-    like_one = re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name)
-    return bool(like_one) and not Path(name).exists() and not (REPO_ROOT / name).exists()
-
-
 def adapter_card(
     manifest: dict[str, Any],
     metrics: list[dict[str, Any]],
@@ -107,7 +102,7 @@ def adapter_card(
         epoch=epoch,
         place=place,
         base=base,
-        base_on_hub=is_hub_name(base),
+        base_on_hub=is_hub_id(base),
         base_sha256=(manifest["inputs"].get("base_model") or {}).get("sha256"),
         revision=revision,
         revision_moves=not re.fullmatch(r"[0-9a-f]{40}", str(revision)),
@@ -128,13 +123,13 @@ def adapter_card(
 def _metadata(base: str, data: list[Data], licence: str) -> dict[str, Any]:
     """The card's YAML head. Names that are not on the Hub stay out: its validation refuses them."""
     head: dict[str, Any] = {"license": licence, "library_name": "peft"}
-    if is_hub_name(base):
+    if is_hub_id(base):
         head |= {"base_model": base, "base_model_relation": "adapter"}
     published = []
     for each in data:
         if each.repo:
             published.append(each.repo)
-        elif is_hub_name(each.path):
+        elif is_hub_id(each.path):
             published.append(each.path)
     if published:
         head["datasets"] = published

@@ -1,4 +1,4 @@
-"""What must hold before a training run starts: known keys, whole data, the stated batch, a free output folder.
+"""What must hold before a training run starts: known keys, whole data, the stated batch; and where its rows are cached.
 
 :class:`subliminal.axolotl_plugin.StrictRecipe` calls these within Axolotl, before anything slow happens.
 """
@@ -16,39 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_object, write_json
-from subliminal.core.manifest import scrub, sha256_of
+from subliminal.core.manifest import sha256_of
 from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.training.schema import command_line_keys, recipe_schema, unknown_keys
 from subliminal.training.values import shape_problems, value_problems
 
-METRICS = "metrics.jsonl"
-MANIFEST = "manifest.json"
-RUN_CONFIG = "run_config.json"
-"""What the checkpoints of an output folder were trained with; a resumed run must agree with it."""
-
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja")
-RESUME_KEYS = {"auto_resume_from_checkpoints", "resume_from_checkpoint", "overwrite", "dataset_prepared_path"}
-"""Keys that may change between the start of a run and its resumption."""
-
 SHAPES_THE_CACHE = [
     *("seed", "sequence_len", "min_sample_len", "excess_length_strategy", "dataset_exact_deduplication"),
     *("shuffle_merged_datasets", "shuffle_before_merging_datasets", "val_set_size"),
     *("chat_template", "chat_template_jinja"),
 ]
 """Settings that change the prepared rows or their order."""
-
-
-def plain_values(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A JSON-ready copy of a run's settings: the recipe with the command line's overrides, without secrets."""
-    values = {}
-    for key, value in json.loads(scrub(json.dumps(config, default=str))).items():
-        if key == "axolotl_config_path" or value is None:
-            continue
-        if key.endswith("api_key"):
-            value = "***"
-        values[key] = value
-    return values
 
 
 def check_keys(config: Mapping[str, Any]) -> None:
@@ -186,83 +165,6 @@ def drop_torn_caches(prepared: Path) -> None:
             whole = (folder / "state.json").is_file() and (folder / "dataset_info.json").is_file()
             if folder.is_dir() and not whole:
                 shutil.rmtree(folder)
-
-
-def claim_output(config: Mapping[str, Any], prepared: Path) -> None:
-    """Make the output folder ready for this run, or refuse.
-
-    A finished run is refused, an unfinished one is resumed if ``auto_resume_from_checkpoints`` is set and its settings
-    and data are the same. Checkpoints that a kill left incomplete are deleted, so that the one before is resumed.
-
-    Args:
-        config: the recipe with the command line's overrides.
-        prepared: of :func:`prepared_path`; its name identifies data and tokenizer.
-
-    Raises:
-        UserError: names the ways on.
-    """
-    output = Path(str(config.get("output_dir") or "./model-out"))
-    settings = {key: value for key, value in plain_values(config).items() if key not in RESUME_KEYS}
-    settings["data_and_tokenizer"] = prepared.name
-    if config.get("overwrite"):
-        _discard_run(output)
-    if (output / MANIFEST).is_file():
-        raise UserError(
-            f"{output} holds a finished run. Three ways on: keep it and use it as it is; train again with "
-            "--overwrite=true, which deletes it; or choose another --output_dir."
-        )
-    _drop_torn_checkpoints(output)
-    checkpoints = _checkpoints(output)
-    if checkpoints:
-        _check_resumable(output, settings, config)
-    else:
-        (output / METRICS).unlink(missing_ok=True)
-    write_json(output / RUN_CONFIG, settings)
-
-
-def _check_resumable(output: Path, settings: dict[str, Any], config: Mapping[str, Any]) -> None:
-    ways = "train from the start with --overwrite=true, or choose another --output_dir"
-    if not config.get("auto_resume_from_checkpoints") and not config.get("resume_from_checkpoint"):
-        raise UserError(
-            f"{output} holds the checkpoints of an unfinished run. Three ways on: resume it with "
-            f"--auto_resume_from_checkpoints=true, {ways}."
-        )
-    path = output / RUN_CONFIG
-    if not path.is_file():
-        return
-    earlier = read_object(path)
-    changed = []
-    for key in sorted(earlier.keys() | settings.keys()):
-        before, now = earlier.get(key), settings.get(key)
-        if before != now:
-            changed.append(f"`{key}` was {before!r} and is now {now!r}")
-    if changed:
-        raise UserError(
-            f"{output} holds the checkpoints of a run with other settings: {'; '.join(changed[:4])}. Three ways on: "
-            f"resume it with its own settings, {ways}."
-        )
-
-
-def _checkpoints(output: Path) -> list[Path]:
-    return [path for path in output.glob("checkpoint-*") if path.name.split("-")[-1].isdigit()]
-
-
-def _drop_torn_checkpoints(output: Path) -> None:
-    """Delete checkpoints without a readable ``trainer_state.json``, the file that the trainer writes last."""
-    for checkpoint in _checkpoints(output):
-        try:
-            json.loads((checkpoint / "trainer_state.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            print(f"{checkpoint} is incomplete (its run was killed while writing it) and is deleted.", flush=True)
-            shutil.rmtree(checkpoint)
-
-
-def _discard_run(output: Path) -> None:
-    """Delete what an earlier run left in ``output`` and nothing else."""
-    for checkpoint in _checkpoints(output):
-        shutil.rmtree(checkpoint)
-    for name in (MANIFEST, METRICS, RUN_CONFIG, "adapter_model.safetensors", "model.safetensors"):
-        (output / name).unlink(missing_ok=True)
 
 
 def world_size() -> int:
