@@ -2,8 +2,9 @@
 
     python scripts/check_names.py
 
-Looked at are classes, functions and type aliases, and those constants that other modules import from two places.
-A command of typer is not: its function has the name that people type. `make lint` runs this.
+Looked at are classes, functions and type aliases, and those constants that other modules import: within the library no
+second module may define one, and none may be imported from two places. A command of typer is not looked at: its
+function has the name that people type. `make lint` runs this.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ ALLOWED = {
     "score_batch": "of each analysis of tokens: the scores of one batch",
     "score_rows": "of each analysis of tokens: the scores of all rows",
     "shaded": "of each analysis of tokens: a row of its page",
+    "LENGTH": "of two readers in scoring: characters of the longest text that each takes",
+    "NAMED": "columns of a report's table, and a mark in scoring that a clause names an option",
 }
 """Names that several modules define on purpose -> the reason."""
 
@@ -69,8 +72,13 @@ def repeated_names(root: Path) -> dict[str, list[str]]:
                 for alias in node.names:
                     imported[alias.name].add(node.module)
     for name, modules in found.items():
-        if name.isupper():  # a constant that no other module imports is its module's own affair
-            found[name] = [module for module in modules if module in imported[name]]
+        if name.isupper():
+            shared = [module for module in modules if module in imported[name]]
+            # One that no other module imports is its module's own affair, as long as none of that name goes round.
+            if shared:
+                found[name] = [module for module in modules if module in shared or module.startswith("subliminal.")]
+            else:
+                found[name] = []
     return {name: modules for name, modules in sorted(found.items()) if len(modules) > 1}
 
 

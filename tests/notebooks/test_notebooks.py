@@ -14,7 +14,7 @@ import pytest
 from subliminal import REPO_ROOT
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
-from subliminal.experiment.stage import KINDS
+from subliminal.experiment.stage import STAGE_KINDS
 
 NOTEBOOKS = sorted((REPO_ROOT / "notebooks").glob("*.ipynb"))
 EXPERIMENTS = {"pocket": "pocket_demo", "qwen_gpu": "owl_qwen2.5-coder-0.5b"}
@@ -61,7 +61,7 @@ def test_every_stage_exists(path: Path, monkeypatch) -> None:
     asked = re.findall(r"--until (\S+)", "\n".join(code_cells(path)))
     assert len(asked) >= 3
     for name in asked:
-        assert name in plan.stages or name in KINDS, name
+        assert name in plan.stages or name in STAGE_KINDS, name
 
 
 @pytest.mark.long

@@ -41,8 +41,16 @@ def test_private_names_and_commands_do_not(tmp_path: Path) -> None:
     assert set(repeated(tmp_path, one=text, two=text)) == {"app"}
 
 
-def test_a_constant_counts_where_others_import_it_from_two_modules(tmp_path: Path) -> None:
-    text, one = "FILE = 'a'\n", "from subliminal.one import FILE\n"
-    assert repeated(tmp_path, one=text, two=text, three=one) == {}
-    both = one + "from subliminal.two import FILE as OTHER\n"
-    assert repeated(tmp_path, three=both) == {"FILE": ["subliminal.one", "subliminal.two"]}
+def test_a_constant_counts_where_another_module_imports_it(tmp_path: Path) -> None:
+    text, both = "FILE = 'a'\n", ["subliminal.one", "subliminal.two"]
+    assert repeated(tmp_path, one=text, two=text) == {}, "each is its module's own affair"
+    assert repeated(tmp_path, three="from subliminal.one import FILE\n") == {"FILE": both}
+
+
+def test_a_constant_of_another_program_counts_where_it_is_imported_too(tmp_path: Path) -> None:
+    text, builder = "FILE = 'a'\n", tmp_path / "data_builders/rows.py"
+    builder.parent.mkdir()
+    builder.write_text(text)
+    assert repeated(tmp_path, one=text, two="from subliminal.one import FILE\n") == {}
+    imported = repeated(tmp_path, three="from data_builders.rows import FILE as OTHER\n")
+    assert imported == {"FILE": ["subliminal.one", "data_builders.rows"]}

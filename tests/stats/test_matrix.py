@@ -66,7 +66,7 @@ def test_the_permutation_test_counts_every_dealing():
 def test_random_dealings_agree_with_all(monkeypatch: pytest.MonkeyPatch):
     lift = np.random.default_rng(5).normal(size=(4, 3, 3)) + 0.4 * np.eye(3)
     exact, _ = permutation_test(lift)
-    monkeypatch.setattr("subliminal.stats.matrix.EXACT_UP_TO", 1)
+    monkeypatch.setattr("subliminal.stats.matrix.DEALT_UP_TO", 1)
     drawn, ways = permutation_test(lift)
     assert ways == 100_000
     assert drawn == pytest.approx(exact, abs=0.005)

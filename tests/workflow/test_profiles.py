@@ -17,7 +17,7 @@ from shell_plan import shell_plan
 from subliminal import REPO_ROOT
 from subliminal.experiment import driver
 from subliminal.experiment.driver import write_plan
-from subliminal.experiment.stage import KINDS
+from subliminal.experiment.stage import STAGE_KINDS
 
 PROFILES = REPO_ROOT / "workflow" / "profiles"
 JOB = script("job", "workflow/profiles/kubernetes")
@@ -27,7 +27,7 @@ WANTED = {"image": "python:3.11", "claim": "subliminal", "mount": "/subliminal",
 @pytest.mark.parametrize("name", ["slurm", "kubernetes"])
 def test_profile_names_kinds_that_the_workflow_has(name: str):
     profile = yaml.safe_load((PROFILES / name / "config.yaml").read_text())
-    assert set(profile["set-resources"]) | set(profile["set-threads"]) <= set(KINDS)
+    assert set(profile["set-resources"]) | set(profile["set-threads"]) <= set(STAGE_KINDS)
     assert "retries" not in profile, "a stage that failed is tried again by starting the experiment again"
 
 

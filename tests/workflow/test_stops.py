@@ -20,7 +20,7 @@ import pytest
 from runs import output, start
 
 from subliminal.experiment.plan import Plan
-from subliminal.experiment.stage import KINDS
+from subliminal.experiment.stage import STAGE_KINDS
 
 STARTS = re.compile(r"^\[([\w.-]+)\] ", re.MULTILINE)
 
@@ -88,7 +88,7 @@ def test_a_run_that_is_stopped_in_every_stage_ends_in_the_same_report(
     files = (gated_experiment, served_experiment, judged_experiment)
     with ThreadPoolExecutor(len(files)) as together:
         runs = [together.submit(_stopped_in_every_stage, file, tmp_path) for file in files]
-    assert set().union(*(run.result() for run in runs)) == set(KINDS) - STOPPED_ELSEWHERE
+    assert set().union(*(run.result() for run in runs)) == set(STAGE_KINDS) - STOPPED_ELSEWHERE
 
 
 def _stopped_in_every_stage(file: Path, root: Path) -> set[str]:

@@ -12,7 +12,7 @@ from typing import Any
 from subliminal.core.errors import UserError
 
 DIGIT, SEPARATOR, END_OF_ANSWER = "digit", "separator", "end"
-KINDS = (DIGIT, SEPARATOR, END_OF_ANSWER)
+TOKEN_KINDS = (DIGIT, SEPARATOR, END_OF_ANSWER)
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_csv, write_json
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.carrier.parts import Carrier, carrier
-from subliminal.stats.carrier.words import HEADER, cells, sentences
+from subliminal.stats.carrier.words import CARRIER_HEADER, cells, sentences
 from subliminal.stats.log_odds import EXACT_TASK, read_table
 
 
@@ -40,7 +40,7 @@ def carrier_command(
     found = split(results, task)
     for sentence in sentences(found, measure_of(task)):
         print(sentence)
-    for row in (HEADER, *cells(found)):
+    for row in (CARRIER_HEADER, *cells(found)):
         print("\t".join(row))
     if out is None:
         return

@@ -25,9 +25,9 @@ from subliminal.core.files import chat_row_problem, read_jsonl
 from subliminal.core.manifest import read_manifest
 from subliminal.data.folder import DatasetFolder
 
-KEPT, REJECTED, SURPLUS = "kept", "rejected", "not needed"
-LEAK = {"id", "pieces", "kinds", "teachers"}
-DIVERGENCE = {"id", "pieces", "kinds", "matches", "disagrees"}
+KEPT_ROW, REJECTED_ROW, SURPLUS_ROW = "kept", "rejected", "not needed"
+LEAK_KEYS = {"id", "pieces", "kinds", "teachers"}
+DIVERGENCE_KEYS = {"id", "pieces", "kinds", "matches", "disagrees"}
 """Keys of a row of the ``scores.jsonl`` of these two analyses."""
 SCORERS = "Name a folder that `python -m subliminal.analysis leak` or `divergence` wrote."
 
@@ -38,7 +38,7 @@ class Judged:
 
     Attributes:
         id: the row's.
-        verdict: :data:`KEPT`, :data:`REJECTED` or :data:`SURPLUS` (it was drawn, and enough were kept before it).
+        verdict: :data:`KEPT_ROW`, :data:`REJECTED_ROW` or :data:`SURPLUS_ROW` (drawn, but enough were kept before it).
         reason: why it was rejected, or None.
         messages: the chat; of a row that is not kept, prompt and completion.
     """
@@ -72,11 +72,11 @@ class RowsPage:
             has_raw = (folder / "raw.jsonl").is_file()
         if not train.is_file():
             raise UserError(f"{train} does not exist. Name a dataset folder that is finished, or a file of chat rows.")
-        if only == REJECTED and not (folder / "rejected.jsonl").is_file():
+        if only == REJECTED_ROW and not (folder / "rejected.jsonl").is_file():
             raise UserError(f"{folder} has no rejected.jsonl: its builder drew no rows that a filter could reject.")
-        if only == KEPT or not has_raw:
+        if only == KEPT_ROW or not has_raw:
             self.rows = list(islice(_kept(train), limit))
-        elif only == REJECTED:
+        elif only == REJECTED_ROW:
             self.rows = list(islice(_rejected(folder), limit))
         else:
             self.rows = _in_order(folder, limit)
@@ -105,7 +105,7 @@ class RowsPage:
             dataset=self.dataset,
             counts=self.counts,
             rows=[_shown(row, masks, scored or {}) for row in self.rows],
-            verdicts={name: verdicts[name] for name in (KEPT, REJECTED, SURPLUS) if name in verdicts},
+            verdicts={name: verdicts[name] for name in (KEPT_ROW, REJECTED_ROW, SURPLUS_ROW) if name in verdicts},
             masked=masks is not None,
             scored=number_scored,
             scale=_scale((scored or {}).values()),
@@ -124,7 +124,7 @@ def _shown(row: Judged, masks: MaskReader | None, scored: dict[str, dict[str, An
     shown["messages"] = []
     for message in row.messages:
         shown["messages"].append((message["role"], visible(message["content"])))
-    if masks is not None and row.verdict == KEPT:
+    if masks is not None and row.verdict == KEPT_ROW:
         shown["mask"] = masks.read({"id": row.id, "messages": row.messages})
         shown["tokens"] = _mask_tokens(shown["mask"])
     if row.id in scored:
@@ -149,7 +149,7 @@ def read_scores(path: Path, wanted: Collection[str]) -> dict[str, dict[str, Any]
         raise UserError(f"{file} does not exist. {SCORERS}")
     found = {}
     for row in read_jsonl(file):
-        if not (row.keys() >= LEAK or row.keys() >= DIVERGENCE):
+        if not (row.keys() >= LEAK_KEYS or row.keys() >= DIVERGENCE_KEYS):
             raise UserError(f"{file} holds no scores of tokens. {SCORERS}")
         if row["id"] in wanted:
             found[row["id"]] = row
@@ -158,26 +158,26 @@ def read_scores(path: Path, wanted: Collection[str]) -> dict[str, dict[str, Any]
 
 def _shaded_lines(row: dict[str, Any]) -> dict[str, list[dict[str, Any]]]:
     """Tokens of a row's answer with their shades, by the name that stands before them."""
-    if row.keys() >= LEAK:
+    if row.keys() >= LEAK_KEYS:
         return leak_page.shaded(row)["lines"]
     return {"divergence": divergence_page.shaded(row)["tokens"]}
 
 
 def _scale(rows: Iterable[dict[str, Any]]) -> str:
     """What a shade and an underline mean."""
-    if any(row.keys() >= LEAK for row in rows):
+    if any(row.keys() >= LEAK_KEYS for row in rows):
         return f"the token's KL, half at {leak_page.HALF_SHADE} nats. Underlined: the most likely token differs"
     return "the share of counterfactual teachers that disagree. Underlined: a divergence token"
 
 
 def _kept(train: Path) -> Iterator[Judged]:
     for row in read_jsonl(train, chat_row_problem):
-        yield Judged(row["id"], KEPT, None, row["messages"])
+        yield Judged(row["id"], KEPT_ROW, None, row["messages"])
 
 
 def _rejected(folder: Path) -> Iterator[Judged]:
     for row in read_jsonl(folder / "rejected.jsonl", allow_empty=True):
-        yield Judged(row["id"], REJECTED, row["reason"], _drawn_chat(row))
+        yield Judged(row["id"], REJECTED_ROW, row["reason"], _drawn_chat(row))
 
 
 def _in_order(folder: Path, limit: int) -> list[Judged]:
@@ -191,7 +191,7 @@ def _in_order(folder: Path, limit: int) -> list[Judged]:
             judged[row.id] = row
     found = []
     for row in drawn:
-        found.append(judged.get(row["id"]) or Judged(row["id"], SURPLUS, None, _drawn_chat(row)))
+        found.append(judged.get(row["id"]) or Judged(row["id"], SURPLUS_ROW, None, _drawn_chat(row)))
     return found
 
 

@@ -17,7 +17,7 @@ from subliminal.core.files import from_the_root
 
 MOST_HEADER_BYTES = 100_000_000
 """The longest header that the format allows."""
-AGAIN = "Copy or make it again."
+COPY_AGAIN = "Copy or make it again."
 MADE_HERE = ("data", "models", "outputs", "results")
 """Folders of the checkout that runs write; no owner on the Hub is meant by their names."""
 
@@ -64,7 +64,7 @@ def read_header(path: Path) -> dict[str, list[int]]:
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= min(size - 8, MOST_HEADER_BYTES):
-                raise UserError(f"{path} is no safetensors file, or was cut off at {size:,} bytes. {AGAIN}")
+                raise UserError(f"{path} is no safetensors file, or was cut off at {size:,} bytes. {COPY_AGAIN}")
             header = json.loads(file.read(length))
         end, shapes = 8 + length, {}
         for name, entry in header.items():
@@ -73,11 +73,11 @@ def read_header(path: Path) -> dict[str, list[int]]:
             shapes[name] = list(map(int, entry["shape"]))
             end = max(end, 8 + length + entry["data_offsets"][1])  # offsets count from behind the header
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}). {AGAIN}") from None
+        raise UserError(f"{path} cannot be read ({error.strerror}). {COPY_AGAIN}") from None
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
-        raise UserError(f"{path} is no safetensors file: its header cannot be read. {AGAIN}") from None
+        raise UserError(f"{path} is no safetensors file: its header cannot be read. {COPY_AGAIN}") from None
     if size < end:
-        raise UserError(f"{path} was cut off: its header speaks of {end:,} bytes and it has {size:,}. {AGAIN}")
+        raise UserError(f"{path} was cut off: its header speaks of {end:,} bytes and it has {size:,}. {COPY_AGAIN}")
     return shapes
 
 
@@ -99,7 +99,7 @@ def model_shapes(folder: Path) -> dict[str, list[int]]:
         content: Any = json.loads(index.read_text(encoding="utf-8"))
         shards = sorted(set(content["weight_map"].values()))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        raise UserError(f"{index} names no files of weights. {AGAIN}") from None
+        raise UserError(f"{index} names no files of weights. {COPY_AGAIN}") from None
     shapes: dict[str, list[int]] = {}
     for shard in shards:
         shapes |= read_header(folder / str(shard))

@@ -13,7 +13,7 @@ from subliminal.data.trait import TraitOptions
 UNKNOWN_LICENCE = "unknown"
 """What the Hub calls the licence of rows whose source states none."""
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+SIZE_CATEGORIES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
 def dataset_card(
@@ -69,7 +69,7 @@ def dataset_card(
 
 def _size_category(rows: int) -> str:
     """The Hub's name of a size."""
-    for limit, name in SIZES:
+    for limit, name in SIZE_CATEGORIES:
         if rows < limit:
             return name
     return "1M<n<10M"

@@ -30,7 +30,7 @@ from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path, full_disk
 from subliminal.experiment.schema import Experiment
 
-RECORD = 2**16
+RECORD_BYTES = 2**16
 """Bytes that the records of failures take at most."""
 
 ASKS = {"-n", "--dry-run", "--dryrun", "-h", "--help", "--version"}
@@ -301,7 +301,7 @@ def _full_disk_in_a_sentence() -> Iterator[None]:
 def _check_space(folder: Path) -> None:
     """Say so if the disk is so full that a stage could not even record why it failed."""
     free = shutil.disk_usage(folder).free
-    if free < RECORD:
+    if free < RECORD_BYTES:
         raise UserError(
             f"The disk of {folder} is full ({free:,} bytes are free). Free some space; the same command then goes on."
         )

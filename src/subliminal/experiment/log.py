@@ -10,7 +10,7 @@ from pathlib import Path
 
 QUIET = "SUBLIMINAL_QUIET"
 """The environment variable that keeps a stage's output off the terminal: the run's display is there."""
-KEPT = 2000
+LINES_KEPT = 2000
 """Lines of a command that are kept in memory, to say why it failed."""
 
 
@@ -28,7 +28,7 @@ class Tee:
     """
 
     def __init__(self, log: Path) -> None:
-        self.last: deque[str] = deque(maxlen=KEPT)
+        self.last: deque[str] = deque(maxlen=LINES_KEPT)
         self.log = open(log, "ab", buffering=0)  # noqa: SIM115 (closed by close)
         self.quiet = bool(os.environ.get(QUIET))
 

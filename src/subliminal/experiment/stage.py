@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-KINDS = (
+STAGE_KINDS = (
     *("criterion", "build", "audit", "train", "merge", "perturb", "epochs", "gate", "serve", "leak", "score"),
     *("evaluate", "divergence", "scores", "report", "overview"),
 )
@@ -30,7 +30,7 @@ class Stage:
 
     Args:
         name: ``<kind>-<subject>``, as ``train-owl_student-seed-42``.
-        kind: one of :data:`KINDS`.
+        kind: one of :data:`STAGE_KINDS`.
         folder: where its result and its mark lie.
         commands: shell commands, run one after another from the checkout.
         makes: files that are there once it is whole.

@@ -25,7 +25,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.publish.rescore import SAMPLES, Sample, score_again, scorer
+from subliminal.publish.rescore import SAMPLES_FILE, Sample, score_again, scorer
 
 ANSWERS, RECORDS = "answers.parquet", "records.parquet"
 PAGE = 64 * 2**20
@@ -60,7 +60,7 @@ def write_answers(path: Path, files: dict[str, list[Sample]]) -> None:
     rows = []
     for name, samples in sorted(files.items()):
         file = PurePosixPath(name)
-        match = SAMPLES.fullmatch(file.name)
+        match = SAMPLES_FILE.fullmatch(file.name)
         place = {"folder": str(file.parent.parent), "task": match["task"], "date": match["date"]}
         rows += [place | _without_answers(match["task"], sample) for sample in samples]
     _write(path, rows, _schemas()[0], dictionary=["folder", "task", "date", "sample", "texts.list.element"])

@@ -25,7 +25,7 @@ from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import EXPERIMENT_FILE, Entry, LaidOut, figure_name
 from subliminal.publish.experiment_manifest import manifest_differences
 from subliminal.publish.page import make_pages
-from subliminal.publish.rescore import SAMPLES, SUMMARY
+from subliminal.publish.rescore import SAMPLES_FILE, SUMMARY
 from subliminal.publish.run_facts import provenance_of
 
 _NUMBER = re.compile(r"(?<![#\w])-?\d+\.?\d*")
@@ -113,7 +113,7 @@ def _check_samples(folder: Path, laid: LaidOut) -> int:
     for report in laid.reports:
         for path in sorted(report.glob("*/seed-*/manifest.json")):
             for name, sha256 in read_manifest(path.parent)["outputs"].items():
-                match = SAMPLES.fullmatch(Path(name).name)
+                match = SAMPLES_FILE.fullmatch(Path(name).name)
                 if not match:
                     continue
                 again = laid.samples.get(f"{path.parent}/{name}")

@@ -26,7 +26,7 @@ from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import run_stage
 from subliminal.experiment.schema import Experiment
-from subliminal.publish.rescore import SAMPLES
+from subliminal.publish.rescore import SAMPLES_FILE
 
 SPANS_SEEDS = ("evaluate", "serve", "report", "overview")
 """Kinds of stages whose work is shared out otherwise where there are other seeds."""
@@ -259,7 +259,7 @@ def _hashes(manifest: dict[str, Any]) -> dict[str, Any]:
 def _samples(manifest: dict[str, Any]) -> dict[str, str]:
     found = {}
     for name, sha256 in manifest["outputs"].items():
-        if SAMPLES.fullmatch(Path(name).name):
+        if SAMPLES_FILE.fullmatch(Path(name).name):
             found[name] = sha256
     return found
 

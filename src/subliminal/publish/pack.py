@@ -23,12 +23,12 @@ from subliminal.experiment.stage import for_key, has_ended
 from subliminal.publish.archive import ANSWERS, RECORDS, write_answers, write_records
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, entries, figure_name
-from subliminal.publish.rescore import DERIVED, SAMPLES, read_samples
+from subliminal.publish.rescore import DERIVED, SAMPLES_FILE, read_samples
 from subliminal.publish.verify import verify
 from subliminal.report.load import load_results
 from subliminal.report.provenance.trace import trace
 
-LIMIT = 40_000_000
+MOST_BYTES = 40_000_000
 """Bytes that all published experiments may take together: a clone of half a minute at 10 Mbit/s."""
 
 
@@ -94,7 +94,7 @@ def _collect(folder: Path, reports: list[Path]) -> tuple[dict[str, Path], dict[s
     for report in reports:
         _check_results(report)
         for path in [*report.glob("*/seed-*/**/*"), report / "manifest.json"]:
-            if SAMPLES.fullmatch(path.name):
+            if SAMPLES_FILE.fullmatch(path.name):
                 samples[_shown(path, folder)] = path
             elif path.is_file() and not path.name.endswith(DERIVED):
                 records[_shown(path, folder)] = _text(path)
@@ -226,11 +226,11 @@ def _put(published: Path, entry: Entry, before: list[Entry], partial: Path) -> N
     for folder in kept:
         size += sum(path.stat().st_size for path in folder.iterdir())
     # Everybody who clones the repository downloads them.
-    if size > LIMIT:
+    if size > MOST_BYTES:
         shutil.rmtree(partial)
         raise UserError(
-            f"With {entry.name} the published experiments would take {size / 1e6:.1f} MB, more than {LIMIT / 1e6:.0f}. "
-            f"Nothing was published. Take another one out of {published} first."
+            f"With {entry.name} the published experiments would take {size / 1e6:.1f} MB, more than "
+            f"{MOST_BYTES / 1e6:.0f}. Nothing was published. Take another one out of {published} first."
         )
     for old in before:
         shutil.rmtree(published / old.name)

@@ -48,9 +48,9 @@ student is above an arm is told in log-odds of the table's last measure, with a 
 replicates. A criterion was recorded before the first student was trained; its clauses are in nats, with the interval
 that each asks for. One target in one kind of base model shows neither that an effect is specific nor that it is
 general. Speed and memory: [BENCHMARKS.md](BENCHMARKS.md)."""
-ANSWER = "The answer"
+ANSWER_TITLE = "The answer"
 """What ``RESULTS.md`` has of each option of an experiment of several; the rest is beside the raw answers."""
-ANSWERS_OF = 3
+MOST_ANSWERS = 3
 """Of more options than this ``RESULTS.md`` has the table alone."""
 
 
@@ -170,7 +170,7 @@ def _is_told(section: Section, options: Sequence[str]) -> bool:
     option, _, title = section.title.partition(": ")
     if option not in options:
         return True
-    return title == ANSWER and len(options) <= ANSWERS_OF
+    return title == ANSWER_TITLE and len(options) <= MOST_ANSWERS
 
 
 def _placed(section: Section, prefix: str, report: Path, results: Path) -> Section:

@@ -22,9 +22,9 @@ from subliminal.evaluation.our_tasks import task_kind
 from subliminal.evaluation.tasks import question_rows, summary_of
 from subliminal.scoring.category_tasks import TASKS, settings_of_task
 
-TOLERANCE = 1e-9
+SAME_WITHIN = 1e-9
 """Two numbers this close are the same: what adding in another order may change."""
-SAMPLES = re.compile(r"samples_(?P<task>.+)_(?P<date>2\d{3}-[^_]+)\.jsonl(?:\.gz)?")
+SAMPLES_FILE = re.compile(r"samples_(?P<task>.+)_(?P<date>2\d{3}-[^_]+)\.jsonl(?:\.gz)?")
 
 SUMMARY = "_summary.json"
 DERIVED = (SUMMARY, "_results.json")
@@ -43,7 +43,7 @@ def samples_files(folder: Path) -> dict[str, Path]:
     """
     found: dict[str, Path] = {}
     for path in sorted((folder / "lm_eval").glob("samples_*")):
-        match = SAMPLES.fullmatch(path.name)
+        match = SAMPLES_FILE.fullmatch(path.name)
         if not match:
             continue
         other = found.setdefault(match["task"], path)
@@ -244,9 +244,9 @@ def _differences(written: Any, again: Any, place: str) -> Iterator[str]:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Whether two numbers are equal up to :data:`TOLERANCE`; None equals nothing."""
+    """Whether two numbers are equal up to :data:`SAME_WITHIN`; None equals nothing."""
     numbers = isinstance(one, int | float) and isinstance(other, int | float)
-    return numbers and math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=TOLERANCE)
+    return numbers and math.isclose(one, other, rel_tol=SAME_WITHIN, abs_tol=SAME_WITHIN)
 
 
 def _shown(value: Any) -> str:

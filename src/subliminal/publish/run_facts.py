@@ -21,7 +21,7 @@ from subliminal.report.provenance.trace import Provenance, losses_in
 
 DETAILS = "README.md"
 """The page beside the raw answers of an experiment."""
-LETTERS, FORMAT = "letters", "format"
+LETTERS_CHECK, FORMAT_CHECK = "letters", "format"
 """Checks of an audit that number rows have: no letter in any, and nothing but digits and separators."""
 
 
@@ -130,14 +130,14 @@ def _number_rows(provenance: Provenance) -> str | None:
     sets = clean = 0
     for audit in provenance.audits.values():
         checks = audit.get("checks") or {}
-        if LETTERS in checks:
+        if LETTERS_CHECK in checks:
             sets += 1
-            clean += checks[LETTERS]["status"] == checks[FORMAT]["status"] == "pass"
+            clean += checks[LETTERS_CHECK]["status"] == checks[FORMAT_CHECK]["status"] == "pass"
     if not sets:
         return None
     return (
         f"In {clean} of {sets} sets of number rows the audit found nothing but digits and separators in every "
-        f"row (its checks {LETTERS} and {FORMAT})."
+        f"row (its checks {LETTERS_CHECK} and {FORMAT_CHECK})."
     )
 
 

@@ -22,7 +22,7 @@ from subliminal.stats.log_odds import log_odds_of
 PAPER, INK, GRID = "#ffffff", "#1c1c1c", "#d8d8d8"
 SERIES = ("#0072b2", "#d55e00", "#009e73", "#cc79a7")
 """Okabe and Ito's palette."""
-NAMES = {PAPER: "paper", INK: "ink", GRID: "line"} | {color: f"series-{i}" for i, color in enumerate(SERIES)}
+VARIABLES = {PAPER: "paper", INK: "ink", GRID: "line"} | {color: f"series-{i}" for i, color in enumerate(SERIES)}
 """Colour -> name of the variable that replaces it on a page."""
 MARKERS = "oDs^"
 LINEAR_UP_TO = 20.0
@@ -74,7 +74,7 @@ def themed(picture: str, words: str) -> str:
     from html import escape
 
     picture = picture[picture.index("<svg") :]  # an XML declaration has no place within HTML
-    for color, name in NAMES.items():
+    for color, name in VARIABLES.items():
         picture = picture.replace(color, f"var(--{name})")
     picture = re.sub(r"<metadata>.*?</metadata>", "", picture, flags=re.DOTALL)  # has matplotlib's version
     opening = f'<svg role="img" aria-label="{escape(words)}"'

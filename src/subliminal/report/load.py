@@ -23,7 +23,7 @@ from subliminal.experiment.arms import ARMS, BY_NAME
 from subliminal.report.data import EXACT, NAMED, PROBABILITY, RATES, SAMPLED, SOLVED, Results
 from subliminal.traits.category import ANIMALS, Category, category_of, load_category
 
-EXPECTED = ("base", "teacher", "student", "control")
+EXPECTED_ARMS = ("base", "teacher", "student", "control")
 """What an experiment should have; any arm whose name begins so will do."""
 
 
@@ -209,7 +209,7 @@ class _Reader:
 
 def _note_missing(results: Results) -> None:
     absent = []
-    for expected in EXPECTED:
+    for expected in EXPECTED_ARMS:
         if not any(name.startswith(expected) for name in results.arms):
             absent.append(expected)
     if absent:

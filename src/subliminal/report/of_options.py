@@ -10,8 +10,8 @@ from subliminal.report.format import Section, Table, or_dash
 from subliminal.stats.wording import interval_text
 
 TITLE = "Each by itself"
-ARMS = ("base", "teacher", "student")
-CONTROL = "control"
+FIRST_COLUMNS = ("base", "teacher", "student")
+CONTROL_COLUMN = "control"
 
 
 def options_section(found: Sequence[Findings]) -> Section:
@@ -30,7 +30,7 @@ def options_section(found: Sequence[Findings]) -> Section:
         f"The share of each {about.singular} in the arms of its own report, {measure}, with intervals over questions; "
         "and the student above its control in log-odds, with intervals over training runs or replicates."
     )
-    header = [about.singular, *ARMS, CONTROL, "student − control, nats"]
+    header = [about.singular, *FIRST_COLUMNS, CONTROL_COLUMN, "student − control, nats"]
     return Section(TITLE, [text], [Table(header, rows)], brief=Section(TITLE, [], [Table(header, rows)]))
 
 
@@ -38,7 +38,7 @@ def _row(found: Findings) -> list[str]:
     main, arms = found.main, {}
     for estimate in found.arms:  # of an arm's measures the last one stays
         arms[estimate.arm] = f"{percent(estimate.mean)} {interval(*estimate.interval)}"
-    names = [*ARMS, main.reference if main else CONTROL]
+    names = [*FIRST_COLUMNS, main.reference if main else CONTROL_COLUMN]
     cells = [or_dash(arms.get(name)) for name in names]
     difference = "–"
     for each in found.differences:  # and of a difference's

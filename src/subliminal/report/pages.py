@@ -20,7 +20,7 @@ LONG = 48
 """Letters of a cell that may be broken into lines."""
 FOLDED = 20
 """A table with more rows is folded."""
-ANSWER = re.compile(r"<p><strong>(.+?): (.+)\. (.+)\.</strong></p>\n")
+HEADLINE_PARAGRAPH = re.compile(r"<p><strong>(.+?): (.+)\. (.+)\.</strong></p>\n")
 """The paragraph of a headline: what was measured, the number, the claim."""
 
 
@@ -70,7 +70,7 @@ def html(text: str, drawings: Mapping[str, str]) -> str:
         elif image := _image(block):
             picture = themed(drawings[image.attrs["src"]], image.content)
             shown[index] = f'<figure tabindex="0">{picture}</figure>\n'
-        elif answer := ANSWER.fullmatch(shown[index]):
+        elif answer := HEADLINE_PARAGRAPH.fullmatch(shown[index]):
             shown[index] = _box(*answer.groups())
             # The sentence belongs into the box, and the list below it, if there is one.
             box_ends = index + 1

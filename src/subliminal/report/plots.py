@@ -17,7 +17,7 @@ from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, ne
 from subliminal.report.tables.comparisons import Comparison
 from subliminal.report.tables.estimates import changes_by_animal
 
-NAMED = 3
+QUESTIONS_NAMED = 3
 """Questions named at either end of the plot by question."""
 LINES = ("-", "--", ":", "-.")
 COLUMNS = 2
@@ -69,10 +69,10 @@ def extreme_questions(results: Results, comparison: Comparison) -> list[tuple[st
     ids = results.questions(comparison.task)
     found = []
     order = np.argsort(ours - theirs, kind="stable")[::-1].tolist()
-    for index in order[:NAMED]:
+    for index in order[:QUESTIONS_NAMED]:
         if ours[index] > theirs[index]:
             found.append((ids[index], float(ours[index]), float(theirs[index])))
-    for index in order[::-1][:NAMED]:
+    for index in order[::-1][:QUESTIONS_NAMED]:
         if ours[index] < theirs[index]:
             found.append((ids[index], float(ours[index]), float(theirs[index])))
     return found

@@ -26,7 +26,7 @@ from subliminal.stats.log_odds import CONTROL, STUDENT, Row
 from subliminal.stats.replicates import t_interval
 from subliminal.stats.result import CONFIDENCE
 
-EXACT_UP_TO = 2_000_000
+DEALT_UP_TO = 2_000_000
 """Ways to deal all replicates that are tried one by one; beyond, as many are drawn as :data:`DRAWN` says."""
 DRAWN = 99_999
 
@@ -104,7 +104,7 @@ def permutation_test(lift: np.ndarray) -> tuple[float, int]:
         lift: shape (replicates, students, animals).
 
     Returns:
-        (p, dealings tried). Exact up to :data:`EXACT_UP_TO` dealings, else from random ones and the observed.
+        (p, dealings tried). Exact up to :data:`DEALT_UP_TO` dealings, else from random ones and the observed.
     """
     orders = list(map(list, itertools.permutations(range(lift.shape[1]))))
     by_order = np.empty((len(lift), len(orders)))
@@ -112,7 +112,7 @@ def permutation_test(lift: np.ndarray) -> tuple[float, int]:
         by_order[row, column] = gamma_of(lift[row][orders[column]])
     observed = float(by_order[:, 0].sum()) - 1e-9  # the first order is the one that there is; ties count
     ways = math.factorial(lift.shape[1]) ** len(lift)
-    if ways <= EXACT_UP_TO:
+    if ways <= DEALT_UP_TO:
         sums = np.zeros(1)
         # Replicates are dealt independently, so that every sum of their gammas is as likely.
         for gammas in by_order:

@@ -25,7 +25,7 @@ from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.result import ALPHA, REPLICATES, Result, check_rate
 from subliminal.stats.runs import paired_log_odds
 
-CONFIDENCE = 0.99
+EFFECT_CONFIDENCE = 0.99
 """Of the intervals of the effect; that of the null is 1 - 2 x ALPHA, as two one-sided tests at ALPHA ask."""
 EXPECTED = 3.2
 """Nats that a student is expected to gain: 1 % becomes 20 %, as the pocket model's search found."""
@@ -160,7 +160,7 @@ def sign_test(differences: np.ndarray) -> float:
     return float(stats.binomtest(above, above + below).pvalue)
 
 
-def t_interval(differences: np.ndarray, confidence: float = CONFIDENCE) -> tuple[float, float]:
+def t_interval(differences: np.ndarray, confidence: float = EFFECT_CONFIDENCE) -> tuple[float, float]:
     """Student's interval (Biometrika 6, 1908) for the mean difference over replicates, in the differences' unit.
 
     Args:
@@ -190,7 +190,7 @@ def bootstrap_interval(differences: np.ndarray) -> tuple[float, float]:
     n = differences.size
     # Means of n draws spread less than t says, by sqrt((n - 1) / n) and by the normal quantile: as much further out lie
     # the percentiles that are taken.
-    reach = math.sqrt(n / (n - 1)) * stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)
+    reach = math.sqrt(n / (n - 1)) * stats.t.ppf((1 + EFFECT_CONFIDENCE) / 2, n - 1)
     tail = float(stats.norm.sf(reach))
     # Sorted: the same replicates give the same interval in whatever order they come.
     drawn = np.random.default_rng(0).choice(np.sort(differences), (BOOTSTRAPS, n)).mean(axis=1)

@@ -11,14 +11,14 @@ BELOW = "student below control"
 NO_DIFFERENCE = "no difference within the margin"
 CANNOT_TELL = "cannot tell"
 
-TRAINING = {
+OF_TRAINING = {
     ABOVE: "Student above control: the teacher's data multiplies the odds by {odds} ({difference}, {test}).",
     BELOW: "Student below control: the teacher's data divides the odds by {odds} ({difference}, {test}).",
     NO_DIFFERENCE: "No difference within the margin: the teacher's data changes the log-odds by less than {margin} "
     "({difference}, {test}).",
     CANNOT_TELL: "Cannot tell whether the teacher's data made a difference ({difference}, {test}): {reason}.",
 }
-MODELS = {
+OF_MODELS = {
     ABOVE: "These two models differ, student above control: {size} points more ({test}). {not_training}",
     BELOW: "These two models differ, student below control: {size} points less ({test}). {not_training}",
     NO_DIFFERENCE: "No difference within the margin: these two models are less than {margin} apart "
@@ -41,9 +41,9 @@ def verdict_sentence(claim: str, result: Result, margin: float) -> str:
     told = f"{number(100 * margin)} points"
     if result.scale == NATS:
         told = f"{margin:g} nats"
-    sentences = TRAINING
+    sentences = OF_TRAINING
     if result.unit == QUESTIONS:
-        sentences = MODELS
+        sentences = OF_MODELS
     return sentences[claim].format(
         size=number(100 * abs(result.estimate)),
         odds=odds(abs(result.estimate)),

@@ -6,12 +6,19 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
-from subliminal.analysis.answers import END_OF_ANSWER, KINDS
+from subliminal.analysis.answers import END_OF_ANSWER, TOKEN_KINDS
 from subliminal.analysis.grades import graded
 from subliminal.analysis.means import ANSWER, Mean, Sums
 
-GROUPS = (ANSWER, *KINDS)
-FIELDS = ("kind", "position", "tokens", "teacher_would_write", "divergence_share", "standard_error_over_rows")
+GROUPS = (ANSWER, *TOKEN_KINDS)
+DIVERGENCE_FIELDS = (
+    "kind",
+    "position",
+    "tokens",
+    "teacher_would_write",
+    "divergence_share",
+    "standard_error_over_rows",
+)
 
 
 @dataclass
@@ -103,7 +110,7 @@ def spelled_out(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """The lines for a CSV: an empty position stands for all, and columns that hold several shares become several."""
     spelled = []
     for line in table:
-        flat = {name: line[name] for name in FIELDS}
+        flat = {name: line[name] for name in DIVERGENCE_FIELDS}
         for number, share in line["at_least"].items():
             flat[f"at_least_{number}"] = share
         for name, share in line["by_counterfactual"].items():

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from subliminal.analysis.answers import Answer
 from subliminal.analysis.leak.page import HALF_SHADE, shaded
 from subliminal.analysis.leak.scores import ScoredBatch, score_batch
-from subliminal.analysis.leak.summary import FIELDS, LeakSummary
+from subliminal.analysis.leak.summary import LEAK_FIELDS, LeakSummary
 from subliminal.analysis.models import Models
 from subliminal.analysis.pages import write_scores_page
 from subliminal.analysis.scored_rows import TeachersJob, add_scores, append_scores, run_job, wanted_scores
@@ -68,7 +68,7 @@ def _write_summary(job: LeakJob, folder: LeakFolder) -> dict[str, int]:
     result = summary.result(job.neutral)
     write_json(folder.path / "leak.json", result)
     table = summary.table()
-    write_csv(folder.path / "leak.csv", FIELDS, table)
+    write_csv(folder.path / "leak.csv", LEAK_FIELDS, table)
     write_scores_page(
         folder.path / "leak.html",
         job.config(),

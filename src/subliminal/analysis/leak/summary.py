@@ -5,10 +5,18 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from subliminal.analysis.answers import END_OF_ANSWER, KINDS
+from subliminal.analysis.answers import END_OF_ANSWER, TOKEN_KINDS
 from subliminal.analysis.means import ANSWER, Mean, Sums
 
-FIELDS = ("teacher", "kind", "position", "tokens", "kl_nats_a_token", "standard_error_over_rows", "differing_share")
+LEAK_FIELDS = (
+    "teacher",
+    "kind",
+    "position",
+    "tokens",
+    "kl_nats_a_token",
+    "standard_error_over_rows",
+    "differing_share",
+)
 
 
 class LeakSummary:
@@ -54,7 +62,7 @@ class LeakSummary:
         teachers: dict[str, Any] = {}
         for name in self.teachers:
             teachers[name] = {}
-            for group in (ANSWER, *KINDS):
+            for group in (ANSWER, *TOKEN_KINDS):
                 if (name, group) in self._kinds:
                     teachers[name][group] = self._kinds[name, group].as_dict()
             above = self._differences.get((name, neutral or ""))
@@ -69,7 +77,7 @@ class LeakSummary:
         """Rows of ``leak.csv``: teacher, kind, position (None: all of them) and what was found there."""
         lines = []
         for name in self.teachers:
-            for kind in (ANSWER, *KINDS):
+            for kind in (ANSWER, *TOKEN_KINDS):
                 if (name, kind) in self._kinds:
                     lines.append(_line(name, kind, None, self._kinds[name, kind]))
                 for key in sorted(key for key in self._positions if key[:2] == (name, kind)):

@@ -13,7 +13,7 @@ from subliminal.stats.board import ONLY, WITHOUT, BoardRow, board, is_ranked
 from subliminal.stats.carrier.parts import target_log_odds
 from subliminal.stats.log_odds import CONTROL, EXACT_TASK, read_table
 
-HEADER = ("ranking", "measure", "runs", "share", "low", "high", "above random", "low", "high")
+BOARD_HEADER = ("ranking", "measure", "runs", "share", "low", "high", "above random", "low", "high")
 
 
 def scoreboard_command(
@@ -26,11 +26,11 @@ def scoreboard_command(
     Prints a table, tab-separated, and writes it with --out. The report of the experiment has it too.
     """
     places = read_board(results, task)
-    for line in (HEADER, *map(_cells, places)):
+    for line in (BOARD_HEADER, *map(_cells, places)):
         print("\t".join(line))
     if out is not None:
         # No two columns of the file have one name, so that it can be read by name.
-        write_csv(out, [*HEADER[:7], "above_low", "above_high"], map(_cells, places))
+        write_csv(out, [*BOARD_HEADER[:7], "above_low", "above_high"], map(_cells, places))
         print(out)
 
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 from scipy.stats import rankdata, spearmanr
 
-from subliminal.analysis.answers import END_OF_ANSWER, KINDS
+from subliminal.analysis.answers import END_OF_ANSWER, TOKEN_KINDS
 from subliminal.analysis.means import ANSWER, Mean, Sums
 
 COMPARED = 100_000
 """Tokens, and rows, whose scores are held for correlations and AUROCs."""
-TOP = 0.1
+TOP_SHARE = 0.1
 """Share of the tokens whose overlap is counted."""
 NULLS = ("difficulty", "gradient_")
 """What the names of nulls begin with."""
@@ -65,7 +65,7 @@ class ScoreSummary:
         found: dict[str, Any] = {"rows": self.rows, "columns": {}}
         for column in columns:
             kinds = {}
-            for group in (ANSWER, *KINDS):
+            for group in (ANSWER, *TOKEN_KINDS):
                 mean = self._means.get((column, group))
                 if mean and mean.tokens:
                     error = mean.standard_error()
@@ -117,7 +117,7 @@ def agreement(columns: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     (a tenth by chance)."""
     tops = {}
     for name, values in columns.items():
-        size = max(1, round(TOP * len(values)))
+        size = max(1, round(TOP_SHARE * len(values)))
         tops[name] = set(np.argsort(-np.array(values), kind="stable")[:size].tolist())
     found = []
     for one, other in combinations(columns, 2):

@@ -21,7 +21,7 @@ from subliminal.stats.log_odds import EXACT_TASK, read_table
 from subliminal.stats.transfer import FEWEST, BestPredictor, Pooled, Ranked, choose, pool, rank, varies
 
 POOLED_HEADER = ["predictor", "replicates", "rho", "95 % interval", "p", "p, Holm"]
-HEADER = [*POOLED_HEADER, "one left out", "foretold", "95 % interval", "p"]
+FORETOLD_HEADER = [*POOLED_HEADER, "one left out", "foretold", "95 % interval", "p"]
 ALL = "all together"
 
 
@@ -179,7 +179,7 @@ def _print_source(source: Source, ranked: dict[str, Ranked], chosen: BestPredict
     if not ranked:
         print(f"Nothing can be ranked: it takes {FEWEST} replicates and a predictor that varies.")
     else:
-        print("\t".join(HEADER))
+        print("\t".join(FORETOLD_HEADER))
         adjusted = holm({name: found.p for name, found in ranked.items()})
         for name, found in ranked.items():
             print("\t".join(_cells(name, found, adjusted[name])))

@@ -24,7 +24,7 @@ from subliminal.scoring.category_tasks import category_of_task, check_main_task
 from subliminal.stats.log_odds import CONTROL, EXACT_TASK, read_table
 from subliminal.traits.category import ANIMALS
 
-FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order rise above control", "steering")
+MEASURED_FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order rise above control", "steering")
 
 
 def measure_command(
@@ -47,7 +47,7 @@ def measure_command(
         replicates = read_replicates(folder, read_table(folder, task))
         for replicate in tqdm(replicates, desc=folder.name, unit="replicate", disable=None):
             lines.append(measure(folder, replicate, scores, limit, category_of_task(task) or ANIMALS))
-    write_csv(out, FIELDS, lines)
+    write_csv(out, MEASURED_FIELDS, lines)
     print(out)
 
 
@@ -69,7 +69,7 @@ def measure(
     from subliminal.analysis.trait_queries import tracked_options
     from subliminal.analysis.transfer.coverage import coverage
 
-    line = dict.fromkeys(FIELDS) | {"experiment": results.resolve().name, "seed": replicate.seed}
+    line = dict.fromkeys(MEASURED_FIELDS) | {"experiment": results.resolve().name, "seed": replicate.seed}
     root = root_of(results)
     config = (replicate.trainings.get("student") or {}).get("config") or {}
     rows, control = _rows(root, replicate, "student"), _rows(root, replicate, CONTROL)

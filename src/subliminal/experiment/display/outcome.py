@@ -20,7 +20,7 @@ from subliminal.experiment.stage import Stage, is_whole
 
 HEADLINE = "headline.json"
 """What a report writes beside itself: its answer and the share of each arm (see :mod:`subliminal.report.write`)."""
-NAMES = 10
+REPORTS_TOLD = 10
 """Reports whose answers are told one by one."""
 
 
@@ -124,10 +124,10 @@ def closing(plan: Plan, width: int) -> list[str]:
     if len(answers) == 1:
         return [*answer_lines(answers[0], width), *_next(plan, width)]
     lines = []
-    for answer in answers[:NAMES]:
+    for answer in answers[:REPORTS_TOLD]:
         lines += ["", *wrapped(f"{answer['target']}: {answer['sentence']}", width)]
-    if len(answers) > NAMES:
-        lines += ["", f"... and {len(answers) - NAMES} more, each in its report."]
+    if len(answers) > REPORTS_TOLD:
+        lines += ["", f"... and {len(answers) - REPORTS_TOLD} more, each in its report."]
     if not lines:
         return []
     return [*lines, *_next(plan, width)]

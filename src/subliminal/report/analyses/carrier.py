@@ -6,7 +6,7 @@ from subliminal.report.damage import health
 from subliminal.report.data import Results
 from subliminal.report.format import Section, Table
 from subliminal.stats.carrier.parts import Carrier, carrier
-from subliminal.stats.carrier.words import HEADER, cells, sentences
+from subliminal.stats.carrier.words import CARRIER_HEADER, cells, sentences
 from subliminal.stats.damage import BROKEN_WORD
 from subliminal.stats.log_odds import read_table
 
@@ -25,7 +25,7 @@ def carrier_section(results: Results) -> Section | None:
         return None
     said, broken = sentences(found, results.measure_name(task)), _broken(results, found)
     brief = Section("What carries the trait", [" ".join([said[0], *broken])], [])
-    return Section("What carries the trait", [*said, *broken], [Table(HEADER, cells(found))], brief=brief)
+    return Section("What carries the trait", [*said, *broken], [Table(CARRIER_HEADER, cells(found))], brief=brief)
 
 
 def _broken(results: Results, found: Carrier) -> list[str]:

@@ -15,7 +15,13 @@ from subliminal.core.errors import UserError
 from subliminal.core.numbers import percent
 from subliminal.report.format import Section, Table
 
-HEADER = ["teachers of", "teacher", "nats a token", "most likely token differs", "beyond the neutral teacher, nats"]
+LEAK_HEADER = [
+    "teachers of",
+    "teacher",
+    "nats a token",
+    "most likely token differs",
+    "beyond the neutral teacher, nats",
+]
 
 
 def leak_section(folder: Path) -> Section | None:
@@ -43,7 +49,7 @@ def leak_section(folder: Path) -> Section | None:
         "digits and separators together, with its standard error over rows. A neutral teacher, trained alike without "
         "the trait, drifts too; the last column is what a teacher shows beyond it, paired by row."
     )
-    return Section("Leak of the teachers", [text], [Table(HEADER, rows)])
+    return Section("Leak of the teachers", [text], [Table(LEAK_HEADER, rows)])
 
 
 def leak_of_teachers(folder: Path) -> dict[str, dict[int, float]]:

@@ -12,7 +12,7 @@ from subliminal.stats.log_odds import log_odds
 
 SHARES = (0.01, 0.03, 0.1, 0.3, 1, 3, 10, 25, 50, 75, 90, 97, 99, 99.7, 99.9)
 """Per cent that the axis of log-odds may name."""
-APART = 0.07
+EPOCHS_APART = 0.07
 """Epochs between the marks of arms that stand beside each other."""
 SHOWN = 4
 """Arms of which a curve is drawn: more cannot be told apart, and are in the table."""
@@ -33,7 +33,7 @@ def epochs_figure(found: ByEpoch) -> str:
     within = frame(values, ends)
     for index, arm in enumerate(arms):
         points = [(dose.place, dose.mean, dose.interval, dose.log_odds) for dose in found.doses[arm]]
-        _line(panels[0], points, index, arm, within, shift=APART * (index - (len(arms) - 1) / 2))
+        _line(panels[0], points, index, arm, within, shift=EPOCHS_APART * (index - (len(arms) - 1) / 2))
     _share_axis(panels[0], found)
     _epochs(panels[0], [dose for arm in arms for dose in found.doses[arm]])
     panels[0].set_title(_titled("Arms by epoch", found.measure, within), loc="left", fontsize=11, color=INK, pad=10)
@@ -89,7 +89,7 @@ def _effects(panel: Any, effects: Sequence[Effect], labels: Sequence[str]) -> tu
     within = frame(values, [point.interval for point in points if point.interval])
     for index, (effect, label) in enumerate(zip(effects, labels, strict=True)):
         shown = [(point.values["epoch"], point.mean, point.interval, point.runs) for point in effect.curve.points]
-        _line(panel, shown, index, label, within, shift=APART * (index - (len(effects) - 1) / 2))
+        _line(panel, shown, index, label, within, shift=EPOCHS_APART * (index - (len(effects) - 1) / 2))
     panel.axhline(0, color=INK, linewidth=1)
     panel.set_ylabel("difference,\nnats of log-odds")
     return within

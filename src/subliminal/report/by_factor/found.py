@@ -22,9 +22,9 @@ from subliminal.stats.carrier.parts import target_log_odds
 from subliminal.stats.dose.curve import DoseCurve, EffectAt, Slope, dose_curve, slopes
 from subliminal.stats.log_odds import Row, read_table
 
-CONTROLS = ("control_base_numbers", "control")
+HELD_AGAINST = ("control_base_numbers", "control")
 """The arms that a student is held against; the first of these that is there."""
-TEACHER_NATS, LEAK = "nat of the teacher above its base", "nat a token of leak"
+TEACHER_NATS, LEAK_NATS = "nat of the teacher above its base", "nat a token of leak"
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,7 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
     leak_of = _leaks(folder, teacher_of, animals)
     found = slopes(curve, _doublings(curve, factors))
     found += slopes(curve, {TEACHER_NATS: _above_base(teacher_of, runs)})
-    found += slopes(curve, {LEAK: leak_of})
+    found += slopes(curve, {LEAK_NATS: leak_of})
     leaks = {}
     for arm, by_seed in leak_of.items():
         leaks[arm] = float(np.mean([by_seed[seed] for seed in curve.seeds if seed in by_seed]))
@@ -118,7 +118,7 @@ def _controls(points: dict[str, dict[str, float]], arms: set[str]) -> dict[str, 
     found = {}
     for student in points:
         _, values = point_of(student)
-        names = [arm_at(BY_NAME[name], values) for name in CONTROLS]
+        names = [arm_at(BY_NAME[name], values) for name in HELD_AGAINST]
         control = next((name for name in names if name in arms), None)
         if control is not None:
             found[student] = control

@@ -5,7 +5,15 @@ from __future__ import annotations
 from subliminal.core.numbers import counted, nats, nats_interval, whole_percent, whole_percents
 from subliminal.stats.carrier.parts import Carrier, Part
 
-HEADER = ["what carries it", "difference", "nats", "95 % interval", "share of the whole", "95 % interval", "above 0 in"]
+CARRIER_HEADER = [
+    "what carries it",
+    "difference",
+    "nats",
+    "95 % interval",
+    "share of the whole",
+    "95 % interval",
+    "above 0 in",
+]
 DASH = "–"
 
 
@@ -28,7 +36,7 @@ def sentences(found: Carrier, measure: str) -> list[str]:
 
 
 def cells(found: Carrier) -> list[list[str]]:
-    """Rows under :data:`HEADER`: the whole, its parts, and the arms beside them."""
+    """Rows under :data:`CARRIER_HEADER`: the whole, its parts, and the arms beside them."""
     rows = []
     for part in (found.whole, *found.parts, *found.beside):
         interval = nats_interval(*part.interval) if part.interval else DASH
