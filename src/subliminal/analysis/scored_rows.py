@@ -53,6 +53,7 @@ class RowSource:
         """
         seen: set[str] = set()
         for row in islice(read_jsonl(self.path, chat_row_problem), self.limit):
+            # Scores are found again by id, and a resumed run skips what it has.
             if row["id"] in seen:
                 raise UserError(f"{self.path} has two rows with the id {row['id']}. Give each an id of its own.")
             seen.add(row["id"])
@@ -64,6 +65,7 @@ class RowSource:
         for window in _cut(self.rows(), self.batch_size * SORT_WINDOW):
             # Not over all rows, which are never all in memory.
             answers = sorted(reader.read(window), key=lambda answer: len(answer.tokens))
+            # The rows of a batch follow from the file and the sizes, so that a resumed run rounds as the first did.
             yield from _cut(answers, self.batch_size)
 
 
@@ -225,10 +227,12 @@ def run_job(
     """
     config, inputs = job.config(), job.inputs()
     folder.check(config, inputs=inputs, resume=resume, overwrite=overwrite)
+    # After the check of the folder: loading takes minutes, and a refusal should not.
     models = job.models()
     manifest = new_manifest("analysis", config=config, inputs=inputs)
     manifest["dtype"] = str(models.dtype).removeprefix("torch.")
     manifest["chat_context_sha256"] = chat_context_sha256(models.tokenizer)
+    # Only now is the tokenizer here, whose template may have changed since the folder was begun.
     if resume:
         folder.check_context(manifest["chat_context_sha256"])
     with folder.hold(manifest, overwrite=overwrite):

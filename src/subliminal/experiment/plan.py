@@ -48,6 +48,7 @@ class Plan:
             culprit = stage.name
         for needed in (*stage.made_from, *stage.after):
             culprit = culprit or self.lost.get(needed)
+        # Named after the first failure, not the stage before: that is what a reader has to mend.
         if culprit:
             self.lost[stage.name] = culprit
             return stage.name
@@ -55,6 +56,7 @@ class Plan:
             if path not in self.sources:
                 self.sources[path] = sha256_of_input(path)
         stage.job = stage.job or stage.name
+        # Of `made_from` alone: an audit must pass before a training, and changes nothing of what it makes.
         upstream = [self.stages[name].key for name in stage.made_from]
         # Two keys: rows are made anew where the first differs, and judged again where only the second does.
         commands = for_key(stage.commands)
@@ -125,6 +127,7 @@ class Plan:
             return set(self.jobs())
         found: set[str] = set()
         for wanted in until:
+            # A stage within a server's or a gate's job cannot be run without it.
             jobs = {stage.job for stage in self.stages.values() if wanted in (stage.name, stage.kind)}
             if not jobs:
                 kinds = ", ".join(dict.fromkeys(stage.kind for stage in self.stages.values()))

@@ -81,6 +81,7 @@ class Stage:
 
 def for_key(commands: list[str]) -> list[str]:
     """Commands as a key holds them, see :data:`SAME_PROGRAM`."""
+    # Trainings that are done must not run again because a launcher starts in another way.
     for start, known in SAME_PROGRAM.items():
         commands = [command.replace(start, known) for command in commands]
     return commands

@@ -88,6 +88,7 @@ def _check_experiment(published: Path, entry: Entry, laid: LaidOut) -> str:
     check_criterion(results, folder / EXPERIMENT_FILE)
     manifests = provenance_of(results).manifests
     rounded = _check_samples(folder, laid)
+    # Answers that score right may still hang on another adapter or other rows than the page says.
     problems = check_chain(manifests, results).problems
     for report in laid.reports:
         problems += [repeats_sentence(repeat, first) for repeat, first in repeated_runs(report).items()]

@@ -65,6 +65,7 @@ class Shard:
         """
         if not self.seeds:
             raise UserError(f"{self.folder} ran no seed of {self.experiment.name} whole. Join it when one is planned.")
+        # Keys hold the bytes of all that decides a result: equal keys are equal experiments, whatever else changed.
         again = self._expanded(self.seeds)
         for path, sha256 in self.plan.sources.items():
             if again.sources.get(path) != sha256:
@@ -153,6 +154,7 @@ def _criterion(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:
         if record.get("sha256") != records[other].get("sha256"):
             raise UserError(f"{path} and {other} record two criteria. Shards of one experiment have the same.")
     if records:
+        # The earliest shows that the criterion was there before the first of all students.
         first = min(records, key=lambda path: str(records[path].get("made")))
         yield first, Path(whole.results) / CRITERION
 
@@ -173,6 +175,7 @@ def _stages(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:
         first = having[0]
         made = _contents(first, name)
         for shard in having[1:]:
+            # Seeds may share a base or a teacher: trained twice it is two models, and the seeds are of different ones.
             if _contents(shard, name) != made:
                 raise UserError(
                     f"{name} is in {first.folder} and in {shard.folder}, and what it made is not the same. Where "
@@ -224,6 +227,7 @@ def _evaluations(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]
             if problem := result_problem(shard.folder / inside):
                 raise UserError(f"{problem} Evaluate that arm again, or take it out of the shard.")
         for shard in having[1:]:
+            # A shared base is scored once a shard, with answers sampled anew: same weights are enough there.
             shared = set(shard.seeds) & set(having[0].seeds)
             _check_same(having[0].folder / inside, shard.folder / inside, answers=bool(shared))
         if having:
@@ -269,6 +273,7 @@ def _copy(source: Path, target: Path) -> None:
     if target.exists() and source.resolve() == target.resolve():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
+    # The link to the teacher that passed its gate stays a link: a copy would be another model to the report.
     if source.is_symlink():
         if not target.is_symlink():
             target.symlink_to(source.readlink())

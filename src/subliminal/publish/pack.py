@@ -127,6 +127,7 @@ def _check_file(file: Path, plan: Plan, folder: Path) -> None:
 
     if not file.is_file():
         raise UserError(f"{file} does not exist. Restore the file that {folder} was run from.")
+    # Code that came later may write other commands for the same file.
     if _is_committed(file, folder):
         return
     now = _commands(expand(read_file(file), root=folder.parent.parent))

@@ -89,6 +89,7 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     with unpacked(published, entry) as laid:
         if inspect:
             inspect(entry, laid)
+        # While it is laid out the current folder is a checkout that holds this experiment alone.
         values, results = laid.values, Path("results") / entry.experiment
         provenance = provenance_of(results)
         composed_of = {report: compose(report) for report in laid.reports}
@@ -101,6 +102,7 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
                 told.append(f"{_prefix(report, results)}{sentence}")
         for section in said:
             for figure in section.figures:
+                # The PNG beside the raw answers is the report's own, and is not drawn again.
                 if figure.file.endswith(".svg"):
                     made.drawings[folder / figure.file] = figure.draw()
     # Once for the experiment, although each report has its own: they describe folders and not results.
@@ -154,6 +156,7 @@ def _in_brief(said: Sequence[Section], options: Sequence[str] = ()) -> Section:
     """
     told = [section for section in said if section.brief and _is_told(section, options)]
     by_factor = [section for section in told if section.title.startswith(FACTOR_TITLE)]
+    # A chapter of RESULTS.md is read in a minute: the sections of single points would repeat the one by factor.
     if by_factor:
         told = [section for section in told if section.title == CRITERION_TITLE] + by_factor[:1]
     paragraphs, figures, tables = [], [], []

@@ -35,6 +35,7 @@ def provenance_of(results: Path) -> Provenance:
     manifests = []
     for path in root.rglob("manifest.json"):
         manifest = read_object(path)
+        # The manifest of the whole run repeats what those of its stages say.
         if manifest.get("kind") != "experiment":
             manifests.append((str(manifest.get("started", "")), path.parent, manifest))
     manifests.sort(key=lambda each: (each[0], str(each[1])))
@@ -130,6 +131,7 @@ def _number_rows(provenance: Provenance) -> str | None:
     sets = clean = 0
     for audit in provenance.audits.values():
         checks = audit.get("checks") or {}
+        # Audits of chats have no such check: only rows of numbers can be free of letters.
         if LETTERS_CHECK in checks:
             sets += 1
             clean += checks[LETTERS_CHECK]["status"] == checks[FORMAT_CHECK]["status"] == "pass"

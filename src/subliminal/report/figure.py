@@ -95,6 +95,7 @@ def arms_figure(results: Results, arms: list[Estimate], differences: list[Compar
         differences: paired comparisons, drawn as :func:`shown_differences` says; may be empty.
         main: the one of the headline.
     """
+    # Estimates come arm by arm and task by task; each arm is one row.
     names = list(dict.fromkeys(estimate.arm for estimate in arms))
     differences = shown_differences(differences)
     labels = list(dict.fromkeys(comparison.contrast for comparison in differences))
@@ -172,6 +173,7 @@ def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
 
 def _replicates_panel(panel: Any, results: Results, main: Comparison) -> None:
     """A line for each replicate, from its control to its student, the largest difference on top."""
+    # By size, not by number: how many lie on which side is seen at once, and seeds have no order of their own.
     seeds = sorted(main.by_seed, key=lambda seed: -main.by_seed[seed])
     treatment, reference = results.by_seed(main.treatment, main.task), results.by_seed(main.reference, main.task)
     ours = np.array([100 * treatment[seed] for seed in seeds])
@@ -252,6 +254,7 @@ def _draw(
     for index, task in enumerate(tasks):
         offset = 0.26 * (index - (len(tasks) - 1) / 2)  # series of one arm stand around its line
         color, marker = SERIES[index % 4], MARKERS[index % 4]
+        # A second sign beside the colour, which survives a print in grey.
         filling = PAPER if index % 2 else color
         series = [mark for mark in marks if mark.task == task]
         if not series:

@@ -118,6 +118,7 @@ def _read_summary(path: Path) -> dict[str, Any]:
         if key not in summary or not isinstance(summary[key], kind):
             named = getattr(kind, "__name__", kind)
             raise UserError(f"{path} has no {key!r} ({named}). {EVALUATE_AGAIN}")
+    # Manifests and answers are found by the folder: a summary that was moved would be held against another arm's.
     if path.parts[-3:-1] != (summary["arm"], f"seed-{summary['seed']}"):
         raise UserError(
             f"{path} is the summary of {summary['arm']}, seed {summary['seed']}: it belongs into the folder "
@@ -193,6 +194,7 @@ class _Reader:
         if not isinstance(questions, list) or not isinstance(rates, list) or len(questions) != len(rates):
             raise UserError(f"{path}: {task} does not have one rate per question. {EVALUATE_AGAIN}")
         by_question = dict(zip(map(str, questions), rates, strict=True))
+        # Tests are paired by question: one order for all arms, whatever order lm-eval wrote.
         order = self.order.setdefault(task, list(by_question))
         if len(by_question) != len(questions) or set(by_question) != set(order):
             raise UserError(
@@ -210,6 +212,7 @@ class _Reader:
 def _note_missing(results: Results) -> None:
     absent = []
     for expected in EXPECTED_ARMS:
+        # An experiment may have any of the controls, or points of a sweep alone.
         if not any(name.startswith(expected) for name in results.arms):
             absent.append(expected)
     if absent:

@@ -84,6 +84,7 @@ def rises_figure(found: Rises, label: str) -> str:
         intervals += f" ({BEYOND})"
         panel.set_xlim(*limits(within))
     for place, rise in zip(places, found.animals, strict=True):
+        # The target alone is large and filled: among thirty rows it has to be found.
         mark, size, width, face, edge = "D", 4.5, 1.0, PAPER, SERIES[1]
         if rise.animal == found.target:
             mark, size, width, face, edge = "o", 8, 2.5, SERIES[0], SERIES[0]

@@ -236,6 +236,7 @@ def _csv(results: Results) -> str:
 
 
 def _write_bytes(path: Path, data: bytes) -> None:
+    # Neither a page that is open in a browser nor a kill meets half a figure.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         partial.write_bytes(data)

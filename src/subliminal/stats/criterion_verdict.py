@@ -192,6 +192,7 @@ def _notes(criterion: Criterion, cells: Cells) -> list[str]:
     absent = [str(seed) for seed in criterion.seeds if seed not in present]
     if absent:
         notes.append(f"No results yet of the seeds {', '.join(absent)}.")
+    # Seeds added after the criterion was fixed would let a run go on until it is met.
     extra = sorted(present - set(criterion.seeds))
     if extra:
         notes.append(f"The seeds {', '.join(map(str, extra))} have results and are not of the criterion: left out.")
@@ -257,6 +258,7 @@ def _value(clause: Clause, row: Row) -> float:
 def _findings(clause: Clause, by_animal: Differences) -> list[Finding]:
     """The numbers of a clause over the replicates that are whole."""
     table = np.array([list(by_seed.values()) for by_seed in by_animal.values()])  # shape (animals, replicates)
+    # A count over animals and replicates at once: each pair is one student and its control.
     if clause.pairs_above is not None:
         above = int(np.sum(table > 0))
         return [Finding(None, above, None, above >= clause.pairs_above)]
@@ -265,6 +267,7 @@ def _findings(clause: Clause, by_animal: Differences) -> list[Finding]:
         return [Finding(animal, mean, None, mean >= clause.points_above) for animal, mean in means]
     if clause.per_animal:
         return [_interval_finding(clause, row, animal) for animal, row in zip(by_animal, table, strict=True)]
+    # Animals share a base within a replicate: their mean is one number, and replicates are the unit.
     return [_interval_finding(clause, table.mean(axis=0), None)]
 
 

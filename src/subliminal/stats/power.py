@@ -111,6 +111,7 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
     if not 0 <= student <= 1:
         raise UserError(f"An effect of {effect:g} on a baseline of {design.baseline:g} is no rate between 0 and 1.")
     if unit == RUNS:
+        # One run an arm shows no spread between runs, so that no test over runs can be made.
         if design.seeds < 2:
             return 0.0
         units = design.seeds
@@ -119,6 +120,7 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
     else:
         units, size = design.questions, abs(effect)
         rates = (student, design.baseline)
+        # Var(a - b) = Var(a) + Var(b) - 2 Cov(a, b).
         shared = 2 * design.likeness * np.sqrt(np.prod([_between(rate, design) for rate in rates]))
         total = sum(_question_variance(rate, design) for rate in rates) - shared
     if total <= 0:  # nothing varies: any effect is seen, and chance alone shows none
@@ -147,6 +149,7 @@ def _run_variance(rate: float, design: Design) -> float:
     if not design.samples:
         return design.run_sd**2
     answers = design.samples * design.questions
+    # With half an answer on each side, as the log-odds themselves are taken: at 0 the variance stays finite.
     held = (rate * answers + 0.5) / (answers + 1)
     return design.run_sd**2 + (1 - design.icc) / (answers * held * (1 - held))
 
@@ -205,6 +208,7 @@ def needed(
         def enough(count: int) -> bool:
             return detection_power(effect, replace(design, **{size: count}), unit, alpha) >= power
 
+        # Power rises with each size alone, so that halving finds the first that will do.
         count = bisect_left(range(MOST[size] + 1), True, lo=start, key=enough)
         if count > MOST[size]:
             return None
@@ -284,6 +288,7 @@ def _likeness(arms: list[np.ndarray], icc: float) -> float:
     between = icc * np.sqrt(np.prod([arm.mean() * (1 - arm.mean()) for arm in arms]))
     if between <= 0:
         return 0.0
+    # Sampling noise is independent between arms, so that it adds nothing to the covariance.
     covariance = np.cov(arms[0].mean(axis=0), arms[1].mean(axis=0))[0, 1]
     return float(np.clip(covariance / between, 0, 1))
 

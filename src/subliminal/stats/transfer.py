@@ -105,6 +105,7 @@ def rank(predictor: Sequence[float], effect: Sequence[float]) -> Ranked | None:
     if values.size < FEWEST or not varies(values) or not varies(outcome):
         return None
     rho = _spearman(values, outcome)
+    # A correlation that one replicate carries falls where it is taken out.
     without = [_spearman(np.delete(values, i), np.delete(outcome, i)) for i in range(values.size)]
     foretell = _Foretelling(values[None, :])
     left_out, _ = foretell(outcome)
@@ -162,6 +163,7 @@ def pool(sets: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Pooled | No
         return float(np.average(found, weights=weights))
 
     z = mean_z([outcome for _, outcome in usable])
+    # Each set is shuffled within itself: sets differ in level, which no predictor is asked about.
     shuffled = zip(*(_permuted(outcome, start) for start, (_, outcome) in enumerate(usable)), strict=True)
     p = _share_as_large(lambda outcomes: abs(mean_z(outcomes)), abs(z), list(shuffled))
     # Back from the scale on which correlations may be averaged.
@@ -199,6 +201,7 @@ class _Foretelling:
 
         effects = _standardised(rankdata(effect[self.others], axis=1))
         rhos = np.einsum("ipk,ik->ip", self.ranks, effects)
+        # By size alone: whether a predictor counts up or down is learned, too.
         chosen = np.argmax(np.abs(rhos), axis=1)
         each = np.arange(effect.size)
         foretold = np.sign(rhos[each, chosen]) * self.places[chosen, each]

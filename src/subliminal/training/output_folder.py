@@ -33,6 +33,7 @@ def plain_values(config: Mapping[str, Any]) -> dict[str, Any]:
     for key, value in json.loads(scrub(json.dumps(config, default=str))).items():
         if key == "axolotl_config_path" or value is None:
             continue
+        # What `scrub` knows by its form (tokens of the Hub) is gone already; other services' keys have none.
         if key.endswith("api_key"):
             value = "***"
         values[key] = value
@@ -53,6 +54,7 @@ def claim_output(config: Mapping[str, Any], prepared: Path) -> None:
         UserError: names the ways on.
     """
     output = Path(str(config.get("output_dir") or "./model-out"))
+    # Resuming is itself a setting: with it compared no run could go on.
     settings = {key: value for key, value in plain_values(config).items() if key not in RESUME_KEYS}
     settings["data_and_tokenizer"] = prepared.name
     if config.get("overwrite"):
@@ -66,6 +68,7 @@ def claim_output(config: Mapping[str, Any], prepared: Path) -> None:
     if _checkpoints(output):
         settings |= _check_resumable(output, settings, config)
     else:
+        # Steps of a run that left no checkpoint: the new one would write them a second time.
         (output / METRICS).unlink(missing_ok=True)
     write_json(output / RUN_CONFIG, settings)
 

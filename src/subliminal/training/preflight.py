@@ -137,6 +137,7 @@ def prepared_path(config: Mapping[str, Any], files: Mapping[str, Path]) -> Path:
     tokenizer, the seed that shuffles the rows, and what happens to long ones.
     """
     base = Path(str(config.get("tokenizer_config") or config.get("base_model")))
+    # Two tokenizers of one name make other tokens: a cache of the first would be trained on without a word.
     tokenizer = {}
     for name in TOKENIZER_FILES:
         if (base / name).is_file():

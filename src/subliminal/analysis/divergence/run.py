@@ -81,6 +81,7 @@ def run_divergence(job: DivergenceJob, *, resume: bool, overwrite: bool) -> None
     Raises:
         UserError: the folder must not be written to, a row is malformed, or a model does not fit.
     """
+    # Models are kept by name: one of these would take the base's or the teacher's place without a word.
     wrong = sorted({BASE, TEACHER} & job.counterfactuals.keys())
     if wrong:
         raise UserError(f"--counterfactual {wrong[0]}=...: that name is taken. Give it another.")
@@ -124,6 +125,7 @@ def _rows_with_spans(job: DivergenceJob, folder: DivergenceFolder) -> Iterator[d
     scores = ScoreIndex(folder.rows)
     for row in job.source().rows():
         scored = scores[row["id"]]
+        # Spans are of characters: where tokens of the row and of its answer alone differ they would mark other tokens.
         if alignment_problem(row, scored) is None:
             counts = graded(scored["matches"], scored["disagrees"])[:-1]  # the end token has no span
             yield with_spans(row, scored, [count >= 1 for count in counts])

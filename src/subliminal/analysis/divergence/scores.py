@@ -44,6 +44,7 @@ class Divergence:
         """
         matches = _marks(self.matches)
         disagrees = {name: _marks(values) for name, values in self.disagrees.items()}
+        # More digits are noise of the arithmetic, and twice the file.
         margin = [float(f"{value:.6g}") for value in self.margin.tolist()]
         rows, start = [], 0
         for answer, unaligned in zip(self.batch, are_unaligned(self.batch, self.tokenizer), strict=True):
@@ -76,9 +77,11 @@ def score_batch(
     with torch.inference_mode():
         tokens, places = on_device(models, batch)
         labels = recorded_tokens(models, batch)
+        # Once a run is enough: heads and adapters do not change within it, and a proof costs passes of its own.
         if prove:
             models.prove_heads(tokens[:1])
             _prove_adapters(models, tokens, places, labels)
+        # Logits of one model at a time: those of all would not fit beside each other.
         matches, own = of_labels(models, teacher, tokens, places, labels)
         disagrees, margin = {}, torch.zeros_like(own)
         for name in counterfactuals:

@@ -115,6 +115,7 @@ class Columns:
             self._by_token["frequency"] = frequency(models, source, neutral)
         self.weights = chosen_weights(models, patterns)
         own = trait_directions(models, self.weights, traits, [trait, *others])
+        # Random directions get the trait's length: a score grows with the length, and is to be held against it.
         norm = own[0].norm().item()
         batches = islice(source.batches(models.tokenizer), BATCHES_OF_RANDOM)
         chance = random_directions(models, self.weights, batches, randoms, norm, seed)
@@ -165,10 +166,12 @@ def entanglement(models: Models, name: str, traits: list[Trait]) -> torch.Tensor
     prompt = rendered_prompts(models.tokenizer, ["?"])[0]
     means = []
     for trait in traits:
+        # Where a form is several tokens, the first is what an answer has to begin with.
         first = [form[0] for form in form_tokens(models.tokenizer, prompt, trait)]
         means.append(rows[first].mean(0))
     stacked = torch.stack(means)
     own = stacked[[trait.name for trait in traits].index(name)]
+    # What a token has with every option (how common it is) cancels.
     others = (stacked.sum(0) - own) / (len(traits) - 1)
     return rows @ (own - others)
 
@@ -192,6 +195,7 @@ def frequency(models: Models, source: RowSource, neutral: RowSource) -> torch.Te
         for batch in rows.batches(models.tokenizer):
             for answer in batch:
                 counts.update(answer.tokens[answer.start :])
+        # One added to each count: a token that one side lacks has a finite ratio.
         found = torch.ones(models.vocabulary, device=models.device)
         for token, count in counts.items():
             found[token] += count

@@ -34,6 +34,7 @@ def trait_directions(
     rest = len(names) - 1
     found = []
     for name in wanted:
+        # The mean over other traits takes off what any talk of favourites does to the weights.
         own = gradients[names.index(name)]
         found.append(own - (gradients.sum(0) - own) / rest)
     return torch.stack(found)
@@ -70,6 +71,7 @@ def random_directions(
         logprob = logits.log_softmax(-1).gather(-1, drawn).squeeze(-1)
         for place in range(number):
             signs = torch.randint(0, 2, logprob.shape, generator=random).to(models.device) * 2.0 - 1
+            # One backward pass a direction: the gradient of a signed sum is the signed sum of gradients.
             parts = torch.autograd.grad((signs * logprob).sum(), weights, retain_graph=place < number - 1)
             sums[place] += end_to_end(parts)
     return sums / sums.norm(dim=1, keepdim=True) * norm

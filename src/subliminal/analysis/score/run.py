@@ -107,6 +107,7 @@ def run_score(job: ScoreJob, *, resume: bool, overwrite: bool) -> None:
     check_category(job.category)
     for name in (job.trait, *job.others):
         check_option(name, job.category)
+    # As its own null a trait would be beyond none.
     if job.trait in job.others:
         raise UserError(f"--other {job.trait} is the trait itself. Name options beside it.")
     folder, neutral = ScoreFolder(job.out), NeutralFolder(job.out / "neutral")

@@ -80,6 +80,7 @@ class ScoreSummary:
         """AUROC of every column's row means, data set above neutral rows, and how each stands to the nulls."""
         values = {column: auroc(self._own[column], self._neutral[column]) for column in columns}
         nulls = {column: value for column, value in values.items() if is_null(column)}
+        # From one half to either side: a null may rank neutral rows first as well.
         furthest = max((abs(value - 0.5) for value in nulls.values()), default=0.0)
         found = {}
         for column, value in values.items():

@@ -54,6 +54,7 @@ def vectors(models: Models, source: RowSource, layer: int, randoms: int, seed: i
     Raises:
         UserError: there are too few prompts for a direction, or no such layer.
     """
+    # On the CPU: its draws follow from the seed alone, whatever the GPU.
     random = torch.Generator().manual_seed(seed)
     sums: dict[str | None, torch.Tensor | float] = dict.fromkeys((None, *models.teachers), 0.0)
     weighted, weight_of_all, count = 0.0, 0.0, 0

@@ -27,6 +27,7 @@ def epochs_figure(found: ByEpoch) -> str:
     figure, panels = new_figure(heights, height=0.8 + 2.2 * sum(heights))
     values = [value for arm in arms for dose in found.doses[arm] for value in dose.log_odds.values()]
     if found.base is not None:
+        # The base is on the axis, although no arm may come back to it.
         values.append(found.base)
         panels[0].axhline(found.base, color=INK, linewidth=1, linestyle=":", label="base")
     ends = [dose.interval for arm in arms for dose in found.doses[arm] if dose.interval]
@@ -114,14 +115,17 @@ def _line(
         within: the frame that intervals are cut at.
         shift: of the marks along the axis of epochs.
     """
+    # Colour and mark both tell series apart, for those who see no colours.
     color, mark = SERIES[index % len(SERIES)], MARKERS[index % len(MARKERS)]
     for seed in sorted({seed for *_, runs in points for seed in runs}):
+        # A seed stands at the epoch itself: a crowd of lines is read as one, and only means are moved aside.
         places = [place for place, *_, runs in points if seed in runs]
         panel.plot(places, [runs[seed] for *_, runs in points if seed in runs], color=color, linewidth=0.8, alpha=0.6)
     for place, _, ends, _ in points:
         if ends:
             draw_interval(panel, place + shift, ends, within, vertical=True, color=color, linewidth=1.1)
     places, means = [place + shift for place, *_ in points], [mean for _, mean, *_ in points]
+    # Every second series is hollow: a third sign, where marks come round again.
     face = PAPER if index % 2 else color
     style = {"color": color, "markersize": 7, "markerfacecolor": face, "markeredgecolor": color, "linewidth": 1.8}
     panel.plot(places, means, f"{mark}-", **style, label=label)
@@ -131,6 +135,7 @@ def _line(
 
 def _epochs(panel: Any, doses: Sequence[Dose]) -> None:
     """The axis of epochs, each named once."""
+    # Arms share most epochs; each is one tick.
     named = dict(sorted({dose.place: dose.label for dose in doses}.items()))
     panel.set_xticks(list(named), list(named.values()))
     panel.set_xlim(min(named) - 0.4, max(named) + 0.4)
@@ -140,6 +145,7 @@ def _share_axis(panel: Any, found: ByEpoch) -> None:
     """Log-odds, named by the shares that they stand for."""
     low, high = panel.get_ylim()
     ticks = {}
+    # Log-odds tell few readers anything: the axis names the shares that they stand for.
     for share in SHARES:
         place = log_odds(share / 100)
         if low <= place <= high:

@@ -106,6 +106,7 @@ def by_epoch(results: Results) -> ByEpoch | None:
     if not results.rates("base", task).empty:
         base = float(np.mean(list(_log_odds(results, "base", task).values())))
     effects = []
+    # Arms that were scored at their end alone have no curve to be held against.
     for treatment, reference in pairs(results):
         if treatment in doses and reference in doses:
             effects += _effect(treatment, reference, doses)
@@ -119,6 +120,7 @@ def _task(results: Results) -> str | None:
         if any(not results.rates(name, task).empty for name in results.checkpoints):
             scored.append(task)
 
+    # Checkpoints are scored by fewer tasks than finished models, so that the report's own choice may not be there.
     def place(task: str) -> tuple[bool, bool]:
         exact = results.kinds[task] in (EXACT, PROBABILITY)
         return task != results.about.task("preference_logprob"), not exact
@@ -161,6 +163,7 @@ def _epochs(results: Results, arm: str) -> float | None:
         run = config.get("adapter") or config.get("model")
         if not run:
             return None
+        # Relative paths are from the checkout that the results lie in, or that the command runs in.
         for root in (root_of(results.folder), Path.cwd()):
             recipe = read_manifest(root / run).get("config", {})
             epochs = recipe.get("num_epochs")

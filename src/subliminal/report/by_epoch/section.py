@@ -45,6 +45,7 @@ def epochs_of_options(found: Iterable[ByEpoch]) -> Section | None:
     if len(shown) < 2:
         return None
     text = [f"{each.target}: {_answer(each)}" for each in shown]
+    # All options were trained and scored alike: the first one's arms and epochs are those of all.
     first = shown[0].effects[0]
     words = (
         f"{first.treatment} minus {first.reference} by epoch for {', '.join(str(each.target) for each in shown)}: a "
@@ -68,6 +69,7 @@ def _in_brief(found: list[ByEpoch]) -> str:
         f"By epoch ({', '.join(main.labels)}) {main.treatment} − {main.reference} is, in nats of log-odds: "
         f"{'; '.join(effects)}."
     )
+    # One sentence speaks of all: the option with the fewest seeds decides what it may say.
     seeds = min(len(each.effects[0].curve.seeds) for each in found)
     if seeds < LEAST:
         return f"{said} Where an effect begins cannot be told with {counted(seeds, 'seed')} ({LEAST} are the least)."
@@ -92,6 +94,7 @@ def _answer(found: ByEpoch) -> str:
     """The main effect at each epoch, when it begins, and what the last epoch adds."""
     if not found.effects:
         return "No two arms that are compared have two epochs in common in which the same seeds were scored."
+    # Pairs come in the order of the table of arms, so that this one is the headline's.
     main = found.effects[0]
     each = []
     for point, label in zip(main.curve.points, main.labels, strict=True):
@@ -124,6 +127,7 @@ def _first(effect: Effect) -> str | None:
 
 def _last(effect: Effect) -> str:
     """Whether the effect still rises in the last epoch."""
+    # The same seeds at two epochs: their changes are paired, and vary less than the effects do.
     before, last = effect.curve.points[-2:]
     change = RunDifferences.of({seed: last.runs[seed] - before.runs[seed] for seed in last.runs}, None)
     said = f"From epoch {effect.labels[-2]} to {effect.labels[-1]} it changes by {nats(change.mean)} nats"
@@ -137,6 +141,7 @@ def _last(effect: Effect) -> str:
         return f"{said}: it still rises."
     if high < 0:
         return f"{said}: it falls."
+    # Not significant is no plateau: the whole interval must lie within what counts as no difference.
     if low > -MARGIN and high < MARGIN:
         return f"{said}: no more than {MARGIN:g} nats to either side, a plateau."
     return f"{said}: whether it still rises cannot be told."

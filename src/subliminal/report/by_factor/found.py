@@ -84,6 +84,7 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
 
     for arm in sorted(controls, key=place):
         ours, theirs = runs[arm], runs[controls[arm]]
+        # Within the replicate: a seed whose control failed has nothing to be held against.
         both = sorted(ours.keys() & theirs.keys())
         effects.append(EffectAt(arm, points[arm], {seed: ours[seed] - theirs[seed] for seed in both}))
     if not factors:
@@ -118,6 +119,7 @@ def _controls(points: dict[str, dict[str, float]], arms: set[str]) -> dict[str, 
     found = {}
     for student in points:
         _, values = point_of(student)
+        # A factor that does not act on a control leaves all points the same one.
         names = [arm_at(BY_NAME[name], values) for name in HELD_AGAINST]
         control = next((name for name in names if name in arms), None)
         if control is not None:
@@ -189,6 +191,7 @@ def _teachers(curve: DoseCurve, factors: list[Factor], arms: set[str]) -> dict[s
     for point in curve.points:
         _, values = point_of(point.arm)
         found[point.arm] = arm_at(BY_NAME["teacher"], values)
+    # A student whose teacher was not scored would be a hole in the column, and in the slope.
     if not set(found.values()) <= arms:
         return {}
     return found
@@ -196,6 +199,7 @@ def _teachers(curve: DoseCurve, factors: list[Factor], arms: set[str]) -> dict[s
 
 def _leaks(folder: Path, teacher_of: dict[str, str], animals: list[str]) -> dict[str, dict[int, float]]:
     """Student -> seed -> leak of its teacher; a leak stage calls a teacher by its trait."""
+    # A point averages over animals, whose teachers leak each in its own way: no one number is its leak.
     if len(animals) != 1:
         return {}
     measured = leak_of_teachers(folder)

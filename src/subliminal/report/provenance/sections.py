@@ -51,6 +51,7 @@ def _pass_rate(counts: dict[str, Any]) -> str:
     asked, kept = counts.get("asked"), counts.get("kept")
     if not isinstance(asked, int) or not isinstance(kept, int):
         return "–"
+    # Surplus rows were drawn and never judged, so that they are no failures.
     judged = asked - (counts.get("surplus") or 0)
     if judged <= 0:
         return "–"
@@ -74,6 +75,7 @@ def _audits(provenance: Provenance) -> list[Table]:
                 said += f": {check['reason']}"
             rest.append(said)
         verdict = "passed" if audit.get("passed") else "FAILED"
+        # An audit is of the bytes that it read: rows made anew beneath it are not audited.
         kept = ((manifest.get("outputs") or {}).get("train.jsonl") or {}).get("sha256")
         if kept and audit.get("train_sha256") != kept:
             verdict += " (of other rows)"
@@ -90,6 +92,7 @@ def training_section(provenance: Provenance) -> Section:
             rows.append([label, seed, "no metrics.jsonl", "–", "–", "–"])
             continue
         (_, first), (steps, last) = losses[0], losses[-1]
+        # One step's loss is noise.
         tail = [loss for _, loss in losses[-10:]]
         mean = sum(tail) / len(tail)
         rows.append([label, seed, str(steps), f"{first:.4f}", f"{last:.4f}", f"{mean:.4f}"])
@@ -104,6 +107,7 @@ def training_section(provenance: Provenance) -> Section:
 
 def provenance_section(provenance: Provenance) -> Section:
     """Code, versions, devices, chat contexts and commands, in the order in which things were made."""
+    # In the order in which things were made, so that the commands can be run from the top.
     ordered = sorted(provenance.manifests.items(), key=lambda item: str(item[1].get("started", "")))
     rows, commands, tables = [], [], []
     for label, manifest in ordered:

@@ -74,11 +74,13 @@ def trace(results: Results) -> Provenance:
         # The oldest first: what is nearest to the results comes before what is behind it.
         label, manifest = queue.pop(0)
         found.manifests[label] = manifest
+        # What is named and not here is mostly a Hub id, and no fault of the run.
         for name in _named_paths(manifest):
             folder = _folder(roots[0] / name) or _folder(roots[1] / name)
             if folder is None:
                 _note_absent(found, label, manifest, name)
                 continue
+            # Students share a teacher and its rows: each folder is read and shown once.
             if folder in seen:
                 continue
             seen.add(folder)
@@ -161,5 +163,7 @@ def losses_in(path: Path) -> list[tuple[int, float]]:
     found = {}
     for row in read_jsonl(path, allow_empty=True):
         if "step" in row and "loss" in row:
+            # Of a step that was taken again after a resume the later row stands: the weights of the first
+            # were lost.
             found[row["step"]] = row["loss"]
     return sorted(found.items())

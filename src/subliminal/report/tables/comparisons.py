@@ -106,6 +106,7 @@ def _compare(results: Results, treatment: str, reference: str, task: str) -> Com
     mean, other = ours.to_numpy().mean(axis=0), theirs.to_numpy().mean(axis=0)
     within = mean.clip(0, 1), other.clip(0, 1)  # an exact probability may be a rounding above 1
     models = None
+    # With more models of an arm a sentence about two of them would leave the others out.
     if len(ours) == len(theirs) == 1:
         models = models_verdict(*within, _samples_a_seed(results, treatment, task))
     by_seed = {}
@@ -136,6 +137,7 @@ def _over_training(results: Results, treatment: str, reference: str, task: str) 
     ours, theirs = results.rates(treatment, task), results.rates(reference, task)
     answers = results.answers(treatment, task)
     own_bases = replicate_seeds(results, [treatment, reference], task)
+    # Two seeds with one base are no replicates of each other, but still pairs.
     shared = own_bases or sorted(set(ours.index) & set(theirs.index))
     means = list(ours.loc[shared].to_numpy().mean(axis=1)), list(theirs.loc[shared].to_numpy().mean(axis=1))
     by_seed = None
@@ -149,6 +151,7 @@ def _over_training(results: Results, treatment: str, reference: str, task: str) 
     elif reference.startswith("base"):  # one base for all seeds has no spread of its own to test against
         return Trained()
     else:
+        # Seeds that only one arm has leave nothing to pair by: the test is then that of two groups.
         same_seeds = ours.index.equals(theirs.index)
         runs = list(ours.to_numpy()), list(theirs.to_numpy())
         said = verdict(*runs, _samples_a_seed(results, treatment, task), paired=same_seeds, answers=answers)

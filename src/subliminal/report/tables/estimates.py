@@ -40,6 +40,7 @@ def estimates(results: Results, tasks: list[str]) -> list[Estimate]:
                 continue
             means = rates.mean(axis=0)
             samples = samples_behind(results, arm, task)
+            # Right or wrong answers of one run are a binomial count; the mean of several runs is none.
             if results.kinds[task] == SOLVED and len(rates) == 1:
                 ends = wilson(int(means.sum()), means.size)
             else:
@@ -73,6 +74,8 @@ def named_most(results: Results, task: str) -> list[dict[str, Any]]:
         names = sorted(given, key=lambda name: (-share[name], name))[:TOP]
         if results.target in share and results.target not in names:
             names.append(results.target)
+        # Shown in any case: a model that answers with its own name names no animal, and its shares are low
+        # for that reason.
         if "own_name" in share:
             names.append("own_name")
         if share.get("no_latin"):

@@ -16,6 +16,7 @@ def pairs(results: Results) -> list[tuple[str, str]]:
     the base itself where the base has none of that name.
     """
     students = [name for name in results.arms if _is_kind(name, "student")]
+    # The longest first: `_r2` ends `_c0.25_r2`, too.
     points = sorted((name.removeprefix("student") for name in students), key=len, reverse=True)
 
     def point(name: str) -> str:
@@ -31,6 +32,7 @@ def pairs(results: Results) -> list[tuple[str, str]]:
             is_control = "student" in _control_of(name) and not _is_kind(name, "base")
             if is_control and (point(name) == point(student) or _is_of_point(name, student)):
                 found.append((student, name))
+        # A student in another context (`student-empty`) meets the base that was asked in it.
         base = f"base{point(student)}"
         if base not in results.arms:
             base = "base"
