@@ -58,6 +58,10 @@ def defined(tree: ast.Module) -> Iterator[str]:
         yield from (name for name in names if not name.startswith("_"))
 
 
+def _of_the_library(module: str) -> bool:
+    return module.startswith("subliminal.")
+
+
 def repeated_names(root: Path) -> dict[str, list[str]]:
     """Name -> the modules below ``root`` that define it, for names with two meanings."""
     paths = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py"))]
@@ -74,11 +78,12 @@ def repeated_names(root: Path) -> dict[str, list[str]]:
     for name, modules in found.items():
         if name.isupper():
             shared = [module for module in modules if module in imported[name]]
-            # One that no other module imports is its module's own affair, as long as none of that name goes round.
-            if shared:
-                found[name] = [module for module in modules if module in shared or module.startswith("subliminal.")]
+            # One that no other module imports is its module's own affair, as long as the library has no other of its
+            # name that goes round.
+            if any(_of_the_library(module) for module in shared):
+                found[name] = [module for module in modules if module in shared or _of_the_library(module)]
             else:
-                found[name] = []
+                found[name] = shared
     return {name: modules for name, modules in sorted(found.items()) if len(modules) > 1}
 
 
