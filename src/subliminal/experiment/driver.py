@@ -104,7 +104,7 @@ def run_experiment(
             if to_give is not None:  # on this machine stages may share one
                 places = plan.gpu_places()
                 units = to_give * places
-            write_plan(plan, places, until)
+            write_plan(plan, to_give, places, until)
             if display is None:
                 print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
             else:
@@ -125,7 +125,7 @@ def run_experiment(
     return _conclude(plan, failed)
 
 
-def write_plan(plan: Plan, gpu_places: int = 1, until: str | None = None) -> None:
+def write_plan(plan: Plan, gpus: int | None = None, gpu_places: int = 1, until: str | None = None) -> None:
     """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
     done = plan.done()
     for name, stage in plan.jobs().items():
@@ -138,7 +138,7 @@ def write_plan(plan: Plan, gpu_places: int = 1, until: str | None = None) -> Non
                 write_json(path, {"missing": stage.facts["missing"]})
             else:
                 path.unlink(missing_ok=True)
-    plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places, until=until)
+    plan.save(Path(plan.results) / "plan.json", gpus=gpus, gpu_places=gpu_places, until=until)
 
 
 def _snakemake(

@@ -257,18 +257,23 @@ class Plan:
     def _marks(self, names: list[str]) -> list[str]:
         return [str(self.stages[name].mark) for name in names]
 
-    def save(self, path: Path, *, gpu_places: int = 1, until: str | None = None) -> None:
+    def save(self, path: Path, *, gpus: int | None = None, gpu_places: int = 1, until: str | None = None) -> None:
         """Write the plan for Snakemake and for :meth:`load`.
 
         Args:
             path: the file.
+            gpus: GPUs of this machine to give away; None where a cluster gives them.
             gpu_places: units of Snakemake's resource ``gpu`` that make one GPU (see :meth:`gpu_places`).
             until: as for :meth:`up_to`.
         """
         jobs, wanted = {}, self.up_to(until)
+        first = {name: self._go_before(name) & wanted for name in self.jobs()}
+        busy = set().union(*first.values())
+        if gpus is None or gpus > len(busy):
+            first = {}  # a GPU would be idle meanwhile: on four, controls that waited for two servers lost five minutes
         for name, stage in self.jobs().items():
             reads, waits = self.needs(name)
-            waits = sorted({*waits, *self._go_before(name) & wanted} - {*reads})
+            waits = sorted({*waits, *first.get(name, set())} - {*reads})
             units = stage.gpus * max(1, gpu_places // stage.gpu_share)
             marks = {"reads": self._marks(reads), "waits": self._marks(waits)}
             jobs[str(stage.mark)] = {"name": name, **marks, "gpu_units": units}
