@@ -16,11 +16,29 @@ from subliminal.traits.lexicon import check_option
 
 def contradictions(experiment: Experiment) -> Iterator[str]:
     """A phrase for each pair of values that contradict each other."""
-    arms, teacher = experiment.arms, experiment.teacher
-    for name, values in (("arms", arms), ("seeds", experiment.seeds)):
+    for name, values in (("arms", experiment.arms), ("seeds", experiment.seeds)):
         if len(set(values)) < len(values):
             yield f"`{name}` names one of its values twice"
-    on_other_base = [name for name in arms if BY_NAME[name].base == "other"]
+    yield from _base_contradictions(experiment)
+    yield from _arm_contradictions(experiment)
+    yield from _teacher_contradictions(experiment)
+    gpus_of_a_stage = max(experiment.resources.train_gpus, experiment.resources.evaluate_gpus)
+    if experiment.resources.per_gpu > 1 and gpus_of_a_stage > 1:
+        yield "`resources.per_gpu` is for stages that need one GPU or less: set `train_gpus` and `evaluate_gpus` to 1"
+    if experiment.evaluation.epoch_tasks and not experiment.evaluation.epochs:
+        yield "`evaluation.epoch_tasks` are asked of checkpoints, and `evaluation.epochs` names none"
+    if experiment.trait.category:
+        yield from _task_contradictions(experiment, load_category(experiment.trait.category))
+    yield from _sweep_contradictions(experiment)
+    if experiment.numbers.builder != NUMBER_LISTS:
+        yield from _other_rows_contradictions(experiment)
+    if experiment.criterion:
+        yield from _criterion_problems(experiment, experiment.criterion)
+
+
+def _base_contradictions(experiment: Experiment) -> Iterator[str]:
+    """What is asked of a base that is not trained here, of another base, and of weights that are not here."""
+    on_other_base = [name for name in experiment.arms if BY_NAME[name].base == "other"]
     if bool(on_other_base) != (experiment.other_base is not None):
         yield "the arms of another base and the section `other_base` belong together: give both, or neither"
     for model in experiment.pinned_models:
@@ -33,6 +51,11 @@ def contradictions(experiment: Experiment) -> Iterator[str]:
     for key, wants_base in (("seeds_vary: bases", experiment.seeds_vary == "bases"), ("seed_offset", seed_offset)):
         if wants_base and experiment.base is None:
             yield f"`{key}` trains bases, and no section `base` says how"
+
+
+def _arm_contradictions(experiment: Experiment) -> Iterator[str]:
+    """Arms and measurements that need each other, or a section of their own."""
+    arms, teacher = experiment.arms, experiment.teacher
     if experiment.leak and (teacher.kind != "trained" or "control_base_numbers" not in arms):
         yield "`leak` compares trained teachers on the rows of control_base_numbers: it needs both"
     choosing = any(BY_NAME[name].chosen for name in arms)
@@ -46,13 +69,13 @@ def contradictions(experiment: Experiment) -> Iterator[str]:
         yield "the arm control_neutral_teacher and the section `teacher.neutral` belong together: give both, or neither"
     if "student_teacher_init" in arms and experiment.student.lora_init != "own":
         yield "the arm student_teacher_init differs from student in `student.lora_init` alone: that must be `own`"
-    gpus_of_a_stage = max(experiment.resources.train_gpus, experiment.resources.evaluate_gpus)
-    if experiment.resources.per_gpu > 1 and gpus_of_a_stage > 1:
-        yield "`resources.per_gpu` is for stages that need one GPU or less: set `train_gpus` and `evaluate_gpus` to 1"
-    if experiment.evaluation.epoch_tasks and not experiment.evaluation.epochs:
-        yield "`evaluation.epoch_tasks` are asked of checkpoints, and `evaluation.epochs` names none"
     if "control_other_animal" in arms and len(experiment.trait.options) < 2:
         yield "the arm control_other_animal is the student of another animal's teacher: name two animals or more"
+
+
+def _teacher_contradictions(experiment: Experiment) -> Iterator[str]:
+    """What a teacher of this kind cannot be, and what it lacks."""
+    teacher, arms = experiment.teacher, experiment.arms
     if teacher.kind == "system_prompt" and {"teacher", "prompted_teacher"} & set(arms):
         yield (
             "with a system-prompted teacher the student is what `prompted_teacher` names, and there is no trained "
@@ -64,13 +87,6 @@ def contradictions(experiment: Experiment) -> Iterator[str]:
         yield "`teacher.rows` is missing: the chats that the teacher is trained on"
     if experiment.trait.mathematics and teacher.gate:
         yield "`teacher.gate` reads the share of an option, so a mathematics teacher cannot have one"
-    if experiment.trait.category:
-        yield from _task_contradictions(experiment, load_category(experiment.trait.category))
-    yield from _sweep_contradictions(experiment)
-    if experiment.numbers.builder != NUMBER_LISTS:
-        yield from _other_rows_contradictions(experiment)
-    if experiment.criterion:
-        yield from _criterion_problems(experiment, experiment.criterion)
 
 
 def _counterfactual_problems(names: list[str], trait: TraitSection) -> Iterator[str]:

@@ -4,7 +4,7 @@
     archive    the two Parquet files of it: answers and records
     entries    what is published, and the way back: files laid out again from the two
     rescore    raw answers -> metrics, rows and summaries, by the tasks' own code
-    page       RESULTS.md and the pages beside the raw answers
+    page       RESULTS.md and the pages beside the raw answers; run_facts has when, on what and from what
     check      all of that once more, compared with what is there (`scripts/results.py verify`)
 
 Of a run that is not published: ``verify``, ``chain`` (sha256 of all that it rests on), ``experiment_manifest``,

@@ -21,13 +21,14 @@ import pandas as pd
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
+from subliminal.report.arms_figure import arms_figure
 from subliminal.report.by_epoch.found import ByEpoch, by_epoch
 from subliminal.report.by_epoch.section import EPOCHS_FILE, epochs_csv, epochs_of_options
 from subliminal.report.by_factor.found import by_factor
 from subliminal.report.by_factor.section import BY_FACTOR_FILE, by_factor_csv, by_factor_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.data import PROBABILITY, SAMPLED, SOLVED, Results
-from subliminal.report.figure import arms_figure, png, svg
+from subliminal.report.figure import png, svg
 from subliminal.report.findings import Findings, main_comparison
 from subliminal.report.format import Figure, Section
 from subliminal.report.load import category_of_results, load_results
