@@ -292,3 +292,9 @@ def test_zero3_is_refused_where_it_would_fail_or_train_in_float32(tmp_path: Path
     loose.write_text('{"zero_optimization": {"stage": 3}, "bf16": {"enabled": "auto"}}')
     with pytest.raises(UserError, match="float32"):
         launcher_sharding({"bf16": True}, zero3 | {"ACCELERATE_DEEPSPEED_CONFIG_FILE": str(loose)})
+    loose.write_text('{"zero_optimization": {"stage')
+    with pytest.raises(UserError, match=r"zero3\.json is not valid JSON .*`deepspeed_config_file`"):
+        launcher_sharding({}, zero3 | {"ACCELERATE_DEEPSPEED_CONFIG_FILE": str(loose)})
+    loose.unlink()
+    with pytest.raises(UserError, match=r"zero3\.json"):
+        launcher_sharding({}, zero3 | {"ACCELERATE_DEEPSPEED_CONFIG_FILE": str(loose)})

@@ -6,12 +6,12 @@ saves. So what the launcher sets, and Accelerate passes in the environment, is c
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
 
 RECIPE_KEYS = ("fsdp_config", "fsdp_version", "fsdp", "deepspeed")
 LAUNCHER_TYPES = ("FSDP", "DEEPSPEED")
@@ -71,7 +71,7 @@ def _check_zero3(config: Mapping[str, Any], file: str) -> None:
     copies. ZeRO-3 has emptied them again by then (huggingface/transformers#47254). And as Axolotl loads the model
     before the trainer fills in "auto", DeepSpeed reads that as float32.
     """
-    settings = json.loads(Path(file).read_text(encoding="utf-8"))
+    settings = read_object(Path(file), "Correct it, or name another `deepspeed_config_file` in the launcher's file.")
     if settings.get("zero_optimization", {}).get("stage") != 3:
         return
     if config.get("bf16") and settings.get("bf16", {}).get("enabled") is not True:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl
+from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.behind import learned_rows, root_of, training_behind
 from subliminal.stats.log_odds import CONTROL, Row
@@ -200,7 +200,7 @@ def _add_trainings(replicate: Replicate, results: Path) -> None:
         dataset = (root / rows).parent
         replicate.rows = read_manifest(dataset)
         if (dataset / "audit.json").is_file():
-            replicate.audit = json.loads((dataset / "audit.json").read_text(encoding="utf-8"))
+            replicate.audit = read_object(dataset / "audit.json", "Audit that folder again.")
 
 
 def _first_loss(path: Path) -> float | None:
