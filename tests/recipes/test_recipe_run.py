@@ -58,7 +58,7 @@ def test_bad_data_is_refused(tmp_path: Path, lines: list[Any], message: str) -> 
         check_datasets(config(chat_file(tmp_path, *lines)))
 
 
-@pytest.mark.parametrize("path", ["data/no_such/train.jsonl", "/no/such", "", "data/a/b/c"])
+@pytest.mark.parametrize("path", ["data/no_such/train.jsonl", "/no/such", "", "data/a/b/c", "data/no_such"])
 def test_missing_file_is_refused(path: str) -> None:
     with pytest.raises(UserError, match="does not exist"):
         check_datasets(config(path))

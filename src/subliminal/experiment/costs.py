@@ -16,13 +16,12 @@ from typing import NamedTuple
 
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.stage import Stage
-from subliminal.training.header import header_lines, header_rows
+from subliminal.training.header import header_lines, header_rows, measured_cost
 from subliminal.training.lint import read_recipe
 
 LISTED = 60
 """Stages that are listed one by one; of more, each kind is one line."""
 
-_COST = re.compile(r"([\d.,]+) GiB, ([\d.,]+) min, [\d.,]+ tokens/s \((.+?)[,;)]")
 SAME_STEP = {
     *("seed", "learning_rate", "num_epochs", "warmup_steps", "hub_model_id", "use_wandb", "save_total_limit"),
     "datasets[0].message_field_training_detail",
@@ -64,12 +63,14 @@ def _recipe_cost(recipe: Path) -> tuple[float, float, float, str] | None:
     """Minutes, GiB, rows x epochs that they are for, and the machine, of a recipe's ``Cost`` line."""
     keys, text = read_recipe(recipe)
     header = header_lines(text)
-    match, rows = _COST.match(header.get("Cost", "")), header_rows(header)
-    if not match or not rows:
+    cost, rows = measured_cost(header), header_rows(header)
+    if not cost or not rows:
         return None
-    gib = float(match[1].replace(",", ""))
-    minutes = float(match[2].replace(",", ""))
-    return minutes, gib, rows * float(keys["num_epochs"]), match[3]
+    gib = float(cost.gib.replace(",", ""))
+    minutes = float(cost.minutes.replace(",", ""))
+    # Behind the machine stand the day, and what else was measured: a column of a plan has no room for it.
+    machine = re.split("[,;)]", cost.machine)[0]
+    return minutes, gib, rows * float(keys["num_epochs"]), machine
 
 
 def _benchmark(path: Path) -> float | None:

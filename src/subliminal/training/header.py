@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 LABELS = ("Claim", "Data", "Run", "Override", "Batch", "Steps", "Hardware", "Cost", "Expect")
 UNMEASURED = "not measured yet"
@@ -26,6 +26,16 @@ _NUMBER = r"([\d,]+)"
 _BATCH = re.compile(rf"{_NUMBER} rows? x {_NUMBER} accumulation x {_NUMBER} process(?:es)? = {_NUMBER} rows? a step")
 _STEPS = re.compile(rf"{_NUMBER} rows x {_NUMBER} epochs? / {_NUMBER} = {_NUMBER}, of them {_NUMBER} warm-up")
 _LAUNCHER = re.compile(r"--config_file (\S+)")
+_COST = re.compile(r"([\d.,]+) GiB, ([\d.,]+) min, ([\d.,]+) tokens/s \((.+)\)")
+
+
+class MeasuredCost(NamedTuple):
+    """The ``Cost`` line of a measured recipe as it is written: peak memory, minutes, tokens a second, and where."""
+
+    gib: str
+    minutes: str
+    speed: str
+    machine: str
 
 
 def header_lines(text: str) -> dict[str, str]:
@@ -57,6 +67,14 @@ def header_processes(header: dict[str, str]) -> int | None:
     if match is None:
         return None
     return _int(match[3])
+
+
+def measured_cost(header: dict[str, str]) -> MeasuredCost | None:
+    """What the ``Cost`` line says; None where nothing was measured yet."""
+    match = _COST.fullmatch(header.get("Cost", ""))
+    if match is None:
+        return None
+    return MeasuredCost(*match.groups())
 
 
 def launcher_of(header: dict[str, str]) -> str | None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.templates import templates
-from subliminal.training.header import UNMEASURED, header_lines, header_rows, launcher_of, steps_line
+from subliminal.training.header import UNMEASURED, header_lines, header_rows, launcher_of, measured_cost, steps_line
 from subliminal.training.lint import RECIPES, read_recipe
 
 INDEX = RECIPES / "README.md"
@@ -28,7 +28,6 @@ COLUMNS = (
     "tokens/s",
     "loss",
 )
-_COST = re.compile(r"([\d.,]+) GiB, ([\d.,]+) min, ([\d.,]+) tokens/s \((.+)\)")
 
 
 def index_text(paths: Iterable[Path]) -> str:
@@ -59,9 +58,9 @@ def _row(path: Path) -> str:
     if rows:
         data += f", {rows:,} rows"
         steps = re.search(r"= ([\d,]*\d)", steps_line(recipe, rows))[1]
-    cost = _COST.fullmatch(header.get("Cost", ""))
+    cost = measured_cost(header)
     if cost:
-        gib, minutes, speed, machine = cost.groups()
+        gib, minutes, speed, machine = cost
     else:
         gib = minutes = speed = "not measured"
         machine = f"{header.get('Hardware', '')}, {Path(launcher_of(header) or '').name}"

@@ -9,6 +9,7 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, messages_problem, read_jsonl
 from subliminal.core.manifest import read_manifest
+from subliminal.core.weights import is_hub_id
 
 DATA_SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".txt")
 
@@ -61,7 +62,7 @@ def _local_files(dataset: Mapping[str, Any], key: str) -> list[Path]:
         if (path / "state.json").is_file():  # of datasets.save_to_disk
             return sorted(file for file in path.rglob("*") if file.is_file())
         raise UserError(f"{name} ({key}.path) is a folder. Name the file in it, as in {name.rstrip('/')}/train.jsonl.")
-    if path.suffix in DATA_SUFFIXES or path.is_absolute() or name.count("/") != 1:
+    if path.suffix in DATA_SUFFIXES or not is_hub_id(name):
         hint = from_the_root(path) or " Build the dataset first, or correct the path."
         raise UserError(f"{name or 'An empty path'} ({key}.path) does not exist.{hint}")
     if not dataset.get("revision"):
