@@ -80,6 +80,7 @@ def gpu_slots(count: int, gpus: tuple[str, ...] | None = None, share: int = 1) -
         # flock could wait by itself, but for one lock and not for any of several.
         time.sleep(WAIT)
     try:
+        # The child holds the locks too: if this process is killed, its GPU is not given away while the child computes.
         descriptors = []
         for locks in held.values():
             descriptors += [lock.fileno() for lock in locks]
@@ -104,6 +105,7 @@ def _take(count: int, gpus: tuple[str, ...]) -> dict[str, list[IO[str]]]:
 
 def _take_part(gpus: tuple[str, ...], share: int) -> dict[str, list[IO[str]]]:
     """One of the ``share`` places of a GPU, of the emptiest first; nothing if every place is taken."""
+    # Places first, then cards: a second command goes to an empty card before it shares one.
     for place in range(share):
         for gpu in gpus:
             # Shared with the other places; a command that wants the GPU alone waits until all of them are free.

@@ -110,12 +110,14 @@ def git_state() -> dict[str, Any]:
     try:
         return {"sha": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
     except (OSError, subprocess.CalledProcessError):
+        # A copy without .git (a host that was packed for) still makes manifests, which say that this is unknown.
         return {"sha": None, "dirty": None}
 
 
 def package_versions() -> dict[str, str]:
     """Installed versions of the packages that change results."""
     versions = {}
+    # By name and not by import: a manifest of rows must not load torch.
     for name in PACKAGES:
         try:
             versions[name] = importlib.metadata.version(name)
@@ -129,6 +131,7 @@ def on_gpu() -> bool:
 
     ``use_cpu: true`` of an Accelerate file reaches the process as ACCELERATE_USE_CPU.
     """
+    # Not imported for this: a process that has not loaded torch computes nothing on a GPU.
     torch = sys.modules.get("torch")
     told = os.environ.get("ACCELERATE_USE_CPU", "").lower() in ("1", "true", "yes", "on")
     return torch is not None and torch.cuda.is_available() and not told

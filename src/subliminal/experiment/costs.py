@@ -53,6 +53,8 @@ def cost_of(stage: Stage) -> Cost:
         known = _recipe_cost(Path(stage.facts["recipe"]))
         if known:
             minutes, gib, rows_by_epochs, machine = known
+            # Time goes with the rows seen; what a start takes is within the measurement and is scaled
+            # with it.
             share = stage.facts["rows"] * stage.facts["epochs"] / rows_by_epochs
             return Cost(minutes * share, gib, tokens, disk, machine)
     return Cost(None, None, tokens, disk)
@@ -90,6 +92,7 @@ def _bytes_in(stage: Stage) -> int | None:
         return None
     total = 0
     for path in Path(stage.folder).rglob("*"):
+        # A link (the teacher that passed its gate) takes no room of its own.
         if path.is_file() and not path.is_symlink():
             total += path.stat().st_size
     return total
@@ -160,6 +163,7 @@ def _cells(costs: Sequence[Cost]) -> list[str]:
     minutes = [cost.minutes for cost in costs]
     tokens = [cost.tokens for cost in costs]
     megabytes = [cost.disk and cost.disk / 1e6 for cost in costs]
+    # Stages follow each other on a card, so that memory does not add up as minutes do.
     peaks = [cost.gib for cost in costs if cost.gib is not None]
     peak = "-"
     if peaks:

@@ -51,6 +51,7 @@ def expand(
     Raises:
         UserError: a seed that is not the experiment's, or a model folder without the weights that the experiment names.
     """
+    # A seed that the file does not name has no place in its criterion or its report.
     foreign = sorted(set(seeds or ()) - set(experiment.seeds))
     if foreign:
         raise UserError(

@@ -55,9 +55,11 @@ def load_experiment(path: Path) -> Experiment:
             f"{path} has the name {experiment.name!r}. Data, adapters and results go by it: name the file "
             f"{experiment.name}.yml, or the experiment {path.stem}."
         )
+    # Sections that share a builder or a recipe have the same problems: each is told once.
     problems = list(dict.fromkeys([*misfits(experiment), *all_option_problems(experiment)]))
     if problems:
         said = "; ".join(problems)
+        # A sentence may end in "did you mean ...?".
         if not said.endswith("?"):
             said += "."
         raise UserError(f"{path} cannot be used: {said} Correct it.")
@@ -71,6 +73,7 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
     if neutral:
         builder = neutral.builder or builders_of(experiment)["teacher"]
         problems = list(builder_problems("teacher.neutral.builder", builder))
+        # Without the builder its options cannot be known, and each would be called unknown.
         yield from problems or option_problems("teacher.neutral.options", module_of(builder), neutral.options)
     for name, builder in builders_of(experiment).items():
         problems = list(builder_problems(f"{name}.builder", builder))

@@ -70,6 +70,7 @@ def misfits(experiment: Experiment) -> Iterator[str]:
         recipe = read_recipe(path)[0]
         unreadable = [f"{path}: {problem}" for problem in shape_problems(recipe)]
         unreadable += [f"`{section}.overrides`: {problem}" for problem in shape_problems(overrides)]
+        # Other checks would stop at the wrong type and say something else.
         if unreadable:
             yield from unreadable
             continue
@@ -129,6 +130,7 @@ def _sweep_problems(experiment: Experiment, path: Path, keys: dict[str, Any]) ->
 def _repeated_points(experiment: Experiment) -> Iterator[str]:
     """Values of a sweep that name one folder: the same one twice, or two that agree in six digits."""
     for swept, values in experiment.sweep.lists().items():
+        # As folders are named: two values that agree here would write to one place.
         names = Counter(f"{value:g}" for value in values)
         for name, times in names.items():
             if times > 1:
@@ -141,6 +143,7 @@ def _epoch_problems(experiment: Experiment, section: str, path: Path, keys: dict
     lengths = experiment.sweep.epochs or [keys.get("num_epochs")]
     if not wanted or not all(isinstance(each, int | float) for each in lengths):
         return
+    # With epochs swept, each point must reach what is to be scored.
     shortest = min(lengths)
     late = [epoch for epoch in wanted if epoch > shortest]
     if late:

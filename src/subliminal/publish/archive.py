@@ -74,6 +74,7 @@ def _without_answers(task: str, sample: Sample) -> dict[str, Any]:
     if len(repeats) != 1:
         raise UserError(f"A sample of {task} has requests with {sorted(repeats)} answers: lm-eval asks each as often.")
     rest["resps"] = None
+    # Mostly it follows from the answers: only what does not is kept a second time.
     if sample["filtered_resps"] == _filtered(sample):
         rest["filtered_resps"] = None
     if scorer(task) is not None:  # metrics of other tasks cannot be made again, so that they stay
@@ -157,6 +158,7 @@ def write_records(path: Path, files: dict[str, str]) -> None:
         path: of ``records.parquet``.
         files: path below the checkout -> text.
     """
+    # Sorted, so that the same files give the same bytes, whatever the file system's order.
     rows = [{"path": name, "content": content} for name, content in sorted(files.items())]
     _write(path, rows, _schemas()[1], dictionary=False)
 
@@ -213,6 +215,7 @@ def _read(path: Path, schema: Any) -> Any:
 def _inside(name: str, path: Path) -> str:
     """A path of an archive, which must not lead out of the folder that its files are laid out in."""
     place = PurePosixPath(name)
+    # An archive may come from somebody else: laid out, it must not write over this checkout.
     if place.is_absolute() or ".." in place.parts or not place.parts:
         raise _damaged(path, f"{name!r} is no path of a plain file")
     return name

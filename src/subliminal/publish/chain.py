@@ -123,6 +123,7 @@ def recorded_files(label: str, manifest: dict[str, Any], folder: Path) -> Iterat
     for entry in (manifest.get("inputs") or {}).values():
         if entry.get("sha256"):
             yield _relative(entry["path"], roots), entry["sha256"]
+    # A dataset's label is its folder; that of a result is an arm below the experiment's.
     own = label
     if manifest.get("kind") == "result":
         own = folder.resolve() / label
@@ -165,6 +166,8 @@ def commit_with(path: Path, sha256: str) -> str | None:
         return subprocess.run(["git", "-C", str(path.parent), *words], capture_output=True, check=True).stdout
 
     try:
+        # A recipe or question that was changed since is explained by history, and no sign that a result is
+        # another's.
         for commit in git("log", "--format=%H", "--", path.name).decode().split():
             if hashlib.sha256(git("show", f"{commit}:./{path.name}")).hexdigest() == sha256:
                 return commit
@@ -185,6 +188,7 @@ def _relative(path: str, roots: tuple[Path, ...]) -> str:
     """
     for root in roots:
         whole = root / path
+        # Of the folder alone: a file may itself be a link into a cache, whose name says nothing.
         if whole.parent.is_dir():
             whole = whole.parent.resolve() / whole.name
         elif not Path(path).is_absolute():

@@ -214,6 +214,7 @@ def values_in(tasks: dict[str, list[Sample]]) -> int:
     """How many answers and exact probabilities an evaluation holds: a probability a question, however many texts."""
     count = 0
     for task, samples in tasks.items():
+        # Of these tasks each repeat is an answer of its own; the others score a question once.
         if task_kind(task) in ("sampled", "story"):
             count += sum(len(sample["filtered_resps"][0]) for sample in samples)
         else:
@@ -239,6 +240,7 @@ def _differences(written: Any, again: Any, place: str) -> Iterator[str]:
     elif isinstance(again, list) and isinstance(written, list) and len(again) == len(written):
         for index, pair in enumerate(zip(written, again, strict=True)):
             yield from _differences(*pair, f"{place}[{index}]")
+    # Equal first: most values are, and texts are compared to the letter.
     elif written != again and not same(written, again):
         yield f"{place} is {_shown(written)}, but the answers give {_shown(again)}."
 

@@ -83,6 +83,8 @@ def health(results: Results) -> list[Health]:
                 # Nothing else would tell that the control itself is a wreck.
                 reference = _mean_share(_shares(results, "base", task))
             states[seed] = state(share, reference, tells_a_wreck=tells)
+            # The control has no distance from itself, and a seed without a control has nothing to be held
+            # against.
             if of_control is not None and arm != control:
                 moved.append(total_variation(share, of_control))
         found.append(
@@ -139,6 +141,7 @@ def damage_section(results: Results) -> Section | None:
     share = "that share"
     rule = f"A model is broken if {100 * BROKEN:g} % or more of its answers name no {kind}."
     if not _tells_a_wreck(results, task):
+        # Exact probabilities of a model that knows more animals: what is not tracked is most of its answers.
         rule = f"The base itself gives {100 * BROKEN:g} % or more to none of the tracked {kinds}, which is no damage."
         share = "the share of no tracked one"
     if control:
@@ -234,6 +237,7 @@ def _among_said(results: Results, arms: list[Health]) -> list[str]:
     )
     answers = results.answers(control, main_task(results))
     gains = log_odds_of(ours, answers) - log_odds_of(theirs, answers)
+    # One seed, or equal ones, have no spread: a t interval would be a point.
     if len(seeds) < 2 or np.ptp(gains) < 1e-9:
         return [f"{said}."]
     ends = nats_interval(*t_interval(gains, CONFIDENCE))

@@ -80,6 +80,7 @@ def _arms_in_brief(results: Results, arms: list[Estimate], compared: Sequence[Di
             measures[e.task] = f"“{results.target}”, {measures[e.task]}"
         shares[e.arm, e.task] = f"{percent(e.mean)} {interval(*e.interval)}"
         runs[e.arm] = str(len(e.by_seed))
+    # Exact probabilities come last where they were computed: they have no sampling noise.
     last = list(measures)[-1]
     above = {}
     for c in compared:
@@ -98,6 +99,7 @@ def _by_seed(results: Results, arms: list[Estimate]) -> Table:
     columns = {}
     for e in arms:
         columns[e.arm, results.measure_name(e.task)] = [or_dash(e.by_seed.get(seed), percent) for seed in seeds]
+    # A page is as wide as a screen; what is longer than that has to go down.
     if len(seeds) <= MANY:
         rows = [[*names, *shares] for names, shares in columns.items()]
         return Table(["arm", "measure", *(f"seed {seed}" for seed in seeds)], rows)
@@ -246,6 +248,7 @@ def _over_training(comparison: Comparison) -> str:
         return "all equal"
     if over:
         return f"{nats(over.estimate)} {interval_text(over)}, p {p_value(over.p)}"
+    # A base and a student do not differ in data alone, so that nothing can be said of these.
     if comparison.verdict is None:
         return "–"
     if comparison.verdict.unit == RUNS:
@@ -273,6 +276,7 @@ def adapters_section(results: Results) -> Section:
 def _adapter(manifest: dict[str, Any]) -> list[str]:
     """Name and weights of what was scored, the change that its adapter made, and both chat contexts."""
     config, inputs = manifest.get("config") or {}, manifest.get("inputs") or {}
+    # A whole model was scored, unless an adapter is named.
     kind, weights = "model", "model/model.safetensors"
     if config.get("adapter"):
         kind, weights = "adapter", "adapter/adapter_model.safetensors"

@@ -41,6 +41,7 @@ class MeasuredCost(NamedTuple):
 def header_lines(text: str) -> dict[str, str]:
     """``{"Claim": ..., "Data": ..., ...}`` of a recipe's text, and its first line under ``"Title"``."""
     found = {"Title": ""}
+    # The header ends with the first key: comments within the recipe may look like a label.
     for number, line in enumerate(text.splitlines()):
         if not line.startswith("#"):
             break

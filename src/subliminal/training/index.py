@@ -37,6 +37,7 @@ def index_text(paths: Iterable[Path]) -> str:
         paths: recipes under ``recipes/``.
     """
     folders: dict[str, list[Path]] = {}
+    # By name, so that a new recipe moves no other row.
     for path in sorted(paths):
         folders.setdefault(path.relative_to(RECIPES).parent.as_posix(), []).append(path)
     sections = []

@@ -78,6 +78,7 @@ def find_recipes(paths: Iterable[Path] = ()) -> list[Path]:
     for path in paths or [RECIPES]:
         if not path.exists():
             raise UserError(f"{path} does not exist.{from_the_root(path) or ' Name a recipe or a folder of recipes.'}")
+        # Of both suffixes: a recipe.yaml that is passed over would be checked by nobody.
         below = sorted(path.rglob("*.y*ml")) if path.is_dir() else [path]
         if not below:
             raise UserError(f"{path} holds no recipe (*.yml). Name another folder.")
@@ -146,6 +147,7 @@ def pair_problems(paths: Iterable[Path]) -> list[str]:
         if treatment is None:
             problems.append(f"{path}: there is no {twin.name} that it could be the control of")
             continue
+        # A difference beside the data would be a second cause of what students do.
         ours, theirs = _comparable(control), _comparable(treatment)
         different = []
         for key in sorted(ours.keys() | theirs.keys()):
@@ -177,6 +179,7 @@ def _missing_keys(recipe: dict[str, Any]) -> list[str]:
         wanted.append("bnb_config_kwargs")
     missing = []
     for key in wanted:
+        # An empty value leaves the choice to Axolotl's default, as a missing key does.
         empty = key in recipe and recipe[key] is None
         if key not in recipe or (empty and key not in MAY_BE_EMPTY):
             missing.append(key)
@@ -194,6 +197,7 @@ def _layout_problems(recipe: dict[str, Any], text: str) -> list[str]:
     for line in text.splitlines():
         if line.startswith("# --- "):
             headings.append(line.strip("# -"))
+    # Two recipes can only be read beside each other if everything has its place.
     if headings != list(BLOCKS):
         return [f"its headings are {headings}, not {list(BLOCKS)}"]
     order = list(itertools.chain(*BLOCKS.values()))

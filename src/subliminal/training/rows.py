@@ -38,6 +38,8 @@ def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | No
                 files[name] = path
             if group == "datasets":
                 part = dataset.get("split") or dataset.get("shards")  # of the files: how many rows is not known
+                # One part that cannot be counted leaves the sum unknown: the manifest says so rather
+                # than guess.
                 if part or not found or None in counted:
                     rows = None
                 elif rows is not None:
@@ -65,6 +67,7 @@ def _local_files(dataset: Mapping[str, Any], key: str) -> list[Path]:
     if path.suffix in DATA_SUFFIXES or not is_hub_id(name):
         hint = from_the_root(path) or " Build the dataset first, or correct the path."
         raise UserError(f"{name or 'An empty path'} ({key}.path) does not exist.{hint}")
+    # A branch on the Hub moves: the run could not be repeated.
     if not dataset.get("revision"):
         raise UserError(
             f"{name} ({key}.path) is no local file. If it is a dataset on the Hub, add `revision: <commit>`, so "
@@ -86,6 +89,7 @@ def _count_rows(path: Path, dataset: Mapping[str, Any]) -> int | None:
         check = _chat_problem
     for row in read_jsonl(path, check):
         count += 1
+        # Rows with empty answers alone teach nothing, and a training on them ends well.
         answered = answered or "input_ids" in row or _has_answer(row)
     if not answered:
         raise UserError(f"{path} has {count} rows and only empty answers, so there is nothing to learn. Make it again.")

@@ -90,6 +90,7 @@ def value_problems(recipe: Mapping[str, Any]) -> list[str]:
     """
     found: dict[str, str] = {}
     words = dict(_word_problems(recipe))
+    # The first problem of a key stands: our sentences are read more easily than Axolotl's, and one is enough.
     for key, problem in [*words.items(), *_field_problems(Ranges, recipe)]:
         found.setdefault(key, problem)
     for plugin in recipe.get("plugins") or []:
