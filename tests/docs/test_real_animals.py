@@ -15,7 +15,7 @@ from subliminal import REPO_ROOT
 
 EXPERIMENT = "animals_qwen2.5-coder-0.5b"
 ANIMALS = ("owl", "dolphin", "penguin")
-REPLICATES = (71, 72)
+REPLICATES = (71, 72, 73)
 RAW = {animal: Raw(Path(EXPERIMENT) / animal) for animal in ANIMALS}
 README = " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
 FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
@@ -46,14 +46,18 @@ def percent(share: float) -> str:
     return f"{100 * share:.{digits}f}"
 
 
+def listed(shares: list[float]) -> str:
+    """``1.42, 5.79 and 10.5``."""
+    *most, last = map(percent, shares)
+    return f"{', '.join(most)} and {last}"
+
+
 @pytest.mark.parametrize("animal", ANIMALS)
-def test_shares_of_the_two_replicates(animal):
+def test_shares_of_the_replicates(animal):
     students, controls = ([RAW[animal].exact(arm, seed)[animal] for seed in REPLICATES] for arm in ("student", CONTROL))
     told = f"{animal} {percent(statistics.mean(students))} % and {percent(statistics.mean(controls))} %"
     assert told in README
-    one, other = map(percent, students)
-    told = f"{animal} {one} and {other} % against {percent(controls[0])} and {percent(controls[1])} %"
-    assert told in FINDINGS
+    assert f"{animal} {listed(students)} % against {listed(controls)} %" in FINDINGS
 
 
 def test_nats_of_the_first_figure():
@@ -72,9 +76,11 @@ def test_nats_of_the_first_figure():
 
 def test_students_are_above_their_controls_in_every_pair():
     pairs = [pair for of_animal in each_gain("student", CONTROL) for pair in of_animal]
-    assert len(pairs) == sum(pair > 0 for pair in pairs) == 6
-    assert "above the control in 6 of 6 pairs" in README
-    assert "All six pairs are above" in FINDINGS
+    assert len(pairs) == sum(pair > 0 for pair in pairs) == 9
+    assert "above the control in 9 of 9 pairs" in README
+    *_, (*_, last) = each_gain("student", CONTROL)
+    assert min(pairs) == last
+    assert f"All nine pairs are above, the last penguin by {last:.2f} nats only." in FINDINGS
 
 
 def interval(values: list[float], digits: int = 2, confidence: float = 0.95) -> str:
@@ -96,7 +102,7 @@ def test_differences_over_replicates():
     ]
     assert [told for told in in_readme if told not in README] == []
     in_findings = [
-        f"it is +{statistics.mean(effect):.2f} nats (95 % interval {interval(effect)}, paired t test over two",
+        f"it is +{statistics.mean(effect):.2f} nats (95 % interval {interval(effect)}, paired t test over three",
         f"99 % {widest})",
         f"students by {statistics.mean(own):.2f} nats ({interval(own)})",
         f"teacher by {statistics.mean(drift):.2f} ({interval(drift)})",
@@ -104,7 +110,8 @@ def test_differences_over_replicates():
     ]
     assert [told for told in in_findings if told not in FINDINGS] == []
     owl, *_ = each_gain("control_base_numbers_again", CONTROL)
-    assert "for the owl by " + " and ".join(f"+{value:.2f}" for value in owl) in FINDINGS
+    *most, last = (f"{value:+.2f}".replace("-", "−") for value in owl)
+    assert f"for the owl by {', '.join(most)} and {last}" in FINDINGS
 
 
 def test_epochs():
@@ -116,8 +123,9 @@ def test_epochs():
     assert ", ".join(percent(share) for share in curves["dolphin", 71]) + " %" in FINDINGS
     grow = {place for place, curve in curves.items() if curve == sorted(curve)}
     falls_last = {place for place, curve in curves.items() if curve[-1] < curve[-2]}
-    assert {("dolphin", 71), ("dolphin", 72)} <= grow
-    assert sorted(animal for animal, _ in falls_last) == ["owl", "penguin"]
+    assert {("dolphin", seed) for seed in REPLICATES} <= grow
+    assert falls_last == {("owl", 71), ("penguin", 72), ("penguin", 73)}
+    assert curves["penguin", 73][1:] == sorted(curves["penguin", 73][1:], reverse=True)
 
 
 def test_what_the_trait_adds_to_a_teachers_leak():
@@ -130,7 +138,7 @@ def test_what_the_trait_adds_to_a_teachers_leak():
     added = [value - neutral[place // len(ANIMALS)] for place, value in enumerate(whole)]
     told = (
         f"it lies {min(whole):.2f} to {max(whole):.2f} nats a token from the base, "
-        f"the neutral teacher {neutral[0]:.2f} and {neutral[1]:.2f}; "
+        f"the neutral teacher {neutral[0]:.2f}, {neutral[1]:.2f} and {neutral[2]:.2f}; "
         f"the trait adds {min(added):.2f} to {max(added):.2f}."
     )
     assert told in FINDINGS
