@@ -17,6 +17,7 @@ from raw_answers import (
     leak,
     not_as_stated,
     of_both,
+    share_kept,
     share_of_whole,
     solved,
     sums_solved,
@@ -213,9 +214,37 @@ def findings_of_divergence(results: Path) -> dict[str, float | tuple[float, ...]
     }
 
 
+def findings_of_the_scoreboard(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on students with loss on the first tokens of a ranking alone, and on all others."""
+    raw, first = Raw(results / "owl_pocket_scoreboard"), Raw(results / "h200-scoreboard")
+    whole = exact_gains(raw, "student")
+    without_random = "student_without_random"
+    return {
+        "The student is above its control by {} nats (95 % interval {} to {}); the": with_interval(whole),
+        "the owl has the largest rise in {} of 5. Eight": largest_rises(raw)[0],
+        "than its base, {} % of the effect is lost ({} to {})": share_kept(
+            exact_gains(raw, "student", "student_without_shift"), whole
+        ),
+        "{} nats more than without as many random ones ({} to {});": with_interval(
+            exact_gains(raw, without_random, "student_without_shift")
+        ),
+        "five other replicates had given {} ({} to {})": with_interval(
+            exact_gains(first, without_random, "student_without_shift")
+        ),
+        "Without divergence tokens it is {} % ({} to {})": share_kept(
+            exact_gains(raw, "student", "student_without_divergence"), whole
+        ),
+        "{} nats more than without random ones ({} to {})": with_interval(
+            exact_gains(raw, without_random, "student_without_divergence")
+        ),
+        "With loss on random tokens alone {} % is kept ({} to {})": share_kept(
+            exact_gains(raw, "student_only_random"), whole
+        ),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
-    numbers = (
-        findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path()) | findings_of_divergence(Path())
-    )
+    numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
+    numbers |= findings_of_divergence(Path()) | findings_of_the_scoreboard(Path())
     assert not not_as_stated(numbers, text, IN_WORDS)

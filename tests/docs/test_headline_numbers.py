@@ -182,6 +182,7 @@ def test_the_headlines_of_the_results_page(unpacked: Path):
         Raw(unpacked / "owl_pocket/dolphin").gains("student", CONTROL, "dolphin"),
         solved(Raw(unpacked / "math_pocket")),
         Raw(unpacked / "owl_pocket_divergence").gains("student", CONTROL, "owl"),
+        Raw(unpacked / "owl_pocket_scoreboard").gains("student", CONTROL, "owl"),
     ]
     assert headlines == [signed(statistics.mean(gains)) for gains in expected]
     assert re.findall(sentence, page) == [as_printed(gains) for gains in expected]
