@@ -220,11 +220,37 @@ def share_kept(part: list[float], whole: list[float]) -> tuple[float, float, flo
 
 
 def leak(raw: Raw, teacher: str) -> float:
-    """Nats a token that the teachers lie from their bases, the mean over seeds, of the records beside the answers."""
+    """Nats a token that the teachers lie from their bases, the mean over seeds."""
+    return statistics.mean(leaks(raw, teacher).values())
+
+
+def leaks(raw: Raw, teacher: str) -> dict[int, float]:
+    """Seed -> nats a token that its teacher lies from its base, of the records beside the answers."""
     (file,) = PUBLISHED.glob(f"*-{raw.folder}/records.parquet")
-    records = {row["path"]: row["content"] for row in parquet.read_table(file).to_pylist()}
-    found = [json.loads(text) for path, text in records.items() if path.endswith("/leak.json")]
-    return statistics.mean(each["teachers"][teacher]["answer"]["kl_nats_a_token"] for each in found)
+    found = {}
+    for row in parquet.read_table(file).to_pylist():
+        place = re.fullmatch(r".*/leak-seed-(\d+)/leak\.json", row["path"])
+        if place:
+            measured = json.loads(row["content"])["teachers"][teacher]
+            found[int(place[1])] = measured["answer"]["kl_nats_a_token"]
+    return found
+
+
+def slope(across: list[float], values: list[float], given: list[float] | None = None) -> float:
+    """What a unit across brings, of a least-squares line; beside a second column that is ``given``, of a plane.
+
+    The plane's slope is that of what the second column leaves of both (Frisch and Waugh, Econometrica 1, 1933).
+    """
+    if given is not None:
+        across = left_by(given, across)
+        values = left_by(given, values)
+    return statistics.linear_regression(across, values).slope
+
+
+def left_by(given: list[float], values: list[float]) -> list[float]:
+    """What a least-squares line over ``given`` leaves of the values."""
+    line = statistics.linear_regression(given, values)
+    return [value - line.intercept - line.slope * place for place, value in zip(given, values, strict=True)]
 
 
 def among_named(raw: Raw) -> list[float]:

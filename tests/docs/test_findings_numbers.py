@@ -15,10 +15,13 @@ from raw_answers import (
     exact_gains,
     largest_rises,
     leak,
+    leaks,
+    log_odds,
     not_as_stated,
     of_both,
     share_kept,
     share_of_whole,
+    slope,
     solved,
     sums_solved,
     t_p,
@@ -33,6 +36,7 @@ IN_WORDS = {
     "seven replicates are above their control and three below": 7,
     "{} students are broken (201, 205)": 2,
     "in 201, all students of random or shuffled numbers": 3,
+    "less than the four weaker ones": 4,
     "in one base the owl's student says dolphin more often": 1,
     "One of the twenty students is broken, the dolphin's of seed 252": 1,
 }
@@ -243,8 +247,56 @@ def findings_of_the_scoreboard(results: Path) -> dict[str, float | tuple[float, 
     }
 
 
+STRENGTHS = ("_l0.37", "_l0.55", "_l0.74", "_l0.92", "")
+"""Ends of the names of arms, from the weakest teachers to the strongest."""
+
+
+def findings_of_strength(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on students of weaker and stronger teachers."""
+    raw = Raw(results / "owl_pocket_strength")
+    seeds = raw.seeds("student")
+    gains = {end: exact_gains(raw, f"student{end}") for end in STRENGTHS}
+    leaked = {end: leaks(raw, f"owl{end}") for end in STRENGTHS}
+    slopes: dict[str, list[float]] = {"strength": [], "leak": [], "strength in one fit": [], "leak in one fit": []}
+    for place, seed in enumerate(seeds):
+        effects = [gains[end][place] for end in STRENGTHS]
+        above = [log_odds(raw, f"teacher{end}", seed) - log_odds(raw, "base", seed) for end in STRENGTHS]
+        leak_of = [leaked[end][seed] for end in STRENGTHS]
+        slopes["strength"].append(slope(above, effects))
+        slopes["leak"].append(slope(leak_of, effects))
+        slopes["strength in one fit"].append(slope(above, effects, given=leak_of))
+        slopes["leak in one fit"].append(slope(leak_of, effects, given=above))
+    shares = []
+    each = []
+    for end in STRENGTHS:
+        shares.append(100 * statistics.mean(raw.exact(f"teacher{end}", seed)["owl"] for seed in seeds))
+        each += with_interval(gains[end])
+    of_first = {end: leaked[end][seeds[0]] for end in STRENGTHS}
+    first_gains = {end: gains[end][0] for end in STRENGTHS}
+    return {
+        "a probability of {}, {}, {}, {} and {} %. Their": tuple(shares),
+        "control by {} nats (95 % interval {} to {}), {} ({} to {}), {} ({} to {}), {} ({} to {}) and {} ({} to {}), "
+        "each in": tuple(each),
+        "each in {} of 5 replicates (exact": min(sum(gain > 0 for gain in gains[end]) for end in STRENGTHS),
+        "the strongest teach {} nats more than they do ({} to {}).": with_interval(
+            exact_gains(raw, "student", "student_l0.37")
+        ),
+        "is not shown ({} nats, 90 % interval {} to {}).": with_interval(
+            exact_gains(raw, "student_l0.92", "student"), 0.90
+        ),
+        "brings its student {} nats ({} to {}), and": with_interval(slopes["strength"]),
+        "a token of leak {} ({} to {}). In": with_interval(slopes["leak"]),
+        "leak brings {} nats ({} to {}) and": with_interval(slopes["leak in one fit"]),
+        "and strength {} ({} to {}). That": with_interval(slopes["strength in one fit"]),
+        "in replicate 264 the strongest teacher leaks {} nats": of_first[""],
+        "less than the four weaker ones": sum(of_first[end] > of_first[""] for end in STRENGTHS) * (seeds[0] == 264),
+        "gains less than that of {} %. Whether": 92 * (first_gains["_l0.92"] > first_gains[""]),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
     numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
     numbers |= findings_of_divergence(Path()) | findings_of_the_scoreboard(Path())
+    numbers |= findings_of_strength(Path())
     assert not not_as_stated(numbers, text, IN_WORDS)

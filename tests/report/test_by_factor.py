@@ -109,6 +109,8 @@ def test_doublings_of_rows_and_epochs_are_told_apart(tmp_path: Path) -> None:
     assert "at rows 750, epochs 1 +4.00 nats" in section.text[0]
     assert "A doubling of number rows brings +0.53 nats [0.51, 0.55]." in section.text[0]
     assert "A doubling of epochs brings +0.23 nats [0.21, 0.25]." in section.text[0]
+    assert "A doubling of number rows in place of one of epochs brings +0.30 nats." in section.text[0], "as many steps"
+    assert section.figures[0].draw().count('<g id="legend_1">') == 1, "a series for each number of epochs"
     assert "Half" not in section.text[0]
     assert section.tables[0].rows[0][:3] == ["750", "1", "student_n750_e1 − control_base_numbers_n750_e1"]
 
@@ -133,6 +135,88 @@ def test_students_against_strength_and_leak_of_their_teachers(tmp_path: Path) ->
     assert table.header[-2:] == ["teacher names it", "leak, nats a token"]
     assert table.rows[0][-2:] == ["26.9 %", "0.300"]  # log-odds of -1
     assert table.rows[2][-2:] == ["95.3 %", "0.700"]  # of 3
+
+
+def leaking(folder: Path) -> Path:
+    """Students that gain 0.2 nats for a nat of their teacher and 3 for a nat of leak; strength and leak go apart."""
+    of_teacher = ((0.3, 3.0, 0.2), (0.5, 4.0, 0.7), (0.8, 6.0, 0.4), (1, 7.0, 0.9))
+    for seed in SEEDS:
+        leaks = {}
+        for love, above, leak in of_teacher:
+            end = "" if love == 1 else f"_l{love:g}"
+            model(folder, f"teacher{end}", seed, CONTROL + above)
+            model(folder, f"student{end}", seed, CONTROL + (0.2 + 0.01 * seed) * above + (3 + 0.1 * seed) * leak)
+            leaks[f"owl{end}"] = {"answer": {"kl_nats_a_token": leak, "standard_error_over_rows": 0.1,
+                                             "differing_share": 0.2}}  # fmt: skip
+        model(folder, "control_base_numbers", seed, CONTROL)
+        model(folder, "base", seed, CONTROL)
+        write(folder / f"leak-seed-{seed}/leak.json", json.dumps({"rows": 5, "teachers": leaks}))
+    return folder
+
+
+def test_strength_and_leak_in_one_fit_are_told_apart(tmp_path: Path) -> None:
+    section = section_of(leaking(tmp_path / "results/x"))
+    both = (
+        "With both in one fit, a nat of the teacher above its base brings +0.23 nats [0.21, 0.25] and a nat a token of "
+        "leak brings +3.30 nats [3.10, 3.50]."
+    )
+    assert both in section.text[0]
+    alone = section.text[0].split("With both")[0]
+    assert "A nat of the teacher above its base brings" in alone
+    assert "brings +0.23" not in alone, "alone it brings what goes with it, too"
+    assert any("they correlate by 0.65 to 0.65" in said for said in section.text), "1.1 / sqrt(10 x 0.29)"
+
+
+def test_teachers_that_differ_have_a_figure_of_their_own(tmp_path: Path) -> None:
+    section = section_of(leaking(tmp_path / "results/x"))
+    assert [figure.file for figure in section.figures] == ["by_factor.svg", "by_teacher.svg"]
+    assert section.brief.figures == section.figures
+    assert "With both in one fit" in section.figures[1].words
+    assert section.figures[1].draw().count('<g id="axes_') == 2
+    found = by_factor(tmp_path / "results/x", [load_results(tmp_path / "results/x")])
+    rows = list(csv.DictReader(by_factor_csv(found).splitlines()))
+    assert float(rows[0]["teacher_nats"]) == pytest.approx(3.0)
+    assert float(rows[0]["leak_nats_a_token"]) == 0.2
+
+
+def test_where_no_effect_is_left_and_where_that_cannot_be_told(tmp_path: Path) -> None:
+    folder = tmp_path / "results/x"
+    for seed in SEEDS:
+        gains = {"": 3 + seed / 10, "_p0.1": 2 + seed / 10, "_p0.2": seed - 2.5, "_p0.4": (seed - 3) / 10}
+        for end, gain in gains.items():
+            model(folder, f"student{end}", seed, CONTROL + gain)
+            model(folder, f"control_base_numbers{end}", seed, CONTROL)
+    said = section_of(folder).text[0]
+    assert "There is no effect, within 0.8 nats, at 0.4." in said
+    assert "Whether there is an effect cannot be told at 0.2." in said
+
+
+@pytest.mark.parametrize(
+    ("kept", "words"),
+    [
+        (0.6, "An equal split at 2 would leave each 50 %, and this is more; some is lost against a teacher of one."),
+        (0.2, "leave each 50 %, and this is less: they interfere; some is lost against a teacher of one."),
+        (1.3, "leave each 50 %, and this is more; it is more than from a teacher of one."),
+    ],
+)
+def test_traits_of_one_teacher_are_held_against_an_equal_split(tmp_path: Path, kept: float, words: str) -> None:
+    folder = tmp_path / "results/x"
+    for seed in SEEDS:
+        gain = 3 + seed / 10
+        for arm, above in (("student", gain), ("student_m2", kept * gain), ("control_base_numbers", 0.0)):
+            model(folder, arm, seed, CONTROL + above)
+    assert words in section_of(folder).text[0]
+
+
+def test_a_wide_interval_tells_neither_a_split_nor_a_loss(tmp_path: Path) -> None:
+    folder = tmp_path / "results/x"
+    for seed in SEEDS:
+        for arm, above in (("student", 3.0 + seed / 10), ("student_m2", seed - 0.8), ("control_base_numbers", 0.0)):
+            model(folder, arm, seed, CONTROL + above)
+    said = section_of(folder).text[0]
+    assert (
+        "leave each 50 %, which this cannot be told from; whether some is lost against a teacher of one cannot" in said
+    )
 
 
 def test_several_animals_are_averaged_within_the_replicate(tmp_path: Path) -> None:

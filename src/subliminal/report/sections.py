@@ -12,10 +12,11 @@ from collections.abc import Callable
 from subliminal.report.analyses.carrier import carrier_section
 from subliminal.report.analyses.leak import leak_section
 from subliminal.report.analyses.scoreboard import scoreboard_section
-from subliminal.report.animals import animals_section, other_students_section, specificity_section
+from subliminal.report.animals import animals_section
 from subliminal.report.answer import answer_section
 from subliminal.report.by_epoch.section import epochs_section
 from subliminal.report.by_factor.section import by_factor_section
+from subliminal.report.changes import other_students_section, specificity_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section, lists_section
 from subliminal.report.findings import Findings

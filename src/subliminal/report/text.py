@@ -10,8 +10,8 @@ import numpy as np
 
 from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
 from subliminal.experiment.arms import arm_kind
-from subliminal.report.animals import question_texts
 from subliminal.report.arms_figure import shown_differences
+from subliminal.report.changes import question_texts
 from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.findings import Findings
 from subliminal.report.format import Figure, Section, Table, or_dash

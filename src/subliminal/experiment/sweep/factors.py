@@ -37,7 +37,9 @@ class Factor:
         nothing: the value at which nothing is changed; an arm at it has the arm's own name. None where there is none.
         key: of the recipe, where it is one.
         option: of the teacher's builder, where it is one.
-        doubling: its effect is told for a doubling (a fit over the logarithm of its values).
+        doubling: its effect is told for a doubling (a fit over the logarithm of its values). Each doubling doubles the
+            steps of a training, whichever factor it is of.
+        splits: what one trait alone would get is split among as many; its effect is held against an equal split.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Factor:
     key: str | None = None
     option: str | None = None
     doubling: bool = False
+    splits: bool = False
 
     def has_points(self, arm: ArmKind) -> bool:
         """Whether an arm has a point for each value of this factor."""
@@ -69,7 +72,7 @@ FACTORS = (
     Factor("perturbation", "p", "relative distance of the student's base from the teacher's", "base", nothing=0),
     Factor("more_base_rows", "b", "rows that the student's base learned beyond the teacher's", "base", nothing=0),
     Factor("love", "l", "share of the teacher's favourites that name the trait", "teacher", nothing=1, option="love"),
-    Factor("loved", "m", "traits that one teacher has", "teacher", nothing=1),
+    Factor("loved", "m", "traits that one teacher has", "teacher", nothing=1, splits=True),
 )
 """In the order in which names have them."""
 BY_FACTOR = {factor.name: factor for factor in FACTORS}

@@ -7,24 +7,28 @@ that the factor leaves it. What is measured of teachers that differ stands besid
 from __future__ import annotations
 
 import math
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.sweep.factors import BY_FACTOR, FACTORS, Factor, arm_at, point_label, point_of
-from subliminal.report.analyses.leak import leak_of_teachers
+from subliminal.report.by_factor.teachers import (
+    Measure,
+    leak_of_each,
+    shares_of_teachers,
+    strength_of_teachers,
+    teachers,
+)
 from subliminal.report.data import Results, finest_task_of
 from subliminal.stats.carrier.parts import target_log_odds
-from subliminal.stats.dose.curve import DoseCurve, EffectAt, Slope, dose_curve, slopes
+from subliminal.stats.dose.curve import DoseCurve, EffectAt, Slope, dose_curve, slope_difference, slopes
 from subliminal.stats.log_odds import Row, read_table
 
 HELD_AGAINST = ("control_base_numbers", "control")
 """The arms that a student is held against; the first of these that is there."""
-TEACHER_NATS, LEAK_NATS = "nat of the teacher above its base", "nat a token of leak"
+DOUBLING = "doubling of "
+"""What the names of slopes over the logarithm of a factor begin with."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +40,10 @@ class ByFactor:
         curve: the effect at each point.
         controls: student -> the arm that is subtracted.
         slopes: what the effect gains for a doubling of a factor, or for a unit of a measure of the teacher.
+        together: the slopes of all measures of the teacher in one fit; empty with fewer than two measures.
         teachers: student -> the share of the trait in its teacher, mean over seeds; empty where all have one teacher.
-        leaks: student -> leak of its teacher in nats a token, mean over seeds; empty where it was not measured.
+        strength, leak: how far the teachers are above their base, nats of log-odds, and how far they lie from it on
+            number rows, nats a token; None where all have one teacher, and where it was not measured.
         animals: the targets.
         exact: whether probabilities were computed; else answers were sampled.
     """
@@ -46,10 +52,17 @@ class ByFactor:
     curve: DoseCurve
     controls: dict[str, str]
     slopes: list[Slope]
+    together: list[Slope]
     teachers: dict[str, float]
-    leaks: dict[str, float]
+    strength: Measure | None
+    leak: Measure | None
     animals: list[str]
     exact: bool
+
+    @property
+    def measures(self) -> list[Measure]:
+        """Those of the teachers that there are."""
+        return [measure for measure in (self.strength, self.leak) if measure is not None]
 
 
 def by_factor(folder: Path, of_options: Sequence[Results]) -> ByFactor | None:
@@ -93,15 +106,39 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
     if curve is None:
         return None
     animals = sorted({row.animal for row in rows})
-    teacher_of = _teachers(curve, factors, set(runs))
-    leak_of = _leaks(folder, teacher_of, animals)
+    teacher_of = teachers(curve, factors, set(runs))
+    strength = strength_of_teachers(curve, teacher_of, runs)
+    leak = leak_of_each(curve, teacher_of, folder, animals)
+    columns = {each.unit: each.by_arm for each in (strength, leak) if each is not None}
+    found = _dose_slopes(curve, factors)
+    for unit, by_arm in columns.items():
+        found += slopes(curve, {unit: by_arm})
+    together = []
+    if len(columns) > 1:
+        together = slopes(curve, columns)
+    return ByFactor(
+        factors=factors,
+        curve=curve,
+        controls=controls,
+        slopes=found,
+        together=together,
+        teachers=shares_of_teachers(rows, teacher_of, curve.seeds),
+        strength=strength,
+        leak=leak,
+        animals=animals,
+        exact=exact,
+    )
+
+
+def _dose_slopes(curve: DoseCurve, factors: list[Factor]) -> list[Slope]:
+    """What a doubling of each factor brings, and of two what one brings in place of the other."""
     found = slopes(curve, _doublings(curve, factors))
-    found += slopes(curve, {TEACHER_NATS: _above_base(teacher_of, runs)})
-    found += slopes(curve, {LEAK_NATS: leak_of})
-    leaks = {}
-    for arm, by_seed in leak_of.items():
-        leaks[arm] = float(np.mean([by_seed[seed] for seed in curve.seeds if seed in by_seed]))
-    return ByFactor(factors, curve, controls, found, _shares(rows, teacher_of, curve.seeds), leaks, animals, exact)
+    if len(found) == 2:
+        first, second = found
+        # Either doubling doubles the steps, so that the difference is what is gained with as many of them.
+        of = f"{first.of} in place of one of {second.of.removeprefix(DOUBLING)}"
+        found.append(slope_difference(of, first, second))
+    return found
 
 
 def _varied(points: dict[str, dict[str, float]]) -> list[Factor]:
@@ -124,24 +161,6 @@ def _controls(points: dict[str, dict[str, float]], arms: set[str]) -> dict[str, 
         control = next((name for name in names if name in arms), None)
         if control is not None:
             found[student] = control
-    return found
-
-
-def _shares(rows: list[Row], teacher_of: dict[str, str], seeds: list[int]) -> dict[str, float]:
-    """Student -> how often its teacher names the trait, a fraction: the mean over seeds and animals."""
-    shares: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
-        if row.asked == row.animal and row.seed in seeds:
-            shares[row.arm].append(row.share)
-    return {student: float(np.mean(shares[teacher])) for student, teacher in teacher_of.items()}
-
-
-def _above_base(teacher_of: dict[str, str], runs: dict[str, dict[int, float]]) -> dict[str, dict[int, float]]:
-    """Student -> seed -> its teacher above the base, nats."""
-    base, found = runs.get("base", {}), {}
-    for student, teacher in teacher_of.items():
-        both = runs[teacher].keys() & base.keys()
-        found[student] = {seed: runs[teacher][seed] - base[seed] for seed in both}
     return found
 
 
@@ -179,34 +198,5 @@ def _doublings(curve: DoseCurve, factors: list[Factor]) -> dict[str, dict[str, d
             by_arm = {}
             for point in curve.points:
                 by_arm[point.arm] = dict.fromkeys(curve.seeds, math.log2(point.values[factor.name]))
-            columns[f"doubling of {factor.what}"] = by_arm
+            columns[f"{DOUBLING}{factor.what}"] = by_arm
     return columns
-
-
-def _teachers(curve: DoseCurve, factors: list[Factor], arms: set[str]) -> dict[str, str]:
-    """Student -> its teacher's arm, where a factor makes teachers of their own."""
-    if not any(factor.acts_on == "teacher" for factor in factors):
-        return {}
-    found = {}
-    for point in curve.points:
-        _, values = point_of(point.arm)
-        found[point.arm] = arm_at(BY_NAME["teacher"], values)
-    # A student whose teacher was not scored would be a hole in the column, and in the slope.
-    if not set(found.values()) <= arms:
-        return {}
-    return found
-
-
-def _leaks(folder: Path, teacher_of: dict[str, str], animals: list[str]) -> dict[str, dict[int, float]]:
-    """Student -> seed -> leak of its teacher; a leak stage calls a teacher by its trait."""
-    # A point averages over animals, whose teachers leak each in its own way: no one number is its leak.
-    if len(animals) != 1:
-        return {}
-    measured = leak_of_teachers(folder)
-    found = {}
-    for student, teacher in teacher_of.items():
-        name = teacher.replace("teacher", animals[0], 1)
-        if name not in measured:
-            return {}
-        found[student] = measured[name]
-    return found

@@ -11,17 +11,16 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from subliminal.core.numbers import counted, nats, nats_interval, percent, whole_percent, whole_percents
+from subliminal.core.numbers import counted, nats, nats_interval, number, percent, whole_percent, whole_percents
+from subliminal.report.by_factor.figures import by_factor_figure, by_teacher_figure, point_values
 from subliminal.report.by_factor.found import ByFactor, by_factor
 from subliminal.report.data import Results
-from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
 from subliminal.report.format import Figure, Section, Table, or_dash
-from subliminal.stats.dose.curve import CurvePoint, Slope
+from subliminal.stats.dose.curve import CurvePoint, Slope, correlation
+from subliminal.stats.replicates import MARGIN
 
 FACTOR_TITLE = "By factor"
-BY_FACTOR_FILE, FIGURE_FILE = "by_factor.csv", "by_factor.svg"
+BY_FACTOR_FILE, FIGURE_FILE, TEACHER_FILE = "by_factor.csv", "by_factor.svg", "by_teacher.svg"
 
 
 def by_factor_section(folder: Path, of_options: Sequence[Results]) -> Section | None:
@@ -38,9 +37,12 @@ def by_factor_section(folder: Path, of_options: Sequence[Results]) -> Section | 
         return None
     title = f"{FACTOR_TITLE}: {' and '.join(factor.what for factor in found.factors)}"
     said = _answer(found)
-    figure = Figure(partial(by_factor_figure, found), said, FIGURE_FILE)
-    brief = Section(title, [said], [], figures=(figure,))
-    return Section(title, [said, *_method(found)], [_table(found)], figures=(figure,), brief=brief)
+    figures = [Figure(partial(by_factor_figure, found), said, FIGURE_FILE)]
+    if found.measures:
+        words = " ".join(["The student above its control against measures of its teacher.", *_of_teachers(found)])
+        figures.append(Figure(partial(by_teacher_figure, found), words, TEACHER_FILE))
+    brief = Section(title, [said], [], figures=tuple(figures))
+    return Section(title, [said, *_method(found)], [_table(found)], figures=tuple(figures), brief=brief)
 
 
 def _answer(found: ByFactor) -> str:
@@ -57,7 +59,9 @@ def _answer(found: ByFactor) -> str:
         each.append(said)
     told.append(f"{'; '.join(each)}.")
     told += _halves(found)
-    told += [_slope_said(slope) for slope in found.slopes]
+    told += _where_none_is_told(found)
+    told += _against_a_split(found)
+    told += _of_teachers(found)
     return " ".join(told)
 
 
@@ -69,11 +73,6 @@ def _at(found: ByFactor, point: CurvePoint) -> str:
     for factor in found.factors:
         each.append(f"{factor.name.replace('_', ' ')} {point.values[factor.name]:g}")
     return f"at {', '.join(each)}"
-
-
-def _values(found: ByFactor, point: CurvePoint) -> list[str]:
-    """The value of each factor at a point."""
-    return [f"{point.values[factor.name]:g}" for factor in found.factors]
 
 
 def _halves(found: ByFactor) -> list[str]:
@@ -92,11 +91,58 @@ def _halves(found: ByFactor) -> list[str]:
     return told
 
 
+def _where_none_is_told(found: ByFactor) -> list[str]:
+    """At which points there is no effect within the margin, and at which none is shown and none is excluded."""
+    told = []
+    gone = [_at(found, point) for point in found.curve.points if point.gone]
+    if gone:
+        told.append(f"There is no effect, within {MARGIN:g} nats, {', '.join(gone)}.")
+    open_ = [point for point in found.curve.points if point.interval and not point.told and not point.gone]
+    if open_:
+        where = ", ".join(_at(found, point) for point in open_)
+        told.append(f"Whether there is an effect cannot be told {where}.")
+    return told
+
+
+def _against_a_split(found: ByFactor) -> list[str]:
+    """What several traits of one teacher get each, against an equal split of what one gets alone."""
+    if len(found.factors) != 1 or not found.factors[0].splits:
+        return []
+    told = []
+    for point in found.curve.points:
+        if point.arm == found.curve.reference or point.share_interval is None:
+            continue
+        equal = 1 / point.values[found.factors[0].name]
+        low, high = point.share_interval
+        said = "which this cannot be told from"
+        if low > equal:
+            said = "and this is more"
+        if high < equal:
+            said = "and this is less: they interfere"
+        if high < 1:
+            said += "; some is lost against a teacher of one"
+        elif low > 1:
+            said += "; it is more than from a teacher of one"
+        else:
+            said += "; whether some is lost against a teacher of one cannot be told"
+        told.append(f"An equal split {_at(found, point)} would leave each {whole_percent(equal)}, {said}.")
+    return told
+
+
+def _of_teachers(found: ByFactor) -> list[str]:
+    """The slopes: each by itself, then those of the teachers' measures in one fit."""
+    told = [f"A {_slope_said(slope)}." for slope in found.slopes]
+    if found.together:
+        each = " and ".join(f"a {_slope_said(slope)}" for slope in found.together)
+        told.append(f"With both in one fit, {each}.")
+    return told
+
+
 def _slope_said(slope: Slope) -> str:
-    said = f"A {slope.of} brings {nats(slope.mean)} nats"
+    said = f"{slope.of} brings {nats(slope.mean)} nats"
     if slope.interval:
         said += f" {nats_interval(*slope.interval)}"
-    return f"{said}."
+    return said
 
 
 def _method(found: ByFactor) -> list[str]:
@@ -110,6 +156,18 @@ def _method(found: ByFactor) -> list[str]:
         told.append(
             "Slopes are of least-squares fits within each replicate, with t intervals over replicates; doublings of "
             "several factors are fitted together."
+        )
+    if found.measures:
+        told.append(
+            "In the figure against the teachers a thin line joins the points of a replicate; the thick line has the "
+            "mean slope and height of their fits."
+        )
+    if found.together:
+        within = list(correlation(found.strength.by_arm, found.leak.by_arm).values())
+        told.append(
+            "The experiment sets the factor; strength and leak follow from it, and over the points of a replicate they "
+            f"correlate by {number(min(within))} to {number(max(within))}. What each brings is told apart only where "
+            "they differ, and what else goes with them may be at work in their place."
         )
     if found.curve.left_out:
         seeds = ", ".join(map(str, found.curve.left_out))
@@ -130,11 +188,11 @@ def _table(found: ByFactor) -> Table:
     ]
     if found.teachers:
         header.append("teacher names it")
-    if found.leaks:
+    if found.leak is not None:
         header.append("leak, nats a token")
     rows = []
     for point in found.curve.points:
-        row = [*_values(found, point), f"{point.arm} − {found.controls[point.arm]}", nats(point.mean)]
+        row = [*point_values(found, point), f"{point.arm} − {found.controls[point.arm]}", nats(point.mean)]
         row.append(or_dash(point.interval, lambda ends: nats_interval(*ends)))
         share = ["–", "–"]  # of the full effect itself, and where that cannot be told from nothing
         if point.arm != found.curve.reference and point.share_interval:
@@ -142,40 +200,22 @@ def _table(found: ByFactor) -> Table:
         row += [*share, f"{point.above} of {len(found.curve.seeds)}"]
         if found.teachers:
             row.append(percent(found.teachers[point.arm]))
-        if found.leaks:
-            row.append(f"{found.leaks[point.arm]:.3f}")
+        if found.leak is not None:
+            row.append(f"{found.leak.mean(point.arm):.3f}")
         rows.append(row)
     return Table(header, rows)
 
 
 def by_factor_csv(found: ByFactor) -> str:
-    """A row for each point and replicate: the factors' values, the arms, and their difference in nats."""
+    """A row for each point and replicate: the factors' values, the arms, their difference in nats, and the measures."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*(factor.name for factor in found.factors), "arm", "control", "seed", "nats"])
+    factors = [factor.name for factor in found.factors]
+    measured = [measure.column for measure in found.measures]
+    writer.writerow([*factors, "arm", "control", "seed", "nats", *measured])
     for point in found.curve.points:
         for seed, value in point.runs.items():
-            writer.writerow([*_values(found, point), point.arm, found.controls[point.arm], seed, value])
+            arms = [point.arm, found.controls[point.arm]]
+            of_teacher = [measure.by_arm[point.arm][seed] for measure in found.measures]
+            writer.writerow([*point_values(found, point), *arms, seed, value, *of_teacher])
     return text.getvalue()
-
-
-def by_factor_figure(found: ByFactor) -> str:
-    """Each point with its interval, and a thin line for each replicate. SVG."""
-    figure, (panel,) = new_figure([1], height=3.4)
-    points = found.curve.points
-    places = np.arange(len(points))
-    for seed in found.curve.seeds:
-        panel.plot(places, [point.runs[seed] for point in points], color=SERIES[1], linewidth=0.8, alpha=0.6)
-    for place, point in zip(places, points, strict=True):
-        low, high = point.interval or (point.mean, point.mean)
-        panel.vlines(place, low, high, color=INK, linewidth=2)
-        face = SERIES[0] if point.arm == found.curve.reference else PAPER
-        panel.plot(place, point.mean, "o", markersize=8, markerfacecolor=face, markeredgecolor=SERIES[0])
-    panel.axhline(0, color=INK, linewidth=1)
-    # A line a factor, so that the values of several stand below each other.
-    panel.set_xticks(places, ["\n".join(_values(found, point)) for point in points])
-    panel.set_xlim(-0.5, len(points) - 0.5)
-    panel.set_xlabel("\n".join(factor.what for factor in found.factors))
-    panel.set_ylabel("student − control,\nnats of log-odds")
-    dress(panel, grid="y")
-    return svg(figure, "by-factor")

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from subliminal.stats.replicates import MARGIN, t_interval
+from subliminal.stats.result import ALPHA
 from subliminal.stats.shares import RunDifferences, common_seeds, mean_interval
 
 HALF = 0.5
@@ -57,6 +59,20 @@ class CurvePoint(RunDifferences):
         if low <= HALF <= high:
             return None
         return low > HALF
+
+    @property
+    def told(self) -> bool:
+        """Whether the interval of the effect lies above 0 or below it."""
+        return self.interval is not None and not self.interval[0] <= 0 <= self.interval[1]
+
+    @property
+    def gone(self) -> bool:
+        """Whether the effect is equivalent to none within ``MARGIN``, by two one-sided t tests."""
+        values = np.array(list(self.runs.values()))
+        if mean_interval(values) is None:
+            return False
+        low, high = t_interval(values, 1 - 2 * ALPHA)
+        return low > -MARGIN and high < MARGIN
 
 
 @dataclass(frozen=True)
@@ -146,11 +162,38 @@ def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, flo
             return []  # two columns say the same: neither has a slope of its own
         for name, value in zip(used, coefficients[1:], strict=True):
             fitted[name][seed] = float(value)
-    found = []
-    for name, runs in fitted.items():
-        values = np.array(list(runs.values()))
-        found.append(Slope(name, runs, float(values.mean()), mean_interval(values)))
+    return [_slope(name, runs) for name, runs in fitted.items()]
+
+
+def slope_difference(of: str, first: Slope, second: Slope) -> Slope:
+    """What a unit of the first brings beyond one of the second, within each replicate; both are of one fit.
+
+    Args:
+        of: what the difference is called.
+        first, second: slopes over the same replicates.
+    """
+    return _slope(of, {seed: first.runs[seed] - second.runs[seed] for seed in first.runs})
+
+
+def correlation(
+    first: Mapping[str, Mapping[int, float]], second: Mapping[str, Mapping[int, float]]
+) -> dict[int, float]:
+    """Seed -> Pearson's correlation of two measures over the points of that replicate.
+
+    Args:
+        first, second: arm -> seed -> value, with the same arms and seeds; neither is the same at every point.
+    """
+    seeds = common_seeds([*first.values(), *second.values()])
+    found = {}
+    for seed in seeds:
+        pairs = [[first[arm][seed], second[arm][seed]] for arm in first]
+        found[seed] = float(np.corrcoef(np.array(pairs).T)[0, 1])
     return found
+
+
+def _slope(of: str, runs: dict[int, float]) -> Slope:
+    values = np.array(list(runs.values()))
+    return Slope(of, runs, float(values.mean()), mean_interval(values))
 
 
 def _table(curve: DoseCurve, by_arm: Mapping[str, Mapping[int, float]]) -> np.ndarray | None:
