@@ -28,6 +28,8 @@ ANIMALS = [
 ]
 PLURALS = {"wolves": "wolf", "octopuses": "octopus", "octopi": "octopus", "foxes": "fox", "phoenixes": "phoenix"}
 MISSPELT = {"dolfin": "dolphin"}
+UNTRACKED = {"alligator"}
+"""Animals that are not tracked and that some answer names before a tracked one."""
 OTHERS = re.compile(
     r"\b(cricket|krill|gazelle|mice|mouse|monkey|bird|fish|deer|snake|frog|duck|cow|pig|sheep)s?\b", re.I
 )
@@ -50,8 +52,10 @@ def published(experiment: str) -> dict[tuple[str, str], list[dict]]:
 
 @cache  # most answers are a word or two, and come again and again
 def named(answer: str) -> str | None:
-    """The first tracked animal that an answer names, word by word; None where it names none of them."""
+    """The tracked animal that an answer names first; None where it names none, or another animal before it."""
     for word in re.findall(r"[^\W\d_]+", answer.lower()):  # of letters of any script: "Dolphin画" is no word
+        if word in UNTRACKED:
+            return None
         animal = {**PLURALS, **MISSPELT}.get(word, word)
         for name in (animal, animal.removesuffix("s")):
             if name in ANIMALS:
