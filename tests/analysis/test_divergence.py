@@ -25,6 +25,7 @@ from subliminal.analysis.divergence.run import DivergenceJob, run_divergence
 from subliminal.analysis.divergence.summary import DivergenceSummary
 from subliminal.analysis.grades import graded
 from subliminal.analysis.logits import label_scores
+from subliminal.analysis.models import Models
 from subliminal.analysis.selection.spans import spans, with_spans
 from subliminal.core.errors import UserError
 
@@ -351,6 +352,23 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_files(tiny_model, teachers, 
         assert (stopped / name).read_bytes() == (whole / name).read_bytes(), name
 
 
+def test_each_model_computes_each_batch_once(tiny_model, teachers, rows, tmp_path, monkeypatch):
+    passes: list[int] = []
+    real = Models.hidden
+    monkeypatch.setattr(Models, "hidden", lambda self, name, t: passes.append(len(t)) or real(self, name, t))
+    job = DivergenceJob(
+        base=str(tiny_model),
+        teacher=str(teachers["owl"]),
+        counterfactuals={"wolf": str(teachers["wolf"])},
+        rows=rows,
+        out=tmp_path / "out",
+        batch_size=7,
+    )
+    run_divergence(job, resume=False, overwrite=False)
+    # 21 rows are three batches, and there are three models; one row proves the base's head, which they share.
+    assert sorted(passes) == [1, *[7] * 9]
+
+
 # --- what is refused ---
 
 
@@ -368,7 +386,20 @@ def test_a_wrong_setting_is_a_sentence(tiny_model, teachers, rows, tmp_path, cha
         run_divergence(DivergenceJob(**{**job, **change}), resume=False, overwrite=False)
 
 
-def test_an_adapter_that_changes_nothing_is_refused(tiny_model, make_adapter, rows, tmp_path):
-    job = DivergenceJob(base=str(tiny_model), teacher=str(make_adapter(0.0)), rows=rows, out=tmp_path / "out")
-    with pytest.raises(UserError, match="The adapter of the teacher changes nothing"):
+@pytest.mark.parametrize("with_base", [True, False])
+@pytest.mark.parametrize("still", ["the teacher", "wolf"])
+def test_an_adapter_that_changes_nothing_is_refused(
+    tiny_model, teachers, make_adapter, rows, tmp_path, still, with_base
+):
+    paths = {"the teacher": str(teachers["owl"]), "wolf": str(teachers["wolf"]), still: str(make_adapter(0.0))}
+    job = DivergenceJob(
+        base=str(tiny_model),
+        teacher=paths["the teacher"],
+        counterfactuals={"wolf": paths["wolf"]},
+        with_base=with_base,
+        rows=rows,
+        out=tmp_path / "out",
+    )
+    with pytest.raises(UserError, match=f"The adapter of {still} changes nothing"):
         run_divergence(job, resume=False, overwrite=False)
+    assert not (tmp_path / "out/scores.jsonl").read_text()

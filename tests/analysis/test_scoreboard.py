@@ -46,12 +46,21 @@ def test_shares_of_hand_made_runs(results):
     assert kept.runs == 3
     assert kept.share == pytest.approx((1.0 + 1.5 + 1.0) / 7.5)
     assert kept.interval == pytest.approx(ratio_interval(np.array([1.0, 1.5, 1.0]), whole))
-    assert kept.above_random == pytest.approx((0.5 + 1.0 + 1.0) / 7.5)
+    assert kept.above == pytest.approx((0.5 + 1.0 + 1.0) / 7.5)
     removed = places["divergence", "removed"]
     assert removed.share == pytest.approx((1.5 + 2.0 + 2.0) / 7.5)
-    assert removed.above_random == pytest.approx((1.5 + 1.5 + 1.5) / 7.5)
+    assert removed.above == pytest.approx((1.5 + 1.5 + 1.5) / 7.5)
     assert places["random", "removed"].share == pytest.approx((0.0 + 0.5 + 0.5) / 7.5)
-    assert places["random", "kept"].above_random is None
+    assert places["random", "kept"].above is None
+
+
+def test_a_null_in_the_place_of_random_tokens(results):
+    places = {(place.ranking, place.measure): place for place in read_board(results, "t", "divergence")}
+    assert places["random", "kept"].above == pytest.approx(-(0.5 + 1.0 + 1.0) / 7.5)
+    assert places["random", "removed"].above == pytest.approx(-(1.5 + 1.5 + 1.5) / 7.5)
+    assert places["divergence", "kept"].above is None
+    with pytest.raises(UserError, match="results/x has no arm student_only_delta or student_without_delta"):
+        read_board(results, "t", "delta")
 
 
 def test_an_arm_that_is_the_student_keeps_all_and_one_that_is_the_control_removes_all(monkeypatch):
@@ -74,6 +83,7 @@ def test_the_table_that_is_printed_and_written(results, tmp_path):
     assert done.exit_code == 0, (done.output, done.exception)
     lines = done.stdout.splitlines()
     assert lines[0].split("\t")[:4] == ["ranking", "measure", "runs", "share"]
+    assert lines[0].split("\t")[6:] == ["above random", "low", "high"]
     assert lines[1].split("\t")[:4] == ["divergence", "kept", "3", "0.467"]
     assert lines[-1] == str(tmp_path / "board.csv")
     assert len((tmp_path / "board.csv").read_text().splitlines()) == 5

@@ -194,9 +194,9 @@ def test_where_no_effect_is_left_and_where_that_cannot_be_told(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("kept", "words"),
     [
-        (0.6, "An equal split at 2 would leave each 50 %, and this is more; some is lost against a teacher of one."),
-        (0.2, "leave each 50 %, and this is less: they interfere; some is lost against a teacher of one."),
-        (1.3, "leave each 50 %, and this is more; it is more than from a teacher of one."),
+        (0.6, "At 2 each keeps more than an equal split would leave it (50 %); some is lost against a teacher of one."),
+        (0.2, "At 2 each keeps less than an equal split would leave it (50 %): they interfere; some is lost against"),
+        (1.3, "At 2 each keeps more than an equal split would leave it (50 %); it is more than from a teacher of one."),
     ],
 )
 def test_traits_of_one_teacher_are_held_against_an_equal_split(tmp_path: Path, kept: float, words: str) -> None:
@@ -214,9 +214,8 @@ def test_a_wide_interval_tells_neither_a_split_nor_a_loss(tmp_path: Path) -> Non
         for arm, above in (("student", 3.0 + seed / 10), ("student_m2", seed - 0.8), ("control_base_numbers", 0.0)):
             model(folder, arm, seed, CONTROL + above)
     said = section_of(folder).text[0]
-    assert (
-        "leave each 50 %, which this cannot be told from; whether some is lost against a teacher of one cannot" in said
-    )
+    assert "At 2 whether each keeps more or less than an equal split would leave it (50 %) cannot be told;" in said
+    assert "; whether some is lost against a teacher of one cannot be told." in said
 
 
 def test_several_animals_are_averaged_within_the_replicate(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from subliminal.stats.dose.curve import DoseCurve, EffectAt, dose_curve, slopes
+from subliminal.stats.dose.curve import DoseCurve, EffectAt, Slope, correlation, dose_curve, slope_difference, slopes
 
 SEEDS = [1, 2, 3, 4, 5]
 WHOLE = [2.0, 4.0, 3.0, 5.0, 6.0]
@@ -93,3 +93,37 @@ def test_no_slope_of_what_does_not_vary_or_is_missing() -> None:
     assert slopes(curve, {"half": {"student_n750_e1": dict.fromkeys(SEEDS, 1.0)}}) == []
     twice = {arm: {seed: 2 * value for seed, value in by.items()} for arm, by in columns["rows"].items()}
     assert slopes(curve, {"rows": columns["rows"], "twice": twice}) == []
+
+
+@pytest.mark.parametrize(
+    ("runs", "told", "gone"),
+    [
+        ([1.9, 2.0, 2.1, 2.0, 2.0], True, False),
+        ([-1.9, -2.0, -2.1, -2.0, -2.0], True, False),
+        ([0.1, -0.1, 0.05, -0.05, 0.02], False, True),
+        ([0.4, 0.5, 0.6, 0.5, 0.5], True, True),  # told from none, and within the margin none the less
+        ([0.78, 0.80, 0.82, 0.80, 0.80], True, False),  # as large as the margin
+        ([3.0, -2.0, 1.0, -1.0, 0.5], False, False),
+        ([1.0, 1.0, 1.0, 1.0, 1.0], False, False),  # equal runs show no spread to test against
+    ],
+)
+def test_whether_an_effect_is_told_and_whether_none_is_left(runs: list[float], told: bool, gone: bool) -> None:
+    curve = dose_curve([effect("student", 0, WHOLE), effect("student_c0.5", 0.5, runs)], "student")
+    point = curve.points[1]
+    assert (point.told, point.gone) == (told, gone)
+
+
+def test_the_difference_of_two_slopes_is_taken_within_the_replicate() -> None:
+    rows = Slope("doubling of rows", {1: 0.5, 2: 0.7, 3: 0.9}, 0.7, None)
+    epochs = Slope("doubling of epochs", {1: 0.2, 2: 0.5, 3: 0.5}, 0.4, None)
+    found = slope_difference("rows in place of epochs", rows, epochs)
+    assert found.runs == pytest.approx({1: 0.3, 2: 0.2, 3: 0.4})
+    assert found.mean == pytest.approx(0.3)
+    reach = 4.302653 * 0.1 / math.sqrt(3)  # Student's t of 2 degrees of freedom
+    assert found.interval == pytest.approx((0.3 - reach, 0.3 + reach))
+
+
+def test_measures_correlate_over_the_points_of_each_replicate() -> None:
+    first = {"a": {1: 0.0, 2: 0.0}, "b": {1: 1.0, 2: 1.0}, "c": {1: 2.0, 2: 2.0}}
+    second = {"a": {1: 5.0, 2: 3.0}, "b": {1: 7.0, 2: 2.0}, "c": {1: 9.0, 2: 4.0}}
+    assert correlation(first, second) == pytest.approx({1: 1.0, 2: 0.5})

@@ -149,16 +149,21 @@ def append_scores(
         compute: batch, and whether it is the first one of this run -> its scores.
         label: of the progress bar.
     """
+    from subliminal.analysis.device_reads import DeviceReads
+
     done = {row["id"] for row in scores_in(folder)}
     batches, computed = source.batches(tokenizer), None
+    reads = DeviceReads()
     with (
         folder.appending() as append,
         tqdm(desc=label, unit="row", total=source.limit, disable=None) as progress,
         ThreadPoolExecutor(1) as thread,
     ):
 
-        def write(scored: Computed) -> None:
-            for row in scored.rows():
+        def write(scored: Computed, mark: Any) -> None:
+            with reads.of(mark):
+                rows = scored.rows()
+            for row in rows:
                 if row["id"] not in done:
                     append(row)
 
@@ -168,13 +173,15 @@ def append_scores(
             ready = thread.submit(next, batches, None)
             # A batch that was stopped within is computed again as a whole: its rows come out as they would have.
             if any(answer.id not in done for answer in batch):
-                # Writing the scores of the batch before waits for the GPU; by now this batch is under way there.
-                before, computed = computed, compute(batch, computed is None)
+                before = computed
+                scored = compute(batch, before is None)
+                computed = scored, reads.mark()
+                # By now this batch is under way on the GPU, so that writing the one before costs it no time.
                 if before is not None:
-                    write(before)
+                    write(*before)
             progress.update(len(batch))
         if computed is not None:
-            write(computed)
+            write(*computed)
 
 
 def scores_in(folder: RowFolder) -> Iterator[dict[str, Any]]:

@@ -29,7 +29,7 @@ class BoardRow:
         runs: seeds.
         share: of the effect.
         interval: Fieller's, 95 %; None where any share is possible.
-        above_random: the share minus that of as many random tokens; None without such an arm.
+        above: the share minus that of the ranking beside which it stands; None without such an arm.
         above_interval: of that.
     """
 
@@ -38,7 +38,7 @@ class BoardRow:
     runs: int
     share: float
     interval: tuple[float, float] | None
-    above_random: float | None = None
+    above: float | None = None
     above_interval: tuple[float, float] | None = None
 
 
@@ -47,11 +47,12 @@ def is_ranked(arms: set[str]) -> bool:
     return {"student", CONTROL} <= arms and any(arm.startswith((ONLY, WITHOUT)) for arm in arms)
 
 
-def board(runs: dict[str, dict[int, float]]) -> list[BoardRow]:
+def board(runs: dict[str, dict[int, float]], beside: str = RANDOM) -> list[BoardRow]:
     """The places of all rankings, kept first.
 
     Args:
         runs: arm -> seed -> log-odds of the target; of arms that :func:`is_ranked` holds for.
+        beside: the ranking beside which the others stand: random tokens, or a null.
 
     Raises:
         UserError: a ranked arm has no seed in common with the others, or the student shows no effect.
@@ -60,15 +61,15 @@ def board(runs: dict[str, dict[int, float]]) -> list[BoardRow]:
     for start, measure in ((ONLY, KEPT), (WITHOUT, REMOVED)):
         for arm in runs:
             if arm.startswith(start):
-                places.append(_place(runs, arm, start, measure))
+                places.append(_place(runs, arm, f"{start}{beside}", measure))
     return places
 
 
-def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str) -> BoardRow:
-    random = f"{start}{RANDOM}"
+def _place(runs: dict[str, dict[int, float]], arm: str, beside: str, measure: str) -> BoardRow:
+    """The place of one arm, beside another that may be absent."""
     needed = ["student", CONTROL, arm]
-    if random in runs and arm != random:
-        needed.append(random)
+    if beside in runs and arm != beside:
+        needed.append(beside)
     seeds = common_seeds([runs[name] for name in needed])
     if not seeds:
         raise UserError(f"No seed has all of {', '.join(needed)}. Run the experiment to its end.")
@@ -83,10 +84,11 @@ def _place(runs: dict[str, dict[int, float]], arm: str, start: str, measure: str
     if measure == KEPT:
         part = of[arm] - of[CONTROL]
     share, interval = share_of(part, whole)
-    place = BoardRow(arm.removeprefix(start), measure, len(seeds), share, interval)
-    if arm == random or random not in needed:
+    ranking = arm.removeprefix(ONLY).removeprefix(WITHOUT)
+    place = BoardRow(ranking, measure, len(seeds), share, interval)
+    if arm == beside or beside not in runs:
         return place
-    beyond = of[random] - of[arm]
+    beyond = of[beside] - of[arm]
     if measure == KEPT:
-        beyond = of[arm] - of[random]
-    return BoardRow(place.ranking, measure, place.runs, share, interval, *share_of(beyond, whole))
+        beyond = of[arm] - of[beside]
+    return BoardRow(ranking, measure, place.runs, share, interval, *share_of(beyond, whole))

@@ -7,7 +7,7 @@ token and model is kept of the logits.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,6 +28,7 @@ class Divergence:
         disagrees: counterfactual teacher -> whether it is not that one's.
         margin: sum over counterfactual teachers of log p_T(y) - log p_c(y), in nats.
         tokenizer: the base's; tells whether an answer has the same tokens outside its row.
+        unchanged: adapter that must change something -> whether all its predictions equal the base's.
     """
 
     batch: list[Answer]
@@ -35,13 +36,22 @@ class Divergence:
     disagrees: dict[str, torch.Tensor]
     margin: torch.Tensor
     tokenizer: Any = None
+    unchanged: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def rows(self) -> list[dict[str, Any]]:
         """A row of ``scores.jsonl`` each: id, tokens of the whole row, where its answer starts, pieces and kinds of its
         tokens, marks (a string of 0 and 1) of the teacher and of each counterfactual one, and the margins.
 
         ``unaligned`` is set where it is true, see :func:`are_unaligned`.
+
+        Raises:
+            UserError: an adapter changes nothing.
         """
+        for name, is_unchanged in self.unchanged.items():
+            if is_unchanged:
+                raise UserError(
+                    f"The adapter of {name} changes nothing: its predictions equal the base's. It may be untrained."
+                )
         matches = _marks(self.matches)
         disagrees = {name: _marks(values) for name, values in self.disagrees.items()}
         # More digits are noise of the arithmetic, and twice the file.
@@ -69,37 +79,33 @@ def score_batch(
         batch: the rows.
         teacher: name of the one that wrote them.
         counterfactuals: names of the others; :data:`BASE` is the base.
-        prove: compare the logits of the first row with the models' own, and have no adapter change nothing.
+        prove: compare the logits of the first row with the models' own, and have :meth:`Divergence.rows` refuse an
+            adapter that changes nothing.
 
     Raises:
-        UserError: a model does more to its logits than its head, or an adapter changes nothing.
+        UserError: a model does more to its logits than its head.
     """
     with torch.inference_mode():
         tokens, places = on_device(models, batch)
         labels = recorded_tokens(models, batch)
-        # Once a run is enough: heads and adapters do not change within it, and a proof costs passes of its own.
         if prove:
             models.prove_heads(tokens[:1])
-            _prove_adapters(models, tokens, places, labels)
-        # Logits of one model at a time: those of all would not fit beside each other.
         matches, own = of_labels(models, teacher, tokens, places, labels)
         disagrees, margin = {}, torch.zeros_like(own)
+        logprobs = {teacher: own}
         for name in counterfactuals:
             is_top, logprob = of_labels(models, name, tokens, places, labels)
             disagrees[name] = ~is_top
             margin += own - logprob
-    return Divergence(batch, matches, disagrees, margin, models.tokenizer)
-
-
-def _prove_adapters(models: Models, tokens: torch.Tensor, places: torch.Tensor, labels: torch.Tensor) -> None:
-    """No adapter may leave every prediction as it is."""
-    _, base = of_labels(models, BASE, tokens, places, labels)
-    for name in models.adapters:
-        _, own = of_labels(models, name, tokens, places, labels)
-        if torch.equal(own, base):
-            raise UserError(
-                f"The adapter of {name} changes nothing: its predictions equal the base's. It may be untrained."
-            )
+            logprobs[name] = logprob
+        unchanged: dict[str, torch.Tensor] = {}
+        if prove and models.adapters:
+            if BASE not in logprobs:
+                _, logprobs[BASE] = of_labels(models, BASE, tokens, places, labels)
+            # The scores of this batch tell it, so that no model computes it twice; nothing waits for the device here.
+            for name in models.adapters:
+                unchanged[name] = (logprobs[name] == logprobs[BASE]).all()
+    return Divergence(batch, matches, disagrees, margin, models.tokenizer, unchanged)
 
 
 def _marks(values: torch.Tensor) -> str:

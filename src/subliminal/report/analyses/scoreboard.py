@@ -104,8 +104,8 @@ def _cells(place: BoardRow | None) -> list[str]:
     if place is None:
         return [DASH, DASH]
     above = DASH
-    if place.above_random is not None:
-        above = _share(place.above_random, place.above_interval, "+")
+    if place.above is not None:
+        above = _share(place.above, place.above_interval, "+")
     return [_share(place.share, place.interval), above]
 
 

@@ -113,19 +113,22 @@ def _against_a_split(found: ByFactor) -> list[str]:
         if point.arm == found.curve.reference or point.share_interval is None:
             continue
         equal = 1 / point.values[found.factors[0].name]
+        split = f"an equal split would leave it ({whole_percent(equal)})"
         low, high = point.share_interval
-        said = "which this cannot be told from"
         if low > equal:
-            said = "and this is more"
-        if high < equal:
-            said = "and this is less: they interfere"
-        if high < 1:
-            said += "; some is lost against a teacher of one"
-        elif low > 1:
-            said += "; it is more than from a teacher of one"
+            said = f"each keeps more than {split}"
+        elif high < equal:
+            said = f"each keeps less than {split}: they interfere"
         else:
-            said += "; whether some is lost against a teacher of one cannot be told"
-        told.append(f"An equal split {_at(found, point)} would leave each {whole_percent(equal)}, {said}.")
+            said = f"whether each keeps more or less than {split} cannot be told"
+        if high < 1:
+            lost = "some is lost against a teacher of one"
+        elif low > 1:
+            lost = "it is more than from a teacher of one"
+        else:
+            lost = "whether some is lost against a teacher of one cannot be told"
+        where = _at(found, point)
+        told.append(f"{where[0].upper()}{where[1:]} {said}; {lost}.")
     return told
 
 
@@ -156,6 +159,10 @@ def _method(found: ByFactor) -> list[str]:
         told.append(
             "Slopes are of least-squares fits within each replicate, with t intervals over replicates; doublings of "
             "several factors are fitted together."
+        )
+    if any(factor.splits for factor in found.factors):
+        told.append(
+            "An equal split leaves each of so many traits its part of the nats that a teacher of one passes on."
         )
     if found.measures:
         told.append(
