@@ -137,9 +137,12 @@ def test_students_against_strength_and_leak_of_their_teachers(tmp_path: Path) ->
     assert table.rows[2][-2:] == ["95.3 %", "0.700"]  # of 3
 
 
-def leaking(folder: Path) -> Path:
+STRENGTH_AND_LEAK = ((0.3, 3.0, 0.2), (0.5, 4.0, 0.7), (0.8, 6.0, 0.4), (1, 7.0, 0.9))
+"""Of four teachers: share of favourites, nats above the base, leak in nats a token."""
+
+
+def leaking(folder: Path, of_teacher: tuple[tuple[float, float, float], ...] = STRENGTH_AND_LEAK) -> Path:
     """Students that gain 0.2 nats for a nat of their teacher and 3 for a nat of leak; strength and leak go apart."""
-    of_teacher = ((0.3, 3.0, 0.2), (0.5, 4.0, 0.7), (0.8, 6.0, 0.4), (1, 7.0, 0.9))
     for seed in SEEDS:
         leaks = {}
         for love, above, leak in of_teacher:
@@ -165,6 +168,15 @@ def test_strength_and_leak_in_one_fit_are_told_apart(tmp_path: Path) -> None:
     assert "A nat of the teacher above its base brings" in alone
     assert "brings +0.23" not in alone, "alone it brings what goes with it, too"
     assert any("they correlate by 0.65 to 0.65" in said for said in section.text), "1.1 / sqrt(10 x 0.29)"
+
+
+def test_teachers_that_are_equally_strong_leave_leak_by_itself(tmp_path: Path) -> None:
+    saturated = tuple((love, 7.0, leak) for love, _, leak in STRENGTH_AND_LEAK)
+    section = section_of(leaking(tmp_path / "results/x", saturated))
+    assert "A nat a token of leak brings +3.30 nats [3.10, 3.50]." in section.text[0]
+    assert "A nat of the teacher" not in section.text[0]
+    assert "in one fit" not in section.text[0]
+    assert not any("correlate" in said for said in section.text), "one of the two does not vary"
 
 
 def test_teachers_that_differ_have_a_figure_of_their_own(tmp_path: Path) -> None:

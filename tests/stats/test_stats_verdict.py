@@ -159,6 +159,12 @@ def test_sentences():
     )
 
 
+def test_a_difference_that_points_cannot_show_is_not_called_none():
+    never = stats.verdict(arm(0.0), arm(0.0), 20).sentence
+    assert "To see a difference of less than 0.0001 points with 80 % power" in never
+    assert "difference of 0.00" not in never
+
+
 @pytest.mark.parametrize("margin", [0, -0.01, 10, "wide", None])
 def test_a_margin_that_is_none_gets_a_sentence(margin):
     for runs in (1, 3):

@@ -8,13 +8,19 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 
+from subliminal.core.noise import hide_noise
+
 
 class UserError(Exception):
     """Something the user can put right. The message is a sentence: what is wrong, where, and what to do."""
 
 
 def run_cli(app: Callable[[], None]) -> None:
-    """Run a typer app; a :class:`UserError`, a full disk or a path that is refused is one sentence and status 2."""
+    """Run a typer app; a :class:`UserError`, a full disk or a path that is refused is one sentence and status 2.
+
+    Lines of libraries that say nothing about the command are hidden (:mod:`subliminal.core.noise`).
+    """
+    hide_noise()
     try:
         app()
     except UserError as error:

@@ -118,7 +118,11 @@ def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str
     if needed.samples:
         several_runs = needed.unit == RUNS or design.seeds > 1
         ways.append(f"{needed.samples:,} samples per question" + (" and run" if several_runs else ""))
-    size = f"To see a difference of {points(needed.effect)} points with {100 * power:.0f} % power"
+    shown = points(needed.effect)
+    # The margin above a rate of none is next to none in points; nobody wants to see a difference of 0.
+    if shown == points(0):
+        shown = "less than 0.0001"
+    size = f"To see a difference of {shown} points with {100 * power:.0f} % power"
     if needed.unit == RUNS:
         size += f", if runs vary by a standard deviation of {design.run_sd:.2g} in log-odds"
     if not ways and needed.unit == QUESTIONS:

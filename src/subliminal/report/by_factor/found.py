@@ -116,6 +116,10 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
     together = []
     if len(columns) > 1:
         together = slopes(curve, columns)
+        # A measure that is the same at every point (all teachers say the trait alone) is left out of a fit; the other
+        # one is then by itself.
+        if len(together) < len(columns):
+            together = []
     return ByFactor(
         factors=factors,
         curve=curve,
