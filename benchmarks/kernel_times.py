@@ -63,7 +63,9 @@ class KernelTimesCallback(TrainerCallback):
         self.profiler.stop()
         spans = []
         for event in self.profiler.events():
-            if event.device_type == DeviceType.CUDA:
+            # A named part of a step (an optimizer's, say) is shown on the card from its first kernel to its last, with
+            # the time between them.
+            if event.device_type == DeviceType.CUDA and not event.is_user_annotation:
                 spans.append((event.time_range.start, event.time_range.end))
         self.profiler = None
         facts = {

@@ -80,6 +80,26 @@ def test_the_profiler_watches_its_steps_alone(tmp_path: Path) -> None:
     assert facts == {"steps": STEPS, "kernels_a_step": 0, "kernel_seconds_a_step": 0.0}  # no GPU, no kernel
 
 
+def test_a_named_part_of_a_step_is_no_kernel(tmp_path: Path) -> None:
+    from torch.autograd import DeviceType
+
+    def event(start: float, end: float, device: object = DeviceType.CUDA, named: bool = False) -> SimpleNamespace:
+        span = SimpleNamespace(start=start, end=end)
+        return SimpleNamespace(device_type=device, is_user_annotation=named, time_range=span)
+
+    seen = [
+        event(0, 10),
+        event(90, 100),
+        event(0, 100, named=True),  # "Optimizer.step#AdamW.step", from the first kernel to the last
+        event(0, 500, device=DeviceType.CPU),
+    ]
+    callback = KernelTimesCallback(tmp_path)
+    callback.profiler, callback.steps = SimpleNamespace(stop=lambda: None, events=lambda: seen), 1
+    callback.finish()
+    facts = json.loads((tmp_path / "kernels.json").read_text())
+    assert facts == {"steps": 1, "kernels_a_step": 2, "kernel_seconds_a_step": pytest.approx(20e-6)}
+
+
 def test_a_run_shorter_than_that_has_no_count(tmp_path: Path) -> None:
     callback = KernelTimesCallback(tmp_path)
     callback.on_step_begin(None, SimpleNamespace(global_step=0), None)
