@@ -56,6 +56,15 @@ def test_a_run_is_compared_with_one_gpu_alone() -> None:
     assert "owl_teacher" not in text
 
 
+def test_two_and_four_gpus_in_one_folder_are_told_apart() -> None:
+    runs = [result(ALONE, 0.6)]
+    for gpus, seconds in ((2, 0.6), (4, 0.75)):
+        runs += [result(f"{number} of {gpus} at once", seconds) for number in range(1, gpus + 1)]
+    text = scaling_table(runs)
+    assert "2 students at once: 2.00 x one; 1.95 wanted: met." in text
+    assert "4 students at once: 3.20 x one; 3.90 wanted: missed." in text
+
+
 def test_without_the_run_on_one_gpu_nothing_is_compared() -> None:
     text = scaling_table([result("4 GPUs, 120 rows a step", 0.6, processes=4, batch=120)])
     assert "| 4 GPUs, 120 rows a step | ok | 4 | 26,000 |  | 30.8 | so |" in text
