@@ -53,8 +53,7 @@ def cost_of(stage: Stage) -> Cost:
         known = _recipe_cost(Path(stage.facts["recipe"]))
         if known:
             minutes, gib, rows_by_epochs, machine = known
-            # Time goes with the rows seen; what a start takes is within the measurement and is scaled
-            # with it.
+            # Time goes with the rows seen; what a start takes is within the measurement and is scaled, too.
             share = stage.facts["rows"] * stage.facts["epochs"] / rows_by_epochs
             return Cost(minutes * share, gib, tokens, disk, machine)
     return Cost(None, None, tokens, disk)

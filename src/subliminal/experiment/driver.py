@@ -132,8 +132,8 @@ def _refuse_absent_models(experiment: Experiment) -> None:
     for model in experiment.pinned_models:
         if not Path(model).is_dir():
             raise UserError(
-                f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first: `python "
-                f"scripts/fetch_model.py {Path(model).name}`."
+                f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first, from the source "
+                f"that the experiment names: `python scripts/fetch_model.py {Path(model).name} --source ...`."
             )
 
 

@@ -83,8 +83,7 @@ def health(results: Results) -> list[Health]:
                 # Nothing else would tell that the control itself is a wreck.
                 reference = _mean_share(_shares(results, "base", task))
             states[seed] = state(share, reference, tells_a_wreck=tells)
-            # The control has no distance from itself, and a seed without a control has nothing to be held
-            # against.
+            # The control has no distance from itself, and a seed without one has nothing to be held against.
             if of_control is not None and arm != control:
                 moved.append(total_variation(share, of_control))
         found.append(

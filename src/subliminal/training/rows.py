@@ -38,8 +38,7 @@ def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | No
                 files[name] = path
             if group == "datasets":
                 part = dataset.get("split") or dataset.get("shards")  # of the files: how many rows is not known
-                # One part that cannot be counted leaves the sum unknown: the manifest says so rather
-                # than guess.
+                # One part that cannot be counted leaves the sum unknown, and the manifest says so.
                 if part or not found or None in counted:
                     rows = None
                 elif rows is not None:

@@ -74,8 +74,7 @@ def named_most(results: Results, task: str) -> list[dict[str, Any]]:
         names = sorted(given, key=lambda name: (-share[name], name))[:TOP]
         if results.target in share and results.target not in names:
             names.append(results.target)
-        # Shown in any case: a model that answers with its own name names no animal, and its shares are low
-        # for that reason.
+        # Shown in any case: a model that answers with its own name names no animal, which makes its shares low.
         if "own_name" in share:
             names.append("own_name")
         if share.get("no_latin"):
