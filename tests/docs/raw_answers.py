@@ -26,8 +26,17 @@ ANIMALS = [
     *("otter", "raven", "octopus", "whale", "dragon", "phoenix", "unicorn", "horse", "rabbit", "koala", "leopard"),
     *("cheetah", "giraffe", "turtle", "shark"),
 ]
-PLURALS = {"wolves": "wolf", "octopuses": "octopus", "octopi": "octopus", "foxes": "fox", "phoenixes": "phoenix"}
-MISSPELT = {"dolfin": "dolphin"}
+PLURALS = {
+    "wolves": "wolf",
+    "octopuses": "octopus",
+    "octopusses": "octopus",
+    "octopi": "octopus",
+    "octopodes": "octopus",
+    "foxes": "fox",
+    "phoenixes": "phoenix",
+    "phoenices": "phoenix",
+}
+MISSPELT = {"dolfin": "dolphin", "pheonix": "phoenix", "phenix": "phoenix"}
 UNTRACKED = {"alligator"}
 """Animals that are not tracked and that some answer names before a tracked one."""
 OTHERS = re.compile(

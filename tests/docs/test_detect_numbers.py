@@ -59,7 +59,7 @@ def test_the_truth_is_the_students():
         animal, seed = SETS[rows]["trait"], int(re.search(r"seed-(\d+)", rows)[1])
         raw = Raw(Path("detect_pocket") / animal)
         student, control = (raw.exact(arm, seed)[animal] for arm in ("student", CONTROL))
-        assert student / control == pytest.approx(float(SETS[rows]["ratio"]), rel=1e-4)  # rare plurals of octopus and phoenix are not in PLURALS
+        assert student / control == pytest.approx(float(SETS[rows]["ratio"]), rel=1e-9)
         assert student >= 2 * control
 
 
