@@ -47,7 +47,7 @@ def unpacked() -> Path:
 def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
     """Every number that the README states, under the words that it stands in."""
     demo, replicates = Raw(results / "pocket_demo"), Raw(results / "owl_pocket_replicates")
-    arms = Raw(results / "owl_pocket_arms")
+    arms, strength = Raw(results / "owl_pocket_arms"), Raw(results / "owl_pocket_strength")
     owl, dolphin = Raw(results / "owl_pocket/owl"), Raw(results / "owl_pocket/dolphin")
     demo_gains, gains = demo.gains("student", CONTROL, "owl"), replicates.gains("student", CONTROL, "owl")
     first, others = largest_rises(replicates)
@@ -119,6 +119,14 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             *with_interval(of_both(*over_other)),
             statistics.mean(over_control[0]),
             statistics.mean(over_control[1]),
+        ),
+        "who say owl in {} to {} %; exact": (
+            100 * statistics.mean(strength.exact("teacher_l0.37", seed)["owl"] for seed in strength.seeds("student")),
+            100 * statistics.mean(strength.exact("teacher", seed)["owl"] for seed in strength.seeds("student")),
+        ),
+        "the weakest are above the control by {} nats (95 % interval {} to {}), of the strongest by {} ({} to {})": (
+            *with_interval(exact_gains(strength, "student_l0.37")),
+            *with_interval(exact_gains(strength, "student")),
         ),
         "base leaves {} % of the effect (95 % interval {} to {}), a quarter {} % ({} to {}), half {} % ({} to {}).": (
             *kept["0.1"],
