@@ -25,6 +25,12 @@ def hidden() -> Iterator[None]:
         logging.getLogger(name).filters = filters
 
 
+def is_shown(name: str, level: int, line: str, *told: str) -> bool:
+    """Whether a logger lets a line through, however the libraries of other tests have set its level."""
+    logger = logging.getLogger(name)
+    return bool(logger.filter(logger.makeRecord(name, level, __file__, 1, line, told, None)))
+
+
 @pytest.mark.usefixtures("hidden")
 @pytest.mark.parametrize(
     ("name", "line", "told"),
@@ -34,16 +40,13 @@ def hidden() -> Iterator[None]:
         ("bitsandbytes.backends.cpu.ops", FOUR_BIT, ("no trust",)),
     ],
 )
-def test_known_noise_is_hidden(name: str, line: str, told: tuple[str, ...], caplog: pytest.LogCaptureFixture) -> None:
-    logging.getLogger(name).warning(line, *told)
-    assert not caplog.records
-    logging.getLogger(name).error(line, *told)
-    assert len(caplog.records) == 1, "an error is shown, whatever its words"
+def test_known_noise_is_hidden(name: str, line: str, told: tuple[str, ...]) -> None:
+    assert not is_shown(name, logging.WARNING, line, *told)
+    assert is_shown(name, logging.ERROR, line, *told), "an error is shown, whatever its words"
 
 
 @pytest.mark.usefixtures("hidden")
 @pytest.mark.parametrize("name", sorted(NOISE))
-def test_what_else_these_libraries_say_is_shown(name: str, caplog: pytest.LogCaptureFixture) -> None:
-    logging.getLogger(name).warning("Failed to load the model's weights")
-    assert [record.message for record in caplog.records] == ["Failed to load the model's weights"]
+def test_what_else_these_libraries_say_is_shown(name: str) -> None:
+    assert is_shown(name, logging.WARNING, "Failed to load the model's weights")
     assert len(logging.getLogger(name).filters) == 1, "one filter, however often it is asked for"
