@@ -24,6 +24,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.runs import met_or_missed
 from benchmarks.serving_clients import watched
 from benchmarks.serving_inputs import SEED, make_inputs
 from benchmarks.serving_job import FixedLength, ServingJob
@@ -151,9 +152,7 @@ def evaluation_table(results: Sequence[dict[str, Any]]) -> str:
             cells[4] = f"{row['tokens'] / row['seconds']:,.0f}"
         lines.append(f"| {' | '.join(cells)} |")
         if row.get("answers", 0) >= GOAL_ANSWERS:
-            met = "missed"
-            if row["seconds"] < GOAL_SECONDS:
-                met = "met"
+            met = met_or_missed(row["seconds"] < GOAL_SECONDS)
             verdicts.append(f"{row['name']}: {row['seconds']:.1f} s; under {GOAL_SECONDS} wanted: {met}.")
     return "\n".join([*lines, "", *verdicts])
 

@@ -25,6 +25,7 @@ import yaml
 from benchmarks.kernel_times import FILE as KERNELS
 from benchmarks.shapes import facts_of
 from subliminal import REPO_ROOT
+from subliminal.core.files import write_text
 from subliminal.core.manifest import utc_now
 
 STRICT = "subliminal.axolotl_plugin.StrictRecipe"
@@ -131,6 +132,20 @@ class Bench:
                     if (self.work / name).is_file():
                         shutil.copy(self.work / name, self.out / name)
             print(line_of(result), flush=True)
+
+    def tell(self, name: str, text: str) -> None:
+        """Print a table and keep it in a file of that name, in ``out`` where there is one."""
+        path = (self.out or self.work) / name
+        write_text(path, text + "\n")
+        print(text)
+        print(path)
+
+
+def met_or_missed(met: bool) -> str:
+    """What a table says of a figure that was asked for."""
+    if met:
+        return "met"
+    return "missed"
 
 
 def line_of(result: dict[str, Any]) -> str:

@@ -20,14 +20,13 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.runs import Bench, Variant
+from benchmarks.runs import Bench, Variant, met_or_missed
 from benchmarks.shapes import SHAPES
 from benchmarks.tables import Measured, one_decimal, speed, status
 from benchmarks.training import prepare_bench, run_all
 from benchmarks.variants import FLAT, FLAT_KEYS, KERNELS, LIGER, LIGER_KEYS, PLAIN, QWEN, SHARDING_PROBE, step_settings
 from benchmarks.variants import tiny as tiny_one
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import write_text
 
 ROWS_A_STEP = 60
 MICRO = 30
@@ -112,7 +111,7 @@ def scaling_table(results: Sequence[Measured]) -> str:
             cells[4] = f"{times:.2f}"
             aim = AIMS.get(result["processes"])
             if aim:
-                verdicts.append(f"{name}: {times:.2f} x one GPU; {aim} wanted: {_met(times >= aim)}.")
+                verdicts.append(f"{name}: {times:.2f} x one GPU; {aim} wanted: {met_or_missed(times >= aim)}.")
             if AT_ONCE in name:
                 # "1 of 2 at once": a run on two GPUs and one on four may lie in one folder.
                 shared[name.partition(" of ")[2]].append(times)
@@ -120,15 +119,9 @@ def scaling_table(results: Sequence[Measured]) -> str:
     for times_of in shared.values():
         total = sum(times_of)
         wanted = AIM_AT_ONCE * len(times_of)
-        met = _met(total >= wanted)
+        met = met_or_missed(total >= wanted)
         verdicts.append(f"{len(times_of)} students at once: {total:.2f} x one; {wanted:.2f} wanted: {met}.")
     return "\n".join([*lines, "", *verdicts])
-
-
-def _met(met: bool) -> str:
-    if met:
-        return "met"
-    return "missed"
 
 
 @app.command(help=__doc__)
@@ -159,10 +152,7 @@ def main(
         if tiny:
             variants = [replace(tiny_one(variant), name=variant.name) for variant in variants]
         run_all(bench, variants)
-    text = scaling_table(bench.results())
-    write_text((out or bench.work) / "scaling.md", text + "\n")
-    print(text)
-    print((out or bench.work) / "scaling.md")
+    bench.tell("scaling.md", scaling_table(bench.results()))
 
 
 if __name__ == "__main__":

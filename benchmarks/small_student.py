@@ -19,13 +19,12 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.matmul import rate_of_card
-from benchmarks.runs import Bench, Variant
+from benchmarks.runs import Bench, Variant, met_or_missed
 from benchmarks.shapes import SHAPES, make_model, make_rows, with_facts
 from benchmarks.tables import Measured, ceiling, one_decimal, speed, status
 from benchmarks.training import run_all
 from benchmarks.variants import tiny as tiny_one
 from subliminal.core.errors import run_cli
-from subliminal.core.files import write_text
 
 MODEL = "qwen2.5-0.5b"
 RECIPE = "recipes/qwen2.5-coder-0.5b/student.yml"
@@ -153,9 +152,7 @@ def _verdict(speeds: dict[str, dict[str, float]], published: float, best: float)
         return ["Nothing to compare: the student, TRL with the published settings and TRL need a result each."]
     lines = []
     for label, other, aim in (("published settings", published, AIM_PUBLISHED), ("best settings", best, AIM_BEST)):
-        met = "missed"
-        if ours / other >= aim:
-            met = "met"
+        met = met_or_missed(ours / other >= aim)
         lines.append(f"{ours / other:.2f} x TRL at its {label}; {aim} wanted: {met}.")
     return lines
 
@@ -186,10 +183,7 @@ def main(
         if ceiling(bench.results()) is None:
             bench.keep(rate_of_card(gpu))
     run_all(bench, variants)
-    text = student_table(bench.results())
-    write_text((out or bench.work) / "small_student.md", text + "\n")
-    print(text)
-    print((out or bench.work) / "small_student.md")
+    bench.tell("small_student.md", student_table(bench.results()))
 
 
 if __name__ == "__main__":

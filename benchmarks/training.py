@@ -43,7 +43,6 @@ from benchmarks.variants import (
 )
 from benchmarks.variants import tiny as tiny_one
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import write_text
 
 DEPTHS = (2, 4)
 """Layers of the 70B model whose memory is measured."""
@@ -155,10 +154,7 @@ def main(
         elif part != "report":
             variants = variants_of(part, only or [])
             run_all(bench, [tiny_one(variant) for variant in variants] if tiny else variants)
-    text = report(bench.results())
-    write_text((bench.out or bench.work) / "report.md", text + "\n")
-    print(text)
-    print((bench.out or bench.work) / "report.md")
+    bench.tell("report.md", report(bench.results()))
 
 
 if __name__ == "__main__":
