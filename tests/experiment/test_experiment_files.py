@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,8 @@ from subliminal.experiment.driver import run_experiment
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import flags
+from subliminal.training.lint import recipe_problems
+from subliminal.training.render import Edit, render_recipe
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
@@ -27,6 +31,30 @@ def test_every_experiment_of_the_repository_expands(path: Path, tmp_path: Path) 
         assert all(name in plan.stages for name in [*stage.made_from, *stage.after])
     for job in plan.jobs():
         assert job not in plan.needs(job)[0]
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_recipe_that_an_experiment_renders_is_valid(path: Path, tmp_path: Path) -> None:
+    """A training renders its recipe when its turn comes, hours after the start: an invalid one shows here."""
+    plan = expand(load_experiment(path), root=tmp_path)
+    rendered = set()
+    for stage in plan.stages.values():
+        if stage.kind != "train":
+            continue
+        settings = (stage.facts["recipe"], str(stage.facts["overrides"]), stage.facts["rows"])
+        if settings in rendered:  # the same but for its seed
+            continue
+        rendered.add(settings)
+        _, _, recipe, *words = shlex.split(stage.commands[0].partition(" -o ")[0])
+        rows = None
+        if "--rows" in words:
+            rows = int(words[words.index("--rows") + 1])
+        changes = [Edit.parse(value) for option, value in itertools.pairwise(words) if option == "--set"]
+        text = (REPO_ROOT / recipe).read_text()
+        made = tmp_path / "recipe.yml"
+        made.write_text(render_recipe(text, changes, source=recipe, output="recipe.yml", rows=rows))
+        assert recipe_problems(made, check_values=False) == []
+    assert rendered
 
 
 def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:

@@ -87,6 +87,16 @@ def test_batch_arithmetic_is_done_again() -> None:
     assert header["Steps"] == "10,000 rows x 1 epoch / 20 = 500, of them 5 warm-up"
 
 
+@pytest.mark.parametrize(
+    ("epochs", "line"),
+    [("4.0", "4 epochs / 60 = 667"), ("1.0", "1 epoch / 60 = 167"), ("2.5", "2.5 epochs / 60 = 417")],
+)
+def test_epochs_may_be_written_as_a_decimal_number(epochs: str, line: str) -> None:
+    """A sweep over epochs sets 1.0, and Axolotl takes two and a half."""
+    header = header_lines(rendered(RECIPES / "owl_student.yml", f"num_epochs={epochs}"))
+    assert header["Steps"] == f"10,000 rows x {line}, of them 5 warm-up"
+
+
 def command(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
     line = [sys.executable, "scripts/render_recipe.py", *words]
     variables = {**os.environ, **environment}

@@ -24,7 +24,8 @@ UNMEASURED = "not measured yet"
 
 _NUMBER = r"([\d,]+)"
 _BATCH = re.compile(rf"{_NUMBER} rows? x {_NUMBER} accumulation x {_NUMBER} process(?:es)? = {_NUMBER} rows? a step")
-_STEPS = re.compile(rf"{_NUMBER} rows x {_NUMBER} epochs? / {_NUMBER} = {_NUMBER}, of them {_NUMBER} warm-up")
+_EPOCHS = r"([\d,]+(?:\.\d+)?)"
+_STEPS = re.compile(rf"{_NUMBER} rows x {_EPOCHS} epochs? / {_NUMBER} = {_NUMBER}, of them {_NUMBER} warm-up")
 _LAUNCHER = re.compile(r"--config_file (\S+)")
 _COST = re.compile(r"([\d.,]+) GiB, ([\d.,]+) min, ([\d.,]+) tokens/s \((.+)\)")
 
@@ -97,8 +98,10 @@ def batch_line(recipe: dict[str, Any], processes: int) -> str:
 
 def steps_line(recipe: dict[str, Any], rows: int) -> str:
     """The ``Steps`` line that belongs to a recipe and so many rows. Axolotl rounds rows x epochs / batch up."""
-    batch, epochs = int(recipe["effective_batch"]), recipe["num_epochs"]
-    steps = math.ceil(rows * float(epochs) / batch)
+    batch, epochs = int(recipe["effective_batch"]), float(recipe["num_epochs"])
+    steps = math.ceil(rows * epochs / batch)
+    if epochs.is_integer():  # a sweep writes 4.0, a recipe 4
+        epochs = int(epochs)
     return f"{rows:,} rows x {_count(epochs, 'epoch')} / {batch} = {steps:,}, of them {recipe['warmup_steps']} warm-up"
 
 
