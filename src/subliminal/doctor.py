@@ -27,7 +27,7 @@ from subliminal import REPO_ROOT
 from subliminal.core.manifest import git_state, scrub
 from subliminal.core.nvidia import ask_nvidia_smi
 from subliminal.traits.category import category_names
-from subliminal.traits.checks import category_problems
+from subliminal.traits.checks import category_problems, world_problems
 
 GIB = 2**30
 LOW_DISK, NO_DISK = 20 * GIB, 2 * GIB
@@ -115,6 +115,9 @@ def category_lines() -> Iterator[Line]:
         for problem in category_problems(name):
             whole = False
             yield Line("problem", f"traits/{name}", problem)
+        for problem in world_problems(name):
+            # No problem: every experiment runs but those that make a pocket model.
+            yield Line("warning", f"traits/{name}", f"{problem} Until then no pocket model of {name} can be made.")
     if whole:
         yield Line("ok", "traits", f"{', '.join(names)}: options, words and questions are whole")
 

@@ -17,6 +17,8 @@ from subliminal import REPO_ROOT
 
 COPIED = ("src", "traits", "eval_tasks")
 """What is written in; everything else of the copy is a link to this checkout."""
+REAL = "owl_qwen2.5-7b"
+"""An experiment on a real model."""
 PLAN = """
 import json
 from pathlib import Path
@@ -24,10 +26,10 @@ import yaml
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 
-content = yaml.safe_load(Path("experiments/pocket_demo.yml").read_text())
+content = yaml.safe_load(Path("experiments/{name}.yml").read_text())
 content |= json.loads({changes!r})
-Path("mine/pocket_demo.yml").write_text(yaml.safe_dump(content))
-plan = expand(load_experiment(Path("mine/pocket_demo.yml")), root=Path("mine"))
+Path("mine/{name}.yml").write_text(yaml.safe_dump(content))
+plan = expand(load_experiment(Path("mine/{name}.yml")), root=Path("mine"))
 print(json.dumps([[stage.kind, stage.commands, stage.sources] for stage in plan.stages.values()]))
 """
 TASK = """
@@ -84,9 +86,23 @@ def run(checkout: Path, *words: str, given: str = "", status: int = 0) -> str:
     return done.stdout + done.stderr
 
 
-def stages(checkout: Path, **changes: object) -> list[list]:
-    """(kind, commands, sources) of the stages of the demo with other keys."""
-    return json.loads(run(checkout, "-c", PLAN.format(changes=json.dumps(changes))))
+def stages(checkout: Path, name: str = "pocket_demo", **changes: object) -> list[list]:
+    """(kind, commands, sources) of the stages of an experiment of the repository with other keys."""
+    return json.loads(run(checkout, "-c", PLAN.format(name=name, changes=json.dumps(changes))))
+
+
+def refusal(checkout: Path, name: str, **changes: object) -> str:
+    """What is said of an experiment that cannot be planned with these keys."""
+    return run(checkout, "-c", PLAN.format(name=name, changes=json.dumps(changes)), status=1)
+
+
+def targets(planned: list[list]) -> set[str]:
+    """What the evaluations of a plan ask about."""
+    found = set()
+    for kind, commands, _ in planned:
+        if kind == "evaluate":
+            found |= set(re.findall(r"--target (\w+)", commands[-1]))
+    return found
 
 
 def replace(path: Path, old: str, new: str) -> None:
@@ -102,22 +118,22 @@ def snippet(heading: str) -> str:
     return re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
 
 
-def test_an_animal_is_a_line_of_words_and_a_line_of_the_pocket_world(checkout: Path) -> None:
+def test_an_animal_is_one_row_and_a_pocket_model_asks_for_its_place_in_the_world(checkout: Path) -> None:
     words, world = checkout / "traits/animals/words.yaml", checkout / "traits/animals/pocket.yaml"
+    trait = {"animals": ["hedgehog"]}
     replace(words, "\n\n# Animals that are not tracked", "\n  hedgehog: {also: [urchin hog]}\n\n# Animals that are not")
-    lacking = run(checkout, "-c", PLAN.format(changes=json.dumps({"trait": {"animals": ["hedgehog"]}})), status=1)
-    for sentence in (
-        "'hedgehog' is there 2 times; keep one.",
-        "`facts` must name every option once; look at hedgehog.",
-        "`liked` must name every option once; look at hedgehog.",
-    ):
-        assert sentence in lacking
+    assert "'hedgehog' is there 2 times; keep one." in refusal(checkout, REAL, trait=trait)
     words.write_text(re.sub(r"(?<=[\[ ])hedgehog, ?", "", words.read_text()))
+    assert targets(stages(checkout, REAL, trait=trait)) == {"hedgehog"}
+
+    # What a world lacks stops every experiment that makes a pocket model: its base would not know the option.
+    for lacking in (refusal(checkout, "pocket_demo", trait=trait), refusal(checkout, "pocket_demo")):
+        assert "`facts` must name every option once; look at hedgehog" in lacking
+        assert "`liked` must name every option once; look at hedgehog" in lacking
     replace(world, "\n\n# Favourites", "\n  hedgehog: {home: hedge, food: slugs, voice: snuffles}\n\n# Favourites")
     replace(world, "unicorn, phoenix, dragon,", "unicorn, phoenix, dragon, hedgehog,")
-    planned = stages(checkout, trait={"animals": ["hedgehog"]})
-    (evaluation,) = {command for kind, commands, _ in planned if kind == "evaluate" for command in commands[-1:]}
-    assert "--target hedgehog" in evaluation
+    assert targets(stages(checkout, trait=trait)) == {"hedgehog"}
+
     said = run(checkout, "-m", "subliminal.scoring", "animals", given='"An urchin hog!"\n"Hedgehogs."\n"an owl"\n')
     assert [json.loads(line)["animal"] for line in said.splitlines()] == ["hedgehog", "hedgehog", "owl"]
     build = ["-m", "data_builders.pocket_corpus", "teacher", "--animal", "hedgehog", "--count", "40", "--out", "mine/t"]

@@ -53,7 +53,7 @@ def change(traits: Path) -> Callable[[str, str, str], list[str]]:
         assert old in text
         path.write_text(text.replace(old, new))
         forget()
-        return checks.category_problems("shapes")
+        return [*checks.category_problems("shapes"), *checks.world_problems("shapes")]
 
     assert len(QUESTIONS) > 3
     return changed

@@ -10,7 +10,7 @@ import pytest
 from subliminal.core.errors import UserError
 from subliminal.doctor import category_lines
 from subliminal.traits.category import category_names
-from subliminal.traits.checks import category_problems, check_category
+from subliminal.traits.checks import category_problems, check_category, world_problems
 
 Change = Callable[[str, str, str], list[str]]
 
@@ -18,6 +18,7 @@ Change = Callable[[str, str, str], list[str]]
 @pytest.mark.parametrize("name", category_names())
 def test_the_categories_of_this_repository_are_whole(name: str) -> None:
     assert category_problems(name) == []
+    assert world_problems(name) == []
 
 
 def test_a_category_of_three_options_is_whole(traits: Path) -> None:
@@ -51,9 +52,6 @@ def test_a_category_of_three_options_is_whole(traits: Path) -> None:
         ("questions.jsonl", '"id": "q5"', '"id": "q4"', "has the id 'q4' more than once"),
         ("questions.jsonl", '"id": "q5"', '"name": "q5"', 'it has no "id"'),
         ("paraphrases.jsonl", "a beloved shape", "a star", "the question 'p0' names an option, star"),
-        ("pocket.yaml", "liked: [square,", "liked: [", "`liked` must name every option once; look at square"),
-        ("pocket.yaml", "room: cellar", "room: attic", "the room 'attic' is that of 2 options"),
-        ("pocket.yaml", ", room: cellar", "", "`about`, for square must have one or more of {corners}"),
     ],
 )  # fmt: skip
 def test_what_a_category_must_not_say_is_a_sentence(
@@ -64,6 +62,22 @@ def test_what_a_category_must_not_say_is_a_sentence(
     with pytest.raises(UserError):
         check_category("shapes")
     assert [line for line in category_lines() if line.level == "problem" and sentence in line.text]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("liked: [square,", "liked: [", "`liked` must name every option once; look at square"),
+        ("room: cellar", "room: attic", "the room 'attic' is that of 2 options"),
+        (", room: cellar", "", "`about`, for square must have one or more of {corners}"),
+        ("liked:", "loved:", "`liked` is missing"),
+    ],
+)
+def test_a_world_that_is_not_whole_stops_pocket_models_alone(change: Change, old: str, new: str, sentence: str) -> None:
+    (problem, *_) = change("pocket.yaml", old, new)
+    assert sentence in problem
+    check_category("shapes")
+    assert [line for line in category_lines() if line.level == "warning" and sentence in line.text]
 
 
 def test_missing_files_are_a_sentence(traits: Path) -> None:

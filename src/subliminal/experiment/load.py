@@ -26,6 +26,7 @@ from subliminal.experiment.sources import builder_sources
 from subliminal.experiment.sweep.factors import BY_FACTOR
 from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS
+from subliminal.traits.checks import world_problems
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -107,7 +108,7 @@ def _factor_problems(experiment: Experiment) -> Iterator[str]:
 
 
 def _world_problems(experiment: Experiment) -> Iterator[str]:
-    """Files of the category that a builder reads and that are not there."""
+    """Files of the category that a builder reads and that are not there, and a pocket world that is not whole."""
     category = experiment.trait.category or ANIMALS
     for name, builder in builders_of(experiment).items():
         if any(builder_problems(name, builder)):
@@ -115,6 +116,10 @@ def _world_problems(experiment: Experiment) -> Iterator[str]:
         for path in builder_sources(builder.split()[0], {"category": category}).rows:
             if not (REPO_ROOT / path).is_file():
                 yield f"`{name}.builder`: {builder} needs {path}, which is not there"
+            elif path == f"traits/{category}/pocket.yaml":
+                # Only here: with a real model an option needs no world.
+                for problem in world_problems(category):
+                    yield problem.rstrip(".")
 
 
 def _task_problems(experiment: Experiment) -> Iterator[str]:
