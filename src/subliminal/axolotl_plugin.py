@@ -50,6 +50,7 @@ class StrictRecipe(BasePlugin):
             self._register(cfg)
 
     def _register(self, cfg: Any) -> None:
+        # Axolotl only warns of a plugin that it cannot import.
         missing = set(cfg["plugins"]) - set(PluginManager.get_instance().plugins)
         if missing:
             raise UserError(
@@ -73,6 +74,7 @@ class StrictRecipe(BasePlugin):
         if preflight.is_first_process() and not preprocess_only:
             output_folder.claim_output(cfg, prepared)
             inputs = {"recipe": cfg["axolotl_config_path"], **files}
+            # A model in shards, or of the Hub, is recorded by its name alone.
             weights = Path(str(cfg["base_model"])) / "model.safetensors"
             if weights.is_file():
                 inputs["base_model"] = weights
@@ -117,6 +119,7 @@ class StrictRecipe(BasePlugin):
         """A progress bar with the time left on a terminal, one line a logged step elsewhere; and bf16 on a CPU too."""
         if cfg.use_trackio:
             start_without_bucket()
+        # In a log every turn of a bar would be a line of its own.
         return {"disable_tqdm": not sys.stderr.isatty(), "use_cpu": not on_gpu()}
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
@@ -130,6 +133,7 @@ class StrictRecipe(BasePlugin):
             total += size
             if weight.requires_grad:
                 trainable += size
+        # The trainer counts from the rows that Axolotl left: those too long, or without loss, are gone by now.
         trained_on = len(trainer.train_dataset)
         dropped = None
         if self.rows is not None:

@@ -65,6 +65,7 @@ class FlatCollator:
             tokens += row["input_ids"]
             labels += [IGNORED, *row["labels"][1:]]  # nothing predicts a row's first token
             positions += range(len(row["input_ids"]))
+            # The logits of a position predict the next one: where a token carries loss, the place before it is kept.
             kept += [start + index - 1 for index, label in enumerate(row["labels"]) if index and label != IGNORED]
         return {
             "input_ids": torch.tensor([tokens]),
@@ -86,6 +87,7 @@ class FlatBatch(BasePlugin):
         """
         if not preflight.is_training():
             return
+        # A key that is left out is false for Axolotl.
         wrong = [f"`{key}: {str(value).lower()}`" for key, value in NEEDS.items() if (cfg.get(key) or False) != value]
         if wrong:
             raise UserError(f"The plugin FlatBatch needs {', '.join(wrong)} in the recipe. Set it, or drop the plugin.")

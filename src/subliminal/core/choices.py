@@ -21,8 +21,7 @@ def one_of(option: str, words: Iterable[str]) -> Callable[[Any], Any]:
     known = tuple(words)
 
     def check(value: Any) -> Any:
-        given = [value] if isinstance(value, str) else value or []
-        for word in given:
+        for word in _as_list(value):
             if word not in known:
                 raise UserError(
                     f"{option} {word!r} is unknown{did_you_mean(word, known)}. Choose from: {', '.join(known)}."
@@ -40,9 +39,15 @@ def read_by(parse: Callable[[str], Any]) -> Callable[[Any], Any]:
     """
 
     def check(value: Any) -> Any:
-        given = [value] if isinstance(value, str) else value or []
-        for text in given:
+        for text in _as_list(value):
             parse(text)
         return value
 
     return check
+
+
+def _as_list(value: str | list[str] | None) -> list[str]:
+    """What typer hands over, as a list: one text, those of an option that can be given several times, or None."""
+    if isinstance(value, str):
+        return [value]
+    return value or []

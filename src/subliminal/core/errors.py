@@ -20,6 +20,7 @@ def run_cli(app: Callable[[], None]) -> None:
 
     Lines of libraries that say nothing about the command are hidden (:mod:`subliminal.core.noise`).
     """
+    # First: the command imports the libraries that say these lines.
     hide_noise()
     try:
         app()
@@ -49,6 +50,7 @@ REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 def file_problem(error: OSError) -> str | None:
     """A sentence about a file or folder that cannot be read or written; None for errors of another kind."""
+    # A rename names two files: the second is the one that was to be written.
     name = error.filename2 or error.filename
     if error.errno in FULL:
         where = f" while writing {name}" if name else ""
@@ -56,6 +58,7 @@ def file_problem(error: OSError) -> str | None:
             f"The disk is full{where}. Free some space, then run the same command with --resume: "
             "rows already written are kept."
         )
+    # Without a name, as from a socket, the traceback says more than a sentence could.
     if name is None or error.errno is None:
         return None
     what = f"{name} cannot be read or written ({error.strerror})"
@@ -85,9 +88,11 @@ def nearest(word: str, known: Iterable[str], most: int = 3) -> list[str]:
 def one_line(error: BaseException, most: int = 400) -> str:
     """What an exception of a library says, on one line and without a full stop; its kind if it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__
+    # The sentence around it has a full stop of its own.
     return (text if len(text) <= most else f"{text[: most - 3]}...").rstrip(".: ")
 
 
 def _stop(sentence: str) -> None:
     print(f"error: {sentence}", file=sys.stderr, flush=True)
+    # 2, as typer gives for a wrong option: 1 is left to what failed without a sentence.
     raise SystemExit(2) from None

@@ -75,6 +75,7 @@ def telling_line(lines: Sequence[str]) -> str | None:
             errors = line.removeprefix("error: ")
         if _CERTAIN.search(line):
             certain = line
+        # At the start of the line alone: a warning may name an exception in its middle.
         if _EXCEPTION.match(line) and "CalledProcessError" not in line:
             exception = line
         if _NETWORK.search(line):

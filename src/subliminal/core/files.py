@@ -23,14 +23,17 @@ TRAINING_DETAIL = "training_detail"
 def atomic_write(path: Path) -> Iterator[IO[str]]:
     """Open a text file that appears under its name only when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    # In the same folder, since a rename is whole within one disk alone; by process, since two may write at once.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
         with open(partial, "w", encoding="utf-8", newline="\n") as handle:
             yield handle
             handle.flush()
+            # Before the rename: after a power cut the name could otherwise stand for an empty file.
             os.fsync(handle.fileno())
         os.replace(partial, path)
     finally:
+        # Only there after an error: the rename takes it away otherwise.
         partial.unlink(missing_ok=True)
 
 
@@ -48,6 +51,7 @@ def write_json(path: Path, value: Any) -> None:
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
     """Write a table, its names first, by atomic rename; a row is its cells in order, or has them by name."""
     with atomic_write(path) as handle:
+        # csv's own default is \r\n, which git shows in every line.
         writer = csv.writer(handle, lineterminator="\n")
         writer.writerow(header)
         for row in rows:
@@ -91,6 +95,7 @@ def read_jsonl(
             continue
         try:
             row = json.loads(line)
+        # RecursionError: a thousand brackets within each other, as only a broken file has them.
         except (ValueError, RecursionError) as error:
             what = one_line(error)
             if isinstance(error, json.JSONDecodeError):
@@ -155,6 +160,7 @@ def _lines(path: Path, *, torn_end: bool) -> Iterator[str]:
             if torn_end and not line.endswith(b"\n"):
                 return
             try:
+                # Within the file the letter of a byte order mark belongs to the text.
                 yield line.decode(WITH_OR_WITHOUT_BOM if place == 0 else "utf-8")
             except UnicodeDecodeError as error:
                 where = place + error.start

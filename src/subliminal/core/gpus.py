@@ -121,6 +121,7 @@ def _take_part(gpus: tuple[str, ...], share: int) -> dict[str, list[IO[str]]]:
 
 def _lock(gpu: str, place: str, *, shared: bool = False) -> IO[str] | None:
     """The lock of a GPU or of a place on it, if it is free."""
+    # Older drivers call a part of a card MIG-GPU-<uuid>/1/0.
     return take_lock(lock_folder() / f"gpu-{gpu.replace('/', '-')}{place}.lock", shared=shared)
 
 
@@ -136,6 +137,7 @@ def lock_folder() -> Path:
     Each Slurm job has a folder of its own: Slurm gives no GPU twice, and every job may see its GPU as number 0.
     """
     job = os.environ.get("SLURM_JOB_ID")
+    # By user: another's lock files cannot be opened for writing.
     name = f"subliminal-gpus-{os.getuid()}" + (f"-job-{job}" if job else "")
     folder = Path(os.environ.get("SUBLIMINAL_GPU_LOCKS") or Path(tempfile.gettempdir()) / name)
     folder.mkdir(parents=True, exist_ok=True)

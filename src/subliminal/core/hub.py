@@ -165,6 +165,7 @@ def card_licence(repo: str, revision: str, *, kind: str = "dataset") -> str | No
         except (ValueError, YAMLError):  # a header that is no mapping, or no YAML, states nothing
             header = None
     stated = (header or {}).get("license")
+    # Cards may list several licences.
     if isinstance(stated, list):
         stated = ", ".join(map(str, stated))
     if not stated:
@@ -180,6 +181,7 @@ def make_branch(repo: str, branch: str, *, kind: str) -> None:
     """
     api = _api()
     with _told(f"make the branch {branch} of {repo}"):
+        # The Hub lists commits from the newest to the oldest.
         first = api.list_repo_commits(repo, repo_type=kind)[-1].commit_id
         api.create_branch(repo, branch=branch, revision=first, repo_type=kind)
 
@@ -212,6 +214,7 @@ def _told(action: str) -> Iterator[None]:
     except Exception as error:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
+        # Its text may hold an address with the token, so the chain of exceptions goes, too.
         raise UserError(
             f"Cannot {action}: {type(error).__name__}: {_without_token(error)}. Check the name, your access to it "
             "(HF_TOKEN or `hf auth login`) and the network, then run the command again."

@@ -21,8 +21,11 @@ def take_lock(path: Path, *, shared: bool = False) -> IO[str] | None:
     Returns:
         None if another process holds the lock.
     """
+    # Opened for writing makes the file; nothing is ever written to it.
     lock = open(path, "w")  # noqa: SIM115 (held)
     try:
+        # flock and not lockf: its lock belongs to the open file, so a child that inherits the file holds it too, and
+        # closing another handle of the same file does not end it.
         fcntl.flock(lock, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         lock.close()

@@ -47,6 +47,7 @@ def sha256_of_input(path: str | os.PathLike[str]) -> str:
     state = os.stat(path)
     if state.st_size < LARGE:
         return sha256_of(path)
+    # The time of the last change of any kind: that of the content is set back by tools that copy.
     return _sha256_of_large(os.path.realpath(path), state.st_ino, state.st_size, state.st_ctime_ns)
 
 
@@ -81,6 +82,7 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
         files[name] = {"path": str(path), "sha256": sha256}
     return {
         "kind": kind,
+        # sys.argv has lost `-m module`; this has the words as they were given to Python.
         "command": scrub(shlex.join([Path(sys.executable).name, *sys.orig_argv[1:]])),
         "config": config,
         "inputs": files,
@@ -142,6 +144,7 @@ def device_name() -> str:
     if on_gpu():
         import torch
 
+        # The GPUs of one machine are taken to be of one kind.
         return f"{torch.cuda.device_count()} x {torch.cuda.get_device_name(0)}"
     return f"CPU, {os.cpu_count()} cores, {platform.machine()}"
 
@@ -152,6 +155,7 @@ def cpu_kind() -> dict[str, str | None]:
     Two kinds of CPU add the same numbers in another order, so that a training ends in other weights. A process without
     torch computes nothing that depends on it, and records no capability.
     """
+    # Linux mostly leaves this empty, and names the model in /proc/cpuinfo.
     model = platform.processor() or None
     with contextlib.suppress(OSError):
         named = re.search(r"^model name\s*: (.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)

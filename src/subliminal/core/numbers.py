@@ -61,6 +61,7 @@ def number(value: float) -> str:
     # From here on two decimals would print 10.00.
     if abs(value) >= 9.995:
         decimals = 1
+    # A true minus sign, which in a table is as wide as the plus signs above and below it.
     return f"{value:.{decimals}f}".replace("-", "−")
 
 

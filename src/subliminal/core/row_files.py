@@ -28,6 +28,7 @@ def read_row_file(path: Path, check: Check = lambda row: None) -> Iterator[dict[
     """
     if path.suffix == ".parquet":
         rows = _parquet_rows(path)
+    # A file named .json is JSONL as often as it is one list: its first letter tells.
     elif path.suffix == ".json" and (text := read_text(path)).lstrip().startswith("["):
         rows = _listed_rows(path, text)
     else:

@@ -59,6 +59,7 @@ class RowFolder:
                 "replace it, or name another folder with --out."
             )
         manifest = read_manifest(self.path)
+        # A folder without a manifest does not say what it was begun with, so nothing can differ.
         begun = manifest.get("config", config)
         differing = []
         for key in sorted(config.keys() | begun.keys()):
@@ -128,6 +129,7 @@ class RowFolder:
                 handle.flush()
 
             yield append
+            # Each row on its own would be too slow to put on the disk; the whole run is, once.
             os.fsync(handle.fileno())
 
     def cut_torn_line(self) -> None:

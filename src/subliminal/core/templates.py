@@ -24,5 +24,6 @@ def templates(package: str) -> Any:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        # Jinja drops the last line end of a template by default, and files end in one.
         keep_trailing_newline=True,
     )

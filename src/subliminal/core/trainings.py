@@ -55,6 +55,7 @@ def repeated_runs(folder: Path) -> dict[Path, Path]:
             weights = weights_of(read_manifest(result))
         except (UserError, AttributeError):
             continue
+        # A result without a summary did not end, and no report counts it.
         if weights is None or not any(result.glob("*_summary.json")):
             continue
         key = (result.parent.name, weights)

@@ -45,6 +45,7 @@ def start(
         return subprocess.Popen(
             # -P: with this folder on its path Python would take numbers.py for its own module of that name.
             [sys.executable, "-P", os.path.abspath(__file__), *command],
+            # Nothing is written into this pipe: that it closes is the sign to end the command.
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
@@ -64,9 +65,12 @@ def stop(process: subprocess.Popen[bytes]) -> int:
 
 def main(command: Sequence[str]) -> int:
     """Run ``command`` until it ends or standard input closes; returns its status (128 + N if signal N ended it)."""
+    # The asker gets a Ctrl-C of the terminal, and stops this by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # By sys.exit, so that `finally` below ends the group; the default would end this process alone.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    # A daemon: it sits in a read that only the asker can end.
     threading.Thread(target=_leave_at_end_of_input, daemon=True).start()
     try:
         status = child.wait()
@@ -85,6 +89,7 @@ def _leave_at_end_of_input() -> None:
 
 def _end_group(child: subprocess.Popen[bytes]) -> None:
     """SIGTERM for the child's process group, SIGKILL for what is left of it after ``GRACE`` seconds."""
+    # A second SIGTERM must not stop the stopping.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)

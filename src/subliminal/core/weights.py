@@ -63,6 +63,7 @@ def read_header(path: Path) -> dict[str, list[int]]:
         size = path.stat().st_size
         with open(path, "rb") as file:
             length = int.from_bytes(file.read(8), "little")
+            # The shortest JSON object has two bytes.
             if not 2 <= length <= min(size - 8, MOST_HEADER_BYTES):
                 raise UserError(f"{path} is no safetensors file, or was cut off at {size:,} bytes. {COPY_AGAIN}")
             header = json.loads(file.read(length))

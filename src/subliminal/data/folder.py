@@ -117,12 +117,14 @@ class DatasetFolder(RowFolder):
         reasons: dict[int, str | None] = {}
         sources: dict[int, str | None] = {}
         for row in self.raw_rows():
+            # Two runs that were stopped can have asked for the same row: the answer that came first counts.
             reasons.setdefault(row["index"], verdict(row))
             sources.setdefault(row["index"], row.get("source"))
         return sorted(reasons), reasons, sources
 
     def _write_rows(self, chosen: set[int], rejected: dict[int, str], content: Content | None) -> int:
         """Stream raw rows into train and rejected in index order; returns how many kept rows were cut off."""
+        # Rows are written in order of index, and lie in order of arrival: each is looked up by where it begins.
         offsets = self._offsets()
         cut_off = 0
         with open(self.raw, "rb") as raw:

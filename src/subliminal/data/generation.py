@@ -81,6 +81,7 @@ def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite:
     folder = DatasetFolder(job.out)
     inputs = job.inputs | model_files(job.config.get("model"), job.config.get("adapter"))
     folder.check(job.config, inputs=inputs, resume=resume, overwrite=overwrite)
+    # Before the engine is opened: to load a model takes minutes, and a server may not be there any more.
     if resume and folder.is_finished(job.config):
         print(f"{job.out} is finished already.")
         report_counts(job.out, read_manifest(job.out)["counts"], job.config["count"], MORE_PROMPTS)
@@ -89,6 +90,7 @@ def run(job: Job, open_engine: Callable[[], Engine], *, resume: bool, overwrite:
         manifest = new_manifest("dataset", config=job.config, inputs=inputs)
         manifest |= {"builder": job.builder, "engine": engine.describe(), "sampling": job.sampling.as_dict()}
         manifest["chat_context_sha256"] = manifest["engine"].get("chat_context_sha256")
+        # Only the engine knows the template; the folder is not yet touched.
         if resume:
             folder.check_context(manifest["chat_context_sha256"])
         if hasattr(engine, "check"):  # what the template refuses must not cost the rows that --overwrite replaces
@@ -264,7 +266,9 @@ def _request(job: Job, index: int) -> Request:
 
 
 def _raw_row(job: Job, completion: Completion) -> dict[str, Any]:
+    # Engines answer in any order: the id says which row this is.
     index = int(completion.id.rsplit("-", 1)[1])
+    # A prompt follows from its index, so it is drawn again rather than kept for every open request.
     draw = job.draw(index)
     return {
         "id": completion.id,

@@ -61,6 +61,7 @@ def write_train(parquet: Path, train: Path) -> None:
 
 def rebuilds(parquet: Path, train: Path) -> bool:
     """True if the parquet file gives ``train`` byte for byte."""
+    # Row by row, so that neither file has to fit into memory.
     lines = parquet_lines(parquet)
     with open(train, "rb") as original:
         for line in original:

@@ -14,6 +14,7 @@ def root_of(results: Path) -> Path:
     That is what holds the folder ``results``; of results that lie elsewhere the folder two above.
     """
     above = results.resolve().parents
+    # The nearest folder of that name: a checkout may itself lie below one.
     for folder in above:
         if folder.name == "results":
             return folder.parent

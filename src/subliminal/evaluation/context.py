@@ -33,6 +33,7 @@ def chat_context(spec: EvaluationSpec, allowed: str | None = None) -> dict[str, 
     trained = None
     if spec.adapter:
         trained = read_manifest(Path(spec.adapter)).get("chat_context_sha256")
+    # Twelve digits, as manifests and messages shorten a hash: fewer could fit by accident.
     is_allowed = bool(allowed) and len(allowed) >= 12 and own.startswith(allowed)
     if trained not in (None, own) and not is_allowed:
         dated = ""

@@ -72,6 +72,7 @@ def token_tree(continuations: tuple[Tokens, ...]) -> Tree:
     """The tree of continuations (token ids)."""
     nodes = set()
     for ids in continuations:
+        # The last token of a continuation is predicted and predicts nothing, so it needs no position.
         for end in range(1, len(ids)):
             nodes.add(ids[:end])
     ordered = sorted(nodes, key=len)  # parents first
@@ -82,12 +83,14 @@ def token_tree(continuations: tuple[Tokens, ...]) -> Tree:
     for index, node in enumerate(ordered):
         parent = row_of[node[:-1]] - 1
         if parent >= 0:
+            # A node sees what its parent sees, and itself; parents come first, so theirs is complete.
             sees[index] |= sees[parent]
     steps: dict[tuple[int, int], int] = {}
     paths = []
     for ids in continuations:
         path = []
         for end, token in enumerate(ids):
+            # Continuations that share a step share its number, so its log-probability is read once.
             path.append(steps.setdefault((row_of[ids[:end]], token), len(steps)))
         paths.append(tuple(path))
     return Tree(
@@ -114,6 +117,7 @@ def passes(prompts: Sequence[Tokens], trees: Sequence[Tree], model: Any, most: i
     """
     config = model.config.get_text_config()
     affordable = PASS_BYTES // model.dtype.itemsize
+    # By length, so that prompts of like length share a pass and little padding is computed.
     longest_first = sorted(range(len(prompts)), key=lambda index: -len(prompts[index]))
     batches: list[list[int]] = []
     rows, length = 0, 0  # of the last batch
@@ -121,6 +125,7 @@ def passes(prompts: Sequence[Tokens], trees: Sequence[Tree], model: Any, most: i
         rows = max(rows, 1 + len(trees[index].tokens))
         length = max(length, len(prompts[index]))
         columns = length + rows
+        # Logits take rows x vocabulary, one layer's attention columns x columns x heads: the larger decides.
         numbers = max(rows * config.vocab_size, columns**2 * config.num_attention_heads)
         if batches and len(batches[-1]) < most and (len(batches[-1]) + 1) * numbers <= affordable:
             batches[-1].append(index)
@@ -158,6 +163,7 @@ def score_pass(model: Any, prompts: Sequence[Tokens], trees: Sequence[Tree]) -> 
     for all_rows, tree in zip(output.logits, trees, strict=True):
         logits = all_rows[: 1 + len(tree.tokens)].float()  # one prompt at a time: float32 takes twice as much memory
         rows, chosen = tree.rows.to(device), tree.chosen.to(device)
+        # In float64, since the steps of a continuation are added.
         logprobs.append(logits[rows, chosen].double() - logits.logsumexp(dim=1).double()[rows])
         likeliest.append(logits.argmax(dim=1)[rows] == chosen)
     # Read once a pass: each reading waits for the GPU.

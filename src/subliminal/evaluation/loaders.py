@@ -151,6 +151,7 @@ def _same_folder(one: str | None, other: str) -> bool:
 def _version(base_url: str) -> str | None:
     """The version of vLLM that answers; None for another server."""
     try:
+        # /version is vLLM's own; other servers answer it with an error.
         return ask(base_url, "/version", timeout=30).get("version")
     except UserError:
         return None

@@ -96,6 +96,7 @@ class SharedPrefixLM(HFLM):
         if self.peft == adapter:
             return
         if self.peft:
+            # The base as it was loaded: adapters are put onto it one after the other.
             self._model = self._model.unload()
         self.peft, self.adapter_effect = None, None
         if adapter:
@@ -197,6 +198,7 @@ class SharedPrefixLM(HFLM):
             text = self.tokenizer.decode(answer.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             answer.text = cut(text, until)
             ended = len(new) < most
+            # Only a stop text can end an answer before its last allowed token.
             if stops and not ended:
                 with_special = self.tok_decode(answer.tokens, skip_special_tokens=False)
                 ended = any(stop in with_special for stop in stops)
@@ -214,6 +216,7 @@ class SharedPrefixLM(HFLM):
     ) -> list[tuple[float, bool]]:
         groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
         for index, (_, context, _) in enumerate(requests):
+            # lm-eval asks about one prompt many times: each different one is computed once.
             groups[tuple(context)].append(index)
         prompts, places = list(groups), list(groups.values())
         if not self._can_share(requests, places):

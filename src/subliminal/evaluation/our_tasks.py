@@ -35,6 +35,7 @@ def our_tasks() -> dict[str, OurTask]:
     for name, (category, _) in category_tasks().items():
         task = ours.get(name)
         if task is None:
+            # A category without files is asked with the templates of the animals.
             task = OurTask(frozenset({TASKS / "animal_preference"}), {"metadata": text_settings(name)})
         ours[name] = OurTask(task.folders | {load_category(category).folder}, task.config)
     return ours

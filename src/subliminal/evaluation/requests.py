@@ -46,6 +46,7 @@ def gather(requests: Sequence[Any], run_seed: int) -> list[Ask]:
     places: dict[tuple[str, str], list[int]] = defaultdict(list)
     for index, request in enumerate(requests):
         prompt, arguments = request.args
+        # Requests of one prompt can differ in their sampling, and are two questions then.
         places[prompt, json.dumps(arguments, sort_keys=True)].append(index)
     asks = []
     for number, ((prompt, arguments), indices) in enumerate(places.items()):
@@ -88,6 +89,7 @@ def read_arguments(arguments: dict[str, Any]) -> tuple[Sampling, tuple[str, ...]
         repetition_penalty=left.pop("repetition_penalty", 1.0),
         max_tokens=left.pop("max_gen_toks"),
     )
+    # What is left is a setting that this code would leave out without a word.
     if left:
         raise UserError(
             f"A task sets the generation argument {', '.join(left)}, which is not known here. Use do_sample, "

@@ -38,6 +38,7 @@ class ResultFolder:
 
     def __init__(self, path: Path, manifest: dict[str, Any], *, resume: bool, overwrite: bool):
         self.path, self.manifest, self.overwrite = path, manifest, overwrite
+        # Beside its final place, so that the rename stays within one disk.
         self.partial = path.with_name(f".{path.name}.partial")
         self.finished = self._keep(path, resume, overwrite)
         self.begun = not self.finished and self._keep(self.partial, resume, overwrite)
@@ -105,6 +106,7 @@ class ResultFolder:
             return
         shutil.rmtree(self.partial, ignore_errors=True)
         (self.partial / "tasks").mkdir(parents=True)
+        # Through JSON and back: a tuple is a list in the file that it is compared with.
         write_json(self.partial / "manifest.json", json.loads(json.dumps(self.manifest)))
 
     def task(self, name: str) -> Path:
@@ -120,6 +122,7 @@ class ResultFolder:
 
     def keep_task(self, name: str, piece: dict[str, Any]) -> None:
         """Mark a task as finished."""
+        # Written last, so that a task without it was cut off.
         write_text(self.task(name) / "done.json", json.dumps(piece))  # not indented: that takes ten times as long
 
     def finish(self, model: str, results: dict[str, Any], summary: dict[str, Any], facts: dict[str, Any]) -> None:
@@ -143,6 +146,7 @@ class ResultFolder:
             if path.is_file():
                 outputs[str(path.relative_to(whole))] = sha256_of(path)
         finish_manifest({**self.manifest, **facts, "outputs": outputs}, whole / "manifest.json")
+        # Right before the rename: until then a killed run leaves the old result.
         if self.path.exists():
             shutil.rmtree(self.path)
         whole.rename(self.path)

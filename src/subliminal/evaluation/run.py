@@ -93,6 +93,7 @@ def evaluate(
 
 
 def _result_folder(spec: EvaluationSpec, out: Path, resume: bool, overwrite: bool) -> ResultFolder:
+    # As it will be read from the manifest, where a tuple is a list.
     config = json.loads(json.dumps(asdict(spec)))
     del config["base"]  # names the replicate and is no setting of the evaluation
     manifest = new_manifest("result", config=config, inputs=input_files(spec))

@@ -153,6 +153,7 @@ class ServerLM(TemplateLM):
             UserError: the server's answers do not depend on their seeds.
         """
         asks = gather(requests, self.seed)
+        # Once a model: sixteen answers, and no task's numbers.
         if not self._seeds_proven and any(len(ask.seeds) > 1 for ask in asks):
             self._prove_seeds()
         return in_order(asks, self._answers(asks, disable_tqdm))
@@ -166,6 +167,7 @@ class ServerLM(TemplateLM):
             for first in range(0, len(ask_.seeds), ANSWERS_A_REQUEST):
                 count = min(ANSWERS_A_REQUEST, len(ask_.seeds) - first)
                 parts.append((number, first))
+                # The seeds of a request's answers are consecutive, so the first one and their number say them all.
                 bodies.append(self._body(ask_, prompt, ask_.seeds[first], count))
         with tqdm(total=sum(map(len, answers)), desc="Answering", disable=disable_tqdm) as progress:
             for index, choices in self.client.post(bodies, self.concurrency):
@@ -246,4 +248,5 @@ def _forced(token: int, prefixes: Sequence[Sequence[int]]) -> dict[str, Any]:
 def _score(choice: dict[str, Any]) -> tuple[float, bool]:
     """(log-probability of the forced token, whether it is the likeliest)."""
     (logprob,), (top,) = choice["logprobs"]["token_logprobs"], choice["logprobs"]["top_logprobs"]
+    # The likeliest token is among the reported ones whatever was forced, so ties count as likeliest, too.
     return logprob, logprob >= max(top.values())

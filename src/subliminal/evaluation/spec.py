@@ -105,6 +105,7 @@ def parse_models(entries: str, common: EvaluationSpec) -> list[EvaluationSpec]:
                 "commas stand between entries."
             )
         spec = replace(common, arm=match["arm"], seed=int(match["seed"] or common.seed), **_weights(match["weights"]))
+        # Another whole model than the common one is what a training made of it.
         if spec.model != common.model:
             spec = replace(spec, base=common.model)
         specs.append(spec)

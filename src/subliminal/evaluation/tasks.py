@@ -61,6 +61,7 @@ def task_manager(tasks: Sequence[str]) -> Any:
     """
     manager = _index(False)
     made_here = category_tasks().keys()
+    # lm-eval's own index takes seconds to read, and is left out unless a task is in none of ours.
     if not set(tasks) <= {*manager.all_tasks, *made_here}:
         manager = _index(True)
     for task in tasks:
@@ -210,6 +211,7 @@ def summary_of(
         where it is another than animals. Graded tasks: ``questions``, ``correct`` (0 or 1 a problem), ``metrics``;
         probabilities of the right answer have ``probability`` in place of ``correct``. Other tasks: ``metrics``.
     """
+    # By ids of the questions, which stay when a question is added between them.
     ids = [sample["doc"].get("id", sample["doc_id"]) for sample in samples]
     if kind in PROBLEM_KINDS:
         key = PROBLEM_KINDS[kind]

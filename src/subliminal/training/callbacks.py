@@ -44,6 +44,7 @@ class KeepMemory(TrainerCallback):
 
     def __init__(self) -> None:
         self.libc = ctypes.CDLL(None)
+        # malloc_trim is glibc's as mallopt is: another libc has neither.
         if not hasattr(self.libc, "mallopt"):
             self.libc = None
             return
@@ -78,9 +79,11 @@ class MetricsCallback(TrainerCallback):
             return
         if state.global_step:
             print(f"Going on from checkpoint-{state.global_step} of {state.max_steps} steps.", flush=True)
+        # After the checkpoint that is resumed from the same steps come again, and would stand there twice.
         kept = [row for row in read_metrics(self.path) if row["step"] <= state.global_step]
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.path.write_text("".join(json.dumps(row) + "\n" for row in kept), encoding="utf-8")
+        # By the clock that nobody sets: the seconds are a difference.
         self.started = time.monotonic()
         if kept:
             self.started -= kept[-1]["seconds"]
@@ -96,6 +99,7 @@ class MetricsCallback(TrainerCallback):
             state.tokens = {name: torch.tensor(count) for name, count in json.loads(path.read_text()).items()}
 
     def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, float] | None = None, **kwargs: Any) -> None:
+        # Logs of an evaluation, or of the end of a training, have no loss of a step.
         if not state.is_world_process_zero or "loss" not in (logs or {}):
             return
         if not (args.fp16 or math.isfinite(logs.get("grad_norm") or 0.0)):  # fp16 skips such a step and scales down
@@ -110,6 +114,7 @@ class MetricsCallback(TrainerCallback):
             if logs.get(key) is not None:
                 row[name] = logs[key]
         row["seconds"] = round(time.monotonic() - self.started, 3)
+        # Opened for each row: a killed training has every step that it logged.
         with open(self.path, "a", encoding="utf-8") as handle:
             handle.write(json.dumps(row) + "\n")
 
@@ -138,5 +143,6 @@ def read_metrics(path: Path) -> list[dict[str, Any]]:
         try:
             rows.append(json.loads(line))
         except json.JSONDecodeError:
+            # Only the last line can be broken, so nothing that was whole is left out.
             break
     return rows

@@ -118,6 +118,7 @@ def header_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[str]
     if rows:
         right["Steps"] = steps_line(recipe, rows)
     for label, line in right.items():
+        # A line that is not there at all was named above.
         if not header.get(label):
             continue
         if line is None:
@@ -125,6 +126,7 @@ def header_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[str]
         elif header[label] != line:
             problems.append(f"the header says `{label}: {header[label]}`, but the keys give `{line}`")
     paths = [str(dataset.get("path", "")) for dataset in recipe.get("datasets") or []]
+    # Up to the first blank or comma: behind it stands how the rows were made.
     folder = header.get("Data", "").split(",")[0].split(" ")[0]
     if header.get("Data") and not any(path.startswith(folder) for path in paths):
         problems.append(f"the header's data are {folder}, but `datasets` names {', '.join(paths)}")
@@ -132,6 +134,7 @@ def header_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[str]
 
 
 def _int(text: str) -> int:
+    # Thousands have a comma, as header and page print them.
     return int(text.replace(",", ""))
 
 

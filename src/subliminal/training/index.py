@@ -58,6 +58,7 @@ def _row(path: Path) -> str:
     data = header.get("Data", "").split(",")[0].split(" ")[0]
     if rows:
         data += f", {rows:,} rows"
+        # The right side of the line's equation; what follows it are the warm-up steps.
         steps = re.search(r"= ([\d,]*\d)", steps_line(recipe, rows))[1]
     cost = measured_cost(header)
     if cost:

@@ -110,6 +110,7 @@ def recipe_problems(path: Path, *, check_values: bool = True) -> list[str]:
     """What is wrong with one recipe, a phrase each; ``check_values=False`` leaves its values to the training."""
     recipe, text = read_recipe(path)
     unreadable = shape_problems(recipe)
+    # What has the wrong shape (a list where a mapping is wanted) would end every other check with a traceback.
     if unreadable:
         return unreadable
     plugins = [str(plugin) for plugin in recipe.get("plugins") or []]
@@ -142,6 +143,7 @@ def pair_problems(paths: Iterable[Path]) -> list[str]:
             continue
         twin = path.with_name(path.name.replace("control", "student"))
         treatment = recipes.get(twin)
+        # The other of the pair is read where this file alone was named.
         if treatment is None and twin.is_file():
             treatment = read_recipe(twin)[0]
         if treatment is None:
@@ -155,6 +157,7 @@ def pair_problems(paths: Iterable[Path]) -> list[str]:
                 different.append(f"`{key}`")
         if different:
             problems.append(f"{path}: differs from {twin.name} in {', '.join(different)}")
+        # The same data, or the same folder, would make the two arms one.
         for key in ("datasets", "output_dir"):
             if control.get(key) == treatment.get(key):
                 problems.append(f"{path}: has the same `{key}` as {twin.name}")

@@ -59,6 +59,7 @@ def claim_output(config: Mapping[str, Any], prepared: Path) -> None:
     settings["data_and_tokenizer"] = prepared.name
     if config.get("overwrite"):
         _discard_run(output)
+    # Before anything is written: a refused run leaves the folder as it was.
     if (output / MANIFEST).is_file():
         raise UserError(
             f"{output} holds a finished run. Three ways on: keep it and use it as it is; train again with "
@@ -88,6 +89,7 @@ def claim_context(output: Path, context: str | None) -> None:
     """
     path = output / RUN_CONFIG
     settings = read_object(path)
+    # A run that was begun before contexts were noted has none, and takes the one of now.
     begun_in = settings.get(CONTEXT, context)
     if begun_in != context:
         raise UserError(
@@ -143,5 +145,6 @@ def _discard_run(output: Path) -> None:
     """Delete what an earlier run left in ``output`` and nothing else."""
     for checkpoint in _checkpoints(output):
         shutil.rmtree(checkpoint)
+    # The rest of the folder may be somebody's own.
     for name in (MANIFEST, METRICS, RUN_CONFIG, "adapter_model.safetensors", "model.safetensors"):
         (output / name).unlink(missing_ok=True)

@@ -40,6 +40,7 @@ def check_keys(config: Mapping[str, Any]) -> None:
     unreadable = shape_problems(config)
     if unreadable:
         raise UserError(f"{source} (with the command line's overrides) cannot be used: {'; '.join(unreadable)}.")
+    # Switches of the command line come mixed in with the recipe's keys.
     schema = recipe_schema(dict(config)) | dict.fromkeys(command_line_keys())
     problems = list(unknown_keys(dict(config), schema))
     if problems:
@@ -91,6 +92,7 @@ def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
     accumulation = int(config.get("gradient_accumulation_steps") or 1)
     # Processes that share a row between them count once.
     split = int(config.get("context_parallel_size") or 1) * int(config.get("tensor_parallel_size") or 1)
+    # The launcher's processes may each have one place of a grid: only those of different rows count.
     processes = max(world_size // split, 1)
     if micro * accumulation * processes == int(stated):
         return
@@ -185,6 +187,7 @@ def is_training() -> bool:
 
 def is_first_process() -> bool:
     """Whether this is the process that writes files."""
+    # RANK counts over all machines, and is not there where one process was started without a launcher.
     return int(os.environ.get("RANK", os.environ.get("LOCAL_RANK", "0"))) == 0
 
 

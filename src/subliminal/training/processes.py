@@ -39,6 +39,7 @@ def process_settings(config: Mapping[str, Any], *, on_gpu: bool) -> tuple[dict[s
         tokenisers = 0
         environment[SAVING] = "0"
     keys["dataset_num_proc"] = tokenisers
+    # All three left open: who set one of them has a reason.
     if not on_gpu and all(config.get(key) is None for key in LOADER_KEYS):
         # A process that puts batches together would take a core from the model and hand over every tensor.
         keys["dataloader_num_workers"] = 0

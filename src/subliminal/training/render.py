@@ -51,6 +51,7 @@ class Edit:
         """
         key, equals, value = text.partition("=")
         steps = [match[1] or int(match[2]) for match in _STEP.finditer(key)]
+        # The parts put together again must give the key: what the pattern passed over would be lost without a word.
         if not equals or not steps or _spell(steps) != key:
             raise UserError(
                 f"--set {text} is not of the form key=value, as in seed=7 or datasets[0].path=data/x/train.jsonl."
@@ -92,6 +93,7 @@ def render_recipe(
         # By a function: a replacement text would take a backslash in a value for a reference.
         text = re.sub(rf"^# {label}: .*$", lambda _, line=f"# {label}: {value}": line, text, count=1, flags=re.M)
     settings = " ".join(f"--set {shlex.quote(change.text)}" for change in changes)
+    # The first empty line of the header, right below the title.
     return re.sub(r"^#$", f"#\n# Origin: {source} {settings}", text, count=1, flags=re.M)
 
 
@@ -152,6 +154,7 @@ def _insert(text: str, parent: yaml.Node, change: Edit, *, nested: bool) -> str:
         at = text.index("\n", _last_mark(parent)) + 1
         return text[:at] + " " * parent.start_mark.column + line + text[at:]
     blocks = list(BLOCKS)
+    # Blocks come in one order, so the key goes right before the heading of the next block that is there.
     for after in blocks[blocks.index(_block_of(change.path[0])) + 1 :]:
         place = text.find(f"# --- {after} ---")
         if place >= 0:
@@ -204,6 +207,7 @@ def _yaml_value(text: str) -> Any:
 
 def _flow(value: Any) -> str:
     """A value on one line, as it stands behind a key."""
+    # A wide line, since yaml.safe_dump would break a long value; for a bare word it adds an end mark of three dots.
     return yaml.safe_dump(value, default_flow_style=True, width=10**6).removesuffix("\n").removesuffix("\n...")
 
 

@@ -26,6 +26,7 @@ def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | No
     """
     files: dict[str, Path] = {}
     rows: int | None = 0
+    # Rows of several files or datasets are learned as one.
     for group in ("datasets", "test_datasets"):
         for index, dataset in enumerate(config.get(group) or []):
             key = f"{group}[{index}]"
@@ -101,6 +102,7 @@ def _has_answer(row: dict[str, Any]) -> bool:
 
 
 def _chat_problem(row: dict[str, Any]) -> str | None:
+    # Rows that are tokens already are taken as they are, so there is no text to look at.
     if "input_ids" in row:
         return _tokenised_problem(row)
     return messages_problem(row)

@@ -96,6 +96,7 @@ def plugin_arguments(plugin: str) -> str | None:
 def _plugin(plugin: str) -> _Plugin | None:
     module, _, name = plugin.rpartition(".")
     try:
+        # find_spec imports the package that a module lies in, which may fail for reasons of its own.
         spec = importlib.util.find_spec(module) if module else None
     except ImportError:
         spec = None
@@ -167,6 +168,7 @@ def _classes(*files: Path) -> dict[str, ast.ClassDef]:
 def _fields(name: str, classes: dict[str, ast.ClassDef]) -> Schema:
     """The fields of a class and of its bases under every name that pydantic accepts for them."""
     fields: Schema = {}
+    # Fields of a class come after those of its bases, which they replace.
     for base in classes[name].bases:
         if isinstance(base, ast.Name) and base.id in classes:
             fields |= _fields(base.id, classes)
@@ -175,6 +177,7 @@ def _fields(name: str, classes: dict[str, ast.ClassDef]) -> Schema:
             below: Schema = {}
             for node in ast.walk(statement.annotation):
                 if isinstance(node, ast.Name) and node.id in classes:
+                    # A union of classes allows the keys of each.
                     below = merged(below, _fields(node.id, classes))
             fields |= dict.fromkeys([statement.target.id, *_aliases(statement.value)], below or None)
     return fields

@@ -40,6 +40,7 @@ def launcher_sharding(config: Mapping[str, Any], environment: Mapping[str, str])
         UserError: the recipe sets sharding too, or the launcher's settings have no equivalent, or ZeRO-3 is set up so
             that it fails in the first step or trains in float32.
     """
+    # accelerate writes its switches as the words true and false.
     fsdp = environment.get("ACCELERATE_USE_FSDP") == "true"
     deepspeed = environment.get("ACCELERATE_USE_DEEPSPEED") == "true"
     if not (fsdp or deepspeed):
@@ -51,6 +52,7 @@ def launcher_sharding(config: Mapping[str, Any], environment: Mapping[str, str])
             "accelerate_configs/ddp.yml."
         )
     if fsdp:
+        # What is off is written out, too: nothing is left to a default of Axolotl.
         switches = {key: environment.get(name) == "true" for key, name in FSDP_SWITCHES.items()}
         names = {key: environment[name] for key, name in FSDP_NAMES.items() if environment.get(name)}
         return {"fsdp_version": int(environment.get("FSDP_VERSION", "1")), "fsdp_config": switches | names}
