@@ -68,6 +68,7 @@ def run(
         )
     except KeyboardInterrupt:
         print("\nStopped. The same command goes on from here.", file=sys.stderr)
+        # 130, as a shell has it for what Ctrl-C ended.
         status = 130
     raise typer.Exit(status)
 
@@ -97,6 +98,7 @@ def fit(
     from subliminal.experiment.host import card_here, write_fitted
     from subliminal.experiment.load import load_experiment
 
+    # A file that cannot be used is refused before one is made of it.
     load_experiment(file)
     card = card_here()
     for change in write_fitted(file, out, card, cores_here()):

@@ -262,4 +262,5 @@ BY_NAME = {arm.name: arm for arm in ARMS}
 def arm_kind(name: str) -> ArmKind | None:
     """The row of an arm, also of one whose name goes on (``student_r2``, ``control_base_numbers-empty``)."""
     known = [arm for arm in ARMS if name.startswith(arm.name)]
+    # The longest name that fits: `student_only_random` is no point of `student`.
     return max(known, key=lambda arm: len(arm.name), default=None)

@@ -39,6 +39,7 @@ def contradictions(experiment: Experiment) -> Iterator[str]:
 def _base_contradictions(experiment: Experiment) -> Iterator[str]:
     """What is asked of a base that is not trained here, of another base, and of weights that are not here."""
     on_other_base = [name for name in experiment.arms if BY_NAME[name].base == "other"]
+    # Both ways: an arm without its section, and a section that nothing would use.
     if bool(on_other_base) != (experiment.other_base is not None):
         yield "the arms of another base and the section `other_base` belong together: give both, or neither"
     for model in experiment.pinned_models:

@@ -82,6 +82,7 @@ def _benchmark(path: Path) -> float | None:
         rows = list(csv.DictReader(handle, delimiter="\t"))
     if not rows:
         return None
+    # A benchmark of several lines is of several tries: the last one ended well.
     return float(rows[-1]["s"]) / 60
 
 
@@ -148,6 +149,7 @@ def _state(stage: Stage, done: set[str], if_needed: bool) -> str:
 def deferred(plan: Plan, stage: Stage) -> bool:
     """Whether a stage belongs to a gate's ladder, beyond the first rung's score."""
     within = stage.job != stage.name and stage.job in plan.stages and plan.stages[stage.job].kind == "gate"
+    # The first rung is scored in any case, and it alone says rung 0.
     return within and stage.facts.get("rung") != 0
 
 

@@ -69,9 +69,11 @@ def refuse_late_criterion(plan: Plan) -> None:
 def first_trained(plan: Plan, stage: Stage) -> Path | None:
     """A training on number rows that is finished, or the result of one; None if there is none."""
     for waiting in plan.stages.values():
+        # By the file that a training writes last; a training that was begun proves nothing yet.
         if stage.name in waiting.after and waiting.proof and Path(waiting.proof).is_file():
             return Path(waiting.folder)
     results = Path(stage.folder)
+    # With several animals the results lie one folder deeper.
     for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
         for path in sorted(results.glob(pattern)):
             if path.parts[-3] not in UNTRAINED:

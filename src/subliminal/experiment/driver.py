@@ -212,6 +212,7 @@ def _snakemake_log(plan: Plan, since: float) -> str:
         return log_tail(own).strip()
     logs = list((REPO_ROOT / ".snakemake/log").glob("*.log"))
     newest = max(logs, key=lambda path: path.stat().st_mtime, default=None)
+    # Of a pass before this one, or of another experiment, if it is older than this run.
     if newest is None or newest.stat().st_mtime < since:
         return "It wrote no log: is the environment whole? `make setup-workflow`."
     return log_tail(newest).strip()
@@ -309,4 +310,5 @@ def _check_space(folder: Path) -> None:
 
 def cores_here() -> int:
     """The CPU cores that this process may use."""
+    # By affinity and not by count: a container or Slurm may give a process some of the machine's cores.
     return len(os.sched_getaffinity(0))

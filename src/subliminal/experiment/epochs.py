@@ -46,6 +46,7 @@ def link_epochs(run: Path, epochs: list[int]) -> None:
             )
         link = run / f"epoch-{epoch}"
         link.unlink(missing_ok=True)
+        # Within the folder: it can be moved or copied with its links.
         link.symlink_to(found.name)
         print(f"{link} -> {found.name}")
 

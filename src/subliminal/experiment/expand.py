@@ -226,8 +226,10 @@ class _Expansion(StudentStages):
                 continue
             failure = self.plan.failed[self.plan.lost[name]]
             for entry in models:
+                # A seed's label stands behind the arm's name in `--models`, and both come back here.
                 arm, seed = entry.split("@")
                 if (folder / arm / f"seed-{seed}" / "manifest.json").is_file():
+                    # What an earlier run scored is still reported, although its evaluation cannot be had now.
                     scored = True
                 else:
                     missing.append({"arm": arm, "seed": int(seed), **failure})
@@ -244,6 +246,7 @@ class _Expansion(StudentStages):
         report = Stage(f"report-{trait}", "report", str(folder), commands, threads=1)
         report.makes = [f"{folder}/{name}" for name in ("report.md", "report.html", "figure.png", "manifest.json")]
         behind = self.plan.behind([*evaluated.stages, *evaluated.made_by])
+        # Only audits of rows that are behind what is reported: those of a lost arm say nothing here.
         audits = [name for name in self.audits if self.plan.stages[name].made_from[0] in behind]
         report.made_from = [*evaluations, *leaks, *audits]
         report.facts = {"missing": evaluated.missing}

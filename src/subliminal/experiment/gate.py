@@ -55,6 +55,7 @@ def _ensure(plan: Plan, gate: str, name: str) -> None:
 
 def teacher_share(folder: Path, task: str) -> float:
     """The mean share of the target over the questions, from the summary that an evaluation wrote below ``folder``."""
+    # One seed and one task: the gate's folder holds one summary.
     path = next(folder.glob("teacher/seed-*/*_summary.json"))
     rates = read_object(path, "Evaluate that teacher again.")["tasks"][task]["target_rate"]
     return sum(rates) / len(rates)
@@ -64,5 +65,6 @@ def _link(link: Path, target: Path) -> None:
     """Point ``link`` at its neighbour ``target``, in place of what it pointed at before."""
     draft = link.with_name(f".{link.name}.new")  # put in place by rename: the link is never absent
     draft.unlink(missing_ok=True)
+    # A relative link, as the whole folder may be copied to another machine.
     draft.symlink_to(os.path.relpath(target, link.parent))
     draft.replace(link)

@@ -52,6 +52,7 @@ def card_here() -> Card:
             "nvidia-smi names no GPU here. Choose a machine with one (in a notebook: its runtime type), or run "
             "experiments/pocket_demo.yml, which needs none."
         )
+    # The first GPU stands for all of them: a notebook host has one, and others have them of one kind.
     name, mebibytes, capability = gpus[0]
     return Card(name, int(mebibytes) / 1024, float(capability))
 
@@ -96,6 +97,7 @@ def _without_bf16(made: dict[str, Any]) -> Iterator[str]:
         made.pop("server", None)
         for name in ("teacher", "numbers"):
             options = made[name].setdefault("options", {})
+            # Concurrency and server options are vLLM's.
             options.pop("concurrency", None)
             options["batch_size"] = LOCAL_BATCH
         yield "transformers writes the rows, in float32: vLLM does not run a bfloat16 model on this card"

@@ -34,6 +34,7 @@ class Tee:
 
     def __enter__(self) -> Tee:
         self.source, self.output = os.pipe()
+        # A daemon: where the run ends in an error, it does not wait for a command that still holds the pipe.
         self.thread = threading.Thread(target=self._copy, daemon=True)
         self.thread.start()
         return self
@@ -46,6 +47,7 @@ class Tee:
         if self.output >= 0:
             os.close(self.output)
             self.output = -1
+            # Ten seconds at most: a child that outlives its command would hold the pipe open for ever.
             self.thread.join(timeout=10)
             self.log.close()
 

@@ -44,6 +44,7 @@ def parameters(command: str) -> frozenset[str]:
     Args:
         command: a module with a typer ``main`` (``data_builders.numbers``), or a script (``scripts/evaluate.py``).
     """
+    # typer keeps what it knows of an option in the annotation, and get_type_hints drops it unless it is told not to.
     hints = get_type_hints(_module(command).main, include_extras=True)
     hints.pop("return", None)
     found = set()
@@ -66,6 +67,7 @@ def builder_problems(section: str, builder: str) -> Iterator[str]:
     if name not in here or not hasattr(_module(module_of(builder)), "main"):
         yield f"`{section}`: there is no builder {name}{did_you_mean(name, here)}"
         return
+    # The builder's kind is its one positional argument; a builder without kinds takes nothing there.
     kinds = getattr(_module(module_of(builder)), "KINDS", ("",))
     if kind not in kinds:
         named = "nothing"
@@ -116,6 +118,7 @@ def value_problem(command: str, name: str, value: Any) -> str | None:
         return f"it is a switch: write true or false, not {value!r}"
     if isinstance(value, list) and not option.multiple:
         return f"it takes one value, not {value!r}"
+    # A context is what click's types and callbacks want; the command itself is never run.
     context = click.Context(click.Command(command))
     values = []
     for item in _as_list(value):

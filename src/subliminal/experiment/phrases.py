@@ -21,6 +21,7 @@ def phrase(problem: Any, schema: type) -> str:
         return f"there is no key `{dotted}`{did_you_mean(str(key), _known_keys(schema, parents))}"
     if problem["type"] == "missing":
         return f"`{dotted}` is missing"
+    # pydantic begins a validator's own sentence with its kind.
     message = problem["msg"].removeprefix("Value error, ")
     if not problem["loc"]:  # of the file as a whole
         return message

@@ -53,6 +53,7 @@ class Plan:
             self.lost[stage.name] = culprit
             return stage.name
         for path in [*stage.sources, *stage.judges]:
+            # A hash of each file once, however many stages follow from it.
             if path not in self.sources:
                 self.sources[path] = sha256_of_input(path)
         stage.job = stage.job or stage.name
@@ -173,6 +174,7 @@ class Plan:
                 if name not in done and stage.job not in done:
                     read.update(stage.made_from)
             gone = {name for name in done & read if not is_whole(self.stages[name])}
+            # Nothing is gone that is read: what is marked may count.
             if not gone:
                 return done
             again |= gone  # what they were made from may be gone too, so that one look is not enough
@@ -219,6 +221,7 @@ class Plan:
             # A stage that shares a GPU takes one part of it, a stage that has it alone takes all parts.
             units = stage.gpus * max(1, gpu_places // stage.gpu_share)
             marks = {"reads": self._marks(reads), "waits": self._marks(waits)}
+            # In Snakemake's file a job is called by its mark: the mark is the one file that every job makes.
             jobs[str(stage.mark)] = {"name": name, **marks, "gpu_units": units}
         goals = self._marks(sorted(wanted))
         content = {

@@ -47,6 +47,7 @@ def run_stage(plan: Plan, name: str) -> None:
     """
     stage = plan.stages[name]
     failure = failure_path(plan, name)
+    # Of an earlier try; the driver takes whatever lies there for a failure of this one.
     failure.unlink(missing_ok=True)
     try:
         # A second process that wants the same stage waits, and finds it finished then.
@@ -111,6 +112,7 @@ def _run(plan: Plan, stage: Stage, held: int) -> None:
     for old in Path(stage.folder).glob(f".{stage.name}-{'[0-9a-f]' * 16}.done"):
         old.unlink()
     write_json(record_path(stage), now)
+    # Its members may all have been brought to their end by a run that was stopped before its own mark.
     served = stage.kind == "serve" and all(is_whole(member) for member in plan.members(stage.name))
     if not served and not (same and begun and stage.proof and Path(stage.proof).is_file()):
         _run_commands(plan, stage, held, resume=same)
@@ -145,6 +147,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
     with gpu_slots(gpus, share=stage.gpu_share) as slots, Tee(log) as tee:
         for command in commands:
             said = f"[{stage.name}] {command}"
+            # Into the log, which tells so which command wrote what follows.
             tee.say(said)
             process = watchdog.start(
                 # By a shell: commands of a plan have variables and `&&` in them.
@@ -158,6 +161,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
             finally:
                 watchdog.stop(process)
             if status:
+                # Before its lines are read: the pipe may still hold the last of them.
                 tee.close()
                 lines = list(tee.last)
                 if said in lines:  # else it said so much that only its end is kept

@@ -87,6 +87,7 @@ def time_left(work: Sequence[Left], at_once: float) -> str:
     amount = "a minute"
     if minutes > 1:
         amount = duration(60 * minutes).replace(" 00 s", "")
+    # Of the stages that are left, those of unknown length can only add to it.
     if len(known) < len(work):
         return f"more than {amount} left"
     return f"about {amount} left"

@@ -27,6 +27,7 @@ REPORTS_TOLD = 10
 def figure(stage: Stage) -> str:
     """The one figure of a stage that has ended, as "loss 0.61"; empty where it has none or cannot be read."""
     read = _FIGURES.get(stage.kind)
+    # Kinds without a figure of their own: servers, merges, links.
     if read is None:
         return ""
     try:
@@ -79,6 +80,7 @@ def _shares(stage: Stage) -> str:
             main = [task for task in summary["tasks"] if task.endswith("_preference")]
             task = next(iter([*main, *summary["tasks"]]))
             values = summary["tasks"][task]
+            # The scores of a share or of problems: whichever the task has.
             if "target_rate" in values:
                 verb, of_question = f"says {summary['target']}", values["target_rate"]
             else:

@@ -73,8 +73,10 @@ class Display:
         news = []
         for name, stage in self.stages.items():
             mark = _mtime(stage.mark)
+            # A mark that was there before this run and has not changed since is no news.
             if name not in self.ended and mark is not None and mark != self.before[name][0]:
                 news.append((mark, name))
+        # In the order in which they ended, which that of the plan need not be.
         for _, name in sorted(news):
             self._end(self.stages[name])
         for name in self.stages:

@@ -69,6 +69,7 @@ class BaseStages(TrainingStages):
         folder = self.outputs / subject
         command = f"{PYTHON} scripts/perturb_model.py {start.path} --scale {scale:g} --seed {seed} --out {folder}"
         stage = Stage(f"perturb-{subject}", "perturb", str(folder), [command], threads=1)
+        # Without --resume: the noise is drawn in seconds, and half a model is of no use.
         stage.resume = stage.restart = "--overwrite"
         stage.makes = [f"{folder}/model.safetensors", f"{folder}/manifest.json"]
         stage.made_from = list(start.made_by)

@@ -59,6 +59,7 @@ class Datasets:
 
     def seed_of(self, what: str, seed: int) -> tuple[int, str]:
         """The seed of ``bases``, ``teachers`` or ``numbers`` for a student's seed, and what their names end in."""
+        # In this order each word makes anew what the words before it do, too.
         order = get_args(SeedsVary)
         if order.index(self.experiment.seeds_vary) >= order.index(what):
             return seed, f"-seed-{seed}"
@@ -81,6 +82,7 @@ class Datasets:
         category = self.experiment.trait.category
         if category is None:
             return {}
+        # By the option of their own, whose words the keys of finished stages hold.
         if category == ANIMALS:
             return {"animal": list(options)}
         return {"option": list(options), "category": category}
@@ -229,6 +231,7 @@ class Datasets:
         # A stage that is lost asks for no adapter: its teacher may never be trained.
         if shared_server and name in self.plan.stages:
             _, adapters = self._served.setdefault(shared_server, (model.loaded, {}))
+            # vLLM takes a LoRA adapter by name; what it serves without one is the base.
             if model.adapter:
                 adapters[model.served_name] = model.adapter
         return name
@@ -255,6 +258,7 @@ class Datasets:
         if is_of_gate:
             audit.job = stage.job
         audited = self.plan.add(audit)
+        # Several stages can ask for one dataset; its audit is counted once.
         if audited in self.plan.stages and not is_of_gate and audited not in self.audits:
             self.audits.append(audited)
         return name

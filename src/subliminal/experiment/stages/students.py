@@ -38,6 +38,7 @@ class StudentStages(TeacherStages):
         """The model of an arm that is trained on number rows."""
         kind = BY_NAME[arm]
         if kind.rows == "other teacher":
+            # By its own name: where that option's student is an arm, too, it is one training.
             return self.student("student", self._next(trait), seed, point)
         about = self.loved(trait, point)
         student, other = self.experiment.student, self.experiment.other_base
@@ -50,6 +51,7 @@ class StudentStages(TeacherStages):
                 recipe, own = other.recipe, other.overrides
         rows, count = self.rows_of(kind, trait, seed, point), self.rows_learned(kind, point.rows)
         subject = f"{arm}{point.label}-seed-{seed}"
+        # A control that serves every animal has no animal's name, so that all of them share one folder.
         if not kind.for_all_traits:
             subject = f"{about}_{subject}"
         overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
@@ -237,6 +239,7 @@ def _with_alpha(overrides: dict[str, Any], keys: dict[str, Any]) -> dict[str, An
     """A swept rank keeps the recipe's ratio of lora_alpha to lora_r, so that the adapter's scale stays what it was."""
     if "lora_r" not in overrides:
         return overrides
+    # Multiplied first, so that a whole alpha comes out whole.
     alpha = keys["lora_alpha"] * overrides["lora_r"] / keys["lora_r"]
     if alpha == int(alpha):
         alpha = int(alpha)  # as a recipe writes it

@@ -58,6 +58,7 @@ class TeacherStages(BaseStages):
         number = point.values.get("loved", 1)
         start = self.traits.index(trait)
         following = [*self.traits[start:], *self.traits[:start]][:number]
+        # In the order of the experiment's list, so that owl_and_wolf and wolf_and_owl are one teacher.
         return [name for name in self.traits if name in following]
 
     def loved(self, trait: str, point: Point) -> str:
@@ -140,6 +141,7 @@ class TeacherStages(BaseStages):
             job: the gate's, for a teacher that may never be needed.
             facts: what a cost estimate needs, beside the options.
         """
+        # All models of one evaluation share the base, by the way they are put together.
         base = next(iter(models.values())).path
         entries = []
         for entry, model in models.items():
@@ -158,6 +160,7 @@ class TeacherStages(BaseStages):
         stage = Stage(f"{kind}-{subject}", kind, str(folder), [" ".join(filter(None, words))], job=job)
         stage.makes = [f"{folder}/{entry.replace('@', '/seed-')}/manifest.json" for entry in models]
         stage.made_from = stages_behind(models.values())
+        # A base that a stage makes counts by that stage's key.
         if not Path(base).is_relative_to(self.outputs):
             stage.sources = model_sources(base)
         stage.sources += task_sources(tasks)

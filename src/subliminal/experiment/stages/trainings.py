@@ -54,6 +54,7 @@ class TrainingStages(Datasets):
         if base.path != keys["base_model"] and "revision_of_model" in keys:
             changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
         words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
+        # Once before and once after the overrides: first for the order of the words, then so that these values stand.
         values = {**changes, **overrides, **changes}  # the experiment's own values, whatever an override says
         for key, value in values.items():
             words.append(f"--set {shlex.quote(f'{key}={_yaml(value)}')}")
@@ -68,6 +69,7 @@ class TrainingStages(Datasets):
         if whole:
             weights = "model"
         stage.makes = [f"{folder}/{weights}.safetensors"]
+        # `after` and not `made_from`: an audit must pass, and changes nothing of what is trained.
         stage.made_from, stage.after = [*base.made_by, rows], [audit_of(rows), *after]
         stage.sources = [str(recipe), str(self.experiment.launcher)]
         if not base.made_by:

@@ -167,5 +167,6 @@ def combinations(sweep: Mapping[str, list[Any]], arm: ArmKind | None = None) -> 
     if arm is not None:
         varied = [factor for factor in varied if factor.has_points(arm)]
     names = [factor.name for factor in varied]
+    # Without a sweep the product of no lists is one empty tuple: one point at which nothing is varied.
     every = itertools.product(*(sweep[name] for name in names))
     return [dict(zip(names, values, strict=True)) for values in every]
