@@ -68,6 +68,7 @@ def finished_run(folder: Path) -> dict[str, Any]:
 
 def run_tag(manifest: Mapping[str, Any]) -> str:
     """The tag that names a run: the first 12 digits of its recipe's sha256, and its seed."""
+    # A recipe's hash and a seed: the same run gives the same tag, wherever it is pushed from.
     return f"run-{manifest['inputs']['recipe']['sha256'][:12]}-seed-{manifest['config']['seed']}"
 
 
@@ -85,6 +86,7 @@ def find_snapshots(folder: Path, manifest: Mapping[str, Any], every_epochs: int 
     snapshots = []
     if every_epochs is not None:
         snapshots = _epoch_snapshots(folder, manifest, every_epochs)
+    # The end of the run last: main names the branches, so that they are there when it is read.
     snapshots.append(Snapshot(folder, MAIN, None))
     for snapshot in snapshots:
         _check_adapter(snapshot.folder)
@@ -138,6 +140,7 @@ def _check_adapter(folder: Path) -> None:
     from safetensors import SafetensorError, safe_open
 
     try:
+        # Any key would do: it tells an adapter's configuration from other JSON.
         json.loads((folder / CONFIG).read_text(encoding="utf-8"))["peft_type"]
         with safe_open(folder / WEIGHTS, framework="numpy") as weights:  # compares the header with the file's size
             if not weights.keys():
@@ -208,6 +211,7 @@ def staged_adapter(
             place = Place(repo, snapshot.branch, tag, epochs)
             card = adapter_card(manifest, metrics, data, place, licence=licence, epoch=snapshot.epoch)
             config = json.loads((snapshot.folder / CONFIG).read_text(encoding="utf-8"))
+            # The folder's name on this machine means nothing to whoever loads it.
             config["base_model_name_or_path"] = portable(manifest["config"]["base_model"])
             write_json(stage / CONFIG, portable(config))
             write_json(stage / "manifest.json", portable(manifest))
@@ -252,6 +256,7 @@ def publish_adapter(
     # All branches are looked at before anything is sent.
     _refuse_overwriting(repo, held, heads, tags, tag)
     for branch, files in branches.items():
+        # None of the files: a branch that was just made. []: all of them, and the same.
         if held.get(branch) == []:
             say(f"{branch}: holds the same bytes already, at {heads[branch]}")
             continue

@@ -58,6 +58,7 @@ def write_answers(path: Path, files: dict[str, list[Sample]]) -> None:
         files: path of a samples file below the checkout -> its lines.
     """
     rows = []
+    # Files of one folder stand together, and texts of one question: zstd and the dictionary find what repeats.
     for name, samples in sorted(files.items()):
         file = PurePosixPath(name)
         match = SAMPLES_FILE.fullmatch(file.name)
@@ -207,6 +208,7 @@ def _read(path: Path, schema: Any) -> Any:
         table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise _damaged(path, error) from None
+    # Other columns are another archive's: a newer one, or somebody else's file.
     if table.schema.names != schema.names or table.schema.types != schema.types:
         raise _damaged(path, "it has other columns")
     return table

@@ -58,6 +58,7 @@ def portable(value: Any) -> Any:
         return [portable(item) for item in value]
     if not isinstance(value, str):
         return value
+    # The checkout before other paths: of these only the last name stays.
     return _ABSOLUTE.sub(r"\1", scrub(value).replace(f"{REPO_ROOT}/", ""))
 
 
@@ -151,6 +152,7 @@ def _served_rank(lora_r: int) -> int:
     for rank in LORA_RANKS:
         if rank >= lora_r:
             return rank
+    # Above all of them: the card names the largest, and vLLM says that it is too small.
     return LORA_RANKS[-1]
 
 

@@ -65,12 +65,14 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
             continue
         (sha256, who), = versions.items()  # fmt: skip
         places = [root / path for root in roots if present(root / path)]
+        # Not here is no error: weights and rows are too large to keep everywhere.
         if not places:
             chain.absent.append(path)
             continue
         problem = hash_problem(places[0], sha256, ", ".join(who), shown=path)
         if problem is None:
             chain.checked += 1
+        # By history last, since it asks git once for every commit of the file.
         elif commit := commit_with(places[0], sha256):
             chain.notes.append(f"{path} has changed since {who[0]} used it; commit {commit[:10]} has it as it was.")
         else:
@@ -129,6 +131,7 @@ def recorded_files(label: str, manifest: dict[str, Any], folder: Path) -> Iterat
         own = folder.resolve() / label
     for key in ("outputs", "files"):
         for name, entry in (manifest.get(key) or {}).items():
+            # An entry is a sha256, or has it among other facts of the file.
             sha256 = entry
             if isinstance(entry, dict):
                 sha256 = entry.get("sha256")

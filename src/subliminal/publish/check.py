@@ -71,6 +71,7 @@ def _compare(page: Path, expected: str) -> None:
 
 def _same_drawing(one: str, other: str) -> bool:
     """Whether two SVGs are the same but for rounding: places may differ by a tenth of a point between machines."""
+    # Colours (#1f77b4) and names of elements hold digits that are no places.
     if _NUMBER.sub("", one) != _NUMBER.sub("", other):
         return False
     # With the same words around them there are as many numbers in both.
@@ -147,6 +148,7 @@ def _apart(line: str, expected: str) -> str:
         if one != other:
             break
         alike += 1
+    # Some words before the difference, so that the line can be found.
     start = max(0, alike - 60)
     return f"It says “{line[start : start + 160]}”, but the raw answers give “{expected[start : start + 160]}”."
 

@@ -25,6 +25,7 @@ def check_criterion(results: Path, file: Path) -> None:
             trained before it was made.
     """
     recorded = read_record(results)
+    # Read as it is: a file of an older form must still be compared.
     asked = yaml.safe_load(file.read_text(encoding="utf-8")).get("criterion")
     if not recorded and not asked:
         return
@@ -44,6 +45,7 @@ def check_criterion(results: Path, file: Path) -> None:
             f"({criterion.sha256()[:12]}, {results / RECORD}). Restore the file that was run."
         )
     for folder, started in student_trainings(results):
+        # Both are ISO 8601 in UTC, whose order is that of their letters.
         if started < str(record.get("made", "")):
             raise UserError(
                 f"{results / RECORD} was made at {record.get('made')}, and {folder} was trained at {started}, before "

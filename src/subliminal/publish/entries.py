@@ -139,6 +139,7 @@ def lay_out(folder: Path, out: Path, *, samples: bool = True) -> LaidOut:
     for evaluation, files in groupby(read_answers(folder / ANSWERS), key=_evaluation):
         tasks: dict[str, list[Sample]] = {}
         for name, task, lines in files:
+            # As the file would be: its sha256 is compared whether it is written or not.
             text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
             laid.samples[name] = hashlib.sha256(text.encode()).hexdigest()
             if samples:
@@ -194,6 +195,7 @@ def _reports(entry: Entry) -> list[Path]:
     trait = yaml.safe_load(file.read_text(encoding="utf-8"))["trait"]
     options = trait.get("animals", trait.get("options", []))
     place = {option: index for index, option in enumerate(options)}
+    # An option that the file no longer names comes last.
     return sorted(found, key=lambda report: place.get(report.name, len(place)))
 
 

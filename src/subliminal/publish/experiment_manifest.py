@@ -98,6 +98,7 @@ def _rates(summary: dict[str, Any]) -> dict[str, float]:
     """Task -> mean rate of the target over questions, share of problems solved, or probability of the right answer."""
     rates = {}
     for task, found in summary["tasks"].items():
+        # Whichever of the three a task has: a task has one kind of number.
         values = next((found[key] for key in ("target_rate", "correct", "probability") if key in found), None)
         if values:
             rates[task] = sum(values) / len(values)

@@ -43,6 +43,7 @@ class Shard:
     @cached_property
     def seeds(self) -> list[int]:
         """The experiment's seeds that it ran."""
+        # By its trainings: rows and audits of a seed can be there although its students are not.
         return [seed for seed in self.experiment.seeds if self._trainings(seed) <= self.plan.stages.keys()]
 
     def _trainings(self, seed: int) -> set[str]:
@@ -73,6 +74,7 @@ class Shard:
                     f"{path} decides results, and {self.folder} was run with another version of it than is here"
                     f"{self._commit()}. Join in a checkout of the commit in which all shards ran."
                 )
+        # Both ways: a stage that one of the two lacks is a difference, too.
         apart = sorted(_keys(self.plan).items() ^ _keys(again).items())
         if apart:
             stage, _ = apart[0]
@@ -121,6 +123,7 @@ def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path
         shard.check()
         shards.append(shard)
         ran.update(shard.seeds)
+    # In the order of the file, whichever folder was named first.
     whole = expand(experiment, root=root, seeds=[seed for seed in experiment.seeds if seed in ran])
     results = Path(whole.results)
     if results.exists() and results.resolve() not in [folder.resolve() for folder in folders]:

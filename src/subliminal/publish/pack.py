@@ -70,6 +70,7 @@ def publish_experiment(
     records[f"experiments/{plan.name}.yml"] = _text(file)
     if not search and before:
         search = before[0].search
+    # The day on which its last answers were given, whenever it is published.
     ended = max(read_manifest(path.parent)["ended"] for path in folder.rglob("seed-*/manifest.json"))  # ISO 8601, UTC
     entry = Entry(f"{ended[:10]}-{plan.name}", search)
     partial = published / f".{entry.name}.partial"  # hidden until it is whole
@@ -222,6 +223,7 @@ def _shown(path: Path, folder: Path) -> str:
 def _put(published: Path, entry: Entry, before: list[Entry], partial: Path) -> None:
     """Let a finished folder appear, drop what it replaces, and name it in the list."""
     listed = entries(published)
+    # What is about to be replaced does not count.
     kept = [partial, *(published / other.name for other in listed if other not in before)]
     size = 0
     for folder in kept:

@@ -59,6 +59,7 @@ def compare_runs(folder: Path, other: Path) -> Compared:
         raise UserError(f"{folder} and {other} have no verdict in common. Evaluate the same arms and tasks in both.")
     for contrast, task in common:
         here, there = ours[contrast, task], theirs[contrast, task]
+        # The claim alone: on another CPU the figures behind it differ.
         if here.verdict.claim == there.verdict.claim:
             found.same += 1
         else:

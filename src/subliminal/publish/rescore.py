@@ -248,6 +248,7 @@ def _differences(written: Any, again: Any, place: str) -> Iterator[str]:
 def same(one: Any, other: Any) -> bool:
     """Whether two numbers are equal up to :data:`SAME_WITHIN`; None equals nothing."""
     numbers = isinstance(one, int | float) and isinstance(other, int | float)
+    # Absolute as well, since a relative bound leaves no room around 0.
     return numbers and math.isclose(one, other, rel_tol=SAME_WITHIN, abs_tol=SAME_WITHIN)
 
 

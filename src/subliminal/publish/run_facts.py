@@ -38,6 +38,7 @@ def provenance_of(results: Path) -> Provenance:
         # The manifest of the whole run repeats what those of its stages say.
         if manifest.get("kind") != "experiment":
             manifests.append((str(manifest.get("started", "")), path.parent, manifest))
+    # By start, and by name where two stages began in the same second.
     manifests.sort(key=lambda each: (each[0], str(each[1])))
     for _, folder, manifest in manifests:
         label = folder.relative_to(root).as_posix()

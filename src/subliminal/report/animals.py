@@ -39,6 +39,7 @@ def _animals_table(results: Results, task: str) -> Table:
     for row in named_most(results, task):
         by_arm.setdefault(row["arm"], []).append(row)
     cells = []
+    # The arm with the longest ranking says how many rows there are.
     for place in range(max(map(_ranked, by_arm.values()))):
         answers = []
         for rows in by_arm.values():

@@ -36,6 +36,7 @@ def answer_section(found: Findings) -> Section:
     text = []
     if main.models:  # the headline is about training data; what the two models do is left
         text.append(f"{main.contrast}, {results.measure_name(main.task)}: {main.models.sentence}")
+    # That of the headline is told above the table.
     others = [each for each in found.differences if each is not main]
     return _answer(headline, main, notes, text, _others(results, others))
 
@@ -136,5 +137,6 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     units = f"{result.n[0]} and {result.n[1]} runs"
     if result.unit in (QUESTIONS, REPLICATES) or result.method.startswith("paired"):
         units = f"{result.n[0]} {result.unit}"
+    # The name of the test alone: what it was over stands behind it.
     test = f"{result.method.split(' over ')[0]} over {units}"
     return [(measured, interval_text(result)), (f"p over {result.unit}", p), ("test", test)]

@@ -44,6 +44,7 @@ def arms_figure(results: Results, arms: list[Estimate], differences: list[Compar
         rows.append(1.2 + LINE * len(main.by_seed))
     if labels:
         rows.append(len(labels))
+    # Heights in inches: of an arm's row, and of the titles and axes of each panel.
     height = 1.9 + 0.62 * sum(rows) + 0.6 * len(rows)
     figure, panels = new_figure([count + 0.7 for count in rows], height=height)
     _arms_panel(panels[0], results, arms, names, intervals=not has_replicates)
@@ -136,6 +137,7 @@ def _differences_panel(panel: Any, results: Results, differences: list[Compariso
         mean, ends, by_seed = each.test["difference"], each.test["ci95"], each.by_seed
         if each.over:
             mean = each.over.estimate
+            # Where an interval has no ends the mean stands alone.
             ends, by_seed = each.over.interval or (mean, mean), _nats(results, each)
         marks.append(Mark(each.task, labels.index(each.contrast), mean, ends, by_seed))
         values += [mean, *by_seed.values()]
@@ -153,6 +155,7 @@ def _nats(results: Results, comparison: Comparison) -> dict[int, float]:
     """Seed -> difference of log-odds; empty where the arms have other seeds."""
     ours = results.by_seed(comparison.treatment, comparison.task)
     theirs = results.by_seed(comparison.reference, comparison.task)
+    # Without pairs of one seed there is no difference of a run, and no dots.
     if ours.keys() != theirs.keys():
         return {}
     answers = results.answers(comparison.treatment, comparison.task)

@@ -55,6 +55,7 @@ def _rows(folder: Path, task: str) -> list[dict[str, Any]]:
 def _metrics(folder: Path, task: str, questions: list[str]) -> list[dict[str, float]] | None:
     """The metrics of each question, in the order given; None unless the folder has exactly these questions."""
     by_id = {row["id"]: row.get("metrics", {}) for row in _rows(folder, task)}
+    # The same questions and no others: rates are compared question by question.
     if by_id.keys() != set(questions):
         return None
     return [by_id[question] for question in questions]
@@ -111,6 +112,7 @@ def animal_changes(results: Results, comparison: Comparison) -> list[Change]:
     for animal, result in results.items():
         means = float(ours[animal].mean()), float(theirs[animal].mean())
         changes.append(Change(animal, *means, result, adjusted[animal]))
+    # By name where two rise alike, so that the table is the same on every machine.
     return sorted(changes, key=lambda change: (-change.result.estimate, change.animal))
 
 
@@ -123,6 +125,7 @@ def other_students(results: Results, task: str) -> dict[str, dict[int, np.ndarra
     own = results.folder.resolve()
     if own.name != results.target:  # one animal's experiment has no neighbours
         return found
+    # A folder of one animal lies beside those of the others, which an experiment of one has not.
     questions = results.questions(task)
     for folder in sorted(own.parent.glob("*/student/seed-*")):
         animal = folder.parents[1].name

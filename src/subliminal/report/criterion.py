@@ -61,6 +61,7 @@ def criterion_section(results: Path) -> Section | None:
         one = category_of_results(results).a
         measured = f"The probability of {one} is its mean over the questions"
     recorded_at = (
+        # To the minute, as a reader has use for.
         f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
         f"{commit[:10]}"
     )

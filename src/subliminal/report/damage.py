@@ -61,6 +61,7 @@ def main_task(results: Results) -> str | None:
 
 def control_of(results: Results) -> str | None:
     """The first control: what any training on numbers does."""
+    # The first in the order of reports, in which the plain control comes before its variants.
     return next((arm for arm in results.arms if arm.startswith("control")), None)
 
 

@@ -63,6 +63,7 @@ class Results:
         Where nothing but checkpoints was scored yet, these.
         """
         whole = [name for name in self.manifests if epoch_of(name) is None]
+        # A run that was stopped early has something to show, too.
         return whole or list(self.manifests)
 
     @property
@@ -137,6 +138,7 @@ class Results:
         if not samples:
             return None
         seeds, questions = self.rates(arm, task).shape
+        # Answers of all seeds together, in whole questions: each seed has as many.
         return samples // seeds * questions
 
     def shares(self, arm: str, task: str) -> pd.DataFrame:

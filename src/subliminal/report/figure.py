@@ -33,6 +33,7 @@ def new_figure(heights: Sequence[float], *, height: float, columns: int = 1) -> 
     from matplotlib.figure import Figure
 
     with matplotlib.rc_context({"font.size": 11}):
+        # A figure of its own, without pyplot, which would keep every one of them in memory.
         figure = Figure(figsize=(WIDTH, height), layout="constrained", facecolor=PAPER)
         figure.get_layout_engine().set(h_pad=0.1)
         panels = figure.subplots(len(heights), columns, height_ratios=heights, squeeze=False)
@@ -91,6 +92,7 @@ def name_animals(panel: Any, animals: Sequence[str], target: str) -> None:
 def dress(panel: Any, *, grid: str) -> None:
     """No more lines than are read; ``grid`` is the axis that has them, ``x`` or ``y``."""
     panel.grid(axis=grid, color=GRID, linewidth=0.8)
+    # Marks stand on the grid, and not behind it.
     panel.set_axisbelow(True)
     panel.tick_params(colors=INK, length=0, labelsize=10)
     panel.xaxis.label.set(color=INK, size=10)

@@ -26,6 +26,7 @@ def frame(values: Sequence[float], ends: Sequence[tuple[float, float]]) -> tuple
     low, high = min(values), max(values)
     room = ROOM * (high - low)
     inside = all(low - room <= start and end <= high + room for start, end in ends)
+    # All values alike leave nothing that a long interval could press together.
     if inside or not room:
         return None
     return low - room, high + room

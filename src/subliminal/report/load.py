@@ -59,6 +59,7 @@ def load_results(folder: Path) -> Results:
     _note_missing(results)
     summarised = {path.parent for path in paths}
     for half in sorted(folder.glob("*/seed-*")):
+        # A link or a file beside the arms is none of them.
         if half.is_dir() and half not in summarised:
             results.missing.append(
                 f"{half} holds no summary, so it is no finished result: left out of this report. Evaluate that arm "
@@ -106,6 +107,7 @@ def _shared(summaries: dict[Path, dict[str, Any]], key: str) -> str | None:
 
 def _arm_rank(arm: str) -> tuple[int, str]:
     """Where an arm stands in reports: those of the table in its order, then all others by name."""
+    # An arm of the table by its place there, any other behind all of these.
     if arm in BY_NAME:
         return ARMS.index(BY_NAME[arm]), arm
     return len(ARMS), arm
@@ -164,6 +166,7 @@ class _Reader:
         if samples:
             self.results.kinds[task] = SAMPLED
         else:
+            # Where some model of this task was sampled, it stays a sampled one.
             self.results.kinds.setdefault(task, EXACT)
         model = (summary["arm"], summary["seed"], task)
         self.named += [(*model, name, value) for name, value in share.items()]

@@ -33,6 +33,7 @@ def _templates() -> Any:
 
 def _escaped(text: str) -> str:
     """A text as a table's cell has it: on one line, with its bars told from the table's."""
+    # Backslashes first: those that the bars get must stay single.
     return " ".join(text.split()).replace("\\", "\\\\").replace("|", "\\|")
 
 
@@ -132,6 +133,7 @@ def _table(table: str) -> str:
 
 
 def _cell(cell: re.Match[str]) -> str:
+    # Only the cell's own letters count: &amp; is one of them.
     if len(unescape(cell[1])) > LONG:
         return f'<td class="long">{cell[1]}</td>'
     return cell[0]

@@ -137,8 +137,10 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         panel.set_title(title, loc="left", fontsize=10, color=INK)
         panel.set_xlabel("step")
         panel.set_ylabel("loss")
+        # From 0, so that a small change of loss does not look like a large one.
         panel.set_ylim(0, 1.08 * highest)
         dress(panel, grid="y")
+    # The grid may have more panels than there are recipes.
     for panel in axes[len(panels) :]:
         panel.set_visible(False)
     if 1 < len(seeds) <= len(LINES):

@@ -26,6 +26,7 @@ def replicate_rates(results: Results, task: str) -> dict[str, dict[int, float]]:
     for key, arm in TWO_ARMS.items():
         if not results.rates(arm, task).empty:
             there[key] = arm
+    # Without the null a comparison of two is whole; without one of these two there is none.
     if not {"student", "control"} <= there.keys():
         return {}
     seeds = replicate_seeds(results, list(there.values()), task)
@@ -145,6 +146,7 @@ def _said(table: dict[str, Any]) -> str:
 
 def _skewed(table: dict[str, Any]) -> str:
     """A word on a mean that a few large replicates carry."""
+    # A mean half as large again as the median: some differences are far larger than most.
     if abs(table["mean"]) > 1.5 * abs(table["median"]):
         return ", which a few large replicates carry"
     return ""

@@ -79,6 +79,7 @@ def _arms_in_brief(results: Results, arms: list[Estimate], compared: Sequence[Di
         if e.task in results.preference_tasks:
             measures[e.task] = f"“{results.target}”, {measures[e.task]}"
         shares[e.arm, e.task] = f"{percent(e.mean)} {interval(*e.interval)}"
+        # Of one measure each: an arm has as many runs in every one of them.
         runs[e.arm] = str(len(e.by_seed))
     # Exact probabilities come last where they were computed: they have no sampling noise.
     last = list(measures)[-1]

@@ -85,6 +85,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     texts = {"report.md": text, "report.html": html(text, drawings)}
     texts[f"top_{report.found.results.category}.csv"] = _csv(report.found.results)
     for name, drawing in drawings.items():
+        # SVG beside the PNG, whose name the page has.
         texts[Path(name).with_suffix(".svg").name] = drawing
     texts[HEADLINE] = json.dumps(headline(report), indent=2, ensure_ascii=False) + "\n"
     texts |= _factor_csv(folder, [report.found.results])
@@ -93,6 +94,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
         texts[CSV] = estimates_csv(report.found.results)
     if as_json:
         texts[JSON] = json.dumps(everything(report), indent=2, ensure_ascii=False) + "\n"
+    # Only now: what can fail has been made, and nothing was written yet.
     _write_bytes(folder / "figure.png", png(report.found.main_figure()))
     for name, text in texts.items():
         write_text(folder / name, text)
@@ -161,6 +163,7 @@ def estimates_csv(results: Results) -> str:
     # Preference tasks stand before graded ones, and arms and tasks in the order of reports.
     graded = {task for task, kind in results.kinds.items() if kind in (SOLVED, PROBABILITY)}
     table.sort(key=lambda row: (row[4] in graded, names.index(row[2]), tasks.index(row[4]), row[3]))
+    # The number of samples is a whole one or missing, which plain integers of pandas cannot be.
     return pd.DataFrame(table, columns=COLUMNS).astype({"samples": "Int64"}).to_csv(index=False)
 
 

@@ -16,7 +16,7 @@ import typer
 
 from subliminal import stats
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import write_text
+from subliminal.core.files import WITH_OR_WITHOUT_BOM, write_text
 from subliminal.stats.criterion import read_criterion
 from subliminal.stats.criterion_verdict import judge_criterion, read_tables
 
@@ -89,7 +89,10 @@ def specificity_command(source: JsonFile = None) -> None:
     form = 'Send {"target": [..], "others": {"cat": [..], ..}}: the target animal\'s rate per question in each student.'
     data = _read(source, {"target", "others"}, form)
     nested = isinstance(data["target"], list) and data["target"] and isinstance(data["target"][0], list)
-    result = (stats.specificity_over_runs if nested else stats.specificity)(**data)
+    test = stats.specificity
+    if nested:  # a list of rates for each training run
+        test = stats.specificity_over_runs
+    result = test(**data)
     _write(
         {
             "difference": result.estimate,
@@ -168,16 +171,20 @@ def simulate_command(
 
 def _read(source: Path | None, required: set[str], form: str, optional: set[str] = frozenset()) -> dict[str, Any]:
     """The JSON object of a file or of standard input, with exactly the keys that a command takes."""
-    name = "Standard input" if source is None else str(source)
+    name = "Standard input"
+    if source is not None:
+        name = str(source)
     try:
         raw = sys.stdin.buffer.read() if source is None else source.read_bytes()
-        data = json.loads(raw.decode("utf-8-sig"))
+        data = json.loads(raw.decode(WITH_OR_WITHOUT_BOM))
     except OSError as error:
         raise UserError(f"{name} cannot be read ({error.strerror}). {form}") from None
     except (ValueError, RecursionError) as error:
         raise UserError(f"{name} is not valid JSON ({error}). {form}") from None
     if not isinstance(data, dict) or not required <= set(data) <= required | optional:
-        found = f"the keys {sorted(data)}" if isinstance(data, dict) else f"a JSON {type(data).__name__}"
+        found = f"a JSON {type(data).__name__}"
+        if isinstance(data, dict):
+            found = f"the keys {sorted(data)}"
         raise UserError(f"{name} holds {found}. {form}")
     return data
 

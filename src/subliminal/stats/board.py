@@ -70,6 +70,7 @@ def _place(runs: dict[str, dict[int, float]], arm: str, beside: str, measure: st
     needed = ["student", CONTROL, arm]
     if beside in runs and arm != beside:
         needed.append(beside)
+    # Only runs that have all of them: a share is taken within a run.
     seeds = common_seeds([runs[name] for name in needed])
     if not seeds:
         raise UserError(f"No seed has all of {', '.join(needed)}. Run the experiment to its end.")

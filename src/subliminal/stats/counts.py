@@ -116,8 +116,10 @@ def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     # statsmodels' multipletests gives the same and collects garbage at every call, which takes up to a second in a
     # process that holds torch; a page of reports makes dozens of calls.
     values = np.array(list(p_values.values()), dtype=float)
+    # Stable, so that equal p-values keep their order and get equal ones back.
     order = np.argsort(values, kind="stable")
     left = np.arange(len(values), 0, -1)  # tests that are not below the smaller p-values already
     adjusted = np.empty_like(values)
+    # Each is at least as large as those before it: a smaller raw p never gets a larger adjusted one.
     adjusted[order] = np.maximum.accumulate(values[order] * left).clip(max=1)
     return dict(zip(p_values, map(float, adjusted), strict=True))

@@ -144,7 +144,9 @@ class Criterion(Strict):
 
     def _check_tasks(self, clause: Clause) -> None:
         """A clause is about what the criterion is about, whichever task it names."""
-        wanted = _WORDED_TASKS if self.animals else _PROBLEM_TASKS
+        wanted = _PROBLEM_TASKS
+        if self.animals:
+            wanted = _WORDED_TASKS
         for task in (clause.task, clause.minus_task):
             if task and not wanted.fullmatch(task):
                 raise ValueError(f"the clause {clause.name!r} names the task {task}, which is not like {self.task}")
@@ -168,6 +170,7 @@ class Criterion(Strict):
 
     def canonical(self) -> dict[str, Any]:
         """The criterion as JSON holds it, without what is left to its default."""
+        # Defaults are left out, so that a key added to clauses later changes no hash that is recorded already.
         return self.model_dump(exclude_defaults=True) | {"task": self.task}
 
     def sha256(self) -> str:
@@ -184,7 +187,9 @@ def with_replicates(experiment: Any) -> Any:
     if not isinstance(experiment, dict) or not isinstance(experiment.get("criterion"), dict):
         return experiment
     trait = experiment.get("trait")
-    animals = trait.get("animals", trait.get("options", [])) if isinstance(trait, dict) else []
+    animals = []
+    if isinstance(trait, dict):
+        animals = trait.get("animals", trait.get("options", []))
     filled = {"seeds": experiment.get("seeds"), "animals": animals, **experiment["criterion"]}
     return {**experiment, "criterion": filled}
 

@@ -166,6 +166,7 @@ def judge_criterion(
     clauses = [_judge_clause(criterion, clause, by_task) for clause in criterion.clauses]
     deciding = [each for each in clauses if not each.clause.goal]
     held = [each.holds for each in deciding]
+    # One missing replicate is enough: later ones could turn the verdict.
     if None in held:
         verdict = NOT_YET
     elif all(held):
@@ -219,6 +220,7 @@ def _judge_clause(criterion: Criterion, clause: Clause, by_task: Mapping[str, Ce
     holds = None  # while a replicate is missing
     if len(complete) == len(criterion.seeds):
         held = sum(finding.holds for finding in findings)
+        # A clause about several animals by name asks so many of them; any other asks all that it found.
         holds = held >= (clause.in_animals or len(findings))
     return ClauseVerdict(clause, holds, findings, len(complete), demand_in_words(criterion, clause), found)
 

@@ -28,7 +28,10 @@ def nameless(share: Mapping[str, float]) -> float:
 def among_named(share: Mapping[str, float], target: str) -> float:
     """The target's share of the answers that name an animal; 0 where none does."""
     named = 1 - nameless(share)
-    return min(1.0, share.get(target, 0.0) / named) if named > 0 else 0.0  # shares sum to 1 but for rounding
+    if named <= 0:
+        return 0.0
+    # Shares sum to 1 but for rounding.
+    return min(1.0, share.get(target, 0.0) / named)
 
 
 def total_variation(share: Mapping[str, float], reference: Mapping[str, float]) -> float:

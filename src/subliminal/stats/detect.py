@@ -108,8 +108,10 @@ def _standardised(sets: np.ndarray, index: int) -> np.ndarray:
 
 def _z(scores: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Scores, shape (..., traits), in the common standard deviation of other sets, shape (sets, traits)."""
+    # A spread of its own for each trait would need many more sets than there are traits.
     spread = float(np.sqrt(others.var(axis=0, ddof=1).mean()))
     distance = scores - others.mean(axis=0)
+    # Sets that agree exactly leave nothing to measure a distance by.
     if spread == 0:
         return np.zeros_like(distance)
     return distance / spread

@@ -92,6 +92,7 @@ def read_table(results: Path, task: str) -> list[Row]:
     repeats = repeated_runs(results)
     for folder in results.glob("*/"):
         repeats |= repeated_runs(folder)
+    # One experiment of one animal has its arms in the folder, one of several a folder deeper.
     for pattern in ("*/seed-*/*_summary.json", "*/*/seed-*/*_summary.json"):
         for path in sorted(results.glob(pattern)):
             rows = _rows(path, task)

@@ -74,6 +74,7 @@ def students_by_animals(table: Iterable[Row], *, animals: Sequence[str] | None =
         # Another control would change the lifts and not gamma.
         ours = [cells.get((seed, student, STUDENT, asked)) for student, asked in pairs]
         theirs = [cells.get((seed, student, CONTROL, asked)) for student, asked in pairs]
+        # Replicate by replicate: one that lacks a model is left out whole.
         if None not in ours and None not in theirs:
             lifts[seed] = np.subtract(ours, theirs)
     seeds = list(lifts)

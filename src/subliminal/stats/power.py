@@ -121,6 +121,7 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
         units, size = design.questions, abs(effect)
         rates = (student, design.baseline)
         # Var(a - b) = Var(a) + Var(b) - 2 Cov(a, b).
+        # The covariance of the arms, from the correlation of a question's true rates.
         shared = 2 * design.likeness * np.sqrt(np.prod([_between(rate, design) for rate in rates]))
         total = sum(_question_variance(rate, design) for rate in rates) - shared
     if total <= 0:  # nothing varies: any effect is seen, and chance alone shows none
@@ -260,6 +261,7 @@ def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
     variance = squares / max(1, freedom)
     run_sd = RUN_SD
     if variance > 0:
+        # No larger than 10, the range of Design: beyond it every rate is 0 or 1.
         run_sd = float(min(np.sqrt(variance), 10.0))
     return Design(
         questions=arms[0].shape[1],

@@ -169,6 +169,7 @@ def question_interval(values: Sequence[float] | np.ndarray, bounds: tuple[float,
         return tuple(mean + unseen * (bound - mean) for bound in bounds)
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) / math.sqrt(n)
     skewness = float(stats.skew(values, bias=n < 3))  # the unbiased one divides by n - 2
+    # At each end the further of the two intervals counts.
     low = mean - spread * max(reach, _undo_skewness(reach, skewness, n))
     high = mean + spread * max(reach, -_undo_skewness(-reach, skewness, n))
     return max(low, bounds[0]), min(high, bounds[1])
@@ -202,6 +203,7 @@ def mean_ci(rates: Sequence[float], samples_per_question: int | None = None) -> 
     answers = values.size * samples_per_question
     # Rates are counts divided by the samples, so that their mean gives the count back.
     pooled = stats.binomtest(round(float(values.mean()) * answers), answers).proportion_ci(CONFIDENCE, method="exact")
+    # Equal rates show no spread between questions: the pooled answers are all that says anything.
     if np.ptp(values) < 1e-12:
         return float(pooled.low), float(pooled.high)
     low, high = question_interval(values, (0.0, 1.0))

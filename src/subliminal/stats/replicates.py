@@ -118,6 +118,7 @@ def replicates_needed(effect: float, spread: float, power: float, *, more_than: 
     """
     from statsmodels.stats.power import ttest_power
 
+    # All numbers at once: the library takes arrays.
     counts = np.arange(max(more_than + 1, LEAST), most + 1)
     enough = counts[ttest_power(abs(effect) / spread, counts, ALPHA) >= power]
     if enough.size == 0:

@@ -91,6 +91,7 @@ def rises(table: Iterable[Row], target: str, *, reference: str = CONTROL) -> Ris
     found.sort(key=lambda rise: -rise.mean)
     # Of each seed by itself: a mean may be largest though it leads in few of them.
     largest = np.max(list(lifts.values()), axis=0)
+    # Ties count for the target: an animal as high as it is not above it.
     first = int(np.sum(lifts[target] >= largest))
     return Rises(target, seeds, found, first, _p_first(first, len(seeds), len(lifts)))
 

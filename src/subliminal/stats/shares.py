@@ -112,6 +112,7 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray) -> tuple[float, float] |
         return None
     # The ends are the roots of a quadratic in r: (mean of part - r whole)^2 = t^2 / n x (its variance).
     reach = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1)) ** 2 / n
+    # Paired by run: the two means share their runs, and so their noise.
     (var_part, covariance), (_, var_whole) = np.cov(part, whole)
     square = whole.mean() ** 2 - reach * var_whole
     if square <= 0 or whole.mean() <= 0:  # the whole may be 0: the ratios that hold are then no interval

@@ -220,6 +220,7 @@ def _standardised(ranks: np.ndarray) -> np.ndarray:
 def _spearman(first: np.ndarray, second: np.ndarray) -> float:
     from scipy.stats import rankdata
 
+    # Of equal ranks each gets the middle one, as Spearman's rho asks.
     return float(_standardised(rankdata(first)) @ _standardised(rankdata(second)))
 
 
@@ -230,6 +231,7 @@ def _permuted(effect: np.ndarray, start: int = 0) -> list[np.ndarray]:
 
 def _share_as_large(statistic: Callable[..., float], observed: float, shuffled: list) -> float:
     """p of a permutation test; the observed order is one of the permutations."""
+    # Rounding must not make a tie of the observed order smaller.
     as_large = sum(statistic(effects) >= observed - 1e-12 for effects in shuffled)
     return (1 + as_large) / (1 + len(shuffled))
 

@@ -3,8 +3,7 @@
 Three functions: :func:`verdict` is about training data and needs several training runs per arm;
 :func:`replicates_verdict` is about the same where each run has a base of its own; :func:`models_verdict` is about two
 given models and needs one of each. The first two compare log-odds, in nats; the last compares rates, in points. All
-return
-one of four claims: "student above control", "student below control", "no difference within the margin" (the 95 %
+return one of four claims: "student above control", "student below control", "no difference within the margin" (the 95 %
 interval lies inside it, a stricter form of the two one-sided tests of D. J. Schuirmann, J. Pharmacokinet. Biopharm. 15,
 1987), or "cannot tell", with how many training runs, replicates, questions or samples would do.
 """
@@ -78,11 +77,12 @@ def verdict(
     """
     check_margin(margin)
     first, second = run_arms(treatment, control, 1)
-    answers = answers or (samples * first.shape[1] if samples else None)
+    if not answers and samples:
+        answers = samples * first.shape[1]
     design = design_of(first, second, samples)
     if design.seeds < LEAST_RUNS:
-        gain = float(np.subtract(*(log_odds_of(arm.mean(), answers) for arm in (first, second))))
-        more = _needed_runs(gain, design, margin)
+        gain = log_odds_of(first.mean(), answers) - log_odds_of(second.mean(), answers)
+        more = _needed_runs(float(gain), design, margin)
         sentence = f"{one_run_sentence((len(first), len(second)))} {needed_sentence(more, design)}"
         return Verdict(CANNOT_TELL, RUNS, sentence, None, more)
     result = over_runs(first, second, answers, paired=paired)
@@ -118,6 +118,7 @@ def replicates_verdict(
     claim = _claim(result, margin)
     sentence, more = verdict_sentence(claim, result, margin), None
     if claim == CANNOT_TELL and result.interval:
+        # An effect that is below the margin need not be seen: what has to be seen is one as large.
         effect = max(result.estimate, margin, key=abs)
         gains = log_odds_of(treatment, answers) - log_odds_of(control, answers)
         spread = float(np.std(gains, ddof=1))
@@ -150,7 +151,7 @@ def models_verdict(
     sentence, more = verdict_sentence(claim, result, margin), None
     if claim == CANNOT_TELL:
         design = design_of([treatment], [control], samples)
-        effect = result.estimate if abs(result.estimate) >= margin else margin
+        effect = max(result.estimate, margin, key=abs)
         more = needed(_possible(effect, margin, design), design, QUESTIONS, more=True)
         sentence += " " + needed_sentence(more, design)
     return Verdict(claim, QUESTIONS, sentence, result, more)
@@ -161,14 +162,19 @@ def _claim(result: Result, margin: float) -> str:
     if result.interval is None or result.p is None:
         return CANNOT_TELL
     low, high = result.interval
-    if result.p < ALPHA and not low <= 0 <= high:
-        return ABOVE if low > 0 else BELOW
-    return NO_DIFFERENCE if result.p >= ALPHA and -margin < low and high < margin else CANNOT_TELL
+    if result.p < ALPHA and low > 0:
+        return ABOVE
+    if result.p < ALPHA and high < 0:
+        return BELOW
+    if result.p >= ALPHA and -margin < low and high < margin:
+        return NO_DIFFERENCE
+    return CANNOT_TELL
 
 
 def _needed_runs(gain: float, design: Design, margin: float) -> Needed:
     """For a difference as large as the one measured, or as the margin where that is larger; both in nats."""
-    effect = raised(design.baseline, gain if abs(gain) >= margin else margin) - design.baseline
+    effect = raised(design.baseline, max(gain, margin, key=abs)) - design.baseline
+    # The same fall, in case the control is so high that no rise is possible.
     least = raised(design.baseline, -margin) - design.baseline
     return needed(_possible(effect, -least, design), design, RUNS, more=True)
 

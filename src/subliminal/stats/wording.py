@@ -58,7 +58,9 @@ def verdict_sentence(claim: str, result: Result, margin: float) -> str:
 def _doubt(result: Result, margin: str) -> str:
     """Why a difference cannot be told; ``margin`` as it is written."""
     if result.interval is None:
-        return NO_SPREAD_OF_REPLICATES if result.unit == REPLICATES else NO_SPREAD
+        if result.unit == REPLICATES:
+            return NO_SPREAD_OF_REPLICATES
+        return NO_SPREAD
     low, high = result.interval
     if result.p >= ALPHA and low <= 0 <= high:
         return TOO_WIDE.format(margin=margin)
@@ -88,11 +90,15 @@ def _test(result: Result) -> str:
         units = f"{result.n[0]} and {result.n[1]} training runs"
     parts = []
     if result.interval:
-        shown = nats if result.scale == NATS else points
+        shown = points
+        if result.scale == NATS:
+            shown = nats
         low, high = map(shown, result.interval)
         parts.append(f"95 % interval {low} to {high}")
     if result.p is not None:
-        equals = "" if result.p < 0.001 else "= "
+        equals = "= "
+        if result.p < 0.001:  # written as "< 0.001"
+            equals = ""
         parts.append(f"p {equals}{p_value(result.p)}")
     method = result.method.split(" over ")[0]
     parts.append(f"{method} over {units}")
@@ -104,7 +110,9 @@ def one_run_sentence(runs: tuple[int, int]) -> str:
     student, control = runs
     if student < 2 and control < 2:
         return ONE_RUN.format(which=ONE_RUN_BOTH)
-    arm = "student" if student < 2 else "control"
+    arm = "control"
+    if student < 2:
+        arm = "student"
     return ONE_RUN.format(which=ONE_RUN_OF.format(arm=arm))
 
 
@@ -116,8 +124,10 @@ def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str
     if needed.questions:
         ways.append(f"{needed.questions:,} questions")
     if needed.samples:
-        several_runs = needed.unit == RUNS or design.seeds > 1
-        ways.append(f"{needed.samples:,} samples per question" + (" and run" if several_runs else ""))
+        way = f"{needed.samples:,} samples per question"
+        if needed.unit == RUNS or design.seeds > 1:
+            way += " and run"
+        ways.append(way)
     shown = points(needed.effect)
     # The margin above a rate of none is next to none in points; nobody wants to see a difference of 0.
     if shown == points(0):
@@ -129,7 +139,9 @@ def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str
         return f"{size}, not even {MOST['questions']:,} questions would do."
     if not ways:
         return f"{size}, not even {MOST['seeds']:,} training runs per arm would do."
-    alone = "; more samples alone would not" if design.samples and not needed.samples else ""
+    alone = ""
+    if design.samples and not needed.samples:  # exact probabilities have no samples to add
+        alone = "; more samples alone would not"
     return f"{size}, {' or '.join(ways)} would do{alone}."
 
 
@@ -146,7 +158,9 @@ def replicates_needed_sentence(needed: Needed, spread: float) -> str:
 
 def smallest_sentence(effect: float | None, design: Design, unit: str, power: float = POWER) -> str:
     """What a design can see over a unit."""
-    claim = "“the teacher's data did it”" if unit == RUNS else "“these two models differ”"
+    claim = "“these two models differ”"
+    if unit == RUNS:
+        claim = "“the teacher's data did it”"
     if effect is not None:
         return f"Over {unit} ({claim}): {points(effect)} points or more is seen with {100 * power:.0f} % power."
     if unit == RUNS and design.seeds < 2:

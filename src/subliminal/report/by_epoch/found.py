@@ -100,6 +100,7 @@ def by_epoch(results: Results) -> ByEpoch | None:
             early.setdefault(arm, []).append((epoch, name))
     ranks = {arm: rank for rank, arm in enumerate(results.manifests)}
     doses = {}
+    # Arms in the order of the report; of an arm with checkpoints alone there is no rank yet.
     for arm in sorted(early, key=lambda arm: ranks.get(arm, len(ranks))):
         doses[arm] = _curve(results, task, arm, sorted(early[arm]))
     base = None

@@ -92,6 +92,7 @@ def by_teacher_figure(found: ByFactor) -> str:
         panel.axhline(0, color=INK, linewidth=1)
         panel.set_xlabel(measure.axis)
         dress(panel, grid="y")
+    # One axis for all measures, so that their slopes can be compared by eye.
     ends = [end for panel in panels for end in panel.get_ylim()]
     for panel in panels:
         panel.set_ylim(min(ends), max(ends))

@@ -95,6 +95,7 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
     def place(arm: str) -> list[float]:
         return [points[arm][factor.name] for factor in factors]
 
+    # In ascending order of the factors' values, as the axis of the figure has them.
     for arm in sorted(controls, key=place):
         ours, theirs = runs[arm], runs[controls[arm]]
         # Within the replicate: a seed whose control failed has nothing to be held against.

@@ -111,6 +111,7 @@ def _above_base(teacher_of: dict[str, str], runs: dict[str, dict[int, float]]) -
     base = runs.get("base", {})
     found = {}
     for student, teacher in teacher_of.items():
+        # Only replicates that asked both: the difference is taken within one.
         both = runs[teacher].keys() & base.keys()
         found[student] = {seed: runs[teacher][seed] - base[seed] for seed in both}
     return found

@@ -39,8 +39,9 @@ def cells(found: Carrier) -> list[list[str]]:
     """Rows under :data:`CARRIER_HEADER`: the whole, its parts, and the arms beside them."""
     rows = []
     for part in (found.whole, *found.parts, *found.beside):
-        interval = nats_interval(*part.interval) if part.interval else DASH
-        share = ends = DASH
+        interval = share = ends = DASH
+        if part.interval:
+            interval = nats_interval(*part.interval)
         if part is not found.whole and part.share_interval:
             share, ends = whole_percent(part.share), whole_percents(*part.share_interval)
         above = f"{part.above} of {len(found.seeds)}"

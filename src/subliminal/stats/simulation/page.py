@@ -88,7 +88,9 @@ def _table(rates: Sequence[Rate]) -> str:
     lines.append("|" + " --- |" * (3 + len(SIZES)))
     for (scenario, verdict), by_size in rows.items():
         nominal = [rate.nominal for rate in by_size.values()]
-        told = "–" if nominal[0] is None else f"{100 * max(nominal):.2g} %"
+        told = "–"
+        if nominal[0] is not None:
+            told = f"{100 * max(nominal):.2g} %"
         cells = [f"{100 * by_size[size].rate:.2f} %" for size in SIZES]
         lines.append(f"| {scenario} | {verdict} | {told} | {' | '.join(cells)} |")
     return "\n".join(lines)

@@ -96,6 +96,7 @@ def error_rates(simulations: int = SIMULATIONS) -> list[Rate]:
     """Every primary verdict where it is wrong: nothing is passed on, or two controls lie the margin apart."""
     found = []
     for size in SIZES:
+        # A generator for each size: a size more changes none of the others' numbers.
         rng = np.random.default_rng([1, size])
         shape = (simulations, size)
         for name, draw in DRIFT.items():
