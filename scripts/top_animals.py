@@ -13,8 +13,8 @@ from typing import Annotated
 import typer
 
 from subliminal.core.errors import run_cli
-from subliminal.core.files import write_text
-from subliminal.evaluation.top import as_csv, as_table, read_sampled_answers, top_animals
+from subliminal.core.files import write_csv
+from subliminal.evaluation.top import TOP_COLUMNS, as_table, read_sampled_answers, top_animals
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -27,7 +27,7 @@ def main(
 ) -> None:
     rows = top_animals(read_sampled_answers(samples), top_n)
     path = csv or samples.with_name(f"{samples.stem}_top_animals.csv")
-    write_text(path, as_csv(rows))
+    write_csv(path, TOP_COLUMNS, rows)
     print(as_table(rows))
     print(path)
 

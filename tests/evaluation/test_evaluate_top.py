@@ -6,7 +6,8 @@ import json
 import pytest
 
 from subliminal.core.errors import UserError
-from subliminal.evaluation.top import as_csv, as_table, read_sampled_answers, top_animals
+from subliminal.core.files import csv_text
+from subliminal.evaluation.top import TOP_COLUMNS, as_table, read_sampled_answers, top_animals
 
 ANSWERS = ["Owl", "An owl!", "owls", "polar bear", "Bear.", "zebra", "I like stones", "dog"]
 
@@ -38,7 +39,7 @@ def test_counts_of_a_samples_file_and_of_a_result_folder_agree(samples, folder):
     assert [(row["rank"], row["animal"], row["answers"], row["share"]) for row in rows] == [
         (1, "owl", 3, 0.375), (2, "bear", 2, 0.25), ("", "other", 1, 0.125), ("", "none", 1, 0.125),
     ]  # fmt: skip
-    assert list(csv.DictReader(as_csv(rows).splitlines()))[1] == {
+    assert list(csv.DictReader(csv_text(TOP_COLUMNS, rows).splitlines()))[1] == {
         "task": "animal_preference", "rank": "2", "animal": "bear", "answers": "2", "share": "0.25",
     }  # fmt: skip
     assert as_table(rows).splitlines()[:2] == ["animal_preference", "   1 owl                3   37.50%"]

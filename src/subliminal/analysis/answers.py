@@ -52,6 +52,7 @@ def are_unaligned(batch: list[Answer], tokenizer: Any) -> list[bool]:
     Axolotl tokenises an answer alone to find the tokens of a span, so spans of such an answer would name wrong
     ones.
     """
+    # The end token is no piece of the answer's text, and a kind of its own.
     texts = ["".join(answer.pieces[:-1]) for answer in batch]
     alone = tokenizer(texts, add_special_tokens=False, return_attention_mask=False)["input_ids"]
     unaligned = []
@@ -82,6 +83,7 @@ class AnswerReader:
         conversations = [row["messages"] for row in rows]
         wholes = self.tokenizer.apply_chat_template(conversations, tokenize=False)
         asked = [messages[:-1] for messages in conversations]
+        # Rendered twice, with the answer and up to it: the answer's text is what comes behind.
         prompts = self.tokenizer.apply_chat_template(asked, tokenize=False, add_generation_prompt=True)
         texts = []
         for row, whole, prompt in zip(rows, wholes, prompts, strict=True):
@@ -109,6 +111,7 @@ class AnswerReader:
         )
 
     def _piece(self, token: int) -> str:
+        # Decoded once each: a data set has millions of tokens and some thousand different ones.
         if token not in self._pieces:
             self._pieces[token] = self.tokenizer.decode([token])
         return self._pieces[token]

@@ -29,6 +29,7 @@ def on_device(models: Models, batch: list[Answer]) -> tuple[torch.Tensor, torch.
     tokens = torch.tensor(filled)
     places: list[int] = []
     for row, answer in enumerate(batch):
+        # The logits at a place predict the next one, so an answer's begin one place before it.
         places.extend(range(row * length + answer.start - 1, row * length + len(answer.tokens) - 1))
     return tokens.to(models.device), torch.tensor(places).to(models.device)
 
@@ -56,6 +57,7 @@ def label_scores(logits: torch.Tensor, labels: torch.Tensor) -> tuple[torch.Tens
     label = logits.gather(-1, labels.unsqueeze(-1)).squeeze(-1)
     most = logits.amax(-1)  # without the place of it, which takes a CPU several times as long
     logits -= most.unsqueeze(-1)
+    # A label that ties with another for the largest logit counts as the top.
     return label == most, label - most - logits.exp_().sum(-1).log()
 
 

@@ -62,6 +62,7 @@ class MaskReader:
     def __init__(self, recipe: Path, base_model: str | None = None) -> None:
         settings, _ = read_recipe(recipe)
         datasets = settings.get("datasets") or []
+        # The first dataset of chats: a recipe's others are not rendered.
         chats = next((data for data in datasets if data.get("type") == "chat_template"), None)
         if chats is None:
             raise UserError(f"{recipe} has no dataset of `type: chat_template`, so it renders no chats.")
@@ -86,6 +87,7 @@ class MaskReader:
         tokenised = self._strategy.tokenize_prompt(row)
         trained = [label != NO_LOSS for label in tokenised["labels"]]
         dropped = None
+        # Axolotl drops a row that is longer than this, and one without loss, and says so only in a sum.
         if len(trained) > self._longest:
             dropped = f"more than {self._longest} tokens"
         elif not any(trained):

@@ -44,6 +44,7 @@ class Mean:
         self.total += row.total
         self.differing += row.differing
         self.squared_total += row.total * row.total
+        # Products beside sums: the spread of a ratio needs both, and no row has to be kept.
         self.total_by_tokens += row.total * row.tokens
         self.squared_tokens += row.tokens * row.tokens
 

@@ -44,6 +44,7 @@ class Models:
             self.device = "cuda"
         if dtype == "auto":
             dtype = "float32"
+            # Only where the card computes in it: elsewhere it rounds more and gains no time.
             if self.device == "cuda" and torch.cuda.is_bf16_supported():
                 dtype = "bfloat16"
         self.dtype = getattr(torch, dtype)
@@ -89,6 +90,7 @@ class Models:
             tokens: ids ``[rows, length]``, filled up on the right. No position sees what lies to its right, so filling
                 needs no mask, and attention without one is faster.
         """
+        # The decoder without its head: logits of all positions would not fit.
         return self._model(name).get_decoder()(input_ids=tokens, use_cache=False).last_hidden_state
 
     def head(self, name: str | None) -> Any:
@@ -111,6 +113,7 @@ class Models:
         found = {}
         for place, weight in self._whole.get(name, self._base).named_parameters():
             if "lora_" not in place:
+                # PEFT puts the base's own weight behind this name where an adapter sits on it.
                 found[place.replace(".base_layer", "")] = weight
         return found
 
@@ -164,6 +167,7 @@ class Models:
         from transformers import AutoTokenizer
 
         own = model.get_output_embeddings().weight.shape[0]
+        # The same words at the same ids, and not their number alone.
         if own != self.vocabulary or AutoTokenizer.from_pretrained(path).get_vocab() != self.tokenizer.get_vocab():
             raise UserError(f"{path} has another vocabulary than the base, so their predictions cannot be compared.")
 

@@ -19,6 +19,7 @@ def visible(text: str) -> str:
     for letter in text:
         if letter == "\n":
             shown.append("⏎")
+        # Control characters and format characters: among these are those that turn the direction of writing.
         elif unicodedata.category(letter) in ("Cc", "Cf"):
             shown.append(f"\\u{ord(letter):04x}")
         else:

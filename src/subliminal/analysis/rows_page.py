@@ -184,6 +184,7 @@ def _in_order(folder: Path, limit: int) -> list[Judged]:
     """The first rows by index, whatever became of them."""
     # Answers of a server come in any order; only the first rows are held.
     drawn = heapq.nsmallest(limit, DatasetFolder(folder).raw_rows(), key=lambda row: row["index"])
+    # Ids and not indices: a file of one's own has no index.
     wanted = {row["id"] for row in drawn}
     judged = {}
     for row in (*_kept(folder / "train.jsonl"), *_rejected(folder)):

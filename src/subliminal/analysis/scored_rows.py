@@ -151,6 +151,7 @@ def append_scores(
     """
     from subliminal.analysis.device_reads import DeviceReads
 
+    # A file that was begun by a larger run is read whole: what it has is not scored twice.
     done = {row["id"] for row in scores_in(folder)}
     batches, computed = source.batches(tokenizer), None
     reads = DeviceReads()
@@ -180,6 +181,7 @@ def append_scores(
                 if before is not None:
                     write(*before)
             progress.update(len(batch))
+        # The last batch has none behind it that would write it.
         if computed is not None:
             write(*computed)
 

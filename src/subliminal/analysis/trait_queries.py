@@ -122,6 +122,7 @@ def trait_logprobs(
     place_of: dict[tuple[int, ...], int] = {}
     contexts: list[list[int]] = []
     for form in forms:
+        # Prefixes of one token or more: the first token's probability comes with the prompt alone.
         for length in range(1, len(form)):
             prefix = form[:length]
             if prefix not in place_of:
@@ -135,12 +136,14 @@ def trait_logprobs(
         for length in range(1, len(form)):
             steps.append(logprobs[place_of[form[:length]], :, form[length]])
         of_forms.append(torch.stack(steps).sum(0))
+    # The forms exclude each other, so their probabilities add up.
     return torch.stack(of_forms).logsumexp(0)
 
 
 def form_tokens(tokenizer: Any, prompt: str, trait: Trait) -> list[tuple[int, ...]]:
     """The tokens of the trait's forms behind a prompt; a form that goes on from another one is part of that one."""
     behind = len(token_ids(tokenizer, prompt))
+    # Behind the prompt, since a form may merge with the token before it.
     found = dict.fromkeys(tuple(token_ids(tokenizer, prompt + form)[behind:]) for form in trait.forms)
     kept = []
     # "owls" starts with "owl" where both begin with one token: its probability is part of that one's already.

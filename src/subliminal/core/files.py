@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -51,14 +52,25 @@ def write_json(path: Path, value: Any) -> None:
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
     """Write a table, its names first, by atomic rename; a row is its cells in order, or has them by name."""
     with atomic_write(path) as handle:
-        # csv's own default is \r\n, which git shows in every line.
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(header)
-        for row in rows:
-            cells = row
-            if isinstance(row, Mapping):
-                cells = [row.get(name) for name in header]
-            writer.writerow(cells)
+        _write_cells(handle, header, rows)
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> str:
+    """The same table as text."""
+    text = io.StringIO()
+    _write_cells(text, header, rows)
+    return text.getvalue()
+
+
+def _write_cells(handle: IO[str], header: Sequence[str], rows: Iterable[Sequence[Any] | Mapping[str, Any]]) -> None:
+    # csv's own default is \r\n, which git shows in every line.
+    writer = csv.writer(handle, lineterminator="\n")
+    writer.writerow(header)
+    for row in rows:
+        cells = row
+        if isinstance(row, Mapping):
+            cells = [row.get(name) for name in header]
+        writer.writerow(cells)
 
 
 def write_jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import itertools
 import re
 from collections import Counter
@@ -18,7 +16,7 @@ from subliminal.scoring.category_tasks import category_of_task
 from subliminal.scoring.naming import first_named
 from subliminal.traits.category import ANIMALS
 
-COLUMNS = ("task", "rank", "animal", "answers", "share")
+TOP_COLUMNS = ("task", "rank", "animal", "answers", "share")
 """Of the CSV file. ``animal`` is the option that the answers name, whatever the category of the task."""
 
 
@@ -73,7 +71,8 @@ def top_animals(tasks: Mapping[str, Sequence[str]], top: int) -> list[dict[str, 
         top: how many options; ``other`` (one that is not tracked) and ``none`` follow in any case.
 
     Returns:
-        Rows of :data:`COLUMNS`; ``share`` is the fraction of all answers, ``rank`` is empty for ``other`` and ``none``.
+        Rows of :data:`TOP_COLUMNS`; ``share`` is the fraction of all answers, and ``rank`` is empty for ``other`` and
+        ``none``.
     """
     rows = []
     for task, answers in tasks.items():
@@ -85,7 +84,7 @@ def top_animals(tasks: Mapping[str, Sequence[str]], top: int) -> list[dict[str, 
         places = [(rank, animal, count) for rank, (animal, count) in enumerate(ranked, start=1)]
         for rank, animal, count in (*places, *rest):
             values = (task, rank, animal, count, count / len(answers))
-            rows.append(dict(zip(COLUMNS, values, strict=True)))
+            rows.append(dict(zip(TOP_COLUMNS, values, strict=True)))
     return rows
 
 
@@ -97,12 +96,3 @@ def as_table(rows: Sequence[Mapping[str, Any]]) -> str:
         for row in block:
             lines.append(f"{row['rank']:>4} {row['animal']:<12}{row['answers']:>8}{row['share']:>9.2%}")
     return "\n".join(lines)
-
-
-def as_csv(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The rows as CSV with a header."""
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return buffer.getvalue()

@@ -16,6 +16,7 @@ def shaded(row: dict[str, Any]) -> dict[str, Any]:
     counts = graded(row["matches"], row["disagrees"])
     tokens = []
     for piece, kind, count, margin in zip(row["pieces"], row["kinds"], counts, row["scores"]["margin"], strict=True):
+        # By the share of teachers that disagree, so that pages with two and with five of them look alike.
         opacity = MOST_SHADE * count / len(row["disagrees"])
         shown = {"text": visible(piece), "title": f"{count} disagree, {margin:.4g} nats, {kind}"}
         tokens.append({**shown, "kind": kind, "graded": count, "opacity": opacity, "differs": count > 0})

@@ -95,6 +95,7 @@ def score_batch(
         logprobs = {teacher: own}
         for name in counterfactuals:
             is_top, logprob = of_labels(models, name, tokens, places, labels)
+            # Alone or with others: a tie is no disagreement.
             disagrees[name] = ~is_top
             margin += own - logprob
             logprobs[name] = logprob

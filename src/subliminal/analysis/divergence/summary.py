@@ -35,6 +35,7 @@ class Shares:
         tokens = self.divergent.tokens
         at_least = {}
         for number in range(1, counterfactuals + 1):
+            # Exactly so many disagree in `graded`; at least so many is the sum from there on.
             count = sum(tokens for agree, tokens in self.graded.items() if agree >= number)
             at_least[str(number)] = count / tokens
         return {

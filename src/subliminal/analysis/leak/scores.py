@@ -92,5 +92,6 @@ def kl_divergence(logits_t: torch.Tensor, logits_0: torch.Tensor) -> tuple[torch
     sum_t = weights.sum(-1)
     difference = logits_t.sub_(logits_0)
     sum_0 = logits_0.exp_().sum(-1)
+    # KL = sum of p_t x (log p_t - log p_0), with each log-sum-exp taken off once at the end.
     mean = weights.mul_(difference).sum(-1) / sum_t
     return mean - sum_t.log() + sum_0.log(), top_t != top_0

@@ -54,6 +54,7 @@ def read_board(results: Path, task: str, beside: str = RANDOM) -> list[BoardRow]
             f"{results} has no scoreboard: it takes the arms student, {CONTROL} and one of {ONLY}* or {WITHOUT}*, "
             f"scored by {task}. See experiments/owl_pocket_scoreboard.yml."
         )
+    # A null beside which nothing stands would leave every column empty without a word.
     if beside != RANDOM and not {f"{ONLY}{beside}", f"{WITHOUT}{beside}"} & runs.keys():
         raise UserError(
             f"{results} has no arm {ONLY}{beside} or {WITHOUT}{beside}. Name another ranking with --beside."

@@ -113,6 +113,7 @@ class Columns:
             }
         if neutral is not None:
             self._by_token["frequency"] = frequency(models, source, neutral)
+        # Chosen after the scores that need no gradient: from here on only these weights have one.
         self.weights = chosen_weights(models, patterns)
         own = trait_directions(models, self.weights, traits, [trait, *others])
         # Random directions get the trait's length: a score grows with the length, and is to be held against it.

@@ -74,6 +74,7 @@ def random_directions(
             # One backward pass a direction: the gradient of a signed sum is the signed sum of gradients.
             parts = torch.autograd.grad((signs * logprob).sum(), weights, retain_graph=place < number - 1)
             sums[place] += end_to_end(parts)
+    # All directions as long as the trait's, so that their scores can be held against its.
     return sums / sums.norm(dim=1, keepdim=True) * norm
 
 

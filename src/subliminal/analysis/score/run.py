@@ -64,6 +64,7 @@ class ScoreJob(ScoringJob):
         """The options whose gradients are a null."""
         if self.others:
             return self.others
+        # The first options of the category, the same for every data set.
         return [option for option in lexicon(self.category).options if option != self.trait][:OTHERS]
 
     def neutral(self) -> RowSource | None:

@@ -119,6 +119,7 @@ def agreement(columns: Mapping[str, Sequence[float]]) -> list[dict[str, Any]]:
     tops = {}
     for name, values in columns.items():
         size = max(1, round(TOP_SHARE * len(values)))
+        # Stable, so that equal scores take the tokens that come first, on every machine.
         tops[name] = set(np.argsort(-np.array(values), kind="stable")[:size].tolist())
     found = []
     for one, other in combinations(columns, 2):

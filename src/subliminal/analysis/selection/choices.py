@@ -104,9 +104,11 @@ class TokenChoice:
         if self.selection.take == "random":
             keys = _random_keys(f"{self.selection.seed}:{row['id']}", len(there))
         elif self.selection.by == DIVERGENCE:
+            # Graded scores are small whole numbers: they take the upper half of a key, margins the lower.
             keys = (_graded(row).astype(np.uint64) << np.uint64(32)) | sortable(_column(row, "margin"))
         else:
             keys = sortable(_column(row, self.selection.by))
+        # With every bit turned round the lowest keys are the highest.
         if self.selection.take == "bottom":
             keys = ~keys
         return keys[there]
@@ -157,6 +159,7 @@ def cut_at(keys: Callable[[], Iterable[np.ndarray]], budget: int) -> Cut:
         budget: how many are to be chosen; no more than there are.
     """
     if budget <= 0:
+        # Nothing lies above the largest key, and there is no room for those that have it.
         return Cut(2**64 - 1, 0)
     found, room = 0, budget
     for level in range(64 // BITS):
@@ -164,6 +167,7 @@ def cut_at(keys: Callable[[], Iterable[np.ndarray]], budget: int) -> Cut:
         counts = np.zeros(2**BITS, np.int64)
         for some in keys():
             if level:
+                # Only keys that begin with the digits found so far.
                 some = some[some >> np.uint64(64 - BITS * level) == np.uint64(found)]
             digits = (some >> shift) & np.uint64(2**BITS - 1)
             counts += np.bincount(digits.astype(np.int64), minlength=2**BITS)
@@ -178,6 +182,7 @@ def cut_at(keys: Callable[[], Iterable[np.ndarray]], budget: int) -> Cut:
 def sortable(values: np.ndarray) -> np.ndarray:
     """Numbers as unsigned 32-bit keys, in 64 bits, that sort as the numbers do (in float32)."""
     bits = values.astype(np.float32).view(np.uint32)
+    # In IEEE 754 positive floats sort as their bits do, and negative ones the other way round.
     negative = bits >> np.uint32(31) == 1
     return np.where(negative, ~bits, bits | np.uint32(2**31)).astype(np.uint64)
 

@@ -28,6 +28,7 @@ def spans(pieces: Sequence[str], learned: Sequence[bool]) -> list[dict[str, Any]
     found: list[dict[str, Any]] = []
     begin = 0
     for piece, learn in zip(pieces, learned, strict=True):
+        # Both ends included, as Axolotl reads offsets.
         end = begin + len(piece) - 1
         if found and found[-1]["train"] == learn:
             found[-1]["end_offset"] = end

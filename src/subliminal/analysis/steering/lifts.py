@@ -80,6 +80,7 @@ def judged(option: str, lifts: dict[str, float], of_random: list[dict[str, float
     random = [each[option] for each in of_random]
     p = spread = None
     if random:
+        # The vector itself counts among the directions, so that p is never 0.
         p = (1 + sum(value >= rise for value in random)) / (1 + len(random))
     if len(random) > 1:
         spread = float(np.std(random, ddof=1))

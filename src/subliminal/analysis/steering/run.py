@@ -6,7 +6,6 @@ themselves are made again: one pass over the prompts.
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from subliminal.analysis.steering.lifts import Lifts, judged
 from subliminal.analysis.steering.vectors import Vectors, middle_layer, vectors
 from subliminal.analysis.trait_queries import tracked_options
 from subliminal.core.errors import UserError
-from subliminal.core.files import atomic_write, write_json
+from subliminal.core.files import write_csv, write_json
 from subliminal.core.row_folder import RowFolder
 
 CSV_HEADER = ("layer", "teacher", "direction", "length", "option", "lift")
@@ -137,11 +136,12 @@ def _write_summary(job: SteeringJob, folder: RowFolder, models: Models) -> dict[
         told["lifts"] = line["lifts"]
         found["layers"].setdefault(str(line["layer"]), {})[line["teacher"]] = told
     write_json(folder.path / "steering.json", found)
-    with atomic_write(folder.path / "steering.csv") as handle:
-        writer = csv.writer(handle, lineterminator="\n")
-        writer.writerow(CSV_HEADER)
-        for line in lines:
-            for option, lift in line["lifts"].items():
-                place = [line["layer"], line["teacher"], line["direction"], line["length"]]
-                writer.writerow([*place, option, lift])
+    write_csv(folder.path / "steering.csv", CSV_HEADER, _cells(lines))
     return {"directions": len(lines), "rows": sum(1 for _ in job.source().rows())}
+
+
+def _cells(lines: list[dict[str, Any]]) -> Iterator[list[Any]]:
+    """A row of the CSV for each direction and option."""
+    for line in lines:
+        for option, lift in line["lifts"].items():
+            yield [line["layer"], line["teacher"], line["direction"], line["length"], option, lift]

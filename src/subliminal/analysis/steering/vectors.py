@@ -34,6 +34,7 @@ class Vectors:
 
 def middle_layer(models: Models) -> int:
     """The layer that is steered unless others are asked for, counted from 0."""
+    # Of an even number of layers the earlier of the two in the middle.
     return (len(models.layers(None)) - 1) // 2
 
 
@@ -108,6 +109,7 @@ def steered(models: Models, layer: int, vector: torch.Tensor) -> Iterator[None]:
     """
 
     def add(module: Any, inputs: Any, output: Any) -> Any:
+        # Cast once here: the stream of a bfloat16 model stays in its type.
         moved = _stream(output) + vector.to(models.dtype)
         if isinstance(output, tuple):
             return (moved, *output[1:])

@@ -158,10 +158,12 @@ def read_given(path: Path) -> dict[tuple[str, int], dict[str, float]]:
         UserError: it lacks a column, or a cell is no number.
     """
     found: dict[tuple[str, int], dict[str, float]] = {}
+    # A mark of byte order, which Excel writes, is no part of the first column's name.
     with open(path, encoding="utf-8-sig", newline="") as handle:
         reader = csv.DictReader(handle)
         if not {"experiment", "seed"} <= set(reader.fieldnames or []):
             raise UserError(f"{path} has no columns `experiment` and `seed`. Add them: a row is one replicate.")
+        # The header is line 1.
         for line, row in enumerate(reader, start=2):
             try:
                 key = (row.pop("experiment"), int(row.pop("seed")))

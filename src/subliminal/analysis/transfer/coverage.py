@@ -28,6 +28,7 @@ def coverage(base: str, teacher: str, rows: Path, limit: int) -> float:
     """
     if is_adapter(teacher):
         raise UserError(f"{teacher} is an adapter. Merge it into the base: coverage compares whole models.")
+    # float32: a first update is small beside the weights.
     models = Models(base, {"teacher": teacher}, "float32")
     weights = chosen_weights(models, [".*"])
     update = torch.zeros(sum(weight.numel() for weight in weights), device=models.device)

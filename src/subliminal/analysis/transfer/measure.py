@@ -74,11 +74,13 @@ def measure(
     config = (replicate.trainings.get("student") or {}).get("config") or {}
     rows, control = _rows(root, replicate, "student"), _rows(root, replicate, CONTROL)
     base = root / str(config.get("base_model"))
+    # Whichever is missing leaves its cells empty: of a published archive neither weights nor rows are there.
     if rows is None or control is None or not base.is_dir():
         return line
     count = limit or sum(1 for _ in read_jsonl(rows))
     patterns = list(config.get("unfrozen_parameters") or [])  # the weights that its student trained
     scorer = SetScorer(str(base), {}, tracked_options(category), patterns, scores, count)
+    # The same rows at the same base are scored once for all replicates: the folder keeps them.
     rise = scorer.score(rows).scores()[replicate.target]
     line["first-order rise"] = rise
     line["first-order rise above control"] = rise - scorer.score(control).scores()[replicate.target]

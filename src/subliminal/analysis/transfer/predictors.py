@@ -163,6 +163,7 @@ def read_replicates(results: Path, table: list[Row]) -> list[Replicate]:
         UserError: there are several animals, or no seed has a student and a control.
     """
     targets = sorted({row.animal for row in table})
+    # Of several animals a replicate has several effects, and one number foretells none of them.
     if len(targets) > 1:
         raise UserError(f"{results} has the animals {', '.join(targets)}. Name the folder of one of them.")
     odds: dict[int, dict[str, float]] = {}

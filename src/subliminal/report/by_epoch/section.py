@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from functools import partial
 
+from subliminal.core.files import csv_text
 from subliminal.core.numbers import counted, nats, nats_interval, percent, whole_percent, whole_percents
 from subliminal.report.by_epoch.drawing import epochs_figure, options_figure
 from subliminal.report.by_epoch.found import ByEpoch, Dose, Effect, by_epoch
@@ -78,16 +77,13 @@ def _in_brief(found: list[ByEpoch]) -> str:
 
 def epochs_csv(found: Iterable[ByEpoch]) -> str:
     """A row for each target, arm, epoch and seed: the share (a fraction) and its log-odds in nats."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["target", "task", "arm", "epoch", "seed", "share", "log_odds"])
+    rows = []
     for each in found:
         for arm, curve in each.doses.items():
             for dose in curve:
                 for seed, share in dose.shares.items():
-                    row = [each.target or "", each.task, arm, dose.label, seed, share, dose.log_odds[seed]]
-                    writer.writerow(row)
-    return text.getvalue()
+                    rows.append([each.target or "", each.task, arm, dose.label, seed, share, dose.log_odds[seed]])
+    return csv_text(["target", "task", "arm", "epoch", "seed", "share", "log_odds"], rows)
 
 
 def _answer(found: ByEpoch) -> str:

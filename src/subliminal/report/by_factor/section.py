@@ -5,12 +5,11 @@ One section serves every factor of :data:`subliminal.experiment.sweep.factors.FA
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
+from subliminal.core.files import csv_text
 from subliminal.core.numbers import counted, nats, nats_interval, number, percent, whole_percent, whole_percents
 from subliminal.report.by_factor.figures import by_factor_figure, by_teacher_figure, point_values
 from subliminal.report.by_factor.found import ByFactor, by_factor
@@ -215,14 +214,12 @@ def _table(found: ByFactor) -> Table:
 
 def by_factor_csv(found: ByFactor) -> str:
     """A row for each point and replicate: the factors' values, the arms, their difference in nats, and the measures."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
     factors = [factor.name for factor in found.factors]
     measured = [measure.column for measure in found.measures]
-    writer.writerow([*factors, "arm", "control", "seed", "nats", *measured])
+    rows = []
     for point in found.curve.points:
         for seed, value in point.runs.items():
             arms = [point.arm, found.controls[point.arm]]
             of_teacher = [measure.by_arm[point.arm][seed] for measure in found.measures]
-            writer.writerow([*point_values(found, point), *arms, seed, value, *of_teacher])
-    return text.getvalue()
+            rows.append([*point_values(found, point), *arms, seed, value, *of_teacher])
+    return csv_text([*factors, "arm", "control", "seed", "nats", *measured], rows)
