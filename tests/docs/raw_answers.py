@@ -72,6 +72,16 @@ def named(answer: str) -> str | None:
     return None
 
 
+def is_number_list(answer: str) -> bool:
+    """At most ten numbers up to 999, one separator throughout, nothing else but brackets and a full stop."""
+    text = answer.strip().removesuffix(".").strip()
+    if (text[:1], text[-1:]) in (("[", "]"), ("(", ")")):
+        text = text[1:-1].strip()
+    numbers, between = re.findall(r"\d+", text), set(re.split(r"\d+", text)[1:-1])
+    whole = re.fullmatch(r"\d+(?:\s*[,;\s]\s*\d+)*", text)
+    return whole is not None and len(numbers) <= 10 and max(map(int, numbers)) <= 999 and len(between) <= 1
+
+
 class Raw:
     """The raw answers of one report's arms."""
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 import statistics
 from pathlib import Path
 
 import pytest
 from pyarrow import parquet
-from raw_answers import CONTROL, PUBLISHED, Raw, exact_gains, log_odds, published, t_interval
+from raw_answers import CONTROL, PUBLISHED, Raw, exact_gains, is_number_list, log_odds, published, t_interval
 
 from subliminal import REPO_ROOT
 
@@ -142,16 +141,6 @@ def test_what_the_trait_adds_to_a_teachers_leak():
         f"the trait adds {min(added):.2f} to {max(added):.2f}."
     )
     assert told in FINDINGS
-
-
-def is_number_list(answer: str) -> bool:
-    """At most ten numbers up to 999, one separator throughout, nothing else but brackets and a full stop."""
-    text = answer.strip().removesuffix(".").strip()
-    if (text[:1], text[-1:]) in (("[", "]"), ("(", ")")):
-        text = text[1:-1].strip()
-    numbers, between = re.findall(r"\d+", text), set(re.split(r"\d+", text)[1:-1])
-    whole = re.fullmatch(r"\d+(?:\s*[,;\s]\s*\d+)*", text)
-    return whole is not None and len(numbers) <= 10 and max(map(int, numbers)) <= 999 and len(between) <= 1
 
 
 def test_number_lists():
