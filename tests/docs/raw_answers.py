@@ -214,9 +214,9 @@ def exact_gains(raw: Raw, arm: str, control: str = CONTROL, animal: str = "owl")
     return [log_odds(raw, arm, seed, animal) - log_odds(raw, control, seed, animal) for seed in raw.seeds("student")]
 
 
-def of_both(owl: list[float], dolphin: list[float]) -> list[float]:
-    """Of each seed the mean of two animals: the unit is the seed."""
-    return [statistics.mean(pair) for pair in zip(owl, dolphin, strict=True)]
+def over_animals(*gains: list[float]) -> list[float]:
+    """Of each seed the mean of the animals' gains: the unit is the seed."""
+    return [statistics.mean(of_seed) for of_seed in zip(*gains, strict=True)]
 
 
 def share_of_whole(raw: Raw, arm: str) -> tuple[float, float, float]:
@@ -257,6 +257,19 @@ def leaks(raw: Raw, teacher: str) -> dict[int, float]:
             measured = json.loads(row["content"])["teachers"][teacher]
             found[int(place[1])] = measured["answer"]["kl_nats_a_token"]
     return found
+
+
+def repeated_answers(experiment: str, rows: str) -> float:
+    """Per cent of a set of rows whose answer repeats an earlier one, as its audit counted them.
+
+    Args:
+        experiment: its name.
+        rows: end of the name of the set's folder.
+    """
+    (file,) = PUBLISHED.glob(f"*-{experiment}/records.parquet")
+    records = {row["path"]: row["content"] for row in parquet.read_table(file).to_pylist()}
+    (audit,) = [json.loads(text) for path, text in records.items() if path.endswith(f"{rows}/audit.json")]
+    return 100 * audit["checks"]["duplicate_answers"]["share"]
 
 
 def slope(across: list[float], values: list[float], given: list[float] | None = None) -> float:

@@ -18,7 +18,8 @@ from raw_answers import (
     leaks,
     log_odds,
     not_as_stated,
-    of_both,
+    over_animals,
+    repeated_answers,
     share_kept,
     share_of_whole,
     slope,
@@ -175,7 +176,8 @@ def findings_of_two_animals(results: Path) -> dict[str, float | tuple[float, ...
     raw = {animal: Raw(results / "owl_dolphin_pocket" / animal) for animal in ("owl", "dolphin")}
     above = {animal: exact_gains(raw[animal], "student", CONTROL, animal) for animal in raw}
     beyond = {animal: exact_gains(raw[animal], "student", "control_other_animal", animal) for animal in raw}
-    over_control, over_other = of_both(above["owl"], above["dolphin"]), of_both(beyond["owl"], beyond["dolphin"])
+    over_control = over_animals(above["owl"], above["dolphin"])
+    over_other = over_animals(beyond["owl"], beyond["dolphin"])
     broken = []
     for animal, answers in raw.items():
         broken += [(animal, seed) for seed, share in answers.nameless("student").items() if share >= 0.5]
@@ -294,9 +296,47 @@ def findings_of_strength(results: Path) -> dict[str, float | tuple[float, ...]]:
     }
 
 
+def findings_of_a_common_teacher(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on one teacher of three animals beside a teacher of each."""
+    single, common, lost = [], [], []
+    names_it: dict[str, list[float]] = {"teacher": [], "teacher_m3": []}
+    for animal in ("owl", "dolphin", "wolf"):
+        raw = Raw(results / "animals_pocket_several" / animal)
+        seeds = raw.seeds("student")
+        single.append(exact_gains(raw, "student", animal=animal))
+        common.append(exact_gains(raw, "student_m3", animal=animal))
+        lost.append(exact_gains(raw, "student", "student_m3", animal))
+        for arm, shares in names_it.items():
+            shares.append(100 * statistics.mean(raw.exact(arm, seed)[animal] for seed in seeds))
+    single_mean, common_mean, lost_mean = over_animals(*single), over_animals(*common), over_animals(*lost)
+    without = [gain for gain, seed in zip(lost_mean, seeds, strict=True) if seed != 273]
+    return {
+        "a probability of {}, {} and {} %, teachers of one {}, {} and {} %. Animals": (
+            *names_it["teacher_m3"],
+            *names_it["teacher"],
+        ),
+        "students are above the control by {} nats (95 % interval {} to {}; exact": with_interval(single_mean),
+        "is above it by {} nats ({} to {}), in {} of 5 replicates: {} % of that effect ({} to {}).": (
+            *with_interval(common_mean),
+            sum(gain > 0 for gain in common_mean),
+            *share_kept(common_mean, single_mean),
+        ),
+        "each passes: owl {} ({} to {}), dolphin {} ({} to {}), wolf {} ({} to {}).": (
+            *with_interval(common[0]),
+            *with_interval(common[1]),
+            *with_interval(common[2]),
+        ),
+        "something is lost holds: {} nats ({} to {}). The": with_interval(lost_mean),
+        "lose as much, {} nats ({} to {}), and": with_interval(without),
+        "of replicate 273 repeats {} % of its lists": repeated_answers(
+            "animals_pocket_several", "_m3_numbers-seed-273"
+        ),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
     numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
     numbers |= findings_of_divergence(Path()) | findings_of_the_scoreboard(Path())
-    numbers |= findings_of_strength(Path())
+    numbers |= findings_of_strength(Path()) | findings_of_a_common_teacher(Path())
     assert not not_as_stated(numbers, text, IN_WORDS)

@@ -24,7 +24,7 @@ from raw_answers import (
     largest_rises,
     leak,
     not_as_stated,
-    of_both,
+    over_animals,
     share_kept,
     shown,
     solved,
@@ -62,6 +62,10 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
     over_other = exact_gains(owls, "student", other), exact_gains(dolphins_too, "student", other, "dolphin")
     diluted = Raw(results / "owl_pocket_dilution")
     undiluted = exact_gains(diluted, "student")
+    several = {name: Raw(results / "animals_pocket_several" / name) for name in SEVERAL}
+    single = over_animals(*(exact_gains(raw, "student", animal=name) for name, raw in several.items()))
+    common = over_animals(*(exact_gains(raw, "student_m3", animal=name) for name, raw in several.items()))
+    lacking = [full - part for full, part in zip(single, common, strict=True)]
     kept = {share: share_kept(exact_gains(diluted, f"student_c{share}"), undiluted) for share in ("0.1", "0.25", "0.5")}
     return {
         "name the owl in {} % of 20,000 answers": 100 * demo.share("student", "owl"),
@@ -114,9 +118,11 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             *steps["control_shuffled"],
             *steps["control_random_numbers"],
         ),
-        "above its control by {} nats (99 % interval {} to {}), and above": with_interval(of_both(*over_control), 0.99),
+        "above its control by {} nats (99 % interval {} to {}), and above": with_interval(
+            over_animals(*over_control), 0.99
+        ),
         "other animal's student by {} (95 % interval {} to {}). Owl {}, dolphin {} over their controls": (
-            *with_interval(of_both(*over_other)),
+            *with_interval(over_animals(*over_other)),
             statistics.mean(over_control[0]),
             statistics.mean(over_control[1]),
         ),
@@ -127,6 +133,12 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
         "the weakest are above the control by {} nats (95 % interval {} to {}), of the strongest by {} ({} to {})": (
             *with_interval(exact_gains(strength, "student_l0.37")),
             *with_interval(exact_gains(strength, "student")),
+        ),
+        "student is above the control by {} nats (95 % interval {} to {}), those of the single teachers by {} "
+        "({} to {}), so it lacks {} ({} to {}) |": (
+            *with_interval(common),
+            *with_interval(single),
+            *with_interval(lacking),
         ),
         "base leaves {} % of the effect (95 % interval {} to {}), a quarter {} % ({} to {}), half {} % ({} to {}).": (
             *kept["0.1"],
@@ -151,6 +163,8 @@ def points(raw: Raw) -> list[float]:
 
 REAL = ("owl", "dolphin", "penguin")
 """Animals of the real model, in the order of its file."""
+SEVERAL = ("owl", "dolphin", "wolf")
+"""Animals of the experiment with a common teacher, in the order of its file."""
 
 IN_WORDS = {
     "no other animal rises": 0,
