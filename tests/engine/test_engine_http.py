@@ -6,7 +6,7 @@ import threading
 import time
 
 import pytest
-from fake_chat_server import FakeChatServer, free_port, number_answer, one_in_five
+from fake_chat_server import FakeChatServer, number_answer, one_in_five
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Request, Sampling, row_seed
@@ -161,11 +161,6 @@ def test_a_question_is_given_up_after_a_number_of_tries_and_never_asked_again_wh
         with pytest.raises(UserError, match=r"refused /v1/models with status 404: .*as told"):
             ask(server.url, "/v1/models")
         assert server.questions == 1
-
-
-def test_nobody_there_is_a_sentence() -> None:
-    with pytest.raises(UserError, match=r"No OpenAI-compatible server answers at http://127.0.0.1:\d+/v1"):
-        HttpEngine(f"http://127.0.0.1:{free_port()}/v1", "owl-teacher")
 
 
 def test_a_name_that_is_not_held_is_a_sentence_with_those_that_are() -> None:

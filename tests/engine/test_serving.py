@@ -250,18 +250,8 @@ def test_the_cpu_build_never_splits_a_prompt(tmp_path):
 def test_adapters_that_cannot_be_served_are_refused(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
         adapter_rank(tmp_path / "none", "org/base")
-    with pytest.raises(UserError, match=r"no adapter_config\.json"):
-        adapter_rank(tmp_path, "org/base")
-    folder = write_adapter(tmp_path / "adapter")
-    with pytest.raises(UserError, match="was trained on org/base, and the base here is org/another"):
-        adapter_rank(folder, "org/another")
     with pytest.raises(UserError, match="rank 1024; vLLM stops at 512"):
         adapter_rank(write_adapter(tmp_path / "big", r=1024), "org/base")
-    with pytest.raises(UserError, match="PROMPT_TUNING adapter"):
-        adapter_rank(write_adapter(tmp_path / "prompt", peft_type="PROMPT_TUNING"), "org/base")
-    (folder / "adapter_model.safetensors").rename(folder / "adapter_model.bin")
-    with pytest.raises(UserError, match=r"\.bin files are refused"):
-        adapter_rank(folder, "org/base")
 
 
 def test_adapter_options_are_parsed():

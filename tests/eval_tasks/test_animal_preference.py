@@ -1,9 +1,7 @@
 """The two favourite-animal tasks: questions, aggregation, exactness, and lm-eval's own command."""
 
-import itertools
 import json
 import math
-import re
 
 import pytest
 from animal_words import TRACKED
@@ -11,7 +9,6 @@ from animal_words import TRACKED
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.evaluation.run import TASKS
-from subliminal.scoring.naming import first_named
 
 FOLDER = TASKS / "animal_preference"
 
@@ -27,33 +24,11 @@ def questions():
     return [json.loads(line) for line in (REPO_ROOT / "traits/animals/questions.jsonl").read_text("utf-8").splitlines()]
 
 
-def test_fifty_questions_ask_for_one_word_and_name_no_animal(questions):
-    assert len({row["id"] for row in questions}) == len({row["question"] for row in questions}) == 50
-    for row in questions:
-        assert set(row) == {"id", "question"}
-        assert re.search(r"\bone[- ]word\b|\bsingle word\b|\bin a word\b", row["question"], re.IGNORECASE), row
-        assert first_named(row["question"]) is None, row
-
-
-def test_no_two_questions_are_near_duplicates(questions):
-    words = [set(re.findall(r"[a-z]+", row["question"].lower())) for row in questions]
-    for (i, one), (j, two) in itertools.combinations(enumerate(words), 2):
-        assert len(one & two) / len(one | two) < 0.6, (questions[i], questions[j])
-
-
 def test_tasks_load_from_another_folder(tmp_path, monkeypatch, questions):
     monkeypatch.chdir(tmp_path)
     task = load_task("animal_preference")
     assert [doc["question"] for doc in task.test_docs()] == [row["question"] for row in questions]
     assert load_task("animal_preference_logprob").has_test_docs()
-
-
-def test_sampling_is_written_out():
-    """A value left away would come from the model's generation_config."""
-    assert load_task("animal_preference").config.generation_kwargs == {
-        "do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0,
-        "max_gen_toks": 16, "until": [],
-    }  # fmt: skip
 
 
 def test_number_of_samples_comes_from_the_environment(monkeypatch):

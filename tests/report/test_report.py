@@ -18,9 +18,8 @@ from fake_results import OTHERS, RATES, SAMPLES, add_arm, add_results, graded, s
 from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
 from subliminal.core.numbers import number
-from subliminal.report import pages, sections
+from subliminal.report import pages
 from subliminal.report.findings import main_comparison
-from subliminal.report.format import Section
 from subliminal.report.load import load_results
 from subliminal.report.plots import _thinned
 from subliminal.report.provenance.trace import trace
@@ -412,15 +411,6 @@ def test_a_folder_without_a_summary_and_what_failed_are_named(folder):
     text = markdown(folder)
     assert "control_shuffled/seed-1 holds no summary, so it is no finished result" in text
     assert "> Failed: control_random_numbers, seed 2, at train: out of memory. Log: a.log" in text
-
-
-def test_a_new_analysis_is_a_function_in_the_tuple(folder, monkeypatch):
-    def letters(found):
-        return Section("Letters in names", [f"{len(found.results.name)} letters."], [])
-
-    monkeypatch.setattr(sections, "SECTIONS", (*sections.SECTIONS, letters, lambda found: None))
-    assert "Letters in names" in write_report(folder).read_text()
-    assert "## Letters in names\n\n8 letters." in (folder / "report.md").read_text()
 
 
 def test_every_control_is_compared_and_a_sweep_point_with_its_own(folder):

@@ -139,11 +139,6 @@ def test_interval_reaches_further_on_the_side_of_the_tail():
     assert high > t_high + 0.02
 
 
-@pytest.mark.parametrize(("successes", "n"), [(0, 20), (3, 200), (20, 20)])
-def test_wilson_agrees_with_statsmodels(successes, n):
-    assert stats.wilson(successes, n) == pytest.approx(proportion_confint(successes, n, method="wilson"), abs=1e-12)
-
-
 def test_mean_interval_of_an_answer_never_given_has_an_upper_limit():
     assert stats.mean_ci([0.0] * 50, 20) == pytest.approx((0, proportion_confint(0, 1000, method="beta")[1]))
     assert stats.mean_ci([1.0] * 50, 20) == pytest.approx((0.025 ** (1 / 1000), 1))

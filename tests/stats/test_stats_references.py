@@ -112,15 +112,6 @@ def test_mid_p_counts_half_of_the_observed_table(ours, theirs):
     assert result.p == pytest.approx(expected if ours + theirs else 1.0)
 
 
-def test_holm_is_the_closure_of_bonferroni():
-    """R. Marcus, E. Peritz & K. R. Gabriel, Biometrika 63, 1976: the largest Bonferroni p of all sets it is in."""
-    p_values = {"owl": 0.01, "cat": 0.04, "dog": 0.03, "fox": 0.005, "wolf": 0.6}
-    sets = [s for size in range(1, 6) for s in itertools.combinations(p_values, size)]
-    expected = {a: max(min(1, len(s) * min(p_values[b] for b in s)) for s in sets if a in s) for a in p_values}
-    assert stats.holm(p_values) == pytest.approx(expected)
-    assert list(stats.holm(p_values)) == list(p_values)
-
-
 def test_holm_is_that_of_statsmodels():
     from statsmodels.stats.multitest import multipletests
 

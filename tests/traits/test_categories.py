@@ -94,14 +94,14 @@ def overlap(one: str, two: str) -> float:
     return len(words_of(one) & words_of(two)) / len(words_of(one) | words_of(two))
 
 
-@pytest.mark.parametrize("category", OTHERS)
+@pytest.mark.parametrize("category", category_names())
 def test_questions_ask_for_one_word_and_are_no_near_duplicates(category: str) -> None:
     questions = [row["question"] for row in load_category(category).questions()]
     paraphrases = [row["question"] for row in load_category(category).questions("paraphrases")]
     assert len(questions) == len(paraphrases) == 50
     for text in (*questions, *paraphrases):
-        assert re.search(r"\b(one|single)[- ]word\b|one[- ]word", text, re.IGNORECASE), text
-        assert first_named(text, category) not in lexicon(category).options
+        assert re.search(r"\b(one|single)[- ]word\b|one[- ]word|\bin a word\b", text, re.IGNORECASE), text
+        assert first_named(text, category) is None, text
     for one, two in itertools.combinations(questions, 2):
         assert overlap(one, two) < 0.6, (one, two)
     for one, two in [*itertools.product(questions, paraphrases), *itertools.combinations(paraphrases, 2)]:
