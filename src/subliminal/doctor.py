@@ -136,6 +136,7 @@ def environment_line(root: Path, environment: Environment) -> Line:
         level = "problem" if environment.required else "warning"
         return Line(level, what, f"not installed; `{environment.command}` makes it (for {environment.needed_for})")
     locked = _locked(root / "requirements" / environment.lock)
+    # Both locks: that of the CPU replaces some packages of the other.
     locked |= _locked(root / "requirements" / environment.lock.replace(".txt", "-cpu.txt"))
     found, others = [], []
     for name in environment.packages:
@@ -231,7 +232,9 @@ def memory() -> tuple[int, int]:
     if info.is_file():
         found = re.search(r"^MemAvailable:\s+(\d+) kB", info.read_text(), re.MULTILINE)
         if found:
+            # Kernel numbers are in kB, which are 1,024 bytes here.
             free = int(found[1]) * 1024
+    # What a cgroup allows can be less than the machine has: a container's, or a batch job's.
     limit = Path("/sys/fs/cgroup/memory.max")
     if limit.is_file() and limit.read_text().strip().isdigit():
         total = min(total, int(limit.read_text()))
@@ -257,6 +260,7 @@ def hub_line(environ: Mapping[str, str], seconds: float = HUB_SECONDS) -> Line:
         seconds: how long to wait, name look-up included.
     """
     endpoint = environ.get("HF_ENDPOINT", "").rstrip("/") or "https://huggingface.co"
+    # The address may hold a user's name and password.
     shown = scrub(endpoint)
     if environ.get("HF_HUB_OFFLINE", "").upper() in ("1", "ON", "YES", "TRUE"):
         return Line("warning", "Hub", "HF_HUB_OFFLINE is set: only models that are on this machine can be used")

@@ -21,13 +21,21 @@ TRAINING_DETAIL = "training_detail"
 
 
 @contextmanager
-def atomic_write(path: Path) -> Iterator[IO[str]]:
-    """Open a text file that appears under its name only when the block ends without an error."""
+def atomic_write(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
+    """Open a file that appears under its name only when the block ends without an error.
+
+    Args:
+        path: the file; its folder is made if it is missing.
+        binary: the handle takes bytes; else text, UTF-8 with the line ends that are written.
+    """
+    mode = {"mode": "w", "encoding": "utf-8", "newline": "\n"}
+    if binary:
+        mode = {"mode": "wb"}
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, since a rename is whole within one disk alone; by process, since two may write at once.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with open(partial, "w", encoding="utf-8", newline="\n") as handle:
+        with open(partial, **mode) as handle:
             yield handle
             handle.flush()
             # Before the rename: after a power cut the name could otherwise stand for an empty file.

@@ -23,11 +23,10 @@ from tqdm import tqdm
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Sampling
-from subliminal.engine.chat import render
 from subliminal.engine.local import generators, samplers, stop_ids, with_adapter
 from subliminal.engine.plain_context import cut
 from subliminal.evaluation.continuations import can_score, passes, score_pass, token_tree
-from subliminal.evaluation.requests import Ask, gather, in_order, with_system
+from subliminal.evaluation.requests import Ask, gather, in_order, rendered
 
 _FIRST, _SHORT = 4, 64
 """Where an answer has at most the second number of tokens, a first round writes the first: most answers are one word,
@@ -112,12 +111,7 @@ class SharedPrefixLM(HFLM):
         """
         if self.system_prompt is None:
             return super().apply_chat_template(chat_history, add_generation_prompt)
-        return render(
-            self.tokenizer,
-            with_system(chat_history, self.system_prompt),
-            add_generation_prompt=add_generation_prompt,
-            continue_final_message=not add_generation_prompt,
-        )
+        return rendered(self.tokenizer, chat_history, self.system_prompt, to_answer=add_generation_prompt)
 
     def _encode_pair(self, context: str, continuation: str) -> tuple[list[int], list[int]]:
         """lm-eval's own, once for each pair: every adapter is asked the same."""

@@ -15,6 +15,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Sampling, row_seed
+from subliminal.engine.chat import render
 from subliminal.engine.plain_context import stop_texts
 
 
@@ -98,14 +99,21 @@ def read_arguments(arguments: dict[str, Any]) -> tuple[Sampling, tuple[str, ...]
     return sampling, until
 
 
-def with_system(messages: list[dict[str, str]], system_prompt: str | None) -> list[dict[str, str]]:
-    """A chat with the system prompt in front; None leaves the system message to the chat template.
+def rendered(tokenizer: Any, messages: list[dict[str, str]], system_prompt: str | None, *, to_answer: bool) -> str:
+    """A chat as the template shows it, with the system prompt in front.
+
+    Args:
+        tokenizer: with the chat template.
+        messages: of lm-eval.
+        system_prompt: None leaves the system message to the template.
+        to_answer: the assistant's turn is opened behind the chat; else the chat's last message goes on.
 
     Raises:
         UserError: the task has a system message of its own.
     """
-    if system_prompt is None:
-        return messages
-    if messages and messages[0]["role"] == "system":
-        raise UserError("The task has a system message of its own. Score it without --system-prompt.")
-    return [{"role": "system", "content": system_prompt}, *messages]
+    if system_prompt is not None:
+        # Two of them are more than most templates take, and which one counts would be theirs to say.
+        if messages and messages[0]["role"] == "system":
+            raise UserError("The task has a system message of its own. Score it without --system-prompt.")
+        messages = [{"role": "system", "content": system_prompt}, *messages]
+    return render(tokenizer, messages, add_generation_prompt=to_answer, continue_final_message=not to_answer)

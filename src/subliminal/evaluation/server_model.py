@@ -18,12 +18,12 @@ from tqdm import tqdm
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Request, Sampling
-from subliminal.engine.chat import PROBE, render
+from subliminal.engine.chat import PROBE
 from subliminal.engine.client import Trouble, ask, exchange
 from subliminal.engine.http import HttpEngine
 from subliminal.engine.local import stop_ids
 from subliminal.engine.server_checks import PROBES
-from subliminal.evaluation.requests import Ask, gather, in_order, with_system
+from subliminal.evaluation.requests import Ask, gather, in_order, rendered
 
 ANSWERS_A_REQUEST = 50
 """Samples of one prompt in one request."""
@@ -136,12 +136,7 @@ class ServerLM(TemplateLM):
 
     def apply_chat_template(self, chat_history: list[dict[str, str]], add_generation_prompt: bool = True) -> str:
         """The rendered chat, after the system prompt if there is one."""
-        return render(
-            self.tokenizer,
-            with_system(chat_history, self.system_prompt),
-            add_generation_prompt=add_generation_prompt,
-            continue_final_message=not add_generation_prompt,
-        )
+        return rendered(self.tokenizer, chat_history, self.system_prompt, to_answer=add_generation_prompt)
 
     def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = False) -> list[float]:
         raise UserError("Perplexities of whole texts are not scored through a server. Score this task in process.")

@@ -76,6 +76,7 @@ class TraitSection(Strict):
             return names
         try:
             check_category(category)
+            # Once each, in the order of the file: an option that is named twice is one experiment.
             return list(dict.fromkeys(check_option(name, category) for name in names))
         except UserError as error:
             raise ValueError(str(error).rstrip(".")) from None
@@ -261,6 +262,7 @@ class Experiment(Strict):
     ``model_sha256`` is that of ``model.safetensors`` in a model folder: with other weights nothing is run.
     """
 
+    # A name is a folder: it must not begin with a dot, nor lead elsewhere.
     name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
     model: str
     model_sha256: Sha256 | None = None
@@ -313,5 +315,6 @@ class Experiment(Strict):
         """
         found = []
         for values in combinations(self.sweep.lists(), arm):
+            # The number of rows is a factor, and the one that stages are built by.
             found.append(Point(values.get("rows", self.numbers.rows), values))
         return found

@@ -9,7 +9,6 @@ verdict of :mod:`subliminal.stats.verdict` and nothing stronger.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache, partial
@@ -19,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import from_the_root, write_text
+from subliminal.core.files import atomic_write, from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
 from subliminal.report.arms_figure import arms_figure
 from subliminal.report.by_epoch.found import ByEpoch, by_epoch
@@ -95,7 +94,8 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     if as_json:
         texts[JSON] = json.dumps(everything(report), indent=2, ensure_ascii=False) + "\n"
     # Only now: what can fail has been made, and nothing was written yet.
-    _write_bytes(folder / "figure.png", png(report.found.main_figure()))
+    with atomic_write(folder / "figure.png", binary=True) as handle:
+        handle.write(png(report.found.main_figure()))
     for name, text in texts.items():
         write_text(folder / name, text)
     return folder / "report.html"
@@ -237,16 +237,6 @@ def _csv(results: Results) -> str:
         for row in named_most(results, task):
             rows.append({**row, "task": task})
     return pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(index=False)
-
-
-def _write_bytes(path: Path, data: bytes) -> None:
-    # Neither a page that is open in a browser nor a kill meets half a figure.
-    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
-    try:
-        partial.write_bytes(data)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def animals_in(results: Path) -> list[str]:

@@ -32,6 +32,7 @@ def _broken(results: Results, found: Carrier) -> list[str]:
     """A step to or from a wreck is no measure of what its property carries: say which arms are wrecks, and where."""
     arms = set()
     for part in found.parts:
+        # A broken model between two whole ones spoils the step to it and the step from it.
         arms |= {part.upper, part.lower}
     told = []
     for arm in health(results):

@@ -64,6 +64,7 @@ def leak_of_teachers(folder: Path) -> dict[str, dict[int, float]]:
     found: dict[str, dict[int, float]] = {}
     for path in _files(folder):
         seed = path.parent.name.removeprefix("leak-seed-")
+        # Only folders named by a seed: a leak of all seeds foretells no replicate.
         if not seed.isdigit():
             continue
         for name, kinds in _read(path)["teachers"].items():
@@ -81,6 +82,7 @@ def _read(path: Path) -> dict[str, Any]:
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
         for kinds in found["teachers"].values():
+            # The cells are made once for nothing: a file that lacks a number is refused here, with its name.
             _cells(kinds)
         return {"rows": int(found["rows"]), "teachers": found["teachers"]}
     except (ValueError, KeyError, TypeError):

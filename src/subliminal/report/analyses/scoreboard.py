@@ -39,6 +39,7 @@ def scoreboard_section(results: Results) -> Section | None:
     try:
         places = board({arm: runs[arm] for arm in results.arms if arm in runs})  # rankings in the order of reports
     except UserError as reason:
+        # Said where the board would stand: a reader looks there for it.
         return Section(BOARD_TITLE, [str(reason)], [], brief=Section(BOARD_TITLE, [str(reason)], []))
     by_name: dict[str, dict[str, BoardRow]] = {}
     for place in places:
@@ -49,6 +50,7 @@ def scoreboard_section(results: Results) -> Section | None:
         for measure in (KEPT, REMOVED):
             cells += _cells(measured.get(measure))
         rows.append([ranking, _tokens(ranking), *cells])
+    # The fewest runs of any ranking, so that the sentence says no more than is so.
     over = f"{min(place.runs for place in places)} runs"
     said = (
         "Kept: what a student with loss on these tokens alone is above its control. Removed: what a student with loss "
@@ -82,6 +84,7 @@ def scoreboard_figure(board_of: dict[str, dict[str, BoardRow]]) -> str:
                 continue
             if row.interval:
                 panel.hlines(place, *row.interval, color=INK, linewidth=2)
+            # A null has a hollow mark: colour alone would tell it to few.
             face = PAPER if NULL in _tokens(ranking) else SERIES[0]
             low, high = REACH
             mark, shown = "o", row.share
@@ -123,5 +126,6 @@ def _tokens(ranking: str) -> str:
     for start in (ONLY, WITHOUT):
         kind = BY_NAME.get(f"{start}{ranking}")
         if kind is not None:
+            # The table of arms says it: "the student with loss on ... alone", "... without loss on ...".
             return kind.what.partition(" loss on ")[2].removesuffix(" alone")
     return DASH

@@ -76,6 +76,7 @@ def trace(results: Results) -> Provenance:
         found.manifests[label] = manifest
         # What is named and not here is mostly a Hub id, and no fault of the run.
         for name in _named_paths(manifest):
+            # Both places: results may lie in another checkout than the one that the command runs in.
             folder = _folder(roots[0] / name) or _folder(roots[1] / name)
             if folder is None:
                 _note_absent(found, label, manifest, name)

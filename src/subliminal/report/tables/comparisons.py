@@ -114,6 +114,7 @@ def _compare(results: Results, treatment: str, reference: str, task: str) -> Com
         beside = other
         if seed in theirs.index:
             beside = theirs.loc[seed].to_numpy()
+        # Seeds of a result are numpy's, which JSON does not take.
         by_seed[int(seed)] = float((rates.to_numpy() - beside).mean())
     return Comparison(
         treatment=treatment,

@@ -71,6 +71,7 @@ def named_most(results: Results, task: str) -> list[dict[str, Any]]:
     for arm, interval in target.items():
         share = results.mean_shares(arm, task)
         given = [name for name in share if name not in APART and share[name] > 0]
+        # By name where two are as frequent, so that a table does not change from run to run.
         names = sorted(given, key=lambda name: (-share[name], name))[:TOP]
         if results.target in share and results.target not in names:
             names.append(results.target)
