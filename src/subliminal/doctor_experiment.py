@@ -46,6 +46,7 @@ def examine_experiment(path: Path, gpus: list[Gpu] | None = None) -> Iterator[Li
         gpus = list_gpus() or []
     yield from environment_lines(experiment)
     yield from gpu_count_lines(experiment, gpus)
+    # Twice from the back: of sections that share a recipe the first gives it its name, and their order stays.
     by_path = {recipe: name for name, (recipe, _) in reversed(recipes_of(experiment).items())}
     for recipe, name in reversed(by_path.items()):
         yield recipe_line(name, recipe, gpus)
@@ -146,8 +147,10 @@ def recipe_line(name: str, path: Path, gpus: list[Gpu]) -> Line:
     largest_first = sorted((each.total for each in gpus), reverse=True)
     smallest = largest_first[count - 1]  # of those that the training would get
     here = f"{smallest / GIB:.0f} GiB here"
+    # Sizes on boxes are in 10^9 bytes, and a card shows some less than that.
     if smallest >= 0.95 * int(hardware[2]) * 10**9:
         return Line("ok", what, f"asks for {wanted}; {here}")
+    # A peak of the allocator: CUDA's own and fragments come on top of it.
     if measured and smallest >= 1.15 * float(measured[1]) * GIB:
         return Line("warning", what, f"asks for {wanted}; {here}, and the measured peak is {measured[1]} GiB: tight")
     return Line("problem", what, f"asks for {wanted}; only {here}{_smaller(path)}")
@@ -185,6 +188,7 @@ def model_line(model: str, sha256: str | None = None) -> Line:
         if sha256:
             return Line("ok", what, "here, with the weights that the experiment names")
         return Line("ok", what, "here")
+    # What lies there is made on the way, by a training.
     if folder.parts[:1] == ("outputs",):
         return Line("ok", what, "made by a stage of this experiment")
     if not is_hub_id(model):
@@ -192,6 +196,7 @@ def model_line(model: str, sha256: str | None = None) -> Line:
         return Line("problem", what, f"not here; {known}")
     from huggingface_hub import get_token, try_to_load_from_cache
 
+    # Looked up without the network: the doctor must answer where there is none.
     if isinstance(try_to_load_from_cache(model, "config.json"), str):
         return Line("ok", what, "in the Hub cache")
     if model.startswith(GATED) and not get_token():

@@ -34,6 +34,7 @@ def dataset_card(
         example: one chat row to show.
         audit: the content of ``audit.json``.
     """
+    # Rows that another data set gave keep its licence, even where that is not known.
     licence = licence or manifest.get("licence") or "mit"
     rows, builder = manifest["counts"]["kept"], manifest["builder"]
     title = f"{builder}, {rows} rows"

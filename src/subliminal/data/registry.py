@@ -53,9 +53,11 @@ def finished_manifest(folder: Path) -> dict[str, Any]:
             f"{folder} is no dataset folder: it has no manifest.json of a builder. Make it with a builder; of rows of "
             "your own name the JSONL file."
         )
+    # A folder that a kill left has a manifest without an end.
     if "ended" not in manifest:
         raise UserError(f"{folder} is not finished. Run the command that makes it again, with --resume, to the end.")
     counts = manifest.get("counts") or {}
+    # What reads a manifest takes these for there: a damaged one is refused here, by name.
     counted = all(isinstance(counts.get(name), int) for name in ("asked", "kept", "surplus"))
     if not counted or not isinstance(counts.get("rejected"), dict) or not isinstance(manifest.get("config"), dict):
         raise UserError(f"{folder}/manifest.json has no counts and settings of a builder. Make the folder again.")

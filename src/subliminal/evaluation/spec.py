@@ -120,6 +120,7 @@ def _weights(path: str | None) -> dict[str, str]:
     if path is None:
         return {}
     folder = Path(path)
+    # By its files: a folder with an adapter's configuration is an adapter, whatever else lies in it.
     if folder.is_dir() and not (folder / "adapter_config.json").is_file():
         if (folder / "config.json").is_file():
             return {"model": path}
@@ -208,6 +209,7 @@ def check_spec(spec: EvaluationSpec) -> None:
     _check_target(spec)
     model = folder_or_hub_id(spec.model, "model")
     if model:
+        # Weights are looked at by their headers alone, so that all of them are known to be whole before any is loaded.
         model_shapes(model)
     adapter = spec.adapter and folder_or_hub_id(spec.adapter, "adapter")
     if adapter:
@@ -217,6 +219,7 @@ def check_spec(spec: EvaluationSpec) -> None:
             raise UserError(f"--{what} is {value}. Give a whole number of 1 or more.")
     if spec.dtype not in DTYPES:
         raise UserError(f"--dtype is {spec.dtype!r}. Use auto, float32 or bfloat16.")
+    # Refused now: a name that is none would be found out when the first result is written, hours later.
     for what, value in (("experiment", spec.experiment), ("arm", spec.arm)):
         if not value or "/" in value or value.startswith("."):
             raise UserError(f"The {what} is called {value!r}. It names a folder: give one plain word such as owl-demo.")

@@ -93,6 +93,7 @@ def _teacher_contradictions(experiment: Experiment) -> Iterator[str]:
 def _counterfactual_problems(names: list[str], trait: TraitSection) -> Iterator[str]:
     """Counterfactuals that are no options of the trait's category, or are the trait itself."""
     for name in names:
+        # The trait itself as its own counterfactual would agree with itself everywhere.
         if name in trait.options:
             kinds = load_category(trait.category).plural
             yield f"`tokens.counterfactuals` are {kinds} other than the trait: leave out {name}"
@@ -111,6 +112,7 @@ def _task_contradictions(experiment: Experiment, category: Category) -> Iterator
     if gate and gate.task not in (None, *gates):
         yield f"`teacher.gate.task` is {gate.task}, and the share of {category.a} is read from {' or '.join(gates)}"
     for task in (*experiment.evaluation.tasks, *experiment.evaluation.epoch_tasks):
+        # Only what the trait's own category asks: other tasks have no target.
         if category_of_task(task) not in (None, category.name):
             yield (
                 f"the task {task} asks about {category_of_task(task)}, and the trait is of {category.name}: take "

@@ -60,11 +60,13 @@ def builder_sources(builder: str, options: Mapping[str, Any]) -> BuilderSources:
     module, used, unused = f"data_builders.{builder}", [], []
     for condition, modules in _constant(module, "ONLY_WITH", {}).items():
         option, _, word = condition.partition(" ")
+        # An option's value may be a list or a longer text: the word counts wherever it stands in it.
         if option in options and word in str(options[option]):
             used += modules
         else:
             unused += modules
     judged_by = tuple(_constant(module, "JUDGED_BY", ()))
+    # What decides which answers are kept stays out of the rows' list, else a change of it would make rows anew.
     rows = _closure((module, *used), leave_out=(*judged_by, *unused))
     judges = tuple(name for name in _closure(judged_by, leave_out=tuple(unused)) if name not in rows)
     category = options.get("category", ANIMALS)
@@ -118,6 +120,7 @@ def _imports_of(path: Path) -> tuple[str, ...]:
 
 def _constant(module: str, name: str, default: Any) -> Any:
     """A constant of a module, read without importing it."""
+    # Read and not imported: a builder may import torch.
     value = _assigned(_path_of(module)).get(name)
     if value is None:
         return default
@@ -143,6 +146,7 @@ def _path_of(module: str) -> Path:
     root = REPO_ROOT
     if module.startswith("subliminal"):
         root = REPO_ROOT / "src"
+    # Of a package's __init__ nothing is taken: PACKAGES have no code there.
     return root / f"{module.replace('.', '/')}.py"
 
 
@@ -161,6 +165,7 @@ def task_sources(tasks: list[str]) -> list[str]:
     for task in tasks:
         category = category_of_task(task)
         if category:
+            # Every file beside the questions, as templates and tasks read several of them.
             found += _from_root(load_category(category).folder.iterdir())
             found += _from_root([template_of(task)])
         found += _task_files(task)

@@ -55,6 +55,7 @@ def write(published: Published = PUBLISHED, page: PageFile = PAGE) -> None:
     from subliminal.publish.page import make_pages
 
     made = make_pages(published, page)
+    # Pages last: whoever reads one finds the drawings that it names.
     for path, text in {**made.drawings, **made.pages}.items():
         write_text(path, text)
         print(path)

@@ -69,6 +69,7 @@ def _rows(results: Path) -> list[dict[str, object]]:
     leaks = leak_of_teachers(results)
     found = []
     for values in _points({row.arm for row in table}):
+        # At this point each arm has the name that its own factors give it.
         teacher, student, control = (arm_at(BY_NAME[name], values) for name in ARMS_TOLD)
         target = table[0].animal + teacher.removeprefix("teacher")  # as the leak stage calls it
         leak_of = leaks.get(target, {})

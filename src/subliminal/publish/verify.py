@@ -52,6 +52,7 @@ class Verification:
 
     def lines(self, folder: Path) -> list[str]:
         """What to print: what is missing, what is explained, what differs, what was done, and the conclusion last."""
+        # What is missing and what is explained come first; the last line says how it ended.
         told = (("missing", self.absent), ("note", self.notes), ("different", self.problems), ("checked", self.checked))
         lines = []
         for word, sentences in told:
@@ -89,6 +90,7 @@ def verify(folder: Path) -> Verification:
     verdict.notes += chain.notes
     verdict.absent += [f"{path} is recorded and not here." for path in chain.absent]
     verdict.checked.append(f"{chain.checked} files have the sha256 that {len(manifests)} manifests record")
+    # The summaries as the answers give them, not as they lie there: a rate that was changed in both is found.
     problems, absent = manifest_differences(folder, summaries)
     verdict.problems += problems
     verdict.absent += absent

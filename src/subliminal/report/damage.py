@@ -54,6 +54,7 @@ class Health:
 def main_task(results: Results) -> str | None:
     """The task whose answers are looked at: sampled ones, else exact probabilities."""
     for task in results.preference_tasks:
+        # A sampled task says what a model answers; exact probabilities know the tracked names alone.
         if results.kinds[task] == SAMPLED:
             return task
     return next(iter(results.preference_tasks), None)

@@ -27,6 +27,7 @@ CELL = 0.46
 
 def rises_section(results: Results) -> Section | None:
     """The rise of all tracked animals from control to student in log-odds; None without both in any one seed."""
+    # Ranks of all animals take the finest measure: a sampled answer that never came ties with every other.
     task, control = results.finest_preference_task, control_of(results)
     if task is None or "student" not in results.arms or control is None:
         return None

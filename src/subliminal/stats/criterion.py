@@ -129,6 +129,7 @@ class Criterion(Strict):
         is_skill = _PROBLEM_TASKS.fullmatch(self.task) is not None
         if not is_skill and not _TASKS.fullmatch(self.task):
             raise ValueError(f"`task` is one of {EXACT_TASK}, animal_preference, and these two of another category")
+        # Without a number of seeds there is no spread, and no interval.
         if len(set(self.seeds)) < LEAST_SEEDS:
             raise ValueError(f"a criterion compares replicates: give {LEAST_SEEDS} seeds or more")
         if is_skill and self.animals:
@@ -159,6 +160,7 @@ class Criterion(Strict):
         pairs = len(self.seeds) * len(self.animals)
         if clause.minus == OTHER_ANIMALS and len(self.animals) < 2:
             raise ValueError(f"the clause {clause.name!r} needs the students of other animals: name two animals")
+        # A clause that asks for more than there is could never hold.
         if clause.pairs_above and clause.pairs_above > pairs:
             raise ValueError(f"the clause {clause.name!r} asks {clause.pairs_above} pairs, and there are {pairs}")
         if clause.in_animals and clause.in_animals > len(self.animals):
@@ -175,6 +177,7 @@ class Criterion(Strict):
 
     def sha256(self) -> str:
         """Hex sha256 of the canonical JSON (sorted keys, no white space)."""
+        # Sorted and without white space: the hash is of what is said and not of how it is written.
         text = json.dumps(self.canonical(), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 

@@ -96,6 +96,7 @@ def read_table(results: Path, task: str) -> list[Row]:
     for pattern in ("*/seed-*/*_summary.json", "*/*/seed-*/*_summary.json"):
         for path in sorted(results.glob(pattern)):
             rows = _rows(path, task)
+            # One training under two seeds would count as two replicates.
             if not rows or path.parent in repeats:
                 continue
             model = rows[0][:3]

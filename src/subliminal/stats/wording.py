@@ -86,6 +86,7 @@ def interval_text(result: Result) -> str:
 def _test(result: Result) -> str:
     """Interval, p, test and number of units, as they stand in brackets."""
     units = f"{result.n[0]} {result.unit}"
+    # Paired tests have one number of units, other tests one for each arm.
     if result.unit == RUNS and not result.method.startswith("paired"):
         units = f"{result.n[0]} and {result.n[1]} training runs"
     parts = []

@@ -161,6 +161,7 @@ def _field_problems(schema: type[BaseModel], recipe: Mapping[str, Any]) -> Itera
         if field is None or value is None:
             continue
         try:
+            # Each field by itself: with one wrong value the whole schema says nothing of the others.
             _adapter(schema, key).validate_python(copy.deepcopy(value))
         except ValidationError as error:
             errors = [{**each, "loc": (key, *each["loc"])} for each in error.errors()]

@@ -128,6 +128,7 @@ def _write_summary(job: SteeringJob, folder: RowFolder, models: Models) -> dict[
             continue
         random = []
         for other in lines:
+            # Its own line is no null of it.
             if (other["layer"], other["teacher"]) == (line["layer"], line["teacher"]) and other is not line:
                 random.append(other["lifts"])
         told = {"length": line["length"], "first": max(line["lifts"], key=line["lifts"].__getitem__)}

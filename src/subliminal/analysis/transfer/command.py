@@ -66,6 +66,7 @@ def transfer_command(
     """
     given = read_given(predictors) if predictors else {}
     sources = [read_source(folder, task, given) for folder in results]
+    # One experiment under two names would count its replicates twice.
     if len({source.name for source in sources}) < len(sources):
         raise UserError("Two of the folders have the same name. Name each experiment once.")
     tables: dict[str, Any] = {}
@@ -113,6 +114,7 @@ def _add(source: Source, name: str, values: list[float | None], lacking: str) ->
     there = [float(value) for value in values if value is not None]
     if len(there) < len(values):
         source.unused[name] = f"{lacking} in {len(values) - len(there)} of {len(values)} replicates"
+    # A predictor that is the same everywhere orders nothing.
     elif not varies(there):
         source.unused[name] = f"it is {there[0]:g} in every replicate"
     else:

@@ -133,6 +133,7 @@ class Display:
             if name in self.ended or name in self.failed:
                 continue
             begun = _mtime(record_path(stage))
+            # A stage can have begun in an earlier run: only a record that is newer than this run counts.
             if begun is not None and begun != self.before[name][1]:
                 found.append((name, max(0.0, time.time() - begun)))
         return found
@@ -187,6 +188,7 @@ class Display:
     def _measure(self, stage: Stage) -> float | None:
         """Seconds from a stage's beginning to its mark."""
         begun, mark = _mtime(record_path(stage)), _mtime(stage.mark)
+        # A mark that is older than the beginning is of an earlier try.
         if begun is None or mark is None or mark < begun:
             return None
         self.took[stage.name] = mark - begun

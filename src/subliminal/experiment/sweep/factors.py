@@ -91,6 +91,7 @@ def point_label(values: Mapping[str, float]) -> str:
     for factor in FACTORS:
         value = values.get(factor.name)
         if value is not None and value != factor.nothing:
+            # Six digits at most, as {:g} writes them: names of folders.
             label += f"_{factor.letter}{value:g}"
     return label
 

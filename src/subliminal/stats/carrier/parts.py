@@ -124,6 +124,7 @@ def carrier(table: Iterable[Row]) -> Carrier | None:
         # Over the same seeds alone: else it would stand beside an effect of other runs.
         if arm in runs and set(seeds) <= set(runs[arm]):
             beside.append(part(name, arm, foot))
+    # The student's seeds are those that were to be run.
     left_out = sorted({row.seed for row in rows if row.arm == "student"} - set(seeds))
     return Carrier(sorted({row.animal for row in rows}), seeds, left_out, whole, parts, beside)
 
@@ -154,4 +155,5 @@ def _lost(upper: str, lower: str) -> str:
     start, end = arms.index(upper), len(arms)
     if lower in arms:
         end = arms.index(lower)
+    # Two arms that are next to each other in what did run may have others between them in the ladder.
     return " and ".join(name for _, name in LADDER[start:end])

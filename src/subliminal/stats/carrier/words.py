@@ -27,6 +27,7 @@ def sentences(found: Carrier, measure: str) -> list[str]:
     animals = " and ".join(found.animals)
     runs = f"{counted(len(found.seeds), 'training run')} of each arm"
     answer = f"The student is above its control by {nats(found.whole.mean)} nats in log-odds of {animals}"
+    # Without a spread no share has an interval, and none is told.
     if found.whole.interval is None:
         answer += f" ({runs}; that shows no spread, so nothing is said of the parts)."
         return [answer, *_method(found, measure)]

@@ -154,6 +154,7 @@ def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, flo
     if not used or len(curve.points) < len(used) + 2:  # an intercept, and a point more than there are unknowns
         return []
     fitted: dict[str, dict[int, float]] = {name: {} for name in used}
+    # Seed by seed: points of one replicate share its bases and teachers, and differ in what is varied.
     for index, seed in enumerate(curve.seeds):
         effect = np.array([point.runs[seed] for point in curve.points])
         design = np.column_stack([np.ones(len(effect)), *(table[:, index] for table in used.values())])
