@@ -6,7 +6,8 @@
     sdpa_varlen: true
 
 Rows of a micro-batch are laid end to end in one sequence; ``position_ids`` restart at each row, and Axolotl's
-``sdpa_varlen`` keeps the rows apart in attention. Unlike with ``sample_packing``, a step takes the very rows that it
+``sdpa_varlen`` keeps the rows apart in attention (:mod:`subliminal.training.flat_attention` tells it where they end,
+once a step). Unlike with ``sample_packing``, a step takes the very rows that it
 takes with padding, so the sums that the optimiser sees are the same.
 
 The head of a model with 152,000 words is 8 % of its arithmetic, and its logits in float32 are a large part of the
@@ -21,7 +22,7 @@ from typing import Any
 from axolotl.integrations.base import BasePlugin
 
 from subliminal.core.errors import UserError
-from subliminal.training import preflight
+from subliminal.training import flat_attention, preflight
 
 IGNORED = -100
 """Label of a position without loss."""
@@ -52,7 +53,8 @@ class FlatCollator:
 
         Returns:
             ``input_ids``, ``labels`` and ``position_ids`` of shape (1, tokens of all rows), ``logits_to_keep`` of shape
-            (positions with loss,) and ``shift_labels`` of shape (1, positions with loss).
+            (positions with loss,) and ``shift_labels`` of shape (1, positions with loss). For attention on a GPU
+            ``cu_seq_lens_q``, int32 of shape (rows + 1,): 0 and where each row ends, and ``max_length_q``, an int.
         """
         import torch
 
@@ -60,6 +62,7 @@ class FlatCollator:
         labels: list[int] = []
         positions: list[int] = []
         kept: list[int] = []
+        ends = [0]
         for row in rows:
             start = len(tokens)
             tokens += row["input_ids"]
@@ -67,12 +70,15 @@ class FlatCollator:
             positions += range(len(row["input_ids"]))
             # The logits of a position predict the next one: where a token carries loss, the place before it is kept.
             kept += [start + index - 1 for index, label in enumerate(row["labels"]) if index and label != IGNORED]
+            ends.append(len(tokens))
         return {
             "input_ids": torch.tensor([tokens]),
             "labels": torch.tensor([labels]),
             "position_ids": torch.tensor([positions]),
             "logits_to_keep": torch.tensor(kept),
             "shift_labels": torch.tensor([[labels[index + 1] for index in kept]]),
+            flat_attention.ENDS: torch.tensor(ends, dtype=torch.int32),
+            flat_attention.LONGEST: max(len(row["input_ids"]) for row in rows),
         }
 
 
@@ -91,6 +97,10 @@ class FlatBatch(BasePlugin):
         wrong = [f"`{key}: {str(value).lower()}`" for key, value in NEEDS.items() if (cfg.get(key) or False) != value]
         if wrong:
             raise UserError(f"The plugin FlatBatch needs {', '.join(wrong)} in the recipe. Set it, or drop the plugin.")
+
+    def pre_model_load(self, cfg: Any) -> None:
+        """Axolotl has chosen the attention by now."""
+        flat_attention.tell_every_layer()
 
     def get_collator_cls_and_kwargs(self, cfg: Any, is_eval: bool = False) -> tuple[type[FlatCollator], dict[str, Any]]:
         return FlatCollator, {}

@@ -20,12 +20,15 @@ def collate(rows):
 
 
 def test_positions_labels_and_kept_logits() -> None:
-    batch = {key: value.tolist() for key, value in collate(ROWS[:2]).items()}
+    flat = collate(ROWS[:2])
+    assert flat.pop("max_length_q") == 5
+    batch = {key: value.tolist() for key, value in flat.items()}
     assert batch["input_ids"] == [[5, 6, 7, 8, 9, 3, 4]]
     assert batch["position_ids"] == [[0, 1, 2, 3, 4, 0, 1]]
     assert batch["labels"] == [[-100, -100, 7, 8, 9, -100, 4]]
     assert batch["logits_to_keep"] == [1, 2, 3, 5]
     assert batch["shift_labels"] == [[7, 8, 9, 4]]
+    assert batch["cu_seq_lens_q"] == [0, 5, 7]
 
 
 def test_a_label_on_the_first_token_is_predicted_by_nothing() -> None:
