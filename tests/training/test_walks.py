@@ -1,0 +1,78 @@
+"""While a model trains its modules are known: nothing else about it changes."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import pytest
+
+pytestmark = pytest.mark.slow  # imports PEFT
+
+
+@pytest.fixture
+def model():
+    import torch
+    from peft import LoraConfig, get_peft_model
+    from transformers import AutoModelForCausalLM, Qwen2Config
+
+    sizes = {"hidden_size": 16, "intermediate_size": 16, "num_attention_heads": 2, "num_key_value_heads": 1}
+    base = AutoModelForCausalLM.from_config(Qwen2Config(vocab_size=10, num_hidden_layers=2, **sizes)).eval()
+    torch.manual_seed(0)
+    return get_peft_model(base, LoraConfig(r=2, lora_dropout=0.5, target_modules=["q_proj", "up_proj"]))
+
+
+def begin(model, world_size: int = 1):
+    from subliminal.training.walks import KnownModules
+
+    callback = KnownModules()
+    callback.on_train_begin(SimpleNamespace(world_size=world_size), None, None, model=model)
+    return callback
+
+
+def facts(model) -> list[object]:
+    return [
+        [name for name, _ in model.named_modules()],
+        [id(weight) for weight in model.parameters()],
+        [name for name, _ in model.named_parameters()],
+        model.num_parameters(exclude_embeddings=True),
+        model.num_parameters(),
+        model.num_parameters(only_trainable=True),
+        [name for name, _ in model.named_modules(prefix="student")],
+        list(model.parameters(recurse=False)),
+    ]
+
+
+def test_the_same_answers_without_a_walk(model, monkeypatch) -> None:
+    import torch
+
+    before = facts(model)
+    callback = begin(model)
+    assert facts(model) == before
+    with monkeypatch.context() as patch:
+        patch.setattr(torch.nn.Module, "named_modules", None)  # a walk would end here
+        patch.setattr(torch.nn.Module, "train", None)
+        model.train()
+        model.zero_grad()
+        assert len(list(model.modules())) == len(before[0])
+        assert model.num_parameters(exclude_embeddings=True) == before[3]
+    callback.on_train_end(None, None, None, model=model)
+    assert "named_modules" not in vars(model)
+    assert facts(model) == before
+
+
+def test_dropout_is_on_from_the_first_step_and_off_in_an_evaluation(model) -> None:
+    dropout = model.base_model.model.model.layers[0].self_attn.q_proj.lora_dropout.default
+    model.base_model.eval()
+    model.training = True  # as PEFT leaves a base that was loaded for inference
+    assert not dropout.training
+    begin(model)
+    assert dropout.training
+    model.eval()
+    assert not dropout.training
+    model.train()
+    assert dropout.training
+
+
+def test_several_processes_walk_as_ever(model) -> None:
+    begin(model, world_size=2)
+    assert "named_modules" not in vars(model)
