@@ -157,7 +157,8 @@ class StrictRecipe(BasePlugin):
             "parameters": {"total": total, "trainable": trainable},
             "processes": cfg.world_size,
         }
-        callbacks = [KnownModules(), MetricsCallback(Path(cfg.output_dir) / output_folder.METRICS)]
+        metrics = MetricsCallback(Path(cfg.output_dir) / output_folder.METRICS)
+        callbacks: list[TrainerCallback] = [KnownModules(), metrics]
         if not on_gpu():
             callbacks.append(KeepMemory())
             # Axolotl collects garbage at every save and epoch: half a second each over what the imports left.

@@ -71,7 +71,7 @@ def told_attention(otherwise: Callable[..., Any]) -> Callable[..., Any]:
             key = key.repeat_interleave(groups, dim=1)
             value = value.repeat_interleave(groups, dim=1)
         longest = kwargs[LONGEST]
-        tokens_first = [tensor[0].transpose(0, 1) for tensor in (query, key, value)]
+        tokens_first = [tensor.squeeze(0).transpose(0, 1) for tensor in (query, key, value)]
         attended = varlen_attn(*tokens_first, ends, ends, longest, longest, **settings)
         return attended[None], None
 
