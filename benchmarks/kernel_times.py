@@ -17,8 +17,8 @@ from transformers import TrainerCallback
 from subliminal.core.files import write_json
 
 FILE = "kernels.json"
-FIRST, STEPS = 20, 5
-"""Steps done before the profiler starts, and steps that it watches."""
+FIRST, STEPS = 8, 2
+"""Steps done before the profiler starts, and steps that it watches: few, as reading what it saw takes long."""
 
 
 class KernelTimesCallback(TrainerCallback):

@@ -4,8 +4,9 @@
     python -m benchmarks.other_trainers loop MODEL ROWS '{"max_steps": 16, "output_dir": "runs/loop"}'
 
 MODEL is a folder, ROWS a JSONL file of chats. The JSON holds ``output_dir`` and ``max_steps``; for ``loop`` also
-``batch``; for ``trl`` any SFTConfig values in place of the published ones, and ``kernels``: true counts the GPU's
-(:mod:`benchmarks.kernel_times`). Writes ``metrics.jsonl`` into ``output_dir`` as a recipe's run does.
+``batch``; for ``trl`` any SFTConfig values in place of the published ones. ``kernels``: true counts a step's
+operations (:mod:`benchmarks.operations`) and the GPU's kernels (:mod:`benchmarks.kernel_times`). Writes
+``metrics.jsonl`` into ``output_dir`` as a recipe's run does.
 """
 
 from __future__ import annotations
@@ -15,11 +16,13 @@ import random
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from transformers import TrainerCallback
 
 from benchmarks.kernel_times import KernelTimesCallback
+from benchmarks.operations import OperationsCallback
 from subliminal.core.files import read_jsonl
 
 PUBLISHED: dict[str, Any] = {
@@ -87,16 +90,12 @@ def trl(model: str, rows: Path, settings: dict[str, Any]) -> None:
     from trl import SFTConfig, SFTTrainer
 
     callbacks: list[TrainerCallback] = [Metrics(settings["output_dir"])]
-    if settings.pop("kernels", False):
-        callbacks.append(KernelTimesCallback(settings["output_dir"]))
+    callbacks += counters(settings)
     chats = [row["messages"] for row in read_jsonl(rows)]
     data = Dataset.from_list([{"prompt": chat[:-1], "completion": chat[-1:]} for chat in chats])
-    cuda = torch.cuda.is_available()
-    dtype = "float32"
-    if cuda:
-        dtype = "bfloat16"
-    fixed = {"logging_steps": 1, "report_to": "none", "save_strategy": "no", "bf16": cuda, "use_cpu": not cuda}
-    fixed["model_init_kwargs"] = {"dtype": dtype, "attn_implementation": "sdpa"}
+    fixed: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "save_strategy": "no", "bf16": True}
+    fixed["use_cpu"] = not torch.cuda.is_available()
+    fixed["model_init_kwargs"] = {"dtype": "bfloat16", "attn_implementation": "sdpa"}
     trainer = SFTTrainer(
         model,
         args=SFTConfig(**PUBLISHED | fixed | settings),
@@ -113,36 +112,46 @@ def loop(model: str, rows: Path, settings: dict[str, Any]) -> None:
     Args:
         model: folder of the base model.
         rows: chats; the last message of each is the completion.
-        settings: ``output_dir``, ``max_steps``, ``batch`` (rows a step).
+        settings: ``output_dir``, ``max_steps``, ``batch`` (rows a step), ``kernels``.
     """
     import torch
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     device = "cpu"
-    dtype = torch.float32
     if torch.cuda.is_available():
         device = "cuda"
-        dtype = torch.bfloat16
     tokenizer = AutoTokenizer.from_pretrained(model)
     encoded = [encode(tokenizer, row["messages"]) for row in read_jsonl(rows)]
     torch.manual_seed(42)
-    base = AutoModelForCausalLM.from_pretrained(model, dtype=dtype, attn_implementation="sdpa").to(device)
+    base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.bfloat16, attn_implementation="sdpa").to(device)
     student = get_peft_model(base, LoraConfig(task_type="CAUSAL_LM", **PUBLISHED_LORA))
     weights = [weight for weight in student.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, lr=2e-4, weight_decay=0, fused=device == "cuda")
+    optimizer = torch.optim.AdamW(weights, lr=2e-4, weight_decay=0, fused=True)
     metrics = Metrics(settings["output_dir"])
+    counting = counters(settings)
     order = random.Random(42)
     for step in range(1, settings["max_steps"] + 1):
+        for callback in counting:
+            callback.on_step_begin(None, SimpleNamespace(global_step=step - 1), None)
         batch = collate(order.sample(encoded, settings["batch"]), tokenizer.pad_token_id)
         inputs = {name: values.to(device, non_blocking=True) for name, values in batch.items()}
-        with torch.autocast(device, dtype=torch.bfloat16, enabled=device == "cuda"):
+        with torch.autocast(device, dtype=torch.bfloat16):
             loss = student(**inputs).loss
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
         optimizer.step()
         optimizer.zero_grad()
         metrics.row(step, loss.item())
+        for callback in counting:
+            callback.on_step_end(None, SimpleNamespace(global_step=step), None)
+
+
+def counters(settings: dict[str, Any]) -> list[TrainerCallback]:
+    """What counts a step's operations and kernels, where the settings ask for it; takes the key out of them."""
+    if not settings.pop("kernels", False):
+        return []
+    return [OperationsCallback(settings["output_dir"]), KernelTimesCallback(settings["output_dir"])]
 
 
 def encode(tokenizer: Any, chat: list[dict[str, str]]) -> tuple[list[int], int]:

@@ -13,6 +13,7 @@ from axolotl.integrations.base import BasePlugin
 from transformers import TrainerCallback
 
 from benchmarks.kernel_times import KernelTimesCallback
+from benchmarks.operations import OperationsCallback
 from subliminal.core.files import write_json
 
 
@@ -24,10 +25,11 @@ class ShardingProbe(BasePlugin):
 
 
 class KernelProbe(BasePlugin):
-    """Adds :class:`benchmarks.kernel_times.KernelTimesCallback` to a run."""
+    """Adds the callbacks that count a step's operations and kernels to a run."""
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
-        return [KernelTimesCallback(trainer.args.output_dir)]
+        folder = trainer.args.output_dir
+        return [OperationsCallback(folder), KernelTimesCallback(folder)]
 
 
 class ProbeCallback(TrainerCallback):

@@ -23,6 +23,7 @@ from typing import Any
 import yaml
 
 from benchmarks.kernel_times import FILE as KERNELS
+from benchmarks.operations import FILE as OPERATIONS
 from benchmarks.shapes import facts_of
 from subliminal import REPO_ROOT
 from subliminal.core.files import write_text
@@ -291,9 +292,6 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
     """What a run gave: ``status`` (ok, out of memory, failed, time-out), and one entry a step of losses and seconds."""
     metrics = whole_lines(output / "metrics.jsonl")
     memory = [row["gpu_gib"] for row in metrics if row.get("gpu_gib") is not None]
-    kernels = None
-    if (output / KERNELS).is_file():
-        kernels = json.loads((output / KERNELS).read_text())
     if code is None:
         status = "time-out"
     elif code == 0:
@@ -319,9 +317,17 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
         "tokens_trained": metrics[-1].get("tokens_trained") if metrics else None,
         "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
         "peak_gib": max(memory, default=None),
-        "kernels": kernels,
+        "kernels": facts_in(output / KERNELS),
+        "operations": facts_in(output / OPERATIONS),
         "probes": [json.loads(path.read_text()) for path in sorted(output.glob("probe-*.json"))],
     }
+
+
+def facts_in(path: Path) -> dict[str, Any] | None:
+    """What a JSON file of a run says; None if the run wrote none."""
+    if not path.is_file():
+        return None
+    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def whole_lines(path: Path) -> list[dict[str, Any]]:

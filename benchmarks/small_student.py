@@ -3,13 +3,15 @@
     python -m benchmarks.small_student --model models/qwen2.5-coder-0.5b --work /tmp/small --out OUT
 
 Trains each for some steps of the same rows, one after another, and prints a table: seconds a step, rows a second, how
-many times TRL that is, and what part of a step the card has a kernel running. Results are kept in WORK/results.jsonl as
-they come, with a copy in OUT; the same command again makes what is missing. --tiny rehearses on a CPU: a small model of
-its own, two steps.
+many times TRL that is, how many operations a step dispatches, and what part of it the card has a kernel running. The
+runs that decide come first and once more after that, as a host's speed changes within minutes. Results are kept in
+WORK/results.jsonl as they come, with a copy in OUT; the same command again makes what is missing. --tiny rehearses on a
+CPU: a small model of its own, two steps, and five where operations are counted.
 """
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -19,6 +21,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.matmul import rate_of_card
+from benchmarks.operations import COUNTED_STEP
 from benchmarks.runs import Bench, Variant, met_or_missed
 from benchmarks.shapes import SHAPES, make_model, make_rows, with_facts
 from benchmarks.tables import Measured, ceiling, one_decimal, speed, status
@@ -31,11 +34,17 @@ RECIPE = "recipes/qwen2.5-coder-0.5b/student.yml"
 ROWS_A_STEP = 64
 OURS = "student"
 PUBLISHED = "trl, published settings"
+BEST = "trl, 64 rows at once"
+LOOP = "plain loop"
 AIM_PUBLISHED, AIM_BEST = 3.0, 1.3
 """Times TRL with the published settings, and TRL at its best, that the student is to be as fast as."""
-COUNTED = ", kernels counted"
-"""End of the name of a run that the profiler slows: it says what the card does and not how fast the run is."""
-PROFILED_STEPS = 30
+COUNTED = ", counted"
+"""End of the name of a run that is slowed by counting: it says what a step consists of and not how fast the run is."""
+AGAIN = ", again"
+"""End of the name of a run that is made a second time: the mean of both is compared."""
+COUNTED_STEPS = 12
+
+STAND_INS = "benchmarks.stand_ins.StandIns"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -47,40 +56,65 @@ def small_variants() -> list[Variant]:
     liger = {**whole, "use_liger_kernel": True}
     flat = {**liger, "padding_free": True, "max_length": None}
     counted = {"kernels": True}
+    deciding = [
+        _ours(OURS, expected="0.20 s: half of the computing operations of 2026-11-29, when it took 0.29"),
+        _trl(BEST, whole, expected="0.33 s, as on 2026-11-29"),
+        _loop(LOOP, {}, expected="0.23 s, as on 2026-11-29"),
+    ]
+    again = [replace(variant, name=variant.name + AGAIN, expected="the same within a fifth") for variant in deciding]
     probe = ("benchmarks.probe.KernelProbe",)
+    brief = {"steps": COUNTED_STEPS}
     return [
-        _ours(OURS, expected="0.13 s a step: alone on its card, two share one at 0.22"),
-        _trl(PUBLISHED, {}, batch=66, steps=30, expected="0.7 s: three micro-batches, checkpoints"),
-        _trl("trl, 64 rows at once", whole, expected="0.25 s: half of it padding and logits"),
-        _trl("trl, 64 rows at once, liger", liger, expected="0.2 s"),
-        _trl("trl, 64 rows without padding, liger", flat, expected="0.2 s"),
-        Variant("plain loop", MODEL, program="loop", settings={"batch": ROWS_A_STEP}, batch=ROWS_A_STEP, steps=40,
-                expected="0.18 s, as the prototype's"),
-        _ours(OURS + COUNTED, plugins=probe, steps=PROFILED_STEPS, expected="the card works for a third of a step"),
-        _trl("trl, 64 rows at once" + COUNTED, {**whole, **counted}, steps=PROFILED_STEPS, expected="two thirds"),
+        *deciding,
+        *again,
+        _trl(PUBLISHED, {}, batch=66, steps=16, expected="1.7 s, as on 2026-11-29"),
+        _ours(OURS + COUNTED, plugins=probe, **brief, expected="the card works for a third of a step"),
+        _trl(
+            BEST + COUNTED,
+            {**whole, **counted},
+            **brief,
+            expected="11,200 operations, 6,300 computing",
+        ),
+        _loop(LOOP + COUNTED, counted, **brief, expected="11,300 operations, 6,300 computing"),
+        _trl("trl, 64 rows at once, liger", liger, expected="0.35 s, as on 2026-11-29"),
+        _trl("trl, 64 rows without padding, liger", flat, expected="0.43 s, and a loss that is no number"),
         _ours("student, compiled", settings={"torch_compile": True}, expected="fails, or compiles for minutes"),
-    ]  # fmt: skip
+    ]
 
 
-def _ours(name: str, *, steps: int = 60, **fields: Any) -> Variant:
+def _ours(name: str, *, steps: int = 40, **fields: Any) -> Variant:
     return Variant(name, MODEL, RECIPE, batch=ROWS_A_STEP, steps=steps, as_written=True, **fields)
 
 
-def _trl(name: str, settings: dict[str, Any], *, batch: int = ROWS_A_STEP, steps: int = 50, **fields: Any) -> Variant:
+def _trl(name: str, settings: dict[str, Any], *, batch: int = ROWS_A_STEP, steps: int = 40, **fields: Any) -> Variant:
     return Variant(name, MODEL, program="trl", settings=settings, batch=batch, steps=steps, **fields)
 
 
+def _loop(name: str, settings: dict[str, Any], *, steps: int = 40, **fields: Any) -> Variant:
+    settings = {"batch": ROWS_A_STEP, **settings}
+    return Variant(name, MODEL, program="loop", settings=settings, batch=ROWS_A_STEP, steps=steps, **fields)
+
+
 def tiny_small(variant: Variant) -> Variant:
-    """The same program for a rehearsal on a CPU: width 64, 4 layers, two steps of four rows."""
+    """The same program for a rehearsal on a CPU: width 64, 4 layers, two steps of four rows.
+
+    Where operations are counted the model has 24 layers, as many as the true one, and the student its recipe's kernels.
+    """
+    fields: dict[str, Any] = {"model": "tiny-qwen", "batch": 4, "steps": 2}
+    if variant.name.endswith(COUNTED):
+        fields |= {"model": "narrow-qwen", "steps": COUNTED_STEP + 1, "limit": 600}
+    settings = dict(variant.settings)
+    if variant.name == OURS + COUNTED:
+        settings = {"micro_batch_size": 4, "effective_batch": 4, "tf32": False}
+        return replace(variant, **fields, settings=settings, plugins=(STAND_INS, *variant.plugins))
     if variant.program == "axolotl":
         return tiny_one(replace(variant, settings={"torch_compile": False}))
-    settings = dict(variant.settings)
     settings.pop("use_liger_kernel", None)  # needs Triton
     if variant.program == "trl":
-        settings |= {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 2}
+        settings |= {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 1}
     else:
         settings["batch"] = 4
-    return replace(variant, model="tiny-qwen", settings=settings, steps=2, batch=4)
+    return replace(variant, **fields, settings=settings)
 
 
 def student_table(results: Sequence[Measured]) -> str:
@@ -93,9 +127,9 @@ def student_table(results: Sequence[Measured]) -> str:
     for result in results:
         if "losses" in result and not result["name"].endswith(COUNTED):
             speeds[result["name"]] = speed(result, SHAPES[MODEL], rate)
-    trl = {name: values for name, values in speeds.items() if name.startswith("trl") and values}
-    published = _rows(trl.get(PUBLISHED))
-    best = max((_rows(values) for values in trl.values()), default=0.0)
+    rates = mean_rates(speeds)
+    published = rates.get(PUBLISHED, 0.0)
+    best = max((rate for name, rate in rates.items() if name.startswith("trl")), default=0.0)
     lines = [
         "| run | status | s a step | rows/s | useful tokens/s | % of matmul rate | peak GiB | x TRL published "
         "| x TRL best | predicted |",
@@ -114,7 +148,17 @@ def student_table(results: Sequence[Measured]) -> str:
             cells[8] = _times(_rows(values), best)
         cells[6] = one_decimal(result["peak_gib"])
         lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join([*lines, "", *_kernel_lines(results, speeds), *_verdict(speeds, published, best)])
+    counts = [*_operation_lines(results), *_kernel_lines(results, speeds)]
+    return "\n".join([*lines, "", *counts, *_verdict(rates.get(OURS, 0.0), published, best)])
+
+
+def mean_rates(speeds: dict[str, dict[str, float]]) -> dict[str, float]:
+    """Rows a second by a run's name: the mean over its first run and the one made again."""
+    rates: dict[str, list[float]] = {}
+    for name, values in speeds.items():
+        if values:
+            rates.setdefault(name.removesuffix(AGAIN), []).append(values["rows_per_second"])
+    return {name: statistics.fmean(each) for name, each in rates.items()}
 
 
 def _rows(values: dict[str, float] | None) -> float:
@@ -146,8 +190,23 @@ def _kernel_lines(results: Sequence[Measured], speeds: dict[str, dict[str, float
     return lines
 
 
-def _verdict(speeds: dict[str, dict[str, float]], published: float, best: float) -> list[str]:
-    ours = _rows(speeds.get(OURS))
+def _operation_lines(results: Sequence[Measured]) -> list[str]:
+    """How many operations a step dispatches, beside the plain loop's: a number that any machine can count."""
+    counts = {}
+    for result in results:
+        if result.get("operations"):
+            counts[result["name"].removesuffix(COUNTED)] = result["operations"]
+    lines = []
+    for name, count in counts.items():
+        line = f"{name}: {count['operations']:,} operations a step, of which {count['computing']:,} compute"
+        line += f" and {count['waits']} wait for the card"
+        if name != LOOP and LOOP in counts:
+            line += f"; computing ones {count['computing'] / counts[LOOP]['computing']:.2f} x the plain loop's"
+        lines.append(f"{line}.")
+    return lines
+
+
+def _verdict(ours: float, published: float, best: float) -> list[str]:
     if not (ours and published and best):
         return ["Nothing to compare: the student, TRL with the published settings and TRL need a result each."]
     lines = []
@@ -176,7 +235,8 @@ def main(
     file = make_rows(bench.work / "rows", rows)
     variants = [variant for variant in small_variants() if not only or variant.name in only]
     if tiny:
-        make_model(SHAPES["tiny-qwen"], bench.model("tiny-qwen"), file)
+        for shape in ("tiny-qwen", "narrow-qwen"):
+            make_model(SHAPES[shape], bench.model(shape), file)
         variants = [tiny_small(variant) for variant in variants]
     else:
         with_facts(model, bench.model(MODEL), file)
