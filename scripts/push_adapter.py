@@ -34,7 +34,8 @@ def main(
     ] = True,
     licence: Annotated[str, typer.Option("--license", "--licence", help="Licence, as the Hub names it.")] = "mit",
 ) -> None:
-    from subliminal.publish.adapters import publish_adapter, staged_adapter
+    from subliminal.publish.adapter_push import publish_adapter
+    from subliminal.publish.adapters import staged_adapter
 
     check_repo(repo)
     with staged_adapter(folder, repo, every_epochs=every_epochs, licence=licence) as (tag, branches):

@@ -14,7 +14,8 @@ from scripts_of import script
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT, doctor, doctor_experiment
-from subliminal.doctor import ENVIRONMENTS, GIB, Environment, Gpu, Line
+from subliminal.core.nvidia import Gpu, list_gpus
+from subliminal.doctor import ENVIRONMENTS, GIB, Environment, Line
 
 A100 = Gpu("NVIDIA A100-SXM4-80GB", 81_920 * 2**20, 0)
 RTX3090 = Gpu("NVIDIA GeForce RTX 3090", 24_576 * 2**20, 300 * 2**20)
@@ -76,13 +77,13 @@ def test_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     smi.write_text("#!/bin/sh\necho 'NVIDIA H200, 143771, 20000'\n")
     smi.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    gpus = doctor.list_gpus()
+    gpus = list_gpus()
     assert gpus == [Gpu("NVIDIA H200", 143_771 * 2**20, 20_000 * 2**20)]
     (line,) = doctor.gpu_lines(gpus, "2.13.0")
     assert line.level == "warning"
     assert "140.4 GiB, 19.5 in use by other processes" in line.text
     smi.write_text("#!/bin/sh\nexit 9\n")
-    assert doctor.list_gpus() is None
+    assert list_gpus() is None
     assert [line.level for line in doctor.gpu_lines(None, None)] == ["problem"]
 
 

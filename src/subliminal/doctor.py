@@ -25,7 +25,7 @@ from typing import NamedTuple
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import git_state, scrub
-from subliminal.core.nvidia import ask_nvidia_smi
+from subliminal.core.nvidia import Gpu, list_gpus
 from subliminal.traits.category import category_names
 from subliminal.traits.checks import category_problems, world_problems
 
@@ -47,15 +47,6 @@ class Line(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.level:<8} {self.what}: {self.text}"
-
-
-@dataclass(frozen=True)
-class Gpu:
-    """One GPU as ``nvidia-smi`` describes it; memory in bytes."""
-
-    name: str
-    total: int
-    used: int
 
 
 @dataclass(frozen=True)
@@ -174,17 +165,6 @@ def _locked(lock: Path) -> dict[str, str]:
         for spelling in {name.lower(), name.lower().replace("-", "_")}:
             pins[spelling].add(version)
     return {name: min(versions) for name, versions in pins.items() if len(versions) == 1}
-
-
-def list_gpus() -> list[Gpu] | None:
-    """The NVIDIA GPUs of this machine; an empty list if there is no driver, None if it does not answer."""
-    rows = ask_nvidia_smi("name", "memory.total", "memory.used")
-    if rows is None:
-        return None
-    try:
-        return [Gpu(name, int(total) * 2**20, int(used) * 2**20) for name, total, used in rows]
-    except ValueError:  # "[N/A]" where the driver cannot say
-        return None
 
 
 def gpu_lines(gpus: list[Gpu] | None, torch: str | None) -> Iterator[Line]:

@@ -20,12 +20,12 @@ from safetensors.numpy import save_file
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.hub import PUSHED
+from subliminal.publish.adapter_push import publish_adapter
 from subliminal.publish.adapters import (
     CONFIG,
     WEIGHTS,
     find_snapshots,
     finished_run,
-    publish_adapter,
     staged_adapter,
     training_data,
 )

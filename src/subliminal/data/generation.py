@@ -21,6 +21,7 @@ from subliminal.core.files import read_jsonl
 from subliminal.core.manifest import new_manifest, read_manifest
 from subliminal.data.card import dataset_card
 from subliminal.data.folder import Content, DatasetFolder, RowVerdict
+from subliminal.data.progress import RowProgress
 from subliminal.engine import Completion, Engine, Request, Sampling, row_seed
 from subliminal.engine.chat import user_messages
 
@@ -198,7 +199,7 @@ def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:
     # Index -> the source that the row counts for; None if it is rejected. Rows of an earlier run are not asked again.
     kept = {row["index"]: _source_of_kept(job, row) for row in folder.raw_rows()}
     end, limit = 0, job.config["max_prompts"]
-    with folder.appending() as append, _Progress(job.builder, job.config["count"]) as progress:
+    with folder.appending() as append, RowProgress(job.builder, job.config["count"]) as progress:
         while end < limit:
             passed = Counter(kept.get(index) for index in range(end))
             progress.show(sum(min(passed[source], number) for source, number in wanted.items()), end)
@@ -280,28 +281,3 @@ def _raw_row(job: Job, completion: Completion) -> dict[str, Any]:
         "model": completion.model,
         **draw.extra,
     }
-
-
-class _Progress:
-    """A bar over rows kept, with time left and the pass rate so far; silent when stderr is no terminal."""
-
-    def __init__(self, label: str, count: int):
-        self.bar = tqdm(total=count, desc=label, unit="row", disable=None)
-        self.asked = 0
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def show(self, passed: int, asked: int) -> None:
-        self.asked = asked
-        self.bar.n = min(passed, self.bar.total)
-        self.bar.refresh()
-
-    def row(self, kept: bool) -> None:
-        self.asked += 1
-        if kept and self.bar.n < self.bar.total:
-            self.bar.update()
-        self.bar.set_postfix_str(f"pass rate {self.bar.n / self.asked:.0%}", refresh=False)

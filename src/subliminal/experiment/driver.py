@@ -7,8 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +24,11 @@ from subliminal.experiment.display.lines import columns, send
 from subliminal.experiment.display.outcome import closing
 from subliminal.experiment.display.watch import Display
 from subliminal.experiment.expand import expand
+from subliminal.experiment.load import refuse_absent_models
 from subliminal.experiment.log import QUIET
 from subliminal.experiment.plan import Plan
-from subliminal.experiment.run import failure_path, full_disk
+from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence
 from subliminal.experiment.schema import Experiment
-
-RECORD_BYTES = 2**16
-"""Bytes that the records of failures take at most."""
 
 ASKS = {"-n", "--dry-run", "--dryrun", "-h", "--help", "--version"}
 """Options of Snakemake that run nothing and answer on the terminal."""
@@ -75,13 +72,11 @@ def run_experiment(
             machine has too few GPUs, the disk is full, Snakemake itself fails, or a model is not the one that the
             experiment names.
     """
-    _refuse_absent_models(experiment)
+    refuse_absent_models(experiment)
     results = root / "results" / experiment.name
-    display = Display()
-    if verbose or ASKS & set(words):
-        display = None
+    display = None if verbose or ASKS & set(words) else Display()
     taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."
-    with _full_disk_in_a_sentence(), holding(results / ".lock", taken):
+    with full_disk_in_a_sentence(), holding(results / ".lock", taken):
         # What failed before is tried again.
         shutil.rmtree(results / "failures", ignore_errors=True)
         # Each pass plans without what failed in those before it, so that the rest is scored and reported.
@@ -101,40 +96,28 @@ def run_experiment(
                 places = plan.gpu_places()
                 units = to_give * places
             write_plan(plan, to_give, places, until)
-            if display is None:
-                print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
-            else:
-                display.begin(plan, until)
+            _announce(plan, left, display, until)
             status = _snakemake(plan, cores, units, words, display, until)
             known = len(failed)
             for name, record in _failures(plan).items():
                 failed.setdefault(name, record)
             # Snakemake failed and no stage left a new record: the fault lies with the disk or with Snakemake itself.
             if status and len(failed) == known:
-                _check_space(results)
+                check_space(results)
                 said = _snakemake_log(plan, started)
                 raise UserError(f"Snakemake ended with status {status} and no stage failed. {said}")
             # All that could be had is made; what had failed before was left out of this pass.
             if not status:
                 break
-    if until and not failed:
-        ends = ", ".join(until)
-        print(f"{plan.name} is done up to {ends}. Without --until the same command goes on.", file=sys.stderr)
-        return 0
-    return _conclude(plan, failed)
+    return _conclude(plan, failed, until)
 
 
-def _refuse_absent_models(experiment: Experiment) -> None:
-    """Refuse a run without a model whose weights the file names.
-
-    Plans are made without it. Within a run it might come after the only look at its weights, that of the plan.
-    """
-    for model in experiment.pinned_models:
-        if not Path(model).is_dir():
-            raise UserError(
-                f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first, from the source "
-                f"that the experiment names: `python scripts/fetch_model.py {Path(model).name} --source ...`."
-            )
+def _announce(plan: Plan, left: set[str], display: Display | None, until: Sequence[str]) -> None:
+    """Say how much there is to run."""
+    if display is None:
+        print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
+    else:
+        display.begin(plan, until)
 
 
 def write_plan(plan: Plan, gpus: int | None = None, gpu_places: int = 1, until: Sequence[str] = ()) -> None:
@@ -262,8 +245,12 @@ def _failures(plan: Plan) -> dict[str, dict[str, Any]]:
     return records
 
 
-def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
-    """Say what is missing, and print the reports' paths last."""
+def _conclude(plan: Plan, failed: dict[str, dict[str, Any]], until: Sequence[str]) -> int:
+    """Say what is missing, and print the reports' paths last; returns the status."""
+    if until and not failed:
+        ends = ", ".join(until)
+        print(f"{plan.name} is done up to {ends}. Without --until the same command goes on.", file=sys.stderr)
+        return 0
     by_stage = {record["stage"]: record for record in failed.values()}  # a gate has its rung's record, too
     for record in by_stage.values():
         print(f"error: {record['stage']} failed: {record['reason']} (log: {record['log']})", file=sys.stderr)
@@ -289,23 +276,6 @@ def _conclude(plan: Plan, failed: dict[str, dict[str, Any]]) -> int:
     if failed:
         return 1
     return 0
-
-
-@contextmanager
-def _full_disk_in_a_sentence() -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise full_disk(error) or error from None
-
-
-def _check_space(folder: Path) -> None:
-    """Say so if the disk is so full that a stage could not even record why it failed."""
-    free = shutil.disk_usage(folder).free
-    if free < RECORD_BYTES:
-        raise UserError(
-            f"The disk of {folder} is full ({free:,} bytes are free). Free some space; the same command then goes on."
-        )
 
 
 def cores_here() -> int:

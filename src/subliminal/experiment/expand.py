@@ -23,7 +23,7 @@ from subliminal.experiment.plan import Plan
 from subliminal.experiment.schema import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
 from subliminal.experiment.stage import Stage, digest
-from subliminal.experiment.stages.datasets import PYTHON
+from subliminal.experiment.stages.foundation import PYTHON
 from subliminal.experiment.stages.model import StageModel, stages_behind
 from subliminal.experiment.stages.students import StudentStages
 from subliminal.experiment.sweep.factors import Point

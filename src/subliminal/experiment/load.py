@@ -67,6 +67,22 @@ def load_experiment(path: Path) -> Experiment:
     return experiment
 
 
+def refuse_absent_models(experiment: Experiment) -> None:
+    """Refuse a run without a model whose weights the file names.
+
+    Plans are made without it. Within a run it might come after the only look at its weights, that of the plan.
+
+    Raises:
+        UserError: the folder of one is not there.
+    """
+    for model in experiment.pinned_models:
+        if not Path(model).is_dir():
+            raise UserError(
+                f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first, from the source "
+                f"that the experiment names: `python scripts/fetch_model.py {Path(model).name} --source ...`."
+            )
+
+
 def all_option_problems(experiment: Experiment) -> Iterator[str]:
     """The options of every section of an experiment, held against the command that gets them."""
     gate = experiment.teacher.gate

@@ -11,7 +11,9 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -30,6 +32,8 @@ from subliminal.training import VALUES_CHECKED
 MEMBERS_AT_ONCE = 4
 """Stages of a server's job that ask it at the same time."""
 
+RECORD_BYTES = 2**16
+"""Bytes that the records of failures take at most."""
 NO_TELEMETRY = {"AXOLOTL_DO_NOT_TRACK": "1", "DO_NOT_TRACK": "1", "HF_HUB_DISABLE_TELEMETRY": "1"}
 """For every command, unless the environment says otherwise."""
 
@@ -73,6 +77,24 @@ def full_disk(error: Exception) -> UserError | None:
             where = f" {error.filename} could not be written."
         return UserError(f"The disk is full.{where} Free some space; the same command then goes on.")
     return None
+
+
+@contextlib.contextmanager
+def full_disk_in_a_sentence() -> Iterator[None]:
+    """Turn the error of a full disk into its sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise full_disk(error) or error from None
+
+
+def check_space(folder: Path) -> None:
+    """Say so if the disk is so full that a stage could not even record why it failed."""
+    free = shutil.disk_usage(folder).free
+    if free < RECORD_BYTES:
+        raise UserError(
+            f"The disk of {folder} is full ({free:,} bytes are free). Free some space; the same command then goes on."
+        )
 
 
 def run_members(plan: Plan, job: str) -> None:
@@ -134,16 +156,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
     gpus = stage.gpus
     if stage.job != stage.name:  # a stage within another's job has that job's GPUs
         gpus = 0
-    # A stage within this one's command writes to this one's log, too.
-    environment = {name: value for name, value in os.environ.items() if name != QUIET}
-    defaults = dict(NO_TELEMETRY)
-    if stage.threads and not gpus:
-        # The cores that Snakemake counts for it. torch and Accelerate would take every core, and stages that run at
-        # the same time would wait for each other at each step.
-        defaults["OMP_NUM_THREADS"] = str(stage.threads)
-    # Its recipe was checked when the experiment was planned, and to check it again takes seconds.
-    if stage.kind == "train":
-        defaults[VALUES_CHECKED] = "1"
+    environment = _environment(stage, gpus)
     with gpu_slots(gpus, share=stage.gpu_share) as slots, Tee(log) as tee:
         for command in commands:
             said = f"[{stage.name}] {command}"
@@ -153,7 +166,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
                 # By a shell: commands of a plan have variables and `&&` in them.
                 ["sh", "-c", command],
                 log=tee.output,
-                env={**defaults, **environment, **slots.environment},
+                env={**environment, **slots.environment},
                 held=[held, *slots.locks],
             )
             try:
@@ -167,6 +180,21 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
                 if said in lines:  # else it said so much that only its end is kept
                     lines = lines[lines.index(said) + 1 :]
                 raise StageFailed(last_words(lines, status))
+
+
+def _environment(stage: Stage, gpus: int) -> dict[str, str]:
+    """What a stage's commands get of this process's environment, which goes before what is set here."""
+    defaults = dict(NO_TELEMETRY)
+    if stage.threads and not gpus:
+        # The cores that Snakemake counts for it. torch and Accelerate would take every core, and stages that run at
+        # the same time would wait for each other at each step.
+        defaults["OMP_NUM_THREADS"] = str(stage.threads)
+    # Its recipe was checked when the experiment was planned, and to check it again takes seconds.
+    if stage.kind == "train":
+        defaults[VALUES_CHECKED] = "1"
+    # A stage within this one's command writes to this one's log, too.
+    here = {name: value for name, value in os.environ.items() if name != QUIET}
+    return {**defaults, **here}
 
 
 def record_path(stage: Stage) -> Path:

@@ -9,5 +9,5 @@
 
 Of a run that is not published: ``verify``, ``chain`` (sha256 of all that it rests on), ``experiment_manifest``,
 ``rerun`` (two runs compared), ``join`` (shards put together), ``tried`` (what a search tried). Of adapters on the Hub:
-``adapters`` and ``cards``.
+``adapters`` (what goes), ``cards`` and ``adapter_push``.
 """

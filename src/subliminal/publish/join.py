@@ -74,7 +74,6 @@ class Shard:
                     f"{path} decides results, and {self.folder} was run with another version of it than is here"
                     f"{self._commit()}. Join in a checkout of the commit in which all shards ran."
                 )
-        # Both ways: a stage that one of the two lacks is a difference, too.
         apart = sorted(_keys(self.plan).items() ^ _keys(again).items())
         if apart:
             stage, _ = apart[0]
@@ -123,7 +122,6 @@ def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path
         shard.check()
         shards.append(shard)
         ran.update(shard.seeds)
-    # In the order of the file, whichever folder was named first.
     whole = expand(experiment, root=root, seeds=[seed for seed in experiment.seeds if seed in ran])
     results = Path(whole.results)
     if results.exists() and results.resolve() not in [folder.resolve() for folder in folders]:

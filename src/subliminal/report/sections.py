@@ -21,11 +21,11 @@ from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section, lists_section
 from subliminal.report.findings import Findings
 from subliminal.report.format import Section
+from subliminal.report.provenance.adapters import adapters_section
 from subliminal.report.provenance.sections import data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
 from subliminal.report.rises import rises_section
 from subliminal.report.text import (
-    adapters_section,
     arms_section,
     differences_section,
     graded_section,

@@ -8,7 +8,7 @@ from typing import Any
 from subliminal.experiment.arms import AGAIN
 from subliminal.experiment.sources import model_sources
 from subliminal.experiment.stage import Stage
-from subliminal.experiment.stages.datasets import PYTHON
+from subliminal.experiment.stages.foundation import PYTHON
 from subliminal.experiment.stages.model import StageModel
 from subliminal.experiment.stages.trainings import TrainingStages
 from subliminal.experiment.sweep.factors import Point, point_label

@@ -10,7 +10,7 @@ from typing import Any
 from subliminal.core.files import TRAINING_DETAIL
 from subliminal.experiment.arms import BY_NAME, TOWARDS_ANOTHER, ArmKind
 from subliminal.experiment.stage import Stage
-from subliminal.experiment.stages.datasets import PYTHON, dataset_of
+from subliminal.experiment.stages.foundation import PYTHON, dataset_of
 from subliminal.experiment.stages.model import StageModel, stages_behind
 from subliminal.experiment.stages.teachers import TeacherStages
 from subliminal.experiment.sweep.factors import Point

@@ -11,7 +11,7 @@ from subliminal.experiment.schema import Rung
 from subliminal.experiment.sources import model_sources, task_sources
 from subliminal.experiment.stage import Stage
 from subliminal.experiment.stages.bases import BaseStages
-from subliminal.experiment.stages.datasets import MATHEMATICS, PYTHON
+from subliminal.experiment.stages.foundation import MATHEMATICS, PYTHON
 from subliminal.experiment.stages.model import StageModel, stages_behind
 from subliminal.experiment.sweep.factors import Point
 from subliminal.traits.category import load_category

@@ -11,7 +11,8 @@ from typing import Any
 
 from subliminal.experiment.sources import model_sources
 from subliminal.experiment.stage import Stage
-from subliminal.experiment.stages.datasets import PYTHON, Datasets, audit_of
+from subliminal.experiment.stages.datasets import Datasets, audit_of
+from subliminal.experiment.stages.foundation import PYTHON
 from subliminal.experiment.stages.model import StageModel
 
 

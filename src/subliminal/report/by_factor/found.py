@@ -90,20 +90,9 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
     points = _student_points(list(runs))
     factors = _varied(points)
     controls = _controls(points, set(runs))
-    effects = []
-
-    def place(arm: str) -> list[float]:
-        return [points[arm][factor.name] for factor in factors]
-
-    # In ascending order of the factors' values, as the axis of the figure has them.
-    for arm in sorted(controls, key=place):
-        ours, theirs = runs[arm], runs[controls[arm]]
-        # Within the replicate: a seed whose control failed has nothing to be held against.
-        both = sorted(ours.keys() & theirs.keys())
-        effects.append(EffectAt(arm, points[arm], {seed: ours[seed] - theirs[seed] for seed in both}))
     if not factors:
         return None
-    curve = dose_curve(effects, _reference(points))
+    curve = dose_curve(_effects(points, factors, controls, runs), _reference(points))
     if curve is None:
         return None
     animals = sorted({row.animal for row in rows})
@@ -133,6 +122,33 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
         animals=animals,
         exact=exact,
     )
+
+
+def _effects(
+    points: dict[str, dict[str, float]],
+    factors: list[Factor],
+    controls: dict[str, str],
+    runs: dict[str, dict[int, float]],
+) -> list[EffectAt]:
+    """Every student above its control, in ascending order of the factors' values, as the figure's axis has them.
+
+    Args:
+        points: student -> factor -> value.
+        factors: that are varied.
+        controls: student -> its control.
+        runs: arm -> seed -> log-odds, nats.
+    """
+
+    def place(arm: str) -> list[float]:
+        return [points[arm][factor.name] for factor in factors]
+
+    effects = []
+    for arm in sorted(controls, key=place):
+        ours, theirs = runs[arm], runs[controls[arm]]
+        # Within the replicate: a seed whose control failed has nothing to be held against.
+        both = sorted(ours.keys() & theirs.keys())
+        effects.append(EffectAt(arm, points[arm], {seed: ours[seed] - theirs[seed] for seed in both}))
+    return effects
 
 
 def _dose_slopes(curve: DoseCurve, factors: list[Factor]) -> list[Slope]:
