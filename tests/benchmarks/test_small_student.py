@@ -29,7 +29,7 @@ from benchmarks.small_student import (
     student_table,
     tiny_small,
 )
-from benchmarks.tables import SQUARE
+from benchmarks.tables import SQUARE, ceiling, speed
 from benchmarks.training import run_all
 from subliminal import REPO_ROOT
 from subliminal.core.files import read_jsonl
@@ -249,3 +249,33 @@ def test_a_step_of_the_student_computes_less_than_half_of_the_plain_loops(tmp_pa
     assert ours["computing"] < 0.4 * loops["computing"]
     assert ours["operations"] < 0.7 * loops["operations"]
     assert ours["waits"] < 10, "none for each layer"
+
+
+def test_benchmarks_md_tells_what_came_home() -> None:
+    """The table of the real 0.5B, out of the raw results of the run on an H200."""
+    runs = list(read_jsonl(REPO_ROOT / "results/published/2026-11-29-h200-small_student/results.jsonl"))
+    text = (REPO_ROOT / "BENCHMARKS.md").read_text(encoding="utf-8")
+    speeds = {run["name"]: speed(run, SHAPES["qwen2.5-0.5b"], ceiling(runs)) for run in runs if "losses" in run}
+    best = speeds[BEST]["rows_per_second"]
+    told = {
+        OURS: "student, its recipe",
+        PUBLISHED: "TRL, published settings",
+        BEST: "TRL, 64 rows at once",
+        "trl, 64 rows at once, liger": "the same with liger",
+        "trl, 64 rows without padding, liger": "the same without padding, its **loss no number from step 7 on**",
+        LOOP: "plain PyTorch loop",
+    }
+    for run in runs:
+        if run["name"] not in told:
+            continue
+        rows = speeds[run["name"]]["rows_per_second"]
+        times = f"{rows / best:.2f}".replace("1.00", "1").replace("1.24", "**1.24**")
+        start = f"| {told[run['name']]} | {speeds[run['name']]['step_seconds']:.3f} ("
+        end = f") | {rows:.0f} | {run['peak_gib']:.1f} | {times} |"
+        assert any(line.startswith(start) and line.endswith(end) for line in text.splitlines()), (start, end)
+    assert f"{speeds[OURS]['percent']:.1f}" == "7.5"
+    assert f"{speeds[OURS]['rows_per_second'] / speeds[PUBLISHED]['rows_per_second']:.2f}" == "6.90"
+    without_padding = next(run for run in runs if "without padding" in run["name"])
+    assert without_padding["losses"].index(0.0) == 6
+    cut_off = next(run for run in runs if run["status"] == "time-out")
+    assert (cut_off["seconds"][19] - cut_off["seconds"][3]) / 16 == pytest.approx(0.245, abs=5e-4)
