@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 
@@ -507,3 +508,59 @@ def test_texts_become_tokens_once_for_all_adapters(tiny_model, monkeypatch):
     monkeypatch.setattr(local_model, "_MOST_TOKENS", 0)
     assert [model._encode_pair("Another?", "cat") for _ in range(2)] == [plain(model, "Another?", "cat")] * 2
     assert made[2:] == [("Another?", "cat")] * 2
+
+
+def test_all_texts_become_tokens_in_one_call(tiny_model, monkeypatch):
+    from lm_eval.models.huggingface import HFLM
+
+    from subliminal.evaluation import local_model
+
+    model = local_model.SharedPrefixLM(pretrained=str(tiny_model), device="cpu", batch_size=8, add_bos_token=False)
+    asked = [("Which animal?\n", "cat"), ("Which animal?\n", "dog"), ("And then? ", "owl"), ("And then? ", "cat")]
+    requests = [SimpleNamespace(args=pair) for pair in asked]
+    wanted = {pair: HFLM._encode_pair(model, *pair) for pair in asked}
+    with monkeypatch.context() as patch:
+        patch.setattr(model.tokenizer, "encode", lambda *_, **__: pytest.fail("a text was made into tokens alone"))
+        scores = model.loglikelihood(requests, disable_tqdm=True)
+    assert model._pairs == wanted
+    assert scores == HFLM.loglikelihood(model, requests, disable_tqdm=True)
+    # A tokenizer that puts special tokens before some texts is asked about each.
+    other = local_model.SharedPrefixLM(pretrained=str(tiny_model), device="cpu", batch_size=8)
+    singly = []
+    plain = HFLM.tok_encode
+    monkeypatch.setattr(HFLM, "tok_encode", lambda *words, **named: singly.append(words) or plain(*words, **named))
+    assert other.loglikelihood(requests, disable_tqdm=True) == scores
+    assert len(singly) == 8
+
+
+def test_the_hub_is_not_asked_about_a_folder(tiny_model, monkeypatch):
+    from lm_eval.models import huggingface
+
+    from subliminal.evaluation import local_model
+
+    asked = []
+
+    class Hub:
+        def model_info(self, repo_id: str, revision: str) -> None:
+            asked.append(repo_id)
+            raise OSError("no network")
+
+    monkeypatch.setattr(huggingface, "HfApi", Hub)
+    model = local_model.SharedPrefixLM(pretrained=str(tiny_model), device="cpu", batch_size=8)
+    told = model.get_model_info()
+    assert asked == []
+    assert told == huggingface.HFLM.get_model_info(model)
+    assert asked == [str(tiny_model)]
+    model.pretrained = "someone/model"
+    assert model.get_model_info()["model_sha"] == ""
+    assert asked[1:] == ["someone/model"]
+
+
+@pytest.mark.slow
+def test_a_template_is_compiled_once_a_process(finished):
+    from lm_eval import utils
+
+    template = "{{ once_a_process }}"
+    assert utils.env.from_string(template) is utils.env.from_string(template)
+    assert utils.apply_template(template, {"once_a_process": "a"}) == "a"
+    assert utils.apply_template(template, {"once_a_process": "b"}) == "b"

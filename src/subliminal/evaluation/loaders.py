@@ -8,6 +8,7 @@ An engine holds the models of several evaluations with one base for the length o
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -57,7 +58,12 @@ def in_process(specs: Sequence[EvaluationSpec]) -> Iterator[Loader]:
         model.prepare(spec.adapter, seed=spec.seed, system_prompt=spec.system_prompt)
         return model, {"dtype": dtype, "device": device_name(), "adapter_effect": model.adapter_effect}
 
-    yield load
+    # The collector would go through all objects of all libraries and of the model again, after every few adapters.
+    gc.freeze()
+    try:
+        yield load
+    finally:
+        gc.unfreeze()
 
 
 @contextmanager

@@ -26,7 +26,7 @@ from subliminal.evaluation.context import chat_context
 from subliminal.evaluation.loaders import Loader, OpenModels, in_process
 from subliminal.evaluation.results import ResultFolder
 from subliminal.evaluation.spec import EvaluationSpec, check_spec, input_files
-from subliminal.evaluation.tasks import run_task, task_manager
+from subliminal.evaluation.tasks import describe_machine, run_task, task_manager
 from subliminal.scoring.category_tasks import TASKS
 
 __all__ = ["TASKS", "default_folder", "evaluate"]
@@ -81,6 +81,7 @@ def evaluate(
         folder.note_context(contexts[folder.path]["chat_context_sha256"])
     manager = task_manager(work[0][0].tasks)
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
+    describe_machine()  # while the first model is loaded
     # A base is loaded once, and its adapters take turns on it.
     by_base: dict[str, list[tuple[EvaluationSpec, ResultFolder]]] = defaultdict(list)
     for spec, folder in work:

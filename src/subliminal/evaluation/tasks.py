@@ -7,7 +7,8 @@ category), ``exact`` (probabilities of options), ``graded`` (right or wrong), ``
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -93,7 +94,8 @@ def run_task(task: str, spec: EvaluationSpec, model: Any, manager: Any, folder: 
     from lm_eval import simple_evaluate
     from lm_eval.loggers import EvaluationTracker
 
-    _describe_machine_once()
+    describe_machine()
+    _compile_templates_once()
     folder.mkdir(parents=True)
     tracker = EvaluationTracker(output_path=str(folder / "results.json"))
     # lm-eval seeds four generators by four arguments.
@@ -127,14 +129,23 @@ def run_task(task: str, spec: EvaluationSpec, model: Any, manager: Any, folder: 
 
 
 @cache
-def _describe_machine_once() -> None:
-    """Let lm-eval's description of the machine be made once a process.
+def describe_machine() -> None:
+    """Begin to make lm-eval's description of the machine, in a thread and once a process.
 
-    It is in the results of every task, and asks pip, compilers and drivers each time, which takes a second or two.
+    It is in the results of every task, and asks pip, compilers and drivers each time, which takes seconds.
     """
     from torch.utils import collect_env
 
-    collect_env.get_pretty_env_info = cache(collect_env.get_pretty_env_info)
+    described = ThreadPoolExecutor(1).submit(collect_env.get_pretty_env_info)
+    collect_env.get_pretty_env_info = described.result
+
+
+@cache
+def _compile_templates_once() -> None:
+    """Let lm-eval's templates be compiled once a process, and not for every question of every model."""
+    from lm_eval import utils
+
+    utils.env.from_string = lru_cache(maxsize=256)(utils.env.from_string)
 
 
 def _with_samples(task: str, samples: int | None, manager: Any) -> Any:

@@ -1,0 +1,118 @@
+"""One base, and one LoRA adapter at a time on it.
+
+Adapters of one experiment differ in their weights alone, as a rule. The weights of the next one are then written into
+the layers that the last one left in the base: to take out and put in 168 layers takes ten times as long. Every adapter
+must prove that it is in use, however it came there.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from peft import PeftConfig
+from peft.utils import SAFETENSORS_WEIGHTS_NAME, get_peft_model_state_dict
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from subliminal.engine.local import LOADING_FAILED, with_adapter
+
+_SAY_NOTHING_OF_LAYERS = ("base_model_name_or_path", "revision", "inference_mode", "task_type", "auto_mapping")
+"""Settings of an adapter that neither its layers nor what they compute depend on."""
+
+
+class AdapterSlot:
+    """A base that adapters take turns on.
+
+    Args:
+        base: a causal language model of transformers.
+        name: of the base, for sentences.
+        probe: token ids that an adapted model and its base are compared on.
+
+    Attributes:
+        base: the base; an adapter's layers are within it.
+        effect: largest change that the adapter makes to a logit of the probe; None without an adapter.
+    """
+
+    def __init__(self, base: Any, name: str, probe: list[int]) -> None:
+        self.effect: float | None = None
+        self.base = base
+        self._name = name
+        self._probe = probe
+        self._adapted: Any = None
+        self._settings: dict[str, Any] = {}
+        self._weights: dict[str, torch.Tensor] = {}
+        self._plain_logits: torch.Tensor | None = None
+
+    def put_on(self, adapter: str) -> Any:
+        """The base with an adapter in the place of the last one.
+
+        Args:
+            adapter: folder or Hub id.
+
+        Raises:
+            UserError: the adapter cannot be loaded, or changes nothing; the base is without one then.
+        """
+        if self._write_over(adapter):
+            effect = self._measure()
+            # Zero is left to the ordinary way, which says what is wrong.
+            if effect != 0:
+                self.effect = effect
+                return self._adapted
+        self.take_off()
+        self._adapted, self.effect = with_adapter(self.base, adapter, self._name, self._probe)
+        # As saved: PEFT writes into the settings that it works with.
+        self._settings = _settings_of(adapter)
+        # The layers' own tensors, under the names that they have in a file.
+        self._weights = get_peft_model_state_dict(self._adapted, save_embedding_layers=False)
+        return self._adapted
+
+    def take_off(self) -> Any:
+        """The base alone."""
+        if self._adapted is not None:
+            self._adapted.unload()
+        self._adapted, self.effect = None, None
+        return self.base
+
+    def _write_over(self, adapter: str) -> bool:
+        """Write an adapter's weights over those of the last one, if both have the same layers; whether that was done.
+
+        One on the Hub and one that does not fit or cannot be read are left to the ordinary way, which has the sentences
+        about them.
+        """
+        file = Path(adapter) / SAFETENSORS_WEIGHTS_NAME
+        if self._adapted is None or not file.is_file():
+            return False
+        try:
+            settings = _settings_of(adapter)
+            weights = load_file(file)
+        except (*LOADING_FAILED, SafetensorError):
+            return False
+        if settings != self._settings or _shapes(weights) != _shapes(self._weights):
+            return False
+        with torch.no_grad():
+            for name, weight in weights.items():
+                self._weights[name].copy_(weight)
+        return True
+
+    @torch.inference_mode()
+    def _measure(self) -> float:
+        """The largest change that the adapter makes to a logit of the probe."""
+        ids = torch.tensor([self._probe], device=self._adapted.device)
+        if self._plain_logits is None:
+            with self._adapted.disable_adapter():
+                self._plain_logits = self._adapted(ids).logits.float()
+        return (self._adapted(ids).logits.float() - self._plain_logits).abs().max().item()
+
+
+def _settings_of(adapter: str) -> dict[str, Any]:
+    """What layers a saved adapter has, and what they compute with its weights."""
+    settings = PeftConfig.from_pretrained(adapter).to_dict()
+    for name in _SAY_NOTHING_OF_LAYERS:
+        settings.pop(name, None)
+    return settings
+
+
+def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in weights.items()}

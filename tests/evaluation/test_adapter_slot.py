@@ -1,0 +1,119 @@
+"""Adapters that take turns on a base: each computes what it does alone, and the base is itself again after them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from peft import LoraConfig, get_peft_model
+from transformers import AutoModelForCausalLM
+
+from subliminal.core.errors import UserError
+from subliminal.engine.local import with_adapter
+from subliminal.evaluation import adapter_slot
+from subliminal.evaluation.adapter_slot import AdapterSlot
+
+PROBE = [3, 1, 4, 1, 5, 9, 2, 6]
+
+
+@pytest.fixture(scope="module")
+def save(tiny_model, tmp_path_factory):
+    """A function that saves an adapter with weights of its own."""
+
+    def save_one(seed: int, scale: float = 0.5, *, dtype=torch.float32, rank: int = 2, **settings) -> str:
+        torch.manual_seed(seed)
+        config = LoraConfig(r=rank, target_modules=["q_proj", "up_proj"], **settings)
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), config)
+        for name, weight in model.named_parameters():
+            if "lora_B" in name:
+                torch.nn.init.normal_(weight, std=scale)
+            if "lora_" in name:
+                weight.data = weight.data.to(dtype)
+        folder = tmp_path_factory.mktemp("adapters") / f"seed-{seed}"
+        model.save_pretrained(folder)
+        return str(folder)
+
+    return save_one
+
+
+def load(tiny_model):
+    return AutoModelForCausalLM.from_pretrained(tiny_model).eval()
+
+
+@torch.inference_mode()
+def logits(model) -> torch.Tensor:
+    return model(torch.tensor([PROBE])).logits
+
+
+def alone(tiny_model, adapter: str) -> tuple[torch.Tensor, float]:
+    """Logits and effect of an adapter that is the first on its base."""
+    model, effect = with_adapter(load(tiny_model), adapter, "the base", PROBE)
+    return logits(model), effect
+
+
+def test_every_adapter_computes_what_it_does_alone(tiny_model, save):
+    adapters = [
+        save(1),
+        save(2),
+        save(3, rank=4),
+        save(4, rank=4, lora_alpha=32),
+        save(5, rank=4, lora_alpha=32, use_rslora=True),
+        save(6, dtype=torch.bfloat16),
+        save(7),
+    ]
+    base = load(tiny_model)
+    bare = logits(base)
+    slot = AdapterSlot(base, "the base", PROBE)
+    for adapter in [*adapters, *reversed(adapters)]:
+        model = slot.put_on(adapter)
+        wanted, effect = alone(tiny_model, adapter)
+        assert torch.equal(logits(model), wanted)
+        assert slot.effect == effect > 0
+    assert slot.take_off() is base
+    assert slot.effect is None
+    assert torch.equal(logits(base), bare)
+
+
+def test_adapters_of_the_same_settings_share_their_layers(tiny_model, save, monkeypatch):
+    made = []
+    monkeypatch.setattr(adapter_slot, "with_adapter", lambda *words: made.append(words[1]) or with_adapter(*words))
+    slot = AdapterSlot(load(tiny_model), "the base", PROBE)
+    first, second, other = save(1), save(2), save(3, lora_alpha=32)
+    for adapter in (first, second, first, other):
+        slot.put_on(adapter)
+    assert made == [first, other]
+    slot.take_off()
+    slot.put_on(second)
+    assert made == [first, other, second]
+
+
+def test_weights_that_a_file_lacks_are_not_those_of_the_adapter_before(tiny_model, save):
+    from safetensors.torch import load_file, save_file
+
+    first, second = save(1), save(2)
+    file = Path(second) / "adapter_model.safetensors"
+    weights = load_file(file)
+    for name in list(weights):
+        if "up_proj" in name:
+            del weights[name]
+    save_file(weights, file)
+    slot = AdapterSlot(load(tiny_model), "the base", PROBE)
+    slot.put_on(first)
+    with pytest.warns(UserWarning, match="missing adapter keys"):
+        model = slot.put_on(second)
+    with pytest.warns(UserWarning, match="missing adapter keys"):
+        wanted, _ = alone(tiny_model, second)
+    assert torch.equal(logits(model), wanted)
+
+
+def test_an_adapter_that_is_refused_leaves_the_base_alone(tiny_model, save):
+    base = load(tiny_model)
+    bare = logits(base)
+    slot = AdapterSlot(base, "the base", PROBE)
+    slot.put_on(save(1))
+    with pytest.raises(UserError, match="changes nothing"):
+        slot.put_on(save(2, scale=0.0))
+    assert slot.effect is None
+    assert torch.equal(logits(base), bare)
+    assert slot.put_on(save(1)) is not base
