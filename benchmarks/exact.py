@@ -6,8 +6,8 @@
 Makes adapters with random weights (rank 8, the seven projections) on the model (one without weights, such as
 models/pocket, gets random ones) and scores them all as ``scripts/evaluate.py`` does: one base in this process, one
 adapter after the other on it, a result folder each. Making the adapters is not timed; loading the base stands in a line
-of its own. A forward pass over B sequences of T positions counts B x T tokens, padding included. The two short passes
-that prove an adapter to be in use are timed and not counted.
+of its own. A forward pass over B sequences of T positions counts B x T tokens, padding included. The short passes that
+prove an adapter to be in use are timed and not counted.
 """
 
 import itertools

@@ -123,7 +123,9 @@ def compare_times(
     import torch
 
     torch.set_num_threads(1)
+    started = time.perf_counter()
     models = job.models()
+    print(f"models in memory after {time.perf_counter() - started:.1f} s", flush=True)
 
     def wait() -> float:
         if models.device == "cpu":
@@ -137,12 +139,14 @@ def compare_times(
         began = wait()
         for batch in batches:
             forward_passes(models, batch)
-        between = wait()
+        alone.append(wait() - began)
         folder = folder_of(job.out / str(run))
         with folder.hold(new_manifest("analysis", config={}), overwrite=False):
+            began = wait()
             score_rows(job, folder, models)
-        alone.append(between - began)
-        all_of_it.append(wait() - between)
+            all_of_it.append(wait() - began)
+        # At once: a run that is stopped has said how far it came.
+        print(f"{run} of {repeats}: passes {alone[-1]:.2f} s, {name} {all_of_it[-1]:.2f} s", flush=True)
     tokens = sum(len(answer.tokens) for batch in batches for answer in batch)
     rows = sum(map(len, batches))
     # The first of each warms up.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import pytest
 from subliminal.analysis import device_reads
 from subliminal.analysis.answers import Answer
 from subliminal.analysis.divergence.run import DivergenceFolder
-from subliminal.analysis.scored_rows import append_scores
+from subliminal.analysis.scored_rows import SORT_WINDOW, append_scores
 from subliminal.core.manifest import new_manifest
 
 
@@ -71,3 +72,29 @@ def test_a_batch_is_read_when_the_next_one_has_begun(told, tmp_path: Path):
     assert told == [*begun, *read[1], "compute, first: False", "mark 3", *read[2], *read[3]]
     written = [json.loads(line)["id"] for line in folder.rows.read_text().splitlines()]
     assert written == [answer.id for answer in answers]
+
+
+def test_a_window_of_batches_is_made_ready_ahead(tmp_path: Path):
+    """A window's rows are read at once: with one batch ahead, a GPU would wait for them at the end of each window."""
+    is_next_window_begun = threading.Event()
+
+    def batches(_) -> Iterator[list[Answer]]:
+        for number in range(3 * SORT_WINDOW):
+            if number == SORT_WINDOW:
+                is_next_window_begun.set()
+            yield [Answer(str(number), [1], 0, ["x"], ["digit"])]
+
+    computed = []
+
+    def compute(batch: list[Answer], first: bool) -> SimpleNamespace:
+        if not computed:
+            assert is_next_window_begun.wait(timeout=60)
+        computed.append(batch[0].id)
+        return SimpleNamespace(rows=lambda: [{"id": batch[0].id}])
+
+    folder = DivergenceFolder(tmp_path / "out")
+    with folder.hold(new_manifest("analysis", config={}), overwrite=False):
+        append_scores(SimpleNamespace(limit=None, batches=batches), folder, None, compute, "test")
+    in_order = [str(number) for number in range(3 * SORT_WINDOW)]
+    assert computed == in_order
+    assert [json.loads(line)["id"] for line in folder.rows.read_text().splitlines()] == in_order

@@ -1,13 +1,14 @@
 """The loop that analyses of rows share: rows in batches of like length, and a file of scores that a run goes on with.
 
 No batch depends on what was scored before it, so a run that was stopped comes out as one that was not. A GPU is kept
-busy: the next batch is made ready in a thread, and the scores of a batch are fetched and written while the one behind
-it is computed.
+busy: batches are made ready in a thread, a window of them ahead, and the scores of a batch are fetched and written
+while the one behind it is computed.
 """
 
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ if TYPE_CHECKING:  # imports torch, which data_builders.select does without
     from subliminal.analysis.models import Models
 
 SORT_WINDOW = 8
-"""Batches whose rows are sorted by length together, so that little filling is computed."""
+"""Batches whose rows are sorted by length together, so that little filling is computed. Their rows are read at once, so
+as many batches are made ready ahead: with fewer, a GPU would wait at the end of each window for the next one's rows."""
 
 
 @dataclass(frozen=True)
@@ -169,9 +171,9 @@ def append_scores(
                     append(row)
 
         # Tokenising lets go of the interpreter's lock, so that a thread of this process is enough.
-        ready = thread.submit(next, batches, None)
-        while (batch := ready.result()) is not None:
-            ready = thread.submit(next, batches, None)
+        ready = deque(thread.submit(next, batches, None) for _ in range(SORT_WINDOW))
+        while (batch := ready.popleft().result()) is not None:
+            ready.append(thread.submit(next, batches, None))
             # A batch that was stopped within is computed again as a whole: its rows come out as they would have.
             if any(answer.id not in done for answer in batch):
                 before = computed

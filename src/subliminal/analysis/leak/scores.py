@@ -8,7 +8,7 @@ from typing import Any
 import torch
 
 from subliminal.analysis.answers import Answer
-from subliminal.analysis.logits import block_size, on_device
+from subliminal.analysis.logits import block_size, less_most, on_device
 from subliminal.analysis.models import Models
 from subliminal.core.errors import UserError
 
@@ -70,7 +70,7 @@ def score_batch(models: Models, batch: list[Answer], *, prove: bool = False) -> 
             kl, differs = [], []
             blocks = zip(base.split(block_size(models)), teacher.split(block_size(models)), strict=True)
             for old, new in blocks:
-                values, tops_differ = kl_divergence(models.head(name)(new).float(), models.head(None)(old).float())
+                values, tops_differ = kl_divergence(models.head(name)(new), models.head(None)(old))
                 kl.append(values)
                 differs.append(tops_differ)
             scores[name] = torch.cat(kl), torch.cat(differs)
@@ -81,13 +81,13 @@ def kl_divergence(logits_t: torch.Tensor, logits_0: torch.Tensor) -> tuple[torch
     """KL(softmax(logits_t) || softmax(logits_0)) in nats, and whether the largest logits stand at different places.
 
     Args:
-        logits_t, logits_0: ``[positions, vocabulary]``, both overwritten. Equal ones give exactly 0.
+        logits_t, logits_0: ``[positions, vocabulary]``, both perhaps overwritten. Equal ones give exactly 0.
     """
     most_t, top_t = logits_t.max(-1)
     most_0, top_0 = logits_0.max(-1)
-    # The largest logit becomes 0, so that no exp overflows. In place: a block of logits is 256 MB.
-    logits_t -= most_t.unsqueeze(-1)
-    logits_0 -= most_0.unsqueeze(-1)
+    # The largest logit becomes 0, so that no exp overflows.
+    logits_t = less_most(logits_t, most_t)
+    logits_0 = less_most(logits_0, most_0)
     weights = logits_t.exp()
     sum_t = weights.sum(-1)
     difference = logits_t.sub_(logits_0)
