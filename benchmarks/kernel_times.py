@@ -16,13 +16,13 @@ from transformers import TrainerCallback
 
 from subliminal.core.files import write_json
 
-FILE = "kernels.json"
+KERNELS_FILE = "kernels.json"
 FIRST, STEPS = 8, 2
 """Steps done before the profiler starts, and steps that it watches: few, as reading what it saw takes long."""
 
 
 class KernelTimesCallback(TrainerCallback):
-    """Watch :data:`STEPS` steps with PyTorch's profiler and write :data:`FILE` when the training ends.
+    """Watch :data:`STEPS` steps with PyTorch's profiler and write :data:`KERNELS_FILE` when the training ends.
 
     Args:
         folder: where it is written.
@@ -73,7 +73,7 @@ class KernelTimesCallback(TrainerCallback):
             "kernels_a_step": round(len(spans) / self.steps),
             "kernel_seconds_a_step": covered(spans) / 1e6 / self.steps,
         }
-        write_json(self.folder / FILE, facts)
+        write_json(self.folder / KERNELS_FILE, facts)
 
 
 def covered(spans: Iterable[tuple[float, float]]) -> float:

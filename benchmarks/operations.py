@@ -18,7 +18,7 @@ from transformers import TrainerCallback
 
 from subliminal.core.files import write_json
 
-FILE = "operations.json"
+OPERATIONS_FILE = "operations.json"
 WAITS = ("aten._local_scalar_dense.default", "aten.nonzero.default")
 """Operations whose result the processor needs, so that it waits until a card has done all that came before."""
 
@@ -46,7 +46,7 @@ class OperationCount(TorchDispatchMode):
 
 
 class OperationsCallback(TrainerCallback):
-    """Count one step, from the end of the step before it, and write :data:`FILE`.
+    """Count one step, from the end of the step before it, and write :data:`OPERATIONS_FILE`.
 
     So data, logging and the optimizer are counted too, as far as this process does them.
 
@@ -76,7 +76,7 @@ class OperationsCallback(TrainerCallback):
             "waits": sum(count.names[name] for name in WAITS),
             "names": dict(count.names.most_common()),
         }
-        write_json(self.folder / FILE, facts)
+        write_json(self.folder / OPERATIONS_FILE, facts)
 
 
 def is_view(operation: Any) -> bool:

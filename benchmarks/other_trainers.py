@@ -90,7 +90,7 @@ def trl(model: str, rows: Path, settings: dict[str, Any]) -> None:
     from trl import SFTConfig, SFTTrainer
 
     callbacks: list[TrainerCallback] = [Metrics(settings["output_dir"])]
-    callbacks += counters(settings)
+    callbacks += counting_callbacks(settings)
     chats = [row["messages"] for row in read_jsonl(rows)]
     data = Dataset.from_list([{"prompt": chat[:-1], "completion": chat[-1:]} for chat in chats])
     fixed: dict[str, Any] = {"logging_steps": 1, "report_to": "none", "save_strategy": "no", "bf16": True}
@@ -129,7 +129,7 @@ def loop(model: str, rows: Path, settings: dict[str, Any]) -> None:
     weights = [weight for weight in student.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=2e-4, weight_decay=0, fused=True)
     metrics = Metrics(settings["output_dir"])
-    counting = counters(settings)
+    counting = counting_callbacks(settings)
     order = random.Random(42)
     for step in range(1, settings["max_steps"] + 1):
         for callback in counting:
@@ -147,7 +147,7 @@ def loop(model: str, rows: Path, settings: dict[str, Any]) -> None:
             callback.on_step_end(None, SimpleNamespace(global_step=step), None)
 
 
-def counters(settings: dict[str, Any]) -> list[TrainerCallback]:
+def counting_callbacks(settings: dict[str, Any]) -> list[TrainerCallback]:
     """What counts a step's operations and kernels, where the settings ask for it; takes the key out of them."""
     if not settings.pop("kernels", False):
         return []

@@ -22,8 +22,8 @@ from typing import Any
 
 import yaml
 
-from benchmarks.kernel_times import FILE as KERNELS
-from benchmarks.operations import FILE as OPERATIONS
+from benchmarks.kernel_times import KERNELS_FILE
+from benchmarks.operations import OPERATIONS_FILE
 from benchmarks.shapes import facts_of
 from subliminal import REPO_ROOT
 from subliminal.core.files import write_text
@@ -317,8 +317,8 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
         "tokens_trained": metrics[-1].get("tokens_trained") if metrics else None,
         "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
         "peak_gib": max(memory, default=None),
-        "kernels": facts_in(output / KERNELS),
-        "operations": facts_in(output / OPERATIONS),
+        "kernels": facts_in(output / KERNELS_FILE),
+        "operations": facts_in(output / OPERATIONS_FILE),
         "probes": [json.loads(path.read_text()) for path in sorted(output.glob("probe-*.json"))],
     }
 

@@ -116,7 +116,7 @@ def rope_backward(query: Any, key: Any, cos: Any, sin: Any) -> tuple[Any, Any]:
 def attend(query: Any, key: Any, value: Any, ends: Any, *others: Any) -> tuple[Any, Any, Any]:
     """Causal attention within each row; tensors are (tokens of all rows, heads, width of a head)."""
     rows = []
-    for start, end in spans(ends):
+    for start, end in row_spans(ends):
         scores, values = scores_of(query[start:end], key[start:end]), over_heads(value[start:end], query)
         rows.append((scores @ values).transpose(0, 1).to(query.dtype))
     tokens, heads = query.shape[:2]
@@ -130,7 +130,7 @@ def attend_backward(
     made = [torch.zeros_like(tensor) for tensor in (query, key, value)]
     scale = query.shape[-1] ** -0.5
     heads = key.shape[1]
-    for start, end in spans(ends):
+    for start, end in row_spans(ends):
         scores = scores_of(query[start:end], key[start:end])
         towards = gradient[start:end].transpose(0, 1).float()
         through = towards @ over_heads(value[start:end], query).transpose(1, 2)
@@ -146,7 +146,7 @@ def attend_backward(
     return made[0], made[1], made[2]
 
 
-def spans(ends: torch.Tensor) -> list[tuple[int, int]]:
+def row_spans(ends: torch.Tensor) -> list[tuple[int, int]]:
     """Where each row begins and ends."""
     return list(pairwise(ends.tolist()))
 

@@ -77,7 +77,7 @@ class FlatCollator:
             "position_ids": torch.tensor([positions]),
             "logits_to_keep": torch.tensor(kept),
             "shift_labels": torch.tensor([[labels[index + 1] for index in kept]]),
-            flat_attention.ENDS: torch.tensor(ends, dtype=torch.int32),
+            flat_attention.ROW_ENDS: torch.tensor(ends, dtype=torch.int32),
             flat_attention.LONGEST: max(len(row["input_ids"]) for row in rows),
         }
 

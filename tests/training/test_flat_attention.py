@@ -88,14 +88,14 @@ def test_same_loss_and_gradients_as_axolotls_attention(kernel, axolotls_attentio
 def test_what_the_kernel_cannot_do_is_left_to_axolotl(axolotls_attention) -> None:
     import torch
 
-    from subliminal.training.flat_attention import ENDS, LONGEST, told_attention
+    from subliminal.training.flat_attention import LONGEST, ROW_ENDS, told_attention
 
     def otherwise(*tensors, **settings):
         return "Axolotl's", settings
 
     attention = told_attention(otherwise)
     tensor = torch.zeros(1, 2, 3, 4)
-    told = {ENDS: torch.tensor([0, 3]), LONGEST: 3}
+    told = {ROW_ENDS: torch.tensor([0, 3]), LONGEST: 3}
     cases = [{}, told | {"dropout": 0.1}, told | {"scaling": 0.3}, told | {"sliding_window": 2}]
     for settings in cases:
         assert attention(None, tensor, tensor, tensor, None, **settings)[0] == "Axolotl's"

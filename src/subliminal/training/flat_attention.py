@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-ENDS = "cu_seq_lens_q"
+ROW_ENDS = "cu_seq_lens_q"
 """Where the rows begin, and where the last one ends: int32, (rows + 1,). transformers hands it to every layer."""
 
 LONGEST = "max_length_q"
@@ -59,7 +59,7 @@ def told_attention(otherwise: Callable[..., Any]) -> Callable[..., Any]:
         scaling: float | None = None,
         **kwargs: Any,
     ) -> tuple[Any, None]:
-        ends = kwargs.get(ENDS)
+        ends = kwargs.get(ROW_ENDS)
         own_scale = scaling is not None and abs(scaling - query.shape[-1] ** -0.5) > 1e-9
         if ends is None or attention_mask is not None or dropout or own_scale or kwargs.get("sliding_window"):
             return otherwise(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
