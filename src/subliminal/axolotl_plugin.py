@@ -28,7 +28,6 @@ from subliminal.training import output_folder, preflight
 from subliminal.training.adapter_casts import cast_together
 from subliminal.training.callbacks import LAST_STEPS, KeepMemory, MetricsCallback, read_metrics, training_figures
 from subliminal.training.processes import process_settings
-from subliminal.training.rotary import take_rotary_of_model
 from subliminal.training.rows import check_datasets, unknown_origins
 from subliminal.training.sharding import launcher_sharding
 from subliminal.training.trackio_start import start_without_bucket
@@ -119,8 +118,7 @@ class StrictRecipe(BasePlugin):
             set_seed(cfg.seed)
 
     def post_model_load(self, cfg: Any, model: Any) -> None:
-        """Let the recipe's kernels take effect, and spare a small model's step a thousand small operations."""
-        take_rotary_of_model(cfg)
+        """Spare a small model's step a thousand small operations."""
         if cfg.adapter == "lora":
             cast_together(model, cfg)
 
