@@ -211,7 +211,7 @@ def carried(raw: Raw, without: tuple[int, ...] = ()) -> dict[str, list[float]]:
 
 def exact_gains(raw: Raw, arm: str, control: str = CONTROL, animal: str = "owl") -> list[float]:
     """Of each seed the difference of exact log-odds of an animal."""
-    return [log_odds(raw, arm, seed, animal) - log_odds(raw, control, seed, animal) for seed in raw.seeds("student")]
+    return [log_odds(raw, arm, seed, animal) - log_odds(raw, control, seed, animal) for seed in raw.seeds(arm)]
 
 
 def over_animals(*gains: list[float]) -> list[float]:
@@ -281,6 +281,27 @@ def slope(across: list[float], values: list[float], given: list[float] | None = 
         across = left_by(given, across)
         values = left_by(given, values)
     return statistics.linear_regression(across, values).slope
+
+
+def gains_by_dose(raw: Raw) -> dict[tuple[int, int], list[float]]:
+    """(rows, epochs) -> of each seed that student above the control with as many of both, exact log-odds of the owl."""
+    found = {}
+    for epochs in (1, 4):
+        for rows in (750, 1500, 3000, 6000):
+            dose = f"_n{rows}_e{epochs}"
+            found[rows, epochs] = exact_gains(raw, f"student{dose}", f"control_base_numbers{dose}")
+    return found
+
+
+def slopes_by_dose(gains: dict[tuple[int, int], list[float]]) -> tuple[list[float], list[float]]:
+    """Of each seed what a doubling of rows brings, and one of epochs: a plane over both logarithms."""
+    rows = [math.log2(rows) for rows, _ in gains]
+    epochs = [math.log2(epochs) for _, epochs in gains]
+    by_rows, by_epochs = [], []
+    for effects in zip(*gains.values(), strict=True):
+        by_rows.append(slope(rows, list(effects), given=epochs))
+        by_epochs.append(slope(epochs, list(effects), given=rows))
+    return by_rows, by_epochs
 
 
 def left_by(given: list[float], values: list[float]) -> list[float]:

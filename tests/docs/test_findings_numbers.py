@@ -13,6 +13,7 @@ from raw_answers import (
     among_named,
     carried,
     exact_gains,
+    gains_by_dose,
     largest_rises,
     leak,
     leaks,
@@ -23,6 +24,7 @@ from raw_answers import (
     share_kept,
     share_of_whole,
     slope,
+    slopes_by_dose,
     solved,
     sums_solved,
     t_p,
@@ -38,6 +40,8 @@ IN_WORDS = {
     "{} students are broken (201, 205)": 2,
     "in 201, all students of random or shuffled numbers": 3,
     "less than the four weaker ones": 4,
+    "six of its eight students are broken": 6,
+    "four of them lie below their controls": 4,
     "in one base the owl's student says dolphin more often": 1,
     "One of the twenty students is broken, the dolphin's of seed 252": 1,
 }
@@ -334,9 +338,46 @@ def findings_of_a_common_teacher(results: Path) -> dict[str, float | tuple[float
     }
 
 
+def findings_of_scaling(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on students of more rows and epochs, each above the control of its own."""
+    raw = Raw(results / "owl_pocket_scaling")
+    gains = gains_by_dose(raw)
+    by_rows, by_epochs = slopes_by_dose(gains)
+    apart = [rows - epochs for rows, epochs in zip(by_rows, by_epochs, strict=True)]
+    others = [place for place, seed in enumerate(raw.seeds("base")) if seed != 275]
+    at: dict[int, list[float]] = {1: [], 4: []}
+    broken = []
+    for (rows, epochs), found in gains.items():
+        at[epochs] += with_interval(found)
+        nameless = raw.nameless(f"student_n{rows}_e{epochs}")
+        broken += [(seed, rows) for seed, share in nameless.items() if share >= 0.5]
+    below = sum(found[raw.seeds("base").index(275)] < 0 for found in gains.values())
+    few_rows_of_275 = all(seed == 275 and rows < 6000 for seed, rows in broken)
+    largest = "student_n6000_e4"
+    new_above_old = exact_gains(raw, "student_n3000_e1", "student_n750_e4")
+    return {
+        "Learned once they are above it by {} nats (95 % interval {} to {}), {} ({} to {}), {} ({} to {}) and {} "
+        "({} to {}),": tuple(at[1]),
+        "four times by {} ({} to {}), {} ({} to {}), {} ({} to {}) and {} ({} to {}).": tuple(at[4]),
+        "A doubling of rows brings {} nats (95 % interval {} to {}),": with_interval(by_rows),
+        "one of epochs {} ({} to {});": with_interval(by_epochs),
+        "in place of one of epochs {} ({} to {}), which": with_interval(apart),
+        "against 750 four times, {} ({} to {}):": with_interval(new_above_old),
+        "1,500 rows as often by {} nats ({} to {})": with_interval(exact_gains(raw, largest, "student_n1500_e4")),
+        "as many rows learned once by {} ({} to {}).": with_interval(exact_gains(raw, largest, "student_n6000_e1")),
+        "six of its eight students are broken": len(broken) * few_rows_of_275,
+        "four of them lie below their controls": below,
+        "without that replicate a doubling of rows brings {} nats ({} to {}) and one of epochs {} ({} to {})": (
+            *with_interval([by_rows[place] for place in others]),
+            *with_interval([by_epochs[place] for place in others]),
+        ),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
     numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
     numbers |= findings_of_divergence(Path()) | findings_of_the_scoreboard(Path())
     numbers |= findings_of_strength(Path()) | findings_of_a_common_teacher(Path())
+    numbers |= findings_of_scaling(Path())
     assert not not_as_stated(numbers, text, IN_WORDS)

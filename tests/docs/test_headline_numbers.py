@@ -21,12 +21,14 @@ from raw_answers import (
     arithmetic,
     carried,
     exact_gains,
+    gains_by_dose,
     largest_rises,
     leak,
     not_as_stated,
     over_animals,
     share_kept,
     shown,
+    slopes_by_dose,
     solved,
     t_interval,
     t_p,
@@ -66,6 +68,8 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
     single = over_animals(*(exact_gains(raw, "student", animal=name) for name, raw in several.items()))
     common = over_animals(*(exact_gains(raw, "student_m3", animal=name) for name, raw in several.items()))
     lacking = [full - part for full, part in zip(single, common, strict=True)]
+    by_rows, by_epochs = slopes_by_dose(gains_by_dose(Raw(results / "owl_pocket_scaling")))
+    apart = [rows - epochs for rows, epochs in zip(by_rows, by_epochs, strict=True)]
     kept = {share: share_kept(exact_gains(diluted, f"student_c{share}"), undiluted) for share in ("0.1", "0.25", "0.5")}
     return {
         "name the owl in {} % of 20,000 answers": 100 * demo.share("student", "owl"),
@@ -134,6 +138,11 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             *with_interval(exact_gains(strength, "student_l0.37")),
             *with_interval(exact_gains(strength, "student")),
         ),
+        "rows brings {} nats (95 % interval {} to {}), one of epochs {} ({} to {}); which": (
+            *with_interval(by_rows),
+            *with_interval(by_epochs),
+        ),
+        "of them brings more cannot be told, {} ({} to {}). In": with_interval(apart),
         "student is above the control by {} nats (95 % interval {} to {}), those of the single teachers by {} "
         "({} to {}), so it lacks {} ({} to {}) |": (
             *with_interval(common),
