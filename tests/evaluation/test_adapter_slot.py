@@ -117,3 +117,17 @@ def test_an_adapter_that_is_refused_leaves_the_base_alone(tiny_model, save):
     assert slot.effect is None
     assert torch.equal(logits(base), bare)
     assert slot.put_on(save(1)) is not base
+
+
+def test_an_adapter_that_was_cut_off_is_told_and_leaves_the_base_alone(tiny_model, save):
+    base = load(tiny_model)
+    bare = logits(base)
+    slot = AdapterSlot(base, "the base", PROBE)
+    slot.put_on(save(1))
+    torn = save(3)
+    weights = Path(torn) / "adapter_model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-10])
+    with pytest.raises(UserError, match=r"The adapter .* cannot be loaded on the base"):
+        slot.put_on(torn)
+    slot.take_off()
+    assert torch.equal(logits(base), bare)

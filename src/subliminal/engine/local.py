@@ -12,6 +12,8 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from safetensors import SafetensorError
+
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.engine import Completion, Request, Sampling
@@ -23,7 +25,10 @@ SORT_WINDOW = 8
 """Batches whose rows are sorted by prompt length together, so that little padding is computed."""
 
 
-LOADING_FAILED = (OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError)
+LOADING_FAILED = (
+    *(OSError, ValueError, RuntimeError, KeyError, TypeError, AttributeError, ImportError),
+    SafetensorError,  # of a file that was cut off: an Exception of its own kind
+)
 """What transformers, PEFT and their readers raise over files that are missing, torn or of another kind."""
 
 

@@ -13,7 +13,6 @@ from typing import Any
 import torch
 from peft import PeftConfig
 from peft.utils import SAFETENSORS_WEIGHTS_NAME, get_peft_model_state_dict
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from subliminal.engine.local import LOADING_FAILED, with_adapter
@@ -87,7 +86,7 @@ class AdapterSlot:
         try:
             settings = _settings_of(adapter)
             weights = load_file(file)
-        except (*LOADING_FAILED, SafetensorError):
+        except LOADING_FAILED:
             return False
         if settings != self._settings or _shapes(weights) != _shapes(self._weights):
             return False
