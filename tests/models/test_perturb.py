@@ -119,3 +119,31 @@ def test_a_command_that_is_killed_leaves_no_whole_model_and_goes_on_to_the_same_
     perturb(model, tmp_path / "undisturbed", scale=0.1, seed=42)
     assert sha256_of(out / "model.safetensors") == sha256_of(tmp_path / "undisturbed/model.safetensors")
     assert json.loads((out / "manifest.json").read_text())["config"]["scale"] == 0.1
+
+
+def test_distances_are_those_of_the_weights(model: Path, tmp_path: Path) -> None:
+    perturb(model, tmp_path / "near", scale=0.1, seed=1)
+    perturb(model, tmp_path / "far", scale=0.8, seed=1)
+    main = script("model_distance")
+    done = CliRunner().invoke(main.app, [str(model), str(tmp_path / "near"), str(tmp_path / "far")])
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert [line.split()[1] for line in lines] == [str(tmp_path / "near"), str(tmp_path / "far")]
+    before, after = (
+        torch.cat([w.flatten() for _, w in sorted(load_file(f / "model.safetensors").items())]).double()
+        for f in (model, tmp_path / "far")
+    )
+    assert float(lines[1].split()[0]) == pytest.approx(float((after - before).norm() / before.norm()), rel=1e-3)
+    assert float(lines[0].split()[0]) == pytest.approx(0.1, rel=0.05)
+
+
+def test_a_distance_between_other_shapes_is_refused(model: Path, tmp_path: Path) -> None:
+    from subliminal.models.perturb import distance_between
+
+    other = tmp_path / "other"
+    other.mkdir()
+    save_file({"embed": torch.zeros(3)}, other / "model.safetensors")
+    with pytest.raises(UserError, match="have other tensors"):
+        distance_between(model, other)
+    with pytest.raises(UserError, match="is not there"):
+        distance_between(tmp_path / "absent", model)

@@ -43,16 +43,14 @@ def perturb(source: Path, out: Path, *, scale: float, seed: int) -> dict[str, An
     """
     from safetensors.torch import load_file, save_file
 
-    path = source / WEIGHTS
-    if not path.is_file():
-        raise UserError(f"{path} is not there. Name the folder of a model whose weights are in one {WEIGHTS}.")
+    path = _weights_file(source)
     if out.resolve() == source.resolve():
         raise UserError(f"{out} is the model itself. Name another folder with --out.")
     config = {"model": str(source), "scale": scale, "seed": seed}
     manifest = new_manifest("model", config=config, inputs={WEIGHTS: path})
     weights = load_file(path)
     moved = {name: _moved(name, tensor, scale, seed) for name, tensor in weights.items()}
-    manifest["distance"] = {"relative": _relative_distance(weights, moved)}
+    manifest["distance"] = {"relative": relative_distance(weights, moved)}
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for name in BESIDE_WEIGHTS:
@@ -63,6 +61,32 @@ def perturb(source: Path, out: Path, *, scale: float, seed: int) -> dict[str, An
     manifest["files"] = {file.name: sha256_of(file) for file in sorted(out.iterdir())}
     finish_manifest(manifest, out / "manifest.json")
     return manifest
+
+
+def distance_between(model: Path, other: Path) -> float:
+    """The relative distance of another model, see :func:`relative_distance`.
+
+    Args:
+        model: folder of a model with one ``model.safetensors``.
+        other: the same for a model of its shape.
+
+    Raises:
+        UserError: weights are not there, or the two have other tensors.
+    """
+    from safetensors.torch import load_file
+
+    weights, moved = (load_file(_weights_file(folder)) for folder in (model, other))
+    shapes, other_shapes = ({name: tensor.shape for name, tensor in each.items()} for each in (weights, moved))
+    if shapes != other_shapes:
+        raise UserError(f"{model} and {other} have other tensors. Name two models of one shape.")
+    return relative_distance(weights, moved)
+
+
+def _weights_file(model: Path) -> Path:
+    path = model / WEIGHTS
+    if not path.is_file():
+        raise UserError(f"{path} is not there. Name the folder of a model whose weights are in one {WEIGHTS}.")
+    return path
 
 
 def _moved(name: str, tensor: Any, scale: float, seed: int) -> Any:
@@ -82,8 +106,13 @@ def _moved(name: str, tensor: Any, scale: float, seed: int) -> Any:
     return (exact + scale * root_mean_square * noise).to(tensor.dtype)
 
 
-def _relative_distance(weights: dict[str, Any], moved: dict[str, Any]) -> float:
-    """Length of the whole difference over the length of all weights."""
+def relative_distance(weights: dict[str, Any], moved: dict[str, Any]) -> float:
+    """Length of the whole difference over the length of all weights.
+
+    Args:
+        weights: name -> tensor of one model.
+        moved: the same names, tensors of the same shapes.
+    """
     apart, length = 0.0, 0.0
     for name, tensor in weights.items():
         apart += float((moved[name].double() - tensor.double()).square().sum())
