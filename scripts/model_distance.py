@@ -3,7 +3,7 @@
     python scripts/model_distance.py outputs/owl_pocket_trained_on/base-seed-284 \\
         outputs/owl_pocket_trained_on/base_b1024-seed-284 outputs/owl_pocket_trained_on/base_b16384-seed-284
 
-It is the measure that scripts/perturb_model.py writes into its manifest: 0.1 is a move of a tenth of the weights' length.
+The measure is that of scripts/perturb_model.py: 0.1 is a move of a tenth of the weights' own length.
 """
 
 from pathlib import Path
