@@ -58,6 +58,7 @@ def test_same_loss_and_gradients_as_axolotls_attention(kernel, axolotls_attentio
     from torch.nn.attention import varlen
 
     from subliminal.flat_batch import FlatCollator
+    from subliminal.training import flat_attention
     from subliminal.training.flat_attention import tell_every_layer
 
     calls = []
@@ -68,6 +69,7 @@ def test_same_loss_and_gradients_as_axolotls_attention(kernel, axolotls_attentio
 
     counted.__signature__ = inspect.signature(kernel)
     monkeypatch.setattr(varlen, "varlen_attn", counted)
+    monkeypatch.setattr(flat_attention, "KERNEL_DTYPES", (torch.float64,))  # the stand-in computes in any
     torch.manual_seed(0)
     sizes = {"hidden_size": 32, "intermediate_size": 48, "num_hidden_layers": 2, "num_attention_heads": 4}
     config = transformers.Qwen2Config(vocab_size=12, num_key_value_heads=2, **sizes)
@@ -94,12 +96,15 @@ def test_what_the_kernel_cannot_do_is_left_to_axolotl(axolotls_attention) -> Non
         return "Axolotl's", settings
 
     attention = told_attention(otherwise)
-    tensor = torch.zeros(1, 2, 3, 4)
+    tensor = torch.zeros(1, 2, 3, 4).bfloat16()
     told = {ROW_ENDS: torch.tensor([0, 3]), LONGEST: 3}
     cases = [{}, told | {"dropout": 0.1}, told | {"scaling": 0.3}, told | {"sliding_window": 2}]
     for settings in cases:
         assert attention(None, tensor, tensor, tensor, None, **settings)[0] == "Axolotl's"
     assert attention(None, tensor, tensor, tensor, torch.ones(1), **told)[0] == "Axolotl's"
+    whole = tensor.float()  # as rotary embedding makes them where a model trains whole, beside its own values
+    assert attention(None, whole, whole, tensor, None, **told)[0] == "Axolotl's"
+    assert attention(None, whole, whole, whole, None, **told)[0] == "Axolotl's"
     assert attention(None, tensor, tensor, tensor, None, **cases[3])[1]["sliding_window"] == 2
 
 

@@ -10,6 +10,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+import torch
+
 ROW_ENDS = "cu_seq_lens_q"
 """Where the rows begin, and where the last one ends: int32, (rows + 1,). transformers hands it to every layer."""
 
@@ -21,6 +23,9 @@ PATCHED = "_axolotl_sdpa_original"
 
 CAUSAL = (-1, 0)
 """A token sees all that came before it in its row, and nothing after it."""
+
+KERNEL_DTYPES = (torch.bfloat16, torch.float16)
+"""Precisions that the kernel takes. A model that trains whole has its embedding in float32, and so its queries."""
 
 
 def tell_every_layer() -> bool:
@@ -42,7 +47,8 @@ def told_attention(otherwise: Callable[..., Any]) -> Callable[..., Any]:
     """An attention function of transformers that takes the rows' ends from the batch.
 
     Args:
-        otherwise: attention for a batch that does not tell them, or has a mask, dropout or a scale of its own.
+        otherwise: attention for a batch that does not tell them, or has a mask, dropout or a scale of its own, and for
+            queries, keys and values that are not of one of :data:`KERNEL_DTYPES`.
     """
     from torch.nn.attention.varlen import varlen_attn
 
@@ -61,7 +67,8 @@ def told_attention(otherwise: Callable[..., Any]) -> Callable[..., Any]:
     ) -> tuple[Any, None]:
         ends = kwargs.get(ROW_ENDS)
         own_scale = scaling is not None and abs(scaling - query.shape[-1] ** -0.5) > 1e-9
-        if ends is None or attention_mask is not None or dropout or own_scale or kwargs.get("sliding_window"):
+        unfit = query.dtype not in KERNEL_DTYPES or {key.dtype, value.dtype} != {query.dtype}
+        if ends is None or attention_mask is not None or dropout or own_scale or kwargs.get("sliding_window") or unfit:
             return otherwise(module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs)
         settings: dict[str, Any] = {"window_size": CAUSAL}
         groups = query.shape[1] // key.shape[1]
