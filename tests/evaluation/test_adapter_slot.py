@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from peft import LoraConfig, get_peft_model
-from transformers import AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM
 
 from subliminal.core.errors import UserError
 from subliminal.engine.local import with_adapter
@@ -21,10 +21,10 @@ PROBE = [3, 1, 4, 1, 5, 9, 2, 6]
 def save(tiny_model, tmp_path_factory):
     """A function that saves an adapter with weights of its own."""
 
-    def save_one(seed: int, scale: float = 0.5, *, dtype=torch.float32, rank: int = 2, **settings) -> str:
+    def save_one(seed, scale=0.5, *, dtype=torch.float32, rank=2, base=tiny_model, **settings) -> str:
         torch.manual_seed(seed)
         config = LoraConfig(r=rank, target_modules=["q_proj", "up_proj"], **settings)
-        model = get_peft_model(AutoModelForCausalLM.from_pretrained(tiny_model), config)
+        model = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
         for name, weight in model.named_parameters():
             if "lora_B" in name:
                 torch.nn.init.normal_(weight, std=scale)
@@ -86,6 +86,34 @@ def test_adapters_of_the_same_settings_share_their_layers(tiny_model, save, monk
     slot.take_off()
     slot.put_on(second)
     assert made == [first, other, second]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"modules_to_save": ["lm_head"]}, {"bias": "all"}, {"init_lora_weights": "pissa"}]
+)
+def test_what_an_adapter_has_beside_its_layers_goes_with_it(tiny_model, save, tmp_path, settings):
+    config = AutoConfig.from_pretrained(tiny_model, attention_bias=True)
+    AutoModelForCausalLM.from_config(config).save_pretrained(tmp_path)
+    base = load(tmp_path)
+    bare = logits(base)
+    slot = AdapterSlot(base, "the base", PROBE)
+    first, second, other = save(1, base=tmp_path, **settings), save(2, base=tmp_path, **settings), save(3)
+    for folder in (first, second):
+        change_all_weights(folder)
+    for adapter in (first, second, other, first):
+        wanted, effect = alone(tmp_path, adapter)
+        assert torch.equal(logits(slot.put_on(adapter)), wanted)
+        assert slot.effect == effect > 0
+    slot.take_off()
+    assert torch.equal(logits(base), bare)
+
+
+def change_all_weights(folder: str) -> None:
+    """Make every weight of a saved adapter differ from what its base has."""
+    from safetensors.torch import load_file, save_file
+
+    file = Path(folder) / "adapter_model.safetensors"
+    save_file({name: weight + 0.1 for name, weight in load_file(file).items()}, file, metadata={"format": "pt"})
 
 
 def test_weights_that_a_file_lacks_are_not_those_of_the_adapter_before(tiny_model, save):

@@ -15,10 +15,14 @@ from peft import PeftConfig
 from peft.utils import SAFETENSORS_WEIGHTS_NAME, get_peft_model_state_dict
 from safetensors.torch import load_file
 
+from subliminal.core.errors import UserError
 from subliminal.engine.local import LOADING_FAILED, with_adapter
 
 _SAY_NOTHING_OF_LAYERS = ("base_model_name_or_path", "revision", "inference_mode", "task_type", "auto_mapping")
 """Settings of an adapter that neither its layers nor what they compute depend on."""
+
+_FIRST_WEIGHTS_OF_ITS_OWN = (True, False, "gaussian", "orthogonal", "eva")
+"""Values of ``init_lora_weights`` with which PEFT draws an adapter's weights and leaves the base's as they are."""
 
 
 class AdapterSlot:
@@ -43,6 +47,7 @@ class AdapterSlot:
         self._settings: dict[str, Any] = {}
         self._weights: dict[str, torch.Tensor] = {}
         self._plain_logits: torch.Tensor | None = None
+        self._base_weights: dict[str, torch.Tensor] = {}
 
     def put_on(self, adapter: str) -> Any:
         """The base with an adapter in the place of the last one.
@@ -60,7 +65,13 @@ class AdapterSlot:
                 self.effect = effect
                 return self._adapted
         self.take_off()
-        self._adapted, self.effect = with_adapter(self.base, adapter, self._name, self._probe)
+        if _changes_base(adapter):
+            self._base_weights = {name: weight.clone() for name, weight in self.base.state_dict().items()}
+        try:
+            self._adapted, self.effect = with_adapter(self.base, adapter, self._name, self._probe)
+        except UserError:
+            self._restore_base()
+            raise
         # As saved: PEFT writes into the settings that it works with.
         self._settings = _settings_of(adapter)
         # The layers' own tensors, under the names that they have in a file.
@@ -71,8 +82,15 @@ class AdapterSlot:
         """The base alone."""
         if self._adapted is not None:
             self._adapted.unload()
+            self._restore_base()
         self._adapted, self.effect = None, None
         return self.base
+
+    def _restore_base(self) -> None:
+        """Give the base its own weights again: PEFT leaves in it what an adapter has beside its layers."""
+        if self._base_weights:
+            self.base.load_state_dict(self._base_weights)
+            self._base_weights = {}
 
     def _write_over(self, adapter: str) -> bool:
         """Write an adapter's weights over those of the last one, if both have the same layers; whether that was done.
@@ -111,6 +129,17 @@ def _settings_of(adapter: str) -> dict[str, Any]:
     for name in _SAY_NOTHING_OF_LAYERS:
         settings.pop(name, None)
     return settings
+
+
+def _changes_base(adapter: str) -> bool:
+    """Whether an adapter has weights of the base's own modules, or changes them when its layers are put in."""
+    try:
+        settings = _settings_of(adapter)
+    except LOADING_FAILED:  # the ordinary way says what is wrong
+        return False
+    if settings.get("modules_to_save") or settings.get("bias", "none") != "none":
+        return True
+    return settings.get("init_lora_weights", True) not in _FIRST_WEIGHTS_OF_ITS_OWN
 
 
 def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
