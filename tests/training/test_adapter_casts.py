@@ -89,6 +89,22 @@ def test_other_weights_are_cast_after_a_step(attention) -> None:
     assert torch.equal(attention(states).detach(), trained)
 
 
+def test_adapters_that_are_switched_off_are_off(attention) -> None:
+    import torch
+
+    from subliminal.training.adapter_casts import cast_together
+
+    states = torch.ones(1, 2, 16).bfloat16()
+    with attention.disable_adapter():
+        base = attention(states).detach()
+    cast_together(attention, KEYS)
+    trained = attention(states).detach()
+    assert not torch.equal(trained, base)
+    with attention.disable_adapter():
+        assert torch.equal(attention(states).detach(), base)
+    assert torch.equal(attention(states).detach(), trained)
+
+
 def test_left_alone_where_it_is_of_no_use_or_not_safe(attention) -> None:
     from axolotl.kernels import lora
 

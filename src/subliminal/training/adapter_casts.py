@@ -94,7 +94,8 @@ def cast_together(model: torch.nn.Module, config: Mapping[str, Any]) -> bool:
     known: dict[torch.nn.Module, tuple[Any, ...]] = {}
 
     def with_copies(projection: torch.nn.Module) -> tuple[Any, ...]:
-        if not copies.copies:
+        # Without its adapters (a reference model, as in DPO) a projection has other parameters.
+        if not copies.copies or getattr(projection, "disable_adapters", False):
             return parameters_of(projection)
         if projection not in known:  # while it trains a projection's parameters stay the same tensors
             known[projection] = parameters_of(projection)
