@@ -66,7 +66,8 @@ class AdapterSlot:
                 return self._adapted
         self.take_off()
         if _changes_base(adapter):
-            self._base_weights = {name: weight.clone() for name, weight in self.base.state_dict().items()}
+            for name, weight in self.base.state_dict().items():
+                self._base_weights[name] = weight.to("cpu", copy=True)  # a card may have no room for both
         try:
             self._adapted, self.effect = with_adapter(self.base, adapter, self._name, self._probe)
         except UserError:
