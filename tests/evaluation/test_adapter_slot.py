@@ -159,3 +159,23 @@ def test_an_adapter_that_was_cut_off_is_told_and_leaves_the_base_alone(tiny_mode
         slot.put_on(torn)
     slot.take_off()
     assert torch.equal(logits(base), bare)
+
+
+def test_an_adapter_whose_weights_do_not_fit_leaves_the_base_alone(tiny_model, save):
+    """Weights that do fit are in its layers by the time that the others are refused."""
+    from safetensors.torch import load_file, save_file
+
+    folder = save(2)
+    file = Path(folder) / "adapter_model.safetensors"
+    weights = load_file(file)
+    name = sorted(weights)[-1]
+    weights[name] = torch.zeros(3, 3)
+    save_file(weights, file)
+    base = load(tiny_model)
+    bare, modules = logits(base), len(list(base.modules()))
+    slot = AdapterSlot(base, "the base", PROBE)
+    slot.put_on(save(1, rank=4))
+    with pytest.raises(UserError, match="cannot be loaded"):
+        slot.put_on(folder)
+    assert torch.equal(logits(base), bare)
+    assert len(list(base.modules())) == modules

@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 from peft import PeftConfig
-from peft.utils import SAFETENSORS_WEIGHTS_NAME, get_peft_model_state_dict
+from peft.tuners.tuners_utils import BaseTunerLayer
+from peft.utils import SAFETENSORS_WEIGHTS_NAME, AuxiliaryTrainingWrapper, get_peft_model_state_dict
 from safetensors.torch import load_file
 
 from subliminal.core.errors import UserError
@@ -65,16 +66,22 @@ class AdapterSlot:
                 self.effect = effect
                 return self._adapted
         self.take_off()
-        if _changes_base(adapter):
+        try:
+            # As saved: PEFT writes into the settings that it works with.
+            settings = _settings_of(adapter)
+        except LOADING_FAILED:
+            settings = {}  # what is wrong is said by what loads the adapter
+        if _changes_base(settings):
             for name, weight in self.base.state_dict().items():
                 self._base_weights[name] = weight.to("cpu", copy=True)  # a card may have no room for both
         try:
             self._adapted, self.effect = with_adapter(self.base, adapter, self._name, self._probe)
         except UserError:
+            # One that does not fit is refused when its layers are in the base already, some of them with its weights.
+            _take_out_layers(self.base)
             self._restore_base()
             raise
-        # As saved: PEFT writes into the settings that it works with.
-        self._settings = _settings_of(adapter)
+        self._settings = settings
         # The layers' own tensors, under the names that they have in a file.
         self._weights = get_peft_model_state_dict(self._adapted, save_embedding_layers=False)
         return self._adapted
@@ -132,12 +139,21 @@ def _settings_of(adapter: str) -> dict[str, Any]:
     return settings
 
 
-def _changes_base(adapter: str) -> bool:
+def _take_out_layers(base: Any) -> None:
+    """Put the modules back that an adapter's layers, and what it has beside them, stand in the place of."""
+    for name, module in list(base.named_modules()):
+        if isinstance(module, BaseTunerLayer):
+            own = module.get_base_layer()
+        elif isinstance(module, AuxiliaryTrainingWrapper):
+            own = module.original_module
+        else:
+            continue
+        parent, _, child = name.rpartition(".")
+        setattr(base.get_submodule(parent), child, own)
+
+
+def _changes_base(settings: dict[str, Any]) -> bool:
     """Whether an adapter has weights of the base's own modules, or changes them when its layers are put in."""
-    try:
-        settings = _settings_of(adapter)
-    except LOADING_FAILED:  # the ordinary way says what is wrong
-        return False
     if settings.get("modules_to_save") or settings.get("bias", "none") != "none":
         return True
     return settings.get("init_lora_weights", True) not in _FIRST_WEIGHTS_OF_ITS_OWN

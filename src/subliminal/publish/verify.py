@@ -52,7 +52,6 @@ class Verification:
 
     def lines(self, folder: Path) -> list[str]:
         """What to print: what is missing, what is explained, what differs, what was done, and the conclusion last."""
-        # What is missing and what is explained come first; the last line says how it ended.
         told = (("missing", self.absent), ("note", self.notes), ("different", self.problems), ("checked", self.checked))
         lines = []
         for word, sentences in told:

@@ -92,7 +92,6 @@ def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
     accumulation = int(config.get("gradient_accumulation_steps") or 1)
     # Processes that share a row between them count once.
     split = int(config.get("context_parallel_size") or 1) * int(config.get("tensor_parallel_size") or 1)
-    # The launcher's processes may each have one place of a grid: only those of different rows count.
     processes = max(world_size // split, 1)
     if micro * accumulation * processes == int(stated):
         return
