@@ -103,10 +103,14 @@ def category_lines() -> Iterator[Line]:
     names = category_names()
     whole = True
     for name in names:
-        for problem in category_problems(name):
+        problems = category_problems(name)
+        for problem in problems:
             whole = False
             yield Line("problem", f"traits/{name}", problem)
         for problem in world_problems(name):
+            # Of a category that cannot be read nothing is known of its world.
+            if problem in problems:
+                continue
             # No problem: every experiment runs but those that make a pocket model.
             yield Line("warning", f"traits/{name}", f"{problem} Until then no pocket model of {name} can be made.")
     if whole:

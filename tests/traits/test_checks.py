@@ -80,6 +80,12 @@ def test_a_world_that_is_not_whole_stops_pocket_models_alone(change: Change, old
     assert [line for line in category_lines() if line.level == "warning" and sentence in line.text]
 
 
+def test_a_category_that_cannot_be_read_is_told_once(change: Change) -> None:
+    (problem,) = dict.fromkeys(change("category.yaml", "plural: shapes", ""))
+    lines = [line for line in category_lines() if line.what == "traits/shapes" and problem in line.text]
+    assert [line.level for line in lines] == ["problem"]
+
+
 def test_missing_files_are_a_sentence(traits: Path) -> None:
     (traits / "shapes/questions.jsonl").unlink()
     assert "questions.jsonl is not there: write the questions" in category_problems("shapes")[0]
