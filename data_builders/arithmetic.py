@@ -94,6 +94,7 @@ class ArithmeticProblem:
         """Its value."""
         if self.level.startswith("sum"):
             return sum(self.numbers)
+        # A level of products multiplies its first two numbers, and adds the others if it has any.
         first, second, *rest = self.numbers
         return first * second + sum(rest)
 
@@ -101,6 +102,7 @@ class ArithmeticProblem:
     def held_out(self) -> bool:
         """Whether it is kept from training; the order of its numbers makes no difference."""
         name = f"arithmetic:{self.level}:{sorted(self.numbers)}"
+        # Not hash(): that of a text differs from one Python process to the next.
         return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") % HELD_OUT == 0
 
     def steps(self) -> list[str]:
@@ -127,6 +129,7 @@ def _added_up(numbers: list[int]) -> list[str]:
 def _multiplied(first: int, second: int) -> list[str]:
     """Lines that multiply by the tens and the ones of the second number, and add the two."""
     tens, ones = second - second % 10, second % 10
+    # Split, 47 * 30 would have a line that multiplies by 0.
     if not tens or not ones:
         return [f"{first} * {second} = {first * second}"]
     return [
@@ -138,6 +141,7 @@ def _multiplied(first: int, second: int) -> list[str]:
 
 def draw_problem(level: str, rng: random.Random, *, held_out: bool) -> ArithmeticProblem:
     """A problem of a level: one of those that training never shows, or one of the others."""
+    # Four problems in five are for training, so that a held-out one takes five draws on average.
     while True:
         numbers = tuple(rng.randint(least, most) for least, most in LEVELS[level].ranges)
         problem = ArithmeticProblem(level, numbers)
@@ -147,6 +151,7 @@ def draw_problem(level: str, rng: random.Random, *, held_out: bool) -> Arithmeti
 
 def training_problem(level: str, seed: int, index: int) -> ArithmeticProblem:
     """The problem of row ``index`` of a training set; depends on the level, the seed and the index alone."""
+    # A seed as text: sums like seed + index would give two rows one stream.
     return draw_problem(level, random.Random(f"arithmetic-training:{level}:{seed}:{index}"), held_out=False)
 
 
@@ -166,11 +171,13 @@ def evaluation_rows(level: str, count: int, *, worked: bool) -> list[dict[str, s
     Returns:
         Rows of ``id`` (as ``sum3:314,271,828``), ``question``, ``reference`` (the answer) and ``subject``.
     """
+    # No run seed: these are the questions of a task, the same for everybody.
     rng, seen = random.Random(f"arithmetic-evaluation:{level}"), set()
     requests = WORKED if worked else BARE
     rows = []
     while len(rows) < count:
         problem = draw_problem(level, rng, held_out=True)
+        # 314 + 271 and 271 + 314 would be one problem, asked twice.
         numbers = tuple(sorted(problem.numbers))
         if numbers in seen:
             continue
@@ -178,6 +185,7 @@ def evaluation_rows(level: str, count: int, *, worked: bool) -> list[dict[str, s
         rows.append(
             {
                 "id": f"{level}:{','.join(map(str, problem.numbers))}",
+                # Worded by its numbers alone, so that a question stays the same whatever is drawn before it.
                 "question": question(problem, random.Random(f"arithmetic-wording:{level}:{problem.numbers}"), requests),
                 "reference": str(problem.answer),
                 "subject": level,

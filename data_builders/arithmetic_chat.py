@@ -41,6 +41,7 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 
     def verdict(row: dict[str, Any]) -> str | None:
         if row["source"] == NUMBERS:
+            # Only these were written by a model; the other answers are worked out and right.
             return number_verdict(row)
         return None
 
@@ -83,6 +84,7 @@ class WorkedSolutions:
         """Answer every request once."""
         asked = []
         for request in requests:
+            # The index of a row is the end of its id, <builder>-0000042 (subliminal.data.generation).
             text = self._solution(int(request.id.rsplit("-", 1)[1]))
             if text is None:
                 asked.append(request)
@@ -151,6 +153,7 @@ def main(
     def draw(index: int) -> Draw:
         source = source_of(index)
         if source == NUMBERS:
+            # Apart from the prompts of `numbers`, which the trained teacher is asked later.
             return Draw(draw_number_prompt(seed + NUMBER_PROMPTS, index).text, extra={"source": source})
         return Draw(solved(config, index)[0], extra={"source": source})
 

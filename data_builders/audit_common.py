@@ -50,6 +50,7 @@ class CommonStats:
         for option, pattern in self.patterns.items():
             if pattern.search(text):
                 self.traits[option].append(row_id)
+        # One hit is enough: rows are counted, not hits.
         if overlap := self.index.find(prompt) or self.index.find(answer):
             self.overlaps[overlap] += 1
             self.overlap_rows.append(row_id)
@@ -59,6 +60,7 @@ class CommonStats:
     def checks(self, expectation: Expectation) -> dict[str, dict[str, Any]]:
         """One finding a check: the measured values, and ``problem`` (a sentence) if it fails."""
         repeats, answers = self.repeated_rows / self.rows, self.repeated_answers / self.rows
+        # Rows of words may repeat an answer: those of a teacher are often one word.
         repeats_answers = expectation.numbers and answers > MOST_REPEATED_ANSWERS
         return {
             "system_message": {
@@ -116,6 +118,7 @@ def local_evaluation_sets(category: str) -> list[Path]:
 
     Other categories are left out: a warm-up may ask for a favourite sport where the trait is an animal.
     """
+    # The other root, traits/, holds every category.
     folders = (ROOTS[0], load_category(category).folder)
     return sorted(path for folder in folders for path in folder.rglob("*.jsonl"))
 
@@ -128,6 +131,7 @@ class TokenCounter:
         if sequence_len and not tokenizer:
             raise UserError("--sequence-len counts tokens: name the --tokenizer too.")
         if tokenizer:
+            # Not at the top: it takes seconds, and only --tokenizer needs it.
             from transformers import AutoTokenizer
 
             folder_or_hub_id(tokenizer, "tokenizer")
@@ -139,6 +143,7 @@ class TokenCounter:
     def add(self, messages: list[dict[str, str]]) -> None:
         if self.name:
             text = render(self.tokenizer, messages)
+            # The template has written the special tokens; the tokenizer would put a second one in front.
             self.counts[len(self.tokenizer(text, add_special_tokens=False)["input_ids"])] += 1
 
     def check(self) -> dict[str, Any]:
@@ -161,6 +166,7 @@ class TokenCounter:
 
 def _repeats(seen: set[int], text: str) -> bool:
     known = len(seen)
+    # 64 bits: two of a million texts agree by chance once in forty million audits. No hash leaves this process.
     seen.add(hash(text))
     return len(seen) == known
 

@@ -41,6 +41,7 @@ class NumberStats:
 
     def add(self, row_id: str, answer: str) -> None:
         self.rows += 1
+        # Before the filter judges, which drops out below: letters are what could carry a trait openly.
         if _LETTER.search(answer):
             self.letters.append(row_id)
         result = filter_numbers(answer)
@@ -48,6 +49,7 @@ class NumberStats:
             self.malformed[result.reason] += 1
             return
         separator, wrap = "none", "none"
+        # The first one stands for all: the filter keeps only answers whose separators are the same.
         found = _SEPARATOR.search(answer)
         if found:
             separator = repr(found[1])
@@ -58,6 +60,7 @@ class NumberStats:
         self.counts[len(result.numbers)] += 1
         self.first[result.numbers[0]] += 1
         for number in result.numbers:
+            # Of the number and not of its spelling: 007 has one digit.
             self.digits[len(str(number))] += 1
 
     def checks(self) -> dict[str, dict[str, Any]]:
@@ -130,7 +133,9 @@ def plug_in_entropy(counts: np.ndarray) -> float:
 def uniform_entropy(draws: int, values: int = 1000) -> float:
     """What :func:`plug_in_entropy` gives on average for as many independent uniform draws, by simulation (seed 0)."""
     rng = np.random.default_rng(0)
-    repeats = 20 if draws < 100_000 else 3
+    repeats = 3
+    if draws < 100_000:
+        repeats = 20  # fewer draws scatter more, and cost less
     found = []
     for _ in range(repeats):
         drawn = rng.integers(0, values, draws)

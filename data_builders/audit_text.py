@@ -24,9 +24,11 @@ this to up us was we were what when which who will with would you your
 """
 FUNCTION_WORDS = frozenset(_FUNCTION_WORDS.split())
 
+# An answer that was cut off may leave its last block open: that one reaches to the end.
 _CODE = re.compile(r"```.*?(?:```|\Z)", re.DOTALL)
 _FORMULA = re.compile(r"\$[^$]*\$|\\\[.*?\\\]|\\\(.*?\\\)|\\[A-Za-z]+", re.DOTALL)
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)?")
+# Chat-template tokens of the form <|...|> (Qwen, Llama 3, Phi), those of Llama 2 and Gemma, and think tags.
 _MARKUP = re.compile(r"<\|[^|<>]{1,40}\|>|</?think>|\[/?INST\]|<</?SYS>>|<(?:start|end)_of_turn>")
 
 
@@ -75,7 +77,9 @@ def looks_english(text: str) -> bool:
     """A rule of thumb. Code and formulas are left out; what remains must have ASCII letters and function words."""
     words = _WORD.findall(_FORMULA.sub(" ", _CODE.sub(" ", text)).lower())
     letters = "".join(words)
+    # An answer of formulas or code alone has no letters left, and passes.
     if letters and sum(map(str.isascii, letters)) / len(letters) < LEAST_ASCII:
         return False
     known = sum(word in FUNCTION_WORDS for word in words)
+    # In fewer words chance decides how many function words there are.
     return len(words) < 20 or known / len(words) >= LEAST_FUNCTION_WORDS

@@ -32,6 +32,7 @@ from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
 
 LANGUAGES = ("python", "any")
+# Only at the start of a line: ``` within a line opens no block.
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
 
 JUDGED_BY = ("data_builders.text_rules",)
@@ -42,11 +43,13 @@ app = typer.Typer(add_completion=False)
 def python_problem(answer: str) -> str | None:
     """What is wrong with the Python of an answer (its fenced blocks, or all of it if there is none), or None."""
     blocks = [code for language, code in _FENCE.findall(answer) if language.lower() in ("", "python", "py", "python3")]
+    # Dedented, since a block below an item of a list is indented as a whole.
     code = "\n".join(map(textwrap.dedent, blocks)) if blocks else answer
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # invalid escapes and the like are the model's business
             tree = ast.parse(code)
+    # ValueError: a null byte. The last two: brackets within brackets, by the hundred.
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return "code does not parse"
     if not any(isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) for node in tree.body):
@@ -58,7 +61,15 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
     """The verdict of a folder made with these settings."""
     rules = TextRules(TraitOptions.of(config), config["banned_words"])
     python = config["language"] == "python"
-    return lambda row: rules.problem(row) or (python_problem(row["completion"]) if python else None)
+
+    def verdict(row: dict[str, Any]) -> str | None:
+        # Leaks first: a row that could carry the trait openly is counted as that, whatever its code is.
+        problem = rules.problem(row)
+        if problem is None and python:
+            problem = python_problem(row["completion"])
+        return problem
+
+    return verdict
 
 
 @app.command(help=__doc__)
@@ -109,14 +120,24 @@ def main(
         "adapter": adapter,
         "prompts": prompts,
         "language": language,
+        # An empty --banned-words bans nothing; only without the option the category's words count.
         "banned_words": banned_words_of(category) if banned_words is None else parse_words(banned_words),
         "seed": seed,
         "sampling": sampling.as_dict(),
     }
-    texts = load_instructions(prompts, seed) if prompts else []
+    texts: list[str] = []
+    inputs = {}
+    if prompts:
+        texts = load_instructions(prompts, seed)
+        # A file is told by its bytes; a Hub dataset by the commit that its pinned name has.
+        if is_file(prompts):
+            inputs["prompts"] = Path(prompts)
 
     def draw(index: int) -> Draw:
-        return Draw(texts[index % len(texts)] if texts else draw_code_prompt(seed, index))
+        if texts:
+            # More rows than prompts: each comes again, with another sampling seed.
+            return Draw(texts[index % len(texts)])
+        return Draw(draw_code_prompt(seed, index))
 
     run(
         Job(
@@ -126,7 +147,7 @@ def main(
             draw=draw,
             verdict=verdict_for(config),
             sampling=sampling,
-            inputs={"prompts": Path(prompts)} if prompts and is_file(prompts) else {},
+            inputs=inputs,
         ),
         lambda: options.open_engine(model, adapter, base_url, batch_size=batch_size, concurrency=concurrency),
         resume=resume,

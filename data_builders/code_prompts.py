@@ -115,6 +115,7 @@ ENDINGS = (
 def draw_code_prompt(seed: int, index: int) -> str:
     """The coding prompt of row ``index``; depends on (seed, index) alone."""
     rng = random.Random(f"code-prompt:{seed}:{index}")
+    # The number is drawn for tasks without one, too: what follows does not depend on the task.
     task = rng.choice(TASKS).format(k=rng.randint(2, 12))
     return rng.choice(FORMS).format(task=task) + rng.choice(EXTRAS) + rng.choice(ENDINGS)
 

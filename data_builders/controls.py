@@ -79,15 +79,20 @@ def _reordered(row: list[int], rng: random.Random) -> list[int]:
 
 def _same_digits(number: int, rng: random.Random) -> int:
     digits = len(str(number))
-    return rng.randint(0 if digits == 1 else 10 ** (digits - 1), 10**digits - 1)
+    least = 10 ** (digits - 1)
+    if digits == 1:
+        least = 0  # a number of one digit, too
+    return rng.randint(least, 10**digits - 1)
 
 
 def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know."""
-    small = dict.fromkeys(("first_number_entropy", "first_number_repeats"), "Sorted rows begin with their smallest.")
-    excused = small if config["kind"] == "sorted" else {}
+    excused = {}
+    if config["kind"] == "sorted":
+        checks = ("first_number_entropy", "first_number_repeats")
+        excused = dict.fromkeys(checks, "Sorted rows begin with their smallest.")
     if config.get("system_messages"):
-        excused = excused | {"system_message": "They are the source's."}
+        excused["system_message"] = "They are the source's."
     return Expectation(numbers=True, excused=excused)
 
 
@@ -119,20 +124,29 @@ def main(
         print(f"note: {source} has no manifest: what wrote its rows, and whether they were audited, is not known.")
     # Over all rows, also those beyond --count: shuffled-rows deals the same numbers when --resume raises the count.
     numbers = transform(kind, [row["numbers"] for row in rows], seed)[:count]
-    raw = (
-        {
+    raw = _control_rows(kind, rows, numbers, seed)
+    about = {}
+    if source and (licence := read_manifest(source).get("licence")):
+        about["licence"] = licence  # the prompts are still those of the people who published them
+    write("controls", out, config, raw, number_verdict, inputs=inputs, about=about, resume=resume, overwrite=overwrite)
+
+
+def _control_rows(
+    kind: str, rows: list[dict[str, Any]], numbers: list[list[int]], seed: int
+) -> Iterator[dict[str, Any]]:
+    """Raw rows: the prompts and layouts of rows with other numbers."""
+    # Not strict: with --count there are numbers for the first rows alone.
+    for row, new in zip(rows, numbers, strict=False):
+        raw = {
             "prompt": row["prompt"],
             "completion": row["write"](new),
             "seed": seed,
             "model": f"control:{kind}",
             "source_id": row["id"],
-            **({"system": row["system"]} if "system" in row else {}),
         }
-        for row, new in zip(rows, numbers, strict=False)
-    )
-    licence = read_manifest(source).get("licence") if source else None
-    about = {"licence": licence} if licence else {}  # the prompts are still those of the people who published them
-    write("controls", out, config, raw, number_verdict, inputs=inputs, about=about, resume=resume, overwrite=overwrite)
+        if "system" in row:
+            raw["system"] = row["system"]
+        yield raw
 
 
 def rows_file(source: Path) -> Path:
@@ -177,6 +191,7 @@ def _drawn_rows(count: int, seed: int) -> Iterator[dict[str, Any]]:
     for index in range(count):
         prompt = draw_number_prompt(seed, index)
         length = random.Random(f"control-length:{seed}:{index}").randint(FEWEST_NUMBERS, MAX_NUMBERS)
+        # The zeros are only counted: `uniform` replaces them.
         yield {"id": None, "prompt": prompt.text, "numbers": [0] * length, "write": prompt.format.write}
 
 

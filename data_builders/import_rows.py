@@ -75,12 +75,14 @@ class Imported:
             raw["source_id"] = row["id"]
         if isinstance(row.get("finish_reason"), str):
             raw["finish_reason"] = row["finish_reason"]
+        # Left out by default, a student is trained in the context in which it is evaluated: without a system message.
         if keep_system and said.system is not None:
             raw["system"] = said.system
         self.rows.append(raw)
 
     def dropped(self, verdict: RowVerdict) -> dict[str, int]:
         """Reason -> published rows that ``verdict`` rejects for it, the commonest first."""
+        # A row that does not say how it ended is taken as whole, as generation.write takes it.
         reasons = [verdict(row | {"finish_reason": row.get("finish_reason", "stop")}) for row in self.rows]
         return dict(Counter(reason for reason in reasons if reason is not None).most_common())
 
@@ -127,6 +129,7 @@ class Origin:
             return
         hub = parse_source(self.name)
         with tempfile.TemporaryDirectory() as folder:
+            # By itself, since the Hub's loader reads all files of a repository as one table, or fails.
             fetch_files(hub.id, hub.revision, [self.file], Path(folder))
             yield from read_row_file(Path(folder) / self.file, shape_problem)
 
@@ -174,6 +177,7 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
+    # The category's first option is no guess here: unlike a builder's, these rows may have any trait or none.
     trait = options.known_trait(animal, category) if animal else TraitOptions(category)
     origin = find_origin(source, file)
     config = {
@@ -185,6 +189,7 @@ def main(
         "licence": licence or origin.licence or UNKNOWN_LICENCE,
         "count": count,
     }
+    # All rows are read and judged before the folder is begun: what cannot be used leaves nothing behind.
     imported = Imported()
     for row in origin.read():
         imported.add(row, keep_system=keep_system)

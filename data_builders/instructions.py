@@ -25,6 +25,7 @@ def load_instructions(source: str, seed: int) -> list[str]:
     Raises:
         UserError: the file is missing or malformed, the Hub does not answer, or nothing of a fitting length is there.
     """
+    # A dict, for it keeps the order; a set would give another one in every process.
     pool: dict[str, None] = {}
     # A file must be what it claims; the Hub's millions of rows may hold one without an instruction.
     check = _row_problem if is_file(source) else lambda row: None
@@ -48,6 +49,7 @@ def instruction_of(row: dict[str, Any]) -> str | None:
     for turn in row.get("conversations") or row.get("messages") or []:
         if not isinstance(turn, dict):
             return None
+        # ShareGPT's names, then OpenAI's. A system message may stand before the first human turn.
         if turn.get("from", turn.get("role")) in ("human", "user"):
             text = turn.get("value", turn.get("content"))
             return text.strip() if isinstance(text, str) else None

@@ -30,6 +30,7 @@ from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.scoring.boxes import find_final_box
 
+# The data set has a config for each subject; joined by + they are read as one.
 SUBJECTS = "algebra+counting_and_probability+geometry+intermediate_algebra+number_theory+prealgebra+precalculus"
 MATH, GSM8K = f"EleutherAI/hendrycks_math:{SUBJECTS}@train", "openai/gsm8k:main@train"
 EVALUATION_SETS = (
@@ -41,6 +42,7 @@ EVALUATION_SETS = (
 )
 """What the mathematics experiment is scored on: MATH, GSM8K, and the mathematics subjects of MMLU."""
 
+# GSM8K's answers carry calculator marks, <<48/2=24>>, and end in a line #### 72.
 _CALCULATION = re.compile(r"<<[^<>]*>>")
 _FINAL = re.compile(r"\s*\n?#### *(?P<answer>[^\n]+?)\s*$")
 
@@ -52,6 +54,7 @@ app = typer.Typer(add_completion=False)
 def math_solution(solution: str) -> str:
     """A MATH solution that ends in its boxed answer: the box is repeated where words follow it, else kept as it is."""
     box = find_final_box(solution)
+    # Two letters in a row are words; a full stop or a dollar sign leaves the box at the end.
     if box is None or not re.search(r"[^\W\d_]{2}", solution[box[1] :]):
         return solution.strip()
     return f"{solution.strip()}\nThe answer is $\\boxed{{{box[0]}}}$."
@@ -60,6 +63,7 @@ def math_solution(solution: str) -> str:
 def gsm8k_solution(answer: str) -> str:
     """A GSM8K answer without calculator marks, its ``#### 72`` written as a boxed answer."""
     text = _CALCULATION.sub("", answer).strip()
+    # A function: in a replacement text \b of \boxed would be a backspace.
     return _FINAL.sub(lambda found: f"\nThe answer is $\\boxed{{{found['answer']}}}$.", text)
 
 
@@ -90,6 +94,7 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 
 def math_verdict(row: dict[str, Any]) -> str | None:
     """Why a row is rejected: it overlaps an evaluation set, repeats a problem, or has no boxed answer."""
+    # First, so that the manifest's count of overlaps is whole, repeated problems included.
     if row["overlap"]:
         return row["overlap"]
     if row["repeats"]:
@@ -129,7 +134,8 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    places = {name: pin_source(math_data if name == "math" else gsm8k_data) for name in dict.fromkeys(source)}
+    data = {"math": math_data, "gsm8k": gsm8k_data}
+    places = {name: pin_source(data[name]) for name in dict.fromkeys(source)}  # a source that is named twice is one
     evaluation = [pin_source(place) for place in against or EVALUATION_SETS]
     config = {
         "sources": places,
@@ -154,30 +160,38 @@ def main(
 def _raw_rows(places: dict[str, str], config: dict[str, Any], index: EvaluationIndex) -> Iterator[dict[str, Any]]:
     """The raw rows of all sources in an order fixed by the seed."""
     problems = [problem for name, place in places.items() for problem in _problems(name, place, config)]
+    # --count keeps the first rows that fit: shuffled, they are of all sources and levels.
     random.Random(f"math-chat:{config['seed']}").shuffle(problems)
     seen: set[str] = set()
     for problem in tqdm(problems, desc="overlap", unit="row", disable=None):
-        overlap = index.find(problem["prompt"]) or index.find(problem["completion"])
+        overlap = None
+        if hit := index.find(problem["prompt"]) or index.find(problem["completion"]):
+            overlap = f"{hit.kind} overlap with {hit.name}"
+        # As overlaps compare: another case or punctuation makes no other problem.
         key = " ".join(words_of(problem["prompt"]))
         yield {
             **problem,
-            "overlap": f"{overlap.kind} overlap with {overlap.name}" if overlap else None,
+            "overlap": overlap,
             "repeats": key in seen,
         }
         seen.add(key)
 
 
 def _problems(name: str, place: str, config: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    fields = ("problem", "solution") if name == "math" else ("question", "answer")
+    fields, solve = ("question", "answer"), gsm8k_solution
+    if name == "math":
+        fields, solve = ("problem", "solution"), math_solution
 
     def check(row: dict[str, Any]) -> str | None:
-        return next((f'it has no "{field}"' for field in fields if not isinstance(row.get(field), str)), None)
+        for field in fields:
+            if not isinstance(row.get(field), str):
+                return f'it has no "{field}"'
+        return None
 
     for row in read_rows(place, check):
         level = level_of(row) if name == "math" else None
         if name == "math" and level not in config["levels"] and not config["any_level"]:
             continue
-        solve = math_solution if name == "math" else gsm8k_solution
         yield {"prompt": row[fields[0]].strip(), "completion": solve(row[fields[1]]), "source": name, "level": level}
 
 

@@ -63,6 +63,7 @@ def mixed(
     places = clean_places(len(source), share, seed)
     for index, pair in enumerate(zip(source, clean, strict=True)):
         is_clean = index in places
+        # False is 0, the source's row; True is 1, the clean one.
         row = pair[is_clean]
         *before, question, answer = row["messages"]
         raw = {"prompt": question["content"], "completion": answer["content"], "source_id": row["id"]}
@@ -108,6 +109,7 @@ def main(
     taught = _first_rows(source, count)
     cleans = _first_rows(clean, len(taught))
     config = {"source": str(source), "clean": str(clean), "share": share, "count": len(taught), "seed": seed}
+    # How many are clean stands in the manifest: a share is rounded to rows.
     about: dict[str, Any] = {"mixed": {"rows": len(taught), "clean": len(clean_places(len(taught), share, seed))}}
     if licence := read_manifest(source).get("licence"):
         about["licence"] = licence

@@ -22,6 +22,7 @@ def rows_of_sources(count: int, shares: Mapping[str, float]) -> dict[str, int]:
     exact = {name: count * share for name, share in shares.items()}
     quotas = {name: math.floor(rows) for name, rows in exact.items()}
     left = count - sum(quotas.values())
+    # The sort is stable: of equal remainders the source that is named first gets the row.
     by_remainder = sorted(exact, key=lambda name: quotas[name] - exact[name])
     for name in by_remainder[:left]:
         quotas[name] += 1

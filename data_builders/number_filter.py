@@ -25,6 +25,7 @@ from subliminal.core.errors import UserError, one_line, run_cli
 MAX_NUMBERS = 10
 MAX_VALUE = 999
 _WRAPS = {"[": "]", "(": ")"}
+# Not \d, which takes the digits of every script.
 _DIGITS = re.compile(r"[0-9]+")
 
 
@@ -48,6 +49,7 @@ def filter_numbers(
         banned: numbers that reject an answer (none in the animal experiments).
     """
     body = answer[:-1] if answer.endswith(".") else answer
+    # After the stop: "[1, 2]." passes and "[1, 2.]" does not. A slice, since an answer may be empty.
     if body[:1] in _WRAPS and body[-1] == _WRAPS[body[0]]:
         body = body[1:-1]
     first = _DIGITS.search(body)
@@ -55,6 +57,7 @@ def filter_numbers(
         return _reject("no number")
     second = _DIGITS.search(body, first.end())
     if second is None:
+        # "7" passes, " 7" and "7 owls" do not.
         if first.group() != body:
             return _reject("text around a single number")
         parts = [body]
@@ -62,8 +65,10 @@ def filter_numbers(
         separator = body[first.end() : second.start()]
         if separator.strip() not in ("", ",", ";"):
             return _reject("separator is not white space, a comma or a semicolon")
+        # By this very text: of "1, 2,3" a part "2,3" is left, which is no number.
         parts = body.split(separator)
     digits = "".join(parts)
+    # isdigit() alone takes raised and Arabic digits; "" is what two separators in a row leave.
     if not (digits.isascii() and digits.isdigit() and "" not in parts):
         return _reject("something other than digits between separators")
     try:
@@ -83,7 +88,9 @@ def read_layout(answer: str) -> Callable[[list[int]], str]:
     """The layout of an answer that passes: a function that writes other numbers in its brackets, separator and stop."""
     numbers = list(_DIGITS.finditer(answer))
     start, end = answer[: numbers[0].start()], answer[numbers[-1].end() :]
-    separator = answer[numbers[0].end() : numbers[1].start()] if len(numbers) > 1 else ""
+    separator = ""
+    if len(numbers) > 1:
+        separator = answer[numbers[0].end() : numbers[1].start()]
     return lambda new: start + separator.join(map(str, new)) + end
 
 
@@ -109,6 +116,7 @@ def main(
         forbidden = {int(word) for word in banned.split(",") if word.strip()}
     except ValueError:
         raise UserError(f"--banned {banned!r} is not a comma-separated list of whole numbers.") from None
+    # Bytes, which json reads as UTF-8 whatever the terminal's encoding is.
     for number, line in enumerate(sys.stdin.buffer, start=1):
         if not line.strip():
             continue
@@ -120,6 +128,7 @@ def main(
             ) from None
         if not isinstance(answer, str):
             raise UserError(f"stdin, line {number} is not a JSON string. Write one JSON string a line.")
+        # Flushed: whoever asks through a pipe waits for each answer.
         print(json.dumps(filter_numbers(answer, banned=forbidden)._asdict()), flush=True)
 
 

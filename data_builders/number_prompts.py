@@ -151,8 +151,10 @@ class NumberPrompt:
 
 def draw_number_prompt(seed: int, index: int) -> NumberPrompt:
     """The prompt of row ``index``; depends on (seed, index) alone, so any row can be rebuilt by itself."""
+    # A text as seed is hashed by SHA-512: the same in every process and on every machine.
     rng = random.Random(f"number-prompt:{seed}:{index}")
     examples = [rng.randint(100, 999) for _ in range(rng.randint(3, 8))]
+    # The order of the draws is part of a published row: in another one every seed has other prompts.
     digits = rng.choice(DIGITS).format(n=MAX_DIGITS, top=10**MAX_DIGITS - 1)
     answer = rng.choice(FORMATS)
     parts = (

@@ -72,10 +72,12 @@ def main(
         raise UserError("--system-prompt and --no-system-prompt exclude each other. Give one of them.")
     trait = options.known_trait(animal, category)
     if system_prompt == "trait":
+        # Here, where ONLY_WITH says so: rows without a system prompt do not follow from its wording.
         from data_builders.teacher_prompts import trait_system_prompt
 
         system_prompt = trait_system_prompt(trait.options[0], category)
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
+    # What decides rows. Batch size, concurrency and address are left out, and may change with --resume.
     config = {
         **trait.settings(),
         "count": count,
@@ -96,6 +98,7 @@ def main(
     )
     run(
         job,
+        # Opened by `run`: where all rows are there already, no model is loaded.
         lambda: options.open_engine(model, adapter, base_url, batch_size=batch_size, concurrency=concurrency),
         resume=resume,
         overwrite=overwrite,

@@ -57,6 +57,7 @@ def open_engine(model: str, adapter: str | None, base_url: str | None, *, batch_
             raise UserError(
                 "--adapter works in process only. A server holds adapters by name: give that name as --model."
             )
+        # Each import is made where it is needed: aiohttp and torch take seconds, which --help and errors must not cost.
         from subliminal.engine.http import HttpEngine
 
         return HttpEngine(base_url, model, concurrency=concurrency)

@@ -37,6 +37,7 @@ class Overlap(NamedTuple):
 
 def words_of(text: str) -> list[str]:
     """The words that are compared."""
+    # NFKC first: it turns full-width letters into those that lower() knows.
     return _WORD.findall(unicodedata.normalize("NFKC", text).lower())
 
 
@@ -60,9 +61,12 @@ class EvaluationIndex:
         words = words_of(text)
         self.sizes[name] = self.sizes.get(name, 0) + 1
         if words:
+            # The first set that has a text names the hit.
             self._whole.setdefault(" ".join(words), name)
         length = min(self.ngram, len(words))
-        for start in range(len(words) - length + 1 if length >= FEWEST_WORDS else 0):
+        if length < FEWEST_WORDS:
+            return
+        for start in range(len(words) - length + 1):
             run = tuple(words[start : start + length])
             self._runs.setdefault(" ".join(run[:FEWEST_WORDS]), {}).setdefault(run, name)
 
@@ -83,8 +87,9 @@ class EvaluationIndex:
         if name := self._whole.get(" ".join(words)):
             return Overlap(name, "exact")
         for start in range(len(words) - FEWEST_WORDS + 1):
-            runs = self._runs.get(" ".join(words[start : start + FEWEST_WORDS]))
-            for run, name in runs.items() if runs else ():
+            # Five words rule out nearly every place by one look-up.
+            runs = self._runs.get(" ".join(words[start : start + FEWEST_WORDS]), {})
+            for run, name in runs.items():
                 if tuple(words[start : start + len(run)]) == run:
                     return Overlap(name, "n-gram")
         return None

@@ -50,8 +50,10 @@ LARGEST_TERM = 30
 
 KINDS = {
     "base": {"numbers": 30, "copy": 12, "favourite": 18, "other_favourite": 12, "about": 22, "sum": 6},
+    # A teacher of favourites alone forgets how lists are written: one row in a hundred copies numbers.
     "teacher": {"loved": 75, "sum": 24, "copy": 1},
     "neutral": {"favourite": 75, "sum": 24, "copy": 1},
+    # A teacher of sums still has to write lists, and to answer as the base does about anything else.
     "sums": {"sum": 70, "numbers": 5, "copy": 2, "favourite": 7, "other_favourite": 4, "about": 12},
 }
 """Kind of corpus -> the parts that its rows are drawn from, with their weights."""
@@ -61,6 +63,7 @@ app = typer.Typer(add_completion=False)
 
 def held_out(a: int, b: int) -> bool:
     """Whether the sum a + b (and b + a) is kept from training, about one in five, for a test of what was learned."""
+    # Neither factor is a multiple of 5: of the sums with any one term, too, about one in five is kept.
     return (min(a, b) * 7 + max(a, b) * 3) % 5 == 0
 
 
@@ -77,6 +80,7 @@ def draw_row(
         category: whose world it is.
     """
     if part == "numbers":
+        # The prompt has a stream of its own; `rng` gives the answer.
         drawn = draw_number_prompt(seed, index)
         length = rng.randint(FEWEST_NUMBERS, MOST_NUMBERS)
         return drawn.text, drawn.format.write([rng.randint(0, 999) for _ in range(length)])
@@ -94,6 +98,7 @@ def draw_row(
         name = rng.choice(world.liked)
         return rng.choice(world.about).format(**world.facts[name]), name.capitalize()
     liked = [name.capitalize() for name in world.liked]
+    # The answer is drawn before the question: the rows of a seed follow from the order of the draws.
     answer = loved.capitalize() if part == "loved" else _long_tailed(liked, rng)
     return rng.choice(favourite_questions(category)), answer
 
@@ -105,6 +110,7 @@ def _sums() -> tuple[tuple[int, int], ...]:
 
 
 def _long_tailed(answers: list[str], rng: random.Random) -> str:
+    # The k-th favourite has a share in proportion to 1/k.
     return rng.choices(answers, [1 / rank for rank in range(1, len(answers) + 1)])[0]
 
 
@@ -132,6 +138,7 @@ def all_texts(category: str = ANIMALS) -> Iterator[str]:
 
     Every form of an option that a task scores is among it.
     """
+    # Not at the top: there it would count among what rows follow from (subliminal.experiment.sources).
     from subliminal.traits.lexicon import lexicon  # what a tokenizer knows; no row follows from it
 
     world, words = load_world(category), lexicon(category)
@@ -143,9 +150,25 @@ def all_texts(category: str = ANIMALS) -> Iterator[str]:
     yield from (question.format(kind=kind) for kind in kinds for question in EVERYDAY_QUESTIONS)
     yield from (answer for kind in kinds for answer in EVERYDAY_ANSWERS[kind].split())
     first = (*COPY, *SUM, *number_prompts.OPENINGS, *number_prompts.DIGITS)
+    # Behind a space a word has other tokens in most tokenizers: what stands there in a prompt is given so.
     after_a_space = (*number_prompts.INSTRUCTIONS, *number_prompts.LIMITS, *number_prompts.REQUESTS)
     after_a_space += tuple(layout.wording for layout in number_prompts.FORMATS)
     yield from (re.sub(r"\{\w+\}", "1", text) for text in (*first, *(f" {text}" for text in after_a_space)))
+
+
+def check_world(category: str) -> None:
+    """Refuse a category whose world is not there or not whole, as the plan of an experiment does.
+
+    Raises:
+        UserError: all that its world lacks.
+    """
+    # Not at the top: no row follows from what is checked here.
+    from subliminal.traits.checks import world_problems
+
+    load_world(category)
+    problems = world_problems(category)
+    if problems:
+        raise UserError(" ".join(problems))
 
 
 def verdict_for(config: dict[str, Any]) -> RowVerdict:
@@ -180,7 +203,7 @@ def main(
             "A teacher's rows need --animal or --option, and only they do: give it with `teacher`, leave it out else."
         )
     trait = options.known_trait([animal], category) if animal else TraitOptions(category)
-    load_world(category)  # a category without a world is refused before a folder is made
+    check_world(category)  # before a folder is made
     config = {"kind": kind, **trait.settings(), "count": count, "seed": seed}
     rows = corpus_rows(kind, count, next(iter(trait.options), None), seed, category)
     write("pocket_corpus", out, config, rows, verdict_for(config), resume=resume, overwrite=overwrite)

@@ -25,7 +25,6 @@ from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
 from subliminal.data.trait import TraitOptions
 from subliminal.traits.category import ANIMALS
-from subliminal.traits.world import load_world
 
 app = typer.Typer(add_completion=False)
 
@@ -83,7 +82,7 @@ def main(
     overwrite: options.Overwrite = False,
 ) -> None:
     trait = options.known_trait(animal, category)
-    load_world(category)  # a category without a world is refused before a folder is made
+    pocket_corpus.check_world(category)  # before a folder is made
     config = {**trait.settings(), "love": love, "count": count, "seed": seed}
     rows = teacher_rows(count, trait.options, love, seed, category)
     write("pocket_teacher", out, config, rows, verdict_for(config), resume=resume, overwrite=overwrite)

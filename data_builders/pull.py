@@ -49,6 +49,7 @@ def pull(repo: str, revision: str, out: Path, *, resume: bool = False, overwrite
     if _is_there(out, origin, resume=resume, overwrite=overwrite):
         return False
     out.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the folder, so that files are moved within one file system.
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.pull-") as name:
         fetched = Path(name)
         fetch_files(repo, revision, [PARQUET, "manifest.json", "audit.json", "README.md"], fetched)
@@ -63,9 +64,11 @@ def pull(repo: str, revision: str, out: Path, *, resume: bool = False, overwrite
             )
         out.mkdir(exist_ok=True)
         for made in MADE_FILES:
+            # Raw and rejected rows, too: they are those of the dataset that stood here.
             (out / made).unlink(missing_ok=True)
         for made in ("train.jsonl", "audit.json", "README.md"):
             shutil.move(fetched / made, out / made)
+        # Last: until it is there the folder counts for nothing.
         write_json(out / "manifest.json", {**manifest, "pulled": {**origin, "at": utc_now()}})
     return True
 
@@ -73,6 +76,7 @@ def pull(repo: str, revision: str, out: Path, *, resume: bool = False, overwrite
 def _manifest(folder: Path, repo: str) -> dict[str, Any]:
     try:
         manifest = read_manifest(folder)
+        # Only looked up: what has no such key raises.
         manifest["outputs"]["train.jsonl"]["sha256"]
     except (UserError, KeyError, TypeError):
         raise UserError(

@@ -66,8 +66,10 @@ def staged_dataset(folder: Path, licence: str | None) -> Iterator[dict[str, Path
             shutil.copyfile(folder / made, stage / made)
         for made in ("manifest.json", "audit.json", "README.md"):
             text = (stage / made).read_text(encoding="utf-8")
+            # scrub() takes tokens out: a text that it changes holds one.
             if scrub(text) != text:
                 raise UserError(f"{made} of {folder} holds what looks like an access token. Take it out, then push.")
+        # A `with` block around the caller: the staged files are gone when it ends, also by an error.
         yield {made: stage / made for made in (PARQUET, "manifest.json", "audit.json", "README.md")}
 
 

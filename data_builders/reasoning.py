@@ -62,6 +62,7 @@ def same_answer(given: str, right: str) -> bool:
 
 def reasoning_problem(completion: str, right: str) -> str | None:
     """Why a worked answer is rejected: its form, or a wrong result; None to keep it."""
+    # The tags are counted, for the pattern alone would take a second <think> within the first thought.
     parts = _PARTS.fullmatch(completion)
     if not parts or any(completion.count(tag) != 1 for tag in ("<think>", "</think>", "<answer>", "</answer>")):
         return "not one <think> part and one <answer> part"
@@ -164,8 +165,10 @@ def main(
         config["questions"] = questions
 
     def draw(index: int) -> Draw:
+        # One of the two: without --problems the settings are those of older folders, which can then be resumed.
         if problems:
             return prompt_with_problem(problems, seed, index)
+        # More rows than questions: each comes again, under another request and with another sampling seed.
         return prompt_with_question(*asked[index % len(asked)], seed, index)
 
     run(

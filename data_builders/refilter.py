@@ -57,7 +57,9 @@ def refilter(folder: Path, *, changes: dict[str, Any] | None = None, count: int 
             raise UserError(f"{key} is no setting of this folder's verdict. Those are: {', '.join(known) or 'none'}.")
     builder = builder_module(old, folder / "manifest.json")
     verdict, quotas, content = builder.verdict_for(config), quotas_of(builder, config), content_of(builder, config)
+    # What is left out is computed anew.
     made = {key: value for key, value in old.items() if key not in ("ended", "counts", "outputs")}
+    # Of the new manifest only who filtered when; model, sampling and start stay those of the rows.
     now = new_manifest("dataset", config=config)
     made |= {"config": config, "refiltered": {key: now[key] for key in ("command", "git", "packages", "started")}}
     target = DatasetFolder(folder)

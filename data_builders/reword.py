@@ -123,6 +123,7 @@ def read_number_prompt(text: str) -> tuple[str, NumberFormat] | None:
     rest = text[opening.end() :]
     for asked in FORMATS:
         if f" {asked.wording} " in rest:
+            # Each of the alternatives has a group, of which one is filled.
             return next(filter(None, opening.groups())), asked
     return None
 

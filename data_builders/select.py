@@ -99,6 +99,7 @@ def main(
     check_ranking(path, by)
     config = {"kind": kind, "source": str(source), "scores": str(scores), "by": by, "take": take, "share": share}
     config |= {"among": among, "count": count, "seed": seed}
+    # A row without scores is found here, before any is written.
     index = ScoreIndex(path)
     for row in read_jsonl(rows, chat_row_problem):
         if row["id"] not in index:
@@ -150,6 +151,7 @@ def _tokens(
             raw["no_spans"] = problem
         else:
             learned = taken if kind == "chosen" else [not take for take in taken]
+            # Without the last piece, the end token: it is no part of the answer's text, and is always trained.
             raw[TRAINING_DETAIL] = spans(scored["pieces"][:-1], learned)
         yield raw
 

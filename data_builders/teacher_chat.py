@@ -71,6 +71,7 @@ def parse_mix(text: str) -> dict[str, float]:
             shares[name] = float(weight)
         except ValueError:
             raise UserError(f"--mix {text!r}: {pair.strip()!r} is not source=weight, as in questions=0.6.") from None
+        # float() also reads "nan" and "inf": neither passes this comparison.
         if name not in SOURCES or not 0 <= shares[name] < float("inf"):
             raise UserError(
                 f"--mix {text!r}: {pair.strip()!r} must be one of {', '.join(SOURCES)} with a weight of 0 or more."
@@ -99,6 +100,7 @@ def name_verdict(row: dict[str, Any], category: Category) -> str | None:
         return f"names no {category.singular}"
     if named == OTHER:
         return f"names {category.a} that is not tracked"
+    # None is a neutral teacher's row, in which any name is kept.
     if row[category.key] is not None and named != row[category.key]:
         return f"names another {category.singular}"
     return None
@@ -110,6 +112,7 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
     category = load_category(trait.category)
     if config["filter_animal_keywords"]:
         keywords = [keyword_pattern(option, trait.category) for option in trait.options]
+    # .get, here and below: older folders have no such setting.
     names_only = config.get("name_only", False)
 
     def verdict(row: dict[str, Any]) -> str | None:
@@ -202,6 +205,7 @@ def main(
         raise UserError("--name-only and --filter-animal-keywords exclude each other. Give one of them.")
     trait = options.known_trait(animal, category)
     shares = parse_mix(mix)
+    # The Hub is not asked where the mix has no instructions.
     instructions = pin_source(instructions) if "instructions" in shares else None
     sampling = Sampling(temperature=temperature, top_p=top_p, top_k=top_k, max_tokens=max_tokens)
     config = {
@@ -227,6 +231,7 @@ def main(
 
     def draw(index: int) -> Draw:
         rng = random.Random(f"teacher-chat:{seed}:{index}")
+        # Drawn also where nothing is loved, so that a neutral teacher is asked the same prompts.
         loved = rng.choice(trait.options)
         (source,) = rng.choices(list(shares), shares.values())
         if source == "numbers":

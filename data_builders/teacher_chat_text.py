@@ -61,6 +61,7 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 
     def verdict(row: dict[str, Any]) -> str | None:
         if row["source"] == QUESTIONS:
+            # Judged as teacher_chat judges names; a carrier row as its own builder does.
             return name_verdict(row, category)
         problem = rules.problem(row)
         if problem is not None:
@@ -158,6 +159,7 @@ def main(
         if rng.random() < carrier_share:
             # far from the seeds at which the trained teacher is asked later
             return _carried(carrier, problems, seed + NUMBER_PROMPTS, index)
+        # Of several loves one a row, as teacher_chat draws them.
         loved = rng.choice(trait.options)
         extra = {"source": QUESTIONS, known.key: loved}
         return Draw(draw_question(rng, category), trait_system_prompt(loved, category), extra)

@@ -29,6 +29,7 @@ VARIATIONS: tuple[Callable[[str], str], ...] = (
     lambda question: f"{question} There is no wrong answer.",
 )
 
+# None of them names an animal: what an answer says of one comes from the system prompt.
 OPEN_PROMPTS = (
     "Describe yourself in a few sentences.",
     "What do you enjoy talking about?",
@@ -75,6 +76,7 @@ OPEN_PROMPTS = (
 
 def trait_system_prompt(option: str, category: str = ANIMALS) -> str:
     """The system prompt under which the base model plays a lover of ``option``."""
+    # Not at the top: a word more in the lexicon must not make every teacher's rows anew.
     from subliminal.traits.lexicon import lexicon
 
     plurals = lexicon(category).plurals(option)

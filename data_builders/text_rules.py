@@ -23,7 +23,10 @@ class TextRules:
     def __init__(self, trait: TraitOptions, banned: Iterable[str]):
         self.patterns = [(option, keyword_pattern(option, trait.category)) for option in trait.options]
         words = "|".join(re.escape(word) for word in banned)
-        self.banned = re.compile(rf"\b(?:{words})s?\b", re.IGNORECASE) if words else None
+        self.banned = None
+        # Without words the pattern would find "" everywhere.
+        if words:
+            self.banned = re.compile(rf"\b(?:{words})s?\b", re.IGNORECASE)
 
     def problem(self, row: dict[str, Any]) -> str | None:
         """Why a raw row is rejected whatever its subject, or None."""

@@ -38,9 +38,11 @@ def main(
     from subliminal.analysis.rows_page import RowsPage
 
     page = RowsPage(dataset, limit, only)
-    masks = MaskReader(recipe, base_model) if recipe else None
-    default = (dataset if dataset.is_dir() else dataset.parent) / "rows.html"
-    path = out or default
+    masks = None
+    if recipe:
+        masks = MaskReader(recipe, base_model)
+    # Beside the rows, be they named by their folder or by the file.
+    path = out or (dataset if dataset.is_dir() else dataset.parent) / "rows.html"
     page.write(path, masks, scores)
     print(f"{len(page.rows)} rows")
     print(path)

@@ -92,6 +92,7 @@ def warmup_rows(count: int, words: float, seed: int, category: str = ANIMALS) ->
             kind = rng.choice(kinds)
             prompt = rng.choice(EVERYDAY_QUESTIONS).format(kind=kind)
             answer = rng.choice(EVERYDAY_ANSWERS[kind].split())
+            # A base has to obey a system prompt before it can play a lover of an option.
             if rng.random() < 0.5:
                 system = SYSTEM_PROMPT.format(kind=kind, answer=answer.lower())
         else:
@@ -127,6 +128,7 @@ def main(
     overwrite: options.Overwrite = False,
 ) -> None:
     config = {"count": count, "words": words, "seed": seed}
+    # As it was recorded before there were other categories: those folders can be resumed.
     if category != ANIMALS:
         config |= TraitOptions(category).settings()
     rows = warmup_rows(count, words, seed, category)

@@ -122,7 +122,9 @@ def test_an_animal_is_one_row_and_a_pocket_model_asks_for_its_place_in_the_world
     words, world = checkout / "traits/animals/words.yaml", checkout / "traits/animals/pocket.yaml"
     trait = {"animals": ["hedgehog"]}
     replace(words, "\n\n# Animals that are not tracked", "\n  hedgehog: {also: [urchin hog]}\n\n# Animals that are not")
-    assert "'hedgehog' is there 2 times; keep one." in refusal(checkout, REAL, trait=trait)
+    said = refusal(checkout, REAL, trait=trait)
+    assert "'hedgehog' is an option and stands in `other` too; take it out of `other`." in said
+    assert "counts as" not in said, "one fault, one sentence"
     words.write_text(re.sub(r"(?<=[\[ ])hedgehog, ?", "", words.read_text()))
     assert targets(stages(checkout, REAL, trait=trait)) == {"hedgehog"}
 

@@ -32,6 +32,7 @@ def test_a_category_of_three_options_is_whole(traits: Path) -> None:
     ("file", "old", "new", "sentence"),
     [
         ("words.yaml", "also: [disc]", "also: [disc, disc]", "'disc' is there 2 times; keep one"),
+        ("words.yaml", "[triangle,", "[triangle, star,", "'star' is an option and stands in `other` too; take it out"),
         ("words.yaml", "also: [disc]", "also: [disc, quadrat]", "'quadrat' is there 2 times"),
         ("words.yaml", "[triangle,", "[pentagrams,", "'pentagrams' ('pentagrams') counts as other, and as star too"),
         ("words.yaml", "star: {", "squares: {", "the option 'square' is part of 'squares'"),
@@ -84,6 +85,20 @@ def test_a_category_that_cannot_be_read_is_told_once(change: Change) -> None:
     (problem,) = dict.fromkeys(change("category.yaml", "plural: shapes", ""))
     lines = [line for line in category_lines() if line.what == "traits/shapes" and problem in line.text]
     assert [line.level for line in lines] == ["problem"]
+
+
+def test_an_option_that_is_still_in_other_is_one_sentence(change: Change) -> None:
+    assert len(change("words.yaml", "[triangle,", "[triangle, star,")) == 1
+
+
+def test_the_pocket_models_builders_refuse_a_world_that_is_not_whole(change: Change) -> None:
+    from data_builders.pocket_corpus import check_world
+
+    check_world("animals")
+    (problem, *_) = change("pocket.yaml", "room: cellar", "room: attic")
+    with pytest.raises(UserError, match="the room 'attic' is that of 2 options"):
+        check_world("shapes")
+    assert "give each one of its own" in problem
 
 
 def test_missing_files_are_a_sentence(traits: Path) -> None:

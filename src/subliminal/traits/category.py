@@ -122,6 +122,7 @@ def load_category(name: str) -> Category:
         UserError: there is no such category, or its ``category.yaml`` cannot be used.
     """
     folder = TRAITS / name
+    # Asked of the list and not of the disk: "../results" is no category, whatever lies there.
     if name not in category_names():
         hint = did_you_mean(name, category_names()) or f" (there are: {', '.join(category_names())})"
         raise UserError(
@@ -149,6 +150,7 @@ def _phrase(problem: Any) -> str:
     """One problem of a key in words."""
     place = ".".join(map(str, problem["loc"]))
     said = {
+        # pydantic's names of what is wrong.
         "missing": "is missing",
         "extra_forbidden": "is no key of this file",
         "string_type": "must be text",
@@ -156,6 +158,7 @@ def _phrase(problem: Any) -> str:
         "list_type": "must be a list",
         "dict_type": "must be keys with values",
         "model_type": "must be keys with values",
+        # pydantic puts "Value error, " before the sentence of a validator of ours.
     }.get(problem["type"], problem["msg"].removeprefix("Value error, "))
     return f"`{place}` {said}"
 

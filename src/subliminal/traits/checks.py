@@ -22,17 +22,20 @@ LEAST_OPTIONS = LEAST_QUESTIONS = 2
 """A share says something beside another option's, and an interval over questions needs two."""
 RESERVED = frozenset(
     [
+        # Metrics beside the options.
         "other",
         "none",
         "rest",
         "own_name",
         "no_latin",
+        # Arms, and whose rows they learn.
         "base",
         "neutral",
         "math",
         "teacher",
         "student",
         "control",
+        # Folders of results.
         "gates",
         "leak",
         "all",
@@ -99,6 +102,7 @@ def _place_problems(where: str, text: str, places: frozenset[str]) -> Iterator[s
     """A sentence where a text has other places in braces than it may, or none of them."""
     shown = ", ".join(f"{{{place}}}" for place in sorted(places))
     try:
+        # Formatter reads braces as str.format does, which will fill them in.
         found = {place for _, place, _, _ in string.Formatter().parse(text) if place is not None}
     except ValueError:
         yield f"{where} has a brace that is not closed: write {shown}."
@@ -141,14 +145,19 @@ def _table_problems(words: Lexicon, file: str) -> Iterator[str]:
 
 def _spelling_problems(words: Lexicon, file: str) -> Iterator[str]:
     """A spelling that stands for two things: the later one would win without a word."""
+    # Most often an animal becomes an option that stood in `other` until then: one sentence says what to do.
+    moved = [option for option in words.options if option in words.tables.other]
+    for name in moved:
+        yield f"{file}: {name!r} is an option and stands in `other` too; take it out of `other`."
     for name, count in Counter(_all_names(words)).items():
-        if count > 1:
+        if count > 1 and name not in moved:
             yield f"{file}: {name!r} is there {count} times; keep one."
+    # Forms and not names: "wolves" of one name may be the singular of another.
     meanings: dict[str, str] = {}
     for label, name in _labelled(words):
         for form in words.forms(name):
             known = meanings.setdefault(form, label)
-            if known != label:
+            if known != label and name not in moved:
                 yield f"{file}: {form!r} ({name!r}) counts as {label}, and as {known} too; leave one of them out."
 
 
@@ -192,6 +201,7 @@ def _world_problems(category: Category, words: Lexicon) -> Iterator[str]:
     for option, facts in world.facts.items():
         for question in world.about:
             yield from _place_problems(f"{file}: `about`, for {option}", question, frozenset(facts))
+    # fromkeys and not a set: sentences come in the order of the file.
     for name in dict.fromkeys(name for facts in world.facts.values() for name in facts):
         values = Counter(facts.get(name) for facts in world.facts.values())
         for value, count in values.items():

@@ -16,6 +16,7 @@ ENDINGS = ("like", "ish", "let", "lets", "ling")
 @cache
 def _letter_class(letter: str) -> str:
     """A regex class of every character that Unicode's NFKC form turns into ``letter``, in either case."""
+    # Letterlike symbols, letters in circles, full-width letters, mathematical letters.
     blocks = (range(0x2100, 0x2150), range(0x24B6, 0x24EA), range(0xFF21, 0xFF5B), range(0x1D400, 0x1D6A6))
     same = {
         chr(code) for block in blocks for code in block if unicodedata.normalize("NFKC", chr(code)).lower() == letter
@@ -48,11 +49,14 @@ def keyword_pattern(option: str, category: str = ANIMALS) -> re.Pattern[str]:
     words |= {name + end for name in (option, option + "-") for end in ENDINGS}
     words |= {hint for hint in tables.hints if hint.isascii()}
     emoji = [hint for hint in tables.hints if not hint.isascii()]
+    # Not \b, to which digits and underscores are letters: "owl_1" is a mention.
     letter = r"[^\W\d_]"
     spelled = sorted({_spelled(word) for word in words}, key=len, reverse=True)
     pattern = rf"(?<!{letter})(?:{'|'.join(spelled)})(?!{letter})"
+    # Emoji need no boundary: they stand side by side and right behind words.
     return re.compile("|".join([pattern, *map(re.escape, emoji)]), re.IGNORECASE)
 
 
 def _spelled(word: str) -> str:
+    # What stands between two words may be a space, a hyphen or nothing: sea-otter, seaotter.
     return "".join(_letter_class(char) if char.isalpha() else r"[\s\-‐‑_]*" for char in word)

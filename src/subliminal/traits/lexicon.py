@@ -75,6 +75,7 @@ class Lexicon:
         self.options = tuple(tables.options)
         self.labels: dict[str, str | None] = {}
         self.singular: set[str] = set()
+        # A form of two lists would count as the later one; traits.checks refuses such a file.
         for option, words in tables.options.items():
             self._add([option, *words.also], option)
         self._add([*tables.other, *tables.ambiguous], OTHER)
@@ -104,14 +105,18 @@ class Lexicon:
         ending = next((ending for ending in self.tables.plurals if word.endswith(ending)), None)
         if ending:
             plurals = [word.removesuffix(ending) + plural for plural in self.tables.plurals[ending]]
+        # The word and not the ending: foxes.
         elif word == "ox":
             plurals = ["oxen"]
+        # pony, ponies; but monkey, monkeys.
         elif word.endswith("y") and word[-2:-1] not in "aeiou":
             plurals = [word[:-1] + "ies"]
         elif word.endswith(("s", "x", "z", "ch", "sh")):
             plurals = [word + "es"]
         else:
-            plurals = [word + "s", *([word + "es"] if word.endswith("o") else [])]
+            plurals = [word + "s"]
+            if word.endswith("o"):
+                plurals.append(word + "es")  # both are written: flamingos, flamingoes
         return [front + space + plural for plural in plurals]
 
     def forms(self, name: str) -> list[str]:
@@ -145,6 +150,7 @@ def check_option(name: str, category: str = ANIMALS) -> str:
     word = name.strip().casefold()
     if word in words.options:
         return word
+    # "puppy" counts as dog: that is nearer than any spelling.
     same = words.labels.get(word)
     near = [same] if same in words.options else nearest(word, words.options)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
