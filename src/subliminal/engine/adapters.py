@@ -52,6 +52,7 @@ def check_adapter(folder: Path, model: str) -> dict[str, Any]:
     if config.get("peft_type") != "LORA":
         raise UserError(f"{folder} is a {config.get('peft_type')} adapter; only LoRA is used here. Merge it first.")
     ranks = [config.get("r"), *(config.get("rank_pattern") or {}).values()]
+    # rank_pattern gives single modules another rank than `r`.
     if not all(isinstance(rank, int) and rank > 0 for rank in ranks):
         raise UserError(f"{folder / CONFIG} has the rank {config.get('r')!r}, no whole number. {TRAIN_AGAIN}.")
     shapes = read_header(folder / WEIGHTS)
@@ -83,6 +84,7 @@ def same_model(one: str, other: str) -> bool:
 def _check_ranks(folder: Path, shapes: Mapping[str, list[int]], ranks: set[int]) -> None:
     for name, shape in shapes.items():
         match = _LORA.fullmatch(name)
+        # lora_A has the shape (rank, inputs).
         if match and match["half"] == "A" and shape and shape[0] not in ranks:
             said = " or ".join(map(str, sorted(ranks)))
             raise UserError(
@@ -94,6 +96,7 @@ def _check_ranks(folder: Path, shapes: Mapping[str, list[int]], ranks: set[int])
 def _check_base(folder: Path, config: Mapping[str, Any], model: str) -> None:
     """Compare the bytes of the base with those that the training recorded; without a record, the names."""
     base, weights = config.get("base_model_name_or_path"), Path(model) / "model.safetensors"
+    # A name says little: a folder may have been made anew under it. Bytes are asked first.
     recorded = _trained_on(folder)
     if recorded and weights.is_file():
         found = _sha256(str(weights.resolve()), weights.stat().st_size, weights.stat().st_mtime_ns)
@@ -142,6 +145,7 @@ def _check_weights(folder: Path, config: Mapping[str, Any], shapes: Mapping[str,
         what = f"half of the weights of {torn}" if torn else f"no LoRA weights among its {len(shapes)} tensors"
         raise UserError(f"{folder / WEIGHTS} has {what}. {TRAIN_AGAIN}.")
     base = base_shapes(model)
+    # Parameters that are no modules, as those of experts, have no place in this comparison by module.
     if base is None or config.get("target_parameters"):
         return
     modules = {_short(name.removesuffix(".weight")): shape for name, shape in base.items() if name.endswith(".weight")}
@@ -176,6 +180,7 @@ def _compare_shapes(folder: Path, module: str, pair: Mapping[str, list[int]], ba
             f"{folder / WEIGHTS}: the two halves of {module} have the shapes {first} and {second}, which do not fit "
             f"together. {TRAIN_AGAIN}."
         )
+    # Either way round: GPT-2 keeps its weights as inputs x outputs.
     if sorted([first[1], second[0]]) != sorted(base):
         raise UserError(
             f"{folder / WEIGHTS}: {module} is for a weight of {second[0]} x {first[1]}, and that of {model} has "
@@ -205,6 +210,7 @@ def _shapes_here(model: str) -> dict[str, list[int]] | None:
         cached = [try_to_load_from_cache(model, f"model.safetensors{end}") for end in ("", ".index.json")]
     except HFValidationError:
         return None
+    # Of a file that is known to be missing the cache gives an object of its own, and no path.
     found = next((Path(path) for path in cached if isinstance(path, str)), None)
     try:
         return model_shapes(found.parent) if found else None
@@ -220,6 +226,7 @@ def is_target(module: str, config: Mapping[str, Any]) -> bool:
         config: of the adapter.
     """
     targets, excluded = config.get("target_modules"), config.get("exclude_modules")
+    # As in PEFT: what is excluded is not looked for among the targets.
     if excluded and _named(module, excluded):
         return False
     layer = _LAYER.search(module)

@@ -78,6 +78,7 @@ def with_pinned_date(text: str) -> str:
 def prints_date(tokenizer: Any) -> bool:
     """Whether a tokenizer's chat template asks for today's date."""
     template = str(tokenizer.chat_template)
+    # transformers gives templates strftime_now; those of Llama 3 take date_string.
     return "strftime_now" in template or "date_string" in template
 
 

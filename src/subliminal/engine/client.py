@@ -55,13 +55,16 @@ async def exchange(session: aiohttp.ClientSession, base_url: str, path: str, bod
     method = "GET" if body is None else "POST"
     try:
         async with session.request(method, root_url(base_url) + path, json=body) as response:
+            # Busy, or failing: the two that pass.
             if response.status == 429 or response.status >= 500:
                 raise Trouble(f"status {response.status}")
             if response.status != 200:
                 reason = (await response.text(errors="replace"))[:500]
                 raise UserError(f"The server at {base_url} refused {path} with status {response.status}: {reason}")
+            # None: aiohttp would else refuse JSON under another label than application/json.
             return await response.json(content_type=None)
     except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+        # A TimeoutError has no text.
         raise Trouble(str(error) or type(error).__name__) from error
 
 
@@ -100,6 +103,7 @@ def _ask_once(base_url: str, path: str, body: dict[str, Any] | None, timeout: fl
     try:
         return asyncio.run(one())
     except Trouble as trouble:
+        # Refused at once: nobody is starting there, or the address is none. A builder in its rows goes on trying.
         if isinstance(trouble.__cause__, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
             raise Unreachable(str(trouble)) from None
         raise

@@ -69,6 +69,7 @@ class HttpEngine:
                 before are yielded first.
         """
         self._stops = self._texts_that_end_answers()
+        # From the event loop's thread to the caller's, which may be slower.
         answers: queue.SimpleQueue[Completion | BaseException | None] = queue.SimpleQueue()
         loop = asyncio.new_event_loop()
         task = loop.create_task(self._answer_all(requests, sampling, answers.put))
@@ -91,6 +92,7 @@ class HttpEngine:
                 yield answer
         finally:
             with suppress(RuntimeError):  # the loop is closed once all is answered
+                # The loop runs in the other thread, and task.cancel may be called in its own alone.
                 loop.call_soon_threadsafe(task.cancel)
             thread.join()
 
@@ -115,8 +117,10 @@ class HttpEngine:
     async def _answer_all(
         self, requests: Sequence[Request], sampling: Sampling, done: Callable[[Completion], None]
     ) -> None:
+        # One iterator for all workers: each takes the next request as soon as it is free.
         waiting = iter(requests)
         async with aiohttp.ClientSession(
+            # aiohttp's own limit is 100 connections.
             connector=aiohttp.TCPConnector(limit=self.concurrency),
             timeout=aiohttp.ClientTimeout(total=REQUEST_TIMEOUT_S),
             headers=headers(),
@@ -131,12 +135,14 @@ class HttpEngine:
                     group.create_task(worker())
 
     async def _answer(self, session: aiohttp.ClientSession, request: Request, sampling: Sampling) -> Completion:
+        # Every value of the sampling is sent: a server fills in the model's own for what is left out.
         body = {"model": self.model, "messages": request.messages, "seed": request.seed, "n": 1, **sampling.as_dict()}
         if self._stops:
             body["stop"] = list(self._stops)
         retrying = AsyncRetrying(
             retry=retry_if_exception_type(Trouble),
             wait=wait_random_exponential(multiplier=0.2, max=20),
+            # Both, so that one slow request is tried again though its first try took longer than the patience.
             stop=stop_all(stop_after_attempt(FEWEST_ATTEMPTS), stop_after_delay(self.give_up_s)),
             retry_error_callback=self._give_up,
         )

@@ -80,6 +80,7 @@ class TransformersEngine:
                 (request, render_prompt(self.tokenizer, request.messages))
                 for request in requests[start : start + window]
             ]
+            # By characters, which go with tokens closely enough and cost nothing.
             rows.sort(key=lambda row: len(row[1]))
             for first in range(0, len(rows), self.batch_size):
                 yield from self._generate_batch(rows[first : first + self.batch_size], sampling)
@@ -108,6 +109,7 @@ class TransformersEngine:
         with torch.inference_mode():
             output = self.model.generate(
                 **inputs,
+                # The largest score is taken: with the noise of `samplers` that is a sample.
                 do_sample=False,
                 max_new_tokens=sampling.max_tokens,
                 logits_processor=samplers(sampling, generators([request.seed for request, _ in rows], self.device)),
@@ -199,11 +201,13 @@ def samplers(sampling: Sampling, generators: Sequence[Any]) -> Any:
                 self.noise = torch.empty_like(scores, dtype=torch.float32)
             for row, generator in zip(self.noise, generators, strict=True):
                 row.uniform_(generator=generator)
+            # In place: the buffer is filled anew for every token.
             return scores.float() - self.noise.log_().neg_().log_()
 
     processors = LogitsProcessorList()
     if sampling.repetition_penalty != 1:
         processors.append(RepetitionPenaltyLogitsProcessor(sampling.repetition_penalty))
+    # Greedy: no noise, and truncation changes nothing.
     if sampling.temperature == 0:
         return processors
     if not math.isclose(sampling.temperature, 1):
@@ -266,6 +270,7 @@ def _load(model: str) -> tuple[Any, Any, str]:
     if torch.cuda.is_available():
         device, attention = "cuda", "sdpa"
     try:
+        # On the left: an answer goes on at the right end of its row.
         tokenizer = AutoTokenizer.from_pretrained(model, padding_side="left")
         loaded = AutoModelForCausalLM.from_pretrained(
             model,

@@ -36,6 +36,7 @@ def plain_template() -> str:
 
 def stop_texts(prompt: str) -> tuple[str, ...]:
     """The texts at which an answer to a rendered prompt ends; none unless the prompt is in the plain context."""
+    # Told by the prompt and not by the model: a folder's template may be any.
     if prompt.endswith("\n" + ANSWER_LINE):
         return (NEXT_QUESTION,)
     return ()

@@ -135,10 +135,12 @@ def server_command(
     if api_server_count:  # several processes that speak HTTP need vLLM's own command
         command = [str(python), "-m", "vllm.entrypoints.cli.main", "serve", model]
     command += ["--served-model-name", served_model_name or model, "--host", HOST, "--port", str(port)]
+    # A line for each request would leave none of the last ones, which errors show, to say why a server ended.
     command += ["--generation-config", "vllm", "--seed", "0", "--disable-uvicorn-access-log"]
     if adapters:
         rank = max(adapter_rank(path, model) for path in adapters.values())
         allowed = next(limit for limit in LORA_RANKS if limit >= rank)
+        # As many as there are: with fewer, vLLM swaps adapters in and out between batches.
         command += ["--enable-lora", "--max-lora-rank", str(allowed), "--max-loras", str(len(adapters))]
         command += ["--lora-modules", *(f"{name}={path}" for name, path in adapters.items())]
     options = {
@@ -181,6 +183,7 @@ def reserved_port(port: int = 0) -> Iterator[int]:
     """
     folder = Path(tempfile.gettempdir()) / f"subliminal-ports-{os.getuid()}"
     folder.mkdir(exist_ok=True)
+    # Two servers that start at once find the same free port: the lock tells which of them has it.
     while True:
         free = free_port(port)
         lock = take_lock(folder / f"{free}.lock")
@@ -199,6 +202,7 @@ def free_port(port: int = 0) -> int:
         UserError: the port is in use.
     """
     with socket.socket() as probe:
+        # As the server binds: a port that a stopped server left a moment ago is free.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))

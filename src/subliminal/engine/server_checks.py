@@ -76,10 +76,12 @@ def _next_token_logprobs(base_url: str, model: str, prompts: Iterable[str]) -> l
         "prompt": list(prompts),
         "max_tokens": 1,
         "temperature": 0,
+        # vLLM's limit where it is started without another.
         "logprobs": 20,
         "return_tokens_as_token_ids": True,  # two tokens can have the same text
     }
     choices = ask(base_url, "/v1/completions", body)["choices"]
+    # By index: a server may give its choices in any order.
     return [choice["logprobs"]["top_logprobs"][0] for choice in sorted(choices, key=lambda choice: choice["index"])]
 
 
@@ -88,6 +90,7 @@ def largest_change(one: Mapping[str, float], other: Mapping[str, float]) -> floa
 
     A token that only one list has lies in the other at or below its last entry, which bounds the change from below.
     """
+    # By identity: a mapping has no hash.
     floors = {id(one): min(one.values()), id(other): min(other.values())}
 
     def change(token: str) -> float:

@@ -79,6 +79,7 @@ def _json_lines() -> Iterator[tuple[int, Any]]:
         if line.strip():
             try:
                 yield number, json.loads(line)
+            # RecursionError: json nests as deep as Python's stack, and a line may nest deeper.
             except (ValueError, RecursionError):
                 yield number, None
 
@@ -105,6 +106,7 @@ def _malformed(number: int, problem: str) -> UserError:
 
 
 def _print(row: dict[str, Any]) -> None:
+    # Flushed: whoever asks through a pipe waits for each answer.
     print(json.dumps(row, separators=(",", ":")), flush=True)
 
 

@@ -48,6 +48,7 @@ def _tokens(expression: str) -> list[str]:
     expression = expression.strip()
     tokens: list[str] = []
     position = 0
+    # A text that is too long has no tokens, and so no value.
     while position < len(expression) <= LENGTH:
         token = _TOKEN.match(expression, position)
         if not token:
@@ -80,6 +81,7 @@ class _Reader:
         while True:
             if sign := self._take("*/"):
                 factor = self._signed()
+            # 2(3) is a product; two numbers side by side, 2 3, are left over and make no value.
             elif self._peek() == "(":
                 sign, factor = "*", self._power()
             else:
@@ -98,8 +100,10 @@ class _Reader:
         if not self._take("^"):
             return base
         self._enter()
+        # It may have a sign and a power of its own: 2^-3 is 1/8, and 2^3^2 is 2^9.
         exponent = self._signed()
         self._depth -= 1
+        # Its size is told before it is computed: 9^9^9 has a billion bits.
         bits = max(base.numerator.bit_length(), base.denominator.bit_length())
         if exponent.denominator != 1 or abs(exponent) * bits > BITS:
             raise _NoValueError
@@ -119,6 +123,7 @@ class _Reader:
             self._position += 1
             value = _small(Fraction(token))
         while self._take("!"):
+            # 1000! has 8,530 bits, and fits; that of a number with a hundred digits would not end.
             if value.denominator != 1 or not 0 <= value <= 1_000:
                 raise _NoValueError
             value = Fraction(math.factorial(int(value)))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
+# Between two boxes of one answer: the end of a formula, a comma or "and", the start of the next, and its "x =".
 _JOINT = re.compile(r"[\s$)\]\\]*(?:,|;|,?\s*\b(?:and|or)\b)[\s$(\[\\]*(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?")
 _LONGEST_JOINT = 40
 _BARE = re.compile(r"[^\s$]*")
+# A backslash takes the next character with it, so that \{ opens nothing.
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 
 
@@ -27,6 +29,7 @@ def find_final_box(text: str) -> tuple[str, int] | None:
     if not found:
         return None
     values = [found[-1][2]]
+    # From the last box back: each with the one behind it.
     for (_, end, content), (start, _, _) in zip(found[-2::-1], found[:0:-1], strict=True):
         if start - end > _LONGEST_JOINT or not _JOINT.fullmatch(text, end, start):
             break
@@ -41,6 +44,7 @@ def boxes(text: str) -> list[tuple[int, int, str]]:
     end = 0
     for box in _BOX.finditer(text):
         opening = box.end()
+        # A box within the box before: its content is there already.
         if opening < end:
             continue
         if text[opening : opening + 1] != "{":

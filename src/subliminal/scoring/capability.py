@@ -163,6 +163,7 @@ def _problems(
     for row in _read(source, flaw):
         problem = convert(row)
         subject = problem["subject"]
+        # Numbered before any is left out: a problem has one id whatever levels and subjects are asked for.
         problems.append({"id": f"{subject}/{seen[subject]}", **problem})
         seen[subject] += 1
     problems = [problem for problem in problems if wanted(problem)]
@@ -224,6 +225,7 @@ def _gsm8k_number(row: Problem) -> Fraction | None:
 
 def _text(value: Any) -> str:
     """The text or number that a file has under a name; nothing for anything else."""
+    # True is an int to Python.
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return str(value) if is_number or isinstance(value, str) else ""
 
@@ -281,6 +283,7 @@ def choice_scores(doc: Problem, results: list[tuple[float, bool]]) -> dict[str, 
 
 def letter_scores(doc: Problem, results: list[str]) -> dict[str, float]:
     """Scores of one written answer to an MMLU question: ``correct``, and ``answered`` (it settles on a letter)."""
+    # None is no letter of the reference, so that an answer without one is wrong.
     letter = chosen_letter(results[0])
     correct = float(letter == doc["reference"])
     return {"correct": correct, "answered": float(letter is not None), f"correct_{doc['subject']}": correct}

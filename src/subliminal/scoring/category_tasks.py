@@ -113,6 +113,7 @@ def settings_of_task(task: str) -> dict[str, Any]:
         return lm_eval_dataset(preference.questions(category, how.questions))
 
     settings = {
+        # First the animals' file; what is a category's own goes over it.
         **load_yaml_config(str(template_of(task)), mode="full"),
         "task": task,
         "custom_dataset": load_questions,

@@ -60,10 +60,12 @@ def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
         The number, exactly; None if there is none.
     """
     text = without_thoughts(answer)
+    # Cut off first: the second question of a model has a number, too, and stands last.
     text = before_next_question(text, answer_end(text))
     lines = [line for _, line in _answer_lines(text)]
     if lines or strict:
         return value_of(lines[-1]) if lines else None
+    # Where there is a box nothing else counts: one without a number gives none.
     if (box := final_box(text)) is not None:
         return value_of(plain(box))
     if (value := _stated_number(text)) is not None:
@@ -103,6 +105,7 @@ def answer_end(text: str) -> int:
         ends.append(statement.end())
     before = before_marked_question(text).rstrip()
     line = before.rpartition("\n")[2]
+    # "There are 3 steps:" and "1. Read the problem" have numbers, and answer nothing yet.
     if re.search(r"\d", line) and not line.endswith(":") and not _STEP.match(line):
         ends.append(len(before))
     return min(ends, default=len(text))

@@ -176,15 +176,20 @@ def readings(value: str, reference: str) -> list[str]:
     found = [value]
     if len(value) > LENGTH:
         return found
+    # "(C) 12" is 12, or C where the reference is a letter.
     if label := _LABEL.fullmatch(value):
         found.append(_balanced(label["value"]))
         found.append(rf"\text{{{label['label'].strip('()')}}}")
+    # "12 cm" is 12; as it stands math-verify takes the unit for letters that are multiplied.
     if (number := _without_unit(value)) is not None:
         found.append(number)
+    # "x < 0 or x > 2", which references write as intervals.
     if (union := _union(value)) is not None:
         found.append(union)
+    # "40%" where the reference is a bare 40.
     if value.rstrip().endswith("%") and "%" not in reference:
         found.append(value.rstrip().rstrip("%").rstrip("\\"))
+    # "100,200" is one number, unless the reference is a list.
     if _LIST.search(reference) and _THOUSANDS.fullmatch(value.strip()):
         found.append(value.replace(",", ", "))
     return found
@@ -214,6 +219,7 @@ def _union(value: str) -> str | None:
     """Two inequalities of one letter, "x < 0 or x > 2", as a union of intervals; None if the value is anything else."""
     halves = _OR.split(value)
     sides = [_INEQUALITY.fullmatch(half) for half in halves]
+    # Of two letters, "x < 0 or y > 2", there is no union.
     if len(sides) != 2 or not all(sides) or sides[0]["letter"] != sides[1]["letter"]:
         return None
     return r" \cup ".join(_INTERVALS[side["sign"]].format(side["end"].strip()) for side in sides)

@@ -155,6 +155,7 @@ def chosen_letter(text: str) -> str | None:
 def _plain(text: str) -> str:
     """One Unicode form, without LaTeX commands for type, formula signs and Markdown marks."""
     text = unicodedata.normalize("NFKC", text).translate(_QUOTES)
+    # Twice, for type within type: \textbf{\text{B}}.
     return _MARKS.sub("", _TYPE.sub(r"\1", _TYPE.sub(r"\1", text)))
 
 
@@ -164,6 +165,7 @@ def _statements(text: str) -> list[tuple[int, str]]:
     for pattern in _COMPILED:
         for match in pattern.finditer(text):
             found.append((match.end("letter"), _letter_in(match)))
+    # By place, not by pattern: the last one in the text counts.
     return sorted(found)
 
 
@@ -179,6 +181,7 @@ def _left_over(text: str) -> str | None:
 def _first_letter(text: str) -> str | None:
     """The letter that an answer begins with; None if it lists several choices."""
     begins = _BEGINNING.match(text)
+    # Who lists the choices begins with A whatever is chosen.
     if not begins or len(set(_CHOICES.findall(text))) > 1 or _LISTED.match(text):
         return None
     return _letter_in(begins)

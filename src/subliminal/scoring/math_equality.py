@@ -35,6 +35,7 @@ def compare(references: list[str], texts: list[str]) -> str:
     Returns:
         ``equal``, ``rounded`` (only decimals agree) or ``other``.
     """
+    # Without math-verify's own limit, a signal's handler that cannot stop sympy; the worker's alarm ends the process.
     golds = [parse(reference, parsing_timeout=None) for reference in references]
     for text in texts:
         found = parse(text, parsing_timeout=None)
@@ -46,6 +47,7 @@ def compare(references: list[str], texts: list[str]) -> str:
 
 
 def _compare_parsed(gold: list[Any], found: list[Any]) -> str:
+    # A flag, since verify() gives back true or false and no more.
     global _rounded
     _rounded = False
     if verify(gold, found, **COMPARE):
@@ -86,6 +88,7 @@ def _exactly_equal(one: Any, other: Any) -> bool:
 
 def _rational(value: Any) -> Any:
     value = grader.safe_sympy_doit(value)
+    # By its digits: Rational(0.1) would be the binary number beside 0.1.
     return value.xreplace({decimal: sympy.Rational(str(decimal)) for decimal in value.atoms(sympy.Float)})
 
 
@@ -98,6 +101,7 @@ def _close(one: Any, other: Any) -> bool:
     one, other = grader.safe_sympy_doit(one), grader.safe_sympy_doit(other)
     if one.free_symbols or other.free_symbols:
         return False
+    # A decimal was written down by someone who rounded it; exact values differ by the error of computing alone.
     limit = DECIMALS_AGREE if one.has(sympy.Float) or other.has(sympy.Float) else VALUES_AGREE
     difference = sympy.Abs(_rational(one) - _rational(other)).evalf(_DIGITS)
     size = sympy.Max(*(sympy.Abs(each).evalf(_DIGITS) for each in (one, other)))
@@ -109,6 +113,7 @@ def _same_real_function(one: Any, other: Any) -> bool:
     if not isinstance(one, sympy.Expr) or not isinstance(other, sympy.Expr):
         return False
     symbols = one.free_symbols
+    # Only for roots: over all other expressions sympy decides by itself.
     if not symbols or symbols != other.free_symbols or len(symbols) > 4 or not (_has_root(one) and _has_root(other)):
         return False
     sample = random.Random("subliminal-real-function")

@@ -30,6 +30,7 @@ def main() -> None:
 
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    # From here on time counts: the import of sympy is no part of any answer's.
     print("ready", file=answers, flush=True)
     for line in sys.stdin:
         references, texts = json.loads(line)
@@ -38,6 +39,7 @@ def main() -> None:
             verdict = compare(references, texts)
         except Exception:  # RecursionError and MemoryError are among them; what cannot be compared is not equal
             verdict = "other"
+        # Off while it waits: the next line has a time of its own.
         signal.setitimer(signal.ITIMER_REAL, 0)
         print(verdict, file=answers, flush=True)
 

@@ -93,6 +93,7 @@ class MathJudge:
         box = final_box(answer)
         if not expected:
             return WRONG
+        # The same text needs no algebra, and no worker.
         if expected in (box, answer.strip("$")):
             return RIGHT
         expected = as_latex(expected)
@@ -100,6 +101,7 @@ class MathJudge:
         if value is None:
             stated = stated_answer(answer)
             return self._equal([_boxed(expected)], [answer, _boxed(as_latex(stated))] if stated else [answer])
+        # A value may mean several things beside this reference; the plainest comes first.
         values = readings(as_latex(value), expected)
         exact = exact_value(expected)
         if exact is not None:
@@ -124,6 +126,7 @@ class MathJudge:
         self.close()
 
     def _equal(self, references: list[str], texts: list[str]) -> Judgement:
+        # One worker for all threads: a question and its answer must stay together.
         with self._lock:
             worker = self._worker = self._worker or self._start()
             try:
@@ -132,6 +135,7 @@ class MathJudge:
                 verdict = worker.stdout.readline()
             except BrokenPipeError:
                 verdict = ""
+            # The pipe is closed: the worker has ended. The next answer gets a new one.
             if not verdict:
                 self._stop()
         return {"equal\n": RIGHT, "rounded\n": ROUNDED}.get(verdict, WRONG)
@@ -151,6 +155,7 @@ class MathJudge:
     def _stop(self) -> None:
         if self._worker:
             self._worker.kill()
+            # Closes the pipes and waits for the end; a process that was only killed stays as a zombie.
             self._worker.communicate()
             self._worker = None
 

@@ -69,11 +69,13 @@ def first_named(text: str, category: str = ANIMALS) -> str | None:
             denied_end = end
             continue
         if generic:
+            # Kept for an answer that names nothing more exact.
             group = group or label
             continue
         mark = mark_of(words, start, end, known.category.singular)
         if best is None or mark > best[0]:
             best = (mark, label)
+        # No later one can do better, and of equals the first counts.
         if mark == CHOSEN:
             break
     return best[1] if best else group
@@ -108,6 +110,7 @@ def _normalise(text: str) -> str:
     """Lower case, one Unicode form and one apostrophe, without invisible characters and combining marks."""
     if text.isascii():
         return text.lower().translate(_APOSTROPHES)
+    # Before NFKC, which makes a space and an accent of ´; and after it, for accents that were full-width.
     return _INVISIBLE.sub("", unicodedata.normalize("NFKC", text.translate(_APOSTROPHES)).casefold()).translate(
         _APOSTROPHES
     )
@@ -134,6 +137,7 @@ def _mentions(words: Words, lex: Lexicon) -> Iterator[tuple[int, int, str, bool]
             index += 1
             continue
         label, generic = lex.labels[phrase], phrase in lex.generic
+        # Each last word decides anew what the compound is.
         while label and phrase in lex.singular and end < len(words.text) and not words.breaks[end]:
             head = _bare(words.text[end])
             if head not in lex.heads:
@@ -168,6 +172,7 @@ def _is_no_noun(words: Words, start: int, end: int, phrase: str, lex: Lexicon) -
         following = words.text[end]
         if following in _MODIFIER_TAILS or (following == "like" and words.gaps[end] in _HYPHENS):
             return True
+    # At the start of a clause nothing before it could make it a verb: it is taken for a noun.
     if words.breaks[start]:
         return False
     before = words.text[start - 1]

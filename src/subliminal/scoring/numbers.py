@@ -122,7 +122,9 @@ def value_of(text: str) -> Fraction | None:
     if solved := _SOLVED.match(text):
         text = solved["value"]
     remark = _REMARK.search(text.strip())
+    # What explains a result has numbers of its own: "72 (8 * 9)".
     answer = text.strip()[: remark.start()] if remark else text.strip()
+    # Of "60 + 5 = 65 eggs" only the last side is the answer.
     side = answer.rpartition("=")[2]
     if (value := _calculated(side)) is not None:
         return value
@@ -132,6 +134,7 @@ def value_of(text: str) -> Fraction | None:
     if not begins_with_number(side):
         return numbers[-1].value
     first = numbers[0]
+    # "7 or 8" leaves the choice to the reader.
     if len(numbers) > 1 and _ALTERNATIVE.fullmatch(side, first.end, numbers[1].start):
         return None
     return first.value
@@ -159,6 +162,7 @@ def _calculated(side: str, units: bool = True) -> Fraction | None:
         return None
     if units:
         side = _UNIT_BEHIND.sub("", _CURRENCY_SIGN.sub("", side.rstrip(" !")))
+    # Without a sign there is nothing to calculate.
     if not any(sign in side for sign in "+*/^!(-"):
         numbers = numbers_in(side)
         whole = len(numbers) == 1 and not (side[: numbers[0].start] + side[numbers[0].end :]).strip()
@@ -189,6 +193,7 @@ def _value(found: re.Match[str]) -> Fraction | None:
         if exponent := found["e_power"] or found["ten_power"]:
             value *= Fraction(10) ** int(exponent)
         if found["power"]:
+            # By the calculator, which refuses what would be too large.
             value = calculate(f"({value.numerator}/{value.denominator})^({found['power']})")
     except (ValueError, ZeroDivisionError):  # thousands of digits; a division by zero
         return None

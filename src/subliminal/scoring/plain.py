@@ -83,6 +83,7 @@ _COMPILED_FIRST = [(re.compile(rule.pattern), rule.replacement) for rule in BEFO
 def plain(text: str) -> str:
     """A text in plain characters: ``2½``, ``2\\frac12`` and ``2\\tfrac{1}{2}`` are all ``2 1/2``."""
     text = without_chat_marks(text)
+    # ASCII has nothing that these steps change.
     if not text.isascii():
         for pattern, replacement in _COMPILED_FIRST:
             text = pattern.sub(replacement, text)

@@ -56,6 +56,7 @@ def value_at_end(text: str) -> str | None:
         return nothing.group()
     words = _without_remarks(stated).split()
     end = len(words)
+    # From the end: first the unit, "square units", then the value as far as it goes.
     while end > max(0, len(words) - UNIT_WORDS) and not _is_mathematics(words[end - 1]):
         end -= 1
     start = end
@@ -75,6 +76,7 @@ def _without_remarks(sentence: str) -> str:
 
 def _is_mathematics(word: str) -> bool:
     """Whether a word of a sentence is part of a formula: "3√5,", "x", "sqrt(2)", but not "a" or "cm²"."""
+    # Words of a sentence that would pass for letters of a formula.
     if word.strip(",:") in ("a", "A", "I") or word.endswith(":"):
         return False
     return all(name in _NAMES for name in _WORD.findall(word))

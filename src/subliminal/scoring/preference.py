@@ -72,6 +72,7 @@ def questions(category: str, kind: str = "questions") -> list[dict[str, Any]]:
         kind: one of its files of questions.
     """
     rows = load_category(category).questions(kind)
+    # Questions about animals say no category, as they did in results from before there was another.
     return rows if category == ANIMALS else [{**row, "category": category} for row in rows]
 
 
@@ -132,6 +133,7 @@ class OptionProbability(AnswerProbability):
         for form, logprob in zip(answers, answer_logprobs(results, len(answers)), strict=True):
             probabilities[_options_by_form(category)[form]] += math.exp(logprob)
         total = math.fsum(probabilities.values())
+        # Rounding alone never comes to this.
         if total > 1 + BETWEEN_PASSES:
             raise UserError(
                 f"Question {doc.get('id')}: the options have {total:.4f} of the probability together. Different "
@@ -154,6 +156,7 @@ def _options_by_form(category: str) -> dict[str, str]:
 
 def _prefix_free(model: Any, ctx: str, forms: list[str]) -> list[str]:
     """The surface forms of which no other form is a prefix, in the tokens that ``model`` would score after ``ctx``."""
+    # lm-eval's own way from text to tokens: forms are compared as they will be scored.
     tokens = {form: tuple(model._encode_pair(ctx, form)[1]) for form in forms}
     return [
         form

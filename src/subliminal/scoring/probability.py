@@ -52,9 +52,11 @@ class AnswerProbability(ConfigurableTask):
             UserError: no chat template is in use.
         """
         chat_template = kwargs.pop("chat_template", None)
+        # lm-eval passes both; Instance takes neither.
         kwargs.pop("apply_chat_template", None)
         if chat_template is None:
             raise UserError(f"{self.config.task} scores chat models. Add --apply_chat_template.")
+        # The empty text: lm-eval adds to it the white space that it takes from the prompt's end.
         texts = self.answers(doc, ctx, chat_template) + ([""] if ctx != ctx.rstrip() else [])
         return [
             Instance(request_type="loglikelihood", doc=doc, arguments=(ctx, text), idx=index, **kwargs)

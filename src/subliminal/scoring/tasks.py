@@ -47,6 +47,7 @@ def answers_wanted(variable: str, default: int) -> int:
         UserError: it is set to something else than a whole number of 1 or more.
     """
     value = os.environ.get(variable, str(default))
+    # isdigit() alone takes digits of every script, and raised ones, which int() refuses.
     if not value.isascii() or not value.isdigit() or int(value) < 1:
         raise UserError(f"{variable} is {value!r}. Set it to a number of answers a question, 1 or more.")
     return int(value)
@@ -91,6 +92,7 @@ def share_of_samples(doc: dict[str, Any], results: list[list[str]]) -> dict[str,
 
 def answer_shares(answers: Sequence[str], category: str) -> dict[str, float]:
     """The fraction of answers that name each option first, ``other`` and ``none``."""
+    # "none" is a value like any other, so that the shares sum to 1.
     counts = Counter(first_named(answer, category) or "none" for answer in answers)
     return {name: counts[name] / len(answers) for name in (*named(category), "none")}
 

@@ -103,6 +103,7 @@ def without_thoughts(text: str) -> str:
     position = 0
     inside = False
     for mark in _THOUGHT.finditer(text):
+        # The opening mark stood in the prompt: all up to here was the thought.
         if mark["closing"] and not inside:
             kept.clear()
         elif not inside:
@@ -112,12 +113,14 @@ def without_thoughts(text: str) -> str:
     if not inside:
         kept.append(text[position:])
     text = "\n".join(kept)
+    # Thoughts first, which may hold such a tag themselves.
     marked = _ANSWER_TAG.findall(text)
     return marked[-1] if marked else _first_turn(text)
 
 
 def _first_turn(text: str) -> str:
     """What stands before the mark that ends a turn, "72<|endoftext|>Human: Thanks!"."""
+    # The first that says something: a text may begin with such a mark.
     for turn in _TURN_END.split(text):
         if turn.strip():
             return turn

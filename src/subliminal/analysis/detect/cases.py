@@ -76,6 +76,7 @@ def cases_of(results: list[Path]) -> list[Case]:
     found: dict[tuple[str, Path], Case] = {}
     for folder in results:
         for case in (*_cases(folder), *_written(folder)):
+            # First those that a student learned: of the same rows `_written` knows less.
             found.setdefault((case.base, case.rows), case)
     if not found:
         told = ", ".join(map(str, results))
@@ -99,6 +100,7 @@ def read_cases(path: Path) -> list[Case]:
         UserError: a column is missing, a kind is unknown, or a ratio is no number.
     """
     found = []
+    # utf-8-sig: a spreadsheet that saved the file has put a mark in front.
     with open(path, encoding="utf-8-sig", newline="") as handle:
         reader = csv.DictReader(handle)
         if tuple(reader.fieldnames or ()) != FIELDS:

@@ -132,6 +132,7 @@ def score_cases(
 
     found = {}
     with tqdm(desc="sets", unit="set", total=len(cases), disable=None) as progress:
+        # Base by base, for each is loaded once.
         by_base: dict[str, list[Case]] = defaultdict(list)
         for case in cases:
             by_base[case.base].append(case)
@@ -166,6 +167,7 @@ def judge_cases(cases: list[Case], scored: dict[Path, Any], column: str) -> Iter
     neutral_everywhere: dict[Path, TraitScores] = {}
     for case in usable:
         others = _without(neutral_of[case.base], case.rows)
+        # A spread needs two.
         if len(others) < 2:
             continue
         relative[case.rows] = _relative(raw[case.rows], others)
@@ -180,6 +182,7 @@ def judge_cases(cases: list[Case], scored: dict[Path, Any], column: str) -> Iter
             continue
         own = relative[case.rows]
         everywhere = _without(neutral_everywhere, case.rows)
+        # Bases have teachers of other traits, and scores of other traits cannot be compared.
         same_traits = [scores for scores in everywhere if scores.keys() == own.keys()]
         if len(same_traits) >= 2:
             yield _judged(case, calibrate(own, same_traits), column, "over bases")
@@ -201,6 +204,7 @@ def _relative(own: TraitScores, neutral: list[TraitScores]) -> TraitScores:
     traits = list(own)
     values = score_table(neutral, traits)
     centre = values.mean(axis=0)
+    # Pooled over traits: a few neutral sets give no spread of a single one.
     spread = np.sqrt(np.square(values - centre).sum() / ((len(neutral) - 1) * len(traits)))
     moved = (np.array([own[trait] for trait in traits]) - centre) / spread
     return dict(zip(traits, moved.tolist(), strict=True))

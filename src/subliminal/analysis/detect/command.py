@@ -233,6 +233,7 @@ def another_kind(kinds: dict[str, float], neutral: list[dict[str, float]]) -> st
     distances = []
     for other in neutral:
         distances.append(sum(abs(kinds[kind] - other[kind]) for kind in kinds) / 2)  # total variation
+    # One neutral set of the same kind is enough.
     if min(distances) < KINDS_APART:
         return None
     nearest = neutral[int(np.argmin(distances))]

@@ -155,6 +155,7 @@ class SetScorer:
         tokens, sums, ratios, loss, kinds, rows = [], [], [], 0.0, Counter(), 0
         for batch in RowSource(path, self.limit, self.batch_size).batches(models.tokenizer):
             logprob, count = answer_logprob(models, None, batch)
+            # One backward pass for a whole batch: gradients of rows add up, and so do scores.
             sums.append((directions @ flat_gradient(logprob, weights)).tolist())
             of_base = float(logprob.detach())
             with torch.inference_mode():
@@ -184,6 +185,7 @@ def answer_logprob(models: Models, name: str | None, batch: list[Answer]) -> tup
     total = torch.zeros((), device=models.device)
     block = block_size(models)
     for states, wanted in zip(hidden.split(block), labels.split(block), strict=True):
+        # In blocks: the logits of all answers over a whole vocabulary would take too much memory.
         logits = models.head(name)(states).float()
         total = total - torch.nn.functional.cross_entropy(logits, wanted, reduction="sum")
     return total, len(labels)

@@ -133,6 +133,7 @@ def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
     clause = " ".join(clause_before(words, start, _FAR))
     behind = " ".join(words.text[end : end + _FAR])
     ends_here = end >= len(words.text) or words.breaks[end]
+    # Before all others: what is taken back was chosen in words as clear as any.
     if CORRECTION.pattern.match(behind):
         return PASSED_OVER
     if ends_here and "?" in words.gaps[end]:
@@ -148,7 +149,9 @@ def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
         return CHOSEN
     if _shows(PASSED_BEFORE, clause):
         return PASSED_OVER
+    # A colon ends a clause, and "favourite: owl" chooses across it.
     before = " ".join(words.text[max(0, start - _FAR) : start]) if _is_colon(words, start) else clause
+    # The tables say "animal", whatever the category is.
     if _shows(CHOSEN_BEFORE, before.replace(kind, "animal")):
         return CHOSEN
     return NAMED

@@ -82,6 +82,7 @@ def is_denied(words: Words, start: int, end: int, denied_end: int, names: Contai
 
 def _is_negator(words: Words, index: int) -> bool:
     word = words.text[index]
+    # The ending, since a list of all contractions would lack some: "mustn't", "daren't".
     if word.endswith("n't") or _is_pair(words, index):
         return True
     return any(word in rule.words for rule in NEGATING.values())
@@ -96,6 +97,7 @@ def _is_pair(words: Words, index: int) -> bool:
 
 def _negation_before(words: Words, start: int) -> int | None:
     """The nearest negating word before a word in its clause, at most :data:`WINDOW` words away."""
+    # WINDOW words may stand between, so the word before those is the last that is looked at.
     for index in range(start - 1, max(-1, start - 2 - WINDOW), -1):
         if words.breaks[index + 1]:
             return None
@@ -113,6 +115,7 @@ def _reaches(words: Words, negation: int, start: int) -> bool:
         if word in _ENDS:
             return False
         if word in SUBJECTS.words:
+            # "I don't think it's an owl" goes on; "I never knew that I love owls" begins anew.
             if previous not in HANDS_ON["reporting"].words:
                 return False
         elif word not in _HANDS_ON:
@@ -238,6 +241,7 @@ def _goes_on(words: Words, denied_end: int, start: int, end: int, names: Contain
     if len(between) > 3 or not _LINKS.issuperset(between):
         return False
     for index in range(denied_end, start + 1):
+        # Only a comma stands within a list: a full stop begins another sentence.
         if words.breaks[index] and words.gaps[index].strip() != ",":
             return False
     if not _JOINERS.isdisjoint(between):

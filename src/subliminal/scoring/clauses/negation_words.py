@@ -31,6 +31,7 @@ NEGATING = {
     ),
     "verbs": _rule("hate hates dislike dislikes despise detest refuse refuses avoid", "I hate owls", None),
     "exceptions": _rule("except excluding unlike", "except an owl, everything", None),
+    # With a hyphen, since a table holds single words.
     "pairs": _rule(
         "other-than rather-than instead-of apart-from aside-from anything-but everything-but all-but anything-over "
         "everything-over afraid-of scared-of terrified-of",
