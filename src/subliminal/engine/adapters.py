@@ -21,9 +21,11 @@ from subliminal.core.weights import model_shapes, read_header
 CONFIG = "adapter_config.json"
 WEIGHTS = "adapter_model.safetensors"
 TRAIN_AGAIN = "Train the adapter again, or copy its folder again"
+# base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight; of an embedding lora_embedding_A, without ".weight".
 _LORA = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?:embedding_)?(?P<half>[AB])(?:\.weight)?")
 _QUANTISED = re.compile(r"\.(qweight|absmax|quant_map|scales|weight_scale\w*)(\.|$)|\.quant_state\.")
 """Names of numbers that stand beside packed weights, whose shapes say nothing."""
+# layers.0. of most models, h.0. of GPT-2, blocks.0. of some: from there on names agree.
 _LAYER = re.compile(r"(?:^|\.)((?:layers|h|blocks?)\.(\d+)\..+)$")
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 
+# No letter may follow: \boxedtext is another command.
 _BOX = re.compile(r"\\(?:boxed|fbox)(?![A-Za-z])\s*")
 # Between two boxes of one answer: the end of a formula, a comma or "and", the start of the next, and its "x =".
 _JOINT = re.compile(r"[\s$)\]\\]*(?:,|;|,?\s*\b(?:and|or)\b)[\s$(\[\\]*(?:[A-Za-z](?:_\{?\w\}?)?\s*=\s*)?")
 _LONGEST_JOINT = 40
+# \boxed 7 without braces: LaTeX would box the 7.
 _BARE = re.compile(r"[^\s$]*")
 # A backslash takes the next character with it, so that \{ opens nothing.
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)

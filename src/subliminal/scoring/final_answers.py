@@ -14,6 +14,7 @@ from subliminal.scoring.numbers import begins_with_number, numbers_in, value_of
 from subliminal.scoring.plain import plain
 from subliminal.scoring.text import before_marked_question, before_next_question, without_thoughts
 
+# A line may end in a mark of its own, "#### 72 ####" or "#### 72<|im_end|>".
 _MARKED_LINE = re.compile(r"####[ \t]*(?P<line>[^\n#]*?)(?=\n|#|<\||$)")
 _NUMBERED = re.compile(r"[*_(\s]*(?P<number>\d{1,2})(?:[.):]+|\s+-+)\s+[^\n]*[A-Za-z]{2}")
 """A numbered heading of Markdown, "#### 2. Add the rest"; "#### 2 hours" and "#### 12" are answers."""
@@ -23,6 +24,7 @@ _ANSWER_HEADING = re.compile(
     r"^#{1,6}[ \t*_]*(?:final |the )?(?:answer|result)[ \t*_:]*\n+(?P<line>[^\n]+)", re.IGNORECASE | re.MULTILINE
 )
 """A heading that has the answer on the line below, "### Answer"."""
+# "The answer is 72", "**Answer:** 72".
 _STATEMENT = re.compile(r"\banswer\b[ \t*_]*(?:is|:)[ \t*_:]*(?P<line>[^\n<]*)", re.IGNORECASE)
 _BEGINNING = re.compile(r"[\s*_]*(?P<line>-?[$€£]?\d[\d,]*(?:\.\d+)?%?(?: [a-z]+)?)[*_.]*\n\s*\n")
 """An answer before its explanation, "**18**", alone in the first paragraph."""
@@ -35,10 +37,13 @@ _REMARK = re.compile(
     re.IGNORECASE,
 )
 """What an answer adds to its result: "14 marbles (after giving 3 away)", "96, not 90", "3, since 2 are too few"."""
+# A full stop within a number, 3.5, ends nothing.
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
+# Verbs of a result: "she has 17", "it costs 5".
 _VERB = (
     r"(?:is|are|was|were|be|amounts? to|ha[sd]|have|needs?|takes?|took|costs?|earn(?:s|ed)?|makes?|made|reads?|sold)"
 )
+# A number with its sign of money or per cent.
 _FIGURE = r"[^\w\s]?\d[\d,.]*[%$]?"
 _WITH_CIRCUMSTANCE = re.compile(
     rf"(?:[^\d]*\b{_VERB} (?:[a-z]+ ){{0,3}}?|.*= ?){_FIGURE}(?: [a-z-]+){{0,3}}? "

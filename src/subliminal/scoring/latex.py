@@ -27,6 +27,7 @@ _TO_LATEX = str.maketrans(CHARACTERS)
 
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁽⁾ⁿˣⁱʸᵃᵇᵏᵐ"
 _LOWERED = "₀₁₂₃₄₅₆₇₈₉₊₋ₙₖᵢₓ"
+# What may stand between thousands: a space of any width, a LaTeX space, a comma in braces.
 _ONE_SPACE = r"(?:[ \u00a0\u2009\u202f~]|\\[,;:! ]|,\\!|\{,\})"
 _ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 
@@ -65,14 +66,23 @@ def _joined(match: re.Match[str]) -> str:
     return re.sub(r"\D", "", match.group())
 
 
+# Under a root without brackets stands one number or one letter: √3x is √3 times x.
 _ROOT = r"(?P<root>[√∛∜])(?:\((?P<sum>[^()]*)\)|\{(?P<braced>[^{}]*)\}|(?P<term>\d+|[A-Za-z]|\\pi))"
+# 1 000 000, but neither 1 000/3 nor 12 345 6.
 _THOUSANDS_APART = rf"(?<![\d.])[1-9]\d{{0,2}}(?:{_ONE_SPACE}\d{{3}}){{1,9}}(?!\d|/|{_ONE_SPACE}\d)"
+# 2 1/2; with a limit on digits, since int() refuses thousands of them.
 _MIXED = r"(?<![\d./])(\d{1,15})[ ~]+(\d{1,15})/(\d{1,15})(?![\d.])"
+# 0.1 before a part that comes again.
 _DECIMAL = r"(?<![\d.])(?P<whole>\d{1,15})\.(?P<once>\d{0,15}?)"
+# 0.1666..., 0.121212...: a part that stands three times or more before the dots.
 _DIGITS_REPEATED = _DECIMAL + r"(?P<again>\d{1,6}?)(?P=again){2,15}(?:\.\.\.|\\l?dots)"
+# A word by itself: no pi in "pixel", none in \pi.
 _WORD = r"(?<![\\A-Za-z])(?:{})(?![A-Za-z])"
+# Words that are the whole value, bare or within \text{}.
 _WHOLE_TEXT = r"(?i)^\s*(?:\\text\{{)?\s*(?:{})\s*\}}?\s*$"
+# \text{4 apples}
 _NUMBER_IN_TEXT = r"\\text\{\s*(-?\d[\d,./]*)(\s+[A-Za-z ]+)\}"
+# "52 base 8", "52 in base 8"
 _BASE = r"(?:\\text\{\s*)?(?<!\w)(\d+)\s*(?:\\text\{)?\s*(?:in )?base[ -](\d+)\s*\}*"
 
 REWRITES = (
@@ -132,26 +142,32 @@ _UNITS = "mm cm dm m km in ft yd mi mg g kg lb lbs oz ml l s sec min h hr hrs mp
 UNITS = frozenset(_UNITS.split())
 """Units that need no ``\\text``. Other words need four letters: "3 xy" is a product."""
 _GAP = r"(?:\\[,;: ]|\\q?quad|~|\s)"
+# "12 cm", "12 square units", "5 m^2"
 _WITH_UNIT = re.compile(
     rf"(?P<value>.*[\d}})]){_GAP}+(?P<words>[A-Za-z/]+(?: [A-Za-z]+)?)(?:\^\{{?[23]\}}?)?", re.DOTALL
 )
+# 12\text{ cm}, 5\,\mathrm{m}^2
 _WITH_TEXT = re.compile(
     rf"(?P<value>.*[\d}})]){_GAP}*\\(?:text|mathrm|mbox|rm)\s*\{{(?P<words>[A-Za-z ./]+)\}}(?:\^\{{?[23]\}}?)?",
     re.DOTALL,
 )
+# "3 or 4" has no unit "or".
 _NO_UNIT = re.compile(r"\b(?:or|and|to|than|more|less|not|mod)\b", re.IGNORECASE)
 _TYPE = r"(?:\\(?:text|textbf|textit|mathrm|mathbf|bf|rm)\s*\{?\s*)?"
 _LABEL = re.compile(
     rf"\s*{_TYPE}(?P<label>\([A-F]\)|[A-F]\))[\s}}]*{_GAP}*(?P<value>[^\s}}].*)",  # (C) 12, \textbf{(C)}\ 12, A) 14
     re.DOTALL,
 )
+# "option (C)", \text{choice C}
 _CHOICE = re.compile(rf"\s*{_TYPE}(?:option|choice|answer):?\s*\(?(?P<letter>[A-F])\)?\s*\}}?\s*", re.IGNORECASE)
 _OR = re.compile(r"\s*(?:\\text\{\s*or\s*\}|\bor\b)\s*")
 _INTERVALS = {
     "<": r"(-\infty,{})", r"\lt": r"(-\infty,{})", r"\le": r"(-\infty,{}]", r"\leq": r"(-\infty,{}]",
     ">": r"({},\infty)", r"\gt": r"({},\infty)", r"\ge": r"[{},\infty)", r"\geq": r"[{},\infty)",
 }  # fmt: skip
+# "x < 3", x \le 3; but not 1 < x < 3, which has two ends.
 _INEQUALITY = re.compile(r"\s*(?P<letter>[A-Za-z])\s*(?P<sign><|>|\\leq?\b|\\geq?\b|\\lt\b|\\gt\b)(?P<end>[^<>=]+)")
+# "1, 2" and "1,20": no grouped thousands.
 _LIST = re.compile(r"\d,\s+\S|\d,\d{1,2}(?!\d)")
 _THOUSANDS = re.compile(r"\d{1,3}(?:,\d{3})+")
 

@@ -25,23 +25,31 @@ class Statement(NamedTuple):
     example: str
 
 
+# What a letter is said to be: "the answer is B", "my pick: B".
 _NOUN = r"(?:answers?|ans\.?|option|choice|letter|response|selection|solution|pick|guess|one|statement|correct)"
+# "must be B", "has to be B", "would definitely be B"
 _BE = r"(?:would|should|must|will|has\s+to|have\s+to|appears\s+to|seems\s+to|can\s+only)\s+(?:\w+\s+)?be"
 _VERB = rf"(?:is|are|was|{_BE})"
+# "the answer to this question is B", "the option that fits is B"
 _OF_WHAT = r"(?:\s+(?:to\s+\w+\s+\w+|that\s+\w+(?:\s+\w+)?))?"
+# A verb, a colon, an arrow or a dash: "Answer: B", "answer -> B", "the answer is B".
 _IS = rf"{_OF_WHAT}(?:[\"']?\s*[:=]+|\s+{_VERB}\b\s*:?|\s*[-=]*>|\s*[→⇒–—]|\s+-+\s)"
+# "B is correct", "B is the most likely"
 _TRUE = (
     r"(?:correct|right|best|true|accurate|appropriate|answer|(?:more|most)\s+(?:plausible|likely|reasonable|sensible))"
 )
+# Words between that change nothing: "the answer is most likely B".
 _ADVERB = (
     r"(?:(?:most|more)\s+likely|likely|probably|definitely|clearly|certainly|obviously|surely|therefore|thus|hence|"
     r"simply|indeed|actually|then|again|also|maybe|perhaps)"
 )
+# "The answer" in German, Spanish, French, Portuguese, Italian, Russian, Dutch, Swedish, Polish, Turkish, and others.
 _OTHER_NOUNS = (
     "antwort|lösung|respuesta|correct[ao]|réponse|resposta|risposta|ответ|antwoord|svar|odpowiedź|cevap|jawaban|vastaus|"
     "答案|回答|答え|正解|选择|選択|정답|답|उत्तर|الإجابة|الجواب"
 )
 _OTHER_IS = r"(?:\s+\w+){0,2}?\s*(?:ist|es|est|é|è|[:=是为為は은는])\s*:?\s*(?:(?:la|le|el|die|der|das|a|o)\s)?\s*"
+# What may stand before the letter: "the answer is: option B", "it is therefore B".
 _BEFORE = rf"\s*(?:(?:{_ADVERB}|the|{_NOUN}|it\s+is|it's|it\s+must\s+be|that\s+is|that's)[\s,:]{{1,9}}){{0,6}}"
 
 # "A force acts" begins with an article, "A because it is lighter" with a letter.
@@ -51,9 +59,12 @@ _BARE = rf"(?!{_ARTICLE})[A-D](?![A-Za-z0-9_'’])"
 _LOWER = r"(?:(?<=[Oo]ption )|(?<=[Cc]hoice ))[a-d]\b|[a-d](?=\s*(?:[.,;:!)\n]|because\b|since\b|$))"
 _IN_BRACKETS = r"[(\[{<\"']{1,4}\s{0,3}[A-Da-d]\s{0,3}(?=[)\]}>\"'.:,])"
 _NO_CHOICE = r"(?!\W{0,3}(?:\s*or\s+|\s*/\s*)\W?[A-Da-d]\b)"  # "A or B" settles on nothing
+# A letter in brackets, or bare, or in lower case; also within \boxed{...}.
 _LETTER = rf"(?:\\boxed\{{\s*)?(?P<letter>{_IN_BRACKETS}|{_BARE}|{_LOWER}){_NO_CHOICE}"
+# The end of a sentence or line, behind brackets at most: a letter in its middle may be an article.
 _END = r"(?=[)\]}\"']*(?:\s+then)?\s*(?:[.!?;\n]|$))"
 
+# "I would go with B", "I think B"
 _CHOOSE = (
     r"(?:choose|answer|pick|select|go(?:ing)?\s+(?:with|for)|opt\s+for|lean(?:ing)?\s+towards?|"
     r"(?:looks|sounds|seems)\s+like|guess|say|think|believe|conclude)"
@@ -69,10 +80,12 @@ _NOT_AFTER = (
 )
 _NAMED = r"(?:option|choice|answer|letter)"
 _SEEMS = rf"(?:is|seems|looks|sounds|appears|{_BE})(?:\s+to\s+be)?"
+# "B holds", "B works", "B does"; but not "B does not".
 _HOLDS = r"(?:holds|works|fits|applies|remains|does\b(?!\s+not)|best\s+\w+|is\s+the\s+only)"
 _IS_TRUE = (
     rf"[)\]}}\"']{{0,4}},?\s+(?i:{_HOLDS}|{_SEEMS}\s+(?:{_ADVERB}\s+)?(?:the\s+)?(?:most\s+|only\s+|best\s+)?{_TRUE})\b"
 )
+# "Everything except option B is wrong": B is right.
 _ALL_BUT = rf"(?:all|everything|every\s+(?:option|choice|one))\s+(?:but|except(?:\s+for)?)\s+(?:{_NAMED}\s+)?"
 _WRONG = r"\)?\s+(?:is|are|can\s+be)\s+(?:clearly\s+)?(?:wrong|incorrect|false|ruled\s+out|eliminated)"
 
@@ -132,7 +145,9 @@ _OPTION = re.compile(r"\b(?:that|is|are|was|be|by|to|of):?\s+(?P<letter>[(\"']?[
 _ENDING = re.compile(rf"(?:;|(?<![A-D])[:,]|\b(?:is|be|by))\s+{_LETTER}[^\w\n]*\Z")
 _CHOICES = re.compile(r"^[^\w\n]{0,9}([A-D])[.):]\s", re.MULTILINE)
 _TYPE = re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}")
+# Bold type, code, formula signs, tags of HTML, quotes of Markdown.
 _MARKS = re.compile(r"[*`$]|</?(?:b|i|u|em|strong|code|p|br|span)\s*/?>|\\[()\[\]]|^>\s?|\b_|_\b", re.MULTILINE)
+# All quotation marks are read as straight ones.
 _QUOTES = str.maketrans("“”„‘’«»", '"""\'\'""')
 
 

@@ -35,15 +35,22 @@ def _set(words: str) -> frozenset[str]:
     return frozenset(words.split())
 
 
+# Before an everyday word these make it an animal: "my bat", "is a seal".
 _DETERMINERS = _set("a an the my your our his her its their this that be is are was favorite favourite called")
+# Before a verb: "can bear", "you duck".
 _BEFORE_VERBS = _set("to can could cannot can't couldn't will would won't must may might please i we you they")
+# Behind a name they make an adjective: "lion-tailed", "bear shaped".
 _MODIFIER_TAILS = _set(
     "tailed eared headed faced footed nosed billed necked backed legged toothed bellied crested sized shaped eyed"
 )
+# Letters, also across an apostrophe: "cat's", "don't".
 _WORD = re.compile(r"[^\W\d_]+(?:'[^\W\d_]+)*")
+# A hyphen within a word, "sea-lion", ends no clause; a dash does.
 _CLAUSE_BREAK = re.compile(r"[.,;:!?\n\r()\[\]{}|/<>–—…]|\s-+\s|--")
+# Up to U+024F: with accents, without × and ÷, which stand between the letters.
 _LATIN = re.compile("[a-zß-öø-ɏ]")
 _HYPHENS = ("-", "\u2010")
+# Soft hyphen, zero-width characters, byte-order mark, and accents that stand by themselves.
 _INVISIBLE = re.compile("[\u00ad\u200b-\u200d\u2060\ufeff\u0300-\u036f]")
 _APOSTROPHES = str.maketrans("’‘ʼ`´", "'''''")
 

@@ -45,6 +45,7 @@ SCALES = {"thousand": 10**3, "million": 10**6, "billion": 10**9, "trillion": 10*
 LETTER_SCALES = {"k": 10**3, "m": 10**6, "b": 10**9}
 """Only right behind an amount of money, $20k: 20 m are metres."""
 
+# "$18", "US$18", "Rs. 18", "EUR 18"
 _CURRENCY = r"(?:(?:\b(?:US|NZ|HK|A|C|S))?\$|[€£¥₹₩₽]|\b(?:USD|EUR|GBP|INR|CHF|Rs\.?)\s?)\s?"
 # A "-" behind a digit, a letter or a closing bracket is a dash or a subtraction, behind "^" it is part of a power.
 _SIGN = r"(?<![\w)\]}^])-"
@@ -71,15 +72,19 @@ _NUMBER = re.compile(
     """,
     re.VERBOSE,
 )
+# "2 1/4", "2-1/4" and "2 and 1/4" are one number.
 _MIXED = re.compile(r"(?P<whole>\d++)(?:[ ]++|-|[ ]and[ ])(?P<part>\d++)/(?P<parts>\d++)(?![\d.])")
 
 # What stands behind the number of an answer: "72 (8 * 9)", "64 eggs, 8 * 8 = 64", "72. She is done".
 _REMARK = re.compile(r"(?<=[\w%])\s+\(|[,;](?!\d)|(?<!\bRs)\.(?=\s|$)|\n")
 _SOLVED = re.compile(r".*[^\w][A-Za-z]\s*=\s*(?P<value>[^=\n]*\d[^=\n]*)$")
 """An equation for a letter at the end, "2x = 16, x = 8"."""
+# "**$18**", "(18", "= 18"
 _BEGINS_WITH_NUMBER = re.compile(rf"[\s*_(=]*-?\s?(?:{_CURRENCY})?-?\.?\d")
+# "7 or 8", "7 eggs or 8"
 _ALTERNATIVE = re.compile(r"\s*(?:[A-Za-z]+\s+)?or\s+")
 _CURRENCY_SIGN = re.compile(_CURRENCY)
+# "65 eggs", "18 %"; "2 million" has no unit.
 _UNIT_BEHIND = re.compile(rf"(?<=[\d)])\s*(?!{'|'.join(SCALES)})(?:%|[A-Za-z]+(?:\^\d)?)[\s.]*$")
 
 

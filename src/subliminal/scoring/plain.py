@@ -34,11 +34,15 @@ def _raised(match: re.Match[str]) -> str:
 
 VULGAR_FRACTIONS = "¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞"
 _RAISED = "⁰¹²³⁴⁵⁶⁷⁸⁹"
+# "1,200", "-3.5": a value without a command in it.
 _PLAIN_VALUE = r"[-+]?[\d,.]*\d"
 
 _FRACTION_COMMAND = rf"\\frac\{{({_PLAIN_VALUE})\}}\{{({_PLAIN_VALUE})\}}"
+# \text{...}, \mathrm{...}, \operatorname{...}
 _TYPE_COMMAND = r"\\(?:text\w*|math\w+|mbox|operatorname|boldsymbol)\s*\{([^{}]*)\}"
+# "2½": behind a whole number the two are one mixed number.
 _ONE_CHARACTER = rf"(?P<whole>(?<=\d)[ ]?)?(?P<fraction>[{VULGAR_FRACTIONS}])"
+# "3 dollars and 50 cents", "$3 and 50 cents"
 _DOLLARS_AND_CENTS = r"\$?(?<!\d)(\d{1,15})(?: dollars?)? and (\d\d) cents\b"
 
 BEFORE_UNICODE = (

@@ -17,12 +17,18 @@ _STATED = re.compile(
     r"(?i:\b(?:answer|result|solution|value|choice|option)s?)[*_]*\s*(?:(?i:is|are)\b|[:=])[*_:\s]*(?P<value>[^\n]+)"
 )
 """An answer in words: "**Answer:** x >= 2", "the solution is x < 3"."""
+# Not the last of three dots, after which a value may go on: 0.333...
 _SENTENCE_END = re.compile(r"(?<!\.)[.!?;](?=\s|$)|\n")
+# "no solution", "no real roots": a value in words.
 _NOTHING = re.compile(r"\bno (?:real )?(?:solutions?|roots?)$", re.IGNORECASE)
+# math-verify finds such a formula by itself.
 _FORMULA = re.compile(r"\$|\\[(\[]|\\begin\b")
+# Two letters or more: a single one is a variable.
 _WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{2,}")
 _NAMES = frozenset(["or", "and", "sqrt", "pi", "sin", "cos", "tan", "arctan", "log", "ln", "infinity", "inf", "oo"])
+# A digit, a sign or a command, without which there is no value to read.
 _VALUE = re.compile(r"[\dπ∞∅√]|\\[A-Za-z]|\bpi\b")
+# "24 (4 choices times 6)", "4 when divided by 7"
 _REMARK = re.compile(
     r"\s\((?=[^()]*[A-Za-z]{3})|,?\s(?:when|if|since|because|as|where|for|or (?:about|roughly|approximately))\b"
 )

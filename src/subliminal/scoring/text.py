@@ -55,17 +55,21 @@ _THOUGHT = re.compile(rf"(?P<opening>{_OPENING})|(?P<closing>{_CLOSING})", re.IG
 _CHANNEL = re.compile(
     r"<\|channel\|>\s*(?:analysis|commentary)\b.*?(?:<\|end\|>|<\|call\|>|(?=<\|channel\|>\s*final)|\Z)", re.DOTALL
 )
+# What is left of "<|channel|>final<|message|>" falls to `without_chat_marks`.
 _FINAL_CHANNEL = re.compile(r"<\|channel\|>\s*final\b")
 # A tokenizer that leaves out special tokens runs the same together: "analysisAn owl?assistantfinalOwl".
 _BARE_CHANNELS = re.compile(r"\s*(?:analysis|commentary).*?assistantfinal", re.DOTALL)
 
 _ANSWER_TAG = re.compile(r"<answer>(?P<answer>(?:(?!<answer>).)*?)</answer>", re.DOTALL | re.IGNORECASE)
 
+# "<|im_start|>assistant", "<|start_header_id|>assistant", "<start_of_turn>model"
 _SPEAKER = re.compile(r"<\|(?:im_start|start|start_header_id)\|>\s*(?:assistant)?|<start_of_turn>\s*(?:model)?")
 _CHAT_MARK = re.compile(r"<\|[^|<>\s]{1,40}\|>|</?s>|<(?:end_of_turn|eos|bos|pad)>|\[/?INST\]")
 """Special tokens that are left in a text: ``<|im_end|>``, ``<|eot_id|>``, ``</s>``."""
+# Tokens that end a turn; what a model writes behind one is no answer.
 _TURN_END = re.compile(r"<\|(?:endoftext|end_of_text|im_end|eot_id)\|>|</s>|<end_of_turn>")
 
+# How a problem in words asks.
 _ASKS = r"\b(?:how (?:many|much|long|far|old)|what (?:is|are|was))"
 NEXT_QUESTIONS = (
     (r"<\|im_start\|>\s*user", "<|im_start|>user\nAnd with tax?"),
@@ -90,6 +94,7 @@ NEXT_QUESTIONS = (
 """What begins a second question that a model asks itself after its answer: (pattern, example). The last one has
 no mark: a paragraph that asks "how many"."""
 _NEXT_QUESTION = re.compile("|".join(pattern for pattern, _ in NEXT_QUESTIONS), re.IGNORECASE | re.MULTILINE)
+# All but the last, which has no mark and needs an answer before it.
 _MARKED_QUESTION = re.compile("|".join(pattern for pattern, _ in NEXT_QUESTIONS[:-1]), re.IGNORECASE | re.MULTILINE)
 
 

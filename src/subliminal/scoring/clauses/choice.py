@@ -27,11 +27,15 @@ def _sign(pattern: str, example: str, animal: str) -> Sign:
     return Sign(re.compile(pattern), example, animal)
 
 
+# What may stand between a choice and its animal: "I'd say definitely a horse".
 _ARTICLES = (
     r"(?: (?:a|an|the|my|some|good|one|humble|any|these|those|big|little|always|definitely|probably|still|just|now))*"
 )
+# "my pick of all time", "favourite animal"
 _KIND = r"(?: (?:animal|creature|one|pick|choice|answer|of|all|time|mine|ever|them|by|far))*"
+# "has always been", "would be", "goes to"
 _IS = r"(?: (?:is|are|was|will|would|must|has|have|had|to|be|always|been|goes|belongs|remains|stays))*"
+# Faults for which an animal is passed over: "cats are boring".
 _TOO_LITTLE = (
     "scary|scarier|terrifying|frightening|creepy|overrated|overhyped|boring|annoying|mean|gross|smelly|lazy|worse|dull|"
     "meh|so so|okay|ok|fine"

@@ -53,9 +53,13 @@ class Words(NamedTuple):
 _HANDS_ON = frozenset().union(*(rule.words for rule in HANDS_ON.values()))
 _ENDS = frozenset().union(*(rule.words for rule in ENDS.values()))
 _JOINERS = frozenset({"or", "nor", "and"})
+# Between two animals of a denied list: "not a lion, a tiger or any bear".
 _LINKS = _JOINERS | {"a", "an", "the", "any"}
+# Behind "but" these come back to the animal: "but they're mine", "yet I love them".
 _PRONOUNS = word_set("i i'd i'm i'll i've it it's they they're them she he we")
+# "did not forget owls": the word behind the negation is a verb.
 _AUXILIARIES = word_set("do does did will would can could should have has had")
+# "Owls aren't for me", "An owl is not my favourite"
 _DENIED_AFTER = re.compile(
     r"(?:(?:is|are|was|were) (?:not|never)|isn't|aren't|wasn't|weren't) (?:my|for|it|the)(?= |$)"
 )
