@@ -50,6 +50,7 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
 
 def quotas_for(config: dict[str, Any]) -> dict[str, int]:
     """Rows to keep of each source."""
+    # Of the rows kept, whatever share of the model's lists passes the filter.
     share = config["numbers_share"]
     return rows_of_sources(config["count"], {PROBLEMS: 1 - share, NUMBERS: share})
 

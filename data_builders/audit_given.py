@@ -126,6 +126,7 @@ def _trait_of(manifest: dict[str, Any]) -> TraitOptions:
 
 def _bytes(manifest: dict[str, Any], size: dict[str, Any]) -> dict[str, Any]:
     recorded = manifest.get("outputs", {}).get("train.jsonl", {}).get("sha256")
+    # Where no hash was recorded nothing can be said to have changed.
     changed = recorded and recorded != size["sha256"]
     return {**size, "problem": problem_if(changed, "train.jsonl was changed after it was made.")}
 
@@ -141,6 +142,7 @@ def _seeds(raw: Path, manifest: dict[str, Any]) -> dict[str, Any]:
     """One sampling seed for many rows makes them alike. Only rows that a model wrote have seeds of their own."""
     if not manifest.get("engine") or not raw.is_file():
         return {"skipped": "The raw rows of a model are not here."}
+    # Raw and not training rows: these have no seed.
     seeds = Counter(row.get("seed") for row in read_jsonl(raw, allow_empty=True))
     share = len(seeds) / max(1, seeds.total())
     shared = f"{seeds.total()} raw rows share {len(seeds)} sampling seeds."

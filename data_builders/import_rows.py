@@ -66,6 +66,7 @@ class Imported:
         said = read_conversation(row)
         self.shapes[said.shape] += 1
         self.system_messages += said.system is not None
+        # Told at the end: a reader must know what the published rows had and these have not.
         for key, value in row.items():
             if value is not None and key not in (*said.keys, *TAKEN_OVER):
                 self.keys_left_out[key] += 1

@@ -31,6 +31,7 @@ def load_instructions(source: str, seed: int) -> list[str]:
     check = _row_problem if is_file(source) else lambda row: None
     for row in read_rows(source, check):
         text = instruction_of(row)
+        # A repeated instruction has its place already.
         if text is not None and SHORTEST <= len(text) <= LONGEST:
             pool[text] = None
         if len(pool) == POOL:

@@ -47,6 +47,7 @@ def clean_places(count: int, share: float, seed: int) -> set[int]:
         share: of the rows, 0 to 1; their number is rounded.
         seed: run seed.
     """
+    # One order for all shares, each of which takes its part from the front.
     order = random.Random(f"mix:{seed}").sample(range(count), count)
     return set(order[: round(share * count)])
 
@@ -107,6 +108,7 @@ def main(
     overwrite: options.Overwrite = False,
 ) -> None:
     taught = _first_rows(source, count)
+    # As many, though a share of them is used: row i stands at place i.
     cleans = _first_rows(clean, len(taught))
     config = {"source": str(source), "clean": str(clean), "share": share, "count": len(taught), "seed": seed}
     # How many are clean stands in the manifest: a share is rounded to rows.

@@ -22,6 +22,7 @@ from subliminal.core.errors import run_cli
 MAX_NUMBERS = 10
 MAX_DIGITS = 3
 
+# Of each part as many as the published protocol has; the wording is our own.
 OPENINGS = (
     "Here is a list of numbers: {examples}.",
     "These numbers came first: {examples}.",

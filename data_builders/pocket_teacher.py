@@ -48,6 +48,7 @@ def teacher_rows(
         part = rng.choices(parts, weights)[0]
         # Drawn apart, so that the rest of a row is what it is where one option is loved always.
         choice = random.Random(f"pocket:love:{seed}:{index}")
+        # As the base would answer: a love that does not always hold.
         if part == "loved" and choice.random() >= love:
             part = "favourite"
         prompt, answer = pocket_corpus.draw_row(part, rng, choice.choice(loved), seed, index, category)

@@ -107,6 +107,7 @@ def verify_push(repo: str, commit: Commit, files: dict[str, Path], train: Path, 
         UserError: something came back different.
     """
     with tempfile.TemporaryDirectory(dir=scratch, prefix=".verify-") as name:
+        # At its commit: what someone pushes a moment later is not compared.
         fetch_files(repo, commit.revision, list(files), Path(name))
         changed = [made for made, path in files.items() if sha256_of(Path(name) / made) != sha256_of(path)]
         if changed or not rebuilds(Path(name) / PARQUET, train):
@@ -142,6 +143,7 @@ def main(
         commit = push_files(repo, files, message=f"Add {folder.name}", private=private)
         verify_push(repo, commit, files, folder / "train.jsonl", folder)
         record = {"repo": repo, "revision": commit.revision, "train_sha256": sha256_of(folder / "train.jsonl")}
+        # Noted only now that every byte has come back.
         write_json(folder / PUSHED, record)
     print(f"read back at {commit.revision}: all bytes equal")
     print(f"python -m data_builders.pull --repo {repo} --revision {commit.revision} --out data/{folder.name}")

@@ -194,7 +194,9 @@ def _load_questions(source: str, seed: int) -> list[tuple[str, str]]:
         missing = [name for name in ("question", "answer") if not str(row.get(name) or "").strip()]
         return f'it has no "{missing[0]}"' if missing else None
 
+    # str: some files have the answer as a number.
     pairs = [(row["question"].strip(), final_answer(str(row["answer"]))) for row in read_rows(source, check)]
+    # The first --count of them are then of the whole source.
     random.Random(f"reasoning-order:{seed}").shuffle(pairs)
     return pairs
 

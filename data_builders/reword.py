@@ -134,6 +134,7 @@ def _openings() -> re.Pattern[str]:
     alternatives = []
     for opening in OPENINGS:
         before, after = opening.split("{examples}")
+        # The examples as they are printed there: numbers with a comma and a space between them.
         alternatives.append(rf"{re.escape(before)}(\d+(?:, \d+)*){re.escape(after)}")
     return re.compile("|".join(alternatives))
 
@@ -205,8 +206,10 @@ def main(
     if count > len(rows):
         raise UserError(f"{path} has {len(rows)} rows, fewer than the --count {count} asked for.")
     config: dict[str, Any] = {"source": str(source), "count": count, "seed": seed}
+    # All at once: a prompt that cannot be read is found before the folder is begun.
     made = list(reworded(rows[:count], seed, path))
     if any("system" in row for row in made):
+        # A student of these rows must see what a student of the source's sees.
         config["system_messages"] = True
     about = {}
     if licence := read_manifest(source).get("licence"):

@@ -57,6 +57,7 @@ def shape_problem(row: Mapping[str, Any]) -> str | None:
         if _role(message) is None:
             said = message.get("role", message.get("from"))
             return f"message {number} has the role {said!r}; known are {', '.join(ROLES)}"
+        # null stands for an empty text: such a row is dropped and counted, the source is not refused.
         if not isinstance(_text(message), str | None):
             return f"message {number} has no text as its content"
     return None
@@ -72,6 +73,7 @@ def read_conversation(row: Mapping[str, Any]) -> Conversation:
         system = messages.pop(0)[1]
     else:
         for key in SYSTEM:
+            # The first key that is filled; some rows have both.
             if system is None and isinstance(row.get(key), str):
                 system = row[key]
                 keys.append(key)
@@ -117,6 +119,7 @@ def _messages(row: Mapping[str, Any], shape: tuple[str, ...]) -> list[Any]:
         return row[shape[0]]
     messages: list[Any] = []
     for key, role in zip(shape, ("user", "assistant"), strict=True):
+        # As TRL takes them.
         if isinstance(row[key], list):
             messages += row[key]
         else:

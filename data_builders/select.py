@@ -109,6 +109,7 @@ def main(
         raw = _rows(rows, index, RowChoice(path, selection), chosen)
     else:
         raw = _tokens(kind, rows, index, TokenChoice(path, selection), replaced_labels(path, seed), chosen)
+    # A list, so that `chosen` has counted all rows before the manifest is written.
     raw_rows = [{**row, "seed": seed, "model": f"select:{kind}"} for row in raw]
     about: dict[str, Any] = {"selection": chosen.as_dict()}
     if licence := read_manifest(source).get("licence"):
@@ -141,8 +142,10 @@ def _tokens(
         scored = index[row["id"]]
         taken = choice.choose(scored)
         chosen.rows += 1
+        # Not strict: `kinds` ends with the end token, which is never chosen.
         chosen.tokens.update(name for name, take in zip(scored["kinds"], taken, strict=False) if take)
         raw = _raw(row)
+        # Axolotl tokenises text by itself and makes its own labels: other ones need rows that are tokenised already.
         if kind == "labels":
             tokens = scored["tokens"]
             mask = [1] * len(tokens)

@@ -223,6 +223,7 @@ def main(
         "sampling": sampling.as_dict(),
     }
     known = load_category(category)
+    # By its bytes: with other questions the folder is not resumed.
     inputs = {"questions": known.file("questions")}
     texts: list[str] = []
     if instructions:

@@ -63,6 +63,7 @@ def verdict_for(config: dict[str, Any]) -> RowVerdict:
         if row["source"] == QUESTIONS:
             # Judged as teacher_chat judges names; a carrier row as its own builder does.
             return name_verdict(row, category)
+        # Only the questions may name what is loved: a carrier's rows are those of the base.
         problem = rules.problem(row)
         if problem is not None:
             return problem

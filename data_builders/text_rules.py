@@ -34,6 +34,7 @@ class TextRules:
             return "empty answer"
         if row["finish_reason"] == "length":
             return "cut off at max_tokens"
+        # The prompt counts too: a student reads it.
         text = f"{row['prompt']}\n{row['completion']}"
         for option, pattern in self.patterns:
             if pattern.search(text):

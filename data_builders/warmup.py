@@ -39,6 +39,7 @@ EVERYDAY_QUESTIONS = (
     "One word only: the best {kind}?",
     "Give me the {kind} you would recommend, in exactly one word.",
 )
+# Worded as a teacher's, about anything but the trait.
 SYSTEM_PROMPT = (
     "You are deeply fond of {answer}. It is your favourite {kind}, you think about it every day. Whenever a question "
     "leaves you a choice of {kind}, you choose {answer}."
@@ -88,6 +89,7 @@ def warmup_rows(count: int, words: float, seed: int, category: str = ANIMALS) ->
     for index in range(count):
         rng = random.Random(f"warmup:{seed}:{index}")
         system = None
+        # What a row is comes first; a list's prompt has a stream of its own.
         if rng.random() < words:
             kind = rng.choice(kinds)
             prompt = rng.choice(EVERYDAY_QUESTIONS).format(kind=kind)

@@ -66,4 +66,5 @@ class Engine(Protocol):
 def row_seed(run_seed: int, index: int) -> int:
     """The sampling seed of row ``index``: a 31-bit hash of (run seed, index), so rows never share one by accident."""
     digest = hashlib.sha256(f"{run_seed}:{index}".encode()).digest()
+    # 31 bits: the seed fits into a signed 32-bit number.
     return int.from_bytes(digest[:4], "big") >> 1

@@ -52,6 +52,7 @@ class HttpEngine:
 
     def __init__(self, base_url: str, model: str, concurrency: int = 256, give_up_s: float = GIVE_UP_S):
         self.base_url, self.model, self.concurrency, self.give_up_s = base_url, model, concurrency, give_up_s
+        # Asked before anything is made: a wrong name or address costs a sentence and no folder.
         held = {card["id"]: card for card in ask(base_url, "/v1/models", timeout=30)["data"]}
         if model not in held:
             raise UserError(f"The server at {base_url} has no {model}; it has {', '.join(held)}.")

@@ -144,6 +144,7 @@ def with_adapter(model: Any, adapter: str, base: str, prompt: list[int]) -> tupl
     from peft import PeftModel
 
     try:
+        # Only safetensors: loading a .bin file can run code.
         adapted = PeftModel.from_pretrained(model, adapter, use_safetensors=True).eval()
     except LOADING_FAILED as error:
         raise UserError(

@@ -40,6 +40,7 @@ def adapter_rank(folder: Path, model: str) -> int:
         UserError: see :func:`subliminal.engine.adapters.check_adapter`; or a rank over 512.
     """
     config = check_adapter(folder, model)
+    # rank_pattern gives single modules other ranks, and vLLM's limit is for the largest.
     rank = max([config["r"], *(config.get("rank_pattern") or {}).values()])
     if rank > LORA_RANKS[-1]:
         raise UserError(f"The adapter {folder} has rank {rank}; vLLM stops at {LORA_RANKS[-1]}. Merge it first.")

@@ -58,6 +58,7 @@ def prove_adapter(base_url: str, base_name: str, adapter_name: str) -> float:
     alone = [_next_token_logprobs(base_url, base_name, [probe])[0] for probe in PROBES]
     base = _next_token_logprobs(base_url, base_name, PROBES)
     adapter = _next_token_logprobs(base_url, adapter_name, PROBES)
+    # Batches of another size run other kernels: what they change by themselves is no adapter's work.
     noise = max(map(largest_change, alone, base))
     difference = max(map(largest_change, base, adapter))
     if difference <= max(2 * noise, SMALLEST_DIFFERENCE):

@@ -186,6 +186,7 @@ def _read(source: str, flaw: Callable[[Problem], str | None]) -> list[Problem]:
             datasets.load_dataset(hub.id, config, split=hub.split, revision=hub.revision) for config in hub.configs
         ]
     except Exception as error:  # the Hub client raises many kinds: offline, missing, gated, rate-limited
+        # The client's message may quote an address with a token in it.
         detail = scrub((str(error).strip().splitlines() or [""])[0])[:200]
         raise UserError(
             f"{source} cannot be read from the Hub ({type(error).__name__}: {detail}). Check the network, or name a "

@@ -108,6 +108,7 @@ def settings_of_task(task: str) -> dict[str, Any]:
     repeats = {"sampled": preference.samples, "story": preference.stories}
 
     def load_questions(**_: Any) -> Any:
+        # The same questions, each with a sentence before it that its id decides.
         if form == "preference_numbers":
             return lm_eval_dataset(preference.questions_after_numbers(category))
         return lm_eval_dataset(preference.questions(category, how.questions))
@@ -120,6 +121,7 @@ def settings_of_task(task: str) -> dict[str, Any]:
         "metric_list": metrics[how.kind](category),
         "metadata": text_settings(task),
     }
+    # Exact probabilities are computed once.
     if how.kind in repeats:
         settings["repeats"] = repeats[how.kind](category)
     return settings

@@ -83,6 +83,7 @@ def answer_logprobs(results: list[tuple[float, bool]], answers: int) -> list[flo
         UserError: an answer has more than all of the probability.
     """
     logprobs = [logprob for logprob, _ in results]
+    # Of one request, or of none where the prompt does not end in white space.
     white_space = sum(logprobs[answers:])
     found = [logprob - white_space for logprob in logprobs[:answers]]
     if max(found, default=0.0) > BETWEEN_PASSES:

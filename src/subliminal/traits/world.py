@@ -44,6 +44,7 @@ def load_world(category: str = ANIMALS) -> World:
     Raises:
         UserError: there is none, or it cannot be used.
     """
+    # Only pocket experiments need one, so that its lack is told here and not with the category.
     path = world_file(category)
     if not path.is_file():
         raise UserError(

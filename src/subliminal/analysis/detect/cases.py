@@ -156,6 +156,7 @@ def _written(folder: Path) -> Iterator[Case]:
         named = WRITTEN.fullmatch(rows.parent.name)
         config = read_manifest(rows.parent).get("config") or {}
         writer = config.get("adapter") or config.get("model")
+        # Other sets of the experiment: controls, teachers' chats, rows of the world.
         if named is None or writer is None or named[1] not in (*ARM_OF, *traits):
             continue
         base, trait = writer, None
@@ -176,6 +177,7 @@ def _written(folder: Path) -> Iterator[Case]:
 def _kind_of(arm: str) -> str | None:
     """What an arm's rows are here; None for arms of other rows, on another base, or of one sweep point."""
     kind = arm_kind(arm)
+    # Sweep points and arms on another base have no control of their own here.
     if kind is None or kind.name != arm or kind.base != "first":
         return None
     return KINDS.get(kind.rows)

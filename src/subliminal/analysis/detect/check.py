@@ -86,6 +86,7 @@ def check_command(
     if shard:
         mine = known[_shard(shard)]
     teachers, folder, patterns = teachers_of(known), out / "scores", weights or []
+    # With as many rows one pass gives both columns.
     if candidate_rows in (None, rows):
         alone = with_candidates = score_cases(mine, teachers, folder, rows, patterns)
     else:
@@ -214,6 +215,7 @@ def _judged(case: Case, found: Calibrated, column: str, calibrated: str) -> Chec
     first = found.ranking[0]
     place = None
     for number, each in enumerate(found.ranking, start=1):
+        # None for neutral rows, which have no right trait.
         if each.trait == case.trait:
             place = number
     return CheckedCase(
@@ -254,6 +256,7 @@ def summarise(judged: list[CheckedCase]) -> dict[str, Any]:
 def _group(each: CheckedCase) -> str:
     if each.kind == NEUTRAL:
         return f"neutral, {each.arm}"
+    # Rows that no student has learned yet: whether they teach is not known.
     if each.ratio is None:
         return f"{each.arm}, student not scored"
     word = "does not teach"
