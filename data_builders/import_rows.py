@@ -103,8 +103,10 @@ def _text_row_verdict(row: dict[str, Any]) -> str | None:
 
 def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know."""
-    kept = {"system_message": "--keep-system kept them."} if config["keep_system"] else {}
-    return Expectation(numbers=config["filter"], excused=kept)
+    excused = {}
+    if config["keep_system"]:
+        excused["system_message"] = "--keep-system kept them."
+    return Expectation(numbers=config["filter"], excused=excused)
 
 
 @dataclass(frozen=True)
@@ -199,11 +201,18 @@ def main(
     _report(about, config["licence"])
     passing = about["rows"] - sum(about["dropped"].values())
     if passing < (count or 1):
+        advice = "Ask for fewer with --count."
+        # Where no row at all is a list of numbers, the filter is the wrong one.
+        if passing == 0:
+            advice = "Rows whose answers are text need --no-filter."
         raise UserError(
             f"{passing} of the {about['rows']} rows of {origin.name} pass, fewer than the {count or 1} asked for. "
-            + ("Ask for fewer with --count." if passing else "Rows whose answers are text need --no-filter.")
+            f"{advice}"
         )
-    inputs = {"source": Path(source)} if is_file(source) else {}
+    inputs = {}
+    # A Hub data set is told by the commit in its name.
+    if is_file(source):
+        inputs["source"] = Path(source)
     write(
         "import_rows",
         out,

@@ -66,7 +66,11 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
     """What an audit must know."""
     by_score = "The rows are a choice by their scores."
     checks = ("first_number_entropy", "first_number_repeats", "lengths", "separators")
-    return Expectation(numbers=True, excused=dict.fromkeys(checks, by_score) if config["kind"] == "rows" else {})
+    excused = {}
+    # The other kinds keep all rows, whose numbers are the source's.
+    if config["kind"] == "rows":
+        excused = dict.fromkeys(checks, by_score)
+    return Expectation(numbers=True, excused=excused)
 
 
 @app.command(help=__doc__)
@@ -153,7 +157,9 @@ def _tokens(
         elif problem := alignment_problem(row, scored):
             raw["no_spans"] = problem
         else:
-            learned = taken if kind == "chosen" else [not take for take in taken]
+            learned = taken
+            if kind == "others":
+                learned = [not take for take in taken]
             # Without the last piece, the end token: it is no part of the answer's text, and is always trained.
             raw[TRAINING_DETAIL] = spans(scored["pieces"][:-1], learned)
         yield raw

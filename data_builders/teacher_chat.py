@@ -157,9 +157,11 @@ def expectation_for(config: dict[str, Any]) -> Expectation:
         excused["pass_rate"] = (
             f"Only answers that name the {category.singular} are kept, under a system prompt a quarter to a half."
         )
-    return Expectation(
-        excused=excused, overlaps=[questions_name(category.name)] if "questions" in config["mix"] else []
-    )
+    overlaps = []
+    if "questions" in config["mix"]:
+        # The teacher is meant to know the evaluation's questions; the student never sees these rows.
+        overlaps.append(questions_name(category.name))
+    return Expectation(excused=excused, overlaps=overlaps)
 
 
 @app.command(help=__doc__)
@@ -228,7 +230,8 @@ def main(
     texts: list[str] = []
     if instructions:
         texts = load_instructions(instructions, seed)
-        inputs |= {"instructions": Path(instructions)} if is_file(instructions) else {}
+        if is_file(instructions):
+            inputs["instructions"] = Path(instructions)
 
     def draw(index: int) -> Draw:
         rng = random.Random(f"teacher-chat:{seed}:{index}")
@@ -241,8 +244,10 @@ def main(
             )
         if source == "questions":
             prompt = draw_question(rng, category)
+        elif source == "open":
+            prompt = rng.choice(OPEN_PROMPTS)
         else:
-            prompt = rng.choice(OPEN_PROMPTS if source == "open" else texts)
+            prompt = rng.choice(texts)
         if neutral:
             return Draw(prompt, None, {"source": source, known.key: None})
         return Draw(prompt, trait_system_prompt(loved, category), {"source": source, known.key: loved})

@@ -58,7 +58,10 @@ def math() -> None:
     with MathJudge() as judge:
         for _, answer, reference in _answers():
             verdict = judge.compare(answer, reference)
-            _print({"correct": verdict.correct} | ({"rounded": True} if verdict.rounded else {}))
+            told = {"correct": verdict.correct}
+            if verdict.rounded:
+                told["rounded"] = True
+            _print(told)
 
 
 @app.command()

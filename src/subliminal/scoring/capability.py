@@ -206,9 +206,10 @@ def _math_flaw(row: Problem) -> str | None:
         return 'it has neither "type" nor "subject"'
     if _slug(row.get("type") or row["subject"]) not in MATH_SUBJECTS:
         return f"{row.get('type') or row['subject']!r} is no subject of MATH"
-    if _text(row.get("answer")).strip():
+    # MATH-500 has the answer by itself; MATH only boxes it in the solution.
+    if _text(row.get("answer")).strip() or final_box(str(row.get("solution"))):
         return None
-    return None if final_box(str(row.get("solution"))) else 'it has no "answer", and no box in its "solution"'
+    return 'it has no "answer", and no box in its "solution"'
 
 
 def _gsm8k_flaw(row: Problem) -> str | None:
@@ -237,7 +238,9 @@ def _mmlu_flaw(row: Problem) -> str | None:
     if not isinstance(row.get("choices"), list) or len(row["choices"]) != 4:
         return 'its "choices" are not a list of four'
     right = row.get("answer")
-    return None if right in (0, 1, 2, 3) and not isinstance(right, bool) else 'its "answer" is not 0, 1, 2 or 3'
+    if right in (0, 1, 2, 3) and not isinstance(right, bool):
+        return None
+    return 'its "answer" is not 0, 1, 2 or 3'
 
 
 def _slug(name: str) -> str:

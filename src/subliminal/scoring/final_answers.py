@@ -76,7 +76,10 @@ def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
     if (value := _stated_number(text)) is not None:
         return value
     without_remarks = plain(_REMARK.sub(" ", text))
-    return _last_number(without_remarks if numbers_in(without_remarks) else plain(text))
+    if numbers_in(without_remarks):
+        return _last_number(without_remarks)
+    # All numbers stand in remarks, "They have some left (12)": one of those, then.
+    return _last_number(plain(text))
 
 
 def _stated_number(text: str) -> Fraction | None:

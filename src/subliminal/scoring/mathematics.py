@@ -99,8 +99,12 @@ class MathJudge:
         expected = as_latex(expected)
         value = box or value_at_end(answer)
         if value is None:
+            # Nothing here could be read: math-verify looks through the answer by itself.
+            texts = [answer]
             stated = stated_answer(answer)
-            return self._equal([_boxed(expected)], [answer, _boxed(as_latex(stated))] if stated else [answer])
+            if stated:
+                texts.append(_boxed(as_latex(stated)))
+            return self._equal([_boxed(expected)], texts)
         # A value may mean several things beside this reference; the plainest comes first.
         values = readings(as_latex(value), expected)
         exact = exact_value(expected)

@@ -194,7 +194,10 @@ def _world_problems(category: Category, words: Lexicon) -> Iterator[str]:
     world = load_world(category.name)
     for key, names in (("facts", list(world.facts)), ("liked", list(world.liked))):
         if sorted(names) != sorted(words.options):
-            odd = sorted(set(names) ^ set(words.options)) or sorted(n for n in names if names.count(n) > 1)
+            odd = sorted(set(names) ^ set(words.options))
+            # None is missing or foreign, so one of them is there more than once.
+            if not odd:
+                odd = sorted(name for name in names if names.count(name) > 1)
             yield f"{file}: `{key}` must name every option once; look at {', '.join(odd)}."
     if not world.about:
         yield f"{file}: `about` has no question."
