@@ -73,6 +73,18 @@ def test_dropout_is_on_from_the_first_step_and_off_in_an_evaluation(model) -> No
     assert dropout.training
 
 
+def test_a_training_that_ended_in_an_error_leaves_nothing_to_the_next(model) -> None:
+    from peft import LoraConfig
+
+    begin(model)  # no end
+    model.add_adapter("second", LoraConfig(r=2, target_modules=["q_proj", "up_proj"]))
+    callback = begin(model)
+    known = [name for name, _ in model.named_modules()]
+    callback.on_train_end(None, None, None, model=model)
+    assert known == [name for name, _ in model.named_modules()]
+    assert any("lora_A.second" in name for name in known)
+
+
 def test_several_processes_walk_as_ever(model) -> None:
     begin(model, world_size=2)
     assert "named_modules" not in vars(model)

@@ -25,6 +25,7 @@ class KnownModules(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
         if args.world_size > 1:
             return
+        put_back(model)  # a training that ended in an error has left its answers, which may be those of another adapter
         model.train()  # a new adapter says that it trains, though the base below it does not yet
         modules = list(model.named_modules())
         weights = list(model.parameters())
@@ -56,5 +57,10 @@ class KnownModules(TrainerCallback):
             setattr(model, name, method)
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        for name in REPLACED:
-            vars(model).pop(name, None)  # what lies below is the class's own method
+        put_back(model)
+
+
+def put_back(model: Any) -> None:
+    """Let a model find its modules by a walk again."""
+    for name in REPLACED:
+        vars(model).pop(name, None)  # what lies below is the class's own method
