@@ -37,6 +37,12 @@ def test_sampling_is_pure_and_written_out(tasks, name):
     }  # fmt: skip
 
 
+def test_answers_are_told_apart_by_their_ids(tasks):
+    for name, task in tasks.items():
+        ids = [doc["id"] for doc in task.test_docs()]
+        assert len(set(ids)) == len(ids) > 0, name
+
+
 @pytest.mark.parametrize("name", SAMPLED)
 def test_the_three_forms_score_alike(tasks, name):
     task = tasks[name]
