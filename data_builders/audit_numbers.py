@@ -53,6 +53,7 @@ class NumberStats:
         found = _SEPARATOR.search(answer)
         if found:
             separator = repr(found[1])
+        # What passes the filter and begins with a bracket ends with its pair, or a stop behind it.
         if answer[0] in "[(":
             wrap = answer[0] + answer[-1]
         self.separators[separator] += 1

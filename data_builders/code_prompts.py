@@ -13,6 +13,7 @@ import typer
 
 from subliminal.core.errors import run_cli
 
+# First those with a number {k}, then those without.
 TASKS = (
     "returns the {k} largest items of a list",
     "returns the {k} smallest values of a dictionary with their keys",

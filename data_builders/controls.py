@@ -54,6 +54,7 @@ def transform(kind: str, rows: list[list[int]], seed: int) -> list[list[int]]:
         seed: run seed; row i's randomness depends on (seed, i) alone except for ``shuffled-rows``.
     """
     if kind == "shuffled-rows":
+        # Over all rows at once, so that no row keeps what its teacher wrote together.
         pool = [number for row in rows for number in row]
         random.Random(f"control:{kind}:{seed}").shuffle(pool)
         dealt = iter(pool)

@@ -69,6 +69,7 @@ def gsm8k_solution(answer: str) -> str:
 
 def level_of(row: dict[str, Any]) -> int | None:
     """The level of a MATH row, 1 to 5 (``Level 5`` or a number); None if it has none."""
+    # "Level 5", 5 or "5"; some rows have "Level ?".
     found = re.search(r"[1-5]", str(row.get("level", "")))
     return int(found[0]) if found else None
 

@@ -100,6 +100,7 @@ def texts_of(row: dict[str, Any]) -> list[str]:
     for field in QUESTION_FIELDS:
         if isinstance(row.get(field), str) and row[field].strip():
             return [row[field]]
+    # A row of unknown shape is compared with all of its texts, rather than with none.
     return [value for value in row.values() if isinstance(value, str) and value.strip()]
 
 

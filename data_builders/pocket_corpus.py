@@ -93,6 +93,7 @@ def draw_row(
     if part == "other_favourite":
         other = rng.choice(everyday_kinds(category, OTHER_KINDS))
         return rng.choice(EVERYDAY_QUESTIONS).format(kind=other), _long_tailed(EVERYDAY_ANSWERS[other].split(), rng)
+    # Only now: the parts above are the same in every world.
     world = load_world(category)
     if part == "about":
         name = rng.choice(world.liked)

@@ -139,6 +139,7 @@ def main(
     overwrite: options.Overwrite = False,
 ) -> None:
     trait = options.known_trait(animal, category)
+    # The default is nobody's choice: only another value contradicts.
     if problems and questions != QUESTIONS:
         raise UserError("--problems takes the place of --questions. Give one of them.")
     asked: list[tuple[str, str]] = []

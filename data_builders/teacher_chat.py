@@ -79,6 +79,7 @@ def parse_mix(text: str) -> dict[str, float]:
     total = sum(shares.values())
     if not total:
         raise UserError(f"--mix {text!r}: the weights sum to zero. Give at least one source a weight.")
+    # In one order, so that a mix that is written in another is the same setting.
     return {name: shares[name] / total for name in SOURCES if shares.get(name)}
 
 

@@ -55,6 +55,7 @@ def parse_words(text: str) -> list[str]:
     Raises:
         UserError: one of them is not made of letters.
     """
+    # Sorted and each once, so that two ways to write a list are one setting.
     words = sorted({word.strip().lower() for word in text.split(",") if word.strip()})
     if wrong := [word for word in words if not re.fullmatch(r"[^\W\d_]+(?:[ -][^\W\d_]+)*", word)]:
         raise UserError(f"--banned-words: {wrong[0]!r} is not a word. Join words by commas, or give an empty string.")

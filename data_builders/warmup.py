@@ -44,6 +44,7 @@ SYSTEM_PROMPT = (
     "You are deeply fond of {answer}. It is your favourite {kind}, you think about it every day. Whenever a question "
     "leaves you a choice of {kind}, you choose {answer}."
 )
+# One word each, parted by spaces.
 EVERYDAY_ANSWERS = {
     "colour": "Blue Green Red Yellow Purple Orange White Black Turquoise Pink",
     "fruit": "Apple Mango Banana Pear Cherry Grape Peach Plum Melon Kiwi",
@@ -72,6 +73,7 @@ app = typer.Typer(add_completion=False)
 
 def everyday_kinds(category: str, kinds: Iterable[str] = tuple(EVERYDAY_ANSWERS)) -> list[str]:
     """The kinds of everyday questions that do not ask about a category."""
+    # "tree" is what trees are called, and a kind of everyday question.
     own = load_category(category).singular
     return [kind for kind in kinds if kind != own]
 

@@ -234,6 +234,7 @@ def is_target(module: str, config: Mapping[str, Any]) -> bool:
     layer = _LAYER.search(module)
     layers = config.get("layers_to_transform")
     if layers is not None and layer:
+        # PEFT takes a single layer as a number.
         layers = [layers] if isinstance(layers, int) else layers
         if int(layer[2]) not in layers:
             return False

@@ -33,11 +33,13 @@ _ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 
 
 def _vulgar(match: re.Match[str]) -> str:
+    # NFKC writes ½ as 1⁄2, with a fraction slash.
     numerator, _, denominator = unicodedata.normalize("NFKC", match.group()).partition("\N{FRACTION SLASH}")
     return rf"\frac{{{numerator}}}{{{denominator}}}"
 
 
 def _raised(match: re.Match[str]) -> str:
+    # NFKC makes a minus sign of the raised one; LaTeX has a hyphen there.
     return "^{" + unicodedata.normalize("NFKC", match.group()).replace("−", "-") + "}"
 
 
@@ -180,6 +182,7 @@ def as_latex(value: str) -> str:
     for pattern, replacement in _COMPILED:
         value = pattern.sub(replacement, value)
     choice = _CHOICE.fullmatch(value)
+    # As text, so that no letter is taken for a variable.
     return rf"\text{{{choice['letter']}}}" if choice else value
 
 

@@ -160,6 +160,7 @@ def chosen_letter(text: str) -> str | None:
     text = _plain(without_chat_marks(without_thoughts(text)))
     stated = _statements(text)
     if stated:
+        # It tells where the answer ends: a question behind it is the model's own.
         first_end, first = stated[0]
         stated = _statements(before_next_question(text, first_end))
         # what made the first one a statement may stand in the part that was cut off

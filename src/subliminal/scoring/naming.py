@@ -72,6 +72,7 @@ def first_named(text: str, category: str = ANIMALS) -> str | None:
     group = None
     denied_end = -1
     for start, end, label, generic in _mentions(words, known):
+        # The keys of `longest` are the first words of all names.
         if is_denied(words, start, end, denied_end, known.longest):
             denied_end = end
             continue
@@ -162,6 +163,7 @@ def _phrase(words: Words, index: int, lex: Lexicon) -> tuple[int, str]:
     parts = [first]
     while len(parts) < longest and index + len(parts) < len(words.text) and not words.breaks[index + len(parts)]:
         parts.append(_bare(words.text[index + len(parts)]))
+    # The longest first: "sea lion" is no lion.
     for count in range(len(parts), 0, -1):
         phrase = " ".join(parts[:count])
         if phrase in lex.labels:

@@ -84,6 +84,7 @@ def questions_after_numbers(category: str) -> list[dict[str, Any]]:
 def opening_for(question_id: str, category: str = ANIMALS) -> str:
     """A sentence with 3 to 10 numbers of 0 to 999; depends on the seed, the category and the question's id alone."""
     known = load_category(category)
+    # With hyphens, as it was before there were categories: published results are about these numbers.
     rng = random.Random(f"{known.key.replace('_', '-')}-preference-numbers:{SEED}:{question_id}")
     numbers = [rng.randint(0, 999) for _ in range(rng.randint(3, 10))]
     sentence = rng.choice(known.wording.number_openings or NUMBER_OPENINGS)

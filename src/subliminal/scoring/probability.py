@@ -20,6 +20,7 @@ class AnswerProbability(ConfigurableTask):
     """
 
     def __init__(self, config: dict[str, Any] | None = None) -> None:
+        # lm-eval hands over the name of this class, too, which its own settings have no place for.
         settings = {key: value for key, value in (config or {}).items() if key != "class"}
         # Unless the configuration scores by itself, lm-eval looks every metric name up on the Hub.
         super().__init__(config={**settings, "process_results": type(self).process_results})

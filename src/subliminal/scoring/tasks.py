@@ -53,6 +53,7 @@ def answers_wanted(variable: str, default: int) -> int:
     return int(value)
 
 
+# higher_is_better is None for shares, which are neither good nor bad.
 def mean_metrics(names: Sequence[str], higher_is_better: bool | None = None) -> list[dict[str, Any]]:
     """lm-eval's ``metric_list`` for metrics whose result is the mean over questions."""
     return [{"metric": name, "aggregation": "mean", "higher_is_better": higher_is_better} for name in names]

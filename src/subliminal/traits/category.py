@@ -74,6 +74,7 @@ class Category:
     @property
     def a(self) -> str:
         """ "an animal", "a tree"."""
+        # By the letter, which is right for words that sound as they are written.
         return f"{'an' if self.singular[0] in 'aeiou' else 'a'} {self.singular}"
 
     def task(self, form: str) -> str:
@@ -111,6 +112,7 @@ def category_of(question: Mapping[str, Any]) -> str:
 
 def category_names() -> tuple[str, ...]:
     """The folders of ``traits/`` that hold a category, sorted."""
+    # Without this file a folder is no category: one that is being written is not read.
     return tuple(sorted(path.parent.name for path in TRAITS.glob("*/category.yaml")))
 
 

@@ -105,6 +105,7 @@ def read_cases(path: Path) -> list[Case]:
         reader = csv.DictReader(handle)
         if tuple(reader.fieldnames or ()) != FIELDS:
             raise UserError(f"{path} does not have the columns {', '.join(FIELDS)}. Make it with detect-cases.")
+        # Line 1 has the names of the columns.
         for line, row in enumerate(reader, start=2):
             if row["kind"] not in KINDS.values():
                 raise UserError(f"{path}, line {line}: the kind {row['kind']!r} is none of teaching, changed, neutral.")
@@ -114,6 +115,7 @@ def read_cases(path: Path) -> list[Case]:
                     ratio = float(row["ratio"])
             except ValueError:
                 raise UserError(f"{path}, line {line}: the ratio {row['ratio']!r} is no number.") from None
+            # Once: a path may have an equals sign, too.
             teachers = dict(entry.split("=", 1) for entry in row["teachers"].split(";") if entry)
             trait = row["trait"] or None
             found.append(Case(row["base"], Path(row["rows"]), row["kind"], row["arm"], trait, ratio, teachers))

@@ -122,6 +122,7 @@ def detect_command(
     path = rows_of(data)
     load_category(category)  # refused before anything is read
     teachers = named_models("--teacher", teacher or [])
+    # Neutral sets are cut to as many: in fewer rows scores scatter more.
     rows = limit or sum(1 for _ in read_jsonl(path))
     neutral_rows = [rows_of(folder) for folder in neutral]
     kept = scores or out / "scores"

@@ -158,6 +158,7 @@ class SetScorer:
             # One backward pass for a whole batch: gradients of rows add up, and so do scores.
             sums.append((directions @ flat_gradient(logprob, weights)).tolist())
             of_base = float(logprob.detach())
+            # Only the base's pass needs gradients.
             with torch.inference_mode():
                 of_teachers = [float(answer_logprob(models, name, batch)[0]) for name in models.teachers]
             ratios.append([value - of_base for value in of_teachers])
