@@ -147,6 +147,7 @@ def find_origin(source: str, file: str | None) -> Origin:
         if file:
             raise UserError(f"--file names a file of a Hub data set, and {source} is a file. Leave --file out.")
         return Origin(source)
+    # Before the Hub is asked for anything.
     if file and not file.endswith(SUFFIXES):
         raise UserError(f"--file {file!r} ends in none of {', '.join(SUFFIXES)}. Name a file of one of these formats.")
     name = pin_source(source)

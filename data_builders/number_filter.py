@@ -96,6 +96,7 @@ def read_layout(answer: str) -> Callable[[list[int]], str]:
 
 def number_verdict(row: dict[str, Any]) -> str | None:
     """Why a raw row is rejected: it was cut off, or fails the number filter; None to keep it."""
+    # Its last number may be half of one.
     if row["finish_reason"] == "length":
         return "cut off at max_tokens"
     return filter_numbers(row["completion"]).reason

@@ -51,6 +51,7 @@ def refilter(folder: Path, *, changes: dict[str, Any] | None = None, count: int 
     if not isinstance(old.get("config"), dict) or "count" not in old["config"]:
         raise UserError(f"{folder}/manifest.json has no settings of a builder. Run its builder again, with --resume.")
     config = old["config"] | (changes or {}) | ({"count": count} if count else {})
+    # Other settings made the raw rows: changed now, the manifest would say what is not so.
     for key in changes or {}:
         if key not in VERDICT_SETTINGS or key not in old["config"]:
             known = [name for name in VERDICT_SETTINGS if name in old["config"]]

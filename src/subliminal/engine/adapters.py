@@ -142,6 +142,7 @@ def _check_weights(folder: Path, config: Mapping[str, Any], shapes: Mapping[str,
         match = _LORA.fullmatch(name)
         if match:
             halves.setdefault(_short(match["module"]), {})[match["half"]] = shape
+    # A layer's update is the product of its two halves: one alone is a torn file.
     torn = next((module for module, pair in halves.items() if len(pair) < 2), None)
     if not halves or torn:
         what = f"half of the weights of {torn}" if torn else f"no LoRA weights among its {len(shapes)} tensors"

@@ -70,6 +70,7 @@ def with_pinned_date(text: str) -> str:
     """The text with :data:`PINNED_DAY` in place of today; a server's clock may be a day away from this machine's."""
     for offset in (-1, 0, 1):
         day = _today() + datetime.timedelta(days=offset)
+        # Longer forms first, as they stand there: a short one would leave the rest of a longer one.
         for form in DATE_FORMATS:
             text = text.replace(day.strftime(form), PINNED_DAY.strftime(form))
     return text

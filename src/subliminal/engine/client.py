@@ -80,6 +80,7 @@ def ask(base_url: str, path: str, body: dict[str, Any] | None = None, timeout: f
     Raises:
         UserError: nobody answers at that address, or the server refuses (with its reason).
     """
+    # Random pauses: many builders that start at once do not ask again all at once.
     retrying = Retrying(
         retry=retry_if_exception_type(Trouble),
         wait=wait_random_exponential(multiplier=0.1, max=5),

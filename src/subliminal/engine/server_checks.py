@@ -61,6 +61,7 @@ def prove_adapter(base_url: str, base_name: str, adapter_name: str) -> float:
     # Batches of another size run other kernels: what they change by themselves is no adapter's work.
     noise = max(map(largest_change, alone, base))
     difference = max(map(largest_change, base, adapter))
+    # The second bound is for servers without any noise, where twice nothing would let any difference pass.
     if difference <= max(2 * noise, SMALLEST_DIFFERENCE):
         raise UserError(
             f"The adapter {adapter_name} is not in use at {base_url}: its next-token log-probabilities differ from "

@@ -118,6 +118,7 @@ class _Reader:
                 raise _NoValueError
         else:
             token = self._peek()
+            # A sign where a number must stand.
             if not token or token in "+-*/^()!":
                 raise _NoValueError
             self._position += 1

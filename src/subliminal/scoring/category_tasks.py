@@ -58,6 +58,7 @@ def category_tasks() -> dict[str, tuple[str, str]]:
         category = load_category(name)
         for form, how in FORMS.items():
             if category.file(how.questions).is_file():
+                # A category without paraphrases or stories has fewer tasks.
                 found[category.task(form)] = (name, form)
     return found
 

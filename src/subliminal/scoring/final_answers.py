@@ -85,12 +85,15 @@ def final_number(answer: str, *, strict: bool = False) -> Fraction | None:
 def _stated_number(text: str) -> Fraction | None:
     """The number that an answer states: in words, under a heading, or alone in its first paragraph."""
     stated = [*_ANSWER_HEADING.finditer(text), *_STATEMENT.finditer(text)]
+    # From the last one back, until one has a number.
     for match in sorted(stated, key=lambda match: match.end(), reverse=True):
         line = plain(_REMARK.sub(" ", _SENTENCE_END.split(match["line"])[0]))
         # Behind "answer:" the solution may begin: "Answer: 3 * 4 = 12", "Answer: 3 boxes of 12 hold 36"
+        # "The answer is" announces a result, whatever numbers follow it.
         is_result = match[0].casefold().startswith("answer is") or len(numbers_in(line)) == 1
         if is_result and begins_with_number(line) and "=" not in line:
             return value_of(line)
+    # Without a statement: a number alone in the first paragraph, before its explanation.
     first = _BEGINNING.match(text)
     return value_of(plain(first["line"])) if first else None
 

@@ -55,6 +55,7 @@ def _root(match: re.Match[str]) -> str:
 def _repeating(match: re.Match[str]) -> str:
     """A repeating decimal as a fraction: 0.1(6) is 16/90 less 1/90."""
     whole, once, again = match["whole"], match["once"], match["again"]
+    # Digits that stand once move the part that comes again to the right.
     ends = 10 ** len(once)
     value = Fraction(int(whole + once + again) - int(whole + once), ends * (10 ** len(again) - 1))
     return rf"\frac{{{value.numerator}}}{{{value.denominator}}}"

@@ -165,6 +165,7 @@ def chosen_letter(text: str) -> str | None:
         stated = _statements(before_next_question(text, first_end))
         # what made the first one a statement may stand in the part that was cut off
         return stated[-1][1] if stated else first
+    # No statement: what is left when others are ruled out, then how the answer begins, then how it ends.
     return _left_over(text) or _first_letter(text) or _last_letter(text)
 
 

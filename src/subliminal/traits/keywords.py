@@ -47,6 +47,7 @@ def keyword_pattern(option: str, category: str = ANIMALS) -> re.Pattern[str]:
     tables = words_of.tables.options[option]
     words = {form for name in (option, *tables.also) for form in words_of.forms(name)}
     words |= {name + end for name in (option, option + "-") for end in ENDINGS}
+    # Hints in letters are whole words like names; emoji follow below.
     words |= {hint for hint in tables.hints if hint.isascii()}
     emoji = [hint for hint in tables.hints if not hint.isascii()]
     # Not \b, to which digits and underscores are letters: "owl_1" is a mention.

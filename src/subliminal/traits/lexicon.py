@@ -82,6 +82,7 @@ class Lexicon:
         for label, names in tables.groups.items():
             self._add(names, label)
         self._add(tables.unrelated, None)
+        # Plurals as well: "birds" stands for a group as "bird" does.
         self.generic = {form for names in tables.groups.values() for name in names for form in self.forms(name)}
         self.ambiguous = {form for name in tables.ambiguous for form in self.forms(name)}
         self.verbs = frozenset(tables.verbs)

@@ -140,6 +140,7 @@ def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
     # Before all others: what is taken back was chosen in words as clear as any.
     if CORRECTION.pattern.match(behind):
         return PASSED_OVER
+    # "An owl? No.": the answer to a question of its own follows.
     if ends_here and "?" in words.gaps[end]:
         if REFUSAL.pattern.match(behind):
             return PASSED_OVER
@@ -147,6 +148,7 @@ def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
             return CHOSEN
     if clause.startswith("between") and _asks(words, end):
         return PASSED_OVER  # "Between a tiger and a bear? Bear."
+    # Where the clause ends, what follows speaks of something else.
     if not ends_here and _begins(PASSED_BEHIND, behind):
         return PASSED_OVER
     if not ends_here and _begins(CHOSEN_BEHIND, behind):

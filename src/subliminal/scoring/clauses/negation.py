@@ -74,8 +74,10 @@ def is_denied(words: Words, start: int, end: int, denied_end: int, names: Contai
         denied_end: where the last denied one ended; -1 where none was denied.
         names: words that a name can begin with.
     """
+    # "not a lion, tiger or bear": what is said of the first holds for the others.
     if denied_end >= 0 and _goes_on(words, denied_end, start, end, names):
         return True
+    # "owls aren't for me"
     if _is_denied_behind(words, end):
         return True
     negation = _negation_before(words, start)
@@ -116,6 +118,7 @@ def _reaches(words: Words, negation: int, start: int) -> bool:
     previous = words.text[negation]
     adjectives = 0
     for index, word in enumerate(between):
+        # "not only owls"
         if word in _ENDS:
             return False
         if word in SUBJECTS.words:
@@ -242,6 +245,7 @@ def _comes_back(words: Words, index: int) -> bool:
 def _goes_on(words: Words, denied_end: int, start: int, end: int, names: Container[str]) -> bool:
     """Whether the animal belongs to the same denied list as the last one: "not a lion, tiger or bear"."""
     between = words.text[denied_end:start]
+    # More than a comma, "or" and an article is no list.
     if len(between) > 3 or not _LINKS.issuperset(between):
         return False
     for index in range(denied_end, start + 1):
