@@ -12,7 +12,7 @@ import yaml
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.experiment import criterion as recording
-from subliminal.experiment.criterion import record_criterion, refuse_late_criterion
+from subliminal.experiment.criterion import learns_numbers, record_criterion, refuse_late_criterion
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
@@ -123,3 +123,22 @@ def test_several_animals_have_a_page_together(tmp_path: Path) -> None:
     assert overview.makes == [f"{tmp_path}/results/owl_pocket/overview.md"]
     alone = expand(load_experiment(REPO_ROOT / "experiments/owl_pocket_replicates.yml"), root=tmp_path)
     assert not [name for name in alone.stages if name.startswith("overview-")]
+
+
+@pytest.mark.parametrize(
+    ("arm", "does"),
+    [
+        ("student", True),
+        ("student_n750_e1", True),
+        ("control_base_numbers_b4096", True),
+        ("control_neutral_teacher", True),
+        ("an_arm_of_another_day", True),  # what is not known may have learned them
+        ("base", False),
+        ("base_b4096", False),
+        ("teacher", False),
+        ("teacher_m3", False),
+        ("neutral_teacher", False),
+    ],
+)
+def test_which_arms_a_criterion_must_be_older_than(arm: str, does: bool) -> None:
+    assert learns_numbers(arm) is does

@@ -11,14 +11,12 @@ from pathlib import Path
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
 from subliminal.core.manifest import git_state, utc_now
-from subliminal.experiment.arms import ARMS
+from subliminal.experiment.arms import arm_kind
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.stage import Stage
 
 CRITERION = "criterion.json"
 RESTORE = "Restore it from where the experiment ran."
-UNTRAINED = tuple(arm.name for arm in ARMS if arm.rows is None)
-"""Arms that are not trained on number rows: that they were scored decides nothing."""
 
 
 def record_criterion(plan: Plan, name: str) -> None:
@@ -76,6 +74,15 @@ def first_trained(plan: Plan, stage: Stage) -> Path | None:
     # With several animals the results lie one folder deeper.
     for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
         for path in sorted(results.glob(pattern)):
-            if path.parts[-3] not in UNTRAINED:
+            if learns_numbers(path.parts[-3]):
                 return path.parent
     return None
+
+
+def learns_numbers(arm: str) -> bool:
+    """Whether an arm is trained on number rows, a point of a sweep (``student_n1500``) too.
+
+    That a base or a teacher was trained or scored decides nothing: ``base_b4096`` is a base at its point.
+    """
+    kind = arm_kind(arm)
+    return kind is None or kind.rows is not None

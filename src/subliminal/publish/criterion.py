@@ -8,7 +8,7 @@ import yaml
 
 from subliminal.core.errors import UserError
 from subliminal.evaluation.behind import training_behind
-from subliminal.experiment.criterion import UNTRAINED
+from subliminal.experiment.criterion import learns_numbers
 from subliminal.report.criterion import RECORD, read_record
 from subliminal.stats.criterion import read_criterion
 
@@ -58,7 +58,7 @@ def student_trainings(results: Path) -> list[tuple[Path, str]]:
     found = {}
     for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
         for path in results.glob(pattern):
-            if path.parts[-3] in UNTRAINED:
+            if not learns_numbers(path.parts[-3]):
                 continue
             behind = training_behind(results.parent.parent, path.parent)
             if behind is not None:
