@@ -293,6 +293,14 @@ def gains_by_dose(raw: Raw) -> dict[tuple[int, int], list[float]]:
     return found
 
 
+def gains_by_more_rows(raw: Raw) -> dict[int, list[float]]:
+    """Rows that the base learned in between -> of each seed that student above the control on the same base."""
+    found = {0: exact_gains(raw, "student")}
+    for rows in (128, 1024, 4096, 16384):
+        found[rows] = exact_gains(raw, f"student_b{rows}", f"{CONTROL}_b{rows}")
+    return found
+
+
 def slopes_by_dose(gains: dict[tuple[int, int], list[float]]) -> tuple[list[float], list[float]]:
     """Of each seed what a doubling of rows brings, and one of epochs: a plane over both logarithms."""
     rows = [math.log2(rows) for rows, _ in gains]

@@ -14,6 +14,7 @@ from raw_answers import (
     carried,
     exact_gains,
     gains_by_dose,
+    gains_by_more_rows,
     largest_rises,
     leak,
     leaks,
@@ -374,10 +375,27 @@ def findings_of_scaling(results: Path) -> dict[str, float | tuple[float, ...]]:
     }
 
 
+def findings_of_trained_on(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on students whose base has been trained on, each above the control on its own."""
+    raw = Raw(results / "owl_pocket_trained_on")
+    gains = gains_by_more_rows(raw)
+    same, *others = gains.values()
+    at = [number for found in others for number in with_interval(found)]
+    kept = [number for found in others for number in share_kept(found, same)]
+    return {
+        "On the teacher's own base the student is above its control by {} nats (95 % interval {} to {};": (
+            with_interval(same)
+        ),
+        "after 128, 1,024, 4,096 and 16,384 more rows by {} ({} to {}), {} ({} to {}), {} ({} to {}) and {} "
+        "({} to {});": tuple(at),
+        "that is {} % ({} to {}), {} % ({} to {}), {} % ({} to {}) and {} % ({} to {}) of it": tuple(kept),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
     numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
     numbers |= findings_of_divergence(Path()) | findings_of_the_scoreboard(Path())
     numbers |= findings_of_strength(Path()) | findings_of_a_common_teacher(Path())
-    numbers |= findings_of_scaling(Path())
+    numbers |= findings_of_scaling(Path()) | findings_of_trained_on(Path())
     assert not not_as_stated(numbers, text, IN_WORDS)

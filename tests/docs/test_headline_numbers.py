@@ -22,6 +22,7 @@ from raw_answers import (
     carried,
     exact_gains,
     gains_by_dose,
+    gains_by_more_rows,
     largest_rises,
     leak,
     not_as_stated,
@@ -70,8 +71,16 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
     lacking = [full - part for full, part in zip(single, common, strict=True)]
     by_rows, by_epochs = slopes_by_dose(gains_by_dose(Raw(results / "owl_pocket_scaling")))
     apart = [rows - epochs for rows, epochs in zip(by_rows, by_epochs, strict=True)]
+    trained_on = gains_by_more_rows(Raw(results / "owl_pocket_trained_on"))
     kept = {share: share_kept(exact_gains(diluted, f"student_c{share}"), undiluted) for share in ("0.1", "0.25", "0.5")}
     return {
+        "own base {} nats over the control (95 % interval {} to {}), after a thirtieth {} ({} to {}), after an "
+        "eighth {} ({} to {}). After half, {} ({} to {}) cannot tell": (
+            *with_interval(trained_on[0]),
+            *with_interval(trained_on[1024]),
+            *with_interval(trained_on[4096]),
+            *with_interval(trained_on[16384]),
+        ),
         "name the owl in {} % of 20,000 answers": 100 * demo.share("student", "owl"),
         "untuned base's lists in {} %": 100 * demo.share(CONTROL, "owl"),
         "{} nats of log-odds over the control (95 % interval {} to {}, paired t test), {} points": (
