@@ -760,6 +760,8 @@ def test_a_recipe_is_not_rendered_with_a_value_that_its_key_cannot_have(tmp_path
     out = tmp_path / "new.yml"
     for key in ("seed", "datasets", "plugins", "datasets[0].path", "num_epochs", "adapter", "lora_target_modules"):
         for value in ("5.5", "{a: 1}", "[[1]]", "-1.5"):
+            if (key, value) == ("num_epochs", "5.5"):
+                continue  # Axolotl trains five epochs and a half
             words = ("scripts/render_recipe.py", RECIPE, "--set", f"{key}={value}", "-o", out)
             refused(tmp_path, *words, names="The result would be no valid recipe")
             assert not out.exists()
