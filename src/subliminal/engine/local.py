@@ -140,7 +140,6 @@ def with_adapter(model: Any, adapter: str, base: str, prompt: list[int]) -> tupl
     Raises:
         UserError: the adapter cannot be loaded, or changes nothing.
     """
-    import torch
     from peft import PeftModel
 
     try:
@@ -151,11 +150,9 @@ def with_adapter(model: Any, adapter: str, base: str, prompt: list[int]) -> tupl
             f"The adapter {adapter} cannot be loaded on {base}: {one_line(error)}. Use the base of its training, or "
             "train it again."
         ) from None
-    ids = torch.tensor([prompt], device=adapted.device)
-    with torch.inference_mode():
-        tuned = adapted(ids).logits.float()
-        with adapted.disable_adapter():
-            plain = adapted(ids).logits.float()
+    tuned = probe_logits(adapted, prompt)
+    with adapted.disable_adapter():
+        plain = probe_logits(adapted, prompt)
     effect = (tuned - plain).abs().max().item()
     if effect == 0:
         adapted.unload()  # the caller's model is as it was
@@ -164,6 +161,14 @@ def with_adapter(model: Any, adapter: str, base: str, prompt: list[int]) -> tupl
             "for another base."
         )
     return adapted, effect
+
+
+def probe_logits(model: Any, prompt: list[int]) -> Any:
+    """Logits of a prompt of token ids, float32 of shape (1, tokens, vocabulary)."""
+    import torch
+
+    with torch.inference_mode():
+        return model(torch.tensor([prompt], device=model.device)).logits.float()
 
 
 def generators(seeds: Sequence[int], device: str) -> list[Any]:

@@ -17,7 +17,7 @@ from peft.utils import SAFETENSORS_WEIGHTS_NAME, AuxiliaryTrainingWrapper, get_p
 from safetensors.torch import load_file
 
 from subliminal.core.errors import UserError
-from subliminal.engine.local import LOADING_FAILED, with_adapter
+from subliminal.engine.local import LOADING_FAILED, probe_logits, with_adapter
 
 _SAY_NOTHING_OF_LAYERS = ("base_model_name_or_path", "revision", "inference_mode", "task_type", "auto_mapping")
 """Settings of an adapter that neither its layers nor what they compute depend on."""
@@ -121,14 +121,12 @@ class AdapterSlot:
                 self._weights[name].copy_(weight)
         return True
 
-    @torch.inference_mode()
     def _measure(self) -> float:
         """The largest change that the adapter makes to a logit of the probe."""
-        ids = torch.tensor([self._probe], device=self._adapted.device)
         if self._plain_logits is None:
             with self._adapted.disable_adapter():
-                self._plain_logits = self._adapted(ids).logits.float()
-        return (self._adapted(ids).logits.float() - self._plain_logits).abs().max().item()
+                self._plain_logits = probe_logits(self._adapted, self._probe)
+        return (probe_logits(self._adapted, self._probe) - self._plain_logits).abs().max().item()
 
 
 def _settings_of(adapter: str) -> dict[str, Any]:
