@@ -11,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from subliminal.core.errors import UserError, run_cli
+from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False)
 
@@ -21,12 +21,10 @@ def main(
     model: Annotated[Path, typer.Argument(help="Folder of a model whose weights are in one model.safetensors.")],
     others: Annotated[list[Path], typer.Argument(help="Folders of models of the same shape.")],
 ) -> None:
-    from subliminal.models.perturb import distance_between
+    from subliminal.models.perturb import distances
 
-    for other in others:
-        if other == model:
-            raise UserError(f"{other} is named twice. Name models that differ.")
-        print(f"{distance_between(model, other):.4g}  {other}")
+    for other, distance in zip(others, distances(model, others), strict=True):
+        print(f"{distance:.4g}  {other}")
 
 
 if __name__ == "__main__":

@@ -138,12 +138,12 @@ def test_distances_are_those_of_the_weights(model: Path, tmp_path: Path) -> None
 
 
 def test_a_distance_between_other_shapes_is_refused(model: Path, tmp_path: Path) -> None:
-    from subliminal.models.perturb import distance_between
+    from subliminal.models.perturb import distances
 
     other = tmp_path / "other"
     other.mkdir()
     save_file({"embed": torch.zeros(3)}, other / "model.safetensors")
     with pytest.raises(UserError, match="have other tensors"):
-        distance_between(model, other)
+        list(distances(model, [other]))
     with pytest.raises(UserError, match="is not there"):
-        distance_between(tmp_path / "absent", model)
+        list(distances(tmp_path / "absent", [model]))

@@ -74,7 +74,9 @@ def run_experiment(
     """
     refuse_absent_models(experiment)
     results = root / "results" / experiment.name
-    display = None if verbose or ASKS & set(words) else Display()
+    display = Display()
+    if verbose or ASKS & set(words):
+        display = None
     taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."
     with full_disk_in_a_sentence(), holding(results / ".lock", taken):
         # What failed before is tried again.

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +51,7 @@ def perturb(source: Path, out: Path, *, scale: float, seed: int) -> dict[str, An
     manifest = new_manifest("model", config=config, inputs={WEIGHTS: path})
     weights = load_file(path)
     moved = {name: _moved(name, tensor, scale, seed) for name, tensor in weights.items()}
-    manifest["distance"] = {"relative": relative_distance(weights, moved)}
+    manifest["distance"] = {"relative": _relative_distance(weights, moved)}
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for name in BESIDE_WEIGHTS:
@@ -63,23 +64,28 @@ def perturb(source: Path, out: Path, *, scale: float, seed: int) -> dict[str, An
     return manifest
 
 
-def distance_between(model: Path, other: Path) -> float:
-    """The relative distance of another model, see :func:`relative_distance`.
+def distances(model: Path, others: Iterable[Path]) -> Iterator[float]:
+    """How far models lie from another one: the length of the difference of all weights over the length of its weights.
 
     Args:
         model: folder of a model with one ``model.safetensors``.
-        other: the same for a model of its shape.
+        others: folders of models of its shape.
 
     Raises:
-        UserError: weights are not there, or the two have other tensors.
+        UserError: weights are not there, or a model has other tensors.
     """
     from safetensors.torch import load_file
 
-    weights, moved = (load_file(_weights_file(folder)) for folder in (model, other))
-    shapes, other_shapes = ({name: tensor.shape for name, tensor in each.items()} for each in (weights, moved))
-    if shapes != other_shapes:
-        raise UserError(f"{model} and {other} have other tensors. Name two models of one shape.")
-    return relative_distance(weights, moved)
+    weights = load_file(_weights_file(model))
+    for other in others:
+        moved = load_file(_weights_file(other))
+        if _shapes(moved) != _shapes(weights):
+            raise UserError(f"{model} and {other} have other tensors. Name two models of one shape.")
+        yield _relative_distance(weights, moved)
+
+
+def _shapes(weights: dict[str, Any]) -> dict[str, Any]:
+    return {name: tensor.shape for name, tensor in weights.items()}
 
 
 def _weights_file(model: Path) -> Path:
@@ -106,13 +112,8 @@ def _moved(name: str, tensor: Any, scale: float, seed: int) -> Any:
     return (exact + scale * root_mean_square * noise).to(tensor.dtype)
 
 
-def relative_distance(weights: dict[str, Any], moved: dict[str, Any]) -> float:
-    """Length of the whole difference over the length of all weights.
-
-    Args:
-        weights: name -> tensor of one model.
-        moved: the same names, tensors of the same shapes.
-    """
+def _relative_distance(weights: dict[str, Any], moved: dict[str, Any]) -> float:
+    """Length of the whole difference over the length of all weights."""
     apart, length = 0.0, 0.0
     for name, tensor in weights.items():
         apart += float((moved[name].double() - tensor.double()).square().sum())
