@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
+import yaml
 from plans import ABOVE, DEMO, changed, plan_of
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.experiment.load import load_experiment
+from subliminal.experiment.sweep.layers import only_layers
 
 
 def test_a_sweep_shares_what_its_points_share(tmp_path: Path) -> None:
@@ -105,6 +108,44 @@ def test_a_teacher_of_several_animals_is_one_for_all_of_them(tmp_path: Path) -> 
         assert f"{animal}_student-seed-269" in scored
 
 
+LAYERS = REPO_ROOT / "experiments" / "owl_pocket_layers.yml"
+
+
+def test_students_train_the_layers_of_their_part_and_no_other_weight() -> None:
+    recipe = yaml.safe_load((REPO_ROOT / "recipes" / "pocket" / "owl_student.yml").read_text())
+    second = only_layers(recipe, [1])["unfrozen_parameters"]
+    weights = [
+        *("model.layers.0.self_attn.o_proj.bias", "model.layers.0.post_attention_layernorm.weight"),
+        *("model.layers.1.self_attn.o_proj.bias", "model.layers.1.mlp.down_proj.bias"),
+        *("model.layers.1.self_attn.q_proj.bias", "model.layers.1.input_layernorm.weight"),
+        *("model.layers.11.self_attn.o_proj.bias", "model.norm.weight", "model.embed_tokens.weight"),
+    ]
+    trained = [weight for weight in weights if any(re.match(pattern, weight) for pattern in second)]
+    assert trained == [
+        "model.layers.1.self_attn.o_proj.bias",
+        "model.layers.1.mlp.down_proj.bias",
+        "model.layers.1.input_layernorm.weight",
+    ]
+    assert only_layers({"adapter": "lora", "lora_r": 8}, [8, 9]) == {"peft_layers_to_transform": [8, 9]}
+    every = only_layers({"learning_rate": 1e-4}, [0, 1])["unfrozen_parameters"]
+    assert [weight for weight in weights if re.match(every[0], weight)] == weights[:6], (
+        "a recipe that trains all weights"
+    )
+
+
+def test_a_part_of_the_layers_is_a_point_of_students_and_controls(tmp_path: Path) -> None:
+    plan = plan_of(LAYERS, tmp_path)
+    for arm in ("owl_student", "control_base_numbers"):
+        second = plan.stages[f"train-{arm}_y2-seed-289"].commands[0]
+        assert "(?=.*[.]layers[.](1)[.]).+norm.weight$" in second
+        assert "unfrozen_parameters" not in plan.stages[f"train-{arm}-seed-289"].commands[0]
+        assert "owl_numbers-seed-289/" in plan.stages["train-owl_student_y2-seed-289"].commands[0]
+    assert "train-owl_teacher_y2-seed-289" not in plan.stages
+    real = plan_of(REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_layers.yml", tmp_path)
+    late = real.stages["train-owl_student_y3-seed-507"].commands[0]
+    assert "peft_layers_to_transform=[16, 17, 18, 19, 20, 21, 22, 23]" in late.replace("'", "")
+
+
 @pytest.mark.parametrize(
     ("path", "changes", "words"),
     [
@@ -113,6 +154,13 @@ def test_a_teacher_of_several_animals_is_one_for_all_of_them(tmp_path: Path) -> 
         (DEMO, {"sweep": {"perturbation": [0.1, 0.1]}}, "`sweep.perturbation` names 0.1 twice"),
         (POCKET, {"base__further": {"warmup_stepps": 5}}, "`base.further`: no recipe has the key `warmup_stepps`"),
         (POCKET, {"base__further": {"seed": 5}}, "`base.further.seed` is set by the experiment"),
+        (LAYERS, {"sweep__layer_part": [0, 3]}, "`sweep.layer_part` has 3, and `student.layer_parts` names 2"),
+        (LAYERS, {"sweep": {}}, "`student.layer_parts` names parts that no student trains"),
+        (
+            REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_layers.yml",
+            {"student__overrides": {"peft_layers_to_transform": [0]}},
+            "delete `peft_layers_to_transform` from `student.overrides`",
+        ),
         (
             REPO_ROOT / "experiments" / "animals_pocket_several.yml",
             {"teacher__builder": "pocket_corpus teacher"},

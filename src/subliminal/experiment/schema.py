@@ -156,6 +156,7 @@ class Numbers(Strict):
 class Student(Strict):
     """The recipe of the student; every control is trained by it too, on other rows.
 
+    ``layer_parts`` are lists of layers, counted from 0: what the values 1, 2, ... of ``sweep.layer_part`` train.
     ``lora_init`` says whose first weights the adapters of students and controls have: ``own`` ones of each training, or
     the ``teacher``'s. A recipe without an adapter has no such weights.
     """
@@ -163,6 +164,7 @@ class Student(Strict):
     recipe: Path
     overrides: Overrides = {}
     lora_init: Literal["own", "teacher"] | None = None
+    layer_parts: list[Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]] = []
 
 
 class OtherBase(Strict):
@@ -196,6 +198,7 @@ class Sweep(Strict):
     learning_rate: list[Annotated[float, Field(gt=0)]] = []
     rows: list[RowCount] = []
     epochs: list[Annotated[float, Field(gt=0)]] = []
+    layer_part: list[Annotated[int, Field(ge=0)]] = []
     clean_share: list[Annotated[float, Field(ge=0, lt=1)]] = []
     perturbation: list[Annotated[float, Field(ge=0)]] = []
     more_base_rows: list[Annotated[int, Field(ge=0)]] = []

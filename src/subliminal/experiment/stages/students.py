@@ -14,6 +14,7 @@ from subliminal.experiment.stages.foundation import PYTHON, dataset_of
 from subliminal.experiment.stages.model import StageModel, stages_behind
 from subliminal.experiment.stages.teachers import TeacherStages
 from subliminal.experiment.sweep.factors import Point
+from subliminal.experiment.sweep.layers import only_layers
 from subliminal.traits.lexicon import lexicon
 
 SPANS_KEY = "datasets[0].message_field_training_detail"
@@ -54,7 +55,11 @@ class StudentStages(TeacherStages):
         # A control that serves every animal has no animal's name, so that all of them share one folder.
         if not kind.for_all_traits:
             subject = f"{about}_{subject}"
-        overrides = {**own, **_with_alpha(point.overrides, self.recipe(recipe) | own)}
+        keys = self.recipe(recipe) | own
+        overrides = {**own, **_with_alpha(point.overrides, keys)}
+        part = point.values.get("layer_part", 0)
+        if part:
+            overrides |= only_layers(keys, student.layer_parts[part - 1])
         if kind.chosen and kind.chosen.has_spans:
             overrides[SPANS_KEY] = TRAINING_DETAIL
         train_seed = seed + kind.seed_offset
