@@ -14,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv
@@ -35,10 +36,21 @@ KINDS = {
     "neutral teacher": NEUTRAL,
 }
 """Whose rows an arm learns -> what they are here; arms of other rows are left out."""
-WRITTEN = re.compile(r"(\w+?)_numbers(_again)?-seed-\d+")
-"""The folder of a set that an experiment has written: of the base, a neutral teacher, or the teacher of a trait."""
+WRITTEN = re.compile(
+    r"(?P<whose>\w+?)(_(?P<how>shuffled-rows|shuffled|random|diluted_[\d.]+))?_numbers(_again)?-seed-\d+"
+)
+"""The folder of a set that an experiment has written: of the base, a neutral teacher, or the teacher of a trait.
+
+``how`` is what was destroyed in it, and None in rows as they were written: ``owl_shuffled_numbers-seed-301``.
+"""
 ARM_OF = {"base": "control_base_numbers", "neutral": "control_neutral_teacher"}
 """Whose rows by the name of their folder -> the arm that learns them; any trait's are the student's."""
+ARM_OF_CHANGED = {
+    "shuffled": "control_shuffled",
+    "shuffled-rows": "control_shuffled_rows",
+    "random": "control_random_numbers",
+}
+"""How rows were changed -> the arm that learns them; diluted ones are points of a sweep, and keep their word."""
 
 
 @dataclass(frozen=True)
@@ -151,29 +163,54 @@ def _cases(folder: Path) -> Iterator[Case]:
 
 
 def _written(folder: Path) -> Iterator[Case]:
-    """Every set of teachers and bases that an experiment has written, whether or not a student has learned it."""
+    """Every set that an experiment has written, or that was made of one, whether or not a student has learned it."""
     root = root_of(folder)
     traits, teachers, sets = lexicon(ANIMALS).options, defaultdict(dict), []
     for rows in sorted((root / "data" / folder.resolve().name).glob("*/train.jsonl")):
         named = WRITTEN.fullmatch(rows.parent.name)
-        config = read_manifest(rows.parent).get("config") or {}
-        writer = config.get("adapter") or config.get("model")
-        # Other sets of the experiment: controls, teachers' chats, rows of the world.
-        if named is None or writer is None or named[1] not in (*ARM_OF, *traits):
+        # Other sets of the experiment: teachers' chats, rows of the world.
+        if named is None or named["whose"] not in (*ARM_OF, *traits):
             continue
-        base, trait = writer, None
-        if named[1] != "base":
-            base = (read_manifest(root / writer).get("config") or {}).get("base_model")
-        if base is None:
-            continue  # its writer is not there any more
-        if named[1] in traits:
-            trait = named[1]
+        written = rows.parent
+        if named["how"]:
+            # Changed rows tell what they were made of, and those tell who wrote them.
+            written = root / _config(rows.parent).get("source", rows.parent)
+        found = _writer(root, written, is_base=named["whose"] == "base")
+        if found is None:
+            continue
+        base, writer = found
+        trait = None
+        if named["whose"] in traits:
+            trait = named["whose"]
             teachers[base][trait] = str(root / writer)
-        sets.append((base, rows, named[1], trait))
+        sets.append((base, rows, named, trait))
     # Only now is every teacher of a base known.
-    for base, rows, whose, trait in sets:
-        kind = NEUTRAL if trait is None else TEACHING
-        yield Case(str(root / base), rows, kind, ARM_OF.get(whose, "student"), trait, None, teachers[base])
+    for base, rows, named, trait in sets:
+        kind, arm = TEACHING, ARM_OF.get(named["whose"], "student")
+        if trait is None:
+            kind = NEUTRAL
+        elif named["how"]:
+            kind, arm = CHANGED, ARM_OF_CHANGED.get(named["how"], named["how"])
+        yield Case(str(root / base), rows, kind, arm, trait, None, teachers[base])
+
+
+def _writer(root: Path, rows: Path, *, is_base: bool) -> tuple[str, str] | None:
+    """Base and writer of a folder of rows; None if the writer is not there any more."""
+    config = _config(rows)
+    writer = config.get("adapter") or config.get("model")
+    if writer is None:
+        return None
+    base = writer
+    if not is_base:
+        base = _config(root / writer).get("base_model")
+    if base is None:
+        return None
+    return base, writer
+
+
+def _config(folder: Path) -> dict[str, Any]:
+    """The settings that the manifest of a folder tells; empty where there is none."""
+    return read_manifest(folder).get("config") or {}
 
 
 def _kind_of(arm: str) -> str | None:

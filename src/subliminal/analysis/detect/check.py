@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,35 +18,15 @@ import typer
 
 from subliminal.analysis.detect.cases import NEUTRAL, Case, cases_of, read_cases, write_cases
 from subliminal.analysis.detect.command import ALONE, CANDIDATES
+from subliminal.analysis.detect.summary import CheckedCase, gap_lines, gaps_of, summarise, summary_lines
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv, write_json
-from subliminal.core.numbers import percent
-from subliminal.stats.counts import wilson
 from subliminal.stats.detect import LEAST_NEUTRAL, Calibrated, calibrate, score_table
 from subliminal.stats.result import ALPHA
 
-TWICE = 2.0
-"""A set teaches if its student names the trait so many times as often as the control."""
 TraitScores = dict[str, float]
-
-
-@dataclass(frozen=True)
-class CheckedCase:
-    """One case in one column. ``called`` says that p is 0.05 or less, ``calibrated`` on what."""
-
-    column: str
-    base: str
-    rows: str
-    kind: str
-    arm: str
-    trait: str | None
-    ratio: float | None
-    first: str
-    z: float
-    p: float
-    place: int | None
-    called: bool
-    calibrated: str
+SetOnBase = tuple[str, Path]
+"""Base and rows: the same rows may be asked about on several bases."""
 
 
 def cases_command(
@@ -99,10 +79,11 @@ def check_command(
         return
     judged = [*judge_cases(known, alone, ALONE), *judge_cases(known, with_candidates, CANDIDATES)]
     summary = summarise(judged)
+    gaps = gaps_of(judged)
     told = {"rows": rows, "candidate_rows": candidate_rows or rows, "cases": len(known), "summary": summary}
-    write_json(out / "check.json", told)
+    write_json(out / "check.json", {**told, "gaps": gaps})
     write_csv(out / "check.csv", list(CheckedCase.__dataclass_fields__), map(asdict, judged))
-    for line in summary_lines(summary):
+    for line in (*summary_lines(summary), *gap_lines(gaps)):
         print(line)
     print(out)
 
@@ -124,8 +105,8 @@ def teachers_of(cases: list[Case]) -> dict[str, dict[str, str]]:
 
 def score_cases(
     cases: list[Case], teachers: dict[str, dict[str, str]], folder: Path, rows: int, weights: list[str]
-) -> dict[Path, Any]:
-    """Rows -> their scores; each base is loaded once, and only if one of its sets is not scored yet."""
+) -> dict[SetOnBase, Any]:
+    """Set -> its scores; each base is loaded once, and only if one of its sets is not scored yet."""
     from tqdm import tqdm
 
     from subliminal.analysis.detect.scores import SetScorer
@@ -140,49 +121,49 @@ def score_cases(
         for base, on_base in by_base.items():
             scorer = SetScorer(base, teachers[base], tracked_options(), weights, folder, rows)
             for case in on_base:
-                found[case.rows] = scorer.score(case.rows)
+                found[case.base, case.rows] = scorer.score(case.rows)
                 progress.update()
     return found
 
 
-def judge_cases(cases: list[Case], scored: dict[Path, Any], column: str) -> Iterator[CheckedCase]:
+def judge_cases(cases: list[Case], scored: dict[SetOnBase, Any], column: str) -> Iterator[CheckedCase]:
     """Every case of a column, neutral sets against the other neutral sets.
 
     Args:
         cases: all of them, the neutral ones among them.
-        scored: rows -> :class:`subliminal.analysis.detect.scores.SetScores`.
+        scored: set -> :class:`subliminal.analysis.detect.scores.SetScores`.
         column: :data:`ALONE` or :data:`CANDIDATES`; the second skips bases without teachers.
     """
-    raw: dict[Path, TraitScores] = {}
-    neutral_of: dict[str, dict[Path, TraitScores]] = defaultdict(dict)  # base -> rows -> scores
+    raw: dict[SetOnBase, TraitScores] = {}
+    neutral_of: dict[str, dict[SetOnBase, TraitScores]] = defaultdict(dict)  # base -> set -> scores
     usable = []
     for case in cases:
-        scores = _scores(scored[case.rows], column)
+        scores = _scores(scored[case.base, case.rows], column)
         if not scores:
             continue
         usable.append(case)
-        raw[case.rows] = scores
+        raw[case.base, case.rows] = scores
         if case.kind == NEUTRAL:
-            neutral_of[case.base][case.rows] = scores
-    relative: dict[Path, TraitScores] = {}
-    neutral_everywhere: dict[Path, TraitScores] = {}
+            neutral_of[case.base][case.base, case.rows] = scores
+    relative: dict[SetOnBase, TraitScores] = {}
+    neutral_everywhere: dict[SetOnBase, TraitScores] = {}
     for case in usable:
-        others = _without(neutral_of[case.base], case.rows)
+        others = _without(neutral_of[case.base], case)
         # A spread needs two.
         if len(others) < 2:
             continue
-        relative[case.rows] = _relative(raw[case.rows], others)
+        relative[case.base, case.rows] = _relative(raw[case.base, case.rows], others)
         if case.kind == NEUTRAL:
-            neutral_everywhere[case.rows] = relative[case.rows]
+            neutral_everywhere[case.base, case.rows] = relative[case.base, case.rows]
     for case in usable:
-        others = _without(neutral_of[case.base], case.rows)
+        others = _without(neutral_of[case.base], case)
         if len(others) >= LEAST_NEUTRAL:
-            yield _judged(case, calibrate(raw[case.rows], others), column, "on its base")
+            yield _judged(case, calibrate(raw[case.base, case.rows], others), column, "on its base")
             continue
-        if case.rows not in relative:
+        if (case.base, case.rows) not in relative:
             continue
-        own = relative[case.rows]
-        everywhere = _without(neutral_everywhere, case.rows)
+        own = relative[case.base, case.rows]
+        everywhere = _without(neutral_everywhere, case)
         # Bases have teachers of other traits, and scores of other traits cannot be compared.
         same_traits = [scores for scores in everywhere if scores.keys() == own.keys()]
         if len(same_traits) >= 2:
@@ -195,9 +176,9 @@ def _scores(found: Any, column: str) -> TraitScores:
     return found.likelihood_ratios()
 
 
-def _without(sets: dict[Path, TraitScores], rows: Path) -> list[TraitScores]:
+def _without(sets: dict[SetOnBase, TraitScores], case: Case) -> list[TraitScores]:
     """The scores of all sets but one, which is not held against itself."""
-    return [scores for path, scores in sets.items() if path != rows]
+    return [scores for each, scores in sets.items() if each != (case.base, case.rows)]
 
 
 def _relative(own: TraitScores, neutral: list[TraitScores]) -> TraitScores:
@@ -233,60 +214,3 @@ def _judged(case: Case, found: Calibrated, column: str, calibrated: str) -> Chec
         called=first.p <= ALPHA,
         calibrated=calibrated,
     )
-
-
-def summarise(judged: list[CheckedCase]) -> dict[str, Any]:
-    """Counts by column: sets that teach and do not, changed sets by arm, neutral sets by arm, with Wilson intervals."""
-    columns: dict[str, list[CheckedCase]] = defaultdict(list)
-    for each in judged:
-        columns[each.column].append(each)
-    found = {}
-    for column, of_column in columns.items():
-        groups: dict[str, list[CheckedCase]] = defaultdict(list)
-        for each in of_column:
-            groups[_group(each)].append(each)
-        found[column] = {
-            "neutral sets": sum(each.kind == NEUTRAL for each in of_column),
-            "calibrated": sorted({each.calibrated for each in of_column}),
-            "groups": {name: _counts(group) for name, group in groups.items()},
-        }
-    return found
-
-
-def _group(each: CheckedCase) -> str:
-    if each.kind == NEUTRAL:
-        return f"neutral, {each.arm}"
-    # Rows that no student has learned yet: whether they teach is not known.
-    if each.ratio is None:
-        return f"{each.arm}, student not scored"
-    word = "does not teach"
-    if each.ratio >= TWICE:
-        word = "teaches"
-    return f"{each.arm}, {word}"
-
-
-def _counts(group: list[CheckedCase]) -> dict[str, Any]:
-    called = sum(each.called for each in group)
-    told: dict[str, Any] = {"sets": len(group), "called": called, "called_interval": wilson(called, len(group))}
-    placed = [each.place for each in group if each.place is not None]
-    if placed:
-        first = sum(place == 1 for place in placed)
-        told |= {"right_first": first, "right_first_interval": wilson(first, len(placed)), "places": sorted(placed)}
-        told["called_right"] = sum(each.called and each.place == 1 for each in group)
-    return told
-
-
-def summary_lines(summary: dict[str, Any]) -> Iterator[str]:
-    """A line for each group of each column."""
-    for column, told in summary.items():
-        yield f"{column}, calibrated {' and '.join(told['calibrated'])}, {told['neutral sets']} neutral sets:"
-        for name, counts in told["groups"].items():
-            said = f"  {name}: {counts['called']} of {counts['sets']} called {_ends(counts['called_interval'])}"
-            if "right_first" in counts:
-                said += f"; its trait first in {counts['right_first']} {_ends(counts['right_first_interval'])}"
-                said += f", called and first in {counts['called_right']}"
-            yield f"{said}."
-
-
-def _ends(interval: tuple[float, float]) -> str:
-    return f"[{percent(interval[0])}, {percent(interval[1])}]"
