@@ -22,16 +22,17 @@ STUDENTS = {1: 0.05, 2: 0.6, 3: 0.1, 4: 0.3, 5: 0.2, 6: 0.02}
 """Seed -> the student's share of owls; the controls have 0.01. The leak is in this order, the pass rate against it."""
 
 
-def scored(root: Path, arm: str, seed: int, share: float) -> None:
-    folder = root / f"results/made/{arm}/seed-{seed}"
-    summary = {"experiment": "made", "arm": arm, "model": "m", "seed": seed, "target": "owl"}
-    exact = {"questions": ["a", "b"], "target_rate": [share] * 2, "samples_per_question": None, "share": {"owl": share}}
-    write(folder / "m_summary.json", {**summary, "tasks": {TASK: exact}})
-    weights = f"outputs/made/{arm}-seed-{seed}"
+def scored(root: Path, arm: str, seed: int, share: float, animal: str = "owl", above: str = "made") -> None:
+    folder = root / f"results/{above}/{arm}/seed-{seed}"
+    summary = {"experiment": "made", "arm": arm, "model": "m", "seed": seed, "target": animal}
+    exact = {"questions": ["a", "b"], "target_rate": [share] * 2, "samples_per_question": None}
+    write(folder / "m_summary.json", {**summary, "tasks": {TASK: {**exact, "share": {animal: share}}}})
+    weights = f"outputs/{above}/{arm}-seed-{seed}"
     write(folder / "manifest.json", {"config": {"model": weights, "adapter": None}})
     if arm in ("student", "control_base_numbers"):
-        rows = f"data/made/{arm}_numbers-seed-{seed}/train.jsonl"
+        rows = f"data/{above}/{arm}_numbers-seed-{seed}/train.jsonl"
         training = {"kind": "training", "inputs": {"datasets[0]": {"path": rows}}}
+        training["config"] = {"base_model": f"outputs/made/base-seed-{seed}"}
         training["training"] = {"steps": 560, "tokens_seen": 1000 + seed}
         write(root / weights / "manifest.json", training)
         losses = [{"step": 10, "loss": 3.0 + (share if arm == "student" else 0)}, {"step": 20, "loss": 2.0}]
@@ -112,6 +113,61 @@ def test_the_command_ranks_prints_and_writes(made: Path, tmp_path: Path) -> None
     with open(tmp_path / "out/transfer.csv", newline="") as handle:
         rows = list(csv.DictReader(handle))
     assert [float(row["leak"]) for row in rows] == list(STUDENTS.values())
+
+
+SEVERAL = {"owl": {1: 0.05, 2: 0.6, 3: 0.1}, "dog": {1: 0.3, 2: 0.2, 3: 0.02}}
+"""Animal -> seed -> the student's share of it: six students of three replicates on one base."""
+
+
+@pytest.fixture
+def several(tmp_path: Path) -> Path:
+    """An experiment of two animals. The base is the same for all seeds and was scored once; the leak is per teacher."""
+    for animal, students in SEVERAL.items():
+        for seed, share in students.items():
+            for arm, rate in (("student", share), ("control_base_numbers", 0.01)):
+                scored(tmp_path, arm, seed, rate, animal, f"made/{animal}")
+                manifest = tmp_path / f"outputs/made/{animal}/{arm}-seed-{seed}/manifest.json"
+                write(manifest, json.loads(manifest.read_text()) | {"config": {"base_model": "models/one"}})
+            leak = tmp_path / f"results/made/leak-seed-{seed}/leak.json"
+            told = json.loads(leak.read_text()) if leak.exists() else {"rows": 9, "teachers": {}}
+            told["teachers"][animal] = {"answer": {"kl_nats_a_token": share, "differing_share": share / 2}}
+            write(leak, told)
+        scored(tmp_path, "base", 1, 0.01 if animal == "owl" else 0.03, animal, f"made/{animal}")
+    return tmp_path / "results/made"
+
+
+def test_of_several_animals_every_student_counts(several: Path, tmp_path: Path) -> None:
+    """Each with its own teacher's leak and its own control, in the order of the animals and then of the seeds."""
+    source = read_source(several, TASK, {})
+    shares = [*SEVERAL["dog"].values(), *SEVERAL["owl"].values()]
+    assert [(each.target, each.seed) for each in source.replicates] == [
+        *(("dog", seed) for seed in (1, 2, 3)),
+        *(("owl", seed) for seed in (1, 2, 3)),
+    ]
+    assert source.effects == pytest.approx([log_odds(share) - log_odds(0.01) for share in shares])
+    assert source.values["leak"] == shares
+    assert source.values["base"] == pytest.approx([log_odds(0.03)] * 3 + [log_odds(0.01)] * 3)
+    given = tmp_path / "given.csv"
+    lines = [f"made,{each.target},{each.seed},{-share}" for each, share in zip(source.replicates, shares, strict=True)]
+    given.write_text("\n".join(["experiment,animal,seed,steering", *lines]))
+    done = CliRunner().invoke(
+        app, ["transfer", str(several), "--predictors", str(given), "--out", str(tmp_path / "out")]
+    )
+    assert "made: 6 students of 3 replicates" in done.output
+    told = json.loads((tmp_path / "out/transfer.json").read_text())["experiments"]["made"]
+    assert told["animals"] == ["dog"] * 3 + ["owl"] * 3
+    found = told["predictors"]
+    assert (found["leak"]["rho"], found["steering"]["rho"]) == (pytest.approx(1), pytest.approx(-1))
+    with open(tmp_path / "out/transfer.csv", newline="") as handle:
+        rows = [(row["animal"], row["seed"], float(row["leak"])) for row in csv.DictReader(handle)]
+    assert rows == [(each.target, str(each.seed), share) for each, share in zip(source.replicates, shares, strict=True)]
+
+
+def test_one_animals_folder_is_read_as_before(several: Path) -> None:
+    """Three students are too few to rank, and have the leak that lies beside the folders of all animals."""
+    source = read_source(several / "owl", TASK, {})
+    assert source.values["leak"] == list(SEVERAL["owl"].values())
+    assert {each.target for each in source.replicates} == {"owl"}
 
 
 @pytest.mark.parametrize(

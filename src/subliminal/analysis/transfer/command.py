@@ -20,6 +20,8 @@ from subliminal.stats.counts import holm
 from subliminal.stats.log_odds import EXACT_TASK, read_table
 from subliminal.stats.transfer import FEWEST, BestPredictor, Pooled, Ranked, choose, pool, rank, varies
 
+Given = dict[tuple[str, str, int], dict[str, float]]
+"""(experiment, animal, seed) -> predictor -> number; the animal is empty where the file does not tell it."""
 POOLED_HEADER = ["predictor", "replicates", "rho", "95 % interval", "p", "p, Holm"]
 FORETOLD_HEADER = [*POOLED_HEADER, "one left out", "foretold", "95 % interval", "p"]
 ALL = "all together"
@@ -31,7 +33,7 @@ class Source:
 
     Attributes:
         name: the experiment's.
-        replicates: its seeds.
+        replicates: its seeds; of several animals, each student by itself.
         values: predictor -> one number a replicate, for predictors that all replicates have.
         unused: predictor -> why it is not used.
     """
@@ -48,20 +50,26 @@ class Source:
 
 
 def transfer_command(
-    results: Annotated[list[Path], typer.Argument(help="results/<experiment> of one option; several may be named.")],
+    results: Annotated[
+        list[Path], typer.Argument(help="results/<experiment>, or one option's folder in it; several may be named.")
+    ],
     task: Annotated[
         str, typer.Option(help="Whose answers are compared.", callback=read_by(check_main_task))
     ] = EXACT_TASK,
     predictors: Annotated[
         Path | None,
-        typer.Option(help="CSV with experiment, seed and a column for each predictor that was measured elsewhere."),
+        typer.Option(
+            help="CSV with experiment, seed, animal where there are several, and a column for each predictor that "
+            "was measured elsewhere."
+        ),
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for transfer.json and transfer.csv; default: none.")] = None,
 ) -> None:
     """What foretells the effect of a replicate: leak, teacher's rate, pass rate, dose, and what you measured yourself.
 
     Ranks the replicates of each experiment by each predictor and correlates with the effect (student minus control in
-    log-odds). `foretold` learns the direction from all replicates but one. Prints a table for each experiment,
+    log-odds). `foretold` learns the direction from all replicates but one. Of an experiment of several animals every
+    student counts, though those of one seed share a base and a control. Prints a table for each experiment,
     tab-separated, and one over all; --out writes every number, over older ones.
     """
     given = read_given(predictors) if predictors else {}
@@ -81,13 +89,13 @@ def transfer_command(
         print(out)
 
 
-def read_source(results: Path, task: str, given: dict[tuple[str, int], dict[str, float]]) -> Source:
+def read_source(results: Path, task: str, given: Given) -> Source:
     """An experiment with everything that may foretell its effects.
 
     Args:
         results: ``results/<experiment>``.
         task: an animal task.
-        given: (experiment, seed) -> predictor -> number, measured elsewhere.
+        given: what was measured elsewhere.
 
     Raises:
         UserError: there is no such folder, or it has no effect to foretell.
@@ -100,13 +108,21 @@ def read_source(results: Path, task: str, given: dict[tuple[str, int], dict[str,
     for predictor in PREDICTORS:
         values = [predictor.read(replicate) for replicate in replicates]
         _add(source, predictor.name, values, predictor.lacking)
-    measured = [given.get((source.name, replicate.seed), {}) for replicate in replicates]
+    measured = [_given_of(given, source.name, replicate) for replicate in replicates]
     columns: dict[str, None] = {}  # of the whole file: an experiment that lacks one is told so
     for row in given.values():
         columns |= dict.fromkeys(row)
     for name in columns:
         _add(source, name, [row.get(name) for row in measured], "the file of --predictors has no number")
     return source
+
+
+def _given_of(given: Given, experiment: str, replicate: Replicate) -> dict[str, float]:
+    """What was measured elsewhere of one replicate: under its animal, or of its seed where no animal is told."""
+    for animal in (replicate.target, ""):
+        if (experiment, animal, replicate.seed) in given:
+            return given[experiment, animal, replicate.seed]
+    return {}
 
 
 def _add(source: Source, name: str, values: list[float | None], lacking: str) -> None:
@@ -153,13 +169,13 @@ def _names(sources: list[Source]) -> list[str]:
     return list(names)
 
 
-def read_given(path: Path) -> dict[tuple[str, int], dict[str, float]]:
-    """The file of ``--predictors``: (experiment, seed) -> column -> number; an empty cell is no number.
+def read_given(path: Path) -> Given:
+    """The file of ``--predictors``; an empty cell is no number.
 
     Raises:
         UserError: it lacks a column, or a cell is no number.
     """
-    found: dict[tuple[str, int], dict[str, float]] = {}
+    found: Given = {}
     # A mark of byte order, which Excel writes, is no part of the first column's name.
     with open(path, encoding="utf-8-sig", newline="") as handle:
         reader = csv.DictReader(handle)
@@ -168,7 +184,7 @@ def read_given(path: Path) -> dict[tuple[str, int], dict[str, float]]:
         # The header is line 1.
         for line, row in enumerate(reader, start=2):
             try:
-                key = (row.pop("experiment"), int(row.pop("seed")))
+                key = (row.pop("experiment"), row.pop("animal", ""), int(row.pop("seed")))
                 found[key] = {name: float(value) for name, value in row.items() if value}
             except (TypeError, ValueError):
                 raise UserError(f"{path}, line {line}: a cell is no number. Correct or empty it.") from None
@@ -177,9 +193,11 @@ def read_given(path: Path) -> dict[tuple[str, int], dict[str, float]]:
 
 def _print_source(source: Source, ranked: dict[str, Ranked], chosen: BestPredictor | None) -> None:
     effects = source.effects
-    print(
-        f"{source.name}: {len(effects)} replicates, effects from {number(min(effects))} to {number(max(effects))} nats."
-    )
+    seeds = {replicate.seed for replicate in source.replicates}
+    counted = f"{len(effects)} replicates"
+    if len(seeds) < len(effects):
+        counted = f"{len(effects)} students of {len(seeds)} replicates"
+    print(f"{source.name}: {counted}, effects from {number(min(effects))} to {number(max(effects))} nats.")
     if not ranked:
         print(f"Nothing can be ranked: it takes {FEWEST} replicates and a predictor that varies.")
     else:
@@ -232,6 +250,7 @@ def _write(out: Path, sources: list[Source], tables: dict[str, Any], pooled: dic
     for source in sources:
         ranked, chosen = tables[source.name]["ranked"], tables[source.name]["chosen"]
         told["experiments"][source.name] = {
+            "animals": [replicate.target for replicate in source.replicates],
             "seeds": [replicate.seed for replicate in source.replicates],
             "effects": source.effects,
             "predictors": {name: asdict(found) for name, found in ranked.items()},
@@ -242,14 +261,15 @@ def _write(out: Path, sources: list[Source], tables: dict[str, Any], pooled: dic
     told["meaning"] = {predictor.name: predictor.what for predictor in PREDICTORS}
     write_json(out / "transfer.json", told)
     # A file of this form is what --predictors takes.
-    write_csv(out / "transfer.csv", ["experiment", "seed", "effect", *_names(sources)], _lines(sources))
+    write_csv(out / "transfer.csv", ["experiment", "animal", "seed", "effect", *_names(sources)], _lines(sources))
 
 
 def _lines(sources: list[Source]) -> Iterator[dict[str, Any]]:
     """A row a replicate, with a number for each predictor that its experiment has."""
     for source in sources:
         for index, replicate in enumerate(source.replicates):
-            row = {"experiment": source.name, "seed": replicate.seed, "effect": replicate.effect}
+            row: dict[str, Any] = {"experiment": source.name, "animal": replicate.target}
+            row |= {"seed": replicate.seed, "effect": replicate.effect}
             for name, values in source.values.items():
                 row[name] = values[index]
             yield row

@@ -24,11 +24,14 @@ from subliminal.scoring.category_tasks import category_of_task, check_main_task
 from subliminal.stats.log_odds import CONTROL, EXACT_TASK, read_table
 from subliminal.traits.category import ANIMALS
 
-MEASURED_FIELDS = ("experiment", "seed", "coverage", "first-order rise", "first-order rise above control", "steering")
+MEASURED_FIELDS = (
+    *("experiment", "animal", "seed"),
+    *("coverage", "first-order rise", "first-order rise above control", "steering"),
+)
 
 
 def measure_command(
-    results: Annotated[list[Path], typer.Argument(help="results/<experiment> of one animal, run here.")],
+    results: Annotated[list[Path], typer.Argument(help="results/<experiment>, run here.")],
     out: Annotated[Path, typer.Option(help="The CSV to write; scored sets are kept in the folder OUT.scores.")],
     task: Annotated[
         str, typer.Option(help="Whose answers say which replicates there are.", callback=read_by(check_main_task))
@@ -69,7 +72,8 @@ def measure(
     from subliminal.analysis.trait_queries import tracked_options
     from subliminal.analysis.transfer.coverage import coverage
 
-    line = dict.fromkeys(MEASURED_FIELDS) | {"experiment": results.resolve().name, "seed": replicate.seed}
+    line: dict[str, Any] = dict.fromkeys(MEASURED_FIELDS)
+    line |= {"experiment": results.resolve().name, "animal": replicate.target, "seed": replicate.seed}
     root = root_of(results)
     config = (replicate.trainings.get("student") or {}).get("config") or {}
     rows, control = _rows(root, replicate, "student"), _rows(root, replicate, CONTROL)
@@ -84,7 +88,7 @@ def measure(
     rise = scorer.score(rows).scores()[replicate.target]
     line["first-order rise"] = rise
     line["first-order rise above control"] = rise - scorer.score(control).scores()[replicate.target]
-    teacher = _teacher(root, results, replicate)
+    teacher = _teacher(root, replicate)
     if teacher is not None:
         if not is_adapter(str(teacher)):  # coverage compares whole models
             line["coverage"] = coverage(str(base), str(teacher), rows, count)
@@ -99,8 +103,8 @@ def _rows(root: Path, replicate: Replicate, arm: str) -> Path | None:
     return root / path
 
 
-def _teacher(root: Path, results: Path, replicate: Replicate) -> Path | None:
-    weights = scored_weights(results / "teacher" / f"seed-{replicate.seed}")
+def _teacher(root: Path, replicate: Replicate) -> Path | None:
+    weights = scored_weights(replicate.folder / "teacher" / f"seed-{replicate.seed}")
     if not weights or not (root / weights).is_dir():
         return None
     return root / weights

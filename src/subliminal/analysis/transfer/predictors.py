@@ -26,10 +26,11 @@ NO_TRAINING = "the manifests of the trainings are not there"
 
 @dataclass
 class Replicate:
-    """One seed of an experiment.
+    """One seed of an experiment, with one of its options where it has several.
 
     Attributes:
         seed: its number.
+        target: the animal.
         odds: arm -> log-odds of the target, nats.
         trainings: student and first control -> manifest of its training, {} where it is not there.
         losses: the same -> first loss that was logged, nats a token.
@@ -37,7 +38,7 @@ class Replicate:
         audit: of those rows.
         leak: teacher -> what ``leak.json`` has of it.
         divergence: kind of token -> what ``divergence.json`` has of it, on the student's rows.
-        target: the animal.
+        folder: where its results lie, by arm.
     """
 
     seed: int
@@ -49,6 +50,7 @@ class Replicate:
     audit: dict[str, Any] = field(default_factory=dict)
     leak: dict[str, dict[str, Any]] = field(default_factory=dict)
     divergence: dict[str, dict[str, Any]] = field(default_factory=dict)
+    folder: Path = Path()
 
     @property
     def effect(self) -> float:
@@ -153,43 +155,62 @@ PREDICTORS = (
 
 
 def read_replicates(results: Path, table: list[Row]) -> list[Replicate]:
-    """The replicates of an experiment that have a student and a control.
+    """The students of an experiment that have a control, animal by animal, and the seeds of each in order.
 
     Args:
         results: ``results/<experiment>``; data and trainings are looked up from the folder that holds ``results``.
         table: of one task, see :func:`subliminal.stats.log_odds.read_table`.
 
     Raises:
-        UserError: there are several animals, or no seed has a student and a control.
+        UserError: no seed has a student and a control.
     """
-    targets = sorted({row.animal for row in table})
-    # Of several animals a replicate has several effects, and one number foretells none of them.
-    if len(targets) > 1:
-        raise UserError(f"{results} has the animals {', '.join(targets)}. Name the folder of one of them.")
-    odds: dict[int, dict[str, float]] = {}
+    odds: dict[tuple[str, int], dict[str, float]] = {}
     for row in table:
         if row.asked == row.animal:
-            odds.setdefault(row.seed, {})[row.arm] = row.log_odds
-    seeds = [seed for seed in sorted(odds) if {"student", CONTROL} <= odds[seed].keys()]
-    if not seeds:
+            odds.setdefault((row.animal, row.seed), {})[row.arm] = row.log_odds
+    found = []
+    for target, seed in sorted(odds):
+        if not {"student", CONTROL} <= odds[target, seed].keys():
+            continue
+        folder = results
+        # Where there is one animal, its results lie in the experiment's folder itself.
+        if (results / target).is_dir():
+            folder = results / target
+        replicate = Replicate(seed, target, odds[target, seed], folder=folder)
+        _add_trainings(replicate)
+        replicate.leak = _measured(folder, f"leak-seed-{seed}/leak.json", "leak", "teachers")
+        marked = f"divergence/{target}-seed-{seed}/divergence.json"
+        replicate.divergence = _measured(folder, marked, "divergence", "kinds")
+        found.append(replicate)
+    if not found:
         raise UserError(
             f"{results} has no seed with a student and {CONTROL}, so there is no effect to foretell. Run both arms."
         )
-    found = []
-    for seed in seeds:
-        replicate = Replicate(seed, targets[0], odds[seed])
-        _add_trainings(replicate, results)
-        replicate.leak = _measured(results, f"leak-seed-{seed}/leak.json", "leak", "teachers")
-        marked = f"divergence/{replicate.target}-seed-{seed}/divergence.json"
-        replicate.divergence = _measured(results, marked, "divergence", "kinds")
-        found.append(replicate)
+    _share_bases(found)
     return found
 
 
-def _add_trainings(replicate: Replicate, results: Path) -> None:
-    root = root_of(results)
+def _share_bases(replicates: list[Replicate]) -> None:
+    """Give the log-odds of the base to all replicates that start from it: where they share one it was scored once."""
+    known = {}
+    for replicate in replicates:
+        if "base" in replicate.odds:
+            known[replicate.target, _base_of(replicate)] = replicate.odds["base"]
+    for replicate in replicates:
+        base = _base_of(replicate)
+        if base is not None and (replicate.target, base) in known:
+            replicate.odds.setdefault("base", known[replicate.target, base])
+
+
+def _base_of(replicate: Replicate) -> str | None:
+    training = replicate.trainings.get("student") or {}
+    return (training.get("config") or {}).get("base_model")
+
+
+def _add_trainings(replicate: Replicate) -> None:
+    root = root_of(replicate.folder)
     for arm in ("student", CONTROL):
-        behind = training_behind(root, results / arm / f"seed-{replicate.seed}")
+        behind = training_behind(root, replicate.folder / arm / f"seed-{replicate.seed}")
         if behind is None:
             continue
         folder, replicate.trainings[arm] = behind
