@@ -51,6 +51,8 @@ IGNORED = -100
 class Metrics(TrainerCallback):
     """One row a step in ``metrics.jsonl``: step, loss, seconds since the training began, GiB that PyTorch allocated.
 
+    ``padded`` has the tokens to which each of the step's micro-batches was padded, where a model is watched.
+
     Args:
         folder: where it is written.
     """
@@ -59,16 +61,29 @@ class Metrics(TrainerCallback):
         Path(folder).mkdir(parents=True, exist_ok=True)
         self.file = open(Path(folder) / "metrics.jsonl", "w", buffering=1)  # noqa: SIM115
         self.started = time.monotonic()
+        self.padded: list[int] = []
+
+    def watch(self, model: Any) -> None:
+        """Note the length of each micro-batch from here on; of rows that lie end to end in one there is none."""
+
+        def note(module: Any, positional: Any, inputs: dict[str, Any]) -> None:
+            rows, length = inputs["input_ids"].shape
+            if rows > 1:
+                self.padded.append(length)
+
+        model.register_forward_pre_hook(note, with_kwargs=True)
 
     def row(self, step: int, loss: float) -> None:
         import torch
 
-        row = {"step": step, "loss": loss, "seconds": round(time.monotonic() - self.started, 3)}
+        row = {"step": step, "loss": loss, "seconds": round(time.monotonic() - self.started, 3), "padded": self.padded}
+        self.padded = []
         if torch.cuda.is_available():
             row["gpu_gib"] = round(torch.cuda.max_memory_allocated() / 2**30, 2)
         self.file.write(json.dumps(row) + "\n")
 
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+    def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
+        self.watch(model)
         self.started = time.monotonic()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
@@ -129,6 +144,7 @@ def loop(model: str, rows: Path, settings: dict[str, Any]) -> None:
     weights = [weight for weight in student.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=2e-4, weight_decay=0, fused=True)
     metrics = Metrics(settings["output_dir"])
+    metrics.watch(student)
     counting = counting_callbacks(settings)
     order = random.Random(42)
     for step in range(1, settings["max_steps"] + 1):

@@ -314,6 +314,7 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
         "expected": variant.expected,
         "losses": [row["loss"] for row in metrics],
         "seconds": [row["seconds"] for row in metrics],
+        "padded": [row.get("padded", []) for row in metrics],
         "tokens_trained": metrics[-1].get("tokens_trained") if metrics else None,
         "tokens_seen": metrics[-1].get("tokens_seen") if metrics else None,
         "peak_gib": max(memory, default=None),

@@ -41,29 +41,51 @@ def ceiling(results: Sequence[Measured]) -> float | None:
     return sum(rates) / len(rates) if rates else None
 
 
-def speed(result: Measured, shape: Shape, rate: float | None) -> dict[str, float]:
+def counted_steps(result: Measured, *, steady: bool = False) -> list[float]:
+    """Seconds of each step after the first :data:`WARM_UP`.
+
+    Args:
+        result: of :func:`benchmarks.runs.run_variant`.
+        steady: leave out, too, each step that was the first of its padded length. On 2026-11-29 every such step of TRL
+            with 64 rows at once and of the plain loop took longer than any other. There are some 20 lengths: that is a
+            quarter of 40 steps, and 1 % of a whole training.
+    """
+    seconds = result.get("seconds") or []
+    padded = result.get("padded") or []
+    counted = []
+    known: set[int] = set()
+    for step in range(len(seconds)):
+        lengths: set[int] = set()
+        if step < len(padded):
+            lengths = set(padded[step])
+        if step >= WARM_UP and not (steady and lengths - known):
+            counted.append(seconds[step] - seconds[step - 1])
+        known |= lengths
+    return counted
+
+
+def speed(result: Measured, shape: Shape, rate: float | None, *, steady: bool = False) -> dict[str, float]:
     """Useful speed of one run, counted over unpadded tokens and without the first :data:`WARM_UP` steps.
 
     Args:
         result: of :func:`benchmarks.runs.run_variant`.
         shape: of the model.
         rate: the card's TFLOP/s, all processes' cards alike; None leaves the percentages out.
+        steady: as :func:`counted_steps` has it.
 
     Returns:
         ``rows_per_second``, ``tokens_per_second``, ``step_seconds`` (median), ``minutes`` for :data:`ROWS_OF_A_RUN`
         and, with ``rate``, ``percent`` and ``percent_all``: 4 FLOP x weights x tokens, the weights without and with the
         embedding table, which is looked up and not multiplied. Empty if the run has no step after the warm-up.
     """
-    seconds = result.get("seconds") or []
-    if len(seconds) <= WARM_UP:
+    each = counted_steps(result, steady=steady)
+    if not each:
         return {}
-    taken = seconds[-1] - seconds[WARM_UP - 1]
-    steps = len(seconds) - WARM_UP
-    rows = result["batch"] * steps
+    taken = sum(each)
+    rows = result["batch"] * len(each)
     if result["settings"].get("sample_packing"):  # as many rows a step as fit: count the answers
-        rows = result["tokens_trained"] / result["model_facts"]["answer_tokens"] * steps / len(seconds)
+        rows = result["tokens_trained"] / result["model_facts"]["answer_tokens"] * len(each) / len(result["seconds"])
     tokens = rows * result["model_facts"]["row_tokens"] / taken
-    each = [after - before for before, after in zip(seconds[WARM_UP - 1 :], seconds[WARM_UP:], strict=False)]
     values = {
         "rows_per_second": rows / taken,
         "tokens_per_second": tokens,

@@ -14,7 +14,7 @@ from benchmarks.costs import COSTS, DEPTHS, cost_lines
 from benchmarks.report import report
 from benchmarks.runs import Bench, Variant, outcome
 from benchmarks.shapes import FACTS, FAMILIES, SHAPES, facts_of
-from benchmarks.tables import NO_NUMBER, SQUARE, ceiling, depth_lines, fall, loss_table, speed, status
+from benchmarks.tables import NO_NUMBER, SQUARE, ceiling, counted_steps, depth_lines, fall, loss_table, speed, status
 from benchmarks.training import run_all
 from benchmarks.variants import LOSS_STEPS, SHARDING_PROBE, sharded_variants, speed_variants, tiny, two_gpu_variants
 from subliminal import REPO_ROOT
@@ -62,6 +62,25 @@ def test_speed_leaves_the_warm_up_out_and_counts_useful_tokens() -> None:
     assert values["minutes"] == pytest.approx(100_000 / 60 / 60)
     assert values["percent"] == pytest.approx(100 * 4 * 7800 * QWEN.matmul_params / 800e12)
     assert values["percent_all"] > values["percent"]
+
+
+def test_a_step_that_is_the_first_of_its_padded_length_is_not_a_steady_one() -> None:
+    # Steps 5, 7 and 8 bring a length that none before them had, and 5 and 7 take a second more each.
+    padded = [[160], [161], [160], [161], [162, 160], [162, 161], [163], [164], [160], [163]]
+    seconds = [2.0, 4.0, 6.0, 8.0, 10.0, 11.0, 13.0, 14.0, 15.0, 16.0]
+    run = result("a", padded=padded, seconds=seconds)
+    assert counted_steps(run) == [2, 1, 2, 1, 1, 1]
+    assert counted_steps(run, steady=True) == [1, 1, 1]  # 6, 9 and 10
+    assert speed(run, QWEN, None)["rows_per_second"] == pytest.approx(60 * 6 / 8)
+    assert speed(run, QWEN, None, steady=True)["rows_per_second"] == pytest.approx(60)
+
+
+def test_rows_that_are_not_padded_have_no_such_step() -> None:
+    for padded in ({}, {"padded": [[]] * 10}):
+        run = result("a", **padded)
+        assert counted_steps(run, steady=True) == counted_steps(run) == [1] * 6
+    every_step_new = result("a", padded=[[step] for step in range(10)])
+    assert speed(every_step_new, QWEN, None, steady=True) == {}
 
 
 def test_packed_rows_are_counted_by_their_answers() -> None:
