@@ -38,6 +38,9 @@ def dataset_card(
     licence = licence or manifest.get("licence") or "mit"
     rows, builder = manifest["counts"]["kept"], manifest["builder"]
     title = f"{builder}, {rows} rows"
+    shown = None
+    if example:
+        shown = _json(example)
     trait = TraitOptions.of(manifest["config"])
     if trait is not None and trait.options:
         title = f"{' and '.join(trait.options)}: {title}"
@@ -46,6 +49,7 @@ def dataset_card(
         "task_categories": ["text-generation"],
         "language": ["en"],
         "tags": ["subliminal-learning", builder],
+        # The Hub's own words: with others it does not list the data set by size.
         "size_categories": [_size_category(rows)],
         "configs": [{"config_name": "default", "data_files": [{"split": "train", "path": data_files}]}],
     }
@@ -62,7 +66,7 @@ def dataset_card(
             sampling=manifest.get("sampling", {}),
             outputs=manifest.get("outputs", {}),
             audit=audit,
-            example=example and _json(example),
+            example=shown,
             settings=_json(manifest["config"]),
         )
     )

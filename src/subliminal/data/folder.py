@@ -87,6 +87,7 @@ class DatasetFolder(RowFolder):
         room = dict(quotas or {})
         last = -1
         for index in order:
+            # Never true of None, which keeps every row that passes.
             if len(chosen) == count:
                 break
             last = index
@@ -94,10 +95,12 @@ class DatasetFolder(RowFolder):
                 rejected[reasons[index]] += 1
                 continue
             if quotas is not None:
+                # A source that has enough: the row is surplus, neither kept nor rejected.
                 if not room.get(sources[index]):
                     continue
                 room[sources[index]] -= 1
             chosen.add(index)
+        # Rows behind the last one needed were drawn in vain, whatever their verdict would be.
         dropped = {index: reason for index, reason in reasons.items() if reason is not None and index <= last}
         cut_off = self._write_rows(chosen, dropped, content)
         counts = {
@@ -160,6 +163,7 @@ class DatasetFolder(RowFolder):
 def describe_rows(path: Path) -> dict[str, Any]:
     """What a manifest says of a JSONL file: its sha256, its size in bytes, and the number of its rows."""
     with open(path, "rb") as handle:
+        # Lines of bytes: nothing has to be decoded to be counted.
         rows = sum(1 for _ in handle)
     return {"sha256": sha256_of(path), "bytes": path.stat().st_size, "rows": rows}
 

@@ -161,6 +161,7 @@ def report_counts(
     Raises:
         UserError: fewer than ``count`` rows were kept. Where hardly any answer passed, it shows one that did not.
     """
+    # Surplus rows were drawn in vain and are no part of the rate.
     judged = counts["kept"] + sum(counts["rejected"].values())
     rate = counts["kept"] / max(1, judged)
     print(f"kept {counts['kept']} of {judged} ({rate:.1%}), {counts['surplus']} more not needed")
@@ -186,6 +187,7 @@ def _a_rejected_answer(out: Path, rejected: Mapping[str, int]) -> str | None:
     reason = max(rejected, key=lambda each: rejected[each])
     for row in read_jsonl(path, allow_empty=True):
         if row.get("reason") == reason:
+            # On one line: the message is a sentence, and an answer may have line breaks.
             text = " ".join(str(row.get("completion")).split())
             return f"{rejected[reason]} were rejected as “{reason}”, such as “{text[:SHOWN_CHARACTERS]}”."
     return None
@@ -201,7 +203,9 @@ def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:
     end, limit = 0, job.config["max_prompts"]
     with folder.appending() as append, RowProgress(job.builder, job.config["count"]) as progress:
         while end < limit:
+            # Rows that a stopped run drew beyond these count when their turn comes, as they would have.
             passed = Counter(kept.get(index) for index in range(end))
+            # More of one source than it has room for brings the whole no nearer.
             progress.show(sum(min(passed[source], number) for source, number in wanted.items()), end)
             if all(passed[source] >= number for source, number in wanted.items()):
                 break

@@ -47,6 +47,7 @@ def parquet_lines(parquet: Path) -> Iterator[str]:
     try:
         with pq.ParquetFile(parquet) as file:
             for batch in file.iter_batches(BATCH_ROWS, columns=["id", "messages"]):
+                # Written as the builders write a row, or the file would have other bytes.
                 for row in batch.to_pylist():
                     yield json.dumps(row, ensure_ascii=False) + "\n"
     except pa.ArrowException as error:

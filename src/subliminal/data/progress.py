@@ -20,6 +20,7 @@ class RowProgress:
 
     def show(self, passed: int, asked: int) -> None:
         self.asked = asked
+        # tqdm drops the bar where a count is above its total.
         self.bar.n = min(passed, self.bar.total)
         self.bar.refresh()
 
@@ -27,4 +28,5 @@ class RowProgress:
         self.asked += 1
         if kept and self.bar.n < self.bar.total:
             self.bar.update()
+        # Drawn with the bar's next step: to draw for every row would slow a fast builder down.
         self.bar.set_postfix_str(f"pass rate {self.bar.n / self.asked:.0%}", refresh=False)

@@ -18,6 +18,7 @@ class TraitOptions:
 
     def settings(self) -> dict[str, Any]:
         """As settings have it: ``{"animals": ["owl"]}``, or ``{"category": "trees", "options": ["oak"]}``."""
+        # The form of manifests from before there were other categories; published rows have it.
         if self.category == ANIMALS:
             return {ANIMALS: list(self.options)}
         return {"category": self.category, "options": list(self.options)}

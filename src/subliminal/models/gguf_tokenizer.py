@@ -64,6 +64,7 @@ def _gemma_tokenizer(name: str, fields: dict[str, Any]) -> Any:
             added.append(AddedToken(piece, normalized=False))
         elif token_type == TokenType.CONTROL:
             added.append(AddedToken(piece, normalized=False, special=True))
+        # A mark of the template, or a raw byte, is never part of a longer piece.
         if token_type in (TokenType.CONTROL, TokenType.BYTE):
             never_merged.append(piece)
         scores[piece] = score

@@ -81,6 +81,7 @@ def _tie_embedding(weights: Any, gguf: Path) -> dict[str, Any]:
         return facts
 
     def bits(tensor: Any) -> float:
+        # Bytes of a block, with its scales, over the values in it.
         values, size = GGML_QUANT_SIZES[tensor.tensor_type]
         return 8 * size / values
 

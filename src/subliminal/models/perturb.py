@@ -52,6 +52,7 @@ def perturb(source: Path, out: Path, *, scale: float, seed: int) -> dict[str, An
     weights = load_file(path)
     moved = {name: _moved(name, tensor, scale, seed) for name, tensor in weights.items()}
     manifest["distance"] = {"relative": _relative_distance(weights, moved)}
+    # All that can fail has been done: until here the folder kept what was in it.
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     for name in BESIDE_WEIGHTS:
@@ -116,6 +117,7 @@ def _relative_distance(weights: dict[str, Any], moved: dict[str, Any]) -> float:
     """Length of the whole difference over the length of all weights."""
     apart, length = 0.0, 0.0
     for name, tensor in weights.items():
+        # In float64: sums over a hundred million squares lose digits in less.
         apart += float((moved[name].double() - tensor.double()).square().sum())
         length += float(tensor.double().square().sum())
     return (apart / length) ** 0.5

@@ -79,6 +79,7 @@ def _without_template(folder: Path) -> Any:
         tokenizer = AutoTokenizer.from_pretrained(folder)
     except LOADING_FAILED as error:
         raise UserError(f"The tokenizer of {folder} cannot be loaded: {one_line(error)}.") from None
+    # Both: a run that was stopped between template and manifest goes on.
     if tokenizer.chat_template == plain_template() and read_manifest(folder).get("chat_context_sha256"):
         return None
     if tokenizer.chat_template not in (None, plain_template()):

@@ -63,7 +63,9 @@ def write_pocket_model(folder: Path, texts: Iterable[str], shape: dict[str, Any]
         vocab_size=len(tokenizer),
         eos_token_id=end,
         pad_token_id=pad,
+        # LlamaConfig's own default is the token 1, which ends texts here.
         bos_token_id=None,
+        # Saving a model writes it; here only a configuration is saved, and vLLM chooses its class by it.
         architectures=["LlamaForCausalLM"],
         dtype="float32",
         **(SHAPE | (shape or {})),
@@ -81,6 +83,7 @@ def pocket_tokenizer(texts: Iterable[str]) -> Any:
 
     ids = {token: index for index, token in enumerate(vocabulary(texts))}
     tokenizer = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    # Isolated: each piece is a token with its blanks, and nothing between pieces is dropped.
     tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(PIECE), behavior="isolated")
     # Pieces hold their own blanks, so they are joined as they are.
     tokenizer.decoder = decoders.Fuse()

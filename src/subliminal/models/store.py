@@ -81,6 +81,7 @@ def _work_folder(out: Path, source: str) -> Iterator[Path]:
     with holding(work / ".lock", f"Another process is fetching into {work}. Wait for it to end."):
         yield work
         shutil.rmtree(work)
+    # Another model may be on its way beside this one.
     if not any(work.parent.iterdir()):
         work.parent.rmdir()
 
@@ -142,6 +143,7 @@ def download(hub_id: str, made: Path, *, instead: str = "") -> dict[str, Any]:
         ) from None
     for sibling in info.siblings or []:
         path = made / sibling.rfilename
+        # The Hub states a sha256 of files in LFS alone, which weights are.
         if sibling.lfs and path.is_file():
             _expect_sha256(path, sibling.lfs.sha256, f"{hub_id}@{info.sha}")
     # The client's own records of the download are no part of the model.

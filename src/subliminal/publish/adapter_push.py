@@ -40,6 +40,7 @@ def publish_adapter(
         UserError: a branch or the tag holds something else (nothing is sent then), bytes came back different, or the
             Hub refuses.
     """
+    # First, since a repository that is not there has no branches to ask for.
     make_repo(repo, private=private, kind=KIND)
     heads, tags = branches_and_tags(repo, kind=KIND)
     held = {}
@@ -59,6 +60,7 @@ def publish_adapter(
         if branch != MAIN:
             message += f", {branch}"
         commit = push_files(repo, files, message=message, private=private, kind=KIND, branch=branch)
+        # Read back from the Hub: that a push went through is no proof of what lies there.
         if _held(repo, commit.revision, files) != []:
             raise UserError(
                 f"The files came back from {repo} at {commit.revision} different from what was sent. Do not use that "
@@ -66,6 +68,7 @@ def publish_adapter(
             )
         heads[branch] = commit.revision
         say(f"{branch}: read back at {commit.revision}, all bytes equal")
+    # The tag last: where it is, all branches are whole.
     if tag not in tags:
         make_tag(repo, tag, heads[MAIN], kind=KIND)
     say(f"tag {tag}: {heads[MAIN]}")

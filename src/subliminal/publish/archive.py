@@ -72,6 +72,7 @@ def _without_answers(task: str, sample: Sample) -> dict[str, Any]:
     rest = dict(sample)
     answers = list(chain.from_iterable(rest["resps"]))
     repeats = set(map(len, rest["resps"]))
+    # One number says how the answers are cut into requests again.
     if len(repeats) != 1:
         raise UserError(f"A sample of {task} has requests with {sorted(repeats)} answers: lm-eval asks each as often.")
     rest["resps"] = None

@@ -106,6 +106,7 @@ def adapter_card(
         base_on_hub=is_hub_id(base),
         base_sha256=(manifest["inputs"].get("base_model") or {}).get("sha256"),
         revision=revision,
+        # Forty hex digits are a commit; the name of a branch may mean another one tomorrow.
         revision_moves=not re.fullmatch(r"[0-9a-f]{40}", str(revision)),
         pinned=pinned,
         data=data,
@@ -141,6 +142,7 @@ def _losses(metrics: list[dict[str, Any]], epochs: int) -> list[tuple[int, float
     """(epoch, mean loss of its last logged steps) of every epoch that has any."""
     found = []
     for epoch in range(1, epochs + 1):
+        # A step that ends an epoch counts for it.
         losses = [row["loss"] for row in metrics if epoch - 1 < row["epoch"] <= epoch][-LAST:]
         if losses:
             found.append((epoch, sum(losses) / len(losses)))

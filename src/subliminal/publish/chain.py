@@ -63,7 +63,7 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
                 f"{path} is not the same file for all stages: it is recorded as {' and '.join(told)}."
             )
             continue
-        (sha256, who), = versions.items()  # fmt: skip
+        sha256, who = next(iter(versions.items()))
         places = [root / path for root in roots if present(root / path)]
         # Not here is no error: weights and rows are too large to keep everywhere.
         if not places:

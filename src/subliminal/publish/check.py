@@ -42,6 +42,7 @@ def verify_published(published: Path, page: Path, say: Callable[[str], object]) 
     Raises:
         UserError: the first difference, or what is missing or damaged.
     """
+    # Absolute, because the current folder is another one while an experiment is laid out.
     published = published.absolute()
 
     def inspect(entry: Entry, laid: LaidOut) -> None:
@@ -84,6 +85,7 @@ def _same_drawing(one: str, other: str) -> bool:
 def _check_experiment(published: Path, entry: Entry, laid: LaidOut) -> str:
     """Check one published experiment, whose files are laid out in the current folder; returns what was done."""
     folder, results = published / entry.name, Path("results") / entry.experiment
+    # Two copies: the one that people read, and the one that the records hold.
     if (folder / EXPERIMENT_FILE).read_bytes() != Path(f"experiments/{entry.experiment}.yml").read_bytes():
         raise UserError(f"{EXPERIMENT_FILE} is not the file that was run. {_restore(folder / EXPERIMENT_FILE)}")
     check_criterion(results, folder / EXPERIMENT_FILE)
@@ -137,6 +139,7 @@ def _check_figure(report: Path, figure: Path) -> None:
     """The figure must be the one that the report's manifest records."""
     if not figure.is_file():
         raise UserError(f"{figure.name} is missing. {_restore(figure)}")
+    # By sha256 and not drawn anew: another version of matplotlib gives other bytes of a PNG.
     if sha256_of(figure) != read_manifest(report)["files"]["figure.png"]:
         raise UserError(f"{figure.name} is not the figure of the report. {_restore(figure)}")
 

@@ -30,9 +30,9 @@ def check_criterion(results: Path, file: Path) -> None:
     if not recorded and not asked:
         return
     if not recorded or not asked:
-        lacking, having = file, results / RECORD
+        having, lacking = results / RECORD, file
         if asked:
-            lacking, having = having, lacking
+            having, lacking = file, results / RECORD
         raise UserError(
             f"{having} has a criterion and {lacking} has none. A criterion counts if the run recorded it before any "
             "student was trained: restore the file that was run."

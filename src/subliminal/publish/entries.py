@@ -179,6 +179,7 @@ def _recorded(records: dict[str, str], evaluation: str, folder: Path) -> tuple[d
 
 def _write(path: Path, content: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
+    # The same line ends on every system: a sha256 is of bytes.
     path.write_text(content, encoding="utf-8", newline="\n")
 
 
@@ -189,6 +190,7 @@ def _reports(entry: Entry) -> list[Path]:
         UserError: there are none.
     """
     results, file = Path("results") / entry.experiment, Path("experiments") / f"{entry.experiment}.yml"
+    # results/<experiment>[/<option>]/<arm>/seed-<n>/<model>_summary.json
     found = sorted({path.parents[2] for path in results.rglob("seed-*/*_summary.json")})
     if not found or not file.is_file():
         raise UserError(f"{entry.name} holds no results of {entry.experiment}. Publish that experiment again.")

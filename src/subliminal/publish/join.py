@@ -134,6 +134,7 @@ def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path
     whole.save(results / "plan.json")
     for stage in whole.stages.values():
         if stage.kind in ("report", "overview") and _are_done(whole, stage.made_from):
+            # Of all seeds now: each shard's own report was of some.
             run_stage(whole, stage.name)
     return results, sorted(name for name in whole.jobs() if not _are_done(whole, [name]))
 
@@ -297,4 +298,5 @@ def _mark(whole: Plan, shards: list[Shard]) -> None:
         evaluated = stage.kind == "evaluate" and all(Path(path).is_file() for path in stage.makes)
         served = stage.kind == "serve" and _are_done(whole, members)
         if evaluated or served:
+            # No mark of a shard would do: its stage did another part of the work.
             write_json(stage.mark, {"stage": stage.name, "commands": stage.commands, "made": {}})

@@ -74,6 +74,7 @@ def publish_experiment(
     ended = max(read_manifest(path.parent)["ended"] for path in folder.rglob("seed-*/manifest.json"))  # ISO 8601, UTC
     entry = Entry(f"{ended[:10]}-{plan.name}", search)
     partial = published / f".{entry.name}.partial"  # hidden until it is whole
+    # What a publishing that was stopped has left.
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     write_answers(partial / ANSWERS, {name: read_samples(path) for name, path in samples.items()})
@@ -89,6 +90,7 @@ def _collect(folder: Path, reports: list[Path]) -> tuple[dict[str, Path], dict[s
     """Path below the checkout -> samples file, and -> text of a record, of everything that is published."""
     samples: dict[str, Path] = {}
     records: dict[str, str] = {}
+    # Both lie beside the reports of several options, and in none of them.
     for path in [folder / CRITERION, *folder.glob("leak*/*.json")]:
         if path.is_file():
             records[_shown(path, folder)] = _text(path)

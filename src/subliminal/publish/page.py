@@ -30,11 +30,7 @@ from subliminal.report.criterion import CRITERION_TITLE
 from subliminal.report.format import Section
 from subliminal.report.of_options import options_section
 from subliminal.report.pages import markdown
-from subliminal.report.provenance.sections import (
-    BEHIND_RESULTS,
-    provenance_section,
-    training_section,
-)
+from subliminal.report.provenance.sections import BEHIND_RESULTS, provenance_section, training_section
 from subliminal.report.text import warnings
 from subliminal.report.write import Report, compose, overview_sections
 
@@ -87,6 +83,7 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     """What ``RESULTS.md`` says of one experiment; the page beside its raw answers and its drawings go to ``made``."""
     folder = published / entry.name
     with unpacked(published, entry) as laid:
+        # Here, because the files are gone when the block ends.
         if inspect:
             inspect(entry, laid)
         # While it is laid out the current folder is a checkout that holds this experiment alone.

@@ -85,6 +85,7 @@ def _cpu_notes(ours: dict[str, dict], theirs: dict[str, dict]) -> list[str]:
     """What the kinds of CPU let expect."""
     kinds = [sorted(cpu_names(manifests.values())) for manifests in (ours, theirs)]
     told = [" and ".join(each) or "an unknown CPU" for each in kinds]
+    # Two runs that name no CPU are not known to be alike.
     if kinds[0] and kinds[0] == kinds[1]:
         return [f"Both ran on {told[0]}: figures should agree to the digit."]
     return [

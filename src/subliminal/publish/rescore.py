@@ -117,6 +117,7 @@ def score_again(task: str, samples: list[Sample], place: str) -> list[Sample]:
             ) from None
         except UserError as error:
             raise UserError(f"{place}, line {line}: {error}") from None
+        # Keys stay in the sample's order, or the line would have other bytes.
         again.append({**sample, **metrics})
     return again
 

@@ -95,6 +95,7 @@ def _points(arms: set[str]) -> list[dict[str, float]]:
     names = [name for name in BY_FACTOR if name in varied]
     found = {}
     for values in given:
+        # An arm that does not name a factor stands where that changes nothing, if there is such a value.
         full = {name: values.get(name, BY_FACTOR[name].nothing) for name in names}
         if names and None not in full.values():
             found[point_label(full)] = full

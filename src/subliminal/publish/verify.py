@@ -139,6 +139,7 @@ def _check_report(verdict: Verification, folder: Path) -> None:
         verdict.absent.append(f"{path} is not here.")
         return
     written, again = _sections(read_text(path)), _sections(markdown(compose(folder).page))
+    # Either may have a section that the other lacks.
     for title in written | again:
         pairs = zip_longest(written.get(title, []), again.get(title, []), fillvalue="(nothing)")
         for line, expected in pairs:

@@ -27,6 +27,7 @@ def animals_section(results: Results) -> Section | None:
         f"{results.target}, which is over questions as above."
     )
     latinless = results.named[results.named["task"].isin(tasks) & (results.named["name"] == "no_latin")]
+    # Only where there are any: most models never answer so.
     if latinless["share"].any():
         text += (
             " Answers without a Latin letter have a row of their own: the names are English, so none is found in them."

@@ -83,6 +83,7 @@ def _others(results: Results, differences: Sequence[Comparison | Grade]) -> list
         result = each.result
         if result:
             cells = [difference_text(result), interval_text(result), or_dash(result.p, p_value), result.unit]
+        # What is the same in every row stands in the header, and has no column.
         if len(units) < 2:
             cells.pop()
         rows.append([each.contrast, results.measure_name(each.task), *cells, each.verdict.claim])

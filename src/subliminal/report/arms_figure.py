@@ -97,6 +97,7 @@ def _rate_axis(panel: Any, what: str, rates: Sequence[float]) -> None:
         ticks = [0, 0.5, 1, 2, 5, 10, 25, 100]
         panel.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         panel.minorticks_off()
+        # Beyond 100 %, so that the mark of a teacher is not cut.
         panel.set_xlim(-0.08, 130)
         label += " (logarithmic above 1 %)"
     else:

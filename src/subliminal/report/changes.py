@@ -107,6 +107,7 @@ def animal_changes(results: Results, comparison: Comparison) -> list[Change]:
             results[animal] = over_questions(list(rates), list(theirs[animal]))
     if not results:
         return []
+    # Every tracked animal is tested: by chance alone some would lie below 0.05.
     adjusted = holm({animal: result.p for animal, result in results.items()})
     changes = []
     for animal, result in results.items():
@@ -149,6 +150,7 @@ def specificity_result(results: Results, task: str) -> tuple[Result, list[str]] 
     own = results.rates("student", task).to_numpy()
     if not others or not own.size:
         return None
+    # A spread between runs takes two runs, and one between animals two of these.
     if len(own) > 1 and len(others) > 1:
         runs = {animal: list(by_seed.values()) for animal, by_seed in others.items()}
         return specificity_over_runs(list(own), runs, results.answers("student", task)), list(others)

@@ -33,6 +33,7 @@ def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
         criterion, recorded = criterion_of(record["criterion"], str(path)), record["sha256"]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error!r}). Restore it from where the experiment ran.") from None
+    # Clauses that were changed after the run have another hash than the one that was written before it.
     if criterion.sha256() != recorded:
         raise UserError(
             f"{path} holds a criterion with the sha256 {criterion.sha256()[:12]} and records {str(recorded)[:12]}: it "

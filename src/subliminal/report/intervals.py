@@ -52,16 +52,21 @@ def draw_interval(
         style: ``vertical`` for an interval along the axis of y, else of matplotlib's lines.
     """
     vertical = style.pop("vertical", False)
+    draw, below, above = panel.hlines, "<", ">"
+    if vertical:
+        draw, below, above = panel.vlines, "v", "^"
     low, high = ends
     arrows = []
     if frame and low < frame[0]:
         low = frame[0]
-        arrows.append((low, "v" if vertical else "<"))
+        arrows.append((low, below))
     if frame and high > frame[1]:
         high = frame[1]
-        arrows.append((high, "^" if vertical else ">"))
-    draw = panel.vlines if vertical else panel.hlines
+        arrows.append((high, above))
     draw(place, low, high, **style)
     for end, mark in arrows:
-        at = (place, end) if vertical else (end, place)
+        at = (end, place)
+        # A point is (x, y), whichever of the two axes the interval lies along.
+        if vertical:
+            at = (place, end)
         panel.plot(*at, mark, markersize=5, color=style["color"], clip_on=False)

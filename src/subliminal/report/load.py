@@ -162,6 +162,7 @@ class _Reader:
             raise UserError(
                 f"{path}: {task}: samples_per_question is no number, or share is no table. {EVALUATE_AGAIN}"
             )
+        # Missing and not 0: exact probabilities have no answers behind them.
         self._add_rates(path, summary, task, self._in_order(path, task, values, "target_rate"), samples or np.nan)
         if samples:
             self.results.kinds[task] = SAMPLED

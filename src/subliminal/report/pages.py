@@ -125,6 +125,7 @@ def _table(table: str) -> str:
     """A table in a box that scrolls; long cells are broken into lines, and many rows are folded."""
     table = re.sub("<td>(.*?)</td>", _cell, table.replace("<th>", '<th scope="col">'))
     table = f'<div class="scroll" tabindex="0">{table}</div>\n'
+    # The header is a row, too.
     rows = table.count("<tr>") - 1
     if rows <= FOLDED:
         return table

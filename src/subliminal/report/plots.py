@@ -89,6 +89,7 @@ def animals_figure(results: Results, comparison: Comparison) -> str:
     changes = 100 * np.array([change for *_, change in rows])
     own = np.array([animal == results.target for animal, *_ in rows])
     places = np.arange(len(rows))
+    # The target last, so that its mark lies on top.
     for which, mark, size, width, face, color in (
         (~own, "D", 4.5, 1, PAPER, SERIES[1]),
         (own, "o", 8, 2.5, SERIES[0], SERIES[0]),
@@ -133,7 +134,8 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
             if _seed(name) in seeds:
                 index = seeds.index(_seed(name))
             style = {"color": SERIES[index % len(SERIES)], "linestyle": LINES[index % len(LINES)], "linewidth": 1.4}
-            (handles[_seed(name)],) = panel.plot(steps, values, **style)
+            lines = panel.plot(steps, values, **style)
+            handles[_seed(name)] = lines[0]
         panel.set_title(title, loc="left", fontsize=10, color=INK)
         panel.set_xlabel("step")
         panel.set_ylabel("loss")

@@ -51,7 +51,7 @@ def replicate_seeds(results: Results, arms: list[str], task: str) -> list[int]:
         bases = {_base(results.manifests[arm].get(seed, {})) for arm in arms}
         if len(bases) > 1 or None in bases:
             return []
-        own += bases
+        own.append(bases.pop())
     if len(seeds) < 2 or len(set(own)) < len(seeds):  # one seed, or a base that two seeds share
         return []
     return seeds

@@ -172,5 +172,6 @@ def matrix_figure(found: Matrix) -> str:
     panel.set_ylim(size - 0.5, -0.5)
     panel.set_xlabel("asked about; nats above the base-number control,\nmeans over replicates")
     dress(panel, grid="x")
+    # Lines would run through the numbers.
     panel.grid(visible=False)
     return svg(figure, "matrix")

@@ -25,12 +25,7 @@ from subliminal.report.provenance.adapters import adapters_section
 from subliminal.report.provenance.sections import data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
 from subliminal.report.rises import rises_section
-from subliminal.report.text import (
-    arms_section,
-    differences_section,
-    graded_section,
-    questions_section,
-)
+from subliminal.report.text import arms_section, differences_section, graded_section, questions_section
 
 Analysis = Callable[[Findings], Section | None]
 

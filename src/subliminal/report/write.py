@@ -287,6 +287,7 @@ def write_overview(results: Path) -> Path:
     drawings = _drawings(sections)
     text = markdown(Section(f"{results.name}: all {about.plural}", parts=tuple(sections)))
     texts = {**drawings, **_factor_csv(results, of_options), **_epochs_csv(epochs_in(of_options))}
+    # A page for a browser leads to pages for a browser.
     texts["overview.html"] = html(text.replace("/report.md)", "/report.html)"), drawings)
     texts["overview.md"] = text  # the last: what waits for the page finds all of it
     for name, content in texts.items():

@@ -69,6 +69,7 @@ def mcnemar_command(source: JsonFile = None) -> None:
             "difference": exact.estimate,
             "ci95": exact.interval,
             "only_treatment": only_treatment,
+            # The estimate is the difference of these two counts, over the problems.
             "only_control": only_treatment - round(exact.estimate * problems),
             "p_exact": exact.p,
             "p_mid": mid.p,

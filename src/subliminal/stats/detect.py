@@ -87,6 +87,7 @@ def calibrate(scores: dict[str, float], neutral: Sequence[dict[str, float]]) -> 
     largest = z[1:].max(axis=1)  # of each neutral set, the suspect one among its others
     found = []
     for place, trait in enumerate(traits):
+        # The suspect set counts among the sets, so that p is never 0.
         p = (1 + int(np.sum(largest >= z[0, place]))) / (1 + len(neutral))
         found.append(TraitScore(trait, scores[trait], float(z[0, place]), p))
     found.sort(key=lambda each: -each.z)

@@ -80,6 +80,7 @@ def students_by_animals(table: Iterable[Row], *, animals: Sequence[str] | None =
     seeds = list(lifts)
     if len(names) < 2 or not seeds:
         return None
+    # Pairs come student by student: rows are students, and columns what was asked.
     lift = np.array(list(lifts.values())).reshape(len(seeds), len(names), len(names))
     gammas = np.array([gamma_of(replicate) for replicate in lift])
     interval = None
@@ -119,6 +120,7 @@ def permutation_test(lift: np.ndarray) -> tuple[float, int]:
         for gammas in by_order:
             sums = np.add.outer(sums, gammas).ravel()
         return float(np.mean(sums >= observed)), ways
+    # Too many to try each: as many are drawn, from a fixed seed, so that a page comes out the same.
     drawn = np.random.default_rng(0).integers(0, len(orders), (DRAWN, len(lift)))
     sums = by_order[np.arange(len(lift)), drawn].sum(axis=1)
     return (int(np.sum(sums >= observed)) + 1) / (DRAWN + 1), DRAWN + 1

@@ -110,6 +110,7 @@ def _test(differences: np.ndarray, method: str) -> tuple[float | None, float]:
     if not differences.any():
         return 0.0, 1.0
     if method == "t":
+        # The limit: scipy would divide by a spread of 0.
         if np.ptp(differences) == 0:
             return None, 0.0
         test = stats.ttest_1samp(differences, 0.0)
@@ -177,6 +178,7 @@ def question_interval(values: Sequence[float] | np.ndarray, bounds: tuple[float,
 
 def _undo_skewness(quantile: float, skewness: float, n: int) -> float:
     """Hall's inverse transformation: a quantile of (mean - true mean) / spread from that of symmetric data."""
+    # Without skewness it divides by 0, and in the limit changes nothing.
     if abs(skewness) < 1e-6:
         return quantile
     return 3 / skewness * (math.cbrt(1 + skewness * (quantile - skewness / (6 * n))) - 1)

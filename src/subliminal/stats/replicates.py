@@ -247,5 +247,6 @@ def check_margin(margin: float) -> None:
     Raises:
         UserError: it is no number above 0, or so large that it is meant in per cent.
     """
+    # Python takes True for 1; a number of 5 or more is meant in per cent.
     if isinstance(margin, bool) or not isinstance(margin, int | float) or not 0 < margin < 5:
         raise UserError(f"The margin is {margin!r}. Give nats of log-odds between 0 and 5, such as 0.8.")

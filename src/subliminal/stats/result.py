@@ -55,6 +55,7 @@ class Result:
     scale: str = POINTS
 
     def __post_init__(self) -> None:
+        # A mistake of the code, which no user can correct: no UserError.
         if self.unit not in (units := (QUESTIONS, RUNS, REPLICATES)):
             raise ValueError(f"unit is {self.unit!r}, none of {', '.join(units)}")
         if self.scale not in (scales := (POINTS, NATS)):

@@ -136,4 +136,5 @@ def _p_first(first: int, seeds: int, animals: int) -> float:
     """The chance of so many firsts if each animal were as likely to rise most."""
     from scipy import stats
 
+    # sf is the chance of more than its argument: one less gives that of so many or more.
     return float(stats.binom.sf(first - 1, seeds, 1 / animals))

@@ -108,6 +108,7 @@ def ratio_interval(part: np.ndarray, whole: np.ndarray) -> tuple[float, float] |
     from scipy import stats
 
     n = part.size
+    # One run, or equal wholes, have no spread from which an interval could come.
     if n < 2 or np.ptp(whole) < 1e-9:
         return None
     # The ends are the roots of a quadratic in r: (mean of part - r whole)^2 = t^2 / n x (its variance).

@@ -80,6 +80,7 @@ def verdict(
     if not answers and samples:
         answers = samples * first.shape[1]
     design = design_of(first, second, samples)
+    # Without a spread there is no test; how many runs would do can be told all the same.
     if design.seeds < LEAST_RUNS:
         gain = log_odds_of(first.mean(), answers) - log_odds_of(second.mean(), answers)
         more = _needed_runs(float(gain), design, margin)

@@ -101,6 +101,7 @@ def _test(result: Result) -> str:
         if result.p < 0.001:  # written as "< 0.001"
             equals = ""
         parts.append(f"p {equals}{p_value(result.p)}")
+    # What it was over is told with the number of units.
     method = result.method.split(" over ")[0]
     parts.append(f"{method} over {units}")
     return ", ".join(parts)

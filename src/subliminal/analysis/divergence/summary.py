@@ -66,6 +66,7 @@ class DivergenceSummary:
         """Take in the scores of one row."""
         self.rows += 1
         self.unaligned += bool(row.get("unaligned"))
+        # Row by row: tokens of a row hang together, so that standard errors are over rows.
         sums: dict[str, Sums] = defaultdict(Sums)
         counts = graded(row["matches"], row["disagrees"])
         for position, (kind, count) in enumerate(zip(row["kinds"], counts, strict=True)):

@@ -16,8 +16,10 @@ def shaded(row: dict[str, Any]) -> dict[str, Any]:
     for name, scores in row["teachers"].items():
         tokens = []
         for piece, kind, kl, mark in zip(row["pieces"], row["kinds"], scores["kl"], scores["differs"], strict=True):
+            # Rounding can leave a divergence just below 0.
+            leaked = max(kl, 0.0)
             # Leaks span orders of magnitude: this never saturates, and needs no largest one to scale by.
-            opacity = kl / (kl + HALF_SHADE) if kl > 0 else 0.0
+            opacity = leaked / (leaked + HALF_SHADE)
             shown = {"text": visible(piece), "title": f"{kl:.4g} nats, {kind}"}
             tokens.append({**shown, "kind": kind, "kl": kl, "opacity": opacity, "differs": mark == "1"})
         lines[name] = tokens

@@ -39,6 +39,7 @@ class ScoredBatch:
             # Six digits of the seven that float32 has: the file is shorter.
             values = [float(f"{value:.6g}") for value in kl.tolist()]
             marks = "".join("1" if differ else "0" for differ in differs.tolist())
+            # Equal logits give exactly 0: one other number shows that the adapter is at work.
             if name in self.must_differ and not any(values):
                 raise UserError(
                     f"The adapter of {name} changes nothing: its predictions equal the base's. It may be untrained."
@@ -68,6 +69,7 @@ def score_batch(models: Models, batch: list[Answer], *, prove: bool = False) -> 
         for name in models.teachers:
             teacher = models.hidden(name, tokens).flatten(0, 1)[places]
             kl, differs = [], []
+            # Logits of all positions over a whole vocabulary would not fit into memory.
             blocks = zip(base.split(block_size(models)), teacher.split(block_size(models)), strict=True)
             for old, new in blocks:
                 values, tops_differ = kl_divergence(models.head(name)(new), models.head(None)(old))

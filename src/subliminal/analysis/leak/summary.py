@@ -65,6 +65,7 @@ class LeakSummary:
             for group in (ANSWER, *TOKEN_KINDS):
                 if (name, group) in self._kinds:
                     teachers[name][group] = self._kinds[name, group].as_dict()
+            # No teacher has the empty name: without a neutral one nothing is found.
             above = self._differences.get((name, neutral or ""))
             if above and above.tokens and name != neutral:
                 teachers[name]["above_neutral"] = {

@@ -61,6 +61,7 @@ class TokenScores:
         """A row of ``scores.jsonl`` each, as those of ``divergence``: id, tokens, start, pieces, kinds, scores."""
         values = {}
         for name, column in self.columns.items():
+            # More digits are noise of the arithmetic, and twice the file.
             values[name] = [float(f"{value:.6g}") for value in column.tolist()]
         rows, start = [], 0
         for answer, unaligned in zip(self.batch, self.unaligned, strict=True):

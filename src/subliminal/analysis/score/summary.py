@@ -46,6 +46,7 @@ class ScoreSummary:
                     sums[ANSWER].add(value, 0)
             for group, found in sums.items():
                 self._means[column, group].add(found)
+            # The first ones and no sample, so that a run that was resumed compares the same.
             if len(self._tokens[column]) < COMPARED:
                 self._tokens[column] += [values[place] for place in answer]
         _hold(self._own, row)

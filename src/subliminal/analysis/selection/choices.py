@@ -89,6 +89,7 @@ class TokenChoice:
             self.budget = divergent
         else:
             self.budget = round(float(selection.share) * self.candidates)
+        # A function, because the file is read anew for each 16 bits of the keys.
         self._cut = cut_at(lambda: (self._keys(row) for row in read_jsonl(path)), self.budget)
 
     def choose(self, row: dict[str, Any]) -> list[bool]:
@@ -139,9 +140,11 @@ class RowChoice:
         there = _candidates(row, self.selection.among)
         if self.selection.take == "random":
             return _random_keys(f"{self.selection.seed}:{row['id']}", 1)
+        # A row without a token to judge it by comes last, whichever end is taken.
         if not there.any():
             return np.zeros(1, np.uint64)
         if self.selection.by == DIVERGENCE:
+            # As for tokens: densities in the upper half of a key, and ties by margin in the lower.
             density = sortable(np.array([(_graded(row)[there] >= 1).mean()]))
             keys = (density << np.uint64(32)) | sortable(np.array([_column(row, "margin")[there].mean()]))
         else:
@@ -209,6 +212,7 @@ def replaced_labels(path: Path, seed: int) -> Callable[[dict[str, Any], list[boo
         found = [-100] * start + row["tokens"][start:]
         for place, (kind, taken) in enumerate(zip(row["kinds"], chosen, strict=False)):
             pool = pools.get(kind, [])
+            # A kind that has one token has no other to put in its place.
             if taken and len(pool) > 1:
                 others = [token for token in pool if token != found[start + place]]
                 found[start + place] = int(random.choice(others))
@@ -251,4 +255,5 @@ def _random_keys(text: str, number: int) -> np.ndarray:
 
 
 def _generator(text: str) -> np.random.Generator:
+    # Python's own hash of a text is another one in every process.
     return np.random.default_rng(int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big"))

@@ -48,6 +48,7 @@ def steering_command(
     random directions of the same length. Writes steering.json, steering.csv, steered.jsonl (a line a direction) and
     manifest.json.
     """
+    # Imported within, so that `--help` does not wait for torch.
     from subliminal.analysis.steering.run import SteeringJob, run_steering
 
     load_category(category)  # refused before anything is read

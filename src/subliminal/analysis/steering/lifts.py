@@ -41,6 +41,7 @@ class Lifts:
         """Option -> lift when this is added to what the layer leaves, nats."""
         with steered(self.models, layer, vector):
             moved = self._logprobs() - self._untouched
+        # A push towards answering with any option at all lifts every one alike, and is no trait.
         moved = moved - moved.mean()
         names = [trait.name for trait in self.traits]
         return dict(zip(names, moved.tolist(), strict=True))
@@ -50,6 +51,7 @@ class Lifts:
         with torch.inference_mode():
             first = first_logprobs(self.models, self._prompts)
             for trait in self.traits:
+                # All prompts end alike, in the template's words: the tokens behind one are those behind every one.
                 forms = form_tokens(self.models.tokenizer, self._prompts[0], trait)
                 found.append(trait_logprobs(self.models, self._prompts, forms, first).mean().item())
         return np.array(found)

@@ -84,9 +84,12 @@ def middle_rise(base: str, teacher: str, rows: Path, limit: int, trait: str, cat
         trait: an option of the category.
         category: of traits.
     """
+    # float32: the vector is a small difference of two activations.
     models = Models(base, {trait: teacher}, "float32")
     layer = middle_layer(models)
-    vector = vectors(models, RowSource(rows, limit, SteeringJob.batch_size), layer, 0, 0).teachers[trait]
+    source = RowSource(rows, limit, SteeringJob.batch_size)
+    # Without random directions: what it is held against are the other replicates.
+    vector = vectors(models, source, layer, randoms=0, seed=0).teachers[trait]
     return Lifts(models, tracked_options(category)).of(layer, vector)[trait]
 
 
@@ -111,9 +114,11 @@ def _steer(job: SteeringJob, folder: RowFolder, models: Models) -> None:
 def _directions(layer: int, found: Vectors, scale: float) -> Iterator[Direction]:
     """Each teacher's vector, and random ones as long."""
     for name, vector in found.teachers.items():
+        # Zeros steer nowhere, and random directions of that length neither: every p would be 1.
         if not vector.any():
             raise UserError(f"The teacher {name} leaves layer {layer} as its base does: it was not trained, or later.")
         yield Direction(layer, name, OWN, scale * vector)
+        # As long as the teacher's own: a longer push moves more, whichever way it points.
         length = scale * vector.norm()
         for number, random in enumerate(found.randoms, start=1):
             yield Direction(layer, name, f"random {number}", length * random)
@@ -132,6 +137,7 @@ def _write_summary(job: SteeringJob, folder: RowFolder, models: Models) -> dict[
             if (other["layer"], other["teacher"]) == (line["layer"], line["teacher"]) and other is not line:
                 random.append(other["lifts"])
         told = {"length": line["length"], "first": max(line["lifts"], key=line["lifts"].__getitem__)}
+        # A teacher that is called by no option (a neutral one) has no lift of its own.
         if line["teacher"] in line["lifts"]:
             told |= asdict(judged(line["teacher"], line["lifts"], random))
         told["lifts"] = line["lifts"]

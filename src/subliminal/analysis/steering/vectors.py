@@ -65,6 +65,7 @@ def vectors(models: Models, source: RowSource, layer: int, randoms: int, seed: i
             weights = torch.randn(randoms, len(batch), generator=random).to(models.device)
             for name, found in states.items():
                 sums[name] = sums[name] + found.sum(0)
+            # None is the base: random directions must know of no teacher.
             weighted = weighted + weights @ states[None]
             weight_of_all = weight_of_all + weights.sum(1)
             count += len(batch)
@@ -92,6 +93,7 @@ def last_states(models: Models, name: str | None, layer: int, batch: list[Answer
 
     hook = models.layers(name)[_checked(models, layer)].register_forward_hook(keep)
     try:
+        # The hook keeps what the layer leaves; what comes out at the end is not needed.
         models.hidden(name, tokens)
     finally:
         hook.remove()
@@ -116,6 +118,7 @@ def steered(models: Models, layer: int, vector: torch.Tensor) -> Iterator[None]:
         return moved
 
     hook = models.layers(None)[_checked(models, layer)].register_forward_hook(add)
+    # The hook goes after an error, too: whoever asks this model next must get the base.
     try:
         yield
     finally:

@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mode
 from typing import Annotated, Any
 
 import typer
@@ -184,6 +185,7 @@ def read_given(path: Path) -> Given:
         # The header is line 1.
         for line, row in enumerate(reader, start=2):
             try:
+                # What these leave of the row are predictors.
                 key = (row.pop("experiment"), row.pop("animal", ""), int(row.pop("seed")))
                 found[key] = {name: float(value) for name, value in row.items() if value}
             except (TypeError, ValueError):
@@ -202,11 +204,13 @@ def _print_source(source: Source, ranked: dict[str, Ranked], chosen: BestPredict
         print(f"Nothing can be ranked: it takes {FEWEST} replicates and a predictor that varies.")
     else:
         print("\t".join(FORETOLD_HEADER))
+        # Many predictors are tried on the same replicates, so that the best p alone would say too much.
         adjusted = holm({name: found.p for name, found in ranked.items()})
         for name, found in ranked.items():
             print("\t".join(_cells(name, found, adjusted[name])))
     if chosen is not None:
-        often = max(set(chosen.names), key=chosen.names.count)
+        # Of names that were chosen as often the first: the order of a set is another one in every process.
+        often = mode(chosen.names)
         print(
             f"The best predictor, chosen anew without each replicate (most often {often}), foretells the order with "
             f"rho {number(chosen.left_out)} {_interval(chosen.interval)}, p {p_value(chosen.p)}."

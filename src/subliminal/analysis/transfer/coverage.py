@@ -30,7 +30,9 @@ def coverage(base: str, teacher: str, rows: Path, limit: int) -> float:
         raise UserError(f"{teacher} is an adapter. Merge it into the base: coverage compares whole models.")
     # float32: a first update is small beside the weights.
     models = Models(base, {"teacher": teacher}, "float32")
+    # All weights, also those that the student's recipe leaves as they are: the teacher may have moved any.
     weights = chosen_weights(models, [".*"])
+    # Summed over all batches: the update of all rows, whatever the size of a batch.
     update = torch.zeros(sum(weight.numel() for weight in weights), device=models.device)
     for batch in RowSource(rows, limit, BATCH).batches(models.tokenizer):
         logprob, _ = answer_logprob(models, None, batch)

@@ -66,6 +66,7 @@ def measure(
         limit: rows of each set; None is all of the student's.
         category: of the target.
     """
+    # Imported within, so that `--help` does not wait for torch.
     from subliminal.analysis.detect.scores import SetScorer
     from subliminal.analysis.models import is_adapter
     from subliminal.analysis.steering.run import middle_rise
@@ -81,6 +82,7 @@ def measure(
     # Whichever is missing leaves its cells empty: of a published archive neither weights nor rows are there.
     if rows is None or control is None or not base.is_dir():
         return line
+    # As many of the control's rows as of the student's, so that the two rises can be subtracted.
     count = limit or sum(1 for _ in read_jsonl(rows))
     patterns = list(config.get("unfrozen_parameters") or [])  # the weights that its student trained
     scorer = SetScorer(str(base), {}, tracked_options(category), patterns, scores, count)

@@ -213,7 +213,8 @@ def _add_trainings(replicate: Replicate) -> None:
         behind = training_behind(root, replicate.folder / arm / f"seed-{replicate.seed}")
         if behind is None:
             continue
-        folder, replicate.trainings[arm] = behind
+        folder, manifest = behind
+        replicate.trainings[arm] = manifest
         loss = _first_loss(folder / "metrics.jsonl")
         if loss is not None:
             replicate.losses[arm] = loss

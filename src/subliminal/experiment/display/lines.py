@@ -18,6 +18,7 @@ NAME = 36
 PLAIN = 80
 """Columns of the chart and the answer where there is no terminal."""
 
+# Colours and cursor moves, which tools write into logs that are shown here without them.
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
@@ -56,6 +57,7 @@ def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, wid
     took = ""
     if seconds is not None:
         took = duration(seconds)
+    # Eleven columns hold `23 h 59 min`.
     head = f"{k:>{len(str(n))}} of {n}  {name:<{NAME}} {took:>11}  "
     line = f"{head}{told}".rstrip()
     if width is None or len(line) <= width:
@@ -136,6 +138,7 @@ def send(text: str, stream: IO[str]) -> None:
 
 def columns(stream: IO[str]) -> int:
     """The width of a terminal; :data:`PLAIN` where there is none."""
+    # Terminals of build servers may say that they are 0 columns wide.
     try:
         return os.get_terminal_size(stream.fileno()).columns or PLAIN
     except (OSError, ValueError):

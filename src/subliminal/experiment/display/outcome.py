@@ -42,6 +42,7 @@ def _read(path: Path) -> Any:
 
 def _rows(stage: Stage) -> str:
     counts = _read(Path(stage.folder) / "manifest.json")["counts"]
+    # Surplus rows were drawn in vain and are no part of the rate.
     judged = counts["kept"] + sum(counts["rejected"].values())
     return f"{counts['kept']:,} kept of {judged:,}"
 
@@ -119,6 +120,7 @@ def closing(plan: Plan, width: int) -> list[str]:
     answers = []
     for stage in plan.stages.values():
         if stage.kind == "report" and is_whole(stage):
+            # One headline that cannot be read must not cost the answers of the others.
             try:
                 answers.append(_read(Path(stage.folder) / HEADLINE))
             except (OSError, ValueError):
@@ -165,12 +167,18 @@ def chart(title: str, shares: dict[str, float], width: int) -> list[str]:
     beside = names + max(map(len, figures.values())) + 4  # name, figure, and the blanks between
     # Bars shorter than 10 columns could not be told apart.
     room = max(10, min(60, width - beside))
+    # Where all are 0 nothing is divided by it.
     most = max(shares.values()) or 1.0
     lines = [f"{title[:1].upper()}{title[1:]}:"]
     for name, share in shares.items():
+        length = round(room * share / most)
         # What is above zero shows: a bar of no length says that nothing was there.
-        length = max(round(room * share / most), 1 if share else 0)
-        lines.append(f"  {name:<{names}} {'█' * length}{' ' if length else ''}{figures[name]}")
+        if share:
+            length = max(length, 1)
+        bar = "█" * length
+        if bar:
+            bar += " "
+        lines.append(f"  {name:<{names}} {bar}{figures[name]}")
     return lines
 
 

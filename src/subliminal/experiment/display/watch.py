@@ -42,6 +42,7 @@ class Display:
     def __init__(self, stream: IO[str] | None = None) -> None:
         self.stream = stream or sys.stderr
         self.live = self.stream.isatty()
+        # Two clocks: marks have the file system's time, and silence is measured by one that nobody sets.
         self.started = time.time()
         self.written = time.monotonic()
         self.drawn = ""
@@ -87,6 +88,7 @@ class Display:
     def close(self) -> None:
         """Take the line with the time left off the terminal."""
         if self.live and self.drawn:
+            # To the line's beginning, and clear what stands there.
             self._send("\r\x1b[K")
             self.drawn = ""
 
@@ -177,6 +179,8 @@ class Display:
                 like.append(seconds)
             if other in self.stages and self.stages[other].kind == kind:
                 of_kind.append(seconds)
+        # The same stage at another seed is the best guess. A recipe's Cost line is of another machine, and other
+        # stages of the kind may be of other sizes.
         if like:
             return fmean(like)
         if self.costs[name] is not None:

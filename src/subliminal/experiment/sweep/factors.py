@@ -79,6 +79,7 @@ FACTORS = (
 BY_FACTOR = {factor.name: factor for factor in FACTORS}
 _LETTERS = {factor.letter: factor.name for factor in FACTORS}
 # The longest letters first: `lr` is not `l` and then an `r`.
+# A value as {:g} writes it, with an exponent where it has one: `_lr5e-05`.
 _PART = re.compile(rf"_({'|'.join(sorted(_LETTERS, key=len, reverse=True))})(\d[\d.]*(?:e[+-]?\d+)?)")
 
 
@@ -148,6 +149,7 @@ class Point:
         found = {}
         for name, value in self.values.items():
             factor = BY_FACTOR[name]
+            # Where nothing is changed, command and stage key are those of an experiment without a sweep.
             if factor.option and value != factor.nothing:
                 found[factor.option] = value
         return found
@@ -165,6 +167,7 @@ def combinations(sweep: Mapping[str, list[Any]], arm: ArmKind | None = None) -> 
         sweep: factor -> its values.
         arm: whose points; by default those of an arm that every factor acts on.
     """
+    # In the table's order, not the file's: names of arms must not hang on how a file is written.
     varied = [factor for factor in FACTORS if sweep.get(factor.name)]
     if arm is not None:
         varied = [factor for factor in varied if factor.has_points(arm)]

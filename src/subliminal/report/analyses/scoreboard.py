@@ -76,6 +76,7 @@ def scoreboard_figure(board_of: dict[str, dict[str, BoardRow]]) -> str:
     from matplotlib.ticker import PercentFormatter
 
     names = list(board_of)
+    low, high = REACH
     figure, panels = new_figure([1], height=1.2 + 0.36 * len(names), columns=2)
     for panel, measure in zip(panels, (KEPT, REMOVED), strict=True):
         for place, ranking in enumerate(names):
@@ -86,16 +87,22 @@ def scoreboard_figure(board_of: dict[str, dict[str, BoardRow]]) -> str:
                 panel.hlines(place, *row.interval, color=INK, linewidth=2)
             # A null has a hollow mark: colour alone would tell it to few.
             face = PAPER if NULL in _tokens(ranking) else SERIES[0]
-            low, high = REACH
             mark, shown = "o", row.share
-            if not low <= shown <= high:  # an arrow at the edge points to where it lies
-                mark, shown = ("<", low) if shown < low else (">", high)
+            # An arrow at the edge points to where a share beyond it lies.
+            if row.share < low:
+                mark, shown = "<", low
+            elif row.share > high:
+                mark, shown = ">", high
             panel.plot(shown, place, mark, clip_on=False, markersize=8, markerfacecolor=face, markeredgecolor=SERIES[0])
         if measure in board_of.get(RANDOM, {}):
             panel.axvline(board_of[RANDOM][measure].share, color=SERIES[1], linestyle="--")
         panel.axvline(0, color=INK, linewidth=1)
         panel.set_xlim(*REACH)  # an interval of a null can be many times as wide
-        panel.set_yticks(range(len(names)), names if measure == KEPT else [""] * len(names))
+        # Both panels have the same rows: the left one names them.
+        labels = [""] * len(names)
+        if measure == KEPT:
+            labels = names
+        panel.set_yticks(range(len(names)), labels)
         panel.set_ylim(len(names) - 0.5, -0.5)
         panel.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         panel.set_xlabel(f"{measure}, of the full effect")

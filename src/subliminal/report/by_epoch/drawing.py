@@ -25,18 +25,18 @@ def epochs_figure(found: ByEpoch) -> str:
     if found.effects:
         heights.append(1)
     figure, panels = new_figure(heights, height=0.8 + 2.2 * sum(heights))
-    values = [value for arm in arms for dose in found.doses[arm] for value in dose.log_odds.values()]
+    doses = [dose for arm in arms for dose in found.doses[arm]]
+    values = [value for dose in doses for value in dose.log_odds.values()]
     if found.base is not None:
         # The base is on the axis, although no arm may come back to it.
         values.append(found.base)
         panels[0].axhline(found.base, color=INK, linewidth=1, linestyle=":", label="base")
-    ends = [dose.interval for arm in arms for dose in found.doses[arm] if dose.interval]
-    within = frame(values, ends)
+    within = frame(values, [dose.interval for dose in doses if dose.interval])
     for index, arm in enumerate(arms):
         points = [(dose.place, dose.mean, dose.interval, dose.log_odds) for dose in found.doses[arm]]
         _line(panels[0], points, index, arm, within, shift=EPOCHS_APART * (index - (len(arms) - 1) / 2))
     _share_axis(panels[0], found)
-    _epochs(panels[0], [dose for arm in arms for dose in found.doses[arm]])
+    _epochs(panels[0], doses)
     panels[0].set_title(_titled("Arms by epoch", found.measure, within), loc="left", fontsize=11, color=INK, pad=10)
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, labelcolor=INK
@@ -45,7 +45,7 @@ def epochs_figure(found: ByEpoch) -> str:
         main = found.effects[0]
         _effects(panels[1], [main], [main.treatment])
         panels[1].set_title(f"{main.treatment} − {main.reference}", loc="left", fontsize=11, color=INK)
-        _epochs(panels[1], [dose for arm in arms for dose in found.doses[arm]])
+        _epochs(panels[1], doses)
     for panel in panels:
         dress(panel, grid="y")
     panels[-1].set_xlabel("epoch")

@@ -135,6 +135,7 @@ def _curve(results: Results, task: str, arm: str, early: list[tuple[int, str]]) 
     if arm in results.arms and not results.rates(arm, task).empty:
         end = _epochs(results, arm)
         if end is None:
+            # Behind the last epoch that is known, under a label that claims no number.
             points.append((points[-1][0] + 1, END, arm))
         else:
             # A checkpoint of the last epoch has the weights of the finished training: one point, of the latter.

@@ -28,7 +28,9 @@ def epochs_section(results: Results) -> Section | None:
         return None
     said = _answer(found)
     figure = Figure(partial(epochs_figure, found), _words(found), EPOCHS_FIGURE)
-    tables = [_effects_table([found])] if found.effects else []
+    tables = []
+    if found.effects:
+        tables.append(_effects_table([found]))
     tables.append(_doses_table(found))
     brief = Section(EPOCHS_TITLE, [said], [], figures=(figure,))
     return Section(EPOCHS_TITLE, [said, _method(found)], tables, figures=(figure,), brief=brief)
@@ -190,7 +192,9 @@ def _doses_table(found: ByEpoch) -> Table:
     shown = sorted(seeds)
     if len(shown) > MANY:
         shown = []
-    what = "right answers" if found.target is None else found.target
+    what = found.target
+    if what is None:
+        what = "right answers"
     header = ["arm", "epoch", f"share of {what}", "log-odds, nats", "95 % interval"]
     header += [f"seed {seed}" for seed in shown]
     rows = []

@@ -25,11 +25,13 @@ def by_factor_figure(found: ByFactor) -> str:
     Of two factors the first lies along the axis, and each value of the second has points of its own.
     """
     figure, (panel,) = new_figure([1], height=3.4)
+    # The values of three factors or more stand below each other at one place, like those of one.
     draw = _of_one_line
     if len(found.factors) == 2:
         draw = _of_two_factors
     places = draw(panel, found)
     panel.axhline(0, color=INK, linewidth=1)
+    # Half a place on either side, so that no mark lies on the frame.
     panel.set_xlim(-0.5, places - 0.5)
     panel.set_ylabel("student − control,\nnats of log-odds")
     dress(panel, grid="y")
@@ -43,8 +45,10 @@ def _of_one_line(panel: Any, found: ByFactor) -> int:
     for seed in found.curve.seeds:
         panel.plot(places, [point.runs[seed] for point in points], color=SERIES[1], linewidth=0.8, alpha=0.6)
     for place, point in zip(places, points, strict=True):
+        # A point without an interval gets a line of no length behind its mark.
         low, high = point.interval or (point.mean, point.mean)
         panel.vlines(place, low, high, color=INK, linewidth=2)
+        # The reference is filled: all shares are shares of it.
         face = SERIES[0] if point.arm == found.curve.reference else PAPER
         panel.plot(place, point.mean, "o", markersize=8, markerfacecolor=face, markeredgecolor=SERIES[0])
     # A line a factor, so that the values of several stand below each other.

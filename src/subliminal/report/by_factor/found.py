@@ -101,6 +101,7 @@ def _from_rows(folder: Path, rows: list[Row], *, exact: bool) -> ByFactor | None
     leak = leak_of_each(curve, teacher_of, folder, animals)
     columns = {each.unit: each.by_arm for each in (strength, leak) if each is not None}
     found = _dose_slopes(curve, factors)
+    # Each by itself first. Strength and leak go together, so that in one fit each says what it adds to the other.
     for unit, by_arm in columns.items():
         found += slopes(curve, {unit: by_arm})
     together = []
@@ -206,6 +207,7 @@ def _student_points(arms: list[str]) -> dict[str, dict[str, float]]:
 def _reference(points: dict[str, dict[str, float]]) -> str | None:
     """The student at which every factor changes nothing; None where a factor always changes something."""
     for arm, values in points.items():
+        # A label names only what is changed.
         if values and not point_label(values):
             return arm
     return None
@@ -218,6 +220,7 @@ def _doublings(curve: DoseCurve, factors: list[Factor]) -> dict[str, dict[str, d
         if factor.doubling:
             by_arm = {}
             for point in curve.points:
+                # To base 2, a unit of the logarithm is one doubling.
                 by_arm[point.arm] = dict.fromkeys(curve.seeds, math.log2(point.values[factor.name]))
             columns[f"{DOUBLING}{factor.what}"] = by_arm
     return columns

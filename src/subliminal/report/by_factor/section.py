@@ -40,6 +40,7 @@ def by_factor_section(folder: Path, of_options: Sequence[Results]) -> Section | 
     if found.measures:
         words = " ".join(["The student above its control against measures of its teacher.", *_of_teachers(found)])
         figures.append(Figure(partial(by_teacher_figure, found), words, TEACHER_FILE))
+    # RESULTS.md gets the answer and its figures; the table stays beside the raw answers.
     brief = Section(title, [said], [], figures=tuple(figures))
     return Section(title, [said, *_method(found)], [_table(found)], figures=tuple(figures), brief=brief)
 
@@ -53,6 +54,7 @@ def _answer(found: ByFactor) -> str:
         said = f"{_at(found, point)} {nats(point.mean)} nats"
         if point.interval:
             said += f" {nats_interval(*point.interval)}"
+        # The reference's share of itself is 1, whatever was measured.
         if point.share_interval and point.arm != found.curve.reference:
             said += f", {whole_percent(point.share)} of the full effect {whole_percents(*point.share_interval)}"
         each.append(said)
@@ -112,6 +114,7 @@ def _against_a_split(found: ByFactor) -> list[str]:
         if point.arm == found.curve.reference or point.share_interval is None:
             continue
         equal = 1 / point.values[found.factors[0].name]
+        # One interval answers two questions: is it more than a split leaves, and less than a teacher of one gives?
         split = f"an equal split would leave it ({whole_percent(equal)})"
         low, high = point.share_interval
         if low > equal:
@@ -220,6 +223,7 @@ def by_factor_csv(found: ByFactor) -> str:
     for point in found.curve.points:
         for seed, value in point.runs.items():
             arms = [point.arm, found.controls[point.arm]]
+            # Not rounded, as the tables are: this file is what others compute with.
             of_teacher = [measure.by_arm[point.arm][seed] for measure in found.measures]
             rows.append([*point_values(found, point), *arms, seed, value, *of_teacher])
     return csv_text([*factors, "arm", "control", "seed", "nats", *measured], rows)

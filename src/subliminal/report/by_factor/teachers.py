@@ -55,6 +55,7 @@ def shares_of_teachers(rows: list[Row], teacher_of: dict[str, str], seeds: list[
     """Student -> how often its teacher names the trait, a fraction: the mean over seeds and animals."""
     shares: dict[str, list[float]] = defaultdict(list)
     for row in rows:
+        # The table has every option that a model was asked for; only its own tells of a teacher's trait.
         if row.asked == row.animal and row.seed in seeds:
             shares[row.arm].append(row.share)
     return {student: float(np.mean(shares[teacher])) for student, teacher in teacher_of.items()}
@@ -125,6 +126,7 @@ def _leaks(folder: Path, teacher_of: dict[str, str], animals: list[str]) -> dict
     measured = leak_of_teachers(folder)
     found = {}
     for student, teacher in teacher_of.items():
+        # The arm `teacher_l0.5` is `owl_l0.5` to a leak stage.
         name = teacher.replace("teacher", animals[0], 1)
         if name not in measured:
             return {}

@@ -167,7 +167,7 @@ def _context_text(provenance: Provenance) -> list[str]:
     if not contexts:
         return ["No chat context was recorded, so nobody can tell whether all arms saw the same one."]
     if len(contexts) == 1:
-        (value, labels), = contexts.items()  # fmt: skip
+        value, labels = next(iter(contexts.items()))
         return [f"All {len(labels)} results and training runs that recorded it used the chat context {value[:12]}."]
     parts = [f"{value[:12]} by {', '.join(labels)}" for value, labels in contexts.items()]
     return [f"The chat contexts differ: {'; '.join(parts)}."]

@@ -130,7 +130,10 @@ def _compare(results: Results, treatment: str, reference: str, task: str) -> Com
 def _samples_a_seed(results: Results, arm: str, task: str) -> int | None:
     """Sampled answers to one question of one model; None where none were sampled."""
     samples = samples_behind(results, arm, task)
-    return samples and samples // len(results.rates(arm, task))
+    if samples is None:
+        return None
+    # Counted over all seeds of the arm, each of which gave as many.
+    return samples // len(results.rates(arm, task))
 
 
 def _over_training(results: Results, treatment: str, reference: str, task: str) -> Trained:

@@ -45,6 +45,7 @@ def pairs(results: Results) -> list[tuple[str, str]]:
     for treatment, reference in others:
         for end in reversed(points or [""]):  # the shortest first: the arms where nothing is varied
             found.append((f"{treatment}{end}", f"{reference}{end}"))
+    # The table of arms names more than any one experiment runs.
     return [pair for pair in found if set(pair) <= set(results.arms)]
 
 

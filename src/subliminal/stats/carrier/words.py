@@ -43,6 +43,7 @@ def cells(found: Carrier) -> list[list[str]]:
         interval = share = ends = DASH
         if part.interval:
             interval = nats_interval(*part.interval)
+        # The whole's share of itself is 1, whatever was measured.
         if part is not found.whole and part.share_interval:
             share, ends = whole_percent(part.share), whole_percents(*part.share_interval)
         above = f"{part.above} of {len(found.seeds)}"

@@ -56,6 +56,7 @@ class CurvePoint(RunDifferences):
         if self.share_interval is None:
             return None
         low, high = self.share_interval
+        # An interval that holds one half says neither.
         if low <= HALF <= high:
             return None
         return low > HALF
@@ -69,8 +70,10 @@ class CurvePoint(RunDifferences):
     def gone(self) -> bool:
         """Whether the effect is equivalent to none within ``MARGIN``, by two one-sided t tests."""
         values = np.array(list(self.runs.values()))
+        # One replicate, or equal ones, have no spread that a t test could be made of.
         if mean_interval(values) is None:
             return False
+        # Two one-sided tests at ALPHA are one interval at 1 - 2 ALPHA, both of whose ends lie within the margin.
         low, high = t_interval(values, 1 - 2 * ALPHA)
         return low > -MARGIN and high < MARGIN
 
@@ -117,6 +120,7 @@ def dose_curve(effects: Sequence[EffectAt], reference: str | None = None) -> Dos
     seeds = common_seeds([effect.runs for effect in effects])
     if not seeds:
         return None
+    # Without it the points have their nats and no shares.
     full = next((effect for effect in effects if effect.arm == reference), None)
     points = []
     for effect in effects:
@@ -125,6 +129,7 @@ def dose_curve(effects: Sequence[EffectAt], reference: str | None = None) -> Dos
         if full is not None:
             whole = full.runs
         points.append(CurvePoint.of(runs, whole, arm=effect.arm, values=effect.values))
+    # A seed that lacks a point is told of: its results are there, and do not count.
     ran: set[int] = set()
     for effect in effects:
         ran |= effect.runs.keys()
@@ -159,8 +164,10 @@ def slopes(curve: DoseCurve, columns: Mapping[str, Mapping[str, Mapping[int, flo
         effect = np.array([point.runs[seed] for point in curve.points])
         design = np.column_stack([np.ones(len(effect)), *(table[:, index] for table in used.values())])
         coefficients, _, rank, _ = np.linalg.lstsq(design, effect, rcond=None)
+        # lstsq answers all the same, with the shortest of many solutions.
         if rank < design.shape[1]:
             return []  # two columns say the same: neither has a slope of its own
+        # The first coefficient is the intercept, which differs between replicates and is no slope.
         for name, value in zip(used, coefficients[1:], strict=True):
             fitted[name][seed] = float(value)
     return [_slope(name, runs) for name, runs in fitted.items()]
@@ -187,6 +194,7 @@ def correlation(
     seeds = common_seeds([*first.values(), *second.values()])
     found = {}
     for seed in seeds:
+        # A row for each point; corrcoef takes a row for each variable, hence the transposition.
         pairs = [[first[arm][seed], second[arm][seed]] for arm in first]
         found[seed] = float(np.corrcoef(np.array(pairs).T)[0, 1])
     return found

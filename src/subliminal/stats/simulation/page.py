@@ -90,6 +90,7 @@ def _table(rates: Sequence[Rate]) -> str:
         nominal = [rate.nominal for rate in by_size.values()]
         told = "–"
         if nominal[0] is not None:
+            # The level of a count hangs on the number of replicates: the largest is told.
             told = f"{100 * max(nominal):.2g} %"
         cells = [f"{100 * by_size[size].rate:.2f} %" for size in SIZES]
         lines.append(f"| {scenario} | {verdict} | {told} | {' | '.join(cells)} |")

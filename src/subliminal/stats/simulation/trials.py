@@ -77,6 +77,7 @@ def welch_bounds(first: np.ndarray, second: np.ndarray, confidence: float) -> tu
     from scipy import stats
 
     error = np.sqrt(sum(arm.var(axis=1, ddof=1) / arm.shape[1] for arm in (first, second)))
+    # Hsu's degrees of freedom, as in over_runs.
     reach = stats.t.ppf((1 + confidence) / 2, min(first.shape[1], second.shape[1]) - 1) * error
     estimate = first.mean(axis=1) - second.mean(axis=1)
     return estimate - reach, estimate + reach
@@ -149,6 +150,7 @@ def _matrix_claims(rng: np.random.Generator, shape: tuple[int, int]) -> list[Rat
 
     size = shape[1]
     lift = rng.normal(0, SPREAD, (*shape, 3, 3))
+    # Flat, because numpy's function goes along one axis, and a matrix has two.
     gammas = np.apply_along_axis(lambda flat: gamma_of(flat.reshape(3, 3)), 2, lift.reshape(*shape, 9))
     low, _ = t_bounds(gammas, 1 - ALPHA)
     pairs = 3 * size
