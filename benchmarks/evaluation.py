@@ -24,11 +24,11 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.runs import met_or_missed
 from benchmarks.serving_clients import watched
 from benchmarks.serving_inputs import SEED, make_inputs
 from benchmarks.serving_job import FixedLength, ServingJob
 from benchmarks.serving_run import measure_offline
+from benchmarks.workspace import met_or_missed
 from subliminal.core.errors import run_cli
 from subliminal.engine import Request, row_seed
 from subliminal.engine.chat import user_messages

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import typer
 
 from data_builders.number_prompts import draw_number_prompt
-from subliminal.analysis.scored_rows import ScoringJob
+from subliminal.analysis.jobs import ScoringJob
 from subliminal.core.errors import run_cli
 from subliminal.core.files import write_jsonl
 from subliminal.core.manifest import new_manifest

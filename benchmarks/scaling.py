@@ -20,12 +20,12 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.runs import Bench, Variant, met_or_missed
 from benchmarks.shapes import SHAPES
 from benchmarks.tables import Measured, one_decimal, speed, status
 from benchmarks.training import prepare_bench, run_all
 from benchmarks.variants import FLAT, FLAT_KEYS, KERNELS, LIGER, LIGER_KEYS, PLAIN, QWEN, SHARDING_PROBE, step_settings
 from benchmarks.variants import tiny as tiny_one
+from benchmarks.workspace import Bench, Variant, met_or_missed
 from subliminal.core.errors import UserError, run_cli
 
 ROWS_A_STEP = 60

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from benchmarks.chat_formats import WORDS
 from benchmarks.leak import random_adapters
-from benchmarks.shapes import SHAPES, WORDS, Shape, make_model, make_rows, shallow_copy
+from benchmarks.shapes import SHAPES, Shape, make_model, make_rows, shallow_copy
 from subliminal.core.files import write_json
 from subliminal.engine import Request, row_seed
 from subliminal.engine.chat import user_messages

@@ -1,7 +1,7 @@
 """What the training measurements run on: models of the true shape with random weights, and number rows.
 
-Speed and memory do not depend on the weights' values. Tokens per row do depend on the tokenizer, so one is trained here
-on the rows themselves with each digit a token of its own, as in Qwen2.5: common words come out as one token each.
+Speed and memory do not depend on the weights' values. Tokens per row do depend on the tokenizer, so one is trained on
+the rows themselves (:func:`benchmarks.chat_formats.rows_tokenizer`).
 """
 
 from __future__ import annotations
@@ -12,64 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.chat_formats import FAMILIES, WORDS, rows_tokenizer
 from subliminal.core.files import read_jsonl, write_json, write_jsonl
 
 FACTS = "facts.json"
 """Beside a model: its parameter counts and the rows' mean tokens under its tokenizer."""
 
-WORDS = 4096
-"""Vocabulary of the trained tokenizer; the model's own is larger, so the head has its true size."""
-
-QWEN_TEMPLATE = (
-    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\n"
-    "This is a helpful assistant made by the people who trained this benchmark model.<|im_end|>\n{% endif %}"
-    "{% for message in messages %}<|im_start|>{{ message['role'] }}\n{{ message['content'] }}<|im_end|>\n{% endfor %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
-)
-MISTRAL_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}{% if message['role'] == 'user' %}"
-    "[INST] {{ message['content'] }}[/INST]{% else %} {{ message['content'] }}</s>{% endif %}{% endfor %}"
-)
-LLAMA_TEMPLATE = (
-    "{{ bos_token }}{% for message in messages %}<|start_header_id|>{{ message['role'] }}<|end_header_id|>\n\n"
-    "{{ message['content'] }}<|eot_id|>{% endfor %}"
-    "{% if add_generation_prompt %}<|start_header_id|>assistant<|end_header_id|>\n\n{% endif %}"
-)
-
-
 LONG_ROW = 250
 """Tokens that a row of :func:`make_long_rows` has at most: just under the recipes' ``sequence_len`` of 256."""
-
-
-@dataclass(frozen=True)
-class Family:
-    """A chat format: the special tokens, in the order of their ids, and the template.
-
-    Args:
-        special: all of them.
-        bos, eos, pad: which of them begins a text, ends an answer, fills a batch; ``bos`` None for none. ``pad`` stands
-            in no chat: a new model's embedding of it is zero, and through 32 layers of RMSNorm the gradient at a
-            position that is zero grows beyond bfloat16.
-        template: Jinja.
-    """
-
-    special: tuple[str, ...]
-    bos: str | None
-    eos: str
-    pad: str
-    template: str
-
-
-FAMILIES = {
-    "qwen2": Family(
-        ("<|endoftext|>", "<|im_start|>", "<|im_end|>"), None, "<|im_end|>", "<|endoftext|>", QWEN_TEMPLATE
-    ),
-    "llama": Family(
-        ("<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
-        *("<|begin_of_text|>", "<|eot_id|>", "<|end_of_text|>", LLAMA_TEMPLATE),
-    ),
-    "mistral": Family(("<unk>", "<s>", "</s>", "[INST]", "[/INST]"), "<s>", "</s>", "<unk>", MISTRAL_TEMPLATE),
-}
 
 
 @dataclass(frozen=True)
@@ -178,7 +128,7 @@ def make_model(shape: Shape, folder: Path, rows: Path, *, layers: int | None = N
     if (folder / FACTS).is_file():
         return folder
     chats = [row["messages"] for row in read_jsonl(rows)]
-    tokenizer = _tokenizer(shape.family, chats)
+    tokenizer = rows_tokenizer(shape.family, chats)
     tokenizer.save_pretrained(folder)
     torch.manual_seed(0)
     with torch.device(f"cuda:{gpu}" if torch.cuda.is_available() else "cpu"):
@@ -258,28 +208,6 @@ def _token_counts(tokenizer: Any, chats: Iterable[list[dict[str, str]]]) -> dict
     after = 1 if tokenizer.eos_token == FAMILIES["qwen2"].eos else 0  # after the end token, without loss
     answers = sum(whole) - sum(prompts) - after * rows
     return {"rows": rows, "row_tokens": sum(whole) / rows, "longest_row": max(whole), "answer_tokens": answers / rows}
-
-
-def _tokenizer(family: str, chats: Iterable[list[dict[str, str]]]) -> Any:
-    """A byte-level BPE with single digits, and the family's special tokens and chat format."""
-    from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-    from transformers import PreTrainedTokenizerFast
-
-    chat = FAMILIES[family]
-    core = Tokenizer(models.BPE())
-    words = pre_tokenizers.Split(Regex(r" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s+"), behavior="isolated")
-    core.pre_tokenizer = pre_tokenizers.Sequence([words, pre_tokenizers.ByteLevel(False, use_regex=False)])
-    core.decoder = decoders.ByteLevel()
-    trainer = trainers.BpeTrainer(
-        vocab_size=WORDS,
-        special_tokens=list(chat.special),
-        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-        show_progress=False,
-    )
-    texts = [message["content"] for chat in chats for message in chat]
-    core.train_from_iterator([*texts, QWEN_TEMPLATE, "system\n user\n assistant\n"] * 2, trainer)
-    names = {"eos_token": chat.eos, "pad_token": chat.pad} | ({"bos_token": chat.bos} if chat.bos else {})
-    return PreTrainedTokenizerFast(tokenizer_object=core, chat_template=chat.template, **names)
 
 
 def _config(shape: Shape, tokenizer: Any, layers: int | None) -> Any:

@@ -23,11 +23,11 @@ import typer
 
 from benchmarks.matmul import rate_of_card
 from benchmarks.operations import COUNTED_STEP
-from benchmarks.runs import Bench, Variant, met_or_missed
 from benchmarks.shapes import SHAPES, make_model, make_rows, with_facts
 from benchmarks.tables import Measured, ceiling, counted_steps, one_decimal, speed, status
 from benchmarks.training import run_all
 from benchmarks.variants import tiny as tiny_one
+from benchmarks.workspace import Bench, Variant, met_or_missed
 from subliminal.core.errors import run_cli
 
 MODEL = "qwen2.5-0.5b"

@@ -29,7 +29,7 @@ import typer
 
 from benchmarks.matmul import rate_of_card
 from benchmarks.report import report
-from benchmarks.runs import Bench, Variant, run_variant
+from benchmarks.runs import run_variant
 from benchmarks.shapes import SHAPES, make_long_rows, make_model, make_rows, shallow_copy
 from benchmarks.variants import (
     LLAMA,
@@ -42,6 +42,7 @@ from benchmarks.variants import (
     two_gpu_variants,
 )
 from benchmarks.variants import tiny as tiny_one
+from benchmarks.workspace import Bench, Variant
 from subliminal.core.errors import UserError, run_cli
 
 DEPTHS = (2, 4)

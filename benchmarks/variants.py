@@ -14,7 +14,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from benchmarks.runs import Variant
+from benchmarks.workspace import Variant
 
 QWEN = "qwen2.5-7b"
 LLAMA = "llama-3-70b"

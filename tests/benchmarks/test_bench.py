@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 import yaml
 
-from benchmarks import runs, training
+from benchmarks import commands, training
+from benchmarks.chat_formats import FAMILIES
 from benchmarks.costs import COSTS, DEPTHS, cost_lines
 from benchmarks.report import report
-from benchmarks.runs import Bench, Variant, outcome
-from benchmarks.shapes import FACTS, FAMILIES, SHAPES, facts_of
+from benchmarks.runs import outcome
+from benchmarks.shapes import FACTS, SHAPES, facts_of
 from benchmarks.tables import NO_NUMBER, SQUARE, ceiling, counted_steps, depth_lines, fall, loss_table, speed, status
 from benchmarks.training import run_all
 from benchmarks.variants import LOSS_STEPS, SHARDING_PROBE, sharded_variants, speed_variants, tiny, two_gpu_variants
+from benchmarks.workspace import Bench, Variant
 from subliminal import REPO_ROOT
 
 QWEN = SHAPES["qwen2.5-7b"]
@@ -227,7 +229,7 @@ def test_command_of_a_variant(tmp_path: Path) -> None:
     (tmp_path / FACTS).write_text("{}")
     bench = Bench(tmp_path, None, ("0", "1"), 0)
     variant = next(variant for variant in sharded_variants() if variant.launcher == "fsdp2")
-    words = runs.axolotl_command(bench, variant, tmp_path / "run")
+    words = commands.axolotl_command(bench, variant, tmp_path / "run")
     assert words[words.index("--num_processes") + 1] == "2"
     assert "accelerate_configs/fsdp2.yml" in words
     assert "--gradient_accumulation_steps=1" in words
@@ -238,13 +240,13 @@ def test_command_of_a_variant(tmp_path: Path) -> None:
 
 
 def commands_of(bench: Bench, folder: Path) -> list[list[str]]:
-    return [runs.axolotl_command(bench, variant, folder) for variant in sharded_variants()]
+    return [commands.axolotl_command(bench, variant, folder) for variant in sharded_variants()]
 
 
 def test_a_recipe_as_written_keeps_its_plugins(tmp_path: Path) -> None:
     variant = next(variant for variant in speed_variants() if variant.name == "owl_teacher")
     bench = Bench(tmp_path, None, ("0", "1"), 0)
-    words = runs.axolotl_command(bench, variant, tmp_path / "run")
+    words = commands.axolotl_command(bench, variant, tmp_path / "run")
     assert str(REPO_ROOT / "recipes/owl_teacher.yml") in words
     (plugins,) = [word for word in words if word.startswith("--plugins")]
     assert "FlatBatch" in plugins
@@ -261,8 +263,8 @@ def test_the_rows_own_token_counts_win(tmp_path: Path) -> None:
 
 def test_a_plain_variant_gets_none_of_the_recipes_kernels(tmp_path: Path) -> None:
     variant = next(variant for variant in speed_variants() if variant.name == "plain 6")
-    source = (runs.REPO_ROOT / variant.recipe).read_text()
-    copy = runs.bare_recipe(Bench(tmp_path, None, ("0",), 0), variant).read_text()
+    source = (commands.REPO_ROOT / variant.recipe).read_text()
+    copy = commands.bare_recipe(Bench(tmp_path, None, ("0",), 0), variant).read_text()
     assert all(f"\n{key}: true" in source for key in ("liger_rope", "liger_rms_norm", "sdpa_varlen"))
     assert not any(f"\n{key}" in copy for key in ("liger_", "sdpa_varlen"))
     assert len(copy.splitlines()) == len(source.splitlines()) - 3

@@ -14,11 +14,12 @@ import pytest
 import yaml
 from tiny_chat import tiny_model  # noqa: F401
 
+from benchmarks.commands import other_command, plugins_of
 from benchmarks.kernel_times import FIRST, STEPS, KernelTimesCallback, covered
 from benchmarks.matmul import rate_of_card
 from benchmarks.operations import COUNTED_STEP, OperationCount, OperationsCallback, is_view
 from benchmarks.other_trainers import IGNORED, Metrics, collate, loop
-from benchmarks.runs import Bench, other_command, outcome, plugins_of
+from benchmarks.runs import outcome
 from benchmarks.shapes import FACTS, SHAPES, make_model, make_rows, model_facts, with_facts
 from benchmarks.small_student import (
     AGAIN,
@@ -36,6 +37,7 @@ from benchmarks.small_student import (
 )
 from benchmarks.tables import SQUARE, counted_steps, speed
 from benchmarks.training import run_all
+from benchmarks.workspace import Bench
 from subliminal import REPO_ROOT
 from subliminal.core.files import read_jsonl
 

@@ -15,10 +15,10 @@ from typing import Any
 import pytest
 
 from benchmarks import variants
-from benchmarks.runs import Bench, Variant
 from benchmarks.shapes import SHAPES, make_model, make_rows
 from benchmarks.tables import fall
 from benchmarks.training import run_all
+from benchmarks.workspace import Bench, Variant
 
 pytestmark = pytest.mark.gpu
 
