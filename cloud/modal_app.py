@@ -18,14 +18,15 @@ CHECKOUT = Path(__file__).resolve().parents[1]  # on this machine; within a cont
 HOURS = 3600
 GPU = os.environ.get("SUBLIMINAL_MODAL_GPU", "A100-80GB")
 SECRETS = [name for name in os.environ.get("SUBLIMINAL_MODAL_SECRETS", "").split(",") if name]
+# What a run makes outlives its container in volumes; the Hub's cache among them, or each start would download anew.
+KEPT = {
+    "data": WORKDIR / "data",
+    "outputs": WORKDIR / "outputs",
+    "results": WORKDIR / "results",
+    "hub-cache": Path("/root/.cache/huggingface"),
+}
 VOLUMES = {
-    str(path): modal.Volume.from_name(f"subliminal-{name}", create_if_missing=True)
-    for name, path in {
-        "data": WORKDIR / "data",
-        "outputs": WORKDIR / "outputs",
-        "results": WORKDIR / "results",
-        "hub-cache": Path("/root/.cache/huggingface"),
-    }.items()
+    str(folder): modal.Volume.from_name(f"subliminal-{name}", create_if_missing=True) for name, folder in KEPT.items()
 }
 NOT_COPIED = [
     *(".venv*", "data", "models", "outputs", "results", "wandb", "build", "last_run_prepared"),
@@ -33,23 +34,23 @@ NOT_COPIED = [
 ]
 """Patterns of what stays on this machine (as in a .dockerignore)."""
 
+# Environments of their own, as on any machine: the pins of training, serving and workflow exclude each other.
+LOCKS = {".venv": "train.txt", ".venv-serve": "serve.txt", ".venv-workflow": "workflow.txt"}
 NO_TELEMETRY = dict.fromkeys(("AXOLOTL_DO_NOT_TRACK", "HF_HUB_DISABLE_TELEMETRY", "DO_NOT_TRACK"), "1")
+
+
+def _made_environment(venv: str) -> str:
+    """The command that makes an environment from its lock."""
+    return f"python -m venv {venv} && {venv}/bin/python -m pip install --quiet --requirement requirements/{LOCKS[venv]}"
+
 
 image = (
     modal.Image.debian_slim(python_version="3.11")
     .apt_install("gcc", "git", "libc6-dev")  # Triton compiles kernels with gcc; manifests ask git for the commit
     .workdir(str(WORKDIR))
     .add_local_dir(CHECKOUT / "requirements", f"{WORKDIR}/requirements", copy=True)
-    .run_commands(
-        *(
-            f"python -m venv {venv} && {venv}/bin/python -m pip install --quiet --requirement requirements/{lock}"
-            for venv, lock in (
-                (".venv", "train.txt"),
-                (".venv-serve", "serve.txt"),
-                (".venv-workflow", "workflow.txt"),
-            )
-        )
-    )
+    # Before the checkout: a change of code then makes no environment anew.
+    .run_commands(*map(_made_environment, LOCKS))
     .add_local_dir(CHECKOUT, str(WORKDIR), copy=True, ignore=NOT_COPIED)
     .run_commands(
         ".venv/bin/python -m pip install --quiet --no-deps --editable .",
@@ -85,6 +86,7 @@ def execute(experiment: str, until: str) -> None:
     for stage in until.split():
         command += ["--until", stage]
     status = subprocess.run(command, cwd=WORKDIR).returncode
+    # Also after a failure: the next start goes on from what was made.
     for volume in VOLUMES.values():
         volume.commit()
     if status:
