@@ -7,6 +7,7 @@
     rows_page, masks           rows for a reader, with the loss mask of a recipe
     selection                  chooses tokens and rows by their scores, for data_builders.select
 
-Analyses of rows share scored_rows (the loop over batches, and the file of scores that a run goes on with), answers
-(rows as tokens), models (base and teachers in memory), logits, means and trait_queries.
+Analyses of rows share jobs (what each is asked for, and its folder), scored_rows (the loop over batches, and the file
+of scores that a run goes on with), answers (rows as tokens), models (base and teachers in memory), logits, means and
+trait_queries.
 """

@@ -21,9 +21,10 @@ import numpy as np
 import torch
 
 from subliminal.analysis.answers import END_OF_ANSWER, Answer
+from subliminal.analysis.jobs import model_inputs
 from subliminal.analysis.logits import block_size, on_device, recorded_tokens
 from subliminal.analysis.models import Models
-from subliminal.analysis.scored_rows import RowSource, model_inputs
+from subliminal.analysis.scored_rows import RowSource
 from subliminal.analysis.trait_queries import Trait, chosen_weights, flat_gradient, queries
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json

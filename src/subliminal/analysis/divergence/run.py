@@ -16,18 +16,11 @@ from subliminal.analysis.divergence.page import shaded
 from subliminal.analysis.divergence.scores import Divergence, score_batch
 from subliminal.analysis.divergence.summary import DivergenceSummary, spelled_out
 from subliminal.analysis.grades import graded
+from subliminal.analysis.jobs import ScoringJob, model_inputs, run_job
 from subliminal.analysis.logits import BASE
 from subliminal.analysis.models import Models
 from subliminal.analysis.pages import write_scores_page
-from subliminal.analysis.scored_rows import (
-    ScoreIndex,
-    ScoringJob,
-    add_scores,
-    append_scores,
-    model_inputs,
-    run_job,
-    wanted_scores,
-)
+from subliminal.analysis.scored_rows import ScoreIndex, add_scores, append_scores, wanted_scores
 from subliminal.analysis.selection.spans import alignment_problem, with_spans
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv, write_json, write_jsonl

@@ -10,12 +10,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from subliminal.analysis.answers import Answer
+from subliminal.analysis.jobs import TeachersJob, run_job
 from subliminal.analysis.leak.page import HALF_SHADE, shaded
 from subliminal.analysis.leak.scores import ScoredBatch, score_batch
 from subliminal.analysis.leak.summary import LEAK_FIELDS, LeakSummary
 from subliminal.analysis.models import Models
 from subliminal.analysis.pages import write_scores_page
-from subliminal.analysis.scored_rows import TeachersJob, add_scores, append_scores, run_job, wanted_scores
+from subliminal.analysis.scored_rows import add_scores, append_scores, wanted_scores
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv, write_json
 from subliminal.core.row_folder import RowFolder

@@ -12,18 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.analysis.answers import Answer
+from subliminal.analysis.jobs import ScoringJob, model_inputs, run_job
 from subliminal.analysis.models import Models
 from subliminal.analysis.score.columns import STUDENT_MODEL, Columns, TokenScores
 from subliminal.analysis.score.summary import ScoreSummary, row_means
-from subliminal.analysis.scored_rows import (
-    RowSource,
-    ScoringJob,
-    add_scores,
-    append_scores,
-    model_inputs,
-    run_job,
-    wanted_scores,
-)
+from subliminal.analysis.scored_rows import RowSource, add_scores, append_scores, wanted_scores
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv, write_json
 from subliminal.core.row_folder import RowFolder

@@ -14,8 +14,9 @@ from typing import Any
 import torch
 from tqdm import tqdm
 
+from subliminal.analysis.jobs import TeachersJob, run_job
 from subliminal.analysis.models import Models
-from subliminal.analysis.scored_rows import RowSource, TeachersJob, run_job, scores_in
+from subliminal.analysis.scored_rows import RowSource, scores_in
 from subliminal.analysis.steering.lifts import Lifts, judged
 from subliminal.analysis.steering.vectors import Vectors, middle_layer, vectors
 from subliminal.analysis.trait_queries import tracked_options
