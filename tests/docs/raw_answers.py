@@ -301,6 +301,14 @@ def gains_by_more_rows(raw: Raw) -> dict[int, list[float]]:
     return found
 
 
+def gains_by_noise(raw: Raw) -> dict[str, list[float]]:
+    """Length of the noise on the base -> of each seed that student above the control on the same base."""
+    found = {"0": exact_gains(raw, "student")}
+    for length in ("0.1", "0.2", "0.4", "0.8"):
+        found[length] = exact_gains(raw, f"student_p{length}", f"{CONTROL}_p{length}")
+    return found
+
+
 def slopes_by_dose(gains: dict[tuple[int, int], list[float]]) -> tuple[list[float], list[float]]:
     """Of each seed what a doubling of rows brings, and one of epochs: a plane over both logarithms."""
     rows = [math.log2(rows) for rows, _ in gains]

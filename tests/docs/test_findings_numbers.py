@@ -15,6 +15,7 @@ from raw_answers import (
     exact_gains,
     gains_by_dose,
     gains_by_more_rows,
+    gains_by_noise,
     largest_rises,
     leak,
     leaks,
@@ -392,10 +393,25 @@ def findings_of_trained_on(results: Path) -> dict[str, float | tuple[float, ...]
     }
 
 
+def findings_of_noise(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on students whose base was moved by noise, each above the control on its own."""
+    gains = gains_by_noise(Raw(results / "owl_pocket_perturbed"))
+    same, *others = gains.values()
+    assert all(gain > 0 for gain in gains["0.8"]), "above zero in 5 of 5 replicates"
+    at = [number for found in others for number in with_interval(found)]
+    kept = [number for found in others for number in share_kept(found, same)]
+    return {
+        "teacher's own base the student is above its control by {} nats (95 % interval {} to {}; exact probabilities), "
+        "on the others by {} ({} to {}), {} ({} to {}), {} ({} to {}) and {} ({} to {});": (*with_interval(same), *at),
+        "that is {} % ({} to {}), {} % ({} to {}), {} % ({} to {}) and {} % ({} to {}) of it. The criterion, that the "
+        "first is above": tuple(kept),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
     numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
     numbers |= findings_of_divergence(Path()) | findings_of_the_scoreboard(Path())
     numbers |= findings_of_strength(Path()) | findings_of_a_common_teacher(Path())
-    numbers |= findings_of_scaling(Path()) | findings_of_trained_on(Path())
+    numbers |= findings_of_scaling(Path()) | findings_of_trained_on(Path()) | findings_of_noise(Path())
     assert not not_as_stated(numbers, text, IN_WORDS)

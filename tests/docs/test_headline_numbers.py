@@ -23,6 +23,7 @@ from raw_answers import (
     exact_gains,
     gains_by_dose,
     gains_by_more_rows,
+    gains_by_noise,
     largest_rises,
     leak,
     not_as_stated,
@@ -72,6 +73,8 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
     by_rows, by_epochs = slopes_by_dose(gains_by_dose(Raw(results / "owl_pocket_scaling")))
     apart = [rows - epochs for rows, epochs in zip(by_rows, by_epochs, strict=True)]
     trained_on = gains_by_more_rows(Raw(results / "owl_pocket_trained_on"))
+    noise = gains_by_noise(Raw(results / "owl_pocket_perturbed"))
+    shaken = {length: share_kept(noise[length], noise["0"]) for length in ("0.2", "0.8")}
     kept = {share: share_kept(exact_gains(diluted, f"student_c{share}"), undiluted) for share in ("0.1", "0.25", "0.5")}
     return {
         "own base {} nats over the control (95 % interval {} to {}), after a thirtieth {} ({} to {}), after an "
@@ -80,6 +83,10 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             *with_interval(trained_on[1024]),
             *with_interval(trained_on[4096]),
             *with_interval(trained_on[16384]),
+        ),
+        "Noise of 0.2 of the weights' length leaves {} % ({} to {}), of 0.8 {} % ({} to {})": (
+            *shaken["0.2"],
+            *shaken["0.8"],
         ),
         "name the owl in {} % of 20,000 answers": 100 * demo.share("student", "owl"),
         "untuned base's lists in {} %": 100 * demo.share(CONTROL, "owl"),
