@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 from functools import cache
 from pathlib import Path
@@ -13,8 +14,10 @@ from raw_answers import CONTROL, Raw
 from scipy import stats
 
 from subliminal import REPO_ROOT
+from subliminal.stats.questions import question_interval
 
 FOLDER = REPO_ROOT / "results/published/2026-11-29-detect_pocket"
+FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
 DOCS = " ".join((REPO_ROOT / "docs/analysis.md").read_text(encoding="utf-8").split())
 COLUMNS = {"alone": "data and base alone", "candidates": "candidate teachers"}
 
@@ -30,8 +33,8 @@ TEACHING = [rows for rows, known in SETS.items() if known["ratio"]]
 
 
 @cache
-def judged(column: str) -> dict[str, tuple[str, float]]:
-    """Set -> the trait that comes first, and p: the share of all sets of the base whose largest z is as large."""
+def ranked(column: str) -> dict[str, tuple[list[str], float]]:
+    """Set -> its traits from the first on, and p: the share of all sets of the base whose largest z is as large."""
     scores: dict[str, np.ndarray] = {}
     traits: list[str] = []
     for row in rows_of(f"scores_{column}.csv"):
@@ -48,9 +51,14 @@ def judged(column: str) -> dict[str, tuple[str, float]]:
             z = (own - rest.mean(axis=0)) / np.sqrt(rest.var(axis=0, ddof=1).mean())
             largest.append(z.max())
             if place == 0:
-                first = traits[int(z.argmax())]
-        found[rows] = first, sum(value >= largest[0] for value in largest) / len(largest)
+                order = [traits[index] for index in np.argsort(-z)]
+        found[rows] = order, sum(value >= largest[0] for value in largest) / len(largest)
     return found
+
+
+def judged(column: str) -> dict[str, tuple[str, float]]:
+    """Set -> the trait that comes first, and p."""
+    return {rows: (order[0], p) for rows, (order, p) in ranked(column).items()}
 
 
 def test_the_truth_is_the_students():
@@ -119,3 +127,62 @@ def test_what_the_command_said():
         for rows, (first, p) in judged(column).items():
             row = said[name, rows]
             assert (row["first"], float(row["p"]), row["called"]) == (first, pytest.approx(p), str(p <= 0.05))
+
+
+def right(column: str, sets: list[str], within: int = 1) -> list[bool]:
+    """Of each set whether its trait is among the first so many."""
+    return [SETS[rows]["trait"] in ranked(column)[rows][0][:within] for rows in sets]
+
+
+def gap(sets: list[str]) -> dict[str, float]:
+    """Of the same sets in both columns: which are right, the difference of the shares, and McNemar's exact p."""
+    pairs = list(zip(right("alone", sets), right("candidates", sets), strict=True))
+    only, alone = pairs.count((False, True)), pairs.count((True, False))
+    low, high = question_interval(np.array([b - a for a, b in pairs], dtype=float), (-1.0, 1.0))
+    told = {
+        "sets": len(sets),
+        "right_in_both": pairs.count((True, True)),
+        "right_in_neither": pairs.count((False, False)),
+    }
+    told |= {"right_with_candidates_only": only, "right_alone_only": alone, "difference": (only - alone) / len(sets)}
+    return told | {"low": low, "high": high, "p": stats.binomtest(alone, only + alone).pvalue}
+
+
+def test_the_gap_between_the_columns():
+    unknown = [rows for rows, known in SETS.items() if known["trait"] and not known["ratio"]]
+    written = json.loads((FOLDER / "check.json").read_text(encoding="utf-8"))["gaps"]
+    for name, sets in (("student, teaches", TEACHING), ("student, student not scored", unknown)):
+        found, said = gap(sets), written[name]
+        said["low"], said["high"] = said.pop("interval")
+        assert said == pytest.approx(found)
+    known, other = gap(TEACHING), gap(unknown)
+    points = "{difference:.0f} points more of the 27 sets that teach (95 % interval over sets {low:.0f} to {high:.0f}"
+    per_cent = {name: 100 * known[name] for name in ("difference", "low", "high")}
+    assert points.format(**per_cent) in DOCS
+    assert f"McNemar's exact p {known['p']:.3f}), in 12 with them only, in 3 without them only, in 2 in both" in DOCS
+    assert [known[f"right_{which}"] for which in ("with_candidates_only", "alone_only", "in_both", "in_neither")] == [
+        *(12, 3, 2, 10),
+    ]
+    per_cent = {name: 100 * other[name] for name in ("difference", "low", "high")}
+    assert "in {difference:.0f} points more ({low:.0f} to {high:.0f}".format(**per_cent) in DOCS
+    assert f"p {other['p']:.3f}; 15 against 4)" in DOCS
+    assert (other["right_with_candidates_only"], other["right_alone_only"]) == (15, 4)
+    lack = f"is {100 * known['difference']:.0f} points (95 % interval over sets {100 * known['low']:.0f} to "
+    assert f"{lack}{100 * known['high']:.0f}, exact p {known['p']:.3f})" in FINDINGS
+
+
+def test_the_gap_on_each_base_and_among_the_first_three():
+    counts = {}
+    for column in COLUMNS:
+        counts[column] = []
+        for seed in (301, 302, 303):
+            sets = [rows for rows in TEACHING if rows.split("/")[-2].endswith(str(seed))]
+            assert len(sets) == 9
+            counts[column].append(sum(right(column, sets)))
+    assert counts == {"alone": [2, 2, 1], "candidates": [2, 7, 5]}
+    assert "data and base alone are right in 2, 2 and 1, teachers in 2, 7 and 5." in DOCS
+    assert "none on one of the three bases and 5 and 4 sets of nine on the others" in FINDINGS
+    three = [sum(right(column, TEACHING, 3)) for column in COLUMNS]
+    assert three == [16, 23]
+    assert "in 16 of 27 sets from data and base alone and in 23 with teachers, where chance puts it in three" in DOCS
+    assert round(27 * 3 / 28) == 3
