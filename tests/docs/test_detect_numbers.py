@@ -43,17 +43,20 @@ def ranked(column: str) -> dict[str, tuple[list[str], float]]:
     found = {}
     for rows, known in SETS.items():
         neutral = [other for other, its in SETS.items() if (its["base"], its["kind"]) == (known["base"], "neutral")]
-        others = [other for other in neutral if other != rows]
-        table = np.array([scores[each] for each in (rows, *others)])
-        largest = []
-        for place, own in enumerate(table):
-            rest = np.delete(table, place, axis=0)
-            z = (own - rest.mean(axis=0)) / np.sqrt(rest.var(axis=0, ddof=1).mean())
-            largest.append(z.max())
-            if place == 0:
-                order = [traits[index] for index in np.argsort(-z)]
-        found[rows] = order, sum(value >= largest[0] for value in largest) / len(largest)
+        found[rows] = ranking(traits, scores[rows], [scores[other] for other in neutral if other != rows])
     return found
+
+
+def ranking(traits: list[str], own: np.ndarray, others: list[np.ndarray]) -> tuple[list[str], float]:
+    """The traits of a set, first to last, and p; every set is held against all others."""
+    table = np.array([own, *others])
+    z = []
+    for place, each in enumerate(table):
+        rest = np.delete(table, place, axis=0)
+        z.append((each - rest.mean(axis=0)) / np.sqrt(rest.var(axis=0, ddof=1).mean()))
+    largest = [of_set.max() for of_set in z]
+    order = [traits[index] for index in np.argsort(-z[0])]
+    return order, sum(value >= largest[0] for value in largest) / len(largest)
 
 
 def judged(column: str) -> dict[str, tuple[str, float]]:

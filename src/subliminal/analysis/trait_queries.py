@@ -54,7 +54,10 @@ def chosen_weights(models: Models, patterns: list[str]) -> list[torch.nn.Paramet
     for pattern in patterns:
         matching = {name for name in weights if re.match(pattern, name)}
         if not matching:
-            raise UserError(f"--weights: no weight of the base matches {pattern!r} from the start of its name.")
+            raise UserError(
+                f"--weights: no weight of the base matches {pattern} from the start of its name, such as "
+                f"{next(iter(weights))}. Put .* before a pattern that is to match anywhere."
+            )
         asked |= matching
     if not patterns:
         asked = {name for name, weight in weights.items() if weight.ndim == 1}

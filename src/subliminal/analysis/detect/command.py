@@ -103,7 +103,10 @@ def detect_command(
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="Weights that training would change, as unfrozen_parameters; default all norms and biases."),
+        typer.Option(
+            help="Weights that training would change: a regular expression that matches a name from its start, as in "
+            "unfrozen_parameters, such as '.*_proj.weight$'; may be repeated. Default all norms and biases."
+        ),
     ] = None,
     scores: Annotated[Path | None, typer.Option(help="Where scored sets are kept; default OUT/scores.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Rows of each set; default all of DATASET.")] = None,

@@ -30,7 +30,10 @@ def score_command(
     ] = None,
     weights: Annotated[
         list[str] | None,
-        typer.Option(help="Regular expression of weights that gradients go by; repeat it. Default norms and biases."),
+        typer.Option(
+            help="Weights that gradients go by: a regular expression that matches a name from its start, such as "
+            "'.*_proj.weight$'; repeat it. Default norms and biases."
+        ),
     ] = None,
     randoms: Annotated[int, typer.Option(min=1, help="Random directions.")] = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of the random directions.")] = 42,
