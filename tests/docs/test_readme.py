@@ -107,9 +107,8 @@ def test_command_exists(document: Path, command: str) -> None:
     ):
         pass  # other people's options; the paths were checked above, the recipes in tests/recipes
     else:
-        assert program.rpartition("/")[2] in ("source", "export", "git", "cd", "hf", "pip", "set", "tar", "axolotl"), (
-            program
-        )
+        others = ("source", "export", "git", "cd", "ln", "hf", "pip", "set", "tar", "axolotl")
+        assert program.rpartition("/")[2] in others, program
 
 
 def test_commands_are_found() -> None:
