@@ -23,7 +23,8 @@ def only_layers(keys: Mapping[str, Any], layers: Sequence[int]) -> dict[str, Any
     if keys.get("adapter"):
         return {ADAPTED_LAYERS: list(layers)}
     numbers = "|".join(map(str, layers))
-    # It only looks ahead and takes no letter, so that the pattern behind it still begins where the name does.
-    within = f"(?=.*[.]layers[.]({numbers})[.])"
+    # It only looks ahead and takes no letter, so that the pattern behind it still begins where the name does. Axolotl
+    # makes a dot a letter unless a plus follows, and reads a square bracket as the beginning of a range of rows.
+    within = f"(?=.+.layers.({numbers}).)"
     patterns = keys.get(UNFROZEN) or [".+"]  # without the key all weights are trained
     return {UNFROZEN: [f"{within}{pattern}" for pattern in patterns]}
