@@ -54,3 +54,10 @@ def test_a_torn_file_is_a_sentence(content: str, tmp_path: Path) -> None:
     (tmp_path / "leak/leak.json").write_text(content)
     with pytest.raises(UserError, match=r"is not what .* writes"):
         leak_section(tmp_path)
+
+
+@pytest.mark.parametrize(("nats", "said"), [(-0.0012, "−0.001 ± 0.001"), (-0.0003, "0.000 ± 0.001")])
+def test_a_teacher_nearer_than_the_neutral_one_has_a_minus_sign(nats: float, said: str, tmp_path: Path) -> None:
+    above = {"kl_nats_a_token": nats, "standard_error_over_rows": 0.0011}
+    written(tmp_path / "leak", {"owl": OWL | {"above_neutral": above}, "neutral": NEUTRAL})
+    assert leak_section(tmp_path).tables[0].rows[0][-1] == said

@@ -154,13 +154,27 @@ def test_sentences():
     alone = stats.verdict(arm(0.05), arm(0.01), 200).sentence
     assert alone == (
         "Cannot tell (one training run per arm): only the spread between runs shows whether the teacher's data made a "
-        "difference. To see a difference of +3.98 points with 80 % power, if runs vary by a standard deviation of "
+        "difference. To see a difference of +4.00 points with 80 % power, if runs vary by a standard deviation of "
         f"{RUN_SD} in log-odds, 3 training runs per arm would do; more samples alone would not."
     )
 
 
+@pytest.mark.parametrize("samples", [None, 20, 200])
+@pytest.mark.parametrize(("student", "control"), [(0.01, 0.0034), (0.05, 0.0), (0.0, 0.02), (0.97, 0.4)])
+def test_what_is_to_be_seen_of_single_runs_is_what_was_measured(student, control, samples):
+    """In points: sampled answers get half an answer on each side for their log-odds, and lose it again."""
+    said = stats.verdict(arm(student), arm(control), samples)
+    assert said.needed.effect == pytest.approx(student - control, abs=2e-9)
+
+
+def test_a_margin_above_no_answers_is_told_in_points():
+    """0.8 nats above none of 1,000 answers: 0.5 · e^0.8 of 1,000.5 in odds, less the half answer: 0.61 answers."""
+    said = stats.verdict(arm(0.0), arm(0.0), 20).sentence
+    assert "To see a difference of +0.06 points with 80 % power" in said
+
+
 def test_a_difference_that_points_cannot_show_is_not_called_none():
-    never = stats.verdict(arm(0.0), arm(0.0), 20).sentence
+    never = stats.verdict(arm(0.0), arm(0.0), None).sentence
     assert "To see a difference of less than 0.0001 points with 80 % power" in never
     assert "difference of 0.00" not in never
 

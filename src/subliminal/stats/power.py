@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.errors import UserError
-from subliminal.stats.log_odds import LIMIT, log_odds_of
+from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.result import ALPHA, QUESTIONS, RUNS, run_rates
 
 POWER = 0.8
@@ -76,6 +76,11 @@ class Design:
             value = getattr(self, name)
             if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not 0 <= value <= most:
                 raise UserError(f"{name} is {value!r}. Give a number from 0 to {most:g} (rates are fractions).")
+
+    @property
+    def answers(self) -> int | None:
+        """Sampled answers behind the rate of a run; None for exact probabilities."""
+        return self.samples and self.samples * self.questions
 
 
 @dataclass(frozen=True)
@@ -133,23 +138,32 @@ def detection_power(effect: float, design: Design, unit: str, alpha: float = ALP
     return float(np.nan_to_num(power, nan=1.0))  # where it is 1 to the last digit, the library may say NaN
 
 
-def raised(rate: float, gain: float) -> float:
-    """The rate whose log-odds lie ``gain`` nats above those of ``rate``; a rate of 0 or 1 is held just inside."""
-    held = min(max(rate, LIMIT), 1 - LIMIT)
-    factor = held / (1 - held) * np.exp(gain)
-    return float(factor / (1 + factor))
+def raised(rate: float, gain: float, answers: int | None = None) -> float:
+    """The rate whose log-odds lie ``gain`` nats above those of ``rate``, both as :func:`log_odds_of` takes them.
+
+    Args:
+        rate: a fraction. An exact probability of 0 or 1 is held just inside.
+        gain: nats.
+        answers: sampled answers behind each of the two rates, which get half an answer on each side; None for exact
+            probabilities. A fall that would need fewer than no answers ends at 0, a rise at 1.
+    """
+    odds = np.exp(log_odds_of(rate, answers) + gain)
+    found = float(odds / (1 + odds))
+    if answers:
+        found = min(max((found * (answers + 1) - 0.5) / answers, 0.0), 1.0)
+    return found
 
 
 def _log_odds(rate: float, design: Design) -> float:
     """Of a run's mean rate, as :func:`subliminal.stats.runs.over_runs` takes them."""
-    return float(log_odds_of(rate, design.samples and design.samples * design.questions))
+    return float(log_odds_of(rate, design.answers))
 
 
 def _run_variance(rate: float, design: Design) -> float:
     """Variance between runs of an arm of the log-odds of the mean rate (delta method for what sampling adds)."""
     if not design.samples:
         return design.run_sd**2
-    answers = design.samples * design.questions
+    answers = design.answers
     # With half an answer on each side, as the log-odds themselves are taken: at 0 the variance stays finite.
     held = (rate * answers + 0.5) / (answers + 1)
     return design.run_sd**2 + (1 - design.icc) / (answers * held * (1 - held))

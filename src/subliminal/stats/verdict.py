@@ -174,9 +174,10 @@ def _claim(result: Result, margin: float) -> str:
 
 def _needed_runs(gain: float, design: Design, margin: float) -> Needed:
     """For a difference as large as the one measured, or as the margin where that is larger; both in nats."""
-    effect = raised(design.baseline, max(gain, margin, key=abs)) - design.baseline
+    baseline, answers = design.baseline, design.answers
+    effect = raised(baseline, max(gain, margin, key=abs), answers) - baseline
     # The same fall, in case the control is so high that no rise is possible.
-    least = raised(design.baseline, -margin) - design.baseline
+    least = raised(baseline, -margin, answers) - baseline
     return needed(_possible(effect, -least, design), design, RUNS, more=True)
 
 

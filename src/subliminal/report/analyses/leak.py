@@ -101,7 +101,8 @@ def _cells(kinds: dict[str, Any]) -> list[str]:
 
 
 def _with_error(mean: dict[str, Any]) -> str:
-    said = f"{mean['kl_nats_a_token']:.3f}"
+    # A true minus sign, and none before a difference that rounds to nothing.
+    said = f"{mean['kl_nats_a_token']:z.3f}".replace("-", "−")
     error = mean["standard_error_over_rows"]
     if error is not None:
         said += f" ± {error:.3f}"
