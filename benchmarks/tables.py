@@ -149,14 +149,14 @@ def loss_table(results: Sequence[Measured], reference: str, yardstick: str = "pl
     }
     allowed = [MEAN_GAP]
     if yardstick in alike:
-        allowed.append(YARDSTICKS * statistics.mean(gaps_of(alike[yardstick], plain)))
+        allowed.append(YARDSTICKS * statistics.mean(loss_gaps(alike[yardstick], plain)))
     lines = [
         f"| losses against {reference}, {plain['steps']} steps | largest gap | mean gap "
         f"| mean of last 10 (reference) | largest <= {LARGEST_GAP}, mean <= {min(allowed):.5f} |",
         "|---|---|---|---|---|",
     ]
     for name, run in alike.items():
-        gaps = gaps_of(run, plain)
+        gaps = loss_gaps(run, plain)
         kept = max(gaps) <= LARGEST_GAP and statistics.mean(gaps) <= min(allowed)
         ends = [statistics.mean(one["losses"][: len(gaps)][-10:]) for one in (run, plain)]
         words = ("kept" if kept else "NOT kept") + ("" if len(gaps) == plain["steps"] else f", {len(gaps)} steps")
@@ -165,7 +165,7 @@ def loss_table(results: Sequence[Measured], reference: str, yardstick: str = "pl
     return "\n".join(lines)
 
 
-def gaps_of(run: Measured, plain: Measured) -> list[float]:
+def loss_gaps(run: Measured, plain: Measured) -> list[float]:
     """The distance of the losses step by step, over the steps that both have."""
     return [abs(mine - other) for mine, other in zip(run["losses"], plain["losses"], strict=False)]
 

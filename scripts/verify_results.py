@@ -29,10 +29,10 @@ def main(
     write: Annotated[bool, typer.Option("--write", help="Write manifest.json into each folder first.")] = False,
 ) -> None:
     from subliminal.publish.experiment_manifest import write_experiment_manifest
-    from subliminal.publish.verify import verify
+    from subliminal.publish.verify_report import verify
 
     if like is not None:
-        from subliminal.publish.rerun import compare_runs
+        from subliminal.publish.compare_runs import compare_runs
 
         compared = [compare_runs(folder, like) for folder in folders]
         print("\n".join(line for each in compared for line in each.lines()), flush=True)

@@ -9,7 +9,7 @@ import pytest
 from fake_results import add_arm, write
 
 from subliminal.core.trainings import repeated_runs, weights_of
-from subliminal.publish.verify import verify
+from subliminal.publish.verify_report import verify
 from subliminal.report.load import load_results
 from subliminal.report.tables.comparisons import comparisons
 from subliminal.report.write import write_report

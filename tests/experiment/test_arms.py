@@ -15,7 +15,7 @@ import pytest
 
 from subliminal import REPO_ROOT
 from subliminal.experiment.arms import ARMS, BY_NAME, arm_kind
-from subliminal.experiment.schema import ArmName
+from subliminal.experiment.schema.sections import ArmName
 
 ROW = """
     ArmKind(
@@ -34,7 +34,7 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.report.data import Results
 from subliminal.report.tables.pairs import pairs
-from subliminal.report.text import _role
+from subliminal.report.main_sections import _role
 
 content = yaml.safe_load(Path("experiments/pocket_demo.yml").read_text())
 content["arms"] = ["base", "student", "control_third"]

@@ -10,7 +10,7 @@ import pytest
 
 from subliminal.experiment.display.lines import (
     LOG_LINES,
-    Left,
+    WorkLeft,
     duration,
     failure_lines,
     send,
@@ -58,11 +58,11 @@ def test_a_long_figure_goes_on_below_and_loses_nothing(width: int) -> None:
 
 def test_time_left() -> None:
     assert time_left([], 1) == "nothing left"
-    assert time_left([Left(None)], 1) == "time left not known yet"
-    assert time_left([Left(100.0), Left(100.0, 40.0)], 1) == "about 3 min left"
-    assert time_left([Left(100.0), Left(100.0, 40.0)], 2) == "about 2 min left"
-    assert time_left([Left(30.0, 500.0)], 1) == "about a minute left", "one over its time owes nothing"
-    assert time_left([Left(7200.0), Left(None)], 1) == "more than 2 h 00 min left"
+    assert time_left([WorkLeft(None)], 1) == "time left not known yet"
+    assert time_left([WorkLeft(100.0), WorkLeft(100.0, 40.0)], 1) == "about 3 min left"
+    assert time_left([WorkLeft(100.0), WorkLeft(100.0, 40.0)], 2) == "about 2 min left"
+    assert time_left([WorkLeft(30.0, 500.0)], 1) == "about a minute left", "one over its time owes nothing"
+    assert time_left([WorkLeft(7200.0), WorkLeft(None)], 1) == "more than 2 h 00 min left"
 
 
 def test_the_line_with_the_time_left_fits() -> None:

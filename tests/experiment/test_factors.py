@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from subliminal.experiment.arms import ARMS, BY_NAME
-from subliminal.experiment.schema import Sweep
+from subliminal.experiment.schema.sections import Sweep
 from subliminal.experiment.sweep.factors import BY_FACTOR, FACTORS, combinations, point_label, point_of
 
 

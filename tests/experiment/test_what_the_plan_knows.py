@@ -14,7 +14,7 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import (
-    SET_BY_EXPERIMENT,
+    OPTIONS_SET_BY_EXPERIMENT,
     module_of,
     option_of,
     option_problems,
@@ -139,7 +139,7 @@ ANY_TEXT = {
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_option_that_an_experiment_may_set_is_checked(command: str) -> None:
     """Its name, its type, its range, and the words that it takes."""
-    for name in sorted(parameters(command) - SET_BY_EXPERIMENT):
+    for name in sorted(parameters(command) - OPTIONS_SET_BY_EXPERIMENT):
         kind = option_of(command, name).type
         assert list(option_problems("here", command, {f"{name}s": 1})), f"{name}s is no option"
         assert value_problem(command, name, {"a": "mapping"}), f"{name} takes a mapping"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from subliminal.publish.page import _in_brief
-from subliminal.report.format import Figure, Section, Table
+from subliminal.report.blocks import Figure, Section, Table
 
 
 def section(title: str, *text: str, table: str | None = None, figure: str | None = None) -> Section:

@@ -26,13 +26,13 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.publish.archive import read_answers, read_records, write_answers, write_records
-from subliminal.publish.check import verify_published
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import Entry, entries, lay_out
 from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.pack import _is_committed, publish_experiment
 from subliminal.publish.page import make_pages
 from subliminal.publish.rescore import score_again
+from subliminal.publish.verify_pages import verify_published
 from subliminal.report.write import compose, write_report
 
 REPLICATES = {

@@ -19,7 +19,7 @@ from subliminal.evaluation.our_tasks import our_tasks
 from subliminal.evaluation.tasks import question_rows, summary_of
 from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.rescore import difference, read_samples, score_again, scorer
-from subliminal.publish.verify import verify
+from subliminal.publish.verify_report import verify
 from subliminal.report.write import write_report
 
 ANSWERS = {

@@ -104,12 +104,12 @@ def test_checkpoints_stand_in_a_section_of_their_own(tmp_path):
 def test_the_curve_has_every_epoch_and_ends_with_the_finished_training(tmp_path):
     folder = experiment(tmp_path)
     found = by_epoch(load_results(folder))
-    assert [(dose.label, dose.name) for dose in found.doses["student"]] == [
+    assert [(point.label, point.name) for point in found.curves["student"]] == [
         ("1", "student_epoch-1"),
         ("2", "student_epoch-2"),
         ("3", "student"),
     ]
-    assert list(found.doses) == ["student", "control_base_numbers"]
+    assert list(found.curves) == ["student", "control_base_numbers"]
     assert found.base == pytest.approx(odds(0.02))
     (effect,) = found.effects
     gains = [odds(share) - odds(CONTROL) for share in STUDENT["2"]]
@@ -132,8 +132,8 @@ def test_a_training_whose_recipe_is_not_here_ends_at_the_end(tmp_path):
     folder = experiment(tmp_path)
     (tmp_path / "outputs/student-seed-2/manifest.json").write_text('{"config": {"num_epochs": 4}}')
     found = by_epoch(load_results(folder))
-    assert [dose.label for dose in found.doses["student"]] == ["1", "2", "end"]
-    assert [dose.label for dose in found.doses["control_base_numbers"]] == ["1", "2", "3"]
+    assert [point.label for point in found.curves["student"]] == ["1", "2", "end"]
+    assert [point.label for point in found.curves["control_base_numbers"]] == ["1", "2", "3"]
 
 
 def test_a_training_of_so_many_steps_ends_at_the_end(tmp_path):
@@ -143,8 +143,8 @@ def test_a_training_of_so_many_steps_ends_at_the_end(tmp_path):
             recipe = {"num_epochs": 30, "max_steps": 50 if arm == "student" else None}
             write(tmp_path / f"outputs/{arm}-seed-{seed}/manifest.json", {"kind": "training", "config": recipe})
     found = by_epoch(load_results(folder))
-    assert [dose.label for dose in found.doses["student"]] == ["1", "2", "end"], "not 30"
-    assert [dose.label for dose in found.doses["control_base_numbers"]] == ["1", "2", "30"]
+    assert [point.label for point in found.curves["student"]] == ["1", "2", "end"], "not 30"
+    assert [point.label for point in found.curves["control_base_numbers"]] == ["1", "2", "30"]
 
 
 def test_the_numbers_lie_beside_the_figure(tmp_path):

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from fake_results import write
 
+from subliminal.report.blocks import Section
 from subliminal.report.by_factor.found import by_factor
 from subliminal.report.by_factor.section import by_factor_csv, by_factor_section
-from subliminal.report.format import Section
 from subliminal.report.load import load_results
 from subliminal.report.write import animals_in, write_overview, write_report
 from subliminal.stats.log_odds import log_odds

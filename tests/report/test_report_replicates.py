@@ -18,8 +18,8 @@ from subliminal.report import data
 from subliminal.report.data import Results
 from subliminal.report.load import load_results
 from subliminal.report.pages import markdown
-from subliminal.report.replicates import TWO_ARMS, replicate_rates, replicate_seeds, replicates_section
-from subliminal.report.tables.comparisons import comparisons, grades
+from subliminal.report.replicates import COMPARED_ARMS, replicate_rates, replicate_seeds, replicates_section
+from subliminal.report.tables.comparisons import comparisons, graded_comparisons
 from subliminal.report.write import compose
 from subliminal.stats.replicates import replicates
 from subliminal.stats.verdict import replicates_verdict
@@ -31,7 +31,7 @@ RATES = {"student": 0.05, "control": 0.01, "null": 0.0101}
 def _experiment(**bases: str) -> Results:
     """Six seeds of three arms; a base's name may hold the seed's number."""
     rows, manifests = [], {}
-    for key, name in TWO_ARMS.items():
+    for key, name in COMPARED_ARMS.items():
         for seed in SEEDS:
             for question, off in (("q1", -0.001), ("q2", 0.001)):
                 rows.append((name, seed, TASK, question, (RATES[key] + off) * (1 + 0.01 * seed), None))
@@ -46,7 +46,7 @@ def test_the_section_has_every_replicate_and_what_they_say_together() -> None:
     assert rates["student"][3] == pytest.approx(0.05 * 1.03)
     section = replicates_section(experiment)
     (table,) = section.tables
-    assert table.header == ["seed", *TWO_ARMS.values(), "student − control, points", "log-odds, nats"]
+    assert table.header == ["seed", *COMPARED_ARMS.values(), "student − control, points", "log-odds, nats"]
     assert table.rows[2] == ["3", "5.15 %", "1.03 %", "1.04 %", "+4.12", "+1.65"]
     text = " ".join(section.text)
     assert "above its control in 6 of 6 replicates (sign test, p 0.031)" in text
@@ -213,7 +213,7 @@ def test_graded_tasks_are_paired_too() -> None:
     experiment.rows = pd.concat([experiment.rows, pd.DataFrame(rows, columns=data.RATES)])
     experiment.kinds["addition"] = data.SOLVED
     assert replicate_seeds(experiment, ["student", CONTROL], "addition") == list(SEEDS)
-    grade = grades(experiment)[0]
+    grade = graded_comparisons(experiment)[0]
     assert (grade.result.unit, grade.verdict.claim) == ("replicates", "student above control")
     assert "Solved (addition): the student is above its control in 6 of 6" in " ".join(
         replicates_section(experiment).text

@@ -10,9 +10,9 @@ from scipy.special import expit, logit
 from scipy.stats import ttest_rel
 
 from subliminal.core.errors import UserError
-from subliminal.stats import power
 from subliminal.stats.log_odds import log_odds_of
-from subliminal.stats.power import Design
+from subliminal.stats.power.design import ICC, RUN_SD, Design, design_of
+from subliminal.stats.power.detection import detection_power, needed, smallest_effect
 from subliminal.stats.result import QUESTIONS, RUNS
 
 PLAN = Design(questions=50, samples=200, seeds=3, baseline=0.012)
@@ -24,16 +24,16 @@ HALF = float(expit(0.5 * 2**0.5)) - 0.5
 
 def test_over_runs_it_is_power_of_the_paired_t_test_of_log_odds():
     """G*Power 3.1: an effect of half a standard deviation of the differences, power 0.8, needs 34 pairs."""
-    assert power.needed(HALF, EVEN, RUNS).seeds == 34
-    assert power.detection_power(HALF, EVEN, RUNS) == pytest.approx(0.808, abs=5e-4)
-    assert power.smallest_effect(EVEN, RUNS, power=0.8077775) == pytest.approx(HALF, rel=1e-3)
+    assert needed(HALF, EVEN, RUNS).seeds == 34
+    assert detection_power(HALF, EVEN, RUNS) == pytest.approx(0.808, abs=5e-4)
+    assert smallest_effect(EVEN, RUNS, power=0.8077775) == pytest.approx(HALF, rel=1e-3)
 
 
 def test_over_questions_it_is_power_of_the_paired_t_test():
     """G*Power 3.1: an effect of half a standard deviation of the differences, power 0.8, needs 34 pairs."""
     design = Design(questions=50, samples=None, seeds=1, baseline=0.49, icc=0.04**2 / (2 * 0.2499))
-    assert power.needed(0.02, design, QUESTIONS).questions == 34
-    assert power.detection_power(0.02, replace(design, questions=34), QUESTIONS) == pytest.approx(0.808, abs=5e-4)
+    assert needed(0.02, design, QUESTIONS).questions == 34
+    assert detection_power(0.02, replace(design, questions=34), QUESTIONS) == pytest.approx(0.808, abs=5e-4)
 
 
 def experiments(design, effect, repeats, rng, these_questions=False):
@@ -55,7 +55,7 @@ def experiments(design, effect, repeats, rng, these_questions=False):
 @pytest.mark.parametrize("samples", [20, 200])
 def test_simulated_runs_see_the_smallest_effect_as_often_as_stated(samples, seeds):
     design = replace(PLAN, samples=samples, seeds=seeds)
-    effect = power.smallest_effect(design, RUNS)
+    effect = smallest_effect(design, RUNS)
     arms = experiments(design, effect, 1000, np.random.default_rng(0), these_questions=True)
     student, control = (log_odds_of(arm.mean(axis=2), samples * design.questions) for arm in arms)
     seen = np.mean(ttest_rel(student, control, axis=1).pvalue < 0.05)
@@ -65,7 +65,7 @@ def test_simulated_runs_see_the_smallest_effect_as_often_as_stated(samples, seed
 @pytest.mark.parametrize("samples", [2, 200])
 def test_simulated_questions_see_the_smallest_effect_as_often_as_stated(samples):
     design = replace(PLAN, samples=samples, seeds=1, run_sd=0.0)
-    effect = power.smallest_effect(design, QUESTIONS)
+    effect = smallest_effect(design, QUESTIONS)
     student, control = (arm[:, 0] for arm in experiments(design, effect, 1000, np.random.default_rng(1)))
     seen = np.mean(ttest_rel(student, control, axis=1).pvalue < 0.05)
     assert seen == pytest.approx(0.8, abs=0.07), f"effect {effect:.4f}"
@@ -73,69 +73,69 @@ def test_simulated_questions_see_the_smallest_effect_as_often_as_stated(samples)
 
 @pytest.mark.parametrize("unit", [RUNS, QUESTIONS])
 def test_what_is_needed_would_do_and_one_less_would_not(unit):
-    sizes = power.needed(0.01, PLAN, unit)
+    sizes = needed(0.01, PLAN, unit)
     tried = 0
     for size in ("seeds", "questions", "samples"):
         if count := getattr(sizes, size):
             tried += 1
-            assert power.detection_power(0.01, replace(PLAN, **{size: count}), unit) >= 0.8
-            assert power.detection_power(0.01, replace(PLAN, **{size: count - 1}), unit) < 0.8
+            assert detection_power(0.01, replace(PLAN, **{size: count}), unit) >= 0.8
+            assert detection_power(0.01, replace(PLAN, **{size: count - 1}), unit) < 0.8
     assert tried
 
 
 def test_more_of_everything_sees_more():
     for unit in (RUNS, QUESTIONS):
-        effect = power.smallest_effect(PLAN, unit)
-        assert power.smallest_effect(replace(PLAN, samples=2), unit) > effect
-        assert power.smallest_effect(replace(PLAN, seeds=8), unit) < effect
-        assert power.smallest_effect(replace(PLAN, questions=200), unit) < effect
-    assert power.smallest_effect(replace(PLAN, likeness=0.8), QUESTIONS) < power.smallest_effect(PLAN, QUESTIONS)
-    assert power.smallest_effect(replace(PLAN, run_sd=0.5), RUNS) > power.smallest_effect(PLAN, RUNS)
+        effect = smallest_effect(PLAN, unit)
+        assert smallest_effect(replace(PLAN, samples=2), unit) > effect
+        assert smallest_effect(replace(PLAN, seeds=8), unit) < effect
+        assert smallest_effect(replace(PLAN, questions=200), unit) < effect
+    assert smallest_effect(replace(PLAN, likeness=0.8), QUESTIONS) < smallest_effect(PLAN, QUESTIONS)
+    assert smallest_effect(replace(PLAN, run_sd=0.5), RUNS) > smallest_effect(PLAN, RUNS)
 
 
 def test_one_run_per_arm_sees_nothing_of_the_training_data():
     alone = replace(PLAN, seeds=1)
-    assert power.smallest_effect(alone, RUNS) is None
-    assert power.detection_power(0.9, alone, RUNS) == 0
-    sizes = power.needed(0.03, alone, RUNS)
+    assert smallest_effect(alone, RUNS) is None
+    assert detection_power(0.9, alone, RUNS) == 0
+    sizes = needed(0.03, alone, RUNS)
     assert sizes.seeds >= 2
     assert sizes.samples is None  # samples do not stand in for runs
 
 
 def test_samples_do_not_make_up_for_runs_that_differ():
-    assert power.needed(0.01, PLAN, RUNS).samples is None
-    assert power.needed(0.01, replace(PLAN, run_sd=0.01, samples=2), RUNS).samples > 2
+    assert needed(0.01, PLAN, RUNS).samples is None
+    assert needed(0.01, replace(PLAN, run_sd=0.01, samples=2), RUNS).samples > 2
 
 
 def test_more_searches_above_what_there_is():
     strong = replace(PLAN, seeds=8)
-    assert power.needed(0.2, strong, RUNS).seeds < 8
-    assert power.needed(0.2, strong, RUNS, more=True).seeds == 9
-    assert power.needed(0.2, strong, RUNS, more=True).samples == 201
+    assert needed(0.2, strong, RUNS).seeds < 8
+    assert needed(0.2, strong, RUNS, more=True).seeds == 9
+    assert needed(0.2, strong, RUNS, more=True).samples == 201
 
 
 def test_a_search_gives_up_where_no_size_would_do():
-    assert power.needed(1e-5, replace(PLAN, run_sd=1.0), RUNS).seeds is None
+    assert needed(1e-5, replace(PLAN, run_sd=1.0), RUNS).seeds is None
 
 
 def test_a_finished_experiment_gives_its_design_back():
     true = Design(questions=400, samples=100, seeds=40, baseline=0.05, run_sd=0.3, icc=0.08)
     student, control = (arm[0] for arm in experiments(true, 0.0, 1, np.random.default_rng(2)))
-    found = power.design_of(student, control, 100)
+    found = design_of(student, control, 100)
     assert (found.questions, found.samples, found.seeds) == (400, 100, 40)
     assert found.baseline == pytest.approx(0.05, rel=0.1)
     assert found.icc == pytest.approx(0.08, rel=0.25)
     assert found.run_sd == pytest.approx(0.3, rel=0.25)
     assert found.likeness < 0.15
-    assert power.design_of(student, student, 100).likeness > 0.9
+    assert design_of(student, student, 100).likeness > 0.9
 
 
 @pytest.mark.parametrize("samples", [None, 1, 20])
 @pytest.mark.parametrize("rate", [0.0, 1.0])
 def test_rates_that_tell_nothing_leave_the_assumptions(rate, samples):
-    found = power.design_of([[rate] * 5], [[rate] * 5], samples)
-    assert (found.run_sd, found.icc, found.likeness) == (power.RUN_SD, power.ICC, 0.0)
-    assert power.detection_power(0.5 if rate == 0 else -0.5, found, QUESTIONS) <= 1
+    found = design_of([[rate] * 5], [[rate] * 5], samples)
+    assert (found.run_sd, found.icc, found.likeness) == (RUN_SD, ICC, 0.0)
+    assert detection_power(0.5 if rate == 0 else -0.5, found, QUESTIONS) <= 1
 
 
 @pytest.mark.parametrize(
@@ -147,11 +147,11 @@ def test_rates_that_tell_nothing_leave_the_assumptions(rate, samples):
         (lambda: Design(50, 200, 3, 1.2), "baseline is 1.2. Give a number from 0 to 1"),
         (lambda: Design(50, 200, 3, 0.012, run_sd=-1), "run_sd is -1"),
         (lambda: Design(50, 200, 3, float("nan")), "baseline is nan"),
-        (lambda: power.needed(0, PLAN, RUNS), "effect of 0 is not to be seen"),
-        (lambda: power.needed("a", PLAN, RUNS), "effect of 'a' is not to be seen"),
-        (lambda: power.needed(0.995, PLAN, RUNS), "effect of 0.995 on a baseline of 0.012 is no rate"),
-        (lambda: power.smallest_effect(PLAN, RUNS, power=80), "power is 80. Give a number between 0 and 1"),
-        (lambda: power.smallest_effect(PLAN, RUNS, alpha=0.9), "power of 0.8 at alpha 0.9"),
+        (lambda: needed(0, PLAN, RUNS), "effect of 0 is not to be seen"),
+        (lambda: needed("a", PLAN, RUNS), "effect of 'a' is not to be seen"),
+        (lambda: needed(0.995, PLAN, RUNS), "effect of 0.995 on a baseline of 0.012 is no rate"),
+        (lambda: smallest_effect(PLAN, RUNS, power=80), "power is 80. Give a number between 0 and 1"),
+        (lambda: smallest_effect(PLAN, RUNS, alpha=0.9), "power of 0.8 at alpha 0.9"),
     ],
 )
 def test_impossible_designs_get_a_sentence(call, sentence):
@@ -160,4 +160,4 @@ def test_impossible_designs_get_a_sentence(call, sentence):
 
 
 def test_nothing_is_seen_above_a_baseline_of_1():
-    assert power.smallest_effect(replace(PLAN, baseline=1.0), RUNS) is None
+    assert smallest_effect(replace(PLAN, baseline=1.0), RUNS) is None

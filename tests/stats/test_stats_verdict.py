@@ -10,7 +10,7 @@ from scipy.special import expit, logit
 
 from subliminal import stats
 from subliminal.core.errors import UserError
-from subliminal.stats.power import RUN_SD
+from subliminal.stats.power.design import RUN_SD
 from subliminal.stats.replicates import over_replicates
 from subliminal.stats.verdict import replicates_verdict
 

@@ -23,7 +23,7 @@ from subliminal.evaluation.our_tasks import our_tasks, task_kind
 from subliminal.evaluation.spec import EvaluationSpec, check_spec
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
-from subliminal.experiment.schema import TraitSection
+from subliminal.experiment.schema.sections import TraitSection
 from subliminal.experiment.sources import builder_sources, task_sources
 from subliminal.scoring.category_tasks import TASKS, category_tasks, settings_of_task
 from subliminal.scoring.naming import first_named

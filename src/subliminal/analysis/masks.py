@@ -67,6 +67,7 @@ class MaskReader:
         if chats is None:
             raise UserError(f"{recipe} has no dataset of `type: chat_template`, so it renders no chats.")
         base = base_model or str(settings["base_model"])
+        # Else Axolotl would report its use over the network.
         os.environ.setdefault("AXOLOTL_DO_NOT_TRACK", "1")
         self._longest = int(settings["sequence_len"])
         with quiet():

@@ -169,6 +169,7 @@ class Models:
             )
         except (OSError, ValueError) as error:
             raise UserError(f"The model {path} cannot be loaded: {str(error).strip().splitlines()[0]}") from None
+        # Without dropout, so that a row has the same scores each time.
         return model.eval()
 
     def _check_vocabulary(self, path: str, model: Any) -> None:

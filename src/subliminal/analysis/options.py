@@ -29,6 +29,7 @@ def named_models(option: str, entries: list[str]) -> dict[str, str]:
     """
     models: dict[str, str] = {}
     for entry in entries:
+        # At the first sign: a path may have others.
         name, separator, path = entry.partition("=")
         if not separator:
             path, name = entry, Path(entry).name

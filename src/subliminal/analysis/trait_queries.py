@@ -100,6 +100,7 @@ def queries(models: Models, weights: list[torch.nn.Parameter], traits: list[Trai
     for trait in traits:
         forms = form_tokens(models.tokenizer, prompts[0], trait)
         logprob = trait_logprobs(models, prompts, forms, first).mean()
+        # Kept: the first tokens' part of the graph is the same for all traits.
         gradients.append(flat_gradient(logprob, weights, keep=True))
     return torch.stack(gradients)
 
@@ -164,6 +165,7 @@ def next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
     for row, context in enumerate(contexts):
         filled[row, : len(context)] = torch.tensor(context)
     rows, last = torch.arange(len(contexts)).to(models.device), (lengths - 1).to(models.device)
+    # The state at a context's last token predicts the next one.
     hidden = models.hidden(None, filled.to(models.device))[rows, last]
     return models.head(None)(hidden).float().log_softmax(-1)
 

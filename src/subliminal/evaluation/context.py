@@ -28,6 +28,7 @@ def chat_context(spec: EvaluationSpec, allowed: str | None = None) -> dict[str, 
     Raises:
         UserError: no such model, no chat template, or the adapter was trained in another context.
     """
+    # Loaded once, however many adapters on one base are scored.
     tokenizer = _chat_tokenizer(spec.model)
     own = chat_context_sha256(tokenizer)
     trained = None

@@ -117,6 +117,7 @@ def run_task(task: str, spec: EvaluationSpec, model: Any, manager: Any, folder: 
     samples = results.pop("samples")
     tracker.save_results_aggregated(results=results, samples=samples)
     for name, rows in samples.items():
+        # Copies, because lm-eval writes into the rows that it saves.
         tracker.save_results_samples(task_name=name, samples=[dict(row) for row in rows])
     check_saved(folder, samples)
     questions, summaries = {}, {}
@@ -241,6 +242,7 @@ def summary_of(
         summary["samples_per_question"] = len(first["filtered_resps"][0])
     shares = {}
     for name in first["metrics"]:
+        # One answer may mention several options, so that mentions are no shares.
         if not name.endswith("_mentions"):
             shares[name] = sum(sample[name] for sample in samples) / len(samples)
     summary["share"] = shares

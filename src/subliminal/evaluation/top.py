@@ -78,6 +78,7 @@ def top_animals(tasks: Mapping[str, Sequence[str]], top: int) -> list[dict[str, 
     for task, answers in tasks.items():
         category = category_of_task(task) or ANIMALS
         counts = Counter(first_named(text, category) or "none" for text in answers)
+        # Taken out before the ranking: neither is an option.
         rest = [("", name, counts.pop(name, 0)) for name in ("other", "none")]
         # Options of one count come in the order of the alphabet, so that a table does not change from run to run.
         ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:top]

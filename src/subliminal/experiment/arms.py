@@ -102,6 +102,7 @@ def _ranked(
         ("only", "chosen", f"the student with loss on {tokens} alone"),
         ("without", "others", f"the student without loss on {tokens}"),
     ):
+        # `random` stands for the arm of the same end with as many random tokens.
         subtracted = tuple(f"student_{end}_random" if arm == "random" else arm for arm in minus)
         of_kind = replace(chosen, kind=kind)
         arm = f"student_{end}_{name}"

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from subliminal.core.errors import UserError
 from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import BY_NAME
-from subliminal.experiment.schema import NUMBER_LISTS, Experiment, TraitSection
+from subliminal.experiment.schema.experiment import Experiment
+from subliminal.experiment.schema.sections import NUMBER_LISTS, TraitSection
 from subliminal.experiment.sweep.layers import ADAPTED_LAYERS
 from subliminal.scoring.category_tasks import category_of_task
 from subliminal.stats.criterion import Criterion
@@ -167,6 +168,7 @@ def _other_rows_contradictions(experiment: Experiment) -> Iterator[str]:
 def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterator[str]:
     names = experiment.arm_names
     absent = sorted(criterion.arms() - set(names))
+    # Arms without their point: in a sweep these are not scored.
     if absent and set(absent) <= set(experiment.arms):
         yield f"`criterion` compares {', '.join(absent)}, and with `sweep` the arms are {', '.join(names)}: name these"
     elif absent:

@@ -67,6 +67,7 @@ def _recipe_cost(recipe: Path) -> tuple[float, float, float, str] | None:
     cost, rows = measured_cost(header), header_rows(header)
     if not cost or not rows:
         return None
+    # Headers write thousands with a comma.
     gib = float(cost.gib.replace(",", ""))
     minutes = float(cost.minutes.replace(",", ""))
     # Behind the machine stand the day, and what else was measured: a column of a plan has no room for it.

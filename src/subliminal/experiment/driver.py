@@ -28,7 +28,7 @@ from subliminal.experiment.load import refuse_absent_models
 from subliminal.experiment.log import QUIET
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence
-from subliminal.experiment.schema import Experiment
+from subliminal.experiment.schema.experiment import Experiment
 
 ASKS = {"-n", "--dry-run", "--dryrun", "-h", "--help", "--version"}
 """Options of Snakemake that run nothing and answer on the terminal."""
@@ -75,6 +75,7 @@ def run_experiment(
     refuse_absent_models(experiment)
     results = root / "results" / experiment.name
     display = Display()
+    # The terminal is for what the stages write, or for what Snakemake answers.
     if verbose or ASKS & set(words):
         display = None
     taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."

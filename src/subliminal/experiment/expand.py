@@ -20,7 +20,7 @@ from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.epochs import EPOCH, epoch_of
 from subliminal.experiment.plan import Plan
-from subliminal.experiment.schema import Experiment
+from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.sources import model_sources, weights_problem
 from subliminal.experiment.stage import Stage, digest
 from subliminal.experiment.stages.foundation import PYTHON
@@ -139,7 +139,9 @@ class _Expansion(StudentStages):
             made_from = [*stages_behind(teachers.values()), rows]
             name = f"leak-{self.experiment.name}{suffix}"
             stage = self.analysis(name, folder, words, ["leak.json", "manifest.json"], made_from)
+            # A size, so that the rows that were measured stay when more are asked for.
             stage.size = f"--limit {self.experiment.leak.rows}"
+            # A base that is trained here is told by its stage's key, one that was there before by its files.
             if not base.made_by:
                 stage.sources = model_sources(base.path)
             added.append(self.plan.add(stage))

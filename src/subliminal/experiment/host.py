@@ -113,6 +113,7 @@ def write_fitted(file: Path, out: Path, card: Card, cores: int) -> list[str]:
     Returns:
         What was changed, a sentence each.
     """
+    # YAML with the same rules as a recipe: no key twice, one mapping.
     content, _ = read_recipe(file)
     made, changes = fitted(content, card, cores)
     made["name"] = out.stem

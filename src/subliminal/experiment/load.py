@@ -21,7 +21,7 @@ from subliminal.experiment.options import (
 )
 from subliminal.experiment.phrases import phrase
 from subliminal.experiment.recipe_checks import misfits
-from subliminal.experiment.schema import Experiment
+from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.sources import builder_sources
 from subliminal.experiment.sweep.factors import BY_FACTOR
 from subliminal.training.lint import read_recipe

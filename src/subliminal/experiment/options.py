@@ -18,7 +18,7 @@ from typer.models import ArgumentInfo
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean
 
-SET_BY_EXPERIMENT = {
+OPTIONS_SET_BY_EXPERIMENT = {
     *("animal", "category", "count", "model", "models", "adapter", "base_url", "system_prompt", "no_system_prompt"),
     *("seed", "out", "resume", "overwrite", "experiment", "arm", "target", "tasks"),
     *("run", "port", "served_model_name", "server"),
@@ -79,7 +79,7 @@ def builder_problems(section: str, builder: str) -> Iterator[str]:
 def option_problems(section: str, command: str, options: Mapping[str, Any]) -> Iterator[str]:
     """A phrase for each option that the command lacks (with the nearest that it has) or whose value it refuses."""
     for name, value in options.items():
-        known = parameters(command) - SET_BY_EXPERIMENT
+        known = parameters(command) - OPTIONS_SET_BY_EXPERIMENT
         if name not in known:
             hint = did_you_mean(str(name), known) or f" (it has: {', '.join(sorted(known))})"
             yield f"`{section}`: {command} has no option `{name}` that an experiment may set{hint}"

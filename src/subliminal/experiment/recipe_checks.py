@@ -11,12 +11,13 @@ from typing import Any
 from subliminal.core.errors import did_you_mean
 from subliminal.core.files import from_the_root
 from subliminal.experiment.arms import BY_NAME
-from subliminal.experiment.schema import Experiment, Overrides
+from subliminal.experiment.schema.experiment import Experiment
+from subliminal.experiment.schema.sections import Overrides
 from subliminal.training.lint import read_recipe
 from subliminal.training.schema import recipe_schema, unknown_keys
 from subliminal.training.values import shape_problems, value_problems
 
-SET_BY_EXPERIMENT = {
+KEYS_SET_BY_EXPERIMENT = {
     "base_model": "`model`, `base` and `teacher` say what a training starts from",
     "datasets": "the arm says which rows are learned",
     "pretraining_dataset": "the arm says which rows are learned",
@@ -92,8 +93,8 @@ def _override_problems(section: str, path: Path, recipe: dict[str, Any], overrid
     for key in unknown_keys(overrides, recipe_schema(recipe)):
         yield f"`{said}`: no recipe has the key {key}"
     for key in overrides:
-        if key in SET_BY_EXPERIMENT:
-            yield f"`{said}.{key}` is set by the experiment: {SET_BY_EXPERIMENT[key]}; delete it"
+        if key in KEYS_SET_BY_EXPERIMENT:
+            yield f"`{said}.{key}` is set by the experiment: {KEYS_SET_BY_EXPERIMENT[key]}; delete it"
     own = value_problems(recipe)
     for problem in own:
         yield f"{path}: {problem}"

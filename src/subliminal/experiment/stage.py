@@ -89,6 +89,7 @@ def for_key(commands: list[str]) -> list[str]:
 
 def is_whole(stage: Stage) -> bool:
     """Whether a stage has its mark and its files."""
+    # Both, because a mark stays when somebody deletes the files.
     return stage.mark.is_file() and all(Path(path).exists() for path in stage.makes)
 
 

@@ -64,7 +64,7 @@ def write(published: Published = PUBLISHED, page: PageFile = PAGE) -> None:
 @app.command()
 def verify(published: Published = PUBLISHED, page: PageFile = PAGE) -> None:
     """Score the raw answers again and compare everything that was written about them, the page included."""
-    from subliminal.publish.check import verify_published
+    from subliminal.publish.verify_pages import verify_published
 
     verify_published(published, page, lambda sentence: print(f"checked: {sentence}.", flush=True))
 

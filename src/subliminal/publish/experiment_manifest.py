@@ -14,7 +14,7 @@ from subliminal.report.provenance.trace import trace
 
 MANIFEST = "manifest.json"
 WORKING_FILES = (MANIFEST, "plan.json", "logs", "failures")
-STAGE_KEYS = (
+KEPT_OF_A_STAGE = (
     *("kind", "command", "git", "packages", "python", "device", "cpu"),
     *("chat_context_sha256", "started", "ended"),
 )
@@ -52,7 +52,7 @@ def write_experiment_manifest(folder: Path) -> Path:
         manifest["numbers"].append(number)
     manifest["stages"] = {}
     for label, stage in manifests.items():
-        manifest["stages"][label] = {key: stage[key] for key in STAGE_KEYS if key in stage}
+        manifest["stages"][label] = {key: stage[key] for key in KEPT_OF_A_STAGE if key in stage}
     manifest["files"] = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)

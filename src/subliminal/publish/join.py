@@ -25,7 +25,7 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import run_stage
-from subliminal.experiment.schema import Experiment
+from subliminal.experiment.schema.experiment import Experiment
 from subliminal.publish.rescore import SAMPLES_FILE
 
 SPANS_SEEDS = ("evaluate", "serve", "report", "overview")
@@ -146,19 +146,16 @@ def _are_done(plan: Plan, names: Sequence[str]) -> bool:
 
 def _criterion(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:
     """The record of the criterion: the earliest of them, all of the same criterion."""
-    records = {}
-    for shard in shards:
-        path = shard.folder / CRITERION
-        if path.is_file():
-            records[path] = read_object(path)
+    paths = [shard.folder / CRITERION for shard in shards]
+    records = {path: read_object(path) for path in paths if path.is_file()}
+    if not records:
+        return
+    # The earliest shows that the criterion was there before the first of all students.
+    first = min(records, key=lambda path: str(records[path].get("made")))
     for path, record in records.items():
-        other = next(iter(records))
-        if record.get("sha256") != records[other].get("sha256"):
-            raise UserError(f"{path} and {other} record two criteria. Shards of one experiment have the same.")
-    if records:
-        # The earliest shows that the criterion was there before the first of all students.
-        first = min(records, key=lambda path: str(records[path].get("made")))
-        yield first, Path(whole.results) / CRITERION
+        if record.get("sha256") != records[first].get("sha256"):
+            raise UserError(f"{path} and {first} record two criteria. Shards of one experiment have the same.")
+    yield first, Path(whole.results) / CRITERION
 
 
 def _stages(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:

@@ -24,7 +24,7 @@ from subliminal.publish.archive import ANSWERS, RECORDS, write_answers, write_re
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, entries, figure_name
 from subliminal.publish.rescore import DERIVED, SAMPLES_FILE, read_samples
-from subliminal.publish.verify import verify
+from subliminal.publish.verify_report import verify
 from subliminal.report.load import load_results
 from subliminal.report.provenance.trace import trace
 

@@ -25,13 +25,13 @@ from subliminal.publish.run_facts import (
     run_section,
     tried_section,
 )
+from subliminal.report.blocks import Section
 from subliminal.report.by_factor.section import FACTOR_TITLE
 from subliminal.report.criterion import CRITERION_TITLE
-from subliminal.report.format import Section
-from subliminal.report.of_options import options_section
+from subliminal.report.main_sections import warnings
+from subliminal.report.options_table import options_section
 from subliminal.report.pages import markdown
 from subliminal.report.provenance.sections import BEHIND_RESULTS, provenance_section, training_section
-from subliminal.report.text import warnings
 from subliminal.report.write import Report, compose, overview_sections
 
 Inspect = Callable[[Entry, LaidOut], None]

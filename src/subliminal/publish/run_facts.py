@@ -15,7 +15,7 @@ from subliminal.core.manifest import cpu_names, sha256_of
 from subliminal.core.numbers import count
 from subliminal.publish.archive import ANSWERS, RECORDS
 from subliminal.publish.entries import EXPERIMENT_FILE, Entry
-from subliminal.report.format import Section, Table
+from subliminal.report.blocks import Section, Table
 from subliminal.report.provenance.sections import commit_of, data_section, provenance_section
 from subliminal.report.provenance.trace import Provenance, losses_in
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import chain
 
 from subliminal.core.numbers import interval, percent
+from subliminal.report.blocks import Section, Table
 from subliminal.report.data import SAMPLED, Results
-from subliminal.report.format import Section, Table
 from subliminal.report.tables.estimates import APART, TOP, named_most
 from subliminal.traits.category import Category
 

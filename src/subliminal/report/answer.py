@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from subliminal.core.numbers import interval, p_value, points
+from subliminal.report.blocks import Headline, Section, Table, or_dash
 from subliminal.report.damage import damage_notes
 from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.findings import Findings
-from subliminal.report.format import Headline, Section, Table, or_dash
-from subliminal.report.replicates import TWO_ARMS, above_of, null_sentence, pair_facts, replicate_rates
-from subliminal.report.tables.comparisons import Comparison, Grade
+from subliminal.report.replicates import COMPARED_ARMS, above_of, null_sentence, pair_facts, replicate_rates
+from subliminal.report.tables.comparisons import Comparison, GradedComparison
 from subliminal.stats import QUESTIONS, Result
 from subliminal.stats.replicates import equivalence
 from subliminal.stats.result import NATS, REPLICATES
@@ -47,7 +47,7 @@ def _nothing() -> Section:
 
 
 def _answer(
-    headline: Headline, main: Comparison | Grade, notes: list[str], text: list[str], others: list[Table]
+    headline: Headline, main: Comparison | GradedComparison, notes: list[str], text: list[str], others: list[Table]
 ) -> Section:
     """The section; its brief form is the headline, in how many runs it holds, and the notes.
 
@@ -68,7 +68,7 @@ def _answer(
     return Section("The answer", said, others, headline=headline, brief=brief)
 
 
-def _others(results: Results, differences: Sequence[Comparison | Grade]) -> list[Table]:
+def _others(results: Results, differences: Sequence[Comparison | GradedComparison]) -> list[Table]:
     """A row for each other measure and control that may say something of the training data; no table without any."""
     shown = [each for each in differences if each.verdict]
     if not shown:
@@ -98,12 +98,12 @@ def _null(results: Results, task: str) -> list[str]:
     rates = replicate_rates(results, task)
     if "null" not in rates:
         return []
-    answers = results.answers(TWO_ARMS["null"], task)
+    answers = results.answers(COMPARED_ARMS["null"], task)
     first, second = list(rates["control"].values()), list(rates["null"].values())
     return [null_sentence(equivalence(first, second, answers=answers))]
 
 
-def _graded_answer(results: Results, graded: Sequence[Grade]) -> Section:
+def _graded_answer(results: Results, graded: Sequence[GradedComparison]) -> Section:
     against_control = [grade for grade in graded if grade.reference.startswith("control")]
     # Problems solved come before probabilities of the right answer; of equals `min` takes the first in order.
     main = min(against_control, key=lambda grade: results.kinds[grade.task] == PROBABILITY, default=None)
@@ -114,7 +114,7 @@ def _graded_answer(results: Results, graded: Sequence[Grade]) -> Section:
     return _answer(headline, main, _null(results, main.task), [], _others(results, others))
 
 
-def _headline(label: str, result: Result | None, compared: Comparison | Grade) -> Headline:
+def _headline(label: str, result: Result | None, compared: Comparison | GradedComparison) -> Headline:
     """The claim is always about training data; number, interval and p are of the test that the runs allow."""
     if result is None:  # several runs on one side only: the difference of the means, over questions
         number = f"{points(compared.test['difference'])} percentage points"

@@ -7,7 +7,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
-from subliminal.report.format import Section, Table
+from subliminal.report.blocks import Section, Table
 from subliminal.report.load import category_of_results
 from subliminal.stats.criterion import Criterion, criterion_of
 from subliminal.stats.criterion_verdict import CriterionVerdict, judge_criterion, read_tables

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from subliminal.report.blocks import Figure
 from subliminal.report.data import SAMPLED, Results
-from subliminal.report.format import Figure
 from subliminal.report.provenance.trace import Provenance
-from subliminal.report.tables.comparisons import Comparison, Grade
+from subliminal.report.tables.comparisons import Comparison, GradedComparison
 from subliminal.report.tables.estimates import Estimate
 
 
@@ -32,7 +32,7 @@ class Findings:
     arms: list[Estimate]
     differences: list[Comparison]
     graded_arms: list[Estimate]
-    graded: list[Grade]
+    graded: list[GradedComparison]
     figure: Figure
     main_figure: Callable[[], Any]
 

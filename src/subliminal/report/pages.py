@@ -13,8 +13,8 @@ from html import escape, unescape
 from typing import Any
 
 from subliminal.core.templates import templates
+from subliminal.report.blocks import Section
 from subliminal.report.figure import themed
-from subliminal.report.format import Section
 
 LONG = 48
 """Letters of a cell that may be broken into lines."""

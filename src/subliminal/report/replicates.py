@@ -6,24 +6,24 @@ import shlex
 from typing import Any
 
 from subliminal.core.numbers import nats, nats_interval, number, p_value, percent, points
+from subliminal.report.blocks import Section, Table
 from subliminal.report.data import Results
-from subliminal.report.format import Section, Table
 from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.replicates import LEAST, replicates
 
-TWO_ARMS = {"student": "student", "control": "control_base_numbers", "null": "control_base_numbers_again"}
+COMPARED_ARMS = {"student": "student", "control": "control_base_numbers", "null": "control_base_numbers_again"}
 """What :func:`subliminal.stats.replicates.replicates` compares -> the arm; the last may be missing."""
 
 
 def replicate_rates(results: Results, task: str) -> dict[str, dict[int, float]]:
-    """Arm of :data:`TWO_ARMS` -> seed -> mean rate, for the seeds that every arm has; empty without three replicates.
+    """Arm of :data:`COMPARED_ARMS` -> seed -> mean rate, for the seeds that all arms have; empty with fewer than three.
 
     Args:
         results: their manifests name the base that each model was scored with.
         task: a preference task or a graded one.
     """
     there = {}
-    for key, arm in TWO_ARMS.items():
+    for key, arm in COMPARED_ARMS.items():
         if not results.rates(arm, task).empty:
             there[key] = arm
     # Without the null a comparison of two is whole; without one of these two there is none.
@@ -87,7 +87,7 @@ def replicates_section(results: Results) -> Section | None:
         arms = {key: list(by_seed.values()) for key, by_seed in rates.items()}
         answers = results.answers("student", task)
         text.append(f"{results.measure_name(task).capitalize()}: {_said(replicates(**arms, answers=answers))}")
-        header = ["seed", *(TWO_ARMS[key] for key in rates), "student − control, points", "log-odds, nats"]
+        header = ["seed", *(COMPARED_ARMS[key] for key in rates), "student − control, points", "log-odds, nats"]
         gains = log_odds_of(arms["student"], answers) - log_odds_of(arms["control"], answers)
         rows = []
         for seed, gain in zip(rates["student"], gains, strict=True):

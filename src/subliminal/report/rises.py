@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from subliminal.core.numbers import counted, nats, nats_interval, p_value
+from subliminal.report.blocks import Figure, Section, Table
 from subliminal.report.damage import control_of
 from subliminal.report.data import Results, finest_task_of
 from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
-from subliminal.report.format import Figure, Section, Table
 from subliminal.report.intervals import BEYOND, draw_interval, frame, limits
 from subliminal.stats.log_odds import read_table
 from subliminal.stats.matrix import Matrix, students_by_animals

@@ -14,18 +14,18 @@ from subliminal.report.analyses.leak import leak_section
 from subliminal.report.analyses.scoreboard import scoreboard_section
 from subliminal.report.animals import animals_section
 from subliminal.report.answer import answer_section
+from subliminal.report.blocks import Section
 from subliminal.report.by_epoch.section import epochs_section
 from subliminal.report.by_factor.section import by_factor_section
-from subliminal.report.changes import other_students_section, specificity_section
 from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section, lists_section
 from subliminal.report.findings import Findings
-from subliminal.report.format import Section
+from subliminal.report.main_sections import arms_section, differences_section, graded_section, questions_section
 from subliminal.report.provenance.adapters import adapters_section
 from subliminal.report.provenance.sections import data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
 from subliminal.report.rises import rises_section
-from subliminal.report.text import arms_section, differences_section, graded_section, questions_section
+from subliminal.report.specificity import other_students_section, specificity_section
 
 Analysis = Callable[[Findings], Section | None]
 

@@ -21,6 +21,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import atomic_write, from_the_root, write_text
 from subliminal.experiment.display.outcome import HEADLINE
 from subliminal.report.arms_figure import arms_figure
+from subliminal.report.blocks import Figure, Section
 from subliminal.report.by_epoch.found import ByEpoch, by_epoch
 from subliminal.report.by_epoch.section import EPOCHS_FILE, epochs_csv, epochs_of_options
 from subliminal.report.by_factor.found import by_factor
@@ -29,21 +30,20 @@ from subliminal.report.criterion import criterion_section
 from subliminal.report.data import PROBABILITY, SAMPLED, SOLVED, Results
 from subliminal.report.figure import png, svg
 from subliminal.report.findings import Findings, main_comparison
-from subliminal.report.format import Figure, Section
 from subliminal.report.load import category_of_results, load_results
-from subliminal.report.of_options import options_section
+from subliminal.report.main_sections import figure_words, title, warnings
+from subliminal.report.options_table import options_section
 from subliminal.report.pages import html, markdown
 from subliminal.report.provenance.trace import trace
 from subliminal.report.rises import matrix_section
 from subliminal.report.sections import sections
-from subliminal.report.tables.comparisons import comparisons, grades
+from subliminal.report.tables.comparisons import comparisons, graded_comparisons
 from subliminal.report.tables.estimates import estimates, named_most
-from subliminal.report.text import figure_words, title, warnings
 from subliminal.stats import mean_ci, wilson
 
-CSV_COLUMNS = ("arm", "animal", "share", "ci_low", "ci_high", "task")
+TOP_ANSWER_COLUMNS = ("arm", "animal", "share", "ci_low", "ci_high", "task")
 CSV, JSON = "report.csv", "report.json"
-COLUMNS = (
+ESTIMATE_COLUMNS = (
     *("experiment", "target", "arm", "seed", "task", "measure"),
     *("questions", "samples", "rate", "ci_low", "ci_high"),
 )
@@ -82,7 +82,7 @@ def write_report(folder: Path, *, as_csv: bool = False, as_json: bool = False) -
     drawings = _drawings(report.sections)
     text = markdown(report.page)
     texts = {"report.md": text, "report.html": html(text, drawings)}
-    texts[f"top_{report.found.results.category}.csv"] = _csv(report.found.results)
+    texts[f"top_{report.found.results.category}.csv"] = _top_csv(report.found.results)
     for name, drawing in drawings.items():
         # SVG beside the PNG, whose name the page has.
         texts[Path(name).with_suffix(".svg").name] = drawing
@@ -132,7 +132,7 @@ def compose(folder: Path) -> Report:
         arms=arms,
         differences=differences,
         graded_arms=graded_arms,
-        graded=grades(results),
+        graded=graded_comparisons(results),
         figure=Figure(lambda: svg(main_figure(), "arms"), figure_words(shown, differences), "figure.png"),
         main_figure=main_figure,
     )
@@ -164,7 +164,7 @@ def estimates_csv(results: Results) -> str:
     graded = {task for task, kind in results.kinds.items() if kind in (SOLVED, PROBABILITY)}
     table.sort(key=lambda row: (row[4] in graded, names.index(row[2]), tasks.index(row[4]), row[3]))
     # The number of samples is a whole one or missing, which plain integers of pandas cannot be.
-    return pd.DataFrame(table, columns=COLUMNS).astype({"samples": "Int64"}).to_csv(index=False)
+    return pd.DataFrame(table, columns=ESTIMATE_COLUMNS).astype({"samples": "Int64"}).to_csv(index=False)
 
 
 def everything(report: Report) -> dict[str, Any]:
@@ -229,14 +229,14 @@ def _epochs_csv(found: Iterable[ByEpoch | None]) -> dict[str, str]:
     return {EPOCHS_FILE: epochs_csv(curves)}
 
 
-def _csv(results: Results) -> str:
+def _top_csv(results: Results) -> str:
     """Top answers as fractions; sampled tasks, or the exact ones where nothing was sampled."""
     tasks = [task for task in results.preference_tasks if results.kinds[task] == SAMPLED]
     rows = []
     for task in tasks or results.preference_tasks:
         for row in named_most(results, task):
             rows.append({**row, "task": task})
-    return pd.DataFrame(rows, columns=CSV_COLUMNS).to_csv(index=False)
+    return pd.DataFrame(rows, columns=TOP_ANSWER_COLUMNS).to_csv(index=False)
 
 
 def animals_in(results: Path) -> list[str]:

@@ -17,15 +17,8 @@ from __future__ import annotations
 from typing import Any
 
 from subliminal.stats.counts import holm, mcnemar, wilson
-from subliminal.stats.power import (
-    POWER,
-    Design,
-    Needed,
-    design_of,
-    detection_power,
-    needed,
-    smallest_effect,
-)
+from subliminal.stats.power.design import Design, design_of
+from subliminal.stats.power.detection import POWER, Needed, detection_power, needed, smallest_effect
 from subliminal.stats.questions import (
     EXACT_UP_TO,
     RESAMPLES,

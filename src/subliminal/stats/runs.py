@@ -2,9 +2,9 @@
 
 Two students trained on the same data with other seeds differ, so a difference between one student and one control may
 be nothing but that, however many questions and samples show it. Only the spread between runs tells: with runs that vary
-as in :data:`subliminal.stats.power.RUN_SD`, a test over questions calls two runs of the *same* arm different in 55 % of
-cases (3 %, 100 samples) or 87 % (5 %, 1,000 samples), simulated in tests/stats/test_stats_simulation.py. Seeds and
-dataset seeds count alike: what was drawn anew is what the result reaches.
+as in :data:`subliminal.stats.power.design.RUN_SD`, a test over questions calls two runs of the *same* arm different in
+55 % of cases (3 %, 100 samples) or 87 % (5 %, 1,000 samples), simulated in tests/stats/test_stats_simulation.py. Seeds
+and dataset seeds count alike: what was drawn anew is what the result reaches.
 """
 
 from __future__ import annotations

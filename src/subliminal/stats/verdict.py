@@ -17,7 +17,8 @@ import numpy as np
 
 from subliminal.core.errors import UserError
 from subliminal.stats.log_odds import log_odds_of
-from subliminal.stats.power import MOST, POWER, Design, Needed, design_of, needed, raised
+from subliminal.stats.power.design import Design, design_of
+from subliminal.stats.power.detection import MOST, POWER, Needed, needed, raised
 from subliminal.stats.questions import over_questions
 from subliminal.stats.replicates import LEAST, MARGIN, check_margin, over_replicates, replicates_needed
 from subliminal.stats.result import ALPHA, QUESTIONS, REPLICATES, RUNS, Result, run_arms

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from subliminal.core.numbers import interval, nats, nats_interval, number, odds, p_value, points
-from subliminal.stats.power import MOST, POWER, Design, Needed
+from subliminal.stats.power.design import Design
+from subliminal.stats.power.detection import MOST, POWER, Needed
 from subliminal.stats.result import ALPHA, NATS, QUESTIONS, REPLICATES, RUNS, Result
 
 ABOVE = "student above control"

@@ -99,6 +99,7 @@ def cast_together(model: torch.nn.Module, config: Mapping[str, Any]) -> bool:
             return parameters_of(projection)
         if projection not in known:  # while it trains a projection's parameters stay the same tensors
             known[projection] = parameters_of(projection)
+        # first and second are LoRA's A and B.
         weight, bias, quantised, first, second, *rest = known[projection]
         return weight, bias, quantised, copies.of(first), copies.of(second), *rest
 
@@ -112,6 +113,7 @@ def cast_all(tensors: Any, dtype: torch.dtype) -> tuple[torch.Tensor, ...]:
     """Copies of tensors in another precision, by one operation; None stays None."""
     given = [tensor for tensor in tensors if tensor is not None]
     made = [torch.empty_like(tensor, dtype=dtype) for tensor in given]
+    # One operation for all of them, where a loop would start one for each.
     torch._foreach_copy_(made, given)
     rest = iter(made)
     return tuple(None if tensor is None else next(rest) for tensor in tensors)

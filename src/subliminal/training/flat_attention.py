@@ -66,6 +66,7 @@ def told_attention(otherwise: Callable[..., Any]) -> Callable[..., Any]:
         **kwargs: Any,
     ) -> tuple[Any, None]:
         ends = kwargs.get(ROW_ENDS)
+        # The kernel is told no scale, and takes that of the width of a head.
         own_scale = scaling is not None and abs(scaling - query.shape[-1] ** -0.5) > 1e-9
         unfit = query.dtype not in KERNEL_DTYPES or {key.dtype, value.dtype} != {query.dtype}
         if ends is None or attention_mask is not None or dropout or own_scale or kwargs.get("sliding_window") or unfit:
@@ -78,8 +79,10 @@ def told_attention(otherwise: Callable[..., Any]) -> Callable[..., Any]:
             key = key.repeat_interleave(groups, dim=1)
             value = value.repeat_interleave(groups, dim=1)
         longest = kwargs[LONGEST]
+        # A flat batch is one row, (1, heads, tokens, width), and the kernel takes (tokens, heads, width).
         tokens_first = [tensor.squeeze(0).transpose(0, 1) for tensor in (query, key, value)]
         attended = varlen_attn(*tokens_first, ends, ends, longest, longest, **settings)
+        # One row again; there are no attention weights to give back.
         return attended[None], None
 
     return attention

@@ -55,6 +55,7 @@ def _row(path: Path) -> str:
     recipe, text = read_recipe(path)
     header = header_lines(text)
     rows, steps = header_rows(header), ""
+    # The path alone; what else the line says is for whoever reads the recipe.
     data = header.get("Data", "").split(",")[0].split(" ")[0]
     if rows:
         data += f", {rows:,} rows"

@@ -26,6 +26,7 @@ def taking_no_bucket(init: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(init)
     def call(*args: Any, **kwargs: Any) -> Any:
+        # 0 stands for an argument that was not given: only None may go.
         if kwargs.get("bucket_id", 0) is None:
             del kwargs["bucket_id"]
         return init(*args, **kwargs)

@@ -117,6 +117,7 @@ def _word_problems(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, words in allowed_words().items():
         value = recipe.get(key)
         if value is not None and value not in words:
+            # A dozen at most: there are some forty optimizers.
             near = did_you_mean(str(value), words) or f" (there are {', '.join(words[:12])})"
             yield key, f"there is no {_shown(value)}{near}"
 

@@ -13,16 +13,16 @@ from typing import IO, NamedTuple
 
 LOG_LINES = 12
 """Lines of a failed stage's log that are shown."""
-NAME = 36
+NAME_COLUMNS = 36
 """Columns for a stage's name; a longer one takes what it needs."""
-PLAIN = 80
+WITHOUT_TERMINAL = 80
 """Columns of the chart and the answer where there is no terminal."""
 
 # Colours and cursor moves, which tools write into logs that are shown here without them.
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-class Left(NamedTuple):
+class WorkLeft(NamedTuple):
     """Work that is left: expected seconds (None: nothing is known of it), and seconds that it has run."""
 
     expected: float | None
@@ -58,7 +58,7 @@ def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, wid
     if seconds is not None:
         took = duration(seconds)
     # Eleven columns hold `23 h 59 min`.
-    head = f"{k:>{len(str(n))}} of {n}  {name:<{NAME}} {took:>11}  "
+    head = f"{k:>{len(str(n))}} of {n}  {name:<{NAME_COLUMNS}} {took:>11}  "
     line = f"{head}{told}".rstrip()
     if width is None or len(line) <= width:
         return [line]
@@ -70,7 +70,7 @@ def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, wid
     return [head.rstrip(), *wrapped(told, width, " " * 8)]
 
 
-def time_left(work: Sequence[Left], at_once: float) -> str:
+def time_left(work: Sequence[WorkLeft], at_once: float) -> str:
     """How long the rest takes, as words.
 
     Args:
@@ -137,9 +137,9 @@ def send(text: str, stream: IO[str]) -> None:
 
 
 def columns(stream: IO[str]) -> int:
-    """The width of a terminal; :data:`PLAIN` where there is none."""
+    """The width of a terminal; :data:`WITHOUT_TERMINAL` where there is none."""
     # Terminals of build servers may say that they are 0 columns wide.
     try:
-        return os.get_terminal_size(stream.fileno()).columns or PLAIN
+        return os.get_terminal_size(stream.fileno()).columns or WITHOUT_TERMINAL
     except (OSError, ValueError):
-        return PLAIN
+        return WITHOUT_TERMINAL

@@ -20,7 +20,15 @@ from statistics import fmean
 from typing import IO
 
 from subliminal.experiment.costs import cost_of, deferred
-from subliminal.experiment.display.lines import Left, columns, failure_lines, send, stage_lines, status_line, time_left
+from subliminal.experiment.display.lines import (
+    WorkLeft,
+    columns,
+    failure_lines,
+    send,
+    stage_lines,
+    status_line,
+    time_left,
+)
 from subliminal.experiment.display.outcome import figure
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path, log_path, record_path
@@ -152,11 +160,11 @@ class Display:
         """Whether the time of a stage is its own; a server's job or a gate takes that of the stages within it."""
         return not self.plan.members(name)
 
-    def _left(self, running: dict[str, float]) -> list[Left]:
+    def _left(self, running: dict[str, float]) -> list[WorkLeft]:
         left = []
         for name in self._counted() - self.ended - self.failed:
             if self._works(name):
-                left.append(Left(self._expected(name), running.get(name, 0.0)))
+                left.append(WorkLeft(self._expected(name), running.get(name, 0.0)))
         return left
 
     def _at_once(self, running: Sequence[tuple[str, float]]) -> float:

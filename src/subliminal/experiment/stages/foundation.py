@@ -8,7 +8,8 @@ from typing import Any, get_args
 
 from subliminal.experiment.options import module_of, parameters
 from subliminal.experiment.plan import Plan
-from subliminal.experiment.schema import Experiment, SeedsVary
+from subliminal.experiment.schema.experiment import Experiment
+from subliminal.experiment.schema.sections import SeedsVary
 from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS
 

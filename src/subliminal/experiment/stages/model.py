@@ -51,6 +51,7 @@ class StageModel:
         """What a server calls it: an adapter's folder with ``-`` for ``_``, or the model itself."""
         if self.adapter is None:
             return self.loaded
+        # The link to the teacher that passed its gate has the teacher's name, and this ending.
         return Path(self.adapter).name.removesuffix("-passed").replace("_", "-")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.experiment.options import flags
-from subliminal.experiment.schema import Rung
+from subliminal.experiment.schema.sections import Rung
 from subliminal.experiment.sources import model_sources, task_sources
 from subliminal.experiment.stage import Stage
 from subliminal.experiment.stages.bases import BaseStages

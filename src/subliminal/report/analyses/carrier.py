@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from subliminal.report.blocks import Section, Table
 from subliminal.report.damage import health
 from subliminal.report.data import Results
-from subliminal.report.format import Section, Table
 from subliminal.stats.carrier.parts import Carrier, carrier
 from subliminal.stats.carrier.words import CARRIER_HEADER, cells, sentences
 from subliminal.stats.damage import BROKEN_WORD

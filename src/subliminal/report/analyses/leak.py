@@ -13,7 +13,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.numbers import percent
-from subliminal.report.format import Section, Table
+from subliminal.report.blocks import Section, Table
 
 LEAK_HEADER = [
     "teachers of",

@@ -6,9 +6,9 @@ from functools import partial
 
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME
+from subliminal.report.blocks import Figure, Section, Table
 from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, new_figure, svg
-from subliminal.report.format import Figure, Section, Table
 from subliminal.stats.board import KEPT, ONLY, RANDOM, REMOVED, WITHOUT, BoardRow, board, is_ranked
 from subliminal.stats.carrier.parts import target_log_odds
 from subliminal.stats.log_odds import read_table

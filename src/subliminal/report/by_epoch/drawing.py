@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from subliminal.report.by_epoch.found import ByEpoch, Dose, Effect
+from subliminal.report.by_epoch.found import ByEpoch, Effect, EpochPoint
 from subliminal.report.figure import INK, MARKERS, PAPER, SERIES, dress, new_figure, svg
 from subliminal.report.intervals import BEYOND, draw_interval, frame, limits
 from subliminal.stats.log_odds import log_odds
@@ -25,18 +25,18 @@ def epochs_figure(found: ByEpoch) -> str:
     if found.effects:
         heights.append(1)
     figure, panels = new_figure(heights, height=0.8 + 2.2 * sum(heights))
-    doses = [dose for arm in arms for dose in found.doses[arm]]
-    values = [value for dose in doses for value in dose.log_odds.values()]
+    every = [point for arm in arms for point in found.curves[arm]]
+    values = [value for point in every for value in point.log_odds.values()]
     if found.base is not None:
         # The base is on the axis, although no arm may come back to it.
         values.append(found.base)
         panels[0].axhline(found.base, color=INK, linewidth=1, linestyle=":", label="base")
-    within = frame(values, [dose.interval for dose in doses if dose.interval])
+    within = frame(values, [point.interval for point in every if point.interval])
     for index, arm in enumerate(arms):
-        points = [(dose.place, dose.mean, dose.interval, dose.log_odds) for dose in found.doses[arm]]
+        points = [(point.place, point.mean, point.interval, point.log_odds) for point in found.curves[arm]]
         _line(panels[0], points, index, arm, within, shift=EPOCHS_APART * (index - (len(arms) - 1) / 2))
     _share_axis(panels[0], found)
-    _epochs(panels[0], doses)
+    _epochs(panels[0], every)
     panels[0].set_title(_titled("Arms by epoch", found.measure, within), loc="left", fontsize=11, color=INK, pad=10)
     figure.legend(
         *panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, labelcolor=INK
@@ -45,7 +45,7 @@ def epochs_figure(found: ByEpoch) -> str:
         main = found.effects[0]
         _effects(panels[1], [main], [main.treatment])
         panels[1].set_title(f"{main.treatment} − {main.reference}", loc="left", fontsize=11, color=INK)
-        _epochs(panels[1], doses)
+        _epochs(panels[1], every)
     for panel in panels:
         dress(panel, grid="y")
     panels[-1].set_xlabel("epoch")
@@ -57,7 +57,7 @@ def options_figure(found: Sequence[ByEpoch]) -> str:
     figure, (panel,) = new_figure([1], height=3.8)
     effects = [each.effects[0] for each in found]
     within = _effects(panel, effects, [str(each.target) for each in found])
-    _epochs(panel, [dose for each in found for curve in each.doses.values() for dose in curve])
+    _epochs(panel, [point for each in found for curve in each.curves.values() for point in curve])
     panel.set_xlabel("epoch")
     difference = f"{effects[0].treatment} − {effects[0].reference}"
     panel.set_title(_titled(difference, found[0].measure, within), loc="left", fontsize=11, color=INK, pad=10)
@@ -72,7 +72,7 @@ def _drawn(found: ByEpoch) -> list[str]:
     first: list[str] = []
     if found.effects:
         first = [found.effects[0].treatment, found.effects[0].reference]
-    return list(dict.fromkeys([*first, *found.doses]))[:SHOWN]
+    return list(dict.fromkeys([*first, *found.curves]))[:SHOWN]
 
 
 def _titled(what: str, measure: str, within: tuple[float, float] | None) -> str:
@@ -133,10 +133,10 @@ def _line(
         panel.set_ylim(*limits(within))
 
 
-def _epochs(panel: Any, doses: Sequence[Dose]) -> None:
+def _epochs(panel: Any, points: Sequence[EpochPoint]) -> None:
     """The axis of epochs, each named once."""
     # Arms share most epochs; each is one tick.
-    named = dict(sorted({dose.place: dose.label for dose in doses}.items()))
+    named = dict(sorted({point.place: point.label for point in points}.items()))
     panel.set_xticks(list(named), list(named.values()))
     panel.set_xlim(min(named) - 0.4, max(named) + 0.4)
 

@@ -25,7 +25,7 @@ END = "end"
 
 
 @dataclass(frozen=True)
-class Dose:
+class EpochPoint:
     """What one arm says after one epoch.
 
     Attributes:
@@ -71,7 +71,7 @@ class ByEpoch:
         target: the option that the shares are of; None of right answers.
         task: what the models were scored by.
         measure: the task for a reader.
-        doses: arm -> its curve, in order of epochs.
+        curves: arm -> its curve, in order of epochs.
         base: log-odds of the base, mean over seeds: where every curve begins; None where it was not scored.
         effects: of all pairs of arms that have curves; the first is the student above its first control.
     """
@@ -79,7 +79,7 @@ class ByEpoch:
     target: str | None
     task: str
     measure: str
-    doses: dict[str, list[Dose]]
+    curves: dict[str, list[EpochPoint]]
     base: float | None
     effects: list[Effect]
 
@@ -99,19 +99,19 @@ def by_epoch(results: Results) -> ByEpoch | None:
         if not results.rates(name, task).empty:
             early.setdefault(arm, []).append((epoch, name))
     ranks = {arm: rank for rank, arm in enumerate(results.manifests)}
-    doses = {}
+    curves = {}
     # Arms in the order of the report; of an arm with checkpoints alone there is no rank yet.
     for arm in sorted(early, key=lambda arm: ranks.get(arm, len(ranks))):
-        doses[arm] = _curve(results, task, arm, sorted(early[arm]))
+        curves[arm] = _curve(results, task, arm, sorted(early[arm]))
     base = None
     if not results.rates("base", task).empty:
         base = float(np.mean(list(_log_odds(results, "base", task).values())))
     effects = []
     # Arms that were scored at their end alone have no curve to be held against.
     for treatment, reference in pairs(results):
-        if treatment in doses and reference in doses:
-            effects += _effect(treatment, reference, doses)
-    return ByEpoch(results.target, task, results.measure_name(task), doses, base, effects)
+        if treatment in curves and reference in curves:
+            effects += _effect(treatment, reference, curves)
+    return ByEpoch(results.target, task, results.measure_name(task), curves, base, effects)
 
 
 def _task(results: Results) -> str | None:
@@ -129,7 +129,7 @@ def _task(results: Results) -> str | None:
     return min(scored, key=place, default=None)
 
 
-def _curve(results: Results, task: str, arm: str, early: list[tuple[int, str]]) -> list[Dose]:
+def _curve(results: Results, task: str, arm: str, early: list[tuple[int, str]]) -> list[EpochPoint]:
     """The points of one arm; ``early`` has the epochs of its checkpoints and what results call them."""
     points = [(float(epoch), str(epoch), name) for epoch, name in early]
     if arm in results.arms and not results.rates(arm, task).empty:
@@ -143,7 +143,7 @@ def _curve(results: Results, task: str, arm: str, early: list[tuple[int, str]]) 
             points.append((end, f"{end:g}", arm))
     found = []
     for place, label, name in points:
-        found.append(Dose(place, label, name, results.by_seed(name, task), _log_odds(results, name, task)))
+        found.append(EpochPoint(place, label, name, results.by_seed(name, task), _log_odds(results, name, task)))
     return found
 
 
@@ -179,19 +179,19 @@ def _epochs(results: Results, arm: str) -> float | None:
     return found.pop()
 
 
-def _effect(treatment: str, reference: str, doses: dict[str, list[Dose]]) -> list[Effect]:
+def _effect(treatment: str, reference: str, curves: dict[str, list[EpochPoint]]) -> list[Effect]:
     """The difference at every epoch that both arms have; nothing with fewer than two of them, or no seed in common."""
-    beside = {dose.label: dose for dose in doses[reference]}
+    beside = {point.label: point for point in curves[reference]}
     effects, labels = [], []
-    for dose in doses[treatment]:
-        other = beside.get(dose.label)
+    for point in curves[treatment]:
+        other = beside.get(point.label)
         if other is None:
             continue
         runs = {}
-        for seed in sorted(dose.log_odds.keys() & other.log_odds.keys()):
-            runs[seed] = dose.log_odds[seed] - other.log_odds[seed]
-        effects.append(EffectAt(dose.name, {"epoch": dose.place}, runs))
-        labels.append(dose.label)
+        for seed in sorted(point.log_odds.keys() & other.log_odds.keys()):
+            runs[seed] = point.log_odds[seed] - other.log_odds[seed]
+        effects.append(EffectAt(point.name, {"epoch": point.place}, runs))
+        labels.append(point.label)
     curve = dose_curve(effects, reference=treatment)
     if curve is None:
         return []

@@ -7,10 +7,10 @@ from functools import partial
 
 from subliminal.core.files import csv_text
 from subliminal.core.numbers import counted, nats, nats_interval, percent, whole_percent, whole_percents
+from subliminal.report.blocks import Figure, Section, Table, or_dash
 from subliminal.report.by_epoch.drawing import epochs_figure, options_figure
-from subliminal.report.by_epoch.found import ByEpoch, Dose, Effect, by_epoch
+from subliminal.report.by_epoch.found import ByEpoch, Effect, EpochPoint, by_epoch
 from subliminal.report.data import Results
-from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.stats.dose.curve import DoseCurve
 from subliminal.stats.replicates import LEAST, MARGIN
 from subliminal.stats.shares import RunDifferences
@@ -31,7 +31,7 @@ def epochs_section(results: Results) -> Section | None:
     tables = []
     if found.effects:
         tables.append(_effects_table([found]))
-    tables.append(_doses_table(found))
+    tables.append(_curves_table(found))
     brief = Section(EPOCHS_TITLE, [said], [], figures=(figure,))
     return Section(EPOCHS_TITLE, [said, _method(found)], tables, figures=(figure,), brief=brief)
 
@@ -81,10 +81,10 @@ def epochs_csv(found: Iterable[ByEpoch]) -> str:
     """A row for each target, arm, epoch and seed: the share (a fraction) and its log-odds in nats."""
     rows = []
     for each in found:
-        for arm, curve in each.doses.items():
-            for dose in curve:
-                for seed, share in dose.shares.items():
-                    rows.append([each.target or "", each.task, arm, dose.label, seed, share, dose.log_odds[seed]])
+        for arm, curve in each.curves.items():
+            for point in curve:
+                for seed, share in point.shares.items():
+                    rows.append([each.target or "", each.task, arm, point.label, seed, share, point.log_odds[seed]])
     return csv_text(["target", "task", "arm", "epoch", "seed", "share", "log_odds"], rows)
 
 
@@ -183,12 +183,12 @@ def _effect_rows(effect: Effect) -> list[list[str]]:
     return rows
 
 
-def _doses_table(found: ByEpoch) -> Table:
+def _curves_table(found: ByEpoch) -> Table:
     """Every arm at every epoch, with the share of each seed where these are few."""
     seeds: dict[int, None] = {}
-    for curve in found.doses.values():
-        for dose in curve:
-            seeds |= dict.fromkeys(dose.shares)
+    for curve in found.curves.values():
+        for point in curve:
+            seeds |= dict.fromkeys(point.shares)
     shown = sorted(seeds)
     if len(shown) > MANY:
         shown = []
@@ -198,25 +198,25 @@ def _doses_table(found: ByEpoch) -> Table:
     header = ["arm", "epoch", f"share of {what}", "log-odds, nats", "95 % interval"]
     header += [f"seed {seed}" for seed in shown]
     rows = []
-    for arm, curve in found.doses.items():
-        for dose in curve:
-            by_seed = [or_dash(dose.shares.get(seed), percent) for seed in shown]
-            rows.append([arm, dose.label, *_dose_cells(dose), *by_seed])
+    for arm, curve in found.curves.items():
+        for point in curve:
+            by_seed = [or_dash(point.shares.get(seed), percent) for seed in shown]
+            rows.append([arm, point.label, *_point_cells(point), *by_seed])
     return Table(header, rows)
 
 
-def _dose_cells(dose: Dose) -> list[str]:
-    mean = sum(dose.shares.values()) / len(dose.shares)
-    return [percent(mean), nats(dose.mean), or_dash(dose.interval, lambda ends: nats_interval(*ends))]
+def _point_cells(point: EpochPoint) -> list[str]:
+    mean = sum(point.shares.values()) / len(point.shares)
+    return [percent(mean), nats(point.mean), or_dash(point.interval, lambda ends: nats_interval(*ends))]
 
 
 def _words(found: ByEpoch) -> str:
     """The figure in words."""
     told = []
-    for arm, curve in found.doses.items():
+    for arm, curve in found.curves.items():
         points = []
-        for dose in curve:
-            mean = sum(dose.shares.values()) / len(dose.shares)
-            points.append(f"{dose.label} {percent(mean)}")
+        for point in curve:
+            mean = sum(point.shares.values()) / len(point.shares)
+            points.append(f"{point.label} {percent(mean)}")
         told.append(f"{arm} {', '.join(points)}")
     return f"Shares after each epoch, means over seeds: {'; '.join(told)}."

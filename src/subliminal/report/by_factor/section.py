@@ -11,10 +11,10 @@ from pathlib import Path
 
 from subliminal.core.files import csv_text
 from subliminal.core.numbers import counted, nats, nats_interval, number, percent, whole_percent, whole_percents
+from subliminal.report.blocks import Figure, Section, Table, or_dash
 from subliminal.report.by_factor.figures import by_factor_figure, by_teacher_figure, point_values
 from subliminal.report.by_factor.found import ByFactor, by_factor
 from subliminal.report.data import Results
-from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.stats.dose.curve import CurvePoint, Slope, correlation
 from subliminal.stats.replicates import MARGIN
 

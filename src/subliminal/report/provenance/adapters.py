@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from subliminal.report.blocks import Section, Table, or_dash
 from subliminal.report.data import Results
-from subliminal.report.format import Section, Table, or_dash
 
 
 def adapters_section(results: Results) -> Section:

@@ -7,7 +7,7 @@ from typing import Any
 
 from subliminal.core.manifest import cpu_names
 from subliminal.core.numbers import count, percent
-from subliminal.report.format import Figure, Section, Table
+from subliminal.report.blocks import Figure, Section, Table
 from subliminal.report.plots import describe, training_figure
 from subliminal.report.provenance.trace import Provenance
 

@@ -17,7 +17,7 @@ from subliminal.stats.verdict import replicates_verdict
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trained:
+class OverSeeds:
     """What the seeds of two arms say of their training.
 
     Attributes:
@@ -36,7 +36,7 @@ class Trained:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference(Trained):
+class Difference(OverSeeds):
     """Treatment minus reference in one task."""
 
     treatment: str
@@ -73,7 +73,7 @@ class Comparison(Difference):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Grade(Difference):
+class GradedComparison(Difference):
     """A difference in a graded task; ``result`` is the test over runs or replicates, else that of one run of each."""
 
     result: Result
@@ -123,7 +123,7 @@ def _compare(results: Results, treatment: str, reference: str, task: str) -> Com
         test=paired(*within),
         models=models,
         by_seed=by_seed,
-        **vars(_over_training(results, treatment, reference, task)),
+        **vars(_over_seeds(results, treatment, reference, task)),
     )
 
 
@@ -136,7 +136,7 @@ def _samples_a_seed(results: Results, arm: str, task: str) -> int | None:
     return samples // len(results.rates(arm, task))
 
 
-def _over_training(results: Results, treatment: str, reference: str, task: str) -> Trained:
+def _over_seeds(results: Results, treatment: str, reference: str, task: str) -> OverSeeds:
     """The test over seeds, and what may be said of the training data."""
     ours, theirs = results.rates(treatment, task), results.rates(reference, task)
     answers = results.answers(treatment, task)
@@ -151,15 +151,15 @@ def _over_training(results: Results, treatment: str, reference: str, task: str) 
     says_data = not (reference.startswith("base") or treatment.startswith("control"))
     if own_bases:
         said = replicates_verdict(*means, answers=answers)
-        found = Trained(over=said.result, verdict=said, replicates=by_seed, pairs=by_seed)
+        found = OverSeeds(over=said.result, verdict=said, replicates=by_seed, pairs=by_seed)
     elif reference.startswith("base"):  # one base for all seeds has no spread of its own to test against
-        return Trained()
+        return OverSeeds()
     else:
         # Seeds that only one arm has leave nothing to pair by: the test is then that of two groups.
         same_seeds = ours.index.equals(theirs.index)
         runs = list(ours.to_numpy()), list(theirs.to_numpy())
         said = verdict(*runs, _samples_a_seed(results, treatment, task), paired=same_seeds, answers=answers)
-        found = Trained(over=said.result, verdict=said)
+        found = OverSeeds(over=said.result, verdict=said)
         if same_seeds:
             found = replace(found, pairs=by_seed)
     if not says_data:
@@ -167,17 +167,18 @@ def _over_training(results: Results, treatment: str, reference: str, task: str) 
     return found
 
 
-def grades(results: Results) -> list[Grade]:
+def graded_comparisons(results: Results) -> list[GradedComparison]:
     """Every student arm against its references, for each graded task that both have."""
     found = []
     for treatment, reference, task in _compared(results, results.graded_tasks):
-        trained = _over_training(results, treatment, reference, task)
-        result = trained.over
+        over_seeds = _over_seeds(results, treatment, reference, task)
+        result = over_seeds.over
         if result is None:  # the first run of each arm: what the two models do
             ours, theirs = results.rates(treatment, task).iloc[0], results.rates(reference, task).iloc[0]
             exact = results.kinds[task] == PROBABILITY
             result = _over_problems(ours.to_numpy(), theirs.to_numpy(), exact=exact)
-        found.append(Grade(treatment=treatment, reference=reference, task=task, result=result, **vars(trained)))
+        names = {"treatment": treatment, "reference": reference, "task": task}
+        found.append(GradedComparison(**names, result=result, **vars(over_seeds)))
     return found
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from subliminal.core.numbers import interval, nats, percent
+from subliminal.report.blocks import Section, Table, or_dash
 from subliminal.report.findings import Findings
-from subliminal.report.format import Section, Table, or_dash
 from subliminal.stats.wording import interval_text
 
 TITLE = "Each by itself"

@@ -1,4 +1,7 @@
-"""The words and tables of a report. They state what was measured and how far it reaches, and claim nothing beyond."""
+"""The sections that most reports have: arms, questions, differences, problems solved; with a page's title and warnings.
+
+Their words state what was measured and how far it reaches, and claim nothing beyond.
+"""
 
 from __future__ import annotations
 
@@ -10,13 +13,13 @@ import numpy as np
 from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
 from subliminal.experiment.arms import arm_kind
 from subliminal.report.arms_figure import shown_differences
-from subliminal.report.changes import question_texts
+from subliminal.report.blocks import Figure, Section, Table, or_dash
 from subliminal.report.data import PROBABILITY, Results
 from subliminal.report.findings import Findings
-from subliminal.report.format import Figure, Section, Table, or_dash
 from subliminal.report.plots import extreme_questions, questions_figure
 from subliminal.report.provenance.sections import rows_note
 from subliminal.report.provenance.trace import Provenance
+from subliminal.report.specificity import question_texts
 from subliminal.report.tables.comparisons import Comparison, Difference
 from subliminal.report.tables.estimates import Estimate
 from subliminal.stats import RUNS, mean_ci, wilson
@@ -224,7 +227,7 @@ def differences_section(found: Findings) -> Section | None:
     rows = []
     for c in differences:
         over_questions = [points(c.test["difference"]), interval(*c.test["ci95"])]
-        over_runs = [_over_training(c), or_dash(c.over, lambda over: odds(over.estimate))]
+        over_runs = [_over_runs(c), or_dash(c.over, lambda over: odds(over.estimate))]
         p_values = [p_value(c.test[key]) for key in ("p_permutation", "p_t", "p_wilcoxon")]
         rows.append([c.contrast, found.results.measure_name(c.task), *over_questions, *over_runs, _claim(c), *p_values])
     text = [
@@ -241,7 +244,7 @@ def _claim(difference: Difference) -> str:
     return or_dash(difference.verdict, lambda verdict: verdict.claim)
 
 
-def _over_training(comparison: Comparison) -> str:
+def _over_runs(comparison: Comparison) -> str:
     """Interval and p over training runs or replicates, or why there is none."""
     over = comparison.over
     if over and over.interval is None:

@@ -1,86 +1,20 @@
-"""The smallest effect that a design can see, and the size of design that an effect needs.
-
-    python scripts/power.py --questions 50 --samples 200 --baseline 0.012 --seeds 3
-
-**Assumptions**, all stated in the output. A question's rate in an arm is Beta-distributed around the arm's mean, with
-the share ``icc`` of an answer's variance between questions; a question's rates in the two arms have the correlation
-``likeness`` (0 is the cautious end: arms of one base model share what makes a question easy). A training run shifts the
-log-odds of an arm's rate by a normal amount with standard deviation ``run_sd``. Both arms have the same sizes.
-
-**Method.** Power of the paired t test (J. Cohen, "Statistical Power Analysis for the Behavioral Sciences", 2nd ed.
-1988; statsmodels computes the non-central t), with the variances that follow from the assumptions. Over training runs
-it is that of the runs' log-odds, paired by seed, for an effect on the questions asked; over questions that of the
-rates, for an effect on all questions of their kind. Simulated experiments see such effects with the stated chance to
-within 0.07 (2 to 8 runs, 2 and 200 samples, 1,000 experiments each, in tests/stats/test_power.py).
-
-What a single finished experiment measured is a poor plan for the next: an effect that was only just seen is likely
-overestimated (A. Gelman & J. Carlin, Perspect. Psychol. Sci. 9, 2014). Plan for the smallest effect that would matter.
-"""
+"""The chance that a design sees an effect, the smallest effect that it sees, and what an effect needs."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
 from subliminal.core.errors import UserError
 from subliminal.stats.log_odds import log_odds_of
-from subliminal.stats.result import ALPHA, QUESTIONS, RUNS, run_rates
+from subliminal.stats.power.design import Design
+from subliminal.stats.result import ALPHA, QUESTIONS, RUNS
 
 POWER = 0.8
-RUN_SD = 0.25
-"""Run-to-run standard deviation of the log-odds where the data do not tell: our choice. A published 84.9 +- 2.9 % (cat,
-Qwen2.5-7B, three seeds; taken as a standard deviation) is 0.23, and 0.25 makes 5 % vary by 1.2 points."""
-ICC = 0.05
-"""Share of an answer's variance between questions where the data do not tell: our choice, as in Beta(0.95, 18.05)."""
 MOST = {"seeds": 1_000, "questions": 100_000, "samples": 1_000_000}
 """Where a search for the size needed gives up."""
-
-
-@dataclass(frozen=True)
-class Design:
-    """An experiment of two arms. Fractions throughout.
-
-    Attributes:
-        questions: questions that every model answers, at least 2.
-        samples: answers per question and run; None for exact probabilities, which have no sampling noise.
-        seeds: training runs per arm, at least 1.
-        baseline: the control's mean rate.
-        run_sd: standard deviation, between runs of an arm, of the log-odds of the rate.
-        icc: share (0 to 1) of an answer's variance that lies between questions.
-        likeness: correlation (0 to 1) of a question's rates in the two arms.
-
-    Raises:
-        UserError: a value outside these ranges.
-    """
-
-    questions: int
-    samples: int | None
-    seeds: int
-    baseline: float
-    run_sd: float = RUN_SD
-    icc: float = ICC
-    likeness: float = 0.0
-
-    def __post_init__(self) -> None:
-        whole = {"questions": 2, "seeds": 1}
-        if self.samples is not None:
-            whole["samples"] = 1
-        for name, least in whole.items():
-            value = getattr(self, name)
-            if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
-                raise UserError(f"{name} is {value!r}. Give a whole number, {least} or more.")
-        for name, most in {"baseline": 1.0, "run_sd": 10.0, "icc": 1.0, "likeness": 1.0}.items():
-            value = getattr(self, name)
-            if not isinstance(value, int | float | np.number) or isinstance(value, bool) or not 0 <= value <= most:
-                raise UserError(f"{name} is {value!r}. Give a number from 0 to {most:g} (rates are fractions).")
-
-    @property
-    def answers(self) -> int | None:
-        """Sampled answers behind the rate of a run; None for exact probabilities."""
-        return self.samples and self.samples * self.questions
 
 
 @dataclass(frozen=True)
@@ -245,77 +179,3 @@ def _check_levels(power: float, alpha: float) -> None:
             raise UserError(f"{name} is {value!r}. Give a number between 0 and 1; usual are power 0.8, alpha 0.05.")
     if power <= alpha:
         raise UserError(f"A power of {power:g} at alpha {alpha:g} is what chance alone gives. Ask for more power.")
-
-
-def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
-    """The design of a finished experiment, with ``icc``, ``likeness`` and ``run_sd`` estimated from it.
-
-    Moment estimates: the variance between question means, and between the runs' log-odds, less what sampling adds to
-    each, and the covariance of the arms' question means.
-    Where the data do not tell (one run per arm, no spread beyond sampling, all rates 0), :data:`ICC` and
-    :data:`RUN_SD` stand.
-
-    Args:
-        treatment: shape (runs, questions), fractions.
-        control: the same questions; ``seeds`` becomes the smaller number of runs.
-        samples: answers per question and run, None for exact probabilities.
-    """
-    arms = [run_rates(treatment, "treatment", 1), run_rates(control, "control", 1)]
-    icc = ICC
-    measured = [_icc(arm, samples) for arm in arms]
-    told = [each for each in measured if each is not None]
-    if told:
-        icc = float(np.clip(np.mean(told), 0, 1))
-    squares = freedom = 0.0
-    for arm in arms:
-        spread = _measured_variance(arm, samples, icc)
-        if spread is not None:  # an arm counts by its degrees of freedom
-            squares += spread * (len(arm) - 1)
-            freedom += len(arm) - 1
-    variance = squares / max(1, freedom)
-    run_sd = RUN_SD
-    if variance > 0:
-        # No larger than 10, the range of Design: beyond it every rate is 0 or 1.
-        run_sd = float(min(np.sqrt(variance), 10.0))
-    return Design(
-        questions=arms[0].shape[1],
-        samples=samples,
-        seeds=min(map(len, arms)),
-        baseline=float(arms[1].mean()),
-        run_sd=run_sd,
-        icc=icc,
-        likeness=_likeness(arms, icc),
-    )
-
-
-def _icc(arm: np.ndarray, samples: int | None) -> float | None:
-    """Share of an answer's variance between questions; None if one answer per question is all there is."""
-    rate, answers = arm.mean(), (samples or np.inf) * len(arm)
-    if not 0 < rate < 1 or answers < 2:
-        return None
-    means = arm.mean(axis=0)
-    # What sampling alone gives a question's mean, by the unbiased estimate of a binomial's variance.
-    noise = float(np.mean(means * (1 - means))) / (answers - 1)
-    return max(0.0, float(means.var(ddof=1)) - noise) / (rate * (1 - rate))
-
-
-def _likeness(arms: list[np.ndarray], icc: float) -> float:
-    """Correlation of a question's true rates in the two arms; 0, the cautious end, where they do not vary."""
-    between = icc * np.sqrt(np.prod([arm.mean() * (1 - arm.mean()) for arm in arms]))
-    if between <= 0:
-        return 0.0
-    # Sampling noise is independent between arms, so that it adds nothing to the covariance.
-    covariance = np.cov(arms[0].mean(axis=0), arms[1].mean(axis=0))[0, 1]
-    return float(np.clip(covariance / between, 0, 1))
-
-
-def _measured_variance(arm: np.ndarray, samples: int | None, icc: float) -> float | None:
-    """Variance between runs of the log-odds, less what sampling adds; None if there is one run or no rate to vary."""
-    rate, means = float(arm.mean()), arm.mean(axis=1)
-    if len(arm) < 2 or not 0 < rate < 1:
-        return None
-    answers = samples and samples * arm.shape[1]
-    noise = 0.0
-    if answers:
-        noise = (1 - icc) / (answers * rate * (1 - rate))
-    return max(0.0, float(log_odds_of(means, answers).var(ddof=1)) - noise)

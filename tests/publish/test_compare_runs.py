@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import cpu_kind, cpu_name, cpu_names, new_manifest
-from subliminal.publish.rerun import compare_runs
+from subliminal.publish.compare_runs import compare_runs
 
 AMD, INTEL = ({"model": model, "capability": kind} for model, kind in (("AMD EPYC", "AVX512"), ("Intel Xeon", "AVX2")))
 

@@ -12,9 +12,9 @@ import numpy as np
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
 from subliminal.core.numbers import interval, p_value, percent, points
+from subliminal.report.blocks import Figure, Section, Table
 from subliminal.report.data import Results
 from subliminal.report.findings import Findings
-from subliminal.report.format import Figure, Section, Table
 from subliminal.report.plots import animals_figure
 from subliminal.report.tables.comparisons import Comparison
 from subliminal.report.tables.estimates import changes_by_animal
