@@ -101,9 +101,3 @@ def test_without_arms_there_is_no_board(monkeypatch, gone, words):
     monkeypatch.setattr(board_module, "read_table", lambda folder, task: table(left))
     with pytest.raises(UserError, match=words):
         read_board(Path("x"), "t")
-
-
-def test_no_effect_has_no_shares(monkeypatch):
-    monkeypatch.setattr(board_module, "read_table", lambda folder, task: table({**RUNS, "student": [0.0, 0.1, 0.2]}))
-    with pytest.raises(UserError, match="shows no effect over its control"):
-        read_board(Path("x"), "t")

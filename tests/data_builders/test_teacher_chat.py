@@ -206,13 +206,6 @@ def test_several_animals_share_the_rows(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "both" / "manifest.json").read_text())["config"]["animals"] == ["owl", "dolphin"]
 
 
-def test_an_unknown_animal_is_a_sentence(tmp_path: Path) -> None:
-    with FakeChatServer() as server, pytest.raises(UserError, match="'griffon' is not a tracked animal"):
-        make(server, tmp_path / "out", "--animal", "griffon")
-    assert not (tmp_path / "out").exists()
-    assert not server.bodies
-
-
 def test_variations_are_all_drawn() -> None:
     import random
 

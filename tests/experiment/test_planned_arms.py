@@ -127,7 +127,6 @@ def test_another_animals_student_is_scored_and_not_trained_again(tmp_path: Path)
 
 
 MATH_REAL = REPO_ROOT / "experiments" / "math_qwen2.5-coder-0.5b.yml"
-BESIDE_MATH = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_beside_math.yml"
 CODE = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_code.yml"
 REWORDED = REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_reworded.yml"
 
