@@ -74,6 +74,7 @@ class RowsPage:
             raise UserError(f"{train} does not exist. Name a dataset folder that is finished, or a file of chat rows.")
         if only == REJECTED_ROW and not (folder / "rejected.jsonl").is_file():
             raise UserError(f"{folder} has no rejected.jsonl: its builder drew no rows that a filter could reject.")
+        # Without raw rows there is no order of drawing, and there are kept rows alone.
         if only == KEPT_ROW or not has_raw:
             self.rows = list(islice(_kept(train), limit))
         elif only == REJECTED_ROW:

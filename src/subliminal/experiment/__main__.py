@@ -103,6 +103,7 @@ def fit(
     card = card_here()
     for change in write_fitted(file, out, card, cores_here()):
         print(change)
+    # What was written must be a file that can be run.
     load_experiment(out)
     print(out)
 

@@ -54,6 +54,7 @@ def compare_runs(folder: Path, other: Path) -> Compared:
         )
     found = Compared(notes=_cpu_notes(trace(run).manifests, trace(again).manifests))
     ours, theirs = _with_verdict(run), _with_verdict(again)
+    # An arm that one of the runs lacks says nothing of whether they agree.
     common = sorted(ours.keys() & theirs.keys())
     if not common:
         raise UserError(f"{folder} and {other} have no verdict in common. Evaluate the same arms and tasks in both.")

@@ -50,6 +50,7 @@ def arms_section(found: Findings) -> Section | None:
     ]
     note = rows_note(found.provenance)
     if note:
+        # Before all else, since every arm below is named after number lists.
         text.insert(0, note)
     if any(len(e.by_seed) > 1 for e in arms):
         dots = (
@@ -98,6 +99,7 @@ def _arms_in_brief(results: Results, arms: list[Estimate], compared: Sequence[Di
 
 def _by_seed(results: Results, arms: list[Estimate]) -> Table:
     """Every arm's share in every seed: a column a seed, or a row a seed where there are many."""
+    # Arms may have other seeds: whatever any of them has gets a place.
     seeds = sorted(set().union(*(e.by_seed for e in arms)))
     columns = {}
     for e in arms:

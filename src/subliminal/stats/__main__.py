@@ -118,6 +118,7 @@ def power_command(source: JsonFile = None) -> None:
     form = 'Send {"questions": 50, "samples": 200, "baseline": 0.012, "seeds": 3}.'
     levels, sizes = {"power", "alpha", "effect"}, {"questions", "samples", "baseline", "seeds"}
     data = _read(source, sizes, form, {"run_sd", "icc", "likeness", *levels})
+    # What is no level of a test is a size of the design.
     design = stats.Design(**{key: value for key, value in data.items() if key not in levels})
     _write(stats.power_table(design, **{key: value for key, value in data.items() if key in levels}))
 

@@ -81,6 +81,7 @@ def _place(runs: dict[str, dict[int, float]], arm: str, beside: str, measure: st
     # A share of no effect, or of a negative one, means nothing.
     if whole.mean() <= 0:
         raise UserError("The student shows no effect over its control, so there is nothing to keep or to remove.")
+    # Removed: what the student has, and one without loss on these tokens lacks.
     part = of["student"] - of[arm]
     if measure == KEPT:
         part = of[arm] - of[CONTROL]

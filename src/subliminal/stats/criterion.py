@@ -36,6 +36,7 @@ from subliminal.stats.log_odds import EXACT_TASK, SKILL
 OTHER_ANIMALS = "other_animals"
 LEAST_SEEDS = 3
 """Replicates that a spread between them needs."""
+# A criterion as a whole is about the plain questions; other wordings are for single clauses.
 _TASKS = re.compile(r"[a-z_]+_preference(_logprob)?")
 _WORDED_TASKS = re.compile(r"[a-z_]+_preference(_logprob|_paraphrase|_numbers)?")
 """What a clause of its own may be about: other wordings, too."""
@@ -192,6 +193,7 @@ def with_replicates(experiment: Any) -> Any:
     trait = experiment.get("trait")
     animals = []
     if isinstance(trait, dict):
+        # Mathematics has neither: its criterion names no animal.
         animals = trait.get("animals", trait.get("options", []))
     filled = {"seeds": experiment.get("seeds"), "animals": animals, **experiment["criterion"]}
     return {**experiment, "criterion": filled}

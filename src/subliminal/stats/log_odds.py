@@ -99,6 +99,7 @@ def read_table(results: Path, task: str) -> list[Row]:
             # One training under two seeds would count as two replicates.
             if not rows or path.parent in repeats:
                 continue
+            # Seed, animal and arm tell one model from all others.
             model = rows[0][:3]
             if model in found:
                 raise UserError(f"{path} repeats {task} for {path.parent}. Keep one summary of the two.")

@@ -153,6 +153,7 @@ def models_verdict(
     sentence, more = verdict_sentence(claim, result, margin), None
     if claim == CANNOT_TELL:
         design = design_of([treatment], [control], samples)
+        # As over replicates, an effect below the margin need not be seen.
         effect = max(result.estimate, margin, key=abs)
         more = needed(_possible(effect, margin, design), design, QUESTIONS, more=True)
         sentence += " " + needed_sentence(more, design)

@@ -121,6 +121,7 @@ def run_score(job: ScoreJob, *, resume: bool, overwrite: bool) -> None:
         )
         score_rows(job.source(), folder, columns)
         if job.neutral_rows is not None:
+            # Within the folder that this process holds: no second lock is needed.
             neutral.path.mkdir(exist_ok=True)
             if overwrite:  # run_job clears the folder of the rows alone
                 neutral.rows.unlink(missing_ok=True)

@@ -166,6 +166,7 @@ def read_replicates(results: Path, table: list[Row]) -> list[Replicate]:
     """
     odds: dict[tuple[str, int], dict[str, float]] = {}
     for row in table:
+        # The table has every animal that was asked for; the effect is in the teacher's own.
         if row.asked == row.animal:
             odds.setdefault((row.animal, row.seed), {})[row.arm] = row.log_odds
     found = []

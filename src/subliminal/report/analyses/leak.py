@@ -38,6 +38,7 @@ def leak_section(folder: Path) -> Section | None:
     for path in _files(folder):
         found = _read(path)
         counted.add(found["rows"])
+        # `leak-seed-51` is of the teachers of seed 51, `leak` of those that all seeds share.
         which = path.parent.name.removeprefix("leak").removeprefix("-").replace("-", " ") or "all seeds"
         for name, kinds in found["teachers"].items():
             rows.append([which, name, *_cells(kinds)])

@@ -158,6 +158,7 @@ def _versions(provenance: Provenance) -> list[Table]:
         return []
     rows = []
     for name, several in sorted(used.items()):
+        # A run that went on after an update has two.
         rows.append([name, " and ".join(sorted(several))])
     return [Table(["package", "version"], rows)]
 
