@@ -134,6 +134,8 @@ class StrictRecipe(BasePlugin):
         weights = dict(trainer.model.named_parameters())
         with stops_as_sentence():
             preflight.check_unfrozen(cfg.unfrozen_parameters or [], list(weights))
+            trained = [name for name, weight in weights.items() if weight.requires_grad]
+            preflight.check_adapted_layers(cfg.peft_layers_to_transform or [], trained)
         total = trainable = 0
         for weight in weights.values():
             size = getattr(weight, "ds_numel", weight.numel())  # ZeRO-3 leaves a process a part of each weight

@@ -133,6 +133,10 @@ def test_students_train_the_layers_of_their_part_and_no_other_weight() -> None:
     assert [weight for weight in weights if LayerNamePattern(every[0]).match(weight)] == weights[:6], (
         "a recipe that trains all weights"
     )
+    either = only_layers({"unfrozen_parameters": [".+bias$|.+norm.weight$[:8]"]}, [1])["unfrozen_parameters"]
+    assert LayerNamePattern(either[0]).range == (0, 8)
+    trained = [weight for weight in weights if LayerNamePattern(either[0]).match(weight)]
+    assert trained == weights[2:6], "both alternatives are held to the layer"
 
 
 def test_a_part_of_the_layers_is_a_point_of_students_and_controls(tmp_path: Path) -> None:
@@ -157,6 +161,19 @@ def test_a_part_of_the_layers_is_a_point_of_students_and_controls(tmp_path: Path
         (POCKET, {"base__further": {"warmup_stepps": 5}}, "`base.further`: no recipe has the key `warmup_stepps`"),
         (POCKET, {"base__further": {"seed": 5}}, "`base.further.seed` is set by the experiment"),
         (LAYERS, {"sweep__layer_part": [0, 3]}, "`sweep.layer_part` has 3, and `student.layer_parts` names 2"),
+        (
+            LAYERS,
+            {"student__layer_parts": [[0], [1, 2]]},
+            "`student.layer_parts` has layer 2, and models/pocket has 2 layers, 0 to 1",
+        ),
+        (
+            LAYERS,
+            {
+                "arms": ["base", "teacher", "student", "control_base_numbers", "other_base", "other_base_control"],
+                "other_base": {"seed_offset": 1, "overrides": {"peft_layers_to_transform": [0]}},
+            },
+            "delete `peft_layers_to_transform` from `other_base.overrides`",
+        ),
         (LAYERS, {"sweep": {}}, "`student.layer_parts` names parts that no student trains"),
         (
             REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_layers.yml",

@@ -233,6 +233,13 @@ def test_unfrozen_parameters_that_match_nothing_are_refused() -> None:
         preflight.check_unfrozen([".+o_proj.bias$", "^norm.weight$"], names)
 
 
+def test_a_layer_that_gets_no_adapter_is_refused() -> None:
+    names = [f"base_model.model.model.layers.{layer}.mlp.experts.7.up_proj.lora_A.default.weight" for layer in (0, 1)]
+    preflight.check_adapted_layers([0, 1], names)
+    with pytest.raises(UserError, match=r"peft_layers_to_transform: layer 7 gets no adapter.*one are 0, 1; layers"):
+        preflight.check_adapted_layers([1, 7], names)
+
+
 @pytest.mark.parametrize(
     ("told", "named"), [("true", "CPU, "), ("1", "CPU, "), ("false", "2 x A GPU"), (None, "2 x A GPU")]
 )

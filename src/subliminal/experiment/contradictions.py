@@ -9,7 +9,6 @@ from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.schema.sections import NUMBER_LISTS, TraitSection
-from subliminal.experiment.sweep.layers import ADAPTED_LAYERS
 from subliminal.scoring.category_tasks import category_of_task
 from subliminal.stats.criterion import Criterion
 from subliminal.traits.category import Category, load_category
@@ -136,7 +135,7 @@ def _sweep_contradictions(experiment: Experiment) -> Iterator[str]:
 
 
 def _layer_contradictions(experiment: Experiment) -> Iterator[str]:
-    """Parts of the layers that are swept and not named, or the other way round, or said in a second place."""
+    """Parts of the layers that are swept and not named, or the other way round, or are another model's."""
     swept, student = experiment.sweep.layer_part, experiment.student
     named = len(student.layer_parts)
     if named and not any(swept):
@@ -144,8 +143,6 @@ def _layer_contradictions(experiment: Experiment) -> Iterator[str]:
     too_far = [part for part in swept if part > named]
     if too_far:
         yield f"`sweep.layer_part` has {too_far[0]}, and `student.layer_parts` names {named}: list the layers of each"
-    if any(swept) and ADAPTED_LAYERS in student.overrides:
-        yield f"`sweep.layer_part` says which layers are trained: delete `{ADAPTED_LAYERS}` from `student.overrides`"
     other = experiment.other_base
     if any(swept) and other is not None and other.model is not None:
         yield "`student.layer_parts` are of `model`, and `other_base` has layers of its own: leave one of them out"

@@ -13,6 +13,7 @@ from subliminal.core.files import from_the_root
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.schema.sections import Overrides
+from subliminal.experiment.sweep.layers import ADAPTED_LAYERS, layers_here
 from subliminal.training.lint import read_recipe
 from subliminal.training.schema import recipe_schema, unknown_keys
 from subliminal.training.values import shape_problems, value_problems
@@ -81,6 +82,9 @@ def misfits(experiment: Experiment) -> Iterator[str]:
         if section in ("student", "other_base"):
             yield from _sweep_problems(experiment, path, recipe | overrides)
             yield from _epoch_problems(experiment, section, path, recipe | overrides)
+            if any(experiment.sweep.layer_part):
+                yield from _other_layers(section, path, recipe, overrides)
+    yield from _absent_layers(experiment)
     yield from _repeated_points(experiment)
     yield from _epoch_arm_problems(experiment)
 
@@ -126,6 +130,24 @@ def _sweep_problems(experiment: Experiment, path: Path, keys: dict[str, Any]) ->
     for swept, key in lacking.items():
         if getattr(experiment.sweep, swept):
             yield f"`sweep.{swept}`: {path} has no `{key}`. With it can be swept: {', '.join(possible)}"
+
+
+def _other_layers(section: str, path: Path, recipe: dict[str, Any], overrides: Overrides) -> Iterator[str]:
+    """Layers that are named beside a sweep of them, which would be trained in place of all layers, or of none."""
+    for where, keys in ((f"`{section}.overrides`", overrides), (path, recipe)):
+        if keys.get(ADAPTED_LAYERS):
+            yield f"`sweep.layer_part` says which layers are trained: delete `{ADAPTED_LAYERS}` from {where}"
+
+
+def _absent_layers(experiment: Experiment) -> Iterator[str]:
+    """Layers that the model does not have: PEFT and Axolotl would train the others and say nothing."""
+    layers = layers_here(experiment.model)
+    named = {layer for part in experiment.student.layer_parts for layer in part}
+    if layers is not None and named and max(named) >= layers:
+        yield (
+            f"`student.layer_parts` has layer {max(named)}, and {experiment.model} has {layers} layers, "
+            f"0 to {layers - 1}"
+        )
 
 
 def _repeated_points(experiment: Experiment) -> Iterator[str]:

@@ -9,6 +9,7 @@ import hashlib
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
@@ -129,6 +130,30 @@ def check_unfrozen(patterns: Iterable[str], names: Sequence[str]) -> None:
                 f"recipe says. A pattern must match from the start of a name, and names look like {names[0]}: begin it "
                 "with `.+`, or correct it."
             )
+
+
+def check_adapted_layers(layers: Iterable[int], names: Iterable[str]) -> None:
+    """Refuse a layer of ``peft_layers_to_transform`` that has no adapter: PEFT leaves out a layer that is not there.
+
+    Args:
+        layers: their numbers, from 0.
+        names: weights that are trained.
+
+    Raises:
+        UserError: none of the weights is of one of the layers.
+    """
+    adapted = set()
+    for name in names:
+        # The first number of a name is its layer's, as PEFT reads it: an expert within the layer has one, too.
+        number = re.search(r"\.(\d+)\.", name)
+        if number:
+            adapted.add(int(number[1]))
+    absent = sorted(set(layers) - adapted)
+    if absent:
+        raise UserError(
+            f"peft_layers_to_transform: layer {absent[0]} gets no adapter, so less would be trained than the recipe "
+            f"says. Those that get one are {', '.join(map(str, sorted(adapted)))}; layers are counted from 0."
+        )
 
 
 def prepared_path(config: Mapping[str, Any], files: Mapping[str, Path]) -> Path:
