@@ -241,7 +241,7 @@ def test_what_a_run_leaves_and_that_it_goes_on(tiny_model, rows, tmp_path):
         ({"trait": "badger"}, "badger"),
         ({"category": "minerals"}, "minerals"),
         ({"others": ["owl"]}, "--other owl is the trait itself"),
-        ({"weights": ["nothing"]}, "no weight of the base matches 'nothing'"),
+        ({"weights": ["nothing"]}, "no weight of the base matches nothing from the start of its name, such as"),
     ],
 )
 def test_a_wrong_setting_is_a_sentence(tiny_model, rows, tmp_path, change, words):
