@@ -309,6 +309,14 @@ def gains_by_noise(raw: Raw) -> dict[str, list[float]]:
     return found
 
 
+def gains_by_layer(raw: Raw) -> dict[str, list[float]]:
+    """Layers that students and controls train -> of each seed that student above its control."""
+    found = {"both": exact_gains(raw, "student")}
+    for part, layer in (("y1", "first"), ("y2", "second")):
+        found[layer] = exact_gains(raw, f"student_{part}", f"{CONTROL}_{part}")
+    return found
+
+
 def slopes_by_dose(gains: dict[tuple[int, int], list[float]]) -> tuple[list[float], list[float]]:
     """Of each seed what a doubling of rows brings, and one of epochs: a plane over both logarithms."""
     rows = [math.log2(rows) for rows, _ in gains]

@@ -14,6 +14,7 @@ from raw_answers import (
     carried,
     exact_gains,
     gains_by_dose,
+    gains_by_layer,
     gains_by_more_rows,
     gains_by_noise,
     largest_rises,
@@ -408,10 +409,34 @@ def findings_of_noise(results: Path) -> dict[str, float | tuple[float, ...]]:
     }
 
 
+def findings_of_layers(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on students that train one layer, each above the control that trains as little."""
+    raw = Raw(results / "owl_pocket_layers")
+    gains = gains_by_layer(raw)
+    assert all(gain > 0 for found in gains.values() for gain in found), "above it in 5 of 5 replicates each"
+    first = exact_gains(raw, "student", "student_y1")
+    second = exact_gains(raw, "student", "student_y2")
+    return {
+        "With both layers the student is above its control by {} nats (95 % interval {} to {}; exact probabilities), "
+        "with the first alone by {} ({} to {}), with the second alone by {} ({} to {})": (
+            *with_interval(gains["both"]),
+            *with_interval(gains["first"]),
+            *with_interval(gains["second"]),
+        ),
+        "{} % ({} to {}) and {} % ({} to {}) of the full effect. The criterion, that the effect is there with both": (
+            *share_kept(gains["first"], gains["both"]),
+            *share_kept(gains["second"], gains["both"]),
+        ),
+        "some is lost with the first alone ({} nats, {} to {})": with_interval(first),
+        "some is lost with the second alone ({}, {} to {})": with_interval(second),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
     numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
     numbers |= findings_of_divergence(Path()) | findings_of_the_scoreboard(Path())
     numbers |= findings_of_strength(Path()) | findings_of_a_common_teacher(Path())
     numbers |= findings_of_scaling(Path()) | findings_of_trained_on(Path()) | findings_of_noise(Path())
+    numbers |= findings_of_layers(Path())
     assert not not_as_stated(numbers, text, IN_WORDS)

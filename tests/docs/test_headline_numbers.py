@@ -22,6 +22,7 @@ from raw_answers import (
     carried,
     exact_gains,
     gains_by_dose,
+    gains_by_layer,
     gains_by_more_rows,
     gains_by_noise,
     largest_rises,
@@ -73,6 +74,7 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
     by_rows, by_epochs = slopes_by_dose(gains_by_dose(Raw(results / "owl_pocket_scaling")))
     apart = [rows - epochs for rows, epochs in zip(by_rows, by_epochs, strict=True)]
     trained_on = gains_by_more_rows(Raw(results / "owl_pocket_trained_on"))
+    by_layer = gains_by_layer(Raw(results / "owl_pocket_layers"))
     noise = gains_by_noise(Raw(results / "owl_pocket_perturbed"))
     shaken = {length: share_kept(noise[length], noise["0"]) for length in ("0.2", "0.8")}
     kept = {share: share_kept(exact_gains(diluted, f"student_c{share}"), undiluted) for share in ("0.1", "0.25", "0.5")}
@@ -83,6 +85,12 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             *with_interval(trained_on[1024]),
             *with_interval(trained_on[4096]),
             *with_interval(trained_on[16384]),
+        ),
+        "both: {} nats over the control (95 % interval {} to {}); the second alone {} ({} to {}); the first alone, {} "
+        "({} to {}), cannot tell": (
+            *with_interval(by_layer["both"]),
+            *with_interval(by_layer["second"]),
+            *with_interval(by_layer["first"]),
         ),
         "Noise of 0.2 of the weights' length leaves {} % ({} to {}), of 0.8 {} % ({} to {})": (
             *shaken["0.2"],
