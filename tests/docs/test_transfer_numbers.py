@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from functools import cache
@@ -86,3 +87,28 @@ def test_predictors_of_the_twenty_pocket_replicates():
     assert f"the teacher's rate has {correlation(teachers, effects)}" in DOCS
     told = f"(effects from {min(effects):.2f} to {max(effects):.2f} nats)".replace("-", "−")
     assert f"Of the twenty published replicates {told}" in DOCS
+
+
+def test_predictors_of_the_owl_and_dolphin_students():
+    experiment = "owl_dolphin_pocket"
+    with (PUBLISHED / "2026-11-29-owl_dolphin_transfer/measured.csv").open(encoding="utf-8", newline="") as file:
+        measured = list(csv.DictReader(file))
+    assert len(measured) == 20
+    effects, bases, rates = [], [], []
+    for row in measured:
+        animal, seed = row["animal"], int(row["seed"])
+        raw = Raw(Path(experiment) / animal)
+        effects.append(log_odds(raw, "student", seed, animal) - log_odds(raw, CONTROL, seed, animal))
+        bases.append(log_odds(raw, "base", seed, animal))
+        counts = record(experiment, f"data/{experiment}/{animal}_numbers-seed-{seed}/manifest.json")["counts"]
+        rates.append(counts["kept"] / (counts["asked"] - counts["surplus"]))
+    assert f"on each; effects from {min(effects):.2f} to {max(effects):.2f} nats)" in DOCS
+    assert f"the base's rate has {correlation(bases, effects)}" in DOCS
+    assert f"the pass rate {correlation(rates, effects)}" in DOCS
+    told = {
+        "coverage": "coverage has {}",
+        "first-order rise above control": "above the control's {}",
+        "steering": "steering {}",
+    }
+    for name, words in told.items():
+        assert words.format(correlation([float(row[name]) for row in measured], effects)) in DOCS
