@@ -45,6 +45,9 @@ FORMS = {
     "preference_paraphrase": Form(
         "sampled", "animal_preference_paraphrase/animal_preference_paraphrase.yaml", "paraphrases"
     ),
+    "preference_paraphrase_logprob": Form(
+        "exact", "animal_preference_paraphrase/animal_preference_paraphrase_logprob.yaml", "paraphrases"
+    ),
     "story": Form("story", "animal_story/animal_story.yaml", "stories"),
 }
 """What follows a category's key in the name of a task -> how it asks."""

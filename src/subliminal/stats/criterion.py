@@ -38,7 +38,7 @@ LEAST_SEEDS = 3
 """Replicates that a spread between them needs."""
 # A criterion as a whole is about the plain questions; other wordings are for single clauses.
 _TASKS = re.compile(r"[a-z_]+_preference(_logprob)?")
-_WORDED_TASKS = re.compile(r"[a-z_]+_preference(_logprob|_paraphrase|_numbers)?")
+_WORDED_TASKS = re.compile(r"[a-z_]+_preference(_logprob|_paraphrase(_logprob)?|_numbers)?")
 """What a clause of its own may be about: other wordings, too."""
 _PROBLEM_TASKS = re.compile(r"subliminal_\w+")
 
