@@ -143,7 +143,9 @@ def test_shares_and_probabilities_are_of_the_category_s_options() -> None:
 def test_a_category_in_files_has_tasks(traits: Path) -> None:
     our_tasks.cache_clear()
     shapes = {name for name in our_tasks() if name.startswith("shape_")}
-    assert shapes == {f"shape_preference{form}" for form in ("", "_logprob", "_numbers", "_paraphrase")}
+    assert shapes == {
+        f"shape_preference{form}" for form in ("", "_logprob", "_numbers", "_paraphrase", "_paraphrase_logprob")
+    }
     assert task_kind("shape_preference_logprob") == "exact"
     made = load_task(settings_of_task("shape_preference_numbers"))
     assert all(doc["question"].endswith("word.") or "?" in doc["question"] for doc in made.test_docs())
