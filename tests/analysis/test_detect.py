@@ -190,7 +190,7 @@ def test_a_set_that_teaches_is_named_and_dilution_weakens_it(
         if neutral_rows < 12:
             assert found["word"] == "teaches"
             assert found["p"] == pytest.approx(1 / 20)
-            assert "and most of all it moves elephant." in done.output
+            assert "and elephant comes first. Whether a student gains it, only training one tells." in done.output
     assert strengths == sorted(strengths, reverse=True)
 
 

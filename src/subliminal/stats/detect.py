@@ -171,10 +171,12 @@ def trait_verdict(found: Calibrated, first: dict[str, float], *, obstacle: str |
             f"Cannot tell: {top.trait} comes first, and neutral sets score as high ({said_p}). A set that teaches "
             "weakly looks the same.",
         )
-    # A call is about the set. That the trait is the right one is not what p is about: docs/analysis.md has how often.
-    unlike = f"It would teach what no neutral set does ({said_p})"
+    # A call is about the set beside neutral ones. That a student would gain the trait, and that it is the right one,
+    # is not what p is about: docs/analysis.md has how often both are so.
+    unlike = f"Few neutral sets score as high ({said_p})"
+    untold = "Whether a student gains it, only training one tells."
     likely = [trait for trait, share in first.items() if share >= 1 - SURE]
     if first.get(top.trait, 0.0) < SURE:
         names = " or ".join(likely)
-        return TraitVerdict(WHICH, likely, f"{unlike}; which trait it moves most cannot be told: {names}.")
-    return TraitVerdict(TEACHES, [top.trait], f"{unlike}, and most of all it moves {top.trait}.")
+        return TraitVerdict(WHICH, likely, f"{unlike}; which trait comes first cannot be told: {names}. {untold}")
+    return TraitVerdict(TEACHES, [top.trait], f"{unlike}, and {top.trait} comes first. {untold}")
