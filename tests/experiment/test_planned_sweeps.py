@@ -110,6 +110,17 @@ def test_a_teacher_of_several_animals_is_one_for_all_of_them(tmp_path: Path) -> 
 LAYERS = REPO_ROOT / "experiments" / "owl_pocket_layers.yml"
 
 
+def test_tokens_are_scored_by_the_student_of_as_many_rows(tmp_path: Path) -> None:
+    arms = ["base", "teacher", "student", "control_base_numbers", "student_only_shift"]
+    changes = {"arms": arms, "tokens": {}, "seeds": [289], "criterion": None, "student__layer_parts": [[0]]}
+    plan = plan_of(LAYERS, tmp_path, sweep={"rows": [1500, 3000], "layer_part": [0, 1]}, **changes)
+    for rows, dataset in ((1500, "owl-n1500"), (3000, "owl")):
+        scores = plan.stages[f"scores-{dataset}-seed-289"]
+        assert f"owl_student_n{rows}-seed-289" in scores.commands[0]
+        assert f"train-owl_student_n{rows}-seed-289" in scores.made_from
+    assert "train-owl_student-seed-289" not in plan.stages, "a training that no arm is"
+
+
 def test_students_train_the_layers_of_their_part_and_no_other_weight() -> None:
     from axolotl.utils.freeze import LayerNamePattern
 

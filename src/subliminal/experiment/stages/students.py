@@ -219,7 +219,11 @@ class StudentStages(TeacherStages):
 
         The student that learns all of them is one of the scores, and gradients go by the weights that it trains.
         """
-        base, student = self.base(seed), self.student("student", trait, seed, Point(rows))
+        point = Point(rows)
+        if self.experiment.sweep.rows:
+            # Named after its rows: without them the students of two numbers of rows would be one training.
+            point = Point(rows, {"rows": rows})
+        base, student = self.base(seed), self.student("student", trait, seed, point)
         neutral = self.rows_of(BY_NAME["control_base_numbers"], trait, seed, Point(rows))
         words = [f"{PYTHON} -m subliminal.analysis score --base {base.path} --student {student.weights}"]
         words.append(f"--trait {trait} --category {self.experiment.trait.category}")
