@@ -406,3 +406,18 @@ def test_benchmarks_md_says_what_the_steps_left_out_would_do() -> None:
     told = [f"{ratio:.2f}" for ratio in ratios]
     text = " ".join(BENCHMARKS_MD.read_text(encoding="utf-8").split())
     assert f"With them run 1 gave {told[0]} and {told[1]} x, and run 2 would give {told[2]} x." in text
+
+
+def test_benchmarks_md_has_the_7b_beside_trl_by_all_steps_and_by_the_median_one() -> None:
+    folder = REPO_ROOT / "results/published/2026-11-22-h200-training"
+    runs = {run["name"]: run for run in read_jsonl(folder / "run1_results.jsonl")}
+    means, medians = {}, {}
+    for name in ("flat 30 + liger", "trl published", "trl no checkpointing"):
+        measured = speed(runs[name], SHAPES["qwen2.5-7b"], None)
+        means[name] = measured["rows_per_second"]
+        medians[name] = runs[name]["batch"] / measured["step_seconds"]
+    ours, *others = means
+    by_mean = [f"{means[ours] / means[other]:.2f}" for other in others]
+    by_median = [f"{medians[ours] / medians[other]:.2f}" for other in others]
+    told = f"| {by_mean[0]} x; {by_mean[1]} x if TRL does not checkpoint (by the median step {', '.join(by_median)});"
+    assert told in BENCHMARKS_MD.read_text(encoding="utf-8")

@@ -396,8 +396,16 @@ def findings_of_trained_on(results: Path) -> dict[str, float | tuple[float, ...]
 
 def findings_of_noise(results: Path) -> dict[str, float | tuple[float, ...]]:
     """Numbers of docs/findings.md on students whose base was moved by noise, each above the control on its own."""
-    gains = gains_by_noise(Raw(results / "owl_pocket_perturbed"))
+    raw = Raw(results / "owl_pocket_perturbed")
+    gains = gains_by_noise(raw)
     same, *others = gains.values()
+    nameless = {arm: raw.nameless(arm) for arm in (CONTROL, "base_p0.4", "base_p0.8", "student_p0.8")}
+    # Damaged: 10 points more than the control; broken: half of all answers.
+    more = {arm: [each[seed] - nameless[CONTROL][seed] for seed in each] for arm, each in nameless.items()}
+    assert max(more["base_p0.4"]) < 0.1 <= min(more["base_p0.8"]), "the noise damages all five bases, at 0.8 alone"
+    assert [seed for seed, share in nameless["base_p0.8"].items() if share >= 0.5] == [279], "it breaks one"
+    for arm in ("base_p0.8", "student_p0.8"):
+        assert 0.3 < statistics.mean(nameless[arm].values()) < 0.37, "a third"
     assert all(gain > 0 for gain in gains["0.8"]), "above zero in 5 of 5 replicates"
     at = [number for found in others for number in with_interval(found)]
     kept = [number for found in others for number in share_kept(found, same)]
@@ -406,6 +414,9 @@ def findings_of_noise(results: Path) -> dict[str, float | tuple[float, ...]]:
         "on the others by {} ({} to {}), {} ({} to {}), {} ({} to {}) and {} ({} to {});": (*with_interval(same), *at),
         "that is {} % ({} to {}), {} % ({} to {}), {} % ({} to {}) and {} % ({} to {}) of it. The criterion, that the "
         "first is above": tuple(kept),
+        "audit of one teacher's rows ({} % repeat an earlier answer)": repeated_answers(
+            "owl_pocket_perturbed", "owl_numbers-seed-279"
+        ),
     }
 
 

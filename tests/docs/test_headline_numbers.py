@@ -92,7 +92,8 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             *with_interval(by_layer["second"]),
             *with_interval(by_layer["first"]),
         ),
-        "Noise of 0.2 of the weights' length leaves {} % ({} to {}), of 0.8 {} % ({} to {})": (
+        "Noise of 0.2 of the weights' length leaves {} % ({} to {}), of 0.8, which damages the bases, {} % ({} to "
+        "{})": (
             *shaken["0.2"],
             *shaken["0.8"],
         ),

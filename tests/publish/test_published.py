@@ -29,7 +29,7 @@ from subliminal.publish.archive import read_answers, read_records, write_answers
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import Entry, entries, lay_out
 from subliminal.publish.experiment_manifest import write_experiment_manifest
-from subliminal.publish.pack import _is_committed, publish_experiment
+from subliminal.publish.pack import MOST_BYTES, _is_committed, publish_experiment
 from subliminal.publish.page import make_pages
 from subliminal.publish.rescore import score_again
 from subliminal.publish.verify_pages import verify_published
@@ -646,3 +646,8 @@ def test_numbers_take_little_room(tmp_path: Path):
     write_answers(tmp_path / "answers.parquet", files)
     size = (tmp_path / "answers.parquet").stat().st_size
     assert size < 8 * 20 * 500 + 10_000  # eight bytes a number and next to nothing for the text
+
+
+def test_the_readme_says_how_much_may_be_published() -> None:
+    text = " ".join((REPO_ROOT / "experiments/README.md").read_text(encoding="utf-8").split())
+    assert f"All published experiments together stay under {MOST_BYTES / 1e6:.0f} MB." in text

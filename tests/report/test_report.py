@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import re
 import shutil
@@ -14,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_results import OTHERS, RATES, SAMPLES, add_arm, add_results, graded, summary, write
+from PIL import Image
 
 from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
 from subliminal.core.numbers import number
 from subliminal.report import pages
+from subliminal.report.figure import INK, PAPER, SERIES, new_figure, png
 from subliminal.report.findings import main_comparison
 from subliminal.report.load import load_results
 from subliminal.report.plots import _thinned
@@ -35,6 +38,26 @@ def folder(tmp_path) -> Path:
     for arm in RATES:
         add_arm(tmp_path, arm)
     return tmp_path / "results/owl-demo"
+
+
+def test_a_figure_has_a_palette_and_keeps_its_colours() -> None:
+    """A third of the bytes, and neither the lines nor the paper have another colour than in the drawing."""
+    figure, (panel,) = new_figure([1], height=3)
+    colours = [*SERIES, INK]
+    for place, colour in enumerate(colours):
+        panel.plot([0, 1], [place, place + 1], color=colour)
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", dpi=150)
+    small = png(figure)
+    assert len(small) < len(drawn.getvalue()) / 2
+    picture = Image.open(io.BytesIO(small))
+    assert picture.mode == "P"
+    before, after = (np.asarray(each.convert("RGB")) for each in (Image.open(drawn), picture))
+    for colour in [*colours, PAPER]:
+        # Six hex digits of red, green and blue.
+        here = (before == list(bytes.fromhex(colour.removeprefix("#")))).all(axis=2)
+        assert here.any()
+        assert (after[here] == before[here]).all(), colour
 
 
 def markdown(folder: Path) -> str:
