@@ -55,7 +55,8 @@ def test_what_is_kept_of_the_effect_and_where_half_is_gone(tmp_path: Path) -> No
     assert section.title == "By factor: share of the rows that the untuned base wrote"
     said = section.text[0]
     assert (
-        "The student is above its control in log-odds of owl, over 5 replicates: at 0 +4.00 nats [3.02, 4.98];" in said
+        "The student is above its control in log-odds of owl, over 5 replicates, by share of the rows that the untuned "
+        "base wrote: at 0 +4.00 nats [3.02, 4.98];" in said
     )
     assert "at 0.25 +3.23 nats" in said
     assert "81 % of the full effect [80, 81]" in said
@@ -238,7 +239,10 @@ def test_several_animals_are_averaged_within_the_replicate(tmp_path: Path) -> No
             for arm, above in (("student", gain), ("student_m2", gain / 2), ("control_base_numbers", 0.0)):
                 model(folder / animal, arm, seed, CONTROL + above, animal)
     section = section_of(folder)
-    assert "in log-odds of owl and wolf, over 5 replicates: at 1 +3.80 nats" in section.text[0]
+    assert (
+        "in log-odds of owl and wolf, over 5 replicates, by traits that one teacher has: at 1 +3.80 nats"
+        in section.text[0]
+    )
     assert "at 2 +1.90 nats" in section.text[0]
     assert "50 % of the full effect" in section.text[0]
     assert section_of(folder / "wolf").tables[0].rows[0][2] == "+4.30"

@@ -48,7 +48,11 @@ def by_factor_section(folder: Path, of_options: Sequence[Results]) -> Section | 
 def _answer(found: ByFactor) -> str:
     over = counted(len(found.curve.seeds), "replicate")
     animals = " and ".join(found.animals)
-    told = [f"The student is above its control in log-odds of {animals}, over {over}:"]
+    begun = f"The student is above its control in log-odds of {animals}, over {over}"
+    # Of several factors each place names its own; of one it has the value alone.
+    if len(found.factors) == 1:
+        begun += f", by {found.factors[0].what}"
+    told = [f"{begun}:"]
     each = []
     for point in found.curve.points:
         said = f"{_at(found, point)} {nats(point.mean)} nats"
