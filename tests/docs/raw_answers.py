@@ -103,10 +103,10 @@ class Raw:
         return Counter(named(answer) for answer in answers)
 
     @cache  # noqa: B019
-    def exact(self, arm: str, seed: int) -> dict[str, float]:
+    def exact(self, arm: str, seed: int, task: str = "animal_preference_logprob") -> dict[str, float]:
         """Animal -> its mean probability over the questions: its spellings, without the prompt's own white space."""
         totals: Counter = Counter()
-        rows = self.rows(arm, seed, "animal_preference_logprob")
+        rows = self.rows(arm, seed, task)
         for row in rows:
             texts = [row["arguments"][f"gen_args_{index}"]["arg_1"] for index in range(len(row["resps"]))]
             logprobs = [found[0] for found in row["resps"]]

@@ -1,0 +1,86 @@
+"""What docs/findings.md says of questions in other words on the real model, derived again from raw answers."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from pathlib import Path
+
+import pytest
+from raw_answers import CONTROL, Raw, t_interval, with_interval
+from scipy import stats as scipy_stats
+
+from subliminal import REPO_ROOT
+
+ANIMALS = ("owl", "dolphin", "penguin")
+REPLICATES = (71, 72, 73)
+RAW = Raw(Path("reworded_questions_qwen2.5-coder-0.5b"))
+PUBLISHED = {animal: Raw(Path("animals_qwen2.5-coder-0.5b") / animal) for animal in ANIMALS}
+USUAL, REWORDED = "animal_preference_logprob", "animal_preference_paraphrase_logprob"
+README = " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
+FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
+
+
+def nats(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def gain(animal: str, seed: int, task: str) -> float:
+    """How far a student lies above its control, log-odds of the animal."""
+    odds = []
+    for arm in (f"{animal}_student", CONTROL):
+        rate = RAW.exact(arm, seed, task)[animal]
+        odds.append(math.log(rate / (1 - rate)))
+    return odds[0] - odds[1]
+
+
+def gains(task: str) -> list[float]:
+    """Of each replicate, animals averaged within it."""
+    return [statistics.mean(gain(animal, seed, task) for animal in ANIMALS) for seed in REPLICATES]
+
+
+def less_in_other_words() -> list[float]:
+    return [usual - other for usual, other in zip(gains(USUAL), gains(REWORDED), strict=True)]
+
+
+@pytest.mark.parametrize("animal", ANIMALS)
+def test_shares_in_other_words(animal: str) -> None:
+    students = [100 * RAW.exact(f"{animal}_student", seed, REWORDED)[animal] for seed in REPLICATES]
+    controls = [100 * RAW.exact(CONTROL, seed, REWORDED)[animal] for seed in REPLICATES]
+    told = f"{animal} {statistics.mean(students):.3g} % against {statistics.mean(controls):.3g} %"
+    assert told in FINDINGS
+
+
+def test_the_effect_in_other_words() -> None:
+    above = [gain(animal, seed, REWORDED) > 0 for animal in ANIMALS for seed in REPLICATES]
+    assert f"above its control in {sum(above)} of 9 pairs" in FINDINGS
+    for task in (USUAL, REWORDED):
+        mean, low, high = with_interval(gains(task))
+        assert f"{nats(mean)} nats (95 % interval {low:.2f} to {high:.2f})".replace("-", "−") in FINDINGS
+
+
+def test_the_readme_has_the_effect_in_other_words() -> None:
+    assert f"{nats(statistics.mean(gains(REWORDED)))} when asked in other words" in README
+
+
+def test_what_other_words_take_away() -> None:
+    lost = less_in_other_words()
+    mean = statistics.mean(lost)
+    low, high = t_interval(lost, 0.9)
+    assert f"they take away {nats(mean)} nats (90 % interval {low:.2f} to {high:.2f})".replace("-", "−") in FINDINGS
+    error = statistics.stdev(lost) / math.sqrt(len(lost))
+    p = max(scipy_stats.t.cdf((mean - 0.8) / error, 2), scipy_stats.t.sf((mean + 0.8) / error, 2))
+    within = low > -0.8 and high < 0.8
+    assert within == (p < 0.05)
+    assert ("equivalent within 0.8 nats" in FINDINGS) == within
+
+
+def test_half_precision_on_a_cpu_changes_little() -> None:
+    """The published answers are of the whole adapters on a GPU, these of the adapters rounded to bfloat16 on a CPU."""
+    apart = []
+    for animal in ANIMALS:
+        for seed in REPLICATES:
+            there = [PUBLISHED[animal].exact(arm, seed)[animal] for arm in ("student", CONTROL)]
+            published = math.log(there[0] / (1 - there[0])) - math.log(there[1] / (1 - there[1]))
+            apart.append(abs(gain(animal, seed, USUAL) - published))
+    assert f"differ by {max(apart):.2f} nats at most" in FINDINGS
