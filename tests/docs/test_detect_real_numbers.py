@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from raw_answers import CONTROL, Raw
-from test_detect_numbers import ranking, wilson
+from test_detect_numbers import in_order, wilson
 
 from subliminal import REPO_ROOT
 
@@ -40,7 +40,7 @@ def judged() -> dict[str, tuple[list[str], float]]:
         scores[row["rows"]] = np.array([float(row[trait]) for trait in traits])
     found = {}
     for rows in SETS:
-        found[rows] = ranking(traits, scores[rows], [scores[other] for other in NEUTRAL if other != rows])
+        found[rows] = in_order(scores[rows], [scores[other] for other in NEUTRAL if other != rows], traits)
     return found
 
 

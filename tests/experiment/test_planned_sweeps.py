@@ -11,6 +11,8 @@ from plans import ABOVE, DEMO, changed, plan_of
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.experiment.load import load_experiment
+from subliminal.experiment.plan import Plan
+from subliminal.experiment.stage import Stage
 from subliminal.experiment.sweep.layers import only_layers
 
 
@@ -210,3 +212,11 @@ def test_a_criterion_may_name_the_arms_of_a_sweep(tmp_path: Path) -> None:
     assert load_experiment(changed(DEMO, tmp_path, **changes)).criterion.arms() == {
         *("student", "student_c0.25", "control_base_numbers"),
     }
+
+
+def test_two_stages_of_one_name_are_a_fault_of_the_plan() -> None:
+    plan = Plan("some", "results/some")
+    plan.add(Stage("train-a", "train", "outputs/a", ["train a"]))
+    assert plan.add(Stage("train-a", "train", "outputs/a", ["train a"])) == "train-a"
+    with pytest.raises(RuntimeError, match="Two stages are named train-a"):
+        plan.add(Stage("train-a", "train", "outputs/a", ["train b"]))

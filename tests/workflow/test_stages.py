@@ -25,13 +25,15 @@ from subliminal.core import gpus as gpu_slot
 from subliminal.core.errors import UserError
 from subliminal.core.failures import explain, last_words
 from subliminal.core.locks import holding
-from subliminal.experiment import driver, schema
+from subliminal.experiment import driver
 from subliminal.experiment.expand import expand
 from subliminal.experiment.gate import run_gate
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.log import QUIET
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import StageFailed, failure_path, log_path, run_stage
+from subliminal.experiment.schema import sections
+from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.stage import Stage
 
 
@@ -583,7 +585,7 @@ def test_a_stage_costs_less_than_two_seconds_beside_its_command(tmp_path: Path) 
 
 @pytest.mark.slow
 def test_1250_students_are_planned_in_a_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(schema, "check_option", lambda name, category: name)  # fewer than fifty are tracked
+    monkeypatch.setattr(sections, "check_option", lambda name, category: name)  # fewer than fifty are tracked
     monkeypatch.chdir(REPO_ROOT)
     qwen = load_experiment(REPO_ROOT / "experiments" / "owl_qwen2.5-7b.yml")
     arms = ["student", "control_random_numbers", "control_shuffled", "prompted_teacher", "other_base"]
@@ -591,7 +593,7 @@ def test_1250_students_are_planned_in_a_minute(tmp_path: Path, monkeypatch: pyte
     changes = {"trait": {"animals": [f"animal{n}" for n in range(50)]}, "seeds": [1, 2, 3, 4, 5]}
     content = qwen.model_dump(mode="json") | changes | {"arms": arms, "other_base": other_base}
     started = time.monotonic()
-    plan = expand(schema.Experiment.model_validate(content), root=tmp_path)
+    plan = expand(Experiment.model_validate(content), root=tmp_path)
     driver.write_plan(plan)
     expanding = time.monotonic() - started
     assert sum(stage.kind == "train" and "-seed-" in stage.name for stage in plan.stages.values()) == 1250

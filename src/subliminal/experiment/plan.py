@@ -40,8 +40,15 @@ class Plan:
         """Take in a stage (once) and give it its key; returns its name.
 
         A stage that failed, or needs one that is lost, goes to ``lost`` with the name of the one that failed.
+
+        Raises:
+            RuntimeError: there is a stage of this name with other commands, which would never run. No experiment file
+                can mend that: the names are made here.
         """
-        if stage.name in self.stages or stage.name in self.lost:
+        known = self.stages.get(stage.name)
+        if known is not None and known.commands != stage.commands:
+            raise RuntimeError(f"Two stages are named {stage.name}: {known.commands} and {stage.commands}")
+        if known is not None or stage.name in self.lost:
             return stage.name
         culprit = None
         if stage.name in self.failed:
