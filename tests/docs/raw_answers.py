@@ -14,6 +14,7 @@ import statistics
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from pyarrow import parquet
 from scipy import stats as scipy_stats
@@ -21,6 +22,8 @@ from scipy import stats as scipy_stats
 from subliminal import REPO_ROOT
 
 PUBLISHED = REPO_ROOT / "results/published"
+EXACT_TASK = "animal_preference_logprob"
+Point = TypeVar("Point")
 ANIMALS = [
     *("owl", "dolphin", "penguin", "elephant", "eagle", "lion", "tiger", "wolf", "bear", "panda", "cat", "dog", "fox"),
     *("otter", "raven", "octopus", "whale", "dragon", "phoenix", "unicorn", "horse", "rabbit", "koala", "leopard"),
@@ -103,7 +106,7 @@ class Raw:
         return Counter(named(answer) for answer in answers)
 
     @cache  # noqa: B019
-    def exact(self, arm: str, seed: int, task: str = "animal_preference_logprob") -> dict[str, float]:
+    def exact(self, arm: str, seed: int, task: str = EXACT_TASK) -> dict[str, float]:
         """Animal -> its mean probability over the questions: its spellings, without the prompt's own white space."""
         totals: Counter = Counter()
         rows = self.rows(arm, seed, task)
@@ -194,9 +197,9 @@ LADDER = ("student", "control_shuffled", "control_shuffled_rows", "control_rando
 """Each arm's rows lack one property of the arm before it: order, company, which numbers, layout."""
 
 
-def log_odds(raw: Raw, arm: str, seed: int, animal: str = "owl") -> float:
+def log_odds(raw: Raw, arm: str, seed: int, animal: str = "owl", task: str = EXACT_TASK) -> float:
     """Exact, of an animal."""
-    rate = raw.exact(arm, seed)[animal]
+    rate = raw.exact(arm, seed, task)[animal]
     return math.log(rate / (1 - rate))
 
 
@@ -209,9 +212,12 @@ def carried(raw: Raw, without: tuple[int, ...] = ()) -> dict[str, list[float]]:
     return found
 
 
-def exact_gains(raw: Raw, arm: str, control: str = CONTROL, animal: str = "owl") -> list[float]:
+def exact_gains(raw: Raw, arm: str, control: str = CONTROL, animal: str = "owl", task: str = EXACT_TASK) -> list[float]:
     """Of each seed the difference of exact log-odds of an animal."""
-    return [log_odds(raw, arm, seed, animal) - log_odds(raw, control, seed, animal) for seed in raw.seeds(arm)]
+    found = []
+    for seed in raw.seeds(arm):
+        found.append(log_odds(raw, arm, seed, animal, task) - log_odds(raw, control, seed, animal, task))
+    return found
 
 
 def over_animals(*gains: list[float]) -> list[float]:
@@ -283,38 +289,35 @@ def slope(across: list[float], values: list[float], given: list[float] | None = 
     return statistics.linear_regression(across, values).slope
 
 
+def _gains_at(raw: Raw, ends: dict[Point, str]) -> dict[Point, list[float]]:
+    """Point -> of each seed that student above the control of the same point, exact log-odds of the owl.
+
+    Args:
+        raw: of a sweep.
+        ends: point -> end of the arms' names.
+    """
+    return {point: exact_gains(raw, f"student{end}", f"{CONTROL}{end}") for point, end in ends.items()}
+
+
 def gains_by_dose(raw: Raw) -> dict[tuple[int, int], list[float]]:
-    """(rows, epochs) -> of each seed that student above the control with as many of both, exact log-odds of the owl."""
-    found = {}
-    for epochs in (1, 4):
-        for rows in (750, 1500, 3000, 6000):
-            dose = f"_n{rows}_e{epochs}"
-            found[rows, epochs] = exact_gains(raw, f"student{dose}", f"control_base_numbers{dose}")
-    return found
+    """By (rows, epochs)."""
+    doses = itertools.product((1, 4), (750, 1500, 3000, 6000))
+    return _gains_at(raw, {(rows, epochs): f"_n{rows}_e{epochs}" for epochs, rows in doses})
 
 
 def gains_by_more_rows(raw: Raw) -> dict[int, list[float]]:
-    """Rows that the base learned in between -> of each seed that student above the control on the same base."""
-    found = {0: exact_gains(raw, "student")}
-    for rows in (128, 1024, 4096, 16384):
-        found[rows] = exact_gains(raw, f"student_b{rows}", f"{CONTROL}_b{rows}")
-    return found
+    """By the rows that the base learned in between."""
+    return _gains_at(raw, {0: ""} | {rows: f"_b{rows}" for rows in (128, 1024, 4096, 16384)})
 
 
 def gains_by_noise(raw: Raw) -> dict[str, list[float]]:
-    """Length of the noise on the base -> of each seed that student above the control on the same base."""
-    found = {"0": exact_gains(raw, "student")}
-    for length in ("0.1", "0.2", "0.4", "0.8"):
-        found[length] = exact_gains(raw, f"student_p{length}", f"{CONTROL}_p{length}")
-    return found
+    """By the length of the noise on the base."""
+    return _gains_at(raw, {"0": ""} | {length: f"_p{length}" for length in ("0.1", "0.2", "0.4", "0.8")})
 
 
 def gains_by_layer(raw: Raw) -> dict[str, list[float]]:
-    """Layers that students and controls train -> of each seed that student above its control."""
-    found = {"both": exact_gains(raw, "student")}
-    for part, layer in (("y1", "first"), ("y2", "second")):
-        found[layer] = exact_gains(raw, f"student_{part}", f"{CONTROL}_{part}")
-    return found
+    """By the layers that students and controls train."""
+    return _gains_at(raw, {"both": "", "first": "_y1", "second": "_y2"})
 
 
 def slopes_by_dose(gains: dict[tuple[int, int], list[float]]) -> tuple[list[float], list[float]]:

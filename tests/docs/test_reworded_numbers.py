@@ -7,7 +7,7 @@ import statistics
 from pathlib import Path
 
 import pytest
-from raw_answers import CONTROL, Raw, t_interval, with_interval
+from raw_answers import CONTROL, EXACT_TASK, Raw, exact_gains, over_animals, t_interval, with_interval
 from scipy import stats as scipy_stats
 
 from subliminal import REPO_ROOT
@@ -16,7 +16,7 @@ ANIMALS = ("owl", "dolphin", "penguin")
 REPLICATES = (71, 72, 73)
 RAW = Raw(Path("reworded_questions_qwen2.5-coder-0.5b"))
 PUBLISHED = {animal: Raw(Path("animals_qwen2.5-coder-0.5b") / animal) for animal in ANIMALS}
-USUAL, REWORDED = "animal_preference_logprob", "animal_preference_paraphrase_logprob"
+USUAL, REWORDED = EXACT_TASK, "animal_preference_paraphrase_logprob"
 README = " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
 FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
 
@@ -25,18 +25,14 @@ def nats(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def gain(animal: str, seed: int, task: str) -> float:
-    """How far a student lies above its control, log-odds of the animal."""
-    odds = []
-    for arm in (f"{animal}_student", CONTROL):
-        rate = RAW.exact(arm, seed, task)[animal]
-        odds.append(math.log(rate / (1 - rate)))
-    return odds[0] - odds[1]
+def gains_of(animal: str, task: str) -> list[float]:
+    """Of each replicate how far the student lies above its control, log-odds of the animal."""
+    return exact_gains(RAW, f"{animal}_student", CONTROL, animal, task)
 
 
 def gains(task: str) -> list[float]:
     """Of each replicate, animals averaged within it."""
-    return [statistics.mean(gain(animal, seed, task) for animal in ANIMALS) for seed in REPLICATES]
+    return over_animals(*(gains_of(animal, task) for animal in ANIMALS))
 
 
 def less_in_other_words() -> list[float]:
@@ -52,7 +48,8 @@ def test_shares_in_other_words(animal: str) -> None:
 
 
 def test_the_effect_in_other_words() -> None:
-    above = [gain(animal, seed, REWORDED) > 0 for animal in ANIMALS for seed in REPLICATES]
+    above = [gain > 0 for animal in ANIMALS for gain in gains_of(animal, REWORDED)]
+    assert len(above) == 9
     assert f"above its control in {sum(above)} of 9 pairs" in FINDINGS
     for task in (USUAL, REWORDED):
         mean, low, high = with_interval(gains(task))
@@ -79,8 +76,7 @@ def test_half_precision_on_a_cpu_changes_little() -> None:
     """The published answers are of the whole adapters on a GPU, these of the adapters rounded to bfloat16 on a CPU."""
     apart = []
     for animal in ANIMALS:
-        for seed in REPLICATES:
-            there = [PUBLISHED[animal].exact(arm, seed)[animal] for arm in ("student", CONTROL)]
-            published = math.log(there[0] / (1 - there[0])) - math.log(there[1] / (1 - there[1]))
-            apart.append(abs(gain(animal, seed, USUAL) - published))
+        published = exact_gains(PUBLISHED[animal], "student", CONTROL, animal)
+        apart += [abs(here - there) for here, there in zip(gains_of(animal, USUAL), published, strict=True)]
+    assert len(apart) == 9
     assert f"differ by {max(apart):.2f} nats at most" in FINDINGS
