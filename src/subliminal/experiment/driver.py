@@ -98,7 +98,7 @@ def run_experiment(
             if to_give is not None:  # on this machine stages may share one
                 places = plan.gpu_places()
                 units = to_give * places
-            write_plan(plan, to_give, places, until)
+            write_plan(plan, places, until)
             _announce(plan, left, display, until)
             status = _snakemake(plan, cores, units, words, display, until)
             known = len(failed)
@@ -123,7 +123,7 @@ def _announce(plan: Plan, left: set[str], display: Display | None, until: Sequen
         display.begin(plan, until)
 
 
-def write_plan(plan: Plan, gpus: int | None = None, gpu_places: int = 1, until: Sequence[str] = ()) -> None:
+def write_plan(plan: Plan, gpu_places: int = 1, until: Sequence[str] = ()) -> None:
     """Write the plan for Snakemake, drop marks whose files are gone, and say beside each report what it lacks."""
     done = plan.done()
     for name, stage in plan.jobs().items():
@@ -137,7 +137,7 @@ def write_plan(plan: Plan, gpus: int | None = None, gpu_places: int = 1, until: 
                 write_json(path, {"missing": stage.facts["missing"]})
             else:
                 path.unlink(missing_ok=True)
-    plan.save(Path(plan.results) / "plan.json", gpus=gpus, gpu_places=gpu_places, until=until)
+    plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places, until=until)
 
 
 def _snakemake(

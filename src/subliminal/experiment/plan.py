@@ -97,11 +97,6 @@ class Plan:
         waits -= {job} | reads
         return sorted(reads), sorted(waits)
 
-    def _go_before(self, job: str) -> set[str]:
-        """The jobs that a job gives way to: nothing of theirs is needed, so they are not made for its sake."""
-        parts = [self.stages[job], *self.members(job)]
-        return {self.stages[name].job for part in parts for name in part.gives_way_to if name in self.stages} - {job}
-
     def last_trainings(self, until: Sequence[str] = ()) -> list[str]:
         """Of the trainings that are wanted, those with the longest chain of jobs before them.
 
@@ -206,25 +201,17 @@ class Plan:
     def _marks(self, names: list[str]) -> list[str]:
         return [str(self.stages[name].mark) for name in names]
 
-    def save(self, path: Path, *, gpus: int | None = None, gpu_places: int = 1, until: Sequence[str] = ()) -> None:
+    def save(self, path: Path, *, gpu_places: int = 1, until: Sequence[str] = ()) -> None:
         """Write the plan for Snakemake and for :meth:`load`.
 
         Args:
             path: the file.
-            gpus: GPUs of this machine to give away; None where a cluster gives them.
             gpu_places: units of Snakemake's resource ``gpu`` that make one GPU (see :meth:`gpu_places`).
             until: as for :meth:`up_to`.
         """
         jobs, wanted = {}, self.up_to(until)
-        first = {name: self._go_before(name) & wanted for name in self.jobs()}
-        busy = set().union(*first.values())
-        if busy:
-            busy -= self.done()  # reads every mark, which a plan without such stages need not
-        if gpus is None or gpus > sum(self.stages[name].gpus for name in busy):
-            first = {}  # a GPU would be idle meanwhile: on four, controls that waited for two servers lost five minutes
         for name, stage in self.jobs().items():
             reads, waits = self.needs(name)
-            waits = sorted({*waits, *first.get(name, set())} - {*reads})
             # A stage that shares a GPU takes one part of it, a stage that has it alone takes all parts.
             units = stage.gpus * max(1, gpu_places // stage.gpu_share)
             marks = {"reads": self._marks(reads), "waits": self._marks(waits)}

@@ -37,7 +37,6 @@ class Stage:
         made_from: stages whose results it reads.
         after: stages that must have passed before it starts, though it reads nothing of theirs (audits, the
             criterion).
-        gives_way_to: stages that go first where they are wanted, and that it needs nothing of.
         sources: files of the checkout that decide its result.
         judges: of these, the ones that only decide which raw rows are kept: rows are judged again, not made again.
         size: options of the last command that ask for more of the same rows; another size keeps those that are there.
@@ -57,7 +56,6 @@ class Stage:
     makes: list[str] = field(default_factory=list)
     made_from: list[str] = field(default_factory=list)
     after: list[str] = field(default_factory=list)
-    gives_way_to: list[str] = field(default_factory=list)
     sources: list[str] = field(default_factory=list)
     judges: list[str] = field(default_factory=list)
     size: str = ""

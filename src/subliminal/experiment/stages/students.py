@@ -69,29 +69,7 @@ class StudentStages(TeacherStages):
         if student.lora_init == "teacher" or kind.teacher_init:
             init, _ = self.seed_of("teachers", seed)
         after = self.before_students
-        trained = self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
-        stage = self.plan.stages.get(trained.made_by[-1])
-        if stage is not None:  # else it failed, or something that it needs
-            stage.gives_way_to = self._rows_that_go_first(kind, seed)
-        return trained
-
-    def _rows_that_go_first(self, kind: ArmKind, seed: int) -> list[str]:
-        """The teachers' rows, for a training that reads none and would share a GPU with the server that writes them.
-
-        Students wait for these rows. Beside trainings that keep its GPU busy the server writes them slowly, and the
-        whole run takes longer than one in which the controls begin with the students (BENCHMARKS.md).
-        """
-        resources = self.experiment.resources
-        shares = self.experiment.engine == "server" and resources.train_gpus > 0 and resources.per_gpu > 1
-        if not shares or kind.rows not in ("base", "prompted base") or "student" not in self.experiment.arms:
-            return []
-        if self.experiment.teacher.kind == "system_prompt":
-            return []  # the base writes all rows in one go
-        student, written = BY_NAME["student"], []
-        # At the points of the students: at its own a control would have teachers trained that nobody learns from.
-        for point in self.experiment.points(student):
-            written += [self.rows_of(student, trait, seed, point) for trait in self.traits]
-        return list(dict.fromkeys(written))
+        return self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
 
     def _next(self, trait: str) -> str:
         """The option after this one in the experiment's list; after the last comes the first."""
