@@ -358,6 +358,7 @@ def findings_of_scaling(results: Path) -> dict[str, float | tuple[float, ...]]:
     few_rows_of_275 = all(seed == 275 and rows < 6000 for seed, rows in broken)
     largest = "student_n6000_e4"
     new_above_old = exact_gains(raw, "student_n3000_e1", "student_n750_e4")
+    effects = {dose: statistics.mean(found) for dose, found in gains.items()}
     return {
         "Learned once they are above it by {} nats (95 % interval {} to {}), {} ({} to {}), {} ({} to {}) and {} "
         "({} to {}),": tuple(at[1]),
@@ -367,6 +368,11 @@ def findings_of_scaling(results: Path) -> dict[str, float | tuple[float, ...]]:
         "in place of one of epochs {} ({} to {}), which": with_interval(apart),
         "against 750 four times, {} ({} to {}):": with_interval(new_above_old),
         "1,500 rows as often by {} nats ({} to {})": with_interval(exact_gains(raw, largest, "student_n1500_e4")),
+        "each over its own control, differ by {}, {} and {} nats.": (
+            effects[3000, 1] - effects[750, 4],
+            effects[6000, 4] - effects[1500, 4],
+            effects[6000, 4] - effects[6000, 1],
+        ),
         "as many rows learned once by {} ({} to {}).": with_interval(exact_gains(raw, largest, "student_n6000_e1")),
         "six of its eight students are broken": len(broken) * few_rows_of_275,
         "four of them lie below their controls": below,
@@ -427,7 +433,16 @@ def findings_of_layers(results: Path) -> dict[str, float | tuple[float, ...]]:
     assert all(gain > 0 for found in gains.values() for gain in found), "above it in 5 of 5 replicates each"
     first = exact_gains(raw, "student", "student_y1")
     second = exact_gains(raw, "student", "student_y2")
+    more_of_one = [statistics.mean(exact_gains(raw, f"{CONTROL}_y{layer}", CONTROL)) for layer in (1, 2)]
+    lost = {}
+    for layer in ("first", "second"):
+        lost[layer] = [both - one for both, one in zip(gains["both"], gains[layer], strict=True)]
     return {
+        "say owl more often, too, by {} and {} nats:": tuple(abs(more) for more in more_of_one if more > 0),
+        "effects over controls {} nats ({} to {}) and {} ({} to {}) are lost": (
+            *with_interval(lost["first"]),
+            *with_interval(lost["second"]),
+        ),
         "With both layers the student is above its control by {} nats (95 % interval {} to {}; exact probabilities), "
         "with the first alone by {} ({} to {}), with the second alone by {} ({} to {})": (
             *with_interval(gains["both"]),

@@ -159,9 +159,11 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             100 * statistics.mean(strength.exact("teacher_l0.37", seed)["owl"] for seed in strength.seeds("student")),
             100 * statistics.mean(strength.exact("teacher", seed)["owl"] for seed in strength.seeds("student")),
         ),
-        "the weakest are above the control by {} nats (95 % interval {} to {}), of the strongest by {} ({} to {})": (
+        "the weakest are above the control by {} nats (95 % interval {} to {}), of the strongest by {} ({} to {}), "
+        "which the criterion asked; the strongest teach {} more ({} to {}) |": (
             *with_interval(exact_gains(strength, "student_l0.37")),
             *with_interval(exact_gains(strength, "student")),
+            *with_interval(exact_gains(strength, "student", "student_l0.37")),
         ),
         "rows brings {} nats (95 % interval {} to {}), one of epochs {} ({} to {}); which": (
             *with_interval(by_rows),
@@ -179,11 +181,14 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             *kept["0.25"],
             *kept["0.5"],
         ),
-        "gains nothing: {} % against {} %, {} % against {} %": (
+        "gains nothing: owl {} % against {} % ({} nats, 95 % interval {} to {}), dolphin {} % against {} % ({}, {} to "
+        "{}) |": (
             100 * owl.share("other_base", "owl"),
             100 * owl.share("other_base_control", "owl"),
+            *with_interval(owl.gains("other_base", "other_base_control", "owl")),
             100 * dolphin.share("other_base", "dolphin"),
             100 * dolphin.share("other_base_control", "dolphin"),
+            *with_interval(dolphin.gains("other_base", "other_base_control", "dolphin")),
         ),
         "not seen: {} nats (95 % interval {} to {}); no trait": with_interval(arithmetic(Raw(results / "math_pocket"))),
     }

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from pyarrow import parquet
-from raw_answers import CONTROL, PUBLISHED, Raw, exact_gains, is_number_list, log_odds, published, t_interval
+from raw_answers import ANIMALS as TRACKED
+from raw_answers import CONTROL, PUBLISHED, Raw, exact_gains, is_number_list, log_odds, published, t_interval, t_p
 
 from subliminal import REPO_ROOT
 
@@ -80,6 +81,33 @@ def test_students_are_above_their_controls_in_every_pair():
     *_, (*_, last) = each_gain("student", CONTROL)
     assert min(pairs) == last
     assert f"All nine pairs are above, the last penguin by {last:.2f} nats only." in FINDINGS
+
+
+def test_other_animals_rise_too():
+    first, rises = 0, {}
+    for student in ANIMALS:
+        over = {name: exact_gains(RAW[student], "student", CONTROL, name) for name in TRACKED}
+        first += sum(max(at, key=at.get) == student for at in (
+            {name: nats[place] for name, nats in over.items()} for place in range(len(REPLICATES))
+        ))  # fmt: skip
+        for name, nats in over.items():
+            if name != student and statistics.mean(nats) > 0 and t_p(nats) < 0.05:
+                rises[student, name] = statistics.mean(nats)
+    assert first == 7
+    assert "Of 28 animals its own rises most in seven of the nine pairs" in FINDINGS
+    assert "Of 28 animals it rises most in 7 of 9 pairs; others rise, too" in README
+    assert set(rises) == {
+        ("owl", "raven"), ("owl", "otter"), ("penguin", "raven"), ("penguin", "panda"), ("penguin", "tiger"),
+    }  # fmt: skip
+    penguin = statistics.mean(exact_gains(RAW["penguin"], "student", CONTROL, "penguin"))
+    told = (
+        f"in the owl's students the raven rises by {rises['owl', 'raven']:.2f} nats and the otter by "
+        f"{rises['owl', 'otter']:.2f}, in the penguin's the raven by {rises['penguin', 'raven']:.2f}, more than the "
+        f"penguin ({penguin:.2f}), the panda by {rises['penguin', 'panda']:.2f} and the tiger by "
+        f"{rises['penguin', 'tiger']:.2f} (means over three replicates"
+    )
+    assert told in FINDINGS
+    assert rises["penguin", "raven"] > penguin, "the raven in the penguin's students more than the penguin"
 
 
 def interval(values: list[float], digits: int = 2, confidence: float = 0.95) -> str:
