@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
+import tomllib
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from subliminal import REPO_ROOT
 
@@ -83,3 +88,34 @@ def test_two_versions_of_a_package_are_refused_before_anything_is_unpacked(check
     assert done.returncode == 1
     assert "error: packs/site holds two wheels of typer." in done.stderr
     assert not (checkout / "build").exists()
+
+
+def required_by(roots: list[str]) -> set[str]:
+    """Names of these installed packages and of all that they require."""
+    found: set[str] = set()
+    left = [Requirement(root) for root in roots]
+    while left:
+        requirement = left.pop()
+        name = canonicalize_name(requirement.name)
+        if name in found:
+            continue
+        found.add(name)
+        try:
+            lines = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:  # for another system, or left out of this environment
+            continue
+        for line in lines:
+            needed = Requirement(line)
+            if needed.marker is None or needed.marker.evaluate({"extra": ""}):
+                left.append(needed)
+    return found
+
+
+def test_what_the_page_packs_holds_all_that_the_library_imports() -> None:
+    """On 2026-11-29 a host had everything but tenacity, and the experiment ended at its first import."""
+    page = (REPO_ROOT / "docs/offline_host.md").read_text(encoding="utf-8")
+    command = page.partition("requirements/train.txt")[2].partition("--out")[0]
+    roots = [root.strip('"') for root in re.findall(r"--root (\S+)", command)]
+    project = tomllib.loads((REPO_ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {canonicalize_name(Requirement(line).name) for line in project["dependencies"]}
+    assert wanted <= required_by(roots)
