@@ -41,6 +41,8 @@ from subliminal.scoring.preference import questions as favourite_questions
 SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
 WARM_UP = {"samples": 20, "limit": 5}
 """Answers and questions that one adapter is asked before anything is timed."""
+OFFLINE_SAMPLES = 250
+"""Answers to each question that vLLM without a server is timed with."""
 GOAL_SECONDS, GOAL_ANSWERS = 100, 4 * 50 * 1000
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -164,7 +166,6 @@ def main(
     questions: Annotated[int, typer.Option(min=1, max=50, help="Questions.")] = 50,
     samples: Annotated[int, typer.Option(min=1, help="Answers to each question.")] = 1000,
     adapters: Annotated[int, typer.Option(min=1, help="Adapters in the server.")] = 4,
-    offline_samples: Annotated[int, typer.Option(min=0, help="Offline answers to each question; 0 for none.")] = 250,
     answer_tokens: Annotated[int, typer.Option(min=1, help="Tokens of every answer.")] = 4,
     concurrency: Annotated[int, typer.Option(min=1, help="Answers in flight.")] = IN_FLIGHT,
     max_num_batched_tokens: Annotated[
@@ -177,11 +178,10 @@ def main(
     deadline = time.monotonic() + 60 * minutes
     work = work.resolve()
     model, adapter = make_inputs(work, tiny=tiny)
-    requests = question_requests(questions, offline_samples)
+    requests = question_requests(questions, OFFLINE_SAMPLES)
     sampling = FixedLength(max_tokens=answer_tokens)
     job = EvaluationJob(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens, loras=adapters)
-    if requests:
-        measure_offline(job, {f"offline, {answer_tokens} tokens an answer": sampling})
+    measure_offline(job, {f"offline, {answer_tokens} tokens an answer": sampling})
     copies = []
     for number in range(adapters):
         copy = adapter.with_name(f"{adapter.name}-{number}")

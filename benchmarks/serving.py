@@ -40,7 +40,6 @@ def main(
         int | None, typer.Option(help="vLLM's option, for both sides; left out, each has vLLM's own value.")
     ] = None,
     minutes: Annotated[float, typer.Option(help="Start nothing more after this long.")] = 600,
-    prepare_only: Annotated[bool, typer.Option("--prepare-only", help="Make the model and stop.")] = False,
     tiny: Annotated[bool, typer.Option("--tiny", help="Rehearse: small model, CPU.")] = False,
     model: Annotated[Path | None, typer.Option(help="Folder of a model, in place of the 7B shape.")] = None,
     adapter: Annotated[Path | None, typer.Option(help="Its adapter; left out, one with small random weights.")] = None,
@@ -61,8 +60,6 @@ def main(
         model, adapter = own_inputs(work, model, adapter)
         sampling = Sampling(max_tokens=max_tokens)
     print(f"model and adapter: {time.monotonic() - began:.0f} s", flush=True)
-    if prepare_only:
-        return
     requests = number_requests(rows)
     job = serving_job.ServingJob(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens)
     serving_run.measure_offline(job, {f"offline {number}": job.sampling for number in range(1, repeats + 1)})

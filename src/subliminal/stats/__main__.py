@@ -157,13 +157,12 @@ def criterion_command(
 
 @app.command("simulate")
 def simulate_command(
-    simulations: Annotated[int, typer.Option(help="Experiments a cell.", min=100)] = 10_000,
     out: Annotated[Path | None, typer.Option(help="Write the page there instead of printing it.")] = None,
 ) -> None:
     """How often each verdict is wrong, and what the margin lets pass: tables from simulated experiments."""
     from subliminal.stats.simulation.page import page
 
-    text = page(simulations)
+    text = page()
     if out is None:
         print(text, end="")
     else:
