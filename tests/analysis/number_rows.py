@@ -44,6 +44,20 @@ def load(path: Path, adapter: Path | None = None) -> Any:
     return PeftModel.from_pretrained(model, adapter).eval() if adapter else model
 
 
+def random_adapter(base: Path, folder: Path, seed: int) -> Path:
+    """Save an adapter of random weights that moves the most likely token at many positions; returns its folder."""
+    import torch
+    from peft import LoraConfig, get_peft_model
+
+    torch.manual_seed(seed)
+    model = get_peft_model(load(base), LoraConfig(r=4, target_modules=["v_proj", "o_proj", "down_proj"]))
+    for name, weight in model.named_parameters():
+        if "lora_B" in name:
+            torch.nn.init.normal_(weight, std=0.5)
+    model.save_pretrained(folder)
+    return folder
+
+
 def answer_logits(model: Any, tokenizer: Any, row: dict[str, Any]) -> tuple[Any, list[int]]:
     """Logits of one row that predict its answer, and the answer's tokens with the end token; no code of ours."""
     import torch

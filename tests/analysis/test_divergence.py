@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from number_rows import answer_logits, axolotl_rows, by_id, load, number_rows, read_rows, write_rows
+from number_rows import answer_logits, axolotl_rows, by_id, load, number_rows, random_adapter, read_rows, write_rows
 from scipy.special import log_softmax
 from typer.testing import CliRunner
 
@@ -39,19 +39,19 @@ def rows(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def teachers(tiny_model, tmp_path_factory) -> dict[str, Path]:
-    """Adapters with other random weights each, which move the most likely token at many positions."""
-    from peft import LoraConfig, get_peft_model
+    """Adapters with other random weights each."""
+    folder = tmp_path_factory.mktemp("teachers")
+    return {name: random_adapter(tiny_model, folder / name, seed) for seed, name in enumerate(("owl", "wolf", "cat"))}
 
-    found = {}
-    for seed, name in enumerate(("owl", "wolf", "cat")):
-        torch.manual_seed(seed)
-        model = get_peft_model(load(tiny_model), LoraConfig(r=4, target_modules=["v_proj", "o_proj", "down_proj"]))
-        for key, weight in model.named_parameters():
-            if "lora_B" in key:
-                torch.nn.init.normal_(weight, std=0.5)
-        found[name] = tmp_path_factory.mktemp("teachers") / name
-        model.save_pretrained(found[name])
-    return found
+
+def diverge(
+    base: Path, teacher: Path, rows: Path, out: Path, *, counterfactuals: Any = (), resume: bool = False, **more: Any
+) -> dict[str, dict[str, Any]]:
+    """Measure a teacher's rows; returns the scores by row id."""
+    others = {name: str(path) for name, path in dict(counterfactuals).items()}
+    job = {"base": str(base), "teacher": str(teacher), "rows": rows, "out": out, "counterfactuals": others, **more}
+    run_divergence(DivergenceJob(**job), resume=resume, overwrite=False)
+    return by_id(out / "scores.jsonl")
 
 
 def greedy_rows(tiny_model: Path, teacher: Path, count: int = 12) -> list[dict[str, Any]]:
@@ -125,17 +125,9 @@ def test_summary_of_hand_made_marks():
 def test_scores_are_those_of_whole_logits(tiny_model, teachers, rows, tmp_path):
     from transformers import AutoTokenizer
 
-    others = {"wolf": str(teachers["wolf"]), "cat": str(teachers["cat"])}
-    job = DivergenceJob(
-        base=str(tiny_model),
-        teacher=str(teachers["owl"]),
-        rows=rows,
-        out=tmp_path / "out",
-        counterfactuals=others,
-        batch_size=4,
-    )
-    run_divergence(job, resume=False, overwrite=False)
-    tokenizer, found = AutoTokenizer.from_pretrained(tiny_model), by_id(tmp_path / "out" / "scores.jsonl")
+    others = {"wolf": teachers["wolf"], "cat": teachers["cat"]}
+    found = diverge(tiny_model, teachers["owl"], rows, tmp_path / "out", counterfactuals=others, batch_size=4)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     models = {"base": load(tiny_model)} | {name: load(tiny_model, path) for name, path in teachers.items()}
     for row in number_rows(21):
         scores = found[row["id"]]
@@ -154,18 +146,10 @@ def test_scores_are_those_of_whole_logits(tiny_model, teachers, rows, tmp_path):
 
 def test_greedy_rows_are_the_teachers_own_and_others_disagree(tiny_model, teachers, tmp_path):
     greedy = write_rows(tmp_path / "greedy.jsonl", greedy_rows(tiny_model, teachers["owl"]))
-    others = {"wolf": str(teachers["wolf"]), "same": str(shutil.copytree(teachers["owl"], tmp_path / "same"))}
-    job = DivergenceJob(
-        base=str(tiny_model),
-        teacher=str(teachers["owl"]),
-        rows=greedy,
-        out=tmp_path / "out",
-        counterfactuals=others,
-        with_base=False,
-    )
-    run_divergence(job, resume=False, overwrite=False)
+    others = {"wolf": teachers["wolf"], "same": shutil.copytree(teachers["owl"], tmp_path / "same")}
+    found = diverge(tiny_model, teachers["owl"], greedy, tmp_path / "out", counterfactuals=others, with_base=False)
     disagreed = 0
-    for row in by_id(tmp_path / "out" / "scores.jsonl").values():
+    for row in found.values():
         own = [mark == "1" for mark in row["matches"]]
         # The teacher never disagrees with itself where the token is its own top.
         assert not any(mark == "1" for match, mark in zip(own, row["disagrees"]["same"], strict=True) if match)
@@ -182,11 +166,9 @@ def test_labels_shifted_by_one_position_break_the_result(tiny_model, teachers, r
             for answer in real(self, rows)
         ]
 
-    job = {"base": str(tiny_model), "teacher": str(teachers["owl"]), "rows": rows}
-    run_divergence(DivergenceJob(**job, out=tmp_path / "right"), resume=False, overwrite=False)
+    right = diverge(tiny_model, teachers["owl"], rows, tmp_path / "right")
     monkeypatch.setattr(AnswerReader, "read", shifted)
-    run_divergence(DivergenceJob(**job, out=tmp_path / "wrong"), resume=False, overwrite=False)
-    right, wrong = by_id(tmp_path / "right" / "scores.jsonl"), by_id(tmp_path / "wrong" / "scores.jsonl")
+    wrong = diverge(tiny_model, teachers["owl"], rows, tmp_path / "wrong")
     for name, row in right.items():
         assert not np.allclose(wrong[name]["scores"]["margin"], row["scores"]["margin"], rtol=0.05)
 
@@ -243,12 +225,9 @@ def test_rows_with_spans_of_a_run_are_trained_on_their_divergence_tokens(tiny_mo
     from transformers import AutoTokenizer
 
     source = write_rows(tmp_path / "train.jsonl", greedy_rows(tiny_model, teachers["owl"], 24))
-    others = {name: str(teachers[name]) for name in ("wolf", "cat")}
-    job = DivergenceJob(
-        base=str(tiny_model), teacher=str(teachers["owl"]), rows=source, out=tmp_path / "out", counterfactuals=others
-    )
-    run_divergence(job, resume=False, overwrite=False)
-    tokenizer, scores = AutoTokenizer.from_pretrained(tiny_model), by_id(tmp_path / "out" / "scores.jsonl")
+    others = {name: teachers[name] for name in ("wolf", "cat")}
+    scores = diverge(tiny_model, teachers["owl"], source, tmp_path / "out", counterfactuals=others)
+    tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     written = read_rows(tmp_path / "out" / "rows.jsonl")
     keys = {"message_field_training_detail": "training_detail"}
     chosen = 0
@@ -316,8 +295,7 @@ def test_what_a_run_leaves(tiny_model, teachers, rows, tmp_path):
 
 
 def test_row_order_batch_size_blocks_and_limits_do_not_matter(tiny_model, teachers, rows, tmp_path, monkeypatch):
-    job = {"base": str(tiny_model), "teacher": str(teachers["owl"])}
-    run_divergence(DivergenceJob(**job, rows=rows, out=tmp_path / "a"), resume=False, overwrite=False)
+    a = diverge(tiny_model, teachers["owl"], rows, tmp_path / "a")
     mixed = number_rows(21)
     random.Random(3).shuffle(mixed)
     other = write_rows(tmp_path / "mixed.jsonl", mixed)
@@ -325,14 +303,12 @@ def test_row_order_batch_size_blocks_and_limits_do_not_matter(tiny_model, teache
     real = logits_module.label_scores
     monkeypatch.setattr(logits_module, "label_scores", lambda t, b: largest.append(t.numel()) or real(t, b))
     monkeypatch.setattr("subliminal.analysis.logits.BLOCK_VALUES", 3000)
-    second = DivergenceJob(**job, rows=other, out=tmp_path / "b", batch_size=4, limit=5)
-    run_divergence(second, resume=False, overwrite=False)
+    second = (tiny_model, teachers["owl"], other, tmp_path / "b")
+    diverge(*second, batch_size=4, limit=5)
     five = (tmp_path / "b" / "scores.jsonl").read_text()
-    again = DivergenceJob(**job, rows=other, out=tmp_path / "b", batch_size=4)
-    run_divergence(again, resume=True, overwrite=False)
+    b = diverge(*second, batch_size=4, resume=True)
     assert (tmp_path / "b" / "scores.jsonl").read_text().startswith(five)
     assert max(largest) <= 3000
-    a, b = by_id(tmp_path / "a" / "scores.jsonl"), by_id(tmp_path / "b" / "scores.jsonl")
     assert a.keys() == b.keys()
     for name, row in a.items():
         assert row["matches"] == b[name]["matches"]
@@ -341,13 +317,13 @@ def test_row_order_batch_size_blocks_and_limits_do_not_matter(tiny_model, teache
 
 
 def test_a_run_that_was_stopped_goes_on_to_the_same_files(tiny_model, teachers, rows, tmp_path):
-    job = {"base": str(tiny_model), "teacher": str(teachers["owl"]), "rows": rows, "batch_size": 4}
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-    run_divergence(DivergenceJob(**job, out=whole), resume=False, overwrite=False)
-    run_divergence(DivergenceJob(**job, out=stopped), resume=False, overwrite=False)
+    common = (tiny_model, teachers["owl"], rows)
+    diverge(*common, whole, batch_size=4)
+    diverge(*common, stopped, batch_size=4)
     lines = (whole / "scores.jsonl").read_bytes().splitlines(keepends=True)
     (stopped / "scores.jsonl").write_bytes(b"".join(lines[:6]) + lines[6][:20])  # stopped within a batch and a line
-    run_divergence(DivergenceJob(**job, out=stopped), resume=True, overwrite=False)
+    diverge(*common, stopped, batch_size=4, resume=True)
     for name in ("scores.jsonl", "divergence.json", "divergence.csv", "divergence.html", "rows.jsonl"):
         assert (stopped / name).read_bytes() == (whole / name).read_bytes(), name
 
@@ -356,15 +332,8 @@ def test_each_model_computes_each_batch_once(tiny_model, teachers, rows, tmp_pat
     passes: list[int] = []
     real = Models.hidden
     monkeypatch.setattr(Models, "hidden", lambda self, name, t: passes.append(len(t)) or real(self, name, t))
-    job = DivergenceJob(
-        base=str(tiny_model),
-        teacher=str(teachers["owl"]),
-        counterfactuals={"wolf": str(teachers["wolf"])},
-        rows=rows,
-        out=tmp_path / "out",
-        batch_size=7,
-    )
-    run_divergence(job, resume=False, overwrite=False)
+    others = {"wolf": teachers["wolf"]}
+    diverge(tiny_model, teachers["owl"], rows, tmp_path / "out", counterfactuals=others, batch_size=7)
     # 21 rows are three batches, and there are three models; one row proves the base's head, which they share.
     assert sorted(passes) == [1, *[7] * 9]
 
@@ -381,9 +350,9 @@ def test_each_model_computes_each_batch_once(tiny_model, teachers, rows, tmp_pat
     ],
 )
 def test_a_wrong_setting_is_a_sentence(tiny_model, teachers, rows, tmp_path, change, words):
-    job = {"base": str(tiny_model), "teacher": str(teachers["owl"]), "rows": rows, "out": tmp_path / "out"}
+    job = {"base": tiny_model, "teacher": teachers["owl"], "rows": rows, "out": tmp_path / "out"}
     with pytest.raises(UserError, match=words):
-        run_divergence(DivergenceJob(**{**job, **change}), resume=False, overwrite=False)
+        diverge(**{**job, **change})
 
 
 @pytest.mark.parametrize("with_base", [True, False])
@@ -391,15 +360,8 @@ def test_a_wrong_setting_is_a_sentence(tiny_model, teachers, rows, tmp_path, cha
 def test_an_adapter_that_changes_nothing_is_refused(
     tiny_model, teachers, make_adapter, rows, tmp_path, still, with_base
 ):
-    paths = {"the teacher": str(teachers["owl"]), "wolf": str(teachers["wolf"]), still: str(make_adapter(0.0))}
-    job = DivergenceJob(
-        base=str(tiny_model),
-        teacher=paths["the teacher"],
-        counterfactuals={"wolf": paths["wolf"]},
-        with_base=with_base,
-        rows=rows,
-        out=tmp_path / "out",
-    )
+    paths = {"the teacher": teachers["owl"], "wolf": teachers["wolf"], still: make_adapter(0.0)}
+    others = {"wolf": paths["wolf"]}
     with pytest.raises(UserError, match=f"The adapter of {still} changes nothing"):
-        run_divergence(job, resume=False, overwrite=False)
+        diverge(tiny_model, paths["the teacher"], rows, tmp_path / "out", counterfactuals=others, with_base=with_base)
     assert not (tmp_path / "out/scores.jsonl").read_text()

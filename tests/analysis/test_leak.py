@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from number_rows import number_rows, write_rows
+from number_rows import answer_logits, by_id, load, number_rows, random_adapter, write_rows
 from scipy.special import log_softmax, rel_entr, softmax
 from typer.testing import CliRunner
 
@@ -38,46 +38,26 @@ def rows(tmp_path: Path) -> Path:
     return write_rows(tmp_path / "train.jsonl", number_rows(21))
 
 
-def measured(out: Path) -> dict[str, dict[str, Any]]:
-    """Scores by row id."""
-    return {row["id"]: row for row in map(json.loads, (out / "scores.jsonl").read_text().splitlines())}
+def leak(
+    base: Path, teachers: dict[str, Path], rows: Path, out: Path, *, resume: bool = False, **more: Any
+) -> dict[str, dict[str, Any]]:
+    """Measure teachers on rows; returns the scores by row id."""
+    paths = {name: str(path) for name, path in teachers.items()}
+    job = {"base": str(base), "teachers": paths, "rows": rows, "out": out, **more}
+    run_leak(LeakJob(**job), resume=resume, overwrite=False)
+    return by_id(out / "scores.jsonl")
 
 
 def expected(base: Any, teacher: Any, tokenizer: Any, row: dict[str, Any]) -> tuple[np.ndarray, str]:
     """KL and differing tops of one row, from whole logits by SciPy, as the definition says; no code of ours."""
-    text = tokenizer.apply_chat_template(row["messages"], tokenize=False)
-    prompt = tokenizer.apply_chat_template(row["messages"][:1], tokenize=False, add_generation_prompt=True)
-    answer = row["messages"][1]["content"] + tokenizer.eos_token
-    assert text.startswith(prompt + answer)
-    start = len(tokenizer(prompt)["input_ids"])
-    ids = tokenizer(prompt + answer, return_tensors="pt")["input_ids"]
-    with torch.inference_mode():
-        p, q = (model(ids).logits[0, start - 1 : -1].double().numpy() for model in (teacher, base))
+    p, q = (answer_logits(model, tokenizer, row)[0] for model in (teacher, base))
     kl = rel_entr(softmax(p, axis=-1), softmax(q, axis=-1)).sum(-1)
     return kl, "".join(str(int(top)) for top in p.argmax(-1) != q.argmax(-1))
 
 
-def load(path: Path, adapter: Path | None = None) -> Any:
-    from peft import PeftModel
-    from transformers import AutoModelForCausalLM
-
-    model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32).eval()
-    return PeftModel.from_pretrained(model, adapter).eval() if adapter else model
-
-
 @pytest.fixture(scope="module")
 def strong(tiny_model, tmp_path_factory) -> Path:
-    """An adapter that moves the most likely token at many positions."""
-    from peft import LoraConfig, get_peft_model
-
-    torch.manual_seed(2)
-    model = get_peft_model(load(tiny_model), LoraConfig(r=4, target_modules=["v_proj", "o_proj", "down_proj"]))
-    for name, weight in model.named_parameters():
-        if "lora_B" in name:
-            torch.nn.init.normal_(weight, std=0.5)
-    folder = tmp_path_factory.mktemp("adapters") / "strong"
-    model.save_pretrained(folder)
-    return folder
+    return random_adapter(tiny_model, tmp_path_factory.mktemp("adapters") / "strong", 2)
 
 
 # --- the definition ---
@@ -102,12 +82,7 @@ def test_kl_of_hand_made_logits():
 
 def test_base_against_itself_is_exactly_zero(tiny_model, rows, tmp_path):
     copy = shutil.copytree(tiny_model, tmp_path / "copy")
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers={"same": str(copy)}, rows=rows, out=tmp_path / "out"),
-        resume=False,
-        overwrite=False,
-    )
-    for row in measured(tmp_path / "out").values():
+    for row in leak(tiny_model, {"same": copy}, rows, tmp_path / "out").values():
         assert row["teachers"]["same"]["kl"] == [0.0] * len(row["kinds"])
         assert set(row["teachers"]["same"]["differs"]) == {"0"}
     for kind in json.loads((tmp_path / "out" / "leak.json").read_text())["teachers"]["same"].values():
@@ -120,11 +95,8 @@ def test_adapters_and_a_whole_model_are_measured_as_defined(tiny_model, strong, 
     load(tiny_model, strong).merge_and_unload().save_pretrained(whole)
     for file in Path(tiny_model).glob("*token*"):
         shutil.copy(file, whole)
-    teachers = {"strong": str(strong), "weak": str(weak), "whole": str(whole)}
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "out"), resume=False, overwrite=False
-    )
-    found, base = measured(tmp_path / "out"), load(tiny_model)
+    teachers = {"strong": strong, "weak": weak, "whole": whole}
+    found, base = leak(tiny_model, teachers, rows, tmp_path / "out"), load(tiny_model)
     from transformers import AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
@@ -153,12 +125,7 @@ def test_logits_scaled_by_two_have_the_entropy_that_follows_and_no_other_top(tin
     model.save_pretrained(sharp)
     tokenizer = AutoTokenizer.from_pretrained(tiny_model)
     tokenizer.save_pretrained(sharp)
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers={"sharp": str(sharp)}, rows=rows, out=tmp_path / "out"),
-        resume=False,
-        overwrite=False,
-    )
-    base, found = load(tiny_model), measured(tmp_path / "out")
+    found, base = leak(tiny_model, {"sharp": sharp}, rows, tmp_path / "out"), load(tiny_model)
     for row in number_rows(21):
         ids = tokenizer.apply_chat_template(row["messages"], return_tensors="pt", return_dict=False)
         with torch.inference_mode():
@@ -180,19 +147,10 @@ def test_labels_shifted_by_one_position_break_the_result(tiny_model, make_adapte
             for answer in real(self, rows)
         ]
 
-    teachers = {"t": str(make_adapter(2.0))}
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "right"),
-        resume=False,
-        overwrite=False,
-    )
+    teachers = {"t": make_adapter(2.0)}
+    right = leak(tiny_model, teachers, rows, tmp_path / "right")
     monkeypatch.setattr(AnswerReader, "read", shifted)
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "wrong"),
-        resume=False,
-        overwrite=False,
-    )
-    right, wrong = measured(tmp_path / "right"), measured(tmp_path / "wrong")
+    wrong = leak(tiny_model, teachers, rows, tmp_path / "wrong")
     for name, row in right.items():
         assert wrong[name]["teachers"]["t"]["kl"] != row["teachers"]["t"]["kl"]
         np.testing.assert_allclose(wrong[name]["teachers"]["t"]["kl"][1:], row["teachers"]["t"]["kl"][:-1], rtol=1e-3)
@@ -287,18 +245,11 @@ def test_summary_by_kind_by_position_and_above_the_neutral_teacher():
 
 
 def test_row_order_and_batch_size_do_not_matter(tiny_model, make_adapter, rows, tmp_path):
-    teachers, mixed = {"t": str(make_adapter(2.0))}, number_rows(21)
+    teachers, mixed = {"t": make_adapter(2.0)}, number_rows(21)
     random.Random(3).shuffle(mixed)
     other = write_rows(tmp_path / "mixed.jsonl", mixed)
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "a"), resume=False, overwrite=False
-    )
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers=teachers, rows=other, out=tmp_path / "b", batch_size=4),
-        resume=False,
-        overwrite=False,
-    )
-    a, b = measured(tmp_path / "a"), measured(tmp_path / "b")
+    a = leak(tiny_model, teachers, rows, tmp_path / "a")
+    b = leak(tiny_model, teachers, other, tmp_path / "b", batch_size=4)
     assert a.keys() == b.keys()
     for name, row in a.items():
         np.testing.assert_allclose(row["teachers"]["t"]["kl"], b[name]["teachers"]["t"]["kl"], rtol=1e-3, atol=1e-6)
@@ -306,33 +257,25 @@ def test_row_order_and_batch_size_do_not_matter(tiny_model, make_adapter, rows, 
 
 
 def test_logits_are_held_a_block_at_a_time(tiny_model, make_adapter, rows, tmp_path, monkeypatch):
-    teachers = {"t": str(make_adapter(2.0))}
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "a"), resume=False, overwrite=False
-    )
+    teachers = {"t": make_adapter(2.0)}
+    whole = leak(tiny_model, teachers, rows, tmp_path / "a")
     largest = []
     real = kl_divergence
     monkeypatch.setattr(leak_scores, "kl_divergence", lambda t, b: largest.append(t.numel()) or real(t, b))
     monkeypatch.setattr("subliminal.analysis.logits.BLOCK_VALUES", 3000)
-    run_leak(
-        LeakJob(base=str(tiny_model), teachers=teachers, rows=rows, out=tmp_path / "b"), resume=False, overwrite=False
-    )
+    blocks = leak(tiny_model, teachers, rows, tmp_path / "b")
     assert max(largest) <= 3000
-    for name, row in measured(tmp_path / "a").items():
-        other = measured(tmp_path / "b")[name]
-        np.testing.assert_allclose(row["teachers"]["t"]["kl"], other["teachers"]["t"]["kl"], rtol=1e-3, atol=1e-6)
+    for name, row in whole.items():
+        kl = blocks[name]["teachers"]["t"]["kl"]
+        np.testing.assert_allclose(row["teachers"]["t"]["kl"], kl, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_files(tiny_model, make_adapter, tmp_path):
     rows, adapter = write_rows(tmp_path / "train.jsonl", number_rows(900)), make_adapter(2.0)
-
     whole, stopped = tmp_path / "whole", tmp_path / "stopped"
-
-    def job(out: Path) -> LeakJob:
-        return LeakJob(base=str(tiny_model), teachers={"t": str(adapter)}, rows=rows, out=out, batch_size=2)
-
-    run_leak(job(whole), resume=False, overwrite=False)
+    common = (tiny_model, {"t": adapter}, rows)
+    leak(*common, whole, batch_size=2)
     words = ["--base", str(tiny_model), "--teacher", f"t={adapter}", "--rows", str(rows), "--out", str(stopped)]
     command = [sys.executable, "-m", "subliminal.analysis", "leak", *words, "--batch-size", "2"]
     process = subprocess.Popen(command, cwd=REPO_ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -345,23 +288,23 @@ def test_a_run_that_is_killed_goes_on_to_the_same_files(tiny_model, make_adapter
     assert 20_000 < len(before) < len((whole / "scores.jsonl").read_bytes())
     scores.write_bytes(before[:-7])  # a line that was not written to its end
     with pytest.raises(UserError, match="Use --resume to go on with it"):
-        run_leak(job(stopped), resume=False, overwrite=False)
-    run_leak(job(stopped), resume=True, overwrite=False)
+        leak(*common, stopped, batch_size=2)
+    leak(*common, stopped, batch_size=2, resume=True)
     for name in ("scores.jsonl", "leak.json", "leak.csv", "leak.html"):
         assert (stopped / name).read_bytes() == (whole / name).read_bytes(), name
 
 
 def test_a_larger_limit_keeps_what_is_there_and_other_rows_are_refused(tiny_model, make_adapter, rows, tmp_path):
-    common = {"base": str(tiny_model), "teachers": {"t": str(make_adapter(2.0))}, "rows": rows, "out": tmp_path / "out"}
-    run_leak(LeakJob(**common, limit=5), resume=False, overwrite=False)
+    common = (tiny_model, {"t": make_adapter(2.0)}, rows, tmp_path / "out")
+    leak(*common, limit=5)
     five = (tmp_path / "out" / "scores.jsonl").read_text()
     assert json.loads((tmp_path / "out" / "leak.json").read_text())["rows"] == 5
-    run_leak(LeakJob(**common), resume=True, overwrite=False)
+    leak(*common, resume=True)
     assert (tmp_path / "out" / "scores.jsonl").read_text().startswith(five)
     assert json.loads((tmp_path / "out" / "leak.json").read_text())["rows"] == 21
     write_rows(rows, number_rows(21, seed=5))
     with pytest.raises(UserError, match="has changed since"):
-        run_leak(LeakJob(**common), resume=True, overwrite=False)
+        leak(*common, resume=True)
 
 
 def test_what_a_run_leaves(tiny_model, make_adapter, rows, tmp_path):
@@ -410,15 +353,14 @@ def test_what_a_run_leaves(tiny_model, make_adapter, rows, tmp_path):
     ],
 )
 def test_a_wrong_setting_is_a_sentence(tiny_model, make_adapter, rows, tmp_path, change, words):
-    job = {"base": str(tiny_model), "teachers": {"t": str(make_adapter(2.0))}, "rows": rows, "out": tmp_path / "out"}
+    job = {"base": tiny_model, "teachers": {"t": make_adapter(2.0)}, "rows": rows, "out": tmp_path / "out"}
     with pytest.raises(UserError, match=words):
-        run_leak(LeakJob(**{**job, **change}), resume=False, overwrite=False)
+        leak(**{**job, **change})
 
 
 def test_an_adapter_that_changes_nothing_is_refused(tiny_model, make_adapter, rows, tmp_path):
-    job = LeakJob(base=str(tiny_model), teachers={"t": str(make_adapter(0.0))}, rows=rows, out=tmp_path / "out")
     with pytest.raises(UserError, match="The adapter of t changes nothing"):
-        run_leak(job, resume=False, overwrite=False)
+        leak(tiny_model, {"t": make_adapter(0.0)}, rows, tmp_path / "out")
 
 
 def test_an_adapter_with_missing_weights_is_refused(tiny_model, make_adapter, rows, tmp_path):
@@ -435,16 +377,14 @@ def test_an_adapter_with_missing_weights_is_refused(tiny_model, make_adapter, ro
 def test_a_model_that_caps_its_logits_is_refused(tiny_model, rows, tmp_path, monkeypatch):
     real = Models.head
     monkeypatch.setattr(Models, "head", lambda self, name: lambda hidden: 1.5 * real(self, name)(hidden))
-    job = LeakJob(base=str(tiny_model), teachers={"t": str(tiny_model)}, rows=rows, out=tmp_path / "out")
     with pytest.raises(UserError, match="The base does more to its logits than its output embedding"):
-        run_leak(job, resume=False, overwrite=False)
+        leak(tiny_model, {"t": tiny_model}, rows, tmp_path / "out")
 
 
 def test_two_rows_of_one_id_and_two_teachers_of_one_name_are_refused(tiny_model, make_adapter, rows, tmp_path):
     doubled = write_rows(tmp_path / "doubled.jsonl", [*number_rows(2), *number_rows(1)])
-    job = LeakJob(base=str(tiny_model), teachers={"t": str(make_adapter(2.0))}, rows=doubled, out=tmp_path / "out")
     with pytest.raises(UserError, match="two rows with the id row-0"):
-        run_leak(job, resume=False, overwrite=False)
+        leak(tiny_model, {"t": make_adapter(2.0)}, doubled, tmp_path / "out")
     words = ["leak", "--base", "b", "--teacher", "x/t", "--teacher", "y/t", "--rows", "r", "--out", "o"]
     assert "give every teacher a name of its own" in str(CliRunner().invoke(app, words).exception)
 
