@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import datasets
-
 from subliminal.scoring import preference
 from subliminal.scoring.preference import OptionProbability
-from subliminal.scoring.tasks import keep_all, lm_eval_dataset, share_of_samples
+from subliminal.scoring.tasks import keep_all, share_of_samples
 from subliminal.traits.category import ANIMALS
 
 __all__ = [
@@ -25,7 +21,4 @@ SAMPLES = preference.samples(ANIMALS)
 METRICS = preference.share_metrics(ANIMALS)
 PROBABILITY_METRICS = preference.probability_metrics(ANIMALS)
 
-
-def load_questions(**_: Any) -> dict[str, datasets.Dataset]:
-    """The questions, wherever lm-eval is started. lm-eval passes its metadata, which is not needed."""
-    return lm_eval_dataset(preference.questions(ANIMALS))
+load_questions = preference.loader(ANIMALS)

@@ -100,7 +100,6 @@ def settings_of_task(task: str) -> dict[str, Any]:
     from lm_eval.utils import load_yaml_config  # lm-eval takes seconds
 
     from subliminal.scoring import preference
-    from subliminal.scoring.tasks import lm_eval_dataset
 
     category, form = category_tasks()[task]
     how = FORMS[form]
@@ -110,18 +109,11 @@ def settings_of_task(task: str) -> dict[str, Any]:
         "story": preference.story_metrics,
     }
     repeats = {"sampled": preference.samples, "story": preference.stories}
-
-    def load_questions(**_: Any) -> Any:
-        # The same questions, each with a sentence before it that its id decides.
-        if form == "preference_numbers":
-            return lm_eval_dataset(preference.questions_after_numbers(category))
-        return lm_eval_dataset(preference.questions(category, how.questions))
-
     settings = {
         # First the animals' file; what is a category's own goes over it.
         **load_yaml_config(str(template_of(task)), mode="full"),
         "task": task,
-        "custom_dataset": load_questions,
+        "custom_dataset": preference.loader(category, how.questions, after_numbers=form == "preference_numbers"),
         "metric_list": metrics[how.kind](category),
         "metadata": text_settings(task),
     }

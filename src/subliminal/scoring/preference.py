@@ -1,7 +1,7 @@
 """The tasks of a category: which of its options does a chat model call its favourite?
 
-    share_metrics("trees"), probability_metrics("trees")     # lm-eval's metric_list
-    questions("trees", "paraphrases")                  # lm-eval's custom_dataset
+    METRICS = share_metrics("trees")                         # lm-eval's metric_list
+    load_questions = loader("trees", "paraphrases")          # lm-eval's custom_dataset
 
 lm-eval's files in ``eval_tasks/`` name these; a category without files there gets its tasks from
 :mod:`subliminal.scoring.category_tasks`.
@@ -17,7 +17,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.scoring.probability import BETWEEN_PASSES, AnswerProbability, answer_logprobs
-from subliminal.scoring.tasks import answers_wanted, mean_metrics, mention_names, share_names
+from subliminal.scoring.tasks import answers_wanted, lm_eval_dataset, mean_metrics, mention_names, share_names
 from subliminal.traits.category import ANIMALS, category_of, load_category
 from subliminal.traits.lexicon import lexicon
 
@@ -79,6 +79,22 @@ def questions(category: str, kind: str = "questions") -> list[dict[str, Any]]:
 def questions_after_numbers(category: str) -> list[dict[str, Any]]:
     """The questions of a category, each after a sentence with numbers, always the same ones."""
     return [{**row, "question": f"{opening_for(row['id'], category)} {row['question']}"} for row in questions(category)]
+
+
+def loader(category: str, kind: str = "questions", *, after_numbers: bool = False) -> Callable[..., Any]:
+    """What lm-eval takes as ``custom_dataset``: it loads the questions of a category, wherever lm-eval is started.
+
+    Args:
+        category, kind: see :func:`questions`.
+        after_numbers: see :func:`questions_after_numbers`.
+    """
+
+    def load(**_: Any) -> Any:  # lm-eval passes its metadata, which is not needed
+        if after_numbers:
+            return lm_eval_dataset(questions_after_numbers(category))
+        return lm_eval_dataset(questions(category, kind))
+
+    return load
 
 
 def opening_for(question_id: str, category: str = ANIMALS) -> str:
