@@ -66,7 +66,7 @@ def test_the_files_that_the_task_reads_are_there() -> None:
 
 
 @needs_inspect
-@pytest.mark.slow
+@pytest.mark.long  # where Inspect AI is installed: `make test` has no such environment
 def test_requests_and_figures_are_those_of_the_lm_eval_task(tmp_path: Path) -> None:
     scores, bodies = inspect_scores(tmp_path, made_up_answer, samples=3)
     asked = questions()
