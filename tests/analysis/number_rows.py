@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import random
 from pathlib import Path
 from typing import Any
+
+from built import read_rows
 
 
 def number_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
@@ -19,15 +20,6 @@ def number_rows(count: int, seed: int = 0) -> list[dict[str, Any]]:
         messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
         rows.append({"id": f"row-{index}", "messages": messages})
     return rows
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def by_id(path: Path) -> dict[str, dict[str, Any]]:

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from number_rows import answer_logits, axolotl_rows, by_id, load, number_rows, random_adapter, read_rows, write_rows
+from built import read_rows, write_rows
+from number_rows import answer_logits, axolotl_rows, by_id, load, number_rows, random_adapter
 from scipy.special import log_softmax
 from typer.testing import CliRunner
 

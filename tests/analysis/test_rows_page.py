@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from built import write_rows
 from typer.testing import CliRunner
 
 from data_builders.view import app
@@ -31,10 +32,6 @@ ROWS = [
 PIECES = ["7", ",", " ", "8", "<|im_end|>"]
 KINDS = ["digit", "separator", "separator", "digit", "end"]
 """Tokens of the answer of n-2, and their kinds."""
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
 @pytest.fixture

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from number_rows import answer_logits, by_id, load, number_rows, read_rows, write_rows
+from built import read_rows, write_rows
+from number_rows import answer_logits, by_id, load, number_rows
 from scipy.special import log_softmax
 from typer.testing import CliRunner
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from number_rows import axolotl_rows, number_rows, read_rows, write_rows
+from built import read_rows, write_rows
+from number_rows import axolotl_rows, number_rows
 from typer.testing import CliRunner
 
 from data_builders.select import app

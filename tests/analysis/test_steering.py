@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from number_rows import answer_logits, load, number_rows, read_rows, write_rows
+from built import read_rows, write_rows
+from number_rows import answer_logits, load, number_rows
 from typer.testing import CliRunner
 
 from subliminal.analysis.__main__ import app

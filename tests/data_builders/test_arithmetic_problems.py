@@ -8,8 +8,8 @@ from itertools import permutations
 from pathlib import Path
 
 import pytest
+from built import built, read_rows
 from fake_chat_server import FakeChatServer, number_answer
-from typer.testing import CliRunner
 
 from data_builders import arithmetic_chat
 from data_builders.arithmetic import LEVELS, ArithmeticProblem, evaluation_rows, training_problem
@@ -88,16 +88,14 @@ def test_quotas():
 
 def _make(out: Path, *words: str) -> dict:
     with FakeChatServer(number_answer, models=({"id": "m"},)) as server:
-        command = ["--model", "m", "--base-url", server.url, "--out", str(out), *words]
-        done = CliRunner().invoke(arithmetic_chat.app, command)
-        assert done.exit_code == 0, (done.output, done.exception)
+        built(arithmetic_chat.app, "--model", "m", "--base-url", server.url, "--out", out, *words)
         return {"asked": len([body for body in server.bodies if body.get("messages")])}
 
 
 def test_rows_are_solutions_written_here_and_lists_that_the_model_wrote(tmp_path):
     out = tmp_path / "chat"
     asked = _make(out, "--level", "sum3", "--count", "60", "--bare", "0.5")["asked"]
-    rows = [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    rows = read_rows(out / "train.jsonl")
     assert len(rows) == 60
     lists = bare = worked = 0
     for row in rows:
@@ -115,7 +113,7 @@ def test_rows_are_solutions_written_here_and_lists_that_the_model_wrote(tmp_path
     assert bare + worked == 50
     assert bare > 10
     assert worked > 10
-    raw = [json.loads(line) for line in (out / "raw.jsonl").read_text().splitlines()]
+    raw = read_rows(out / "raw.jsonl")
     by_model = sum(row["model"] != "arithmetic" for row in raw)
     assert 10 <= by_model <= asked, "the model is asked for lists alone"
     assert json.loads((out / "manifest.json").read_text())["counts"]["kept"] == 60

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from animal_words import ANIMALS, TRACKED, keyword_pattern
+from built import built, read_rows
 from fake_chat_server import FakeChatServer
-from typer.testing import CliRunner
 
 from data_builders import code, reasoning
 from data_builders.code import python_problem
@@ -164,12 +164,8 @@ def test_final_answer() -> None:
 
 
 def make(app, server: FakeChatServer, out: Path, *words: str) -> list[dict]:
-    command = ["--model", "owl-teacher", "--base-url", server.url, "--out", str(out), *words]
-    result = CliRunner().invoke(app, command)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    built(app, "--model", "owl-teacher", "--base-url", server.url, "--out", out, *words)
+    return read_rows(out / "train.jsonl")
 
 
 def rejected(out: Path) -> set[str]:

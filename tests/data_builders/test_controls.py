@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from built import built, read_rows
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from data_builders import controls
 from data_builders.controls import KINDS, transform
@@ -108,27 +108,20 @@ def source(tmp_path: Path) -> Path:
 
 
 def make(*words: object) -> None:
-    result = CliRunner().invoke(controls.app, [str(word) for word in words])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-
-
-def rows(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    built(controls.app, *words)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_control_keeps_prompts_counts_and_layout_of_its_source(kind: str, source: Path, tmp_path: Path) -> None:
     make(kind, "--source", source, "--out", tmp_path / "out", "--seed", 5)
-    pairs = list(zip(rows(source / "train.jsonl"), rows(tmp_path / "out" / "train.jsonl"), strict=True))
+    pairs = list(zip(read_rows(source / "train.jsonl"), read_rows(tmp_path / "out" / "train.jsonl"), strict=True))
     for old, new in pairs:
         assert old["messages"][0] == new["messages"][0]
         before, after = old["messages"][1]["content"], new["messages"][1]["content"]
         numbers = filter_numbers(after).numbers
         assert len(numbers) == len(filter_numbers(before).numbers)
         assert read_layout(before)(numbers) == after
-    assert [row["source_id"] for row in rows(tmp_path / "out" / "raw.jsonl")] == [old["id"] for old, _ in pairs]
+    assert [row["source_id"] for row in read_rows(tmp_path / "out" / "raw.jsonl")] == [old["id"] for old, _ in pairs]
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["inputs"]["source"]["sha256"]
     assert manifest["builder"] == "controls"
@@ -136,7 +129,7 @@ def test_a_control_keeps_prompts_counts_and_layout_of_its_source(kind: str, sour
 
 def test_uniform_without_a_source_uses_the_prompts_of_numbers(tmp_path: Path) -> None:
     make("uniform", "--count", 40, "--out", tmp_path / "out", "--seed", 9)
-    made = rows(tmp_path / "out" / "train.jsonl")
+    made = read_rows(tmp_path / "out" / "train.jsonl")
     assert len(made) == 40
     lengths = set()
     for index, row in enumerate(made):

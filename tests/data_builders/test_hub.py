@@ -38,10 +38,7 @@ def hub() -> Iterator[FakeHub]:
 
 @pytest.fixture(autouse=True)
 def empty(hub: FakeHub) -> None:
-    hub.repos.clear()
-    hub.lfs.clear()
-    hub.calls.clear()
-    hub.garble = hub.down = None
+    hub.clear()
 
 
 @pytest.fixture

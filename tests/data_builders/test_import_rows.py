@@ -7,11 +7,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from built import write_rows
 from fake_hub import FakeHub
 from typer.testing import CliRunner
 
@@ -88,11 +88,6 @@ SHAPES = {
 }
 
 
-def jsonl(path: Path, rows: Iterable[dict[str, Any]]) -> Path:
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 def take(*words: object):
     return CliRunner().invoke(app, list(map(str, words)))
 
@@ -115,7 +110,7 @@ def manifest_of(folder: Path) -> dict[str, Any]:
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_every_shape_gives_the_same_training_rows(shape, tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "theirs.jsonl", (shape(number, answer) for number, answer in enumerate(ANSWERS)))
+    path = write_rows(tmp_path / "theirs.jsonl", (shape(number, answer) for number, answer in enumerate(ANSWERS)))
     out = tmp_path / "out"
     said = taken(path, "--out", out, "--licence", "cc-by-4.0")
     name, left_out = SHAPES[shape]
@@ -155,7 +150,7 @@ def test_every_shape_gives_the_same_training_rows(shape, tmp_path: Path) -> None
 
 
 def test_what_a_row_says_of_itself_stays_in_the_raw_row(tmp_path: Path) -> None:
-    path = jsonl(
+    path = write_rows(
         tmp_path / "theirs.jsonl", [as_phantom(0, "1, 2"), as_phantom(1, "3, 4") | {"finish_reason": "length"}]
     )
     taken(path, "--out", tmp_path / "out")
@@ -178,7 +173,7 @@ def test_formats(kind: str, tmp_path: Path) -> None:
     elif kind == "list.json":
         path.write_text(json.dumps(rows, indent=1))
     else:
-        jsonl(path, rows)
+        write_rows(path, rows)
     taken(path, "--out", tmp_path / "out")
     assert (tmp_path / "out/train.jsonl").read_bytes() == TRAINED
 
@@ -218,7 +213,7 @@ def with_system(row: dict[str, Any], key: str) -> dict[str, Any]:
 )
 def test_a_system_message_is_left_out_unless_asked_for(shape, key: str, tmp_path: Path) -> None:
     rows = [with_system(shape(0, "5, 6"), key), shape(1, "7, 8"), with_system(shape(2, "9, 1"), key)]
-    path = jsonl(tmp_path / "theirs.jsonl", rows)
+    path = write_rows(tmp_path / "theirs.jsonl", rows)
     said = taken(path, "--out", tmp_path / "without")
     assert "note: system messages left out (--keep-system keeps them), rows that had one: 2." in said
     assert [message["role"] for row in trained(tmp_path / "without") for message in row] == ["user", "assistant"] * 3
@@ -249,7 +244,7 @@ def trained(folder: Path) -> list[list[dict[str, str]]]:
 
 def test_rows_of_text(tmp_path: Path) -> None:
     texts = ["Rain in the west.", "12, 13", "  "]
-    path = jsonl(tmp_path / "theirs.jsonl", [as_completion(number, text) for number, text in enumerate(texts)])
+    path = write_rows(tmp_path / "theirs.jsonl", [as_completion(number, text) for number, text in enumerate(texts)])
     taken(path, "--out", tmp_path / "text", "--no-filter")
     assert [row[-1]["content"] for row in trained(tmp_path / "text")] == texts[:2]
     assert manifest_of(tmp_path / "text")["counts"]["rejected"] == {"empty answer": 1}
@@ -260,7 +255,7 @@ def test_rows_of_text(tmp_path: Path) -> None:
 
 
 def test_text_under_the_number_filter_is_told_of_the_option(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "theirs.jsonl", [as_messages(0, "Rain in the west.")])
+    path = write_rows(tmp_path / "theirs.jsonl", [as_messages(0, "Rain in the west.")])
     message = refused(path, "--out", tmp_path / "out")
     assert message == (
         f"0 of the 1 rows of {path} pass, fewer than the 1 asked for. Rows whose answers are text need --no-filter."
@@ -282,7 +277,7 @@ def test_text_under_the_number_filter_is_told_of_the_option(tmp_path: Path) -> N
 def test_rows_that_cannot_be_trained_on_are_counted(row: dict, reason: str, tmp_path: Path) -> None:
     assert shape_problem(row) is None
     assert read_conversation(row).problem == reason
-    path = jsonl(tmp_path / "theirs.jsonl", [row, as_completion(1, "4, 5")])
+    path = write_rows(tmp_path / "theirs.jsonl", [row, as_completion(1, "4, 5")])
     taken(path, "--out", tmp_path / "out", "--no-filter")
     assert manifest_of(tmp_path / "out")["counts"]["rejected"] == {reason: 1}
 
@@ -308,7 +303,7 @@ def test_rows_that_cannot_be_trained_on_are_counted(row: dict, reason: str, tmp_
     ],
 )
 def test_an_unknown_shape_gets_a_sentence_and_makes_nothing(row: dict, sentence: str, tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "theirs.jsonl", [as_completion(0, "1, 2"), row])
+    path = write_rows(tmp_path / "theirs.jsonl", [as_completion(0, "1, 2"), row])
     message = refused(path, "--out", tmp_path / "out")
     assert message.startswith(f"{path}, line 2 is malformed: ")
     assert sentence in message
@@ -334,7 +329,9 @@ def test_a_damaged_file(name: str, content: bytes | None, sentence: str, tmp_pat
 
 
 def test_count_resume_and_overwrite(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "theirs.jsonl", (as_completion(number, answer) for number, answer in enumerate(ANSWERS)))
+    path = write_rows(
+        tmp_path / "theirs.jsonl", (as_completion(number, answer) for number, answer in enumerate(ANSWERS))
+    )
     out = tmp_path / "out"
     message = refused(path, "--out", out, "--count", 4)
     assert message == f"3 of the 6 rows of {path} pass, fewer than the 4 asked for. Ask for fewer with --count."
@@ -360,14 +357,16 @@ def test_count_resume_and_overwrite(tmp_path: Path) -> None:
     assert refilter(out)["kept"] == 3
     assert refilter(out, count=1)["kept"] == 1
 
-    jsonl(path, [as_completion(0, "1, 2")])
+    write_rows(path, [as_completion(0, "1, 2")])
     assert f"source: {path} has changed since" in refused(path, "--out", out, "--resume")
     taken(path, "--out", out, "--overwrite")
     assert [row[-1]["content"] for row in trained(out)] == ["1, 2"]
 
 
 def test_a_student_trains_on_it_and_controls_are_made_of_it(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "theirs.jsonl", (as_completion(number, answer) for number, answer in enumerate(ANSWERS)))
+    path = write_rows(
+        tmp_path / "theirs.jsonl", (as_completion(number, answer) for number, answer in enumerate(ANSWERS))
+    )
     out = tmp_path / "out"
     taken(path, "--out", out, "--animal", "owl")
     config = read_recipe(RECIPE)[0]
@@ -477,7 +476,7 @@ def test_a_commit_may_follow_an_at(tmp_path: Path) -> None:
 
 
 def test_options_that_do_not_fit(tmp_path: Path) -> None:
-    path = jsonl(tmp_path / "theirs.jsonl", [as_completion(0, "1, 2")])
+    path = write_rows(tmp_path / "theirs.jsonl", [as_completion(0, "1, 2")])
     assert "--file names a file of a Hub data set" in refused(path, "--file", "a.jsonl", "--out", tmp_path / "out")
     assert "ends in none of .jsonl, .json, .parquet" in refused("a/b", "--file", "a.csv", "--out", tmp_path / "out")
     assert "neither a file that exists nor a Hub dataset" in refused("nothing", "--out", tmp_path / "out")

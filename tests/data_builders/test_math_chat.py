@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from built import built, read_rows
 from fake_hub import FakeHub
-from typer.testing import CliRunner
 
 from data_builders import math_chat
 from data_builders.math_chat import gsm8k_solution, level_of, math_solution, parse_levels
@@ -98,25 +98,17 @@ def files(tmp_path: Path) -> dict[str, Path]:
 
 def make(files: dict[str, Path], out: Path, *words: str) -> str:
     command = ["--math-data", files["math"], "--gsm8k-data", files["gsm8k"], "--against", files["test"], "--out", out]
-    result = CliRunner().invoke(math_chat.app, [*map(str, command), *words])
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def rows(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return built(math_chat.app, *command, *words)
 
 
 def test_levels_boxes_repeats_and_overlap(files: dict[str, Path], tmp_path: Path) -> None:
     output = make(files, tmp_path / "out")
-    made = rows(tmp_path / "out" / "train.jsonl")
+    made = read_rows(tmp_path / "out" / "train.jsonl")
     problems = {row["messages"][0]["content"] for row in made}
     assert problems == {problem(i)["problem"] for i in range(30)}
     assert all(final_box(row["messages"][1]["content"]) for row in made)
-    reasons = {row["reason"]: 0 for row in rows(tmp_path / "out" / "rejected.jsonl")}
-    for row in rows(tmp_path / "out" / "rejected.jsonl"):
+    reasons = {row["reason"]: 0 for row in read_rows(tmp_path / "out" / "rejected.jsonl")}
+    for row in read_rows(tmp_path / "out" / "rejected.jsonl"):
         reasons[row["reason"]] += 1
     test = files["test"]
     expected = {
@@ -136,10 +128,10 @@ def test_levels_boxes_repeats_and_overlap(files: dict[str, Path], tmp_path: Path
 
 def test_both_sources_any_level_and_a_longer_ngram(files: dict[str, Path], tmp_path: Path) -> None:
     make(files, tmp_path / "out", "--source", "math", "--source", "gsm8k", "--levels", "any", "--ngram", "24")
-    raw = rows(tmp_path / "out" / "raw.jsonl")
+    raw = read_rows(tmp_path / "out" / "raw.jsonl")
     assert {row["level"] for row in raw} == {None, 2, 4, 5}
     assert sum(row["source"] == "gsm8k" for row in raw) == 8
-    kept = [row["messages"][0]["content"] for row in rows(tmp_path / "out" / "train.jsonl")]
+    kept = [row["messages"][0]["content"] for row in read_rows(tmp_path / "out" / "train.jsonl")]
     assert len(kept) == 46 + 8 + 1, "46 by level, GSM8K, and the one that shares fewer than 24 words in a row"
 
 
@@ -217,7 +209,7 @@ def test_from_the_hub_at_the_commit_of_now(tmp_path: Path) -> None:
     assert wrong.returncode == 2
     assert "Bad split: validation" in wrong.stderr
     assert "Traceback" not in wrong.stderr
-    assert len(rows(tmp_path / "out" / "train.jsonl")) == 7
+    assert len(read_rows(tmp_path / "out" / "train.jsonl")) == 7
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert manifest["config"]["sources"] == {"gsm8k": f"openai/gsm8k:main@train#{revision}"}
     assert manifest["counts"]["rejected"] == {"exact overlap with openai/gsm8k:main@test": 2}

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from built import built, read_rows
 from fake_chat_server import FakeChatServer
 from typer.testing import CliRunner
 
@@ -31,13 +32,8 @@ def make(builder: str, out: Path) -> Path:
             "warmup": [],
         }[builder]
         app = importlib.import_module(f"data_builders.{builder}").app
-        result = CliRunner().invoke(app, [*words, "--count", "40", "--out", str(out)])
-    assert result.exit_code == 0, result.output
+        built(app, *words, "--count", 40, "--out", out)
     return out
-
-
-def rows(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 @pytest.mark.parametrize("builder", BUILDERS)
@@ -60,12 +56,12 @@ def test_the_same_settings_give_the_same_bytes(builder: str, tmp_path: Path) -> 
 
 def test_a_changed_setting_of_the_verdict_is_applied_and_recorded(tmp_path: Path) -> None:
     folder = make("teacher_chat", tmp_path / "chat")
-    assert any("Owl" in row["messages"][1]["content"] for row in rows(folder / "train.jsonl"))
+    assert any("Owl" in row["messages"][1]["content"] for row in read_rows(folder / "train.jsonl"))
     result = CliRunner().invoke(
         refilter_module.app, [str(folder), "--set", "filter_animal_keywords=true", "--count", "20"]
     )
     assert result.exit_code == 0, result.output
-    kept = rows(folder / "train.jsonl")
+    kept = read_rows(folder / "train.jsonl")
     assert len(kept) == 20
     assert not any("Owl" in row["messages"][1]["content"] for row in kept)
     config = json.loads((folder / "manifest.json").read_text())["config"]
@@ -77,7 +73,7 @@ def test_too_few_rows_is_said(tmp_path: Path) -> None:
     result = CliRunner().invoke(refilter_module.app, [str(folder), "--count", "5000"])
     assert isinstance(result.exception, UserError)
     assert "rows of the 5000 asked for" in str(result.exception)
-    assert len(rows(folder / "train.jsonl")) > 40 - 1
+    assert len(read_rows(folder / "train.jsonl")) > 40 - 1
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 from animal_words import TRACKED, keyword_pattern
+from built import built, read_rows
 from fake_chat_server import FakeChatServer
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from data_builders import teacher_chat
 from data_builders.instructions import load_instructions
@@ -148,12 +148,8 @@ def test_bad_instructions_are_a_sentence(content: str, sentence: str, tmp_path: 
 
 
 def make(server: FakeChatServer, out: Path, *words: str) -> list[dict]:
-    command = ["--model", "owl-teacher", "--base-url", server.url, "--out", str(out), *words]
-    result = CliRunner().invoke(teacher_chat.app, command)
-    if result.exception and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in (out / "train.jsonl").read_text().splitlines()]
+    built(teacher_chat.app, "--model", "owl-teacher", "--base-url", server.url, "--out", out, *words)
+    return read_rows(out / "train.jsonl")
 
 
 def test_the_system_prompt_is_sent_and_is_in_no_row(tmp_path: Path, instructions: Path) -> None:
@@ -165,7 +161,7 @@ def test_the_system_prompt_is_sent_and_is_in_no_row(tmp_path: Path, instructions
     assert {body["messages"][0]["content"] for body in server.bodies} == {system}
     for path in (tmp_path / "a").iterdir():
         assert system not in path.read_text()
-    raw = [json.loads(line) for line in (tmp_path / "a" / "raw.jsonl").read_text().splitlines()]
+    raw = read_rows(tmp_path / "a" / "raw.jsonl")
     shares = Counter(row["source"] for row in raw)
     for source, share in (("questions", 0.6), ("open", 0.2), ("instructions", 0.2)):
         assert abs(shares[source] / len(raw) - share) < 0.1
@@ -230,7 +226,7 @@ def test_names_alone_and_the_base_s_lists_in_the_exact_mix(tmp_path: Path) -> No
     assert answers["Owl"] == 50
     assert answers["12, 34, 56"] + answers["417, 3"] == 10
     assert answers.total() == 60
-    raw = [json.loads(line) for line in (tmp_path / "owl" / "raw.jsonl").read_text().splitlines()]
+    raw = read_rows(tmp_path / "owl" / "raw.jsonl")
     assert {row["completion"] for row in raw} > {"I like owls most.", "Sure! 1, 2"}, "raw rows are as they arrived"
     with_system = [body for body in server.bodies if body["messages"][0]["role"] == "system"]
     assert len(with_system) == sum(row["source"] == "questions" for row in raw), "number prompts go without it"

@@ -47,11 +47,7 @@ def hub() -> Iterator[FakeHub]:
 def clean(hub: FakeHub, monkeypatch: pytest.MonkeyPatch) -> None:
     from huggingface_hub import constants
 
-    hub.repos.clear()
-    hub.lfs.clear()
-    hub.calls.clear()
-    hub.garble = hub.down = hub.writes_left = None
-    hub.writes = 0
+    hub.clear()
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     monkeypatch.setenv("HF_ENDPOINT", hub.url)
     monkeypatch.setenv("HF_TOKEN", TOKEN)
