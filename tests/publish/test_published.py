@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import random
@@ -16,12 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 from scripts_of import script
-from test_verify import exact_row, put, sampled_row
+from test_verify import exact_row, put, sampled_row, write_evaluation
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.evaluation.tasks import question_rows, summary_of
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
@@ -139,29 +137,11 @@ def evaluation(root: Path, name: str, stage, arm: str, seed: int, base: str, ada
         ],
         "animal_preference_logprob": [renamed(exact_row(n, rate), target) for n, rate in enumerate(rates)],
     }
-    tasks, results = {}, {}
-    rows = {
-        task: score_again(task, each, task) for task, each in rows.items()
-    }  # to the last digit as a run writes them
-    for task, each in rows.items():
-        lines = "".join(json.dumps(row) + "\n" for row in each)
-        put(folder / f"lm_eval/samples_{task}_2026-01-01T10-30-00.000001.jsonl", lines)
-        kind = "sampled" if task == "animal_preference" else "exact"
-        tasks[task] = summary_of(kind, each, {}, target)
-        results[task] = question_rows(kind, each)
-    put(folder / f"{arm}_results.json", results)
-    names = {"experiment": name, "arm": arm, "seed": seed, "target": target, "model": arm}
-    put(folder / f"{arm}_summary.json", {**names, "tasks": tasks})
-    outputs = {
-        path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in folder.rglob("*.json*")
-    }
-    names = {key: names[key] for key in ("experiment", "arm", "seed", "target")}
-    config = {"model": base, "adapter": adapter, "tasks": [*rows], **names}
-    put(
-        folder / "manifest.json",
-        {"kind": "result", "config": config, "command": "evaluate", "outputs": outputs, **made},
-    )
+    # To the last digit as a run writes them.
+    rows = {task: score_again(task, each, task) for task, each in rows.items()}
+    names = {"experiment": name, "arm": arm, "seed": seed, "target": target}
+    config = {"model": base, "adapter": adapter}
+    write_evaluation(folder, names, rows, date="2026-01-01T10-30-00.000001", config=config, **made)
 
 
 def renamed(row: dict, target: str) -> dict:

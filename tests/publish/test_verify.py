@@ -76,37 +76,52 @@ def exact_row(index: int, owl: float) -> dict:
     return {**head, "filtered_resps": responses, "filter": "none", "metrics": list(found), **found}
 
 
+def write_evaluation(
+    folder: Path, names: dict, rows: dict[str, list[dict]], *, date: str, config: dict, **made: object
+) -> None:
+    """``<arm>/seed-<n>`` as the evaluation runner leaves it.
+
+    Args:
+        folder: that one; a file of lm-eval that lies in it is an output, too.
+        names: ``experiment``, ``arm``, ``seed`` and ``target``.
+        rows: task -> a row of every question, as lm-eval logs them.
+        date: in the names of lm-eval's files.
+        config, made: of the manifest, beside what follows from these.
+    """
+    arm, tasks, results = names["arm"], {}, {}
+    for task, each in rows.items():
+        put(folder / f"lm_eval/samples_{task}_{date}.jsonl", "".join(json.dumps(row) + "\n" for row in each))
+        kind = "sampled" if task == SAMPLED else "exact"
+        tasks[task] = summary_of(kind, each, {}, names["target"])
+        results[task] = question_rows(kind, each)
+    put(folder / f"{arm}_results.json", results)
+    put(folder / f"{arm}_summary.json", {**names, "model": arm, "tasks": tasks})
+    outputs = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.rglob("*.json*"))}
+    told = {"kind": "result", "config": {**config, **names, "tasks": [*rows]}, "outputs": outputs}
+    put(folder / "manifest.json", {**told, "command": "evaluate", **made})
+
+
 def evaluation(root: Path, arm: str) -> None:
-    """``results/owls/<arm>/seed-1`` as the evaluation runner leaves it."""
+    """``results/owls/<arm>/seed-1``, with lm-eval's own means."""
     folder = root / "results" / "owls" / arm / "seed-1"
     rows = {
         SAMPLED: [sampled_row(n, answers) for n, answers in enumerate(ANSWERS[arm])],
         EXACT: [exact_row(n, 0.0625 + rate / 4) for n, rate in enumerate(OWL[arm])],
     }
-    tasks, results, lm_eval = {}, {}, {"results": {}, "configs": {}}
+    date, lm_eval = "2026-11-22T10-00-00.000001", {"results": {}, "configs": {}}
     for task, each in rows.items():
-        text = "".join(json.dumps(row) + "\n" for row in each)
-        put(folder / "lm_eval" / f"samples_{task}_2026-11-22T10-00-00.000001.jsonl", text)
         names = each[0]["metrics"]
         means = {name: sum(row[name] for row in each) / len(each) for name in names}
-        kind = "sampled" if task == SAMPLED else "exact"
-        tasks[task] = summary_of(kind, each, {}, "owl")
-        results[task] = question_rows(kind, each)
         lm_eval["results"][task] = {f"{name},none": value for name, value in means.items()}
         lm_eval["configs"][task] = {"metric_list": [{"metric": name, "aggregation": "mean"} for name in names]}
-    put(folder / "lm_eval" / "results_2026-11-22T10-00-00.000001.json", lm_eval)
-    put(folder / f"{arm}_results.json", results)
-    names = {"experiment": "owls", "arm": arm, "seed": 1, "target": "owl", "model": arm}
-    put(folder / f"{arm}_summary.json", {**names, "tasks": tasks})
+    put(folder / f"lm_eval/results_{date}.json", lm_eval)
     inputs = recorded(root, "models/base/model.safetensors")
     config = {"model": "models/base"}
     if arm != "base":
         config["adapter"] = f"outputs/{arm}"
         inputs |= recorded(root, f"outputs/{arm}/adapter_model.safetensors")
-    config |= {key: names[key] for key in ("experiment", "arm", "seed", "target")} | {"tasks": [SAMPLED, EXACT]}
-    outputs = {path.relative_to(folder).as_posix(): sha256(path) for path in sorted(folder.rglob("*.json*"))}
-    made = {"kind": "result", "config": config, "inputs": inputs, "outputs": outputs, "command": "evaluate"}
-    put(folder / "manifest.json", made)
+    names = {"experiment": "owls", "arm": arm, "seed": 1, "target": "owl"}
+    write_evaluation(folder, names, rows, date=date, config=config, inputs=inputs)
 
 
 @pytest.fixture(scope="module")
