@@ -16,6 +16,9 @@ export TRANSFORMERS_VERBOSITY := error
 SMOLLM2 := models/smollm2-135m/manifest.json
 NEEDED = $(if $(shell grep -sE '^model: *models/smollm2-135m( |$$)' $(EXP)),$(SMOLLM2))
 
+# The files with tests of a mark: to collect all the others costs 40 seconds of processor time.
+marked = $$(grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-smollm2 test test-slow test-workflow test-serve lint setup setup-serve setup-workflow setup-notebook setup-inspect experiment plan report verify doctor lock clean
 
@@ -52,13 +55,13 @@ demo-smollm2: setup setup-workflow ## the demo's stages on SmolLM2-135M, too few
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
 
 test-slow: setup setup-workflow setup-notebook setup-inspect ## whole experiments that take minutes, the notebook, and Inspect AI
-	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m long
+	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m long $(call marked,long)
 
 test-workflow: setup setup-workflow $(SMOLLM2) ## small experiments stopped in every stage, a full disk, a lost network, and a real Slurm where installed
-	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m workflow
+	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m workflow $(call marked,workflow)
 
 test-serve: setup setup-serve $(SMOLLM2) ## the tests against a real vLLM server
-	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m serve
+	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m serve $(call marked,serve)
 
 lint: setup ## ruff, who imports whom, names with one meaning, and the strict check of every recipe
 	@.venv/bin/ruff check
