@@ -112,7 +112,7 @@ def test_each_clause_passes_and_fails(clause: dict[str, Any], passing: list[Row]
 def test_a_clause_in_brief_has_its_numbers_alone():
     clause = EFFECT | {"confidence": 0.95, "goal": True}
     effect = only(clause, table({"owl": [1, 2, 3]}), animals=["owl"]).clauses[0]
-    assert effect.in_brief() == "effect (a goal) fails, +2.00 [−0.48, 4.48]"  # 2 - 4.3027 / sqrt(3)
+    assert effect.in_brief() == "effect (a goal) fails, +2.00 [−0.48, 4.48] (95 %)"  # 2 - 4.3027 / sqrt(3)
     assert only(PAIRS, table(PASSES)).clauses[0].in_brief() == "pairs holds, above 0 in 6 of 6 pairs"
 
 

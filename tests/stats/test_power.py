@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 from scipy.stats import ttest_rel
+from statsmodels.stats.power import ttest_power
 
 from subliminal.core.errors import UserError
 from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.power.design import ICC, RUN_SD, Design, design_of
 from subliminal.stats.power.detection import detection_power, needed, smallest_effect
 from subliminal.stats.result import QUESTIONS, RUNS
+from subliminal.stats.verdict import verdict
 
 PLAN = Design(questions=50, samples=200, seeds=3, baseline=0.012)
 # Exact probabilities have no sampling noise, and the log-odds of 0.5 and of 0.5 + HALF lie half a standard deviation of
@@ -128,6 +130,35 @@ def test_a_finished_experiment_gives_its_design_back():
     assert found.run_sd == pytest.approx(0.3, rel=0.25)
     assert found.likeness < 0.15
     assert design_of(student, student, 100).likeness > 0.9
+
+
+def test_pairs_that_move_against_each_other_need_more_runs():
+    logits = np.array([[-1.0, -2.0, -3.0], [-7.0, -6.0, -5.0]])
+    student, control = (np.repeat(expit(arm), 2).reshape(3, 2) for arm in logits)
+    # The differences are 6, 4 and 2 nats: a standard deviation of 2. That of each arm is 1.
+    paired = design_of(student, control, None, paired=True)
+    assert paired.run_sd == pytest.approx(2 / np.sqrt(2))
+    assert design_of(student, control, None).run_sd == pytest.approx(1.0)
+    # What a library says of three, four and five differences of mean 4 and standard deviation 2.
+    power = [ttest_power(4 / 2, count, 0.05 / 2, alternative="larger") for count in (3, 4, 5)]
+    effect = float(expit(logit(control.mean()) + 4) - control.mean())
+    found = [detection_power(effect, replace(paired, seeds=count), RUNS) for count in (3, 4, 5)]
+    assert found == pytest.approx(power)
+    assert needed(effect, paired, RUNS).seeds == 5
+    told = verdict(student, control, None, paired=True).sentence
+    assert "if the difference varies between runs by a standard deviation of 2.00 nats as here, 5 training runs" in told
+    # Two arms with the same ups and downs need fewer.
+    same = design_of(student, expit(logit(student) - 4), None, paired=True)
+    assert same.run_sd == RUN_SD, "differences that are all equal tell nothing"
+
+
+def test_what_sampling_adds_is_no_spread_of_pairs():
+    rng = np.random.default_rng(4)
+    rates = expit(rng.normal(-3, 0.5, (2_000, 1)))
+    student, control = (rng.binomial(200, np.repeat(rates, 10, axis=1)) / 200 for _ in range(2))
+    assert design_of(student, control, 200).run_sd == pytest.approx(0.5, abs=0.03)
+    # The noise is taken at the mean rate; the lower rates have more of it, which leaves 0.05.
+    assert design_of(student, control, 200, paired=True).run_sd == pytest.approx(0.05, abs=0.03)
 
 
 @pytest.mark.parametrize("samples", [None, 1, 20])

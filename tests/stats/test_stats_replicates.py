@@ -11,6 +11,8 @@ from statsmodels.stats.weightstats import DescrStatsW, ttost_paired
 
 from subliminal.core.errors import UserError
 from subliminal.stats.replicates import (
+    EFFECT_CONFIDENCE,
+    LEAST,
     bootstrap_interval,
     equivalence,
     over_replicates,
@@ -96,7 +98,17 @@ def test_bootstrap_is_near_t_and_leans_to_the_long_tail() -> None:
     assert low > t_low
     assert high > t_high
     assert bootstrap_interval(skewed[::-1]) == (low, high)
-    assert bootstrap_interval(np.full(5, 0.2)) == pytest.approx((0.2, 0.2))
+    assert bootstrap_interval(np.full(8, 0.2)) == pytest.approx((0.2, 0.2))
+
+
+@pytest.mark.parametrize("count", range(2, 12))
+def test_a_bootstrap_is_given_where_it_can_reach_its_level(count: int) -> None:
+    # No resample has a mean beyond the differences, so where all of them lie on one side the true mean is missed.
+    most = 1 - 2 * 0.5**count
+    assert (bootstrap_interval(np.arange(count)) is not None) == (most >= EFFECT_CONFIDENCE)
+    if count >= LEAST:
+        table = replicates([0.1 + 0.01 * index for index in range(count)], [0.01] * count)
+        assert (table["ci99_bootstrap"] is not None) == (most >= EFFECT_CONFIDENCE)
 
 
 def test_equivalence_is_the_usual_pair_of_tests_of_log_odds() -> None:

@@ -39,11 +39,12 @@ INTRODUCTION = """\
 What the experiments of this repository found, in brief; each links to all of its tables, settings and audits. No line
 is written by hand: `python scripts/results.py write` makes the pages of the raw answers in `results/published/`, and
 `python scripts/results.py verify` scores them again and fails if a digit differs. Shares are means over the runs of an
-arm, and their 95 % intervals are over questions; of sums solved over problems, with one greedy answer each. How far the
-student is above an arm is told in log-odds of the table's last measure, with a 95 % interval over training runs or
-replicates. A criterion was recorded before the first student was trained; its clauses are in nats, with the interval
-that each asks for. One target in one kind of base model shows neither that an effect is specific nor that it is
-general. Speed and memory: [BENCHMARKS.md](BENCHMARKS.md)."""
+arm, and their 95 % intervals are over questions, so that they say nothing of other runs; of sums solved over problems,
+with one greedy answer each. How far the student is above an arm is told in log-odds of the table's last measure, with a
+95 % interval over training runs or replicates. A criterion was recorded before the first student was trained; its
+clauses are in nats, with the interval that each asks for. A clause that fails was not shown, which does not show its
+opposite. One target in one kind of base model shows neither that an effect is specific nor that it is general. Speed
+and memory: [BENCHMARKS.md](BENCHMARKS.md)."""
 ANSWER_TITLE = "The answer"
 """What ``RESULTS.md`` has of each option of an experiment of several; the rest is beside the raw answers."""
 MOST_ANSWERS = 3

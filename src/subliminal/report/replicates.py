@@ -101,9 +101,13 @@ def replicates_section(results: Results) -> Section | None:
 def pair_facts(table: dict[str, Any], unit: str) -> list[tuple[str, str]]:
     """What a headline says beside the test: (name, value) of the numbers of ``replicates``; ``unit`` is their name."""
     low, high = table["odds_ratio_ci99"]
+    bootstrap = []
+    # Few replicates have none.
+    if table["ci99_bootstrap"]:
+        bootstrap.append((f"99 % interval over {unit} (bootstrap), nats", nats_interval(*table["ci99_bootstrap"])))
     return [
         (f"99 % interval over {unit} (t), nats", nats_interval(*table["ci99"])),
-        (f"99 % interval over {unit} (bootstrap), nats", nats_interval(*table["ci99_bootstrap"])),
+        *bootstrap,
         ("odds ratio", f"{number(table['odds_ratio'])}, 99 % interval {number(low)} to {number(high)}"),
         ("student − control, points", f"median {points(table['median'])}, mean {points(table['mean'])}"),
         ("student above control", f"in {above_of(table, unit)}"),
@@ -132,12 +136,15 @@ def null_sentence(null: dict[str, Any]) -> str:
 def _said(table: dict[str, Any]) -> str:
     """The numbers of :func:`subliminal.stats.replicates.replicates` as sentences."""
     low, high = table["odds_ratio_ci99"]
+    intervals = f"{nats_interval(*table['ci99'])} (t)"
+    if table["ci99_bootstrap"]:
+        intervals += f" and {nats_interval(*table['ci99_bootstrap'])} (bootstrap)"
     said = (
         f"the student is above its control in {table['above']} of {table['replicates']} replicates (sign test, p "
         f"{p_value(table['p_sign'])}). Mean difference of log-odds {nats(table['log_odds'])} nats, 99 % interval "
-        f"{nats_interval(*table['ci99'])} (t) and {nats_interval(*table['ci99_bootstrap'])} (bootstrap): an odds ratio "
-        f"of {number(table['odds_ratio'])}, 99 % interval {number(low)} to {number(high)}. In points the median "
-        f"difference is {points(table['median'])} and the mean {points(table['mean'])}{_skewed(table)}."
+        f"{intervals}: an odds ratio of {number(table['odds_ratio'])}, 99 % interval {number(low)} to {number(high)}. "
+        f"In points the median difference is {points(table['median'])} and the mean {points(table['mean'])}"
+        f"{_skewed(table)}."
     )
     if "null" in table:
         said += f" {null_sentence(table['null'])}"

@@ -129,9 +129,9 @@ def replicates_command(source: JsonFile = None) -> None:
 
     In: {"student": [rate, ..], "control": [rate, ..]}, one mean rate per replicate, same order; optional: null (a
     second control's rates), margin (nats, default 0.8) and answers (sampled answers behind each rate; left out: exact
-    probabilities). Out: replicates, above, p_sign; log_odds, p, ci95, ci99, ci99_bootstrap in nats; odds_ratio,
-    odds_ratio_ci99; median, mean, mean_ci99 of the rates' difference; and with a null: null (log_odds, ci90,
-    difference, margin, p, equivalent).
+    probabilities). Out: replicates, above, p_sign; log_odds, p, ci95, ci99, ci99_bootstrap (null with fewer
+    than eight) in nats; odds_ratio, odds_ratio_ci99; median, mean, mean_ci99 of the rates' difference; and with a
+    null: null (log_odds, ci90, difference, margin, p, equivalent).
     """
     form = 'Send {"student": [..], "control": [..]}, one mean rate per replicate.'
     _write(stats.replicates(**_read(source, {"student", "control"}, form, {"null", "margin", "answers"})))

@@ -18,7 +18,13 @@ from typing import Any
 import numpy as np
 
 from subliminal.stats.criterion import OTHER_ANIMALS, Clause, Criterion
-from subliminal.stats.criterion_words import Finding, demand_in_words, finding_in_words, with_interval
+from subliminal.stats.criterion_words import (
+    Finding,
+    demand_in_words,
+    finding_in_words,
+    level_in_words,
+    with_interval,
+)
 from subliminal.stats.log_odds import Row, read_table
 from subliminal.stats.replicates import t_interval
 from subliminal.stats.result import ALPHA
@@ -72,10 +78,10 @@ class ClauseVerdict:
         return f"{self.name}: {self.said}. {self.difference}: {self.found}; asked: {self.asked}."
 
     def in_brief(self) -> str:
-        """ "beyond drift (a goal) holds, +2.54 [1.62, 3.46]": numbers are means over replicates, as the clause asks."""
+        """ "beyond drift (a goal) holds, +2.54 [1.62, 3.46] (95 %)": a mean over replicates, the clause's interval."""
         numbers = self.found
         if self.clause.pairs_above is None and self.clause.points_above is None and self.findings:
-            numbers = ", ".join(map(with_interval, self.findings))
+            numbers = f"{', '.join(map(with_interval, self.findings))} ({level_in_words(self.clause)})"
         return f"{self.name} {self.said}, {numbers}"
 
 

@@ -50,17 +50,22 @@ def finding_in_words(clause: Clause, findings: list[Finding], replicates: int, a
     if clause.points_above is not None:
         means = ", ".join(f"{each.animal} {_signed(each.estimate)}" for each in findings)
         return f"{means} points, means {over}"
-    confidence = clause.confidence
-    if clause.within is not None:
-        confidence = 1 - 2 * ALPHA  # as two one-sided tests at ALPHA ask
     said = "; ".join(map(with_interval, findings))
     intervals = "interval"
     if len(findings) > 1:
         intervals = "intervals"
-    text = f"{said} nats, {100 * confidence:g} % {intervals} {over}"
+    text = f"{said} nats, {level_in_words(clause)} {intervals} {over}"
     if animals > 1 and not clause.per_animal:
         text += f", each the mean of {animals} animals"
     return text
+
+
+def level_in_words(clause: Clause) -> str:
+    """The level of a clause's intervals: "95 %"; of an equivalence that of the interval which its tests make."""
+    confidence = clause.confidence
+    if clause.within is not None:
+        confidence = 1 - 2 * ALPHA  # as two one-sided tests at ALPHA ask
+    return f"{100 * confidence:g} %"
 
 
 def with_interval(finding: Finding) -> str:

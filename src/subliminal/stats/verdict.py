@@ -80,7 +80,7 @@ def verdict(
     first, second = run_arms(treatment, control, 1)
     if not answers and samples:
         answers = samples * first.shape[1]
-    design = design_of(first, second, samples)
+    design = design_of(first, second, samples, paired=paired)
     # Without a spread there is no test; how many runs would do can be told all the same.
     if design.seeds < LEAST_RUNS:
         gain = log_odds_of(first.mean(), answers) - log_odds_of(second.mean(), answers)
@@ -92,7 +92,7 @@ def verdict(
     sentence, more = verdict_sentence(claim, result, margin), None
     if claim == CANNOT_TELL:
         more = _needed_runs(result.estimate, design, margin)
-        sentence += " " + needed_sentence(more, design)
+        sentence += " " + needed_sentence(more, design, paired=paired)
     return Verdict(claim, RUNS, sentence, result, more)
 
 

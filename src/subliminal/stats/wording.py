@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from subliminal.core.numbers import interval, nats, nats_interval, number, odds, p_value, points
 from subliminal.stats.power.design import Design
 from subliminal.stats.power.detection import MOST, POWER, Needed
@@ -119,8 +121,15 @@ def one_run_sentence(runs: tuple[int, int]) -> str:
     return ONE_RUN.format(which=ONE_RUN_OF.format(arm=arm))
 
 
-def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str:
-    """How many training runs, questions or samples would do, and on which assumption."""
+def needed_sentence(needed: Needed, design: Design, power: float = POWER, *, paired: bool = False) -> str:
+    """How many training runs, questions or samples would do, and on which assumption.
+
+    Args:
+        needed: what would do.
+        design: of the experiment; where its runs are ``paired``, so is its ``run_sd``.
+        power: chance to see the effect.
+        paired: as for :func:`subliminal.stats.power.design.design_of`.
+    """
     ways = []
     if needed.seeds:
         ways.append(f"{needed.seeds:,} training runs per arm")
@@ -136,7 +145,10 @@ def needed_sentence(needed: Needed, design: Design, power: float = POWER) -> str
     if shown == points(0):
         shown = "less than 0.0001"
     size = f"To see a difference of {shown} points with {100 * power:.0f} % power"
-    if needed.unit == RUNS:
+    if needed.unit == RUNS and paired:
+        spread = number(math.sqrt(2) * design.run_sd)
+        size += f", if the difference varies between runs by a standard deviation of {spread} nats as here"
+    elif needed.unit == RUNS:
         size += f", if runs vary by a standard deviation of {design.run_sd:.2g} in log-odds"
     if not ways and needed.unit == QUESTIONS:
         return f"{size}, not even {MOST['questions']:,} questions would do."

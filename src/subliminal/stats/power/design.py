@@ -27,7 +27,8 @@ class Design:
         samples: answers per question and run; None for exact probabilities, which have no sampling noise.
         seeds: training runs per arm, at least 1.
         baseline: the control's mean rate.
-        run_sd: standard deviation, between runs of an arm, of the log-odds of the rate.
+        run_sd: standard deviation, between runs of an arm, of the log-odds of the rate; of runs that are paired, that
+            of their difference by the root of 2, which has what the two share in it.
         icc: share (0 to 1) of an answer's variance that lies between questions.
         likeness: correlation (0 to 1) of a question's rates in the two arms.
 
@@ -64,7 +65,7 @@ class Design:
         return self.samples * self.questions
 
 
-def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
+def design_of(treatment: Any, control: Any, samples: int | None, *, paired: bool = False) -> Design:
     """The design of a finished experiment, with ``icc``, ``likeness`` and ``run_sd`` estimated from it.
 
     Moment estimates: the variance between question means, and between the runs' log-odds, less what sampling adds to
@@ -76,6 +77,7 @@ def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
         treatment: shape (runs, questions), fractions.
         control: the same questions; ``seeds`` becomes the smaller number of runs.
         samples: answers per question and run, None for exact probabilities.
+        paired: run i of both arms is one pair, of which the difference is tested.
     """
     arms = [run_rates(treatment, "treatment", 1), run_rates(control, "control", 1)]
     icc = ICC
@@ -83,13 +85,10 @@ def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
     told = [each for each in measured if each is not None]
     if told:
         icc = float(np.clip(np.mean(told), 0, 1))
-    squares = freedom = 0.0
-    for arm in arms:
-        spread = _measured_variance(arm, samples, icc)
-        if spread is not None:  # an arm counts by its degrees of freedom
-            squares += spread * (len(arm) - 1)
-            freedom += len(arm) - 1
-    variance = squares / max(1, freedom)
+    measure = _variance_between_runs
+    if paired:
+        measure = _variance_of_pairs
+    variance = measure(arms, samples, icc)
     run_sd = RUN_SD
     if variance > 0:
         # No larger than 10, the range of Design: beyond it every rate is 0 or 1.
@@ -103,6 +102,40 @@ def design_of(treatment: Any, control: Any, samples: int | None) -> Design:
         icc=icc,
         likeness=_likeness(arms, icc),
     )
+
+
+def _variance_between_runs(arms: list[np.ndarray], samples: int | None, icc: float) -> float:
+    """Variance between runs of the log-odds, the arms together; 0 where no arm tells."""
+    squares = freedom = 0.0
+    for arm in arms:
+        spread = _measured_variance(arm, samples, icc)
+        if spread is not None:  # an arm counts by its degrees of freedom
+            squares += spread * (len(arm) - 1)
+            freedom += len(arm) - 1
+    return squares / max(1, freedom)
+
+
+def _variance_of_pairs(arms: list[np.ndarray], samples: int | None, icc: float) -> float:
+    """Half of the variance of the pairs' differences of log-odds; 0 where they do not tell.
+
+    A student far above its control may have a control far below the others, and then the difference varies more than
+    two arms that know nothing of each other would say.
+    """
+    if len(arms[0]) != len(arms[1]) or len(arms[0]) < 2:
+        return 0.0
+    answers, noise = None, 0.0
+    if samples:
+        answers = samples * arms[0].shape[1]
+        noise = sum(sampling_variance(float(arm.mean()), answers, icc) for arm in arms)
+    ours, theirs = (log_odds_of(arm.mean(axis=1), answers) for arm in arms)
+    return max(0.0, float((ours - theirs).var(ddof=1)) - noise) / 2
+
+
+def sampling_variance(rate: float, answers: int, icc: float) -> float:
+    """What sampling alone gives the log-odds of a run's mean rate, as :func:`log_odds_of` takes them."""
+    # With half an answer on each side: at a rate of 0 it stays finite.
+    held = (rate * answers + 0.5) / (answers + 1)
+    return (1 - icc) / (answers * held * (1 - held))
 
 
 def _icc(arm: np.ndarray, samples: int | None) -> float | None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from subliminal.core.errors import UserError
 from subliminal.stats.log_odds import log_odds_of
-from subliminal.stats.power.design import Design
+from subliminal.stats.power.design import Design, sampling_variance
 from subliminal.stats.result import ALPHA, QUESTIONS, RUNS
 
 POWER = 0.8
@@ -97,10 +97,7 @@ def _run_variance(rate: float, design: Design) -> float:
     """Variance between runs of an arm of the log-odds of the mean rate (delta method for what sampling adds)."""
     if not design.samples:
         return design.run_sd**2
-    answers = design.answers
-    # With half an answer on each side, as the log-odds themselves are taken: at 0 the variance stays finite.
-    held = (rate * answers + 0.5) / (answers + 1)
-    return design.run_sd**2 + (1 - design.icc) / (answers * held * (1 - held))
+    return design.run_sd**2 + sampling_variance(rate, design.answers, design.icc)
 
 
 def _question_variance(rate: float, design: Design) -> float:
