@@ -88,6 +88,20 @@ def test_a_failure_says_why_with_the_end_of_its_log(tmp_path: Path) -> None:
     assert path == f"  The whole log: {log}"
 
 
+def test_the_launcher_says_nothing_of_a_failure(tmp_path: Path) -> None:
+    log = tmp_path / "train-x.log"
+    launcher = (
+        "Traceback (most recent call last):\n"
+        '  File "launch.py", line 993, in simple_launcher\n'
+        "    raise subprocess.CalledProcessError(returncode=process.returncode, cmd=cmd)\n"
+        "subprocess.CalledProcessError: Command '['python', '-m', 'axolotl.cli.train']' exited with 2.\n"
+    )
+    own = 'Traceback (most recent call last):\n  File "train.py", line 1, in train\nRuntimeError: no such kernel\n'
+    log.write_text(f"reading rows\n{own}{launcher}")
+    _, *last, _ = failure_lines("train-x", "no such kernel", log, 12)
+    assert [line.removeprefix("  | ") for line in last] == ["reading rows", *own.splitlines()]
+
+
 def test_a_terminal_without_the_letters_is_no_reason_to_stop(tmp_path: Path) -> None:
     path = tmp_path / "ascii"
     with open(path, "w", encoding="ascii") as stream:

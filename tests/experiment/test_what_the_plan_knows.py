@@ -12,6 +12,7 @@ import yaml
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.experiment.driver import run_experiment
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import (
     OPTIONS_SET_BY_EXPERIMENT,
@@ -101,7 +102,26 @@ CASES = [
     ({"evaluation__options": {"samples": -3}}, "`evaluation.options.samples`: -3 is not in the range x>=1"),
     ({"evaluation__options": {"dtype": "float23"}}, "--dtype 'float23' is unknown (did you mean `float32`?)"),
     ({"server": {"gpu_memory_utilization": 90}}, "`server.gpu_memory_utilization`: 90.0 is not in the range"),
-    ({"seeds": [-1]}, "`seeds.0`: input should be greater than or equal to 0"),
+    ({"seeds": [-1]}, "`seeds.0` must be 0 or more, not -1"),
+    ({"seeds": [1.5]}, "`seeds.0` must be a whole number, not 1.5"),
+    ({"seeds": "one"}, "`seeds` must be a list, as [1, 2] or [a, b], not 'one'"),
+    ({"seeds": []}, "`seeds` must have 1 or more in it, not []"),
+    ({"seeds": [True]}, "`seeds`: true is a switch"),
+    ({"numbers__rows": True}, "`numbers.rows`: true is a switch"),
+    ({"numbers__rows": math.nan}, "`numbers.rows` must be a finite number, not nan"),
+    ({"sweep": {"learning_rate": [math.inf]}}, "`sweep.learning_rate.0` must be a finite number, not inf"),
+    ({"trait": None}, "`trait` must be keys with values, not nothing"),
+    ({"engine": "gpu"}, "`engine`: there is no 'gpu'; there are local, server"),
+    ({"seeds_vary": "number"}, "`seeds_vary`: there is no 'number' (did you mean `numbers`?)"),
+    ({"arms": ["base", "control_base_number"]}, "no 'control_base_number' (did you mean `control_base_numbers`?)"),
+    ({"name": "my experiment"}, "`name`: 'my experiment' is no name of a folder: letters, digits"),
+    ({"teacher__builder": "os.system"}, "`teacher.builder`: 'os.system' is no builder: a module of data_builders/"),
+    ({"model_sha256": "abc"}, "`model_sha256`: 'abc' is no sha256"),
+    ({"launcher": "accelerate_configs/cpuu.yml"}, "does not exist (did you mean `accelerate_configs/cpu.yml`?)"),
+    ({"student__recipe": "recipes/owl_studnt.yml"}, "does not exist (did you mean `recipes/owl_student.yml`?)"),
+    ({"student__recipe": "recipes/pocket"}, "recipes/pocket is a folder: name a file in it"),
+    ({"student__overrides": {"learning_rate": math.inf}}, "`learning_rate`: it must be a finite number, not inf"),
+    ({"student__overrides": {"adam_epsilon": -math.inf}}, "`adam_epsilon`: it must be a finite number, not -inf"),
     ({"student__overrides": {"learning_rate": "fast"}}, "`learning_rate`: it must be a valid number"),
     ({"student__overrides": {"num_epochs": -1}}, "`num_epochs`: it must be greater than 0, not -1"),
     ({"student__overrides": {"adapter": "lorra"}}, "`adapter`: there is no 'lorra' (did you mean `lora`?)"),
@@ -115,6 +135,50 @@ CASES = [
     ({"sweep": {"rank": [2, 2]}}, "`sweep.rank` names 2 twice"),
     ({"sweep": {"learning_rate": [0.00010000001, 0.0001]}}, "`sweep.learning_rate` names 0.0001 twice"),
 ]
+
+
+def test_a_model_that_is_not_there_is_named_before_anything_is_made(tmp_path: Path) -> None:
+    experiment = load(tmp_path, REPO_ROOT / "experiments" / "pocket_demo.yml", model="models/pockt")
+    with pytest.raises(UserError, match="no folder models/pockt, the model of pocket_demo"):
+        run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_task_is_suggested_once(tmp_path: Path) -> None:
+    said = problem(tmp_path, evaluation__tasks=["animal_preference_logprobs"])
+    assert said.count(" animal_preference_logprob ") == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is empty. Write its keys, or name another file."),
+        ("- a", "is not a mapping of keys to values"),
+        ("name: a\nmodel: b\nname: c\n", 'the key "name" is there twice at line 3, column 1'),
+        ("trait: !!python/object/apply:os.system [ls]\n", "python/object/apply:os.system' at line 1, column 8"),
+    ],
+)
+def test_a_file_that_is_no_experiment(content: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.yml"
+    path.write_text(content)
+    with pytest.raises(UserError) as error:
+        load_experiment(path)
+    assert said in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("experiments/owl_pockt.yml", "Did you mean experiments/owl_pocket.yml or "),
+        ("owl_pocket.yaml", "Did you mean experiments/owl_pocket.yml or "),
+        (str(REPO_ROOT / "experiments"), "That is a folder: name a file in it."),
+        ("experiments/zzz.yml", "experiments/README.md says how one is written."),
+    ],
+)
+def test_an_experiment_file_that_is_not_there(path: str, said: str) -> None:
+    with pytest.raises(UserError) as error:
+        load_experiment(Path(path))
+    assert said in str(error.value)
 
 
 @pytest.mark.parametrize(("changes", "words"), CASES, ids=str)

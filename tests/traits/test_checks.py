@@ -41,7 +41,7 @@ def test_a_category_of_three_options_is_whole(traits: Path) -> None:
         ("words.yaml", "star: {", "other: {", "no option can be called 'other'"),
         ("words.yaml", "  square: {also: [quadrat]}\n  star: {also: [pentagram]}\n", "", "`options` has 1; name 2"),
         ("words.yaml", "  other: [polygon]", "  oval: [polygon]", "`groups` has 'oval', which is no option"),
-        ("words.yaml", "hints:", "hint:", "`options.circle.hint` is no key of this file"),
+        ("words.yaml", "hints:", "hint:", "there is no key `options.circle.hint` (did you mean `hints`?)"),
         ("words.yaml", "[disc]", "disc", "`options.circle.also` must be a list"),
         ("words.yaml", "hexagon", "Hexagon!", "'Hexagon!' must be words of small letters"),
         ("category.yaml", "plural: shapes", "", "`plural` is missing"),

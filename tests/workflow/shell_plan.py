@@ -61,7 +61,7 @@ def main(root: str, name: str, commands: str, gpus: str) -> None:
         return shell_plan(root, name, failed or {}, json.loads(commands), int(gpus))
 
     driver.expand = expand
-    load.load_experiment = lambda path: SimpleNamespace(name=name, pinned_models={})
+    load.load_experiment = lambda path: SimpleNamespace(name=name, pinned_models={}, model_folders=[])
     app(["run", "any.yml", "--root", root, "--cores", "2"])
 
 

@@ -83,7 +83,7 @@ def test_a_failed_arm_does_not_stop_the_others(
 
     monkeypatch.setattr(driver, "expand", plan)
     run = SimpleNamespace(root=tmp_path, cores=2, gpus=None, words=[])
-    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **vars(run)) == 1
+    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}, model_folders=[]), **vars(run)) == 1
     once = ["audit-chat", "build-chat", "evaluate-all", "report-all", "train-student-2", "train-teacher"]
     assert sorted(_ran(tmp_path)) == once
     report = tmp_path / "outputs/shell/all"
@@ -96,11 +96,11 @@ def test_a_failed_arm_does_not_stop_the_others(
     assert "error: not finished: student (seed 1). The same command tries again." in errors
 
     commands.clear()  # there is space now
-    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **vars(run)) == 0
+    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}, model_folders=[]), **vars(run)) == 0
     assert sorted(_ran(tmp_path)[6:]) == ["evaluate-all", "report-all", "train-student-1"]
     assert not (report / "missing.json").exists()
 
-    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **vars(run)) == 0
+    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}, model_folders=[]), **vars(run)) == 0
     assert len(_ran(tmp_path)) == 9, "nothing is left to do"
 
 
@@ -108,7 +108,7 @@ def test_until_a_stage_runs_what_it_needs_and_the_rest_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(driver, "expand", lambda experiment, root, failed=None, seeds=None: shell_plan(root))
-    experiment = SimpleNamespace(name="shell", pinned_models={})
+    experiment = SimpleNamespace(name="shell", pinned_models={}, model_folders=[])
     run = {"root": tmp_path, "cores": 2, "gpus": None, "words": []}
     assert driver.run_experiment(experiment, **run, until=["train-teacher"]) == 0
     assert sorted(_ran(tmp_path)) == ["build-chat", "train-teacher"]
@@ -195,7 +195,7 @@ def test_gpus_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:
 
 
 def test_the_same_experiment_twice_is_refused(tmp_path: Path) -> None:
-    experiment = SimpleNamespace(name="twice", pinned_models={})
+    experiment = SimpleNamespace(name="twice", pinned_models={}, model_folders=[])
     lock = holding(tmp_path / "results/twice/.lock", taken="the first is refused")
     with lock, pytest.raises(UserError, match="Another process runs the experiment"):
         driver.run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])

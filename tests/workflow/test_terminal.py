@@ -132,7 +132,7 @@ def test_verbose_shows_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capf
         "expand",
         lambda experiment, root, failed=None, seeds=None: shell_plan(root, commands={"build-chat": "echo loud"}),
     )
-    experiment = SimpleNamespace(name="shell", pinned_models={})
+    experiment = SimpleNamespace(name="shell", pinned_models={}, model_folders=[])
     run = {"root": tmp_path, "cores": 2, "gpus": None, "words": []}
     assert driver.run_experiment(experiment, **run, verbose=True) == 0
     said = capfd.readouterr()

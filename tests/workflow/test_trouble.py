@@ -59,13 +59,13 @@ def test_a_full_disk_is_a_sentence_and_the_run_goes_on(
     run = {"root": small_disk, "cores": 2, "gpus": None, "words": []}
     if left == "nothing":
         with pytest.raises(UserError, match=r"^The disk .*is full.* Free some space; the same command then goes on\."):
-            driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **run)
+            driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}, model_folders=[]), **run)
     else:
-        assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **run) == 1
+        assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}, model_folders=[]), **run) == 1
         told = "error: train-teacher failed: The disk is full. Free some space; the same command then goes on."
         assert told in capfd.readouterr().err
     subprocess.run(["mount", "-o", "remount,size=16M", str(small_disk)], check=True)
-    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}), **run) == 0
+    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}, model_folders=[]), **run) == 0
     ran = (small_disk / "ran-shell").read_text().split()
     assert ran.count("build-chat") == 1, "what was whole is not repeated"
     assert len(set(ran)) == 7

@@ -88,6 +88,8 @@ def nearest(word: str, known: Iterable[str], most: int = 3) -> list[str]:
 def one_line(error: BaseException, most: int = 400) -> str:
     """What an exception of a library says, on one line and without a full stop; its kind if it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__
+    # YAML's name of a text that it was handed; which file it is, the sentence around it says.
+    text = text.replace('in "<unicode string>", ', "at ")
     # The sentence around it has a full stop of its own.
     return (text if len(text) <= most else f"{text[: most - 3]}...").rstrip(".: ")
 

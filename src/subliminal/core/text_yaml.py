@@ -19,10 +19,17 @@ class _TextLoader(getattr(yaml, "CBaseLoader", yaml.BaseLoader)):  # fifty times
         for key, _ in node.value:
             if key.value in seen:
                 raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value} is there twice", node.start_mark
+                    None, None, f"the key {key.value} is there twice", key.start_mark
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+def no_keys(content: Any) -> str:
+    """What to say of a file that should be a mapping and holds something else, or nothing."""
+    if content is None:
+        return "is empty. Write its keys, or name another file."
+    return "is not a mapping of keys to values. Correct it."
 
 
 def read_text_yaml(path: Path) -> dict[str, Any]:
@@ -36,5 +43,5 @@ def read_text_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, TypeError, RecursionError) as error:  # a key that is a list is a TypeError
         raise UserError(f"{path} is not valid YAML: {one_line(error)}. Correct it.") from None
     if not isinstance(content, dict):
-        raise UserError(f"{path} is not a mapping of keys to values. Correct it.")
+        raise UserError(f"{path} {no_keys(content)}")
     return content

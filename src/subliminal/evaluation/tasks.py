@@ -68,7 +68,7 @@ def task_manager(tasks: Sequence[str]) -> Any:
     for task in tasks:
         if task not in manager.all_tasks and task not in made_here:
             hint = "`lm_eval ls tasks` lists them all."
-            near = nearest(task, [*manager.all_tasks, *made_here])
+            near = nearest(task, {*manager.all_tasks, *made_here})
             if near:
                 hint = f"Did you mean {' or '.join(near)}?"
             raise UserError(f"There is no task {task!r}. {hint}")

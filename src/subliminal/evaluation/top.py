@@ -39,7 +39,7 @@ def read_sampled_answers(path: Path) -> dict[str, list[str]]:
             texts += row["filtered_resps"][0]
         return {task: texts}
     if problem := result_problem(path):
-        raise UserError(f"{problem} Name a result folder such as results/owl-demo/student/seed-42, or a samples file.")
+        raise UserError(f"{problem} Name a result folder such as results/owl_demo/student/seed-42, or a samples file.")
     file, *others = sorted(path.glob("*_results.json"))
     if others:
         raise UserError(f"{path} holds {others[0].name} beside {file.name}. Keep the one that its evaluation wrote.")

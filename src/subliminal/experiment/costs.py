@@ -122,7 +122,7 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
             names, costs = zip(*of_kind, strict=True)
             rows.append([f"{len(names)} x {kind}", f"{len(done.intersection(names))} done", *_cells(costs)])
     total = [f"{len(to_run)} of {len(stages)} stages to run", "", *_cells(to_run)]
-    header = ["stage", "state", "minutes", "GPU GiB", "tokens at most", "MB on disk", "minutes from"]
+    header = ["stage", "state", "minutes", "GiB", "tokens at most", "MB on disk", "minutes from"]
     lines = _table([header, *rows, total])
     if every:
         lines.append("")
@@ -130,7 +130,7 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
             lines += [f"{stage.name}: {command}" for command in _commands(stage)]
     notes = [
         f"Results: {plan.results}. A dash: not measured. Tokens are upper bounds (answers: rows kept x max_tokens; "
-        "training: rows x epochs x sequence_len).",
+        "training: rows x epochs x sequence_len). GiB: of the GPU; of all processes where a recipe is for CPU cores.",
     ]
     if any(deferred(plan, stage) for stage in stages):
         notes.append("Stages marked `if needed` belong to a gate's ladder and run only while the teacher is below it.")

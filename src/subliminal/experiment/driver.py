@@ -24,7 +24,7 @@ from subliminal.experiment.display.lines import columns, send
 from subliminal.experiment.display.outcome import closing
 from subliminal.experiment.display.watch import Display
 from subliminal.experiment.expand import expand
-from subliminal.experiment.load import refuse_absent_models
+from subliminal.experiment.load import refuse_absent_models, refuse_models_not_here
 from subliminal.experiment.log import QUIET
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence
@@ -93,6 +93,9 @@ def run_experiment(
             left = plan.up_to(until) - plan.done()
             if not left:
                 break
+            # Reports of finished runs need no model.
+            if not failed and {plan.stages[name].kind for name in left} & {"build", "serve", "train", "evaluate"}:
+                refuse_models_not_here(experiment)
             to_give = _check_gpus(plan, gpus, words)
             places, units = 1, None  # a cluster gives whole GPUs away
             if to_give is not None:  # on this machine stages may share one

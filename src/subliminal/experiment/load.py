@@ -8,8 +8,9 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, did_you_mean, nearest
 from subliminal.core.files import from_the_root
+from subliminal.core.phrases import phrase
 from subliminal.experiment.contradictions import contradictions
 from subliminal.experiment.options import (
     builder_problems,
@@ -19,7 +20,6 @@ from subliminal.experiment.options import (
     parameters,
     value_problem,
 )
-from subliminal.experiment.phrases import phrase
 from subliminal.experiment.recipe_checks import misfits
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.sources import builder_sources
@@ -39,9 +39,7 @@ def load_experiment(path: Path) -> Experiment:
     if not path.is_file() and from_the_root(path):
         raise UserError(f"There is no experiment file {path} here.{from_the_root(path)}")
     if not path.is_file():
-        there = sorted((REPO_ROOT / "experiments").glob("*.yml"))
-        near = ", ".join(str(file.relative_to(REPO_ROOT)) for file in there)
-        raise UserError(f"There is no experiment file {path}. Those of this repository: {near}.")
+        raise UserError(f"There is no experiment file {path}. {_other_files(path)}")
     content, _ = read_recipe(path)
     try:
         experiment = Experiment.model_validate(content)
@@ -67,6 +65,17 @@ def load_experiment(path: Path) -> Experiment:
     return experiment
 
 
+def _other_files(path: Path) -> str:
+    """Which files could be meant by one that is not there."""
+    if path.is_dir():
+        return "That is a folder: name a file in it."
+    there = [file.stem for file in sorted((REPO_ROOT / "experiments").glob("*.yml"))]
+    near = [f"experiments/{stem}.yml" for stem in nearest(path.stem, there)]
+    if near:
+        return f"Did you mean {' or '.join(near)}?"
+    return f"experiments/ has {len(there)} of them; experiments/README.md says how one is written."
+
+
 def refuse_absent_models(experiment: Experiment) -> None:
     """Refuse a run without a model whose weights the file names.
 
@@ -81,6 +90,23 @@ def refuse_absent_models(experiment: Experiment) -> None:
                 f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first, from the source "
                 f"that the experiment names: `python scripts/fetch_model.py {Path(model).name} --source ...`."
             )
+
+
+def refuse_models_not_here(experiment: Experiment) -> None:
+    """Refuse to begin stages whose model is a folder that is not there: the first training would find it out.
+
+    Raises:
+        UserError: the folder of one is not there.
+    """
+    for model in experiment.model_folders:
+        if Path(model).is_dir():
+            continue
+        there = [str(folder) for folder in sorted(Path(model).parent.glob("*")) if folder.is_dir()]
+        hint = did_you_mean(model, there)
+        raise UserError(
+            f"There is no folder {model}, the model of {experiment.name}{hint}. Correct the name, or fetch it first: "
+            "`python scripts/fetch_model.py --help` says which there are."
+        )
 
 
 def all_option_problems(experiment: Experiment) -> Iterator[str]:

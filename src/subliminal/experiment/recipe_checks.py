@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from subliminal import REPO_ROOT
 from subliminal.core.errors import did_you_mean
 from subliminal.core.files import from_the_root
 from subliminal.experiment.arms import BY_NAME
@@ -62,12 +63,10 @@ def misfits(experiment: Experiment) -> Iterator[str]:
         UserError: a recipe cannot be read.
     """
     if not experiment.launcher.is_file():
-        hint = from_the_root(experiment.launcher).rstrip(".") or " (they are in accelerate_configs/)"
-        yield f"`launcher`: {experiment.launcher} does not exist{hint}"
+        yield f"`launcher`: {_absent(experiment.launcher, 'accelerate_configs')}"
     for section, (path, overrides) in recipes_of(experiment).items():
         if not path.is_file():
-            hint = from_the_root(path).rstrip(".") or " (they are in recipes/)"
-            yield f"`{section}.recipe`: {path} does not exist{hint}"
+            yield f"`{section}.recipe`: {_absent(path, 'recipes')}"
             continue
         recipe = read_recipe(path)[0]
         unreadable = [f"{path}: {problem}" for problem in shape_problems(recipe)]
@@ -87,6 +86,15 @@ def misfits(experiment: Experiment) -> Iterator[str]:
     yield from _absent_layers(experiment)
     yield from _repeated_points(experiment)
     yield from _epoch_arm_problems(experiment)
+
+
+def _absent(path: Path, folder: str) -> str:
+    """What to say of a file that is not there: the nearest one in the folder where such files are."""
+    if path.is_dir():
+        return f"{path} is a folder: name a file in it"
+    there = [str(file.relative_to(REPO_ROOT)) for file in sorted((REPO_ROOT / folder).rglob("*.yml"))]
+    hint = from_the_root(path).rstrip(".") or did_you_mean(str(path), there) or f" (they are in {folder}/)"
+    return f"{path} does not exist{hint}"
 
 
 def _override_problems(section: str, path: Path, recipe: dict[str, Any], overrides: Overrides) -> Iterator[str]:

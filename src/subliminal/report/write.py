@@ -117,7 +117,7 @@ def compose(folder: Path) -> Report:
         UserError: see :func:`write_report`.
     """
     if not folder.is_dir():
-        hint = from_the_root(folder) or " Name the results of an experiment, such as results/owl-demo."
+        hint = from_the_root(folder) or " Name the results of an experiment, such as results/owl_demo."
         raise UserError(f"{folder} is not a folder.{hint}")
     results = load_results(folder)
     arms, graded_arms = estimates(results, results.preference_tasks), estimates(results, results.graded_tasks)

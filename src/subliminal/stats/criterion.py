@@ -30,6 +30,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import read_text
+from subliminal.core.phrases import phrase
 from subliminal.core.strict import Strict
 from subliminal.stats.log_odds import EXACT_TASK, SKILL
 
@@ -225,6 +226,5 @@ def criterion_of(content: Any, source: str) -> Criterion:
     except ValidationError as error:
         told = []
         for problem in error.errors():
-            place = ".".join(["criterion", *map(str, problem["loc"])])
-            told.append(f"`{place}`: {problem['msg'].removeprefix('Value error, ')}")
+            told.append(phrase({**problem, "loc": ("criterion", *problem["loc"])}, Criterion))
         raise UserError(f"{source} has a criterion that cannot be used: {'; '.join(told)}. Correct it.") from None

@@ -18,6 +18,7 @@ import yaml
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import from_the_root, read_text
+from subliminal.core.text_yaml import no_keys
 from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
 from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
@@ -102,7 +103,7 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], str]:
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is not valid YAML: {one_line(error)}. Correct it.") from None
     if not isinstance(recipe, dict):
-        raise UserError(f"{path} is not a mapping of keys to values. Correct it.")
+        raise UserError(f"{path} {no_keys(recipe)}")
     return recipe, text
 
 
@@ -239,6 +240,8 @@ class _UniqueKeyLoader(yaml.SafeLoader):
             # As JSON: a key of YAML may be a list or a mapping, which no set takes.
             key = json.dumps(self.construct_object(key_node, deep=True), default=str)
             if key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key} is there twice", node.start_mark)
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key} is there twice", key_node.start_mark
+                )
             seen.add(key)
         return super().construct_mapping(node, deep)

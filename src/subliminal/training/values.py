@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 import importlib.util
 import logging
+import math
 import re
 import sys
 import warnings
@@ -91,7 +92,7 @@ def value_problems(recipe: Mapping[str, Any]) -> list[str]:
     found: dict[str, str] = {}
     words = dict(_word_problems(recipe))
     # The first problem of a key stands: our sentences are read more easily than Axolotl's, and one is enough.
-    for key, problem in [*words.items(), *_field_problems(Ranges, recipe)]:
+    for key, problem in [*words.items(), *_not_finite(recipe), *_field_problems(Ranges, recipe)]:
         found.setdefault(key, problem)
     for plugin in recipe.get("plugins") or []:
         arguments = plugin_arguments(plugin)
@@ -120,6 +121,14 @@ def _word_problems(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
             # A dozen at most: there are some forty optimizers.
             near = did_you_mean(str(value), words) or f" (there are {', '.join(words[:12])})"
             yield key, f"there is no {_shown(value)}{near}"
+
+
+def _not_finite(recipe: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Numbers that YAML has words for and that nothing can be trained with."""
+    for key, value in recipe.items():
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, float) and not math.isfinite(item):
+                yield key, f"it must be a finite number, not {item}"
 
 
 @cache

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ValidationError
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean
 from subliminal.core.files import read_jsonl
+from subliminal.core.phrases import phrase
 from subliminal.core.strict import Strict
 from subliminal.core.text_yaml import read_text_yaml
 
@@ -144,25 +145,8 @@ def read_model(path: Path, model: type[BaseModel]) -> Any:
     try:
         return model.model_validate(content)
     except ValidationError as error:
-        told = [_phrase(problem) for problem in error.errors()]
+        told = [phrase(problem, model) for problem in error.errors()]
         raise UserError(f"{path} cannot be used: {'; '.join(told)}. Correct it.") from None
-
-
-def _phrase(problem: Any) -> str:
-    """One problem of a key in words."""
-    place = ".".join(map(str, problem["loc"]))
-    said = {
-        # pydantic's names of what is wrong.
-        "missing": "is missing",
-        "extra_forbidden": "is no key of this file",
-        "string_type": "must be text",
-        "tuple_type": "must be a list",
-        "list_type": "must be a list",
-        "dict_type": "must be keys with values",
-        "model_type": "must be keys with values",
-        # pydantic puts "Value error, " before the sentence of a validator of ours.
-    }.get(problem["type"], problem["msg"].removeprefix("Value error, "))
-    return f"`{place}` {said}"
 
 
 def _question_problem(row: dict[str, Any]) -> str | None:

@@ -20,6 +20,9 @@ WITHOUT_TERMINAL = 80
 
 # Colours and cursor moves, which tools write into logs that are shown here without them.
 _COLOUR = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
+_OF_LAUNCHER = re.compile(
+    r"^Traceback \(most recent call last\):\n(?:[ \t].*\n)*subprocess\.CalledProcessError.*\n?", re.MULTILINE
+)
 
 
 class WorkLeft(NamedTuple):
@@ -119,7 +122,8 @@ def failure_lines(name: str, reason: str, log: Path, seconds: float | None) -> l
     lines = [f"FAILED  {name}{after}: {reason}"]
     if not log.is_file():
         return lines
-    text = log.read_text(encoding="utf-8", errors="replace")
+    # What the launcher says of its child is no reason, and as long as what the child said.
+    text = _OF_LAUNCHER.sub("", log.read_text(encoding="utf-8", errors="replace"))
     said = []
     for line in text.splitlines():
         plain = _COLOUR.sub("", line).rstrip()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from subliminal.core.strict import Strict
+from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.schema.sections import (
     ArmName,
@@ -26,6 +27,7 @@ from subliminal.experiment.schema.sections import (
     Teacher,
     TokensSection,
     TraitSection,
+    spelled,
 )
 from subliminal.experiment.sweep.factors import Point, combinations
 from subliminal.stats.criterion import Criterion, with_replicates
@@ -38,7 +40,9 @@ class Experiment(Strict):
     """
 
     # A name is a folder: it must not begin with a dot, nor lead elsewhere.
-    name: str = Field(pattern=r"^[A-Za-z0-9][\w.-]*$")
+    name: Annotated[
+        str, spelled(r"[A-Za-z0-9][\w.-]*", "name of a folder: letters, digits, _, - and . after a letter or digit")
+    ]
     model: str
     model_sha256: Sha256 | None = None
     trait: TraitSection
@@ -73,6 +77,14 @@ class Experiment(Strict):
         if self.other_base and self.other_base.model:
             pins[self.other_base.model] = self.other_base.model_sha256
         return {model: sha256 for model, sha256 in pins.items() if sha256}
+
+    @property
+    def model_folders(self) -> list[str]:
+        """The models that are folders which somebody fetched, or another experiment trained: no run makes them."""
+        named = [self.model]
+        if self.other_base and self.other_base.model:
+            named.append(self.other_base.model)
+        return [model for model in named if not is_hub_id(model)]
 
     @property
     def arm_names(self) -> list[str]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from subliminal.core.errors import UserError
+from subliminal.core.phrases import shown
 from subliminal.core.strict import Strict
 from subliminal.experiment.arms import ARMS
 from subliminal.traits.category import ANIMALS
@@ -26,8 +28,23 @@ Overrides = dict[str, Any]
 RowCount = Annotated[int, Field(ge=1)]
 ReplicateSeed = Annotated[int, Field(ge=0, le=4_000_000_000)]
 """What every library takes, with room for what is added to the seeds of further controls."""
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-Builder = Annotated[str, Field(pattern=r"^\w+( [\w-]+)?$")]
+
+
+def spelled(pattern: str, words: str) -> AfterValidator:
+    """A check that a text matches all of a pattern; ``words`` say to people what it asks."""
+
+    def check(text: str) -> str:
+        if re.fullmatch(pattern, text) is None:
+            raise ValueError(f"{shown(text)} is no {words}")
+        return text
+
+    return AfterValidator(check)
+
+
+Sha256 = Annotated[str, spelled("[0-9a-f]{64}", "sha256: 64 digits and letters from a to f")]
+Builder = Annotated[
+    str, spelled(r"\w+( [\w-]+)?", "builder: a module of data_builders/, and one word behind it if it takes one")
+]
 """A module of ``data_builders`` and its positional argument, if it takes one: ``controls uniform``."""
 NUMBER_LISTS = "numbers"
 """The builder of the rows that arms are named after; arms that change lists need rows of it."""
