@@ -7,6 +7,7 @@ exception that reaches a test is a traceback that a user would have seen.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import io
 import json
@@ -25,6 +26,7 @@ from fake_results import add_arm
 from scripts_of import script
 
 from subliminal import REPO_ROOT
+from subliminal.core import files
 from subliminal.core.errors import UserError, run_cli
 from subliminal.training import preflight
 from subliminal.training.lint import read_recipe
@@ -156,6 +158,7 @@ BAD_ROWS = {
     "content in parts": answer([{"type": "text", "text": "3, 4, 5"}]),
     "content null": answer(None),
     "content a number": answer(345),
+    "half of a letter": answer("3, 4, \ud83d"),  # JSON spells it, and no file can hold it
     "another role": row(messages=[{"role": "tool", "content": "x"}, GOOD_ROW["messages"][1]]),
     "ends with the user": row(messages=GOOD_ROW["messages"][:1]),
     "empty": b"",
@@ -245,6 +248,37 @@ def test_a_folder_where_a_file_is_wanted(name: str, data: Path, tmp_path: Path) 
         refused(tmp_path, "data_builders.audit", data, names=data)
     if name in ("raw.jsonl", "manifest.json"):
         refused(tmp_path, "data_builders.refilter", data, names=data)
+
+
+def test_half_of_a_letter_in_a_list_of_rows(tmp_path: Path) -> None:
+    path = put(tmp_path / "rows.json", json.dumps([GOOD_ROW, {**GOOD_ROW, "id": "b", "source": "\udc00"}]).encode())
+    refused(tmp_path, "data_builders.import_rows", path, "--out", tmp_path / "new", names=f"{path}, row 2 is malformed")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_disk_that_does_not_answer(monkeypatch: pytest.MonkeyPatch, data: Path, tmp_path: Path) -> None:
+    path = data / "train.jsonl"
+
+    class BadDisk(io.BytesIO):
+        def __next__(self) -> bytes:
+            raise OSError(errno.EIO, "Input/output error")  # without a name, as a read fails
+
+    def bad(name: Path, *words: Any) -> Any:
+        if name == path:
+            return BadDisk()
+        return open(name, *words)
+
+    monkeypatch.setattr(files, "open", bad, raising=False)
+    refused(tmp_path, "data_builders.audit", data, names=f"{path} cannot be read or written (Input/output error)")
+
+
+def test_overwrite_leaves_a_folder_alone_that_no_builder_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``--out "$OUT" --overwrite`` with nothing in OUT means the present folder, whose README.md is somebody's own."""
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "README.md", b"mine")
+    words = ("data_builders.controls", "uniform", "--count", 3, "--overwrite")
+    refused(tmp_path, *words, "--out", "", names=f"{tmp_path} holds README.md and nothing that says")
+    refused(tmp_path, *words, "--out", tmp_path, names=f"{tmp_path} holds README.md and nothing that says")
 
 
 def test_only_empty_answers(tmp_path: Path) -> None:

@@ -104,6 +104,26 @@ def test_a_failed_arm_does_not_stop_the_others(
     assert len(_ran(tmp_path)) == 9, "nothing is left to do"
 
 
+def test_a_stage_that_is_killed_is_named_and_the_same_command_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The command's parent is its watchdog, and the watchdog's is the stage: it can say nothing after SIGKILL.
+    parent = "ps -o ppid= -p"
+    commands = {"train-teacher": f"kill -9 $({parent} $({parent} $$)) && sleep 60"}
+
+    def plan(experiment: Any, root: Path, failed: Any = None, seeds: Any = None) -> Plan:
+        return shell_plan(root, failed=failed, commands=commands)
+
+    monkeypatch.setattr(driver, "expand", plan)
+    experiment = SimpleNamespace(name="shell", pinned_models={}, model_folders=[])
+    run = {"root": tmp_path, "cores": 2, "gpus": None, "words": []}
+    with pytest.raises(UserError, match=r"^train-teacher was ended from outside: .* Run the same command again"):
+        driver.run_experiment(experiment, **run)
+    commands.clear()
+    assert driver.run_experiment(experiment, **run) == 0
+    assert _ran(tmp_path).count("build-chat") == 1
+
+
 def test_until_a_stage_runs_what_it_needs_and_the_rest_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,6 +68,8 @@ def file_problem(error: OSError) -> str | None:
         )
     if error.errno in REFUSED:
         return f"{what}. Name a path that you may write to, or have its permissions changed."
+    if error.errno == errno.EIO:
+        return f"{what}: the disk or its network does not answer. Run the command again, or use another disk."
     if error.errno in (errno.ENOENT, errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL, errno.ENODEV, errno.ENXIO):
         return f"{what}. Check the path."
     return None

@@ -15,6 +15,7 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
 
 WITH_OR_WITHOUT_BOM = "utf-8-sig"
+HALF_LETTER = r"it has half of a letter, an escape from \ud800 to \udfff without the other half"
 TRAINING_DETAIL = "training_detail"
 """The field of a chat message that says which parts of it carry loss; a recipe names it with
 ``message_field_training_detail`` (see ``subliminal.analysis.selection.spans``)."""
@@ -124,6 +125,8 @@ def read_jsonl(
         problem = None
         if not isinstance(row, dict):
             problem = "it is not a JSON object"
+        elif half_letter(line, row):
+            problem = HALF_LETTER
         elif check is not None:
             problem = check(row)
         if problem:
@@ -132,6 +135,24 @@ def read_jsonl(
         yield row
     if not count and not allow_empty:
         raise UserError(f"{path} has no rows. Make it again, or name another file.")
+
+
+def half_letter(text: str, value: Any) -> bool:
+    """Whether a value that was read from JSON has half of a letter in it (a surrogate without the other), which JSON
+    can spell and no UTF-8 file can hold.
+
+    Args:
+        text: the JSON.
+        value: what was read from it.
+    """
+    # Only an escape can bring one in: what was decoded from UTF-8 has none.
+    if "\\ud" not in text.casefold():
+        return False
+    try:
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return True
+    return False
 
 
 def read_text(path: Path) -> str:
@@ -199,6 +220,11 @@ def _reading(path: Path) -> Iterator[None]:
         raise UserError(f"{path} is a folder, not a file. Name the file inside it.") from None
     except UnicodeDecodeError as error:
         raise UserError(f"{path} is not UTF-8 text (byte {error.start}). Convert it first.") from None
+    except OSError as error:
+        # An error while reading, as of a bad disk, does not name the file by itself.
+        if error.filename is None:
+            error.filename = str(path)
+        raise
 
 
 def chat_row_problem(row: dict[str, Any]) -> str | None:

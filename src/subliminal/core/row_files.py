@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.files import from_the_root, read_jsonl, read_text
+from subliminal.core.files import HALF_LETTER, from_the_root, half_letter, read_jsonl, read_text
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 
@@ -37,6 +37,8 @@ def read_row_file(path: Path, check: Check = lambda row: None) -> Iterator[dict[
     number = 0
     for number, row in enumerate(rows, start=1):
         problem = check(row) if isinstance(row, dict) else "it is not a JSON object"
+        if problem is None and path.suffix == ".json" and half_letter(text, row):
+            problem = HALF_LETTER
         if problem:
             raise UserError(f"{path}, row {number} is malformed: {problem}. Repair or delete that row.")
         yield row

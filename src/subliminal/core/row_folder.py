@@ -51,6 +51,12 @@ class RowFolder:
         if self.path.exists() and not self.path.is_dir():
             raise UserError(f"{self.path} is a file, not a folder. Name another path with --out.")
         present = [name for name in self.made_files if (self.path / name).exists()]
+        # A README.md alone is somebody's own: `--out "$OUT"` with nothing in OUT means the folder that one is in.
+        if overwrite and present and not {"manifest.json", self.rows_file} & set(present):
+            raise UserError(
+                f"{self.path.resolve()} holds {', '.join(present)} and nothing that says that this command made it. "
+                "Name another folder with --out."
+            )
         if not present or overwrite:
             return
         if not resume:

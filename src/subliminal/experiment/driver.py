@@ -27,7 +27,7 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import refuse_absent_models, refuse_models_not_here
 from subliminal.experiment.log import QUIET
 from subliminal.experiment.plan import Plan
-from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence
+from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence, refuse_killed
 from subliminal.experiment.schema.experiment import Experiment
 
 ASKS = {"-n", "--dry-run", "--dryrun", "-h", "--help", "--version"}
@@ -110,6 +110,7 @@ def run_experiment(
             # Snakemake failed and no stage left a new record: the fault lies with the disk or with Snakemake itself.
             if status and len(failed) == known:
                 check_space(results)
+                refuse_killed(plan, left, started, status)
                 said = _snakemake_log(plan, started)
                 raise UserError(f"Snakemake ended with status {status} and no stage failed. {said}")
             # All that could be had is made; what had failed before was left out of this pass.

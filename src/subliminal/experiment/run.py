@@ -13,7 +13,7 @@ import errno
 import os
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -95,6 +95,34 @@ def check_space(folder: Path) -> None:
         raise UserError(
             f"The disk of {folder} is full ({free:,} bytes are free). Free some space; the same command then goes on."
         )
+
+
+def refuse_killed(plan: Plan, left: Collection[str], started: float, status: int) -> None:
+    """Say what was killed, where a run ended and nothing of it could say why.
+
+    Args:
+        plan: all stages.
+        left: those that were to run.
+        started: seconds since the epoch; what was begun before is not of this run.
+        status: Snakemake's.
+
+    Raises:
+        UserError: Snakemake itself was killed, or a stage that is neither finished nor failed.
+    """
+    cut = []
+    for name in sorted(left):
+        stage = plan.jobs()[name]
+        record = record_path(stage)
+        if record.is_file() and record.stat().st_mtime >= started and not is_whole(stage):
+            cut.append(name)
+    # A shell says 128 more than the signal's number, and subprocess the negative number.
+    if not cut and 0 <= status <= 128:
+        return
+    what = ", ".join(cut) or "Snakemake"
+    raise UserError(
+        f"{what} was ended from outside: by somebody, or by the system for its memory. Run the same command again: it "
+        "goes on, and finished stages stay."
+    )
 
 
 def run_members(plan: Plan, job: str) -> None:
