@@ -799,3 +799,15 @@ def test_a_recipe_is_not_rendered_with_a_value_that_its_key_cannot_have(tmp_path
             words = ("scripts/render_recipe.py", RECIPE, "--set", f"{key}={value}", "-o", out)
             refused(tmp_path, *words, names="The result would be no valid recipe")
             assert not out.exists()
+
+
+def test_a_value_that_is_no_yaml_is_one_line(tmp_path: Path) -> None:
+    words = ("scripts/render_recipe.py", RECIPE, "--set", "seed=!!python/object/apply:os.system [id]")
+    refused(tmp_path, *words, "-o", tmp_path / "new.yml", names="has no YAML value")
+    assert "Quote it." in run(*words, "-o", tmp_path / "new.yml").sentence
+
+
+def test_a_published_folder_that_is_misspelt(tmp_path: Path) -> None:
+    (tmp_path / "2026-11-23-pocket_demo").mkdir()
+    words = ("unpack", tmp_path / "2026-11-23-pocket_dem", "--out", tmp_path / "new")
+    refused(tmp_path, "scripts/results.py", *words, names="did you mean `2026-11-23-pocket_demo`")

@@ -244,7 +244,7 @@ def test_the_sha256_is_of_the_content_alone():
         (PAIRS | {"per_animal": True}, "`per_animal` belongs to `above`"),
         (PAIRS | {"pairs_above": 7}, "asks 7 pairs, and there are 6"),
         (POINTS | {"in_animals": 3}, "asks more animals than there are"),
-        (EFFECT | {"confidence": 99}, "less than 1"),
+        (EFFECT | {"confidence": 99}, "must be below 1, not 99"),
         (EFFECT | {"minus": "student"}, "compares student with itself"),
         (EFFECT | {"name": None}, "put the name in quotes"),
         (EFFECT | {"abov": 1}, "clauses.0.abov"),

@@ -45,7 +45,11 @@ def phrase(problem: Any, schema: type) -> str:
     if problem["type"] == "missing":
         return f"`{dotted}` is missing"
     if problem["type"] in SAID:
-        wanted = SAID[problem["type"]].format(**problem.get("ctx", {}))
+        bounds = dict(problem.get("ctx", {}))
+        for name, bound in bounds.items():
+            if isinstance(bound, float) and bound.is_integer():
+                bounds[name] = int(bound)  # 1 and not 1.0, as people write it
+        wanted = SAID[problem["type"]].format(**bounds)
         return f"`{dotted}` {wanted}, not {shown(problem['input'])}"
     if problem["type"] == "literal_error":
         return f"`{dotted}`: {_no_such_word(problem)}"

@@ -236,7 +236,9 @@ class Plan:
             UserError: there is no such file.
         """
         if not path.is_file():
-            raise UserError(f"There is no plan {path}. `make experiment EXP=...` and `make plan EXP=...` write it.")
+            raise UserError(
+                f"There is no plan {path}. `make experiment EXP=...` writes it: run that first, or correct the path."
+            )
         content = read_object(path, "Run `make experiment EXP=...` again, which writes it.")
         try:
             plan = cls(content["name"], content["results"])

@@ -24,7 +24,7 @@ from itertools import chain, groupby
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, did_you_mean
 from subliminal.publish.rescore import SAMPLES_FILE, Sample, score_again, scorer
 
 ANSWERS, RECORDS = "answers.parquet", "records.parquet"
@@ -203,6 +203,10 @@ def _read(path: Path, schema: Any) -> Any:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if not path.parent.is_dir():
+        there = [folder.name for folder in path.parent.parent.glob("*") if folder.is_dir()]
+        near = did_you_mean(path.parent.name, there)
+        raise UserError(f"There is no folder {path.parent}{near}. Name a published folder.")
     if not path.is_file():
         raise UserError(f"{path} is missing. Restore it with `git checkout {path}`, or name a published folder.")
     try:

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, one_line
 from subliminal.training.header import (
     UNMEASURED,
     batch_line,
@@ -59,7 +59,7 @@ class Edit:
         try:
             return cls(tuple(steps), _yaml_value(value), text)
         except yaml.YAMLError as error:
-            raise UserError(f"--set {text} has no YAML value: {error}. Quote it.") from None
+            raise UserError(f"--set {text} has no YAML value: {one_line(error)}. Quote it.") from None
 
 
 def render_recipe(
