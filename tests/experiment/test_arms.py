@@ -37,7 +37,7 @@ from subliminal.report.tables.pairs import pairs
 from subliminal.report.main_sections import _role
 
 content = yaml.safe_load(Path("experiments/pocket_demo.yml").read_text())
-content["arms"] = ["base", "student", "control_third"]
+content["arms"] = ["base", "student", "control_base_numbers_again", "control_third"]
 Path("mine/pocket_demo.yml").write_text(yaml.safe_dump(content))
 plan = expand(load_experiment(Path("mine/pocket_demo.yml")), root=Path("mine"))
 names = ["base", "student", "control_third"]
@@ -94,5 +94,8 @@ def test_a_new_arm_is_one_row(with_a_row_more: Path) -> None:
     found = json.loads(done.stdout)
     trainings = [name for name in found["stages"] if name.startswith("train-control_third-seed-")]
     assert trainings
+    # Beside the second control, whose rows are drawn with another seed.
+    assert "build-base_numbers_again-seed-51" in found["stages"]
+    assert "build-base_numbers_of_control_third-seed-51" in found["stages"]
     assert ["student", "control_third"] in found["pairs"]
     assert found["role"] == "a third control, as a test would have it"

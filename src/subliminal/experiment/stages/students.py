@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.files import TRAINING_DETAIL
-from subliminal.experiment.arms import BY_NAME, TOWARDS_ANOTHER, ArmKind
+from subliminal.experiment.arms import AGAIN, BY_NAME, TOWARDS_ANOTHER, ArmKind
 from subliminal.experiment.stage import Stage
 from subliminal.experiment.stages.foundation import PYTHON, dataset_of
 from subliminal.experiment.stages.model import StageModel, stages_behind
@@ -103,8 +103,10 @@ class StudentStages(TeacherStages):
         told = {**loved, "system_prompt": "trait"}
         if arm.rows == "base":
             stem = "base_numbers"
-            if arm.seed_offset:
+            if arm.seed_offset == AGAIN:
                 stem += "_again"
+            elif arm.seed_offset:  # other rows, which need a folder of their own beside those
+                stem += f"_of_{arm.name}"
             # Of every trait at once: the same rows are the control of all of them.
             return self.numbers(self.base(seed), stem, every, rows, seed, arm.seed_offset)
         if arm.rows == "neutral teacher":
