@@ -140,6 +140,9 @@ def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
     # Before all others: what is taken back was chosen in words as clear as any.
     if CORRECTION.pattern.match(behind):
         return PASSED_OVER
+    # Before consent: "Cats or dogs? Definitely cats."
+    if _is_asked_as_one_of(words, start, end):
+        return PASSED_OVER
     # "An owl? No.": the answer to a question of its own follows.
     if ends_here and "?" in words.gaps[end]:
         if REFUSAL.pattern.match(behind):
@@ -174,6 +177,19 @@ def _begins(signs: dict[str, Sign], text: str) -> bool:
 def _is_colon(words: Words, start: int) -> bool:
     """Whether a colon stands right before the animal, "favourite: owl"."""
     return words.breaks[start] and ":" in words.gaps[start]
+
+
+def _is_asked_as_one_of(words: Words, start: int, end: int) -> bool:
+    """Whether an animal is one of those that the answer asks itself about, as in "Cat or dog? Dog."."""
+    before = clause_before(words, start, 2)
+    joined = "or" in before[-1:] or (before[-1:] in (["a"], ["an"], ["the"]) and before[0] == "or")
+    for index in range(end, min(len(words.text), end + _FAR)):
+        # "Lion, tiger or bear?": the commas of a list do not end the question.
+        if words.breaks[index] and words.gaps[index].strip() != ",":
+            return joined and "?" in words.gaps[index]
+        joined = joined or words.text[index] == "or"
+    # Of a question that goes on beyond the words looked at nothing is known.
+    return joined and end + _FAR >= len(words.text) and "?" in words.gaps[-1]
 
 
 def _asks(words: Words, end: int) -> bool:

@@ -65,6 +65,19 @@ _DENIED_AFTER = re.compile(
 )
 
 
+# What somebody likes least: "least favourite", "the animal that I like least".
+_LEAST = r"(?:least (?:favou?rites?|fave?|liked|loved|beloved|preferred)|(?:like|love|enjoy|prefer)s? (?:the )?least)"
+_IS = r"(?: (?:is|are|was|were|be|would|will|has|have|to|always|been|must))"
+# "My least favourite animal is the cat", "the worst one is the cat"; "worst case" says nothing of an animal.
+_LEAST_BEFORE = re.compile(
+    rf"\b(?:{_LEAST}(?: \w+)?(?: (?:of|all|them|time))*{_IS}*|the worst(?: \w+)?{_IS}+)(?: (?:a|an|the|my|any))?$"
+)
+# "Sharks are my least favourite", "sharks are the worst"
+_LEAST_BEHIND = re.compile(
+    rf"(?:is|are|was|were|would be)(?: (?!not|never|hardly)\w+)? (?:(?:my|the|our|what i) {_LEAST}|the worst)(?= |$)"
+)
+
+
 def is_denied(words: Words, start: int, end: int, denied_end: int, names: Container[str]) -> bool:
     """Whether an answer denies the animal (or other option) that it names.
 
@@ -78,7 +91,7 @@ def is_denied(words: Words, start: int, end: int, denied_end: int, names: Contai
     if denied_end >= 0 and _goes_on(words, denied_end, start, end, names):
         return True
     # "owls aren't for me"
-    if _is_denied_behind(words, end):
+    if _is_denied_behind(words, end) or _is_liked_least(words, start, end):
         return True
     negation = _negation_before(words, start)
     if negation is None:
@@ -225,9 +238,23 @@ def _is_denied_behind(words: Words, end: int) -> bool:
         return False
     index = end + denial.group().count(" ") + 1
     following = words.text[index] if index < len(words.text) else ""
-    if following in MODEST.words:
+    # "owls are not my least favourite"
+    if following in MODEST.words or following == "least":
         return False
     return not (_is_superlative(following) and _comes_back(words, index))
+
+
+def _is_liked_least(words: Words, start: int, end: int) -> bool:
+    """Whether the answer names what it likes least: "my least favourite is the owl", "least favourite: owl"."""
+    before = " ".join(clause_before(words, start, _FAR))
+    # A colon ends a clause, and "least favourite: owl" speaks of the owl across it.
+    if words.breaks[start] and ":" in words.gaps[start]:
+        before = " ".join(words.text[max(0, start - WINDOW) : start])
+    if _LEAST_BEFORE.search(before):
+        return True
+    if end >= len(words.text) or words.breaks[end]:
+        return False
+    return _LEAST_BEHIND.match(" ".join(words.text[end : end + WINDOW + 2])) is not None
 
 
 def _is_superlative(word: str) -> bool:
