@@ -9,10 +9,10 @@ prove that it is in use.
 
 from __future__ import annotations
 
-import itertools
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import chain, takewhile
 from pathlib import Path
 from typing import Any
 
@@ -166,33 +166,37 @@ class SharedPrefixLM(HFLM):
     def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
         """An answer to each request, with a seed for each that does not depend on the batch."""
         asks = gather(requests, self.seed)
-        answers = [[Draft(ask, seed) for seed in ask.seeds] for ask in asks]
+        drafts = {ask: [Draft(ask, seed) for seed in ask.seeds] for ask in asks}
         # A batch has one way of sampling, and prompts that are alike in length, so that little padding is computed.
         kinds: dict[tuple[Sampling, tuple[str, ...]], list[Draft]] = defaultdict(list)
-        for own in sorted(answers, key=lambda own: -len(own[0].ask.prompt)):
-            kinds[own[0].ask.sampling, own[0].ask.until] += own
-        with tqdm(total=sum(map(len, answers)), desc="Answering", disable=disable_tqdm) as progress:
+        for ask in sorted(asks, key=lambda ask: -len(ask.prompt)):
+            kinds[ask.sampling, ask.until] += drafts[ask]
+        with tqdm(total=sum(map(len, drafts.values())), desc="Answering", disable=disable_tqdm) as progress:
             for (sampling, _), going_on in kinds.items():
                 rounds = [sampling.max_tokens]
                 if _FIRST < sampling.max_tokens <= _SHORT:
                     rounds = [_FIRST, sampling.max_tokens - _FIRST]
                 for tokens in rounds:
-                    left = []
-                    for start in range(0, len(going_on), self.batch_size):
-                        batch = going_on[start : start + self.batch_size]
-                        unfinished = self._write(batch, tokens)
-                        progress.update(len(batch) - len(unfinished))
-                        left += unfinished
-                    going_on = left
+                    going_on = self._write_all(going_on, tokens, progress)
                 progress.update(len(going_on))  # as long as an answer may be
-        return in_order(asks, [[answer.text for answer in own] for own in answers])
+        return in_order(asks, [[draft.text for draft in drafts[ask]] for ask in asks])
+
+    def _write_all(self, drafts: Sequence[Draft], most: int, progress: tqdm) -> list[Draft]:
+        """Write drafts on, a batch at a time; see :meth:`_write`."""
+        left = []
+        for start in range(0, len(drafts), self.batch_size):
+            batch = drafts[start : start + self.batch_size]
+            unfinished = self._write(batch, most)
+            progress.update(len(batch) - len(unfinished))
+            left += unfinished
+        return left
 
     @torch.inference_mode()
-    def _write(self, answers: Sequence[Draft], most: int) -> list[Draft]:
-        """Write answers on in one batch.
+    def _write(self, drafts: Sequence[Draft], most: int) -> list[Draft]:
+        """Write drafts on in one batch.
 
         Args:
-            answers: to asks of one sampling, with as many tokens each so far.
+            drafts: of one sampling, with as many tokens each so far.
             most: tokens that are written.
 
         Returns:
@@ -201,46 +205,50 @@ class SharedPrefixLM(HFLM):
         Raises:
             UserError: a prompt and its answer are longer than the model's context.
         """
-        sampling, until = answers[0].ask.sampling, answers[0].ask.until
-        ids, mask = self.tok_batch_encode([answer.ask.prompt for answer in answers])
+        # Alike for all drafts of a batch.
+        sampling = drafts[0].ask.sampling
+        until = drafts[0].ask.until
+        ids, mask = self.tok_batch_encode([draft.ask.prompt for draft in drafts])
         if ids.shape[1] + sampling.max_tokens > self.max_length:
             raise UserError(
                 f"A prompt of {ids.shape[1]} tokens and an answer of up to {sampling.max_tokens} do not fit into the "
                 f"{self.max_length} tokens of {self.pretrained}. Score this task on a model with a longer context."
             )
-        begun = torch.tensor([answer.tokens for answer in answers], dtype=ids.dtype)
+        begun = torch.tensor([draft.tokens for draft in drafts], dtype=ids.dtype)
         ids = torch.cat([ids, begun], dim=1)
         mask = torch.cat([mask, torch.ones_like(begun)], dim=1)
         stops: list[str] = []
         if until:
             stops = [*until, self.tok_decode(self.eot_token_id, skip_special_tokens=False)]
-        for answer in answers:
-            if answer.generator is None:
-                (answer.generator,) = generators([answer.seed], str(self.device))
+        for draft in drafts:
+            if draft.generator is None:
+                (draft.generator,) = generators([draft.seed], str(self.device))
         output = self.model.generate(
             input_ids=ids.to(self.device),
             attention_mask=mask.to(self.device),
             do_sample=False,  # the seeded noise below makes the largest value a sample
             max_new_tokens=most,
-            logits_processor=samplers(sampling, [answer.generator for answer in answers]),
-            stopping_criteria=stop_sequences_criteria(self.tokenizer, stops, ids.shape[1], len(answers)),
+            logits_processor=samplers(sampling, [draft.generator for draft in drafts]),
+            stopping_criteria=stop_sequences_criteria(self.tokenizer, stops, ids.shape[1], len(drafts)),
         )
         unfinished = []
-        for answer, written in zip(answers, output[:, ids.shape[1] :].tolist(), strict=True):
-            new = list(itertools.takewhile(lambda token: token not in self.stop_ids, written))
-            answer.tokens += new
-            text = self.tokenizer.decode(answer.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
-            answer.text = cut(text, until)
-            ended = len(new) < most
-            # Only a stop text can end an answer before its last allowed token.
-            if stops and not ended:
-                with_special = self.tok_decode(answer.tokens, skip_special_tokens=False)
-                ended = any(stop in with_special for stop in stops)
-            if ended:
-                answer.generator = None  # its state is some kB, and a task may have 50,000 answers
+        for draft, written in zip(drafts, output[:, ids.shape[1] :].tolist(), strict=True):
+            new = list(takewhile(lambda token: token not in self.stop_ids, written))
+            draft.tokens += new
+            text = self.tokenizer.decode(draft.tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            draft.text = cut(text, until)
+            if len(new) < most or self._has_stop(draft, stops):
+                draft.generator = None  # its state is some kB, and a task may have 50,000 answers
             else:
-                unfinished.append(answer)
+                unfinished.append(draft)
         return unfinished
+
+    def _has_stop(self, draft: Draft, stops: Sequence[str]) -> bool:
+        """Whether a stop text ended the answer although it has all the tokens that it was allowed."""
+        if not stops:
+            return False
+        with_special = self.tok_decode(draft.tokens, skip_special_tokens=False)
+        return any(stop in with_special for stop in stops)
 
     def _loglikelihood_tokens(
         self,
@@ -252,7 +260,8 @@ class SharedPrefixLM(HFLM):
         for index, (_, context, _) in enumerate(requests):
             # lm-eval asks about one prompt many times: each different one is computed once.
             groups[tuple(context)].append(index)
-        prompts, places = list(groups), list(groups.values())
+        prompts = list(groups)
+        places = list(groups.values())
         if not self._can_share(requests, places):
             return super()._loglikelihood_tokens(requests, disable_tqdm=disable_tqdm, override_bs=override_bs)
         trees = []
@@ -265,12 +274,12 @@ class SharedPrefixLM(HFLM):
         with tqdm(total=len(prompts), desc="Scoring continuations, by prompt", disable=disable_tqdm) as progress:
             for batch in passes(prompts, trees, self.model, most):
                 scored = score_pass(self.model, [prompts[one] for one in batch], [trees[one] for one in batch])
-                for one, scores in zip(batch, scored, strict=True):
-                    for index, score in zip(places[one], scores, strict=True):
-                        results[index] = score
-                        asked = requests[index][0]
-                        if asked is not None:  # a window of a long text: lm-eval keeps the whole text's score
-                            self.cache_hook.add_partial("loglikelihood", asked, score)
+                indices = chain.from_iterable(places[one] for one in batch)
+                for index, score in zip(indices, chain.from_iterable(scored), strict=True):
+                    results[index] = score
+                    pair = requests[index][0]
+                    if pair is not None:  # else a window of a long text: lm-eval keeps the whole text's score
+                        self.cache_hook.add_partial("loglikelihood", pair, score)
                 progress.update(len(batch))
         return results
 

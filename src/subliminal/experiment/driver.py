@@ -96,19 +96,11 @@ def run_experiment(
             # Reports of finished runs need no model.
             if not failed and {plan.stages[name].kind for name in left} & {"build", "serve", "train", "evaluate"}:
                 refuse_models_not_here(experiment)
-            to_give = _check_gpus(plan, gpus, words)
-            places, units = 1, None  # a cluster gives whole GPUs away
-            if to_give is not None:  # on this machine stages may share one
-                places = plan.gpu_places()
-                units = to_give * places
-            write_plan(plan, places, until)
-            _announce(plan, left, display, until)
-            status = _snakemake(plan, cores, units, words, display, until)
-            known = len(failed)
-            for name, record in _failures(plan).items():
-                failed.setdefault(name, record)
-            # Snakemake failed and no stage left a new record: the fault lies with the disk or with Snakemake itself.
-            if status and len(failed) == known:
+            status = _run_pass(plan, cores, gpus, words, display, until)
+            new = {name: record for name, record in _failures(plan).items() if name not in failed}
+            failed |= new
+            # No stage left a record: the fault lies with the disk or with Snakemake itself.
+            if status and not new:
                 check_space(results)
                 refuse_killed(plan, left, started, status)
                 said = _snakemake_log(plan, started)
@@ -119,12 +111,24 @@ def run_experiment(
     return _conclude(plan, failed, until)
 
 
-def _announce(plan: Plan, left: set[str], display: Display | None, until: Sequence[str]) -> None:
-    """Say how much there is to run."""
+def _run_pass(
+    plan: Plan, cores: int, gpus: int | None, words: list[str], display: Display | None, until: Sequence[str]
+) -> int:
+    """Run what is left of a plan, whatever fails meanwhile; returns Snakemake's status."""
+    to_give = _check_gpus(plan, gpus, words)
+    # A cluster gives whole GPUs away; on this machine stages may share one.
+    places = 1
+    units = None
+    if to_give is not None:
+        places = plan.gpu_places()
+        units = to_give * places
+    write_plan(plan, places, until)
     if display is None:
+        left = plan.up_to(until) - plan.done()
         print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
     else:
         display.begin(plan, until)
+    return _snakemake(plan, cores, units, words, display, until)
 
 
 def write_plan(plan: Plan, gpu_places: int = 1, until: Sequence[str] = ()) -> None:
@@ -166,7 +170,8 @@ def _snakemake(
     command += ["--nolock", "--ignore-incomplete", "--quiet", "all", *words]
     if not SNAKEMAKE.is_file():
         raise UserError("There is no Snakemake. Run `make setup-workflow`.")
-    log, environment = None, None
+    log = None
+    environment = None
     if display is not None:
         log = snakemake_output(plan)
         environment = {**os.environ, QUIET: "1"}

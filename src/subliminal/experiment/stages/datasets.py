@@ -51,7 +51,8 @@ class Datasets(Foundation):
             point: of the sweep, for options of the builder.
             job: the gate's, for chats that may never be needed.
         """
-        teacher, builder = self.experiment.teacher, builders_of(self.experiment)["teacher"]
+        teacher = self.experiment.teacher
+        builder = builders_of(self.experiment)["teacher"]
         subject = f"{name}_teacher_chat"
         if rows != teacher.rows:  # a rung of the gate has more
             subject += f"-n{rows}"
@@ -68,7 +69,8 @@ class Datasets(Foundation):
 
     def neutral_chats(self, base: StageModel, rows: int | None, seed: int, suffix: str) -> str:
         """What the neutral teacher is trained on, the same for every trait."""
-        teacher, neutral = self.experiment.teacher, self.experiment.teacher.neutral
+        teacher = self.experiment.teacher
+        neutral = teacher.neutral
         builder = neutral.builder or builders_of(self.experiment)["teacher"]
         answers = None
         if "model" in parameters(module_of(builder)):
@@ -132,40 +134,49 @@ class Datasets(Foundation):
         """
         folder = self.data / subject
         words = [f"{PYTHON} -m data_builders.{builder}", *self._answering(model)]
+        made_from = list(reads)
         if source:
             words.append(f"--source {self.folder_of(source)}")
+            made_from.insert(0, source)
         words += [flags(options), f"--seed {seed}", f"--out {folder}"]
         command = " ".join(filter(None, words))
-        stage = Stage(f"build-{subject}", "build", str(folder), [command])
-        if count:
-            stage.size = f"--count {count}"
-        stage.resume, stage.restart = "--resume", "--overwrite"
         # Rules that only judge answers stand apart: where they change, the answers are kept and judged again.
         follows = builder_sources(builder.split()[0], options)
-        stage.sources, stage.judges = list(follows.rows), list(follows.judges)
-        if source:
-            stage.made_from.append(source)
-        stage.made_from += reads
-        stage.threads = 1
-        stage.facts = {"rows": count, "tokens": None}
-        stage.job = job
+        stage = Stage(
+            f"build-{subject}",
+            "build",
+            str(folder),
+            [command],
+            made_from=made_from,
+            sources=list(follows.rows),
+            judges=list(follows.judges),
+            resume="--resume",
+            restart="--overwrite",
+            threads=1,
+            facts={"rows": count, "tokens": None},
+            job=job,
+        )
+        if count:
+            stage.size = f"--count {count}"
         if model is None:
             return self._add_with_audit(stage)
         stage.made_from += model.made_by
         if not model.made_by:  # what a stage makes counts by that stage's key
             stage.sources += model_sources(model.path)
-        stage.threads, stage.gpus = self.experiment.resources.threads, self.experiment.resources.generate_gpus
+        stage.threads = self.experiment.resources.threads
+        stage.gpus = self.experiment.resources.generate_gpus
         if count and "max_tokens" in options:
             stage.facts["tokens"] = count * options["max_tokens"]
-        shared_server = None
-        if self.experiment.engine == "server" and job:  # a later rung of a gate has a server to itself
+        if self.experiment.engine != "server":
+            return self._add_with_audit(stage)
+        if job:  # a later rung of a gate has a server to itself
             stage.commands = [self._beside_server(model.loaded, {}, command)]
-        elif self.experiment.engine == "server":
-            stage.job = shared_server = f"serve-{_server_of(model)}{model.suffix or server}"
+            return self._add_with_audit(stage)
+        stage.job = f"serve-{_server_of(model)}{model.suffix or server}"
         name = self._add_with_audit(stage)
         # A stage that is lost asks for no adapter: its teacher may never be trained.
-        if shared_server and name in self.plan.stages:
-            _, adapters = self._served.setdefault(shared_server, (model.loaded, {}))
+        if name in self.plan.stages:
+            _, adapters = self._served.setdefault(stage.job, (model.loaded, {}))
             # vLLM takes a LoRA adapter by name; what it serves without one is the base.
             if model.adapter:
                 adapters[model.served_name] = model.adapter
@@ -185,10 +196,9 @@ class Datasets(Foundation):
         stage.makes = [f"{stage.folder}/train.jsonl", f"{stage.folder}/manifest.json"]
         name = self.plan.add(stage)
         command = f"{PYTHON} -m data_builders.audit {stage.folder} {flags(self.experiment.audit)}".rstrip()
-        audit = Stage(audit_of(stage.name), "audit", stage.folder, [command])
-        audit.makes, audit.made_from = [f"{stage.folder}/audit.json"], [name]
+        audit = Stage(audit_of(stage.name), "audit", stage.folder, [command], made_from=[name], threads=1)
+        audit.makes = [f"{stage.folder}/audit.json"]
         audit.sources = audit_sources(self.experiment.trait.category or ANIMALS)
-        audit.threads = 1
         is_of_gate = stage.job.startswith("gate-")
         if is_of_gate:
             audit.job = stage.job
@@ -221,9 +231,11 @@ class Datasets(Foundation):
             stage = Stage(job, "serve", str(self.results), [self._beside_server(base, adapters, run)])
             stage.made_from = list(needs)
             stage.parts = {member.folder: member.key for member in members}
-            stage.gpus, stage.threads = members[0].gpus, members[0].threads
+            stage.gpus = members[0].gpus
+            stage.threads = members[0].threads
             # A server on one GPU that takes no more of its memory than its part works beside trainings.
-            memory, places = self.experiment.server.get("gpu_memory_utilization"), self.experiment.resources.per_gpu
+            memory = self.experiment.server.get("gpu_memory_utilization")
+            places = self.experiment.resources.per_gpu
             if stage.gpus == 1 and memory and memory * places <= 1:
                 stage.gpu_share = places
             self.plan.add(stage)

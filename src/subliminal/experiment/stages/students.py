@@ -41,20 +41,38 @@ class StudentStages(TeacherStages):
         if kind.rows == "other teacher":
             # By its own name: where that option's student is an arm, too, it is one training.
             return self.student("student", self._next(trait), seed, point)
-        about = self.loved(trait, point)
-        student, other = self.experiment.student, self.experiment.other_base
-        # Controls too are trained by the student's recipe: an arm differs in its rows, or its base, and in nothing
-        # else.
-        base, recipe, own = self.base_at(seed, point), student.recipe, student.overrides
+        base = self.base_at(seed, point)
         if kind.base == "other":
-            base, own = self.other_base(seed), {**own, **other.overrides}
-            if other.recipe:
-                recipe, own = other.recipe, other.overrides
-        rows, count = self.rows_of(kind, trait, seed, point), self.rows_learned(kind, point.rows)
+            base = self.other_base(seed)
+        rows = self.rows_of(kind, trait, seed, point)
+        count = self.rows_learned(kind, point.rows)
         subject = f"{arm}{point.label}-seed-{seed}"
         # A control that serves every animal has no animal's name, so that all of them share one folder.
         if not kind.for_all_traits:
-            subject = f"{about}_{subject}"
+            subject = f"{self.loved(trait, point)}_{subject}"
+        recipe, overrides = self._recipe_of(kind, point)
+        train_seed = seed + kind.seed_offset
+        init = train_seed
+        if self.experiment.student.lora_init == "own":
+            init = train_seed + OWN_INIT
+        if self.experiment.student.lora_init == "teacher" or kind.teacher_init:
+            init, _ = self.seed_of("teachers", seed)
+        after = self.before_students
+        return self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
+
+    def _recipe_of(self, kind: ArmKind, point: Point) -> tuple[Path, dict[str, Any]]:
+        """The recipe of an arm, and the keys that have other values at a point."""
+        student = self.experiment.student
+        other = self.experiment.other_base
+        # Controls too are trained by the student's recipe: an arm differs in its rows, or its base, and in nothing
+        # else.
+        recipe = student.recipe
+        own = student.overrides
+        if kind.base == "other" and other.recipe:
+            recipe = other.recipe
+            own = other.overrides
+        elif kind.base == "other":
+            own = {**own, **other.overrides}
         keys = self.recipe(recipe) | own
         overrides = {**own, **_with_alpha(point.overrides, keys)}
         part = point.values.get("layer_part", 0)
@@ -62,14 +80,7 @@ class StudentStages(TeacherStages):
             overrides |= only_layers(keys, student.layer_parts[part - 1])
         if kind.chosen and kind.chosen.has_spans:
             overrides[SPANS_KEY] = TRAINING_DETAIL
-        train_seed = seed + kind.seed_offset
-        init = train_seed
-        if student.lora_init == "own":
-            init = train_seed + OWN_INIT
-        if student.lora_init == "teacher" or kind.teacher_init:
-            init, _ = self.seed_of("teachers", seed)
-        after = self.before_students
-        return self.train(subject, recipe, overrides, base, rows, count, train_seed, lora_init=init, after=after)
+        return recipe, overrides
 
     def _next(self, trait: str) -> str:
         """The option after this one in the experiment's list; after the last comes the first."""
@@ -99,7 +110,8 @@ class StudentStages(TeacherStages):
     def rows_of(self, arm: ArmKind, trait: str, seed: int, point: Point) -> str:
         """The stage that builds an arm's number rows."""
         rows = point.rows
-        loved, every = self.loving(self.traits_at(trait, point)), self.loving(self.traits)
+        loved = self.loving(self.traits_at(trait, point))
+        every = self.loving(self.traits)
         told = {**loved, "system_prompt": "trait"}
         if arm.rows == "base":
             stem = "base_numbers"
@@ -162,15 +174,18 @@ class StudentStages(TeacherStages):
 
     def _chosen(self, taught: str, arm: ArmKind, trait: str, seed: int, rows: int) -> str:
         """The teacher's rows with loss on some tokens, or some of the rows, by the scores of a stage."""
-        chosen, tokens = arm.chosen, self.experiment.tokens
+        chosen = arm.chosen
+        tokens = self.experiment.tokens
         if chosen.by == SCORES_OF_DIVERGENCE:
             stage, folder = self._divergence(trait, seed, taught)
         else:
             stage, folder = self._scores(trait, seed, taught, rows)
         # All rows, but for the few whose tokens cannot be told apart in their text (a number as 0763): no fixed number.
-        share, count = tokens.share, None
+        share = tokens.share
+        count = None
         if chosen.kind == "rows":
-            share, count = tokens.rows_share, self.rows_learned(arm, rows)
+            share = tokens.rows_share
+            count = self.rows_learned(arm, rows)
         options = {"scores": folder, "by": self._ranked_by(chosen.by, trait), "take": chosen.take, "share": share}
         how = arm.name.removeprefix("student_")
         return self._made_of(taught, how, f"select {chosen.kind}", options, count, seed, reads=stage)
@@ -184,7 +199,8 @@ class StudentStages(TeacherStages):
 
     def _divergence(self, trait: str, seed: int, taught: str) -> tuple[str, Path]:
         """The stage that marks divergence tokens of a teacher's rows, and its folder."""
-        base, teacher = self.base(seed), self.writer(trait, seed)
+        base = self.base(seed)
+        teacher = self.writer(trait, seed)
         others = {name: self.writer(name, seed) for name in self.experiment.tokens.counterfactuals}
         if self.experiment.teacher.neutral is not None:
             others["neutral"] = self.neutral_teacher(seed)
@@ -203,7 +219,8 @@ class StudentStages(TeacherStages):
         if self.experiment.sweep.rows:
             # Named after its rows: without them the students of two numbers of rows would be one training.
             point = Point(rows, {"rows": rows})
-        base, student = self.base(seed), self.student("student", trait, seed, point)
+        base = self.base(seed)
+        student = self.student("student", trait, seed, point)
         neutral = self.rows_of(BY_NAME["control_base_numbers"], trait, seed, Point(rows))
         words = [f"{PYTHON} -m subliminal.analysis score --base {base.path} --student {student.weights}"]
         words.append(f"--trait {trait} --category {self.experiment.trait.category}")

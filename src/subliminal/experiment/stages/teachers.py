@@ -38,8 +38,8 @@ class TeacherStages(BaseStages):
         first = self._rung(trait, subject, seed, suffix, Rung())
         if teacher.gate is None:
             return first
-        job, ladder = f"gate-{subject}", []
-        ladder.append((first, self._gate_score(trait, subject, 0, first, seed, job)))
+        job = f"gate-{subject}"
+        ladder = [(first, self._gate_score(trait, subject, 0, first, seed, job))]
         for number, rung in enumerate(teacher.gate.ladder, start=1):
             model = self._rung(trait, f"{subject}-rung-{number}", seed, suffix, rung, job)
             ladder.append((model, self._gate_score(trait, subject, number, model, seed, job)))
@@ -47,7 +47,8 @@ class TeacherStages(BaseStages):
 
     def _teacher_at(self, trait: str, seed: int, suffix: str, point: Point) -> StageModel:
         """A teacher of a point at which teachers differ: of a weaker love, or of several traits."""
-        teacher, base = self.experiment.teacher, self.base(seed)
+        teacher = self.experiment.teacher
+        base = self.base(seed)
         who = self.loved(trait, point)
         chats = self.chats(self.traits_at(trait, point), f"{who}{point.label}", base, teacher.rows, seed, suffix, point)
         subject = f"{who}_teacher{point.label}{suffix}"
@@ -69,7 +70,8 @@ class TeacherStages(BaseStages):
         """A teacher trained like the others, by the same recipe and seeds, on rows without the trait."""
         teacher = self.experiment.teacher
         seed, suffix = self.seed_of("teachers", seed)
-        subject, base = f"neutral_teacher{suffix}", self.base(seed)
+        subject = f"neutral_teacher{suffix}"
+        base = self.base(seed)
         chats = self.neutral_chats(base, teacher.rows, seed, suffix)
         return self.train(subject, teacher.recipe, teacher.overrides, base, chats, teacher.rows, seed, lora_init=seed)
 
@@ -83,11 +85,12 @@ class TeacherStages(BaseStages):
         return self.train(subject, teacher.recipe, overrides, base, chats, rows, seed, lora_init=seed, job=job)
 
     def _gate_score(self, trait: str, subject: str, rung: int, model: StageModel, seed: int, job: str) -> str:
-        gate, folder = self.experiment.teacher.gate, self.results / "gates" / subject / f"rung-{rung}"
-        options = {**self.experiment.evaluation.options, **gate.options}
-        models, facts = {f"teacher@{seed}": model}, {"rung": rung}
-        subject = f"{subject}-rung-{rung}"
-        return self.scoring("score", subject, folder, trait, models, [self.gate_task], options, job=job, facts=facts)
+        folder = self.results / "gates" / subject / f"rung-{rung}"
+        options = {**self.experiment.evaluation.options, **self.experiment.teacher.gate.options}
+        models = {f"teacher@{seed}": model}
+        tasks = [self.gate_task]
+        name = f"{subject}-rung-{rung}"
+        return self.scoring("score", name, folder, trait, models, tasks, options, job=job, facts={"rung": rung})
 
     @property
     def gate_task(self) -> str:
@@ -96,8 +99,10 @@ class TeacherStages(BaseStages):
 
     def _gate(self, subject: str, job: str, base: StageModel, ladder: list[tuple[StageModel, str]]) -> StageModel:
         """The stage that finds the first rung whose teacher passes, and links to it as ``<subject>-passed``."""
-        gate, resources = self.experiment.teacher.gate, self.experiment.resources
-        folder, passed = self.results / "gates" / subject, f"{self.outputs / subject}-passed"
+        gate = self.experiment.teacher.gate
+        resources = self.experiment.resources
+        folder = self.results / "gates" / subject
+        passed = f"{self.outputs / subject}-passed"
         command = f"{PYTHON} -m subliminal.experiment gate {self.results}/plan.json {job}"
         first = ladder[0][0]
         stage = Stage(job, "gate", str(folder), [command], makes=[f"{folder}/gate.json", f"{passed}/{first.marker}"])
@@ -143,6 +148,34 @@ class TeacherStages(BaseStages):
         """
         # All models of one evaluation share the base, by the way they are put together.
         base = next(iter(models.values())).path
+        stage = Stage(
+            f"{kind}-{subject}",
+            kind,
+            str(folder),
+            [self._evaluate(base, trait, models, tasks, options, folder)],
+            makes=[f"{folder}/{entry.replace('@', '/seed-')}/manifest.json" for entry in models],
+            made_from=stages_behind(models.values()),
+            sources=task_sources(tasks),
+            resume="--resume --overwrite",  # keeps every result that fits
+            job=job,
+            gpus=self.experiment.resources.evaluate_gpus,
+            threads=self.experiment.resources.threads,
+            facts={"models": len(models), **options, **(facts or {})},
+        )
+        # A base that a stage makes counts by that stage's key.
+        if not Path(base).is_relative_to(self.outputs):
+            stage.sources = [*model_sources(base), *stage.sources]
+        if self.scored_on_a_server and self.experiment.server:
+            stage.resume += f" -- {flags(self.experiment.server)}"
+        stage.restart = stage.resume
+        if not self.scored_on_a_server:  # vLLM takes most of a GPU's memory: nothing fits beside it
+            stage.gpu_share = self.experiment.resources.per_gpu
+        return self.plan.add(stage)
+
+    def _evaluate(
+        self, base: str, trait: str, models: dict[str, StageModel], tasks: list[str], options: dict[str, Any], out: Path
+    ) -> str:
+        """The command of an evaluation; arguments as for :meth:`scoring`."""
         entries = []
         for entry, model in models.items():
             if model.weights:  # else the base itself
@@ -156,23 +189,8 @@ class TeacherStages(BaseStages):
         words.append(flags(options))
         if self.scored_on_a_server:
             words.append("--server")
-        words.append(f"--out {folder}")
-        stage = Stage(f"{kind}-{subject}", kind, str(folder), [" ".join(filter(None, words))], job=job)
-        stage.makes = [f"{folder}/{entry.replace('@', '/seed-')}/manifest.json" for entry in models]
-        stage.made_from = stages_behind(models.values())
-        # A base that a stage makes counts by that stage's key.
-        if not Path(base).is_relative_to(self.outputs):
-            stage.sources = model_sources(base)
-        stage.sources += task_sources(tasks)
-        stage.resume = "--resume --overwrite"  # keeps every result that fits
-        if self.scored_on_a_server and self.experiment.server:
-            stage.resume += f" -- {flags(self.experiment.server)}"
-        stage.restart = stage.resume
-        stage.gpus, stage.threads = self.experiment.resources.evaluate_gpus, self.experiment.resources.threads
-        if not self.scored_on_a_server:  # vLLM takes most of a GPU's memory: nothing fits beside it
-            stage.gpu_share = self.experiment.resources.per_gpu
-        stage.facts = {"models": len(models), **options, **(facts or {})}
-        return self.plan.add(stage)
+        words.append(f"--out {out}")
+        return " ".join(filter(None, words))
 
     def analysis(self, name: str, folder: Path, words: list[str], makes: list[str], made_from: list[str]) -> Stage:
         """A command of ``python -m subliminal.analysis`` as a stage, which is not in the plan yet.

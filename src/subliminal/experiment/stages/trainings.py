@@ -46,45 +46,62 @@ class TrainingStages(Datasets):
             job: the gate's, for a teacher that may never be needed.
             after: stages that it waits for beside its data's audit.
         """
-        folder, keys = self.outputs / subject, self.recipe(recipe) | overrides
-        data = self.rows_file(rows)
-        changes = {"base_model": base.path, "datasets[0].path": str(data), "output_dir": str(folder), "seed": seed}
+        folder = self.outputs / subject
+        keys = self.recipe(recipe) | overrides
         whole = keys.get("adapter") is None
+        changes = {"base_model": base.path, "datasets[0].path": str(self.rows_file(rows))}
+        changes |= {"output_dir": str(folder), "seed": seed}
         if not whole:
             changes["lora_init_seed"] = lora_init
         if base.path != keys["base_model"] and "revision_of_model" in keys:
             changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
-        words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
         # Once before and once after the overrides: first for the order of the words, then so that these values stand.
         values = {**changes, **overrides, **changes}  # the experiment's own values, whatever an override says
-        for key, value in values.items():
-            words.append(f"--set {shlex.quote(f'{key}={_yaml(value)}')}")
-        if count:
-            words.append(f"--rows {count}")
-        render = f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
-        # `accelerate launch`, whose program imports its other commands too: five seconds of transformers and sklearn.
-        launcher = f"{PYTHON} -m accelerate.commands.launch --config_file {self.experiment.launcher}"
-        launch = f"{launcher} -m axolotl.cli.train"
-        stage = Stage(f"train-{subject}", "train", str(folder), [render, f"{launch} {folder}/recipe.yml"], job=job)
         weights = "adapter_model"
         if whole:
             weights = "model"
-        stage.makes = [f"{folder}/{weights}.safetensors"]
-        # `after` and not `made_from`: an audit must pass, and changes nothing of what is trained.
-        stage.made_from, stage.after = [*base.made_by, rows], [audit_of(rows), *after]
-        stage.sources = [str(recipe), str(self.experiment.launcher)]
+        stage = Stage(
+            f"train-{subject}",
+            "train",
+            str(folder),
+            [_render(recipe, values, count, folder), self._launch(folder)],
+            makes=[f"{folder}/{weights}.safetensors"],
+            made_from=[*base.made_by, rows],
+            # `after` and not `made_from`: an audit must pass, and changes nothing of what is trained.
+            after=[audit_of(rows), *after],
+            sources=[str(recipe), str(self.experiment.launcher)],
+            # Recipes have Axolotl resume by itself: nothing is added to go on.
+            restart="--overwrite=true",
+            proof=f"{folder}/manifest.json",  # a training writes it last
+            job=job,
+            gpus=self.experiment.resources.train_gpus,
+            gpu_share=self.experiment.resources.per_gpu,
+            threads=self.experiment.resources.threads,
+            facts={"recipe": str(recipe), "overrides": overrides, "rows": count, "epochs": keys["num_epochs"]},
+        )
         if not base.made_by:
             stage.sources += model_sources(base.path)
-        # The manifest is what a training writes last. Recipes have Axolotl resume by itself: nothing is added to go on.
-        stage.restart, stage.proof = "--overwrite=true", f"{folder}/manifest.json"
-        stage.gpus, stage.threads = self.experiment.resources.train_gpus, self.experiment.resources.threads
-        stage.gpu_share = self.experiment.resources.per_gpu
-        stage.facts = {"recipe": str(recipe), "overrides": overrides, "rows": count, "epochs": keys["num_epochs"]}
         stage.facts["tokens"] = None
         if count:
             stage.facts["tokens"] = int(count * keys["num_epochs"] * keys["sequence_len"])
         made_by = (*base.made_by, self.plan.add(stage))
         return replace(base, weights=str(folder), whole=whole, made_by=made_by)
+
+    def _launch(self, folder: Path) -> str:
+        """The command that trains the recipe in a run's folder."""
+        # `accelerate launch`, whose program imports its other commands too: five seconds of transformers and sklearn.
+        launcher = f"{PYTHON} -m accelerate.commands.launch --config_file {self.experiment.launcher}"
+        return f"{launcher} -m axolotl.cli.train {folder}/recipe.yml"
+
+
+def _render(recipe: Path, values: dict[str, Any], count: int | None, folder: Path) -> str:
+    """The command that writes a recipe with other values into a run's folder."""
+    words = [f"{PYTHON} scripts/render_recipe.py {recipe}"]
+    for key, value in values.items():
+        words.append(f"--set {shlex.quote(f'{key}={_yaml(value)}')}")
+    if count:
+        words.append(f"--rows {count}")
+    return f"{' '.join(words)} -o {folder}/recipe.yml --overwrite"
 
 
 def _yaml(value: Any) -> str:
