@@ -195,30 +195,34 @@ def _draw(
         series = [mark for mark in marks if mark.task == task]
         if not series:
             continue
-        centres, heights, below, above = [], [], [], []
-        for mark in series:
-            low, high = mark.ends
-            if within:
-                low, high = max(low, within[0]), min(high, within[1])
-            centres.append(scale * mark.mean)
-            heights.append(mark.row + offset)
-            below.append(scale * abs(mark.mean - low))
-            above.append(scale * abs(mark.mean - high))
+        means = np.array([mark.mean for mark in series])
+        heights = [mark.row + offset for mark in series]
+        ends = np.array([mark.ends for mark in series])
+        if within:
+            ends = ends.clip(*within)
+        lengths = scale * np.abs(means[:, None] - ends).T
         panel.errorbar(
-            centres, heights, xerr=[below, above], fmt=marker, color=color, markersize=7, elinewidth=2, capsize=4,
+            scale * means, heights, xerr=lengths, fmt=marker, color=color, markersize=7, elinewidth=2, capsize=4,
             markerfacecolor=filling, label=results.measure_name(task),
         )  # fmt: skip
         for mark, height in zip(series, heights, strict=True):
-            if len(mark.by_seed) > 1:
-                dots = [scale * value for value in mark.by_seed.values()]
-                panel.plot(dots, [height + 0.12] * len(dots), ".", color=color, alpha=0.7)
-            if within and mark.ends[0] < within[0]:
-                panel.plot(scale * within[0], height, "<", markersize=6, color=color, clip_on=False)
-            if within and mark.ends[1] > within[1]:
-                panel.plot(scale * within[1], height, ">", markersize=6, color=color, clip_on=False)
+            _draw_beside(panel, mark, height, scale, within, color)
     if within:
         low, high = limits(within)
         panel.set_xlim(scale * low, scale * high)
+
+
+def _draw_beside(
+    panel: Any, mark: Mark, height: float, scale: float, within: tuple[float, float] | None, color: str
+) -> None:
+    """The dots of a mark's seeds, and an arrow where its interval goes on beyond the frame."""
+    if len(mark.by_seed) > 1:
+        dots = [scale * value for value in mark.by_seed.values()]
+        panel.plot(dots, [height + 0.12] * len(dots), ".", color=color, alpha=0.7)
+    if within and mark.ends[0] < within[0]:
+        panel.plot(scale * within[0], height, "<", markersize=6, color=color, clip_on=False)
+    if within and mark.ends[1] > within[1]:
+        panel.plot(scale * within[1], height, ">", markersize=6, color=color, clip_on=False)
 
 
 def _rows(panel: Any, labels: list[str]) -> None:

@@ -68,32 +68,32 @@ def control_of(results: Results) -> str | None:
 
 def health(results: Results) -> list[Health]:
     """Every arm that answered the main task, in the order of reports; empty without shares by seed."""
-    task, control = main_task(results), control_of(results)
-    beside = _shares(results, control, task)
+    task = main_task(results)
+    control = control_of(results)
+    of_control = _shares(results, control, task)
     tells = _tells_a_wreck(results, task)
     found = []
     for arm in results.arms:
         shares = _shares(results, arm, task)
         if not shares:
             continue
-        among, states, moved = {}, {}, []
+        # What each seed's model is held against.
+        references = of_control
+        moved = []
+        if arm != control:  # which has no distance from itself
+            moved = [total_variation(shares[seed], of_control[seed]) for seed in shares if seed in of_control]
+        elif not tells:
+            # Nothing else would tell that the control itself is a wreck.
+            references = dict.fromkeys(shares, _mean_share(_shares(results, "base", task)))
+        states = {}
         for seed, share in shares.items():
-            of_control = beside.get(seed)
-            among[seed] = among_named(share, results.target)
-            reference = of_control
-            if not tells and arm == control:
-                # Nothing else would tell that the control itself is a wreck.
-                reference = _mean_share(_shares(results, "base", task))
-            states[seed] = state(share, reference, tells_a_wreck=tells)
-            # The control has no distance from itself, and a seed without one has nothing to be held against.
-            if of_control is not None and arm != control:
-                moved.append(total_variation(share, of_control))
+            states[seed] = state(share, references.get(seed), tells_a_wreck=tells)
         found.append(
             Health(
                 arm=arm,
                 nameless=float(np.mean(list(map(nameless, shares.values())))),
                 other=float(np.mean([share.get("other", 0.0) for share in shares.values()])),
-                among=among,
+                among={seed: among_named(share, results.target) for seed, share in shares.items()},
                 moved=_mean(moved),
                 lists=_mean(results.rates(arm, LISTS).to_numpy()),
                 states=states,
@@ -137,8 +137,10 @@ def damage_section(results: Results) -> Section | None:
     arms = health(results)
     if not arms:
         return None
-    control, task = control_of(results), main_task(results)
-    kind, kinds = results.about.singular, results.about.plural
+    control = control_of(results)
+    task = main_task(results)
+    kind = results.about.singular
+    kinds = results.about.plural
     share = "that share"
     rule = f"A model is broken if {100 * BROKEN:g} % or more of its answers name no {kind}."
     if not _tells_a_wreck(results, task):

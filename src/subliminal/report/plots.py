@@ -110,40 +110,37 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
     Returns:
         SVG.
     """
-    panels: dict[str, list[tuple[str, Sequence[tuple[int, float]]]]] = {}
-    for run, rows in losses.items():
-        if rows:
+    # Recipe -> (seed, curve) of each of its runs; a recipe has a panel.
+    curves: dict[str, list[tuple[str, Sequence[tuple[int, float]]]]] = {}
+    for run, points in losses.items():
+        if points:
             name = run.rstrip("/").split("/")[-1]
             recipe = re.sub(r"[-_]?seed-\d+$", "", name) or name  # a folder may be called seed-1 and no more
-            panels.setdefault(recipe, []).append((name, rows))
-    rows = math.ceil(len(panels) / COLUMNS)
-    figure, axes = new_figure([1] * rows, height=0.5 + 1.9 * rows, columns=min(COLUMNS, len(panels)))
+            curves.setdefault(recipe, []).append((_seed(name), points))
+    rows = math.ceil(len(curves) / COLUMNS)
+    figure, axes = new_figure([1] * rows, height=0.5 + 1.9 * rows, columns=min(COLUMNS, len(curves)))
     # A seed looks alike in every panel, so that one legend, outside of all, does for them.
-    seeds: list[str] = []
-    for runs in panels.values():
-        for name, _ in runs:
-            if len(runs) > 1 and _seed(name) not in seeds:
-                seeds.append(_seed(name))
+    several = [runs for runs in curves.values() if len(runs) > 1]
+    seeds = list(dict.fromkeys(seed for runs in several for seed, _ in runs))
     handles = {}
-    for panel, (title, runs) in zip(axes, panels.items(), strict=False):
+    for panel, (recipe, runs) in zip(axes, curves.items(), strict=False):
         highest = 0.0
-        for name, points in runs:
+        for seed, points in runs:
             steps, values = zip(*_thinned(points), strict=True)
             highest = max(highest, *values)
             index = 0
-            if _seed(name) in seeds:
-                index = seeds.index(_seed(name))
+            if seed in seeds:
+                index = seeds.index(seed)
             style = {"color": SERIES[index % len(SERIES)], "linestyle": LINES[index % len(LINES)], "linewidth": 1.4}
-            lines = panel.plot(steps, values, **style)
-            handles[_seed(name)] = lines[0]
-        panel.set_title(title, loc="left", fontsize=10, color=INK)
+            (handles[seed],) = panel.plot(steps, values, **style)
+        panel.set_title(recipe, loc="left", fontsize=10, color=INK)
         panel.set_xlabel("step")
         panel.set_ylabel("loss")
         # From 0, so that a small change of loss does not look like a large one.
         panel.set_ylim(0, 1.08 * highest)
         dress(panel, grid="y")
     # The grid may have more panels than there are recipes.
-    for panel in axes[len(panels) :]:
+    for panel in axes[len(curves) :]:
         panel.set_visible(False)
     if 1 < len(seeds) <= len(LINES):
         shown = [handles[seed] for seed in seeds]
