@@ -83,52 +83,56 @@ def make_pages(published: Path, page: Path, inspect: Inspect | None = None) -> M
 def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Inspect | None) -> Section:
     """What ``RESULTS.md`` says of one experiment; the page beside its raw answers and its drawings go to ``made``."""
     folder = published / entry.name
+    link = os.path.relpath(folder, page.parent)
     with unpacked(published, entry) as laid:
         # Here, because the files are gone when the block ends.
         if inspect:
             inspect(entry, laid)
         # While it is laid out the current folder is a checkout that holds this experiment alone.
-        values, results = laid.values, Path("results") / entry.experiment
+        results = Path("results") / entry.experiment
         provenance = provenance_of(results)
-        composed_of = {report: compose(report) for report in laid.reports}
-        said = _sections(composed_of, results)
-        told, title = [], f"{entry.experiment}: do students name their teacher's animal more often?"
-        for report, composed in composed_of.items():
-            if report == results:
-                title = composed.title
-            for sentence in warnings(composed.found.results, provenance):
-                told.append(f"{_prefix(report, results)}{sentence}")
-        for section in said:
-            for figure in section.figures:
-                # The PNG beside the raw answers is the report's own, and is not drawn again.
-                if figure.file.endswith(".svg"):
-                    made.drawings[folder / figure.file] = figure.draw()
+        reports = {report: compose(report) for report in laid.reports}
+        said = _sections(reports, results)
+        made.drawings |= _drawn(said, folder)
+    told = []
+    for report, composed in reports.items():
+        for sentence in warnings(composed.found.results, provenance):
+            told.append(f"{_prefix(report, results)}{sentence}")
+    title = f"{entry.experiment}: do students name their teacher's animal more often?"
+    if results in reports:
+        title = reports[results].title
     # Once for the experiment, although each report has its own: they describe folders and not results.
     behind = [number_data_section(provenance), training_section(provenance), provenance_section(provenance)]
     behind = [replace(section, figures=()) for section in behind]  # of some hundred runs
-    link = os.path.relpath(folder, page.parent)
     facts = [facts_line(entry.experiment, provenance, folder, link)]
     if entry.search:
         facts.append(tried_section(published, entry, page.parent).text[0])
         behind.insert(0, tried_section(published, entry, folder))
-    parts = (run_section(folder, page, provenance, values), *said, *behind)
+    parts = (run_section(folder, page, provenance, laid.values), *said, *behind)
     everything = Section(f"{entry.experiment}: all tables, settings and audits", notes=tuple(told), parts=parts)
     made.pages[folder / DETAILS] = markdown(everything)
     asked = " ".join([first_comment(folder / EXPERIMENT_FILE), *facts])
-    brief = _in_brief(said, [report.name for report in composed_of if report != results])
+    brief = _in_brief(said, [report.name for report in reports if report != results])
     figures = tuple(replace(figure, file=f"{link}/{figure.file}") for figure in brief.figures)
     return replace(brief, title=title, notes=tuple(told), lead=(asked, *brief.lead), figures=figures)
 
 
-def _sections(composed_of: dict[Path, Report], results: Path) -> list[Section]:
+def _drawn(said: Sequence[Section], folder: Path) -> dict[Path, str]:
+    """Path -> SVG of the sections' figures."""
+    figures = [figure for section in said for figure in section.figures]
+    # The PNG beside the raw answers is the report's own, and is not drawn again.
+    return {folder / figure.file: figure.draw() for figure in figures if figure.file.endswith(".svg")}
+
+
+def _sections(reports: dict[Path, Report], results: Path) -> list[Section]:
     """What the reports of an experiment say, those of all its animals together first."""
     said = []
-    if results not in composed_of:  # there are several animals, each with a report of its own
-        found = [composed.found for composed in composed_of.values()]
+    if results not in reports:  # there are several animals, each with a report of its own
+        found = [composed.found for composed in reports.values()]
         together = overview_sections(results, [each.results for each in found])
         together.append(options_section(found))
         said = [_placed(section, "", results, results) for section in together]
-    for report, composed in composed_of.items():
+    for report, composed in reports.items():
         for section in composed.sections:
             if section.title not in BEHIND_RESULTS:  # an experiment of several animals has these once
                 said.append(_placed(section, _prefix(report, results), report, results))
@@ -182,7 +186,9 @@ def _placed(section: Section, prefix: str, report: Path, results: Path) -> Secti
         prefix: of its title.
         report, results: folders of the report and of the experiment, for the names of figures.
     """
-    title, brief, figures = f"{prefix}{section.title}", section.brief, ()
+    title = f"{prefix}{section.title}"
+    brief = section.brief
+    figures = ()
     if brief:
         figures = tuple(replace(each, file=figure_name(report, results, each.file)) for each in brief.figures)
         brief = replace(brief, title=title, figures=figures)

@@ -5,6 +5,7 @@ Their words state what was measured and how far it reaches, and claim nothing be
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from functools import partial
 
@@ -31,7 +32,9 @@ MANY = 8
 
 def arms_section(found: Findings) -> Section | None:
     """Arm x measure with intervals and the figure; every seed where there are several; what each arm is."""
-    results, arms, main = found.results, found.arms, found.main
+    results = found.results
+    arms = found.arms
+    main = found.main
     if not arms:
         return None
     rows = []
@@ -172,12 +175,7 @@ def graded_section(found: Findings) -> Section | None:
     results = found.results
     if not results.graded_tasks:
         return None
-    rows = []
-    for task in results.graded_tasks:
-        for arm in results.arms:
-            for seed, right in results.rates(arm, task).iterrows():
-                solved = _solved(right.to_numpy(), exact=results.kinds[task] == PROBABILITY)
-                rows.append([task, arm, str(seed), *solved])
+    tables = [_solved_by_run(results)]
     compared = []
     for g in found.graded:
         ends = "–"
@@ -185,7 +183,6 @@ def graded_section(found: Findings) -> Section | None:
             ends = interval_text(g.result)
         test = [or_dash(g.result.p, p_value), g.result.unit, g.result.method]
         compared.append([g.task, g.contrast, difference_text(g.result), ends, *test, _claim(g)])
-    tables = [Table(["task", "arm", "seed", "solved", "share", "95 % interval, %"], rows)]
     if compared:
         header = ["task", "difference", "size", "95 % interval", "p", "unit", "test", "of the training data"]
         tables.append(Table(header, compared))
@@ -205,6 +202,16 @@ def graded_section(found: Findings) -> Section | None:
     short = [_arms_in_brief(results, found.graded_arms, found.graded)]
     brief = Section("Problems solved", [], short, figures=figures)
     return Section("Problems solved", text, tables, figures=figures, brief=brief)
+
+
+def _solved_by_run(results: Results) -> Table:
+    """A row for each task, arm and seed."""
+    rows = []
+    for task, arm in itertools.product(results.graded_tasks, results.arms):
+        exact = results.kinds[task] == PROBABILITY
+        for seed, right in results.rates(arm, task).iterrows():
+            rows.append([task, arm, str(seed), *_solved(right.to_numpy(), exact=exact)])
+    return Table(["task", "arm", "seed", "solved", "share", "95 % interval, %"], rows)
 
 
 def _solved(right: np.ndarray, *, exact: bool) -> list[str]:

@@ -56,34 +56,40 @@ def html(text: str, drawings: Mapping[str, str]) -> str:
     # Reasons of audits, questions and paths stand in the text: no tag in them becomes one.
     parser = MarkdownIt("commonmark", {"html": False}).enable("table")
     blocks = SyntaxTreeNode(parser.parse(text)).children
-    shown = [parser.renderer.render(block.to_tokens(), parser.options, {}) for block in blocks]
-    titles = [_words(block) for block in blocks if block.tag == "h2"]
-    section, box_ends = 0, None
-    for index, block in enumerate(blocks):
-        if block.tag == "h2":
-            section += 1
-            shown[index] = _opening(section, titles) + shown[index]
-        elif block.type == "table":
-            shown[index] = _table(shown[index])
-        elif block.type == "fence":
-            summary = "<summary>Commands, in the order in which they ran</summary>"
-            shown[index] = f"<details>{summary}\n{shown[index]}</details>\n"
-        elif image := _image(block):
-            picture = themed(drawings[image.attrs["src"]], image.content)
-            shown[index] = f'<figure tabindex="0">{picture}</figure>\n'
-        elif answer := HEADLINE_PARAGRAPH.fullmatch(shown[index]):
+    shown = []
+    for block in blocks:
+        text = parser.renderer.render(block.to_tokens(), parser.options, {})
+        shown.append(_dressed(block, text, drawings))
+    for index, text in enumerate(shown):
+        if answer := HEADLINE_PARAGRAPH.fullmatch(text):
             shown[index] = _box(*answer.groups())
             # The sentence belongs into the box, and the list below it, if there is one.
-            box_ends = index + 1
+            end = index + 1
             if blocks[index + 2 : index + 3] and blocks[index + 2].type == "bullet_list":
-                box_ends = index + 2
-        if index == box_ends:
-            shown[index] = re.sub("<li>([^:<]*): ", r"<li><span>\1</span> ", shown[index]) + "</div>\n"
+                end = index + 2
+            shown[end] = re.sub("<li>([^:<]*): ", r"<li><span>\1</span> ", shown[end]) + "</div>\n"
+    headings = [index for index, block in enumerate(blocks) if block.tag == "h2"]
+    titles = [_words(blocks[index]) for index in headings]
+    for section, index in enumerate(headings, start=1):
+        shown[index] = _opening(section, titles) + shown[index]
     if titles:
         shown.append("</section>\n")
     body = "".join(shown)
     page = _templates().get_template("page.html.j2")
     return page.render(title=_words(blocks[0]), body=Markup(body))
+
+
+def _dressed(block: Any, text: str, drawings: Mapping[str, str]) -> str:
+    """The HTML of a block as the page has it: tables scroll, commands are folded, drawings stand in it."""
+    if block.type == "table":
+        return _table(text)
+    if block.type == "fence":
+        return f"<details><summary>Commands, in the order in which they ran</summary>\n{text}</details>\n"
+    image = _image(block)
+    if image is None:
+        return text
+    picture = themed(drawings[image.attrs["src"]], image.content)
+    return f'<figure tabindex="0">{picture}</figure>\n'
 
 
 def _words(heading: Any) -> str:

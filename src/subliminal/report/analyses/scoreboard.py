@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.experiment.arms import BY_NAME
@@ -76,24 +77,11 @@ def scoreboard_figure(board_of: dict[str, dict[str, BoardRow]]) -> str:
     from matplotlib.ticker import PercentFormatter
 
     names = list(board_of)
-    low, high = REACH
     figure, panels = new_figure([1], height=1.2 + 0.36 * len(names), columns=2)
     for panel, measure in zip(panels, (KEPT, REMOVED), strict=True):
         for place, ranking in enumerate(names):
-            row = board_of[ranking].get(measure)
-            if row is None:
-                continue
-            if row.interval:
-                panel.hlines(place, *row.interval, color=INK, linewidth=2)
-            # A null has a hollow mark: colour alone would tell it to few.
-            face = PAPER if NULL in _tokens(ranking) else SERIES[0]
-            mark, shown = "o", row.share
-            # An arrow at the edge points to where a share beyond it lies.
-            if row.share < low:
-                mark, shown = "<", low
-            elif row.share > high:
-                mark, shown = ">", high
-            panel.plot(shown, place, mark, clip_on=False, markersize=8, markerfacecolor=face, markeredgecolor=SERIES[0])
+            if measure in board_of[ranking]:
+                _draw_row(panel, place, board_of[ranking][measure])
         if measure in board_of.get(RANDOM, {}):
             panel.axvline(board_of[RANDOM][measure].share, color=SERIES[1], linestyle="--")
         panel.axvline(0, color=INK, linewidth=1)
@@ -108,6 +96,25 @@ def scoreboard_figure(board_of: dict[str, dict[str, BoardRow]]) -> str:
         panel.set_xlabel(f"{measure}, of the full effect")
         dress(panel, grid="x")
     return svg(figure, "scoreboard")
+
+
+def _draw_row(panel: Any, place: int, row: BoardRow) -> None:
+    """The share of a ranking with its interval."""
+    if row.interval:
+        panel.hlines(place, *row.interval, color=INK, linewidth=2)
+    # A null has a hollow mark: colour alone would tell it to few.
+    face = SERIES[0]
+    if NULL in _tokens(row.ranking):
+        face = PAPER
+    # An arrow at the edge points to where a share beyond it lies.
+    low, high = REACH
+    mark = "o"
+    if row.share < low:
+        mark = "<"
+    elif row.share > high:
+        mark = ">"
+    shown = min(max(row.share, low), high)
+    panel.plot(shown, place, mark, clip_on=False, markersize=8, markerfacecolor=face, markeredgecolor=SERIES[0])
 
 
 def _cells(place: BoardRow | None) -> list[str]:
