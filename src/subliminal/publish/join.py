@@ -115,12 +115,10 @@ def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path
     if len(names) != 1:
         raise UserError(f"The folders are of {len(names)} experiments ({', '.join(names)}). Join the runs of one.")
     experiment = load_experiment(file or Path("experiments") / f"{names[0]}.yml")
-    shards: list[Shard] = []
+    shards = [Shard(folder, plan, experiment) for folder, plan in zip(folders, plans, strict=True)]
     ran: set[int] = set()
-    for folder, plan in zip(folders, plans, strict=True):
-        shard = Shard(folder, plan, experiment)
+    for shard in shards:
         shard.check()
-        shards.append(shard)
         ran.update(shard.seeds)
     whole = expand(experiment, root=root, seeds=[seed for seed in experiment.seeds if seed in ran])
     results = Path(whole.results)

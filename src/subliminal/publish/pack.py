@@ -18,6 +18,8 @@ from subliminal.core.files import read_jsonl, write_text
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
+from subliminal.experiment.expand import expand
+from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.stage import for_key, has_ended
 from subliminal.publish.archive import ANSWERS, RECORDS, write_answers, write_records
@@ -125,15 +127,12 @@ def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
 
 def _check_file(file: Path, plan: Plan, folder: Path) -> None:
     """The experiment file must be the one that was run: that of the run's commit, or one that gives its commands."""
-    from subliminal.experiment.expand import expand
-    from subliminal.experiment.load import load_experiment as read_file
-
     if not file.is_file():
         raise UserError(f"{file} does not exist. Restore the file that {folder} was run from.")
     # Code that came later may write other commands for the same file.
     if _is_committed(file, folder):
         return
-    now = _commands(expand(read_file(file), root=folder.parent.parent))
+    now = _commands(expand(load_experiment(file), root=folder.parent.parent))
     then = _commands(plan)
     for name in sorted(now.keys() | then.keys()):
         if now.get(name) != then.get(name):
