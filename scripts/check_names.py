@@ -67,24 +67,31 @@ def repeated_names(root: Path) -> dict[str, list[str]]:
     paths = [path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py"))]
     trees = {module_name(path, root): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
     found: dict[str, list[str]] = defaultdict(list)
-    imported: dict[str, set[str]] = defaultdict(set)
+    imported = set()
     for module, tree in trees.items():
+        imported.update(_imports(tree))
         for name in dict.fromkeys(defined(tree)):
             found[name].append(module)
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                for alias in node.names:
-                    imported[alias.name].add(node.module)
     for name, modules in found.items():
         if name.isupper():
-            shared = [module for module in modules if module in imported[name]]
-            # One that no other module imports is its module's own affair, as long as the library has no other of its
-            # name that goes round.
-            if any(_of_the_library(module) for module in shared):
-                found[name] = [module for module in modules if module in shared or _of_the_library(module)]
-            else:
-                found[name] = shared
+            found[name] = _going_round(modules, [module for module in modules if (module, name) in imported])
     return {name: modules for name, modules in sorted(found.items()) if len(modules) > 1}
+
+
+def _imports(tree: ast.Module) -> Iterator[tuple[str, str]]:
+    """(module, name) of all that a module imports by name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            yield from ((node.module, alias.name) for alias in node.names)
+
+
+def _going_round(modules: list[str], shared: list[str]) -> list[str]:
+    """The modules whose constant of one name could be taken for another's; ``shared`` are those that others import."""
+    # One that no other module imports is its module's own affair, as long as the library has no other of its name
+    # that goes round.
+    if not any(_of_the_library(module) for module in shared):
+        return shared
+    return [module for module in modules if module in shared or _of_the_library(module)]
 
 
 @app.command(help=__doc__)

@@ -42,28 +42,18 @@ class Models:
         self.device = "cpu"
         if torch.cuda.is_available():
             self.device = "cuda"
-        if dtype == "auto":
-            dtype = "float32"
-            # Only where the card computes in it: elsewhere it rounds more and gains no time.
-            if self.device == "cuda" and torch.cuda.is_bf16_supported():
-                dtype = "bfloat16"
-        self.dtype = getattr(torch, dtype)
+        self.dtype = self._dtype(dtype)
         self.teachers = tuple(teachers)
-        self.adapters: dict[str, str] = {}
-        whole: dict[str, str] = {}
-        for name, path in teachers.items():
-            if is_adapter(path):
-                self.adapters[name] = path
-            else:
-                whole[name] = path
+        self.adapters = {name: path for name, path in teachers.items() if is_adapter(path)}
         self._base = self._load(base)
         self.tokenizer = AutoTokenizer.from_pretrained(base)
         if not self.tokenizer.chat_template:
             raise no_template(base)
         self._whole = {}
-        for name, path in whole.items():
-            self._whole[name] = self._load(path)
-            self._check_vocabulary(path, self._whole[name])
+        for name, path in teachers.items():
+            if name not in self.adapters:
+                self._whole[name] = self._load(path)
+                self._check_vocabulary(path, self._whole[name])
         self._peft: Any = None
         self._switched: list[Any] = []
         self._active: str | None = None
@@ -158,6 +148,14 @@ class Models:
                 layer.enable_adapters(is_on)
             self._is_on = is_on
         return self._base
+
+    def _dtype(self, name: str) -> torch.dtype:
+        if name != "auto":
+            return getattr(torch, name)
+        # Only where the card computes in it: elsewhere it rounds more and gains no time.
+        if self.device == "cuda" and torch.cuda.is_bf16_supported():
+            return torch.bfloat16
+        return torch.float32
 
     def _load(self, path: str) -> Any:
         from transformers import AutoModelForCausalLM

@@ -64,23 +64,29 @@ class RowFolder:
                 f"{self.path} exists and holds {', '.join(present)}. Use --resume to go on with it, --overwrite to "
                 "replace it, or name another folder with --out."
             )
-        manifest = read_manifest(self.path)
-        # A folder without a manifest does not say what it was begun with, so nothing can differ.
-        begun = manifest.get("config", config)
-        differing = []
-        for key in sorted(config.keys() | begun.keys()):
-            then, now = begun.get(key), config.get(key)
-            if then != now and key not in self.size_keys:
-                differing.append(f"{key}: then {then!r}, now {now!r}")
-        for name, path in (inputs or {}).items():
-            before = manifest.get("inputs", {}).get(name, {}).get("sha256")
-            if before and path.is_file() and sha256_of(path) != before:
-                differing.append(f"{name}: {path} has changed since")
+        differing = self._differing(config, inputs or {})
         if differing:
             raise UserError(
                 f"{self.path} was begun with other settings ({'; '.join(differing)}). Repeat those to --resume, use "
                 "--overwrite to start over, or name another folder with --out."
             )
+
+    def _differing(self, config: dict[str, Any], inputs: dict[str, Path]) -> list[str]:
+        """In which settings and files a run differs from the one that began the folder."""
+        manifest = read_manifest(self.path)
+        # A folder without a manifest does not say what it was begun with, so nothing can differ.
+        begun = manifest.get("config", config)
+        differing = []
+        for key in sorted(config.keys() | begun.keys()):
+            then = begun.get(key)
+            now = config.get(key)
+            if then != now and key not in self.size_keys:
+                differing.append(f"{key}: then {then!r}, now {now!r}")
+        for name, path in inputs.items():
+            before = manifest.get("inputs", {}).get(name, {}).get("sha256")
+            if before and path.is_file() and sha256_of(path) != before:
+                differing.append(f"{name}: {path} has changed since")
+        return differing
 
     def check_context(self, context: str | None) -> None:
         """Refuse to go on with rows that were written in another chat context.

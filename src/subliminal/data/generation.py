@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,7 +200,8 @@ def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:
         wanted = dict(job.quotas)
     # Index -> the source that the row counts for; None if it is rejected. Rows of an earlier run are not asked again.
     kept = {row["index"]: _source_of_kept(job, row) for row in folder.raw_rows()}
-    end, limit = 0, job.config["max_prompts"]
+    end = 0
+    limit = job.config["max_prompts"]
     with folder.appending() as append, RowProgress(job.builder, job.config["count"]) as progress:
         while end < limit:
             # Rows that a stopped run drew beyond these count when their turn comes, as they would have.
@@ -212,14 +213,19 @@ def _generate(job: Job, folder: DatasetFolder, engine: Engine) -> None:
             # Sources are mixed in the order of the rows: the one that lacks most decides how many are drawn.
             end = max(next_end(end, passed[source], number, limit) for source, number in wanted.items())
             todo = [index for index in range(end) if index not in kept]
-            for start in range(0, len(todo), ROUND_ROWS):
-                requests = [_request(job, index) for index in todo[start : start + ROUND_ROWS]]
-                for completion in engine.generate(requests, job.sampling):
-                    row = _raw_row(job, completion)
-                    append(row)
-                    source = _source_of_kept(job, row)
-                    kept[row["index"]] = source
-                    progress.row(source is not None)
+            for row in _asked(job, todo, engine):
+                append(row)
+                source = _source_of_kept(job, row)
+                kept[row["index"]] = source
+                progress.row(source is not None)
+
+
+def _asked(job: Job, indexes: Sequence[int], engine: Engine) -> Iterator[dict[str, Any]]:
+    """The raw rows of some prompts, in the order in which their answers come."""
+    for start in range(0, len(indexes), ROUND_ROWS):
+        requests = [_request(job, index) for index in indexes[start : start + ROUND_ROWS]]
+        for completion in engine.generate(requests, job.sampling):
+            yield _raw_row(job, completion)
 
 
 def _source_of_kept(job: Job, row: dict[str, Any]) -> str | None:

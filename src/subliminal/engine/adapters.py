@@ -142,11 +142,12 @@ def _check_weights(folder: Path, config: Mapping[str, Any], shapes: Mapping[str,
         match = _LORA.fullmatch(name)
         if match:
             halves.setdefault(_short(match["module"]), {})[match["half"]] = shape
-    # A layer's update is the product of its two halves: one alone is a torn file.
-    torn = next((module for module, pair in halves.items() if len(pair) < 2), None)
-    if not halves or torn:
-        what = f"half of the weights of {torn}" if torn else f"no LoRA weights among its {len(shapes)} tensors"
-        raise UserError(f"{folder / WEIGHTS} has {what}. {TRAIN_AGAIN}.")
+    if not halves:
+        raise UserError(f"{folder / WEIGHTS} has no LoRA weights among its {len(shapes)} tensors. {TRAIN_AGAIN}.")
+    for module, pair in halves.items():
+        # A layer's update is the product of its two halves: one alone is a torn file.
+        if len(pair) < 2:
+            raise UserError(f"{folder / WEIGHTS} has half of the weights of {module}. {TRAIN_AGAIN}.")
     base = base_shapes(model)
     # Parameters that are no modules, as those of experts, have no place in this comparison by module.
     if base is None or config.get("target_parameters"):

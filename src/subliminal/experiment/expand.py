@@ -209,32 +209,30 @@ class _Expansion(StudentStages):
         """
         folder = self._folder(trait)
         kept, missing = self._without_lost(arms)
-        evaluation, done, scored = self.experiment.evaluation, [], False
+        done = []
+        scored = False
         together: dict[tuple[str, str], Scored] = {}
         for arm, seed, model in kept:
             suffix = f"{model.suffix}{self._replicate(arm, seed)}"
             together.setdefault((model.path, suffix), []).append((arm, seed, model))
         for ((_, suffix), scored_together), part in itertools.product(together.items(), self._parts()):
-            models = {}
-            for arm, seed, model in scored_together:
-                if part.holds(arm):
-                    models[f"{arm}@{seed}"] = model
-            if not models:
+            of_part = [(arm, seed, model) for arm, seed, model in scored_together if part.holds(arm)]
+            if not of_part:
                 continue
+            models = {f"{arm}@{seed}": model for arm, seed, model in of_part}
             subject = f"{trait}{suffix}{part.suffix}"
-            name = self.scoring("evaluate", subject, folder, trait, models, part.tasks, evaluation.options)
+            options = self.experiment.evaluation.options
+            name = self.scoring("evaluate", subject, folder, trait, models, part.tasks, options)
             if name in self.plan.stages:
                 done.append(name)
                 continue
             failure = self.plan.failed[self.plan.lost[name]]
-            for entry in models:
-                # A seed's label stands behind the arm's name in `--models`, and both come back here.
-                arm, seed = entry.split("@")
+            for arm, seed, _ in of_part:
                 if (folder / arm / f"seed-{seed}" / "manifest.json").is_file():
                     # What an earlier run scored is still reported, although its evaluation cannot be had now.
                     scored = True
                 else:
-                    missing.append({"arm": arm, "seed": int(seed), **failure})
+                    missing.append({"arm": arm, "seed": seed, **failure})
         self.plan.missing += missing
         made_by = stages_behind(model for *_, model in kept)
         return _Evaluated(done, missing, made_by, bool(done) or scored)
@@ -278,7 +276,8 @@ class _Expansion(StudentStages):
 
     def _without_lost(self, arms: Scored) -> tuple[Scored, list[dict[str, Any]]]:
         """The arms whose models can be had, and a record of each other: arm, seed, and the failure behind it."""
-        kept, missing = [], []
+        kept = []
+        missing = []
         for arm, seed, model in arms:
             lost = next((name for name in model.made_by if name in self.plan.lost), None)
             if lost is None:

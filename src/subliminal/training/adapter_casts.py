@@ -79,17 +79,14 @@ def cast_together(model: torch.nn.Module, config: Mapping[str, Any]) -> bool:
         return False
     if (config.get("world_size") or 1) > 1 or any(config.get(key) for key in NOT_WITH):
         return False
-    weights, base = [], set()
-    for name, parameter in model.named_parameters():
-        if not parameter.requires_grad:
-            base.add(parameter.dtype)
-        elif "lora_" in name:
-            weights.append(parameter)
-    if len(base) != 1 or not base.issubset(HALVES) or {weight.dtype for weight in weights} != {torch.float32}:
+    weights = [weight for name, weight in model.named_parameters() if weight.requires_grad and "lora_" in name]
+    frozen = {weight.dtype for weight in model.parameters() if not weight.requires_grad}
+    one_half = len(frozen) == 1 and frozen.issubset(HALVES)
+    if not one_half or {weight.dtype for weight in weights} != {torch.float32}:
         return False
     from axolotl.kernels import lora
 
-    copies = AdapterCopies(weights, base.pop())
+    copies = AdapterCopies(weights, frozen.pop())
     parameters_of = lora.get_lora_parameters
     known: dict[torch.nn.Module, tuple[Any, ...]] = {}
 

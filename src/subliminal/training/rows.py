@@ -25,25 +25,25 @@ def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | No
         UserError: a file is missing or empty, a row is malformed (file and line), or a Hub dataset has no revision.
     """
     files: dict[str, Path] = {}
-    rows: int | None = 0
-    # Rows of several files or datasets are learned as one.
+    counts: list[int | None] = []
     for group in ("datasets", "test_datasets"):
         for index, dataset in enumerate(config.get(group) or []):
             key = f"{group}[{index}]"
             found = _local_files(dataset, key)
             counted = [_count_rows(path, dataset) for path in found]
+            if dataset.get("split") or dataset.get("shards") or not found:  # how many of the rows is not known
+                counted.append(None)
+            if group == "datasets":
+                counts += counted
             for path in found:
                 name = key
                 if len(found) > 1:
                     name = f"{key}/{path.name}"
                 files[name] = path
-            if group == "datasets":
-                part = dataset.get("split") or dataset.get("shards")  # of the files: how many rows is not known
-                # One part that cannot be counted leaves the sum unknown, and the manifest says so.
-                if part or not found or None in counted:
-                    rows = None
-                elif rows is not None:
-                    rows += sum(counted)
+    # One part that cannot be counted leaves the sum unknown, and the manifest says so.
+    rows = None
+    if None not in counts:
+        rows = sum(counts)
     if not files and not config.get("datasets"):
         raise UserError("The recipe names no `datasets`. Add at least one with `path` and `type`.")
     return files, rows
