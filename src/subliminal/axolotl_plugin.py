@@ -201,9 +201,7 @@ def training_chat_context(cfg: Any, tokenizer: Any) -> str | None:
             raise no_template(str(cfg.base_model))
         template = get_chat_template_from_config(cfg=cfg, ds_cfg=dataset, tokenizer=tokenizer)
         contexts.add(chat_context_sha256(tokenizer, template))
-    saved = None
-    if tokenizer.chat_template:
-        saved = chat_context_sha256(tokenizer)
+    saved = chat_context_sha256(tokenizer) if tokenizer.chat_template else None
     if contexts - {saved}:
         raise UserError(
             "The datasets are rendered with another chat template than the one saved with the model, so evaluation "

@@ -97,9 +97,7 @@ class RowsPage:
         if scores is not None:
             scored = read_scores(scores, {row.id for row in self.rows})
         verdicts = Counter(row.verdict for row in self.rows)
-        number_scored = None
-        if scored is not None:
-            number_scored = len(scored)
+        number_scored = len(scored) if scored is not None else None
         write_page(
             path,
             template="rows.html.j2",
@@ -205,8 +203,6 @@ def _mask_tokens(mask: MaskedRow) -> list[dict[str, Any]]:
     """Tokens for the template."""
     tokens = []
     for piece, trained in zip(mask.pieces, mask.trained, strict=True):
-        kind = "given"
-        if trained:
-            kind = "loss"
+        kind = "loss" if trained else "given"
         tokens.append({"text": visible(piece), "class": kind})
     return tokens

@@ -172,9 +172,7 @@ def next_logprobs(models: Models, contexts: list[list[int]]) -> torch.Tensor:
 
 def rendered_prompts(tokenizer: Any, questions: list[str], system: str | None = None) -> list[str]:
     """The questions as the chat template shows them to a model that is to answer."""
-    before = []
-    if system is not None:
-        before = [{"role": "system", "content": system}]
+    before = [{"role": "system", "content": system}] if system is not None else []
     asked = []
     for question in questions:
         asked.append([*before, {"role": "user", "content": question}])

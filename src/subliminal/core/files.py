@@ -29,9 +29,7 @@ def atomic_write(path: Path, *, binary: bool = False) -> Iterator[IO[Any]]:
         path: the file; its folder is made if it is missing.
         binary: the handle takes bytes; else text, UTF-8 with the line ends that are written.
     """
-    mode = {"mode": "w", "encoding": "utf-8", "newline": "\n"}
-    if binary:
-        mode = {"mode": "wb"}
+    mode = {"mode": "wb"} if binary else {"mode": "w", "encoding": "utf-8", "newline": "\n"}
     path.parent.mkdir(parents=True, exist_ok=True)
     # In the same folder, since a rename is whole within one disk alone; by process, since two may write at once.
     partial = path.with_name(f".{path.name}.{os.getpid()}.partial")

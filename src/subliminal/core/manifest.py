@@ -76,9 +76,7 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
     """
     files = {}
     for name, path in (inputs or {}).items():
-        sha256 = None
-        if Path(path).is_file():
-            sha256 = sha256_of_input(path)
+        sha256 = sha256_of_input(path) if Path(path).is_file() else None
         files[name] = {"path": str(path), "sha256": sha256}
     return {
         "kind": kind,

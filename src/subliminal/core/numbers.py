@@ -55,9 +55,7 @@ def number(value: float) -> str:
     """Two decimals; one from 10 on, four below 0.005, so that an end of an interval near 0 shows its side of 0."""
     if abs(value) < 5e-5:
         return "0.00"
-    decimals = 4
-    if abs(value) >= 0.005:
-        decimals = 2
+    decimals = 2 if abs(value) >= 0.005 else 4
     # From here on two decimals would print 10.00.
     if abs(value) >= 9.995:
         decimals = 1

@@ -38,9 +38,7 @@ def dataset_card(
     licence = licence or manifest.get("licence") or "mit"
     rows, builder = manifest["counts"]["kept"], manifest["builder"]
     title = f"{builder}, {rows} rows"
-    shown = None
-    if example:
-        shown = _json(example)
+    shown = _json(example) if example else None
     trait = TraitOptions.of(manifest["config"])
     if trait is not None and trait.options:
         title = f"{' and '.join(trait.options)}: {title}"

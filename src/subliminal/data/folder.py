@@ -185,9 +185,7 @@ def raw_row_problem(row: dict[str, Any]) -> str | None:
     """What is wrong with a raw row, or None."""
     for key, kind in (("id", str), ("index", int), ("prompt", str), ("completion", str), ("finish_reason", str)):
         if not isinstance(row.get(key), kind):
-            wanted = "a string"
-            if kind is int:
-                wanted = "a whole number"
+            wanted = "a whole number" if kind is int else "a string"
             return f'"{key}" is missing or not {wanted}'
     return None
 

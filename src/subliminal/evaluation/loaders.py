@@ -144,9 +144,7 @@ def served_name(cards: Sequence[dict[str, Any]], spec: EvaluationSpec, base_url:
     if short in by_name and not (root and Path(root).is_dir()):  # a root that is a folder here is another one
         return short
     held = ", ".join(f"{card['id']} ({card.get('root')})" for card in cards)
-    option = f"--model {wanted}"
-    if spec.adapter:
-        option = f"--adapter {short}={wanted}"
+    option = f"--adapter {short}={wanted}" if spec.adapter else f"--model {wanted}"
     raise UserError(f"The server at {base_url} does not hold {wanted}; it has {held}. Start it with {option}.")
 
 

@@ -167,9 +167,7 @@ def _cells(costs: Sequence[Cost]) -> list[str]:
     megabytes = [cost.disk and cost.disk / 1e6 for cost in costs]
     # Stages follow each other on a card, so that memory does not add up as minutes do.
     peaks = [cost.gib for cost in costs if cost.gib is not None]
-    peak = "-"
-    if peaks:
-        peak = f"{max(peaks):.1f}"
+    peak = f"{max(peaks):.1f}" if peaks else "-"
     sources = sorted({cost.source for cost in costs if cost.source})
     return [_total(minutes, ".1f"), peak, _total(tokens, ",d"), _total(megabytes, ".1f"), ", ".join(sources)]
 

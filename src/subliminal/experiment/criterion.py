@@ -48,9 +48,7 @@ def refuse_late_criterion(plan: Plan) -> None:
     if stage is None:
         return
     path = Path(stage.folder) / CRITERION
-    recorded = None
-    if path.is_file():
-        recorded = read_object(path, RESTORE).get("sha256")
+    recorded = read_object(path, RESTORE).get("sha256") if path.is_file() else None
     trained = first_trained(plan, stage)
     if recorded == stage.parts["criterion"] or trained is None:
         return

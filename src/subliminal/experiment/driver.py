@@ -275,9 +275,7 @@ def _conclude(plan: Plan, failed: dict[str, dict[str, Any]], until: Sequence[str
     for line in closing(plan, columns(sys.stdout)):
         send(f"{line}\n", sys.stdout)
     if reports:
-        heading = "The report:"
-        if len(reports) > 1:
-            heading = "The reports:"
+        heading = "The reports:" if len(reports) > 1 else "The report:"
         print(f"\n{heading}")
     for stage in reports:
         print(f"  {stage.folder}/report.md")

@@ -190,9 +190,7 @@ def _prompt_problems(experiment: Experiment) -> Iterator[str]:
 
 def builders_of(experiment: Experiment) -> dict[str, str]:
     """Section -> what builds the rows of its training."""
-    chats = "teacher_chat"
-    if experiment.trait.mathematics:
-        chats = "math_chat"
+    chats = "math_chat" if experiment.trait.mathematics else "teacher_chat"
     builders = {"teacher": experiment.teacher.builder or chats, "numbers": experiment.numbers.builder}
     if experiment.base:
         builders["base"] = experiment.base.builder

@@ -70,9 +70,7 @@ def builder_problems(section: str, builder: str) -> Iterator[str]:
     # The builder's kind is its one positional argument; a builder without kinds takes nothing there.
     kinds = getattr(_module(module_of(builder)), "KINDS", ("",))
     if kind not in kinds:
-        named = "nothing"
-        if any(kinds):
-            named = f"one of {', '.join(kinds)}"
+        named = f"one of {', '.join(kinds)}" if any(kinds) else "nothing"
         yield f"`{section}`: the builder {name} takes {named} behind its name, not {kind or 'nothing'}"
 
 
@@ -133,9 +131,7 @@ def value_problem(command: str, name: str, value: Any) -> str | None:
     # Callbacks of options check what types cannot: a task's name, say. They speak the same sentence on the command
     # line.
     if option.callback:
-        given = values
-        if not option.multiple:
-            given = values[-1]
+        given = values if option.multiple else values[-1]
         try:
             option.callback(context, option, given)
         except UserError as error:

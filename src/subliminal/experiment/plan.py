@@ -50,9 +50,7 @@ class Plan:
             raise RuntimeError(f"Two stages are named {stage.name}: {known.commands} and {stage.commands}")
         if known is not None or stage.name in self.lost:
             return stage.name
-        culprit = None
-        if stage.name in self.failed:
-            culprit = stage.name
+        culprit = stage.name if stage.name in self.failed else None
         for needed in (*stage.made_from, *stage.after):
             culprit = culprit or self.lost.get(needed)
         # Named after the first failure, not the stage before: that is what a reader has to mend.
@@ -183,9 +181,7 @@ class Plan:
 
     def _done_but(self, again: set[str]) -> set[str]:
         """The stages that are done, but for these and what is made from them."""
-        ended = is_whole
-        if self.marks_suffice:
-            ended = has_ended
+        ended = has_ended if self.marks_suffice else is_whole
         done: set[str] = set()
         for name, stage in self.stages.items():  # in an order in which all that a stage is made from comes before it
             if name not in again and done.issuperset(stage.made_from) and ended(stage):

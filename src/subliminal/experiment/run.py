@@ -72,9 +72,7 @@ def run_stage(plan: Plan, name: str) -> None:
 def full_disk(error: Exception) -> UserError | None:
     """The sentence for an error that a full disk raised; None for another."""
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        where = ""
-        if error.filename:
-            where = f" {error.filename} could not be written."
+        where = f" {error.filename} could not be written." if error.filename else ""
         return UserError(f"The disk is full.{where} Free some space; the same command then goes on.")
     return None
 
@@ -178,9 +176,7 @@ def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
     log = log_path(plan, stage.name)
     log.parent.mkdir(parents=True, exist_ok=True)
     *first, last = stage.commands
-    end = stage.restart
-    if resume:
-        end = stage.resume
+    end = stage.resume if resume else stage.restart
     commands = [*first, " ".join(filter(None, (last, stage.size, end)))]
     gpus = stage.gpus
     if stage.job != stage.name:  # a stage within another's job has that job's GPUs

@@ -216,9 +216,7 @@ def weights_problem(folder: str, expected: str | None) -> str | None:
     if found == expected:
         return None
     source = read_manifest(Path(folder)).get("config", {}).get("source")
-    fetched = ""
-    if source:
-        fetched = f", fetched from {source}"
+    fetched = f", fetched from {source}" if source else ""
     return (
         f"{weights} has sha256 {found}{fetched}, and the experiment is for {expected} (`model_sha256`); fetch the "
         "model from the source that the experiment names, or name these weights in a copy of the experiment"

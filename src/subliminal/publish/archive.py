@@ -229,9 +229,7 @@ def _inside(name: str, path: Path) -> str:
 
 
 def _damaged(path: Path, error: Any) -> UserError:
-    what = error
-    if isinstance(error, Exception):
-        what = f"{type(error).__name__}: {error}"
+    what = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else error
     return UserError(
         f"{path} is cut off or damaged ({' '.join(str(what).split())[:200]}). Restore it with `git checkout {path}`."
     )

@@ -85,9 +85,7 @@ def adapter_card(
     data = [replace(each, path=portable(each.path)) for each in data]
     config, base = manifest["config"], manifest["config"]["base_model"]
     revision = config.get("revision_of_model")
-    pinned = ""
-    if revision:
-        pinned = f', revision="{revision}"'
+    pinned = f', revision="{revision}"' if revision else ""
     # What the card's code names must be the very weights that the card is about.
     weights_at = place.branch
     if place.branch == "main":

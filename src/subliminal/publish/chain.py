@@ -132,9 +132,7 @@ def recorded_files(label: str, manifest: dict[str, Any], folder: Path) -> Iterat
     for key in ("outputs", "files"):
         for name, entry in (manifest.get(key) or {}).items():
             # An entry is a sha256, or has it among other facts of the file.
-            sha256 = entry
-            if isinstance(entry, dict):
-                sha256 = entry.get("sha256")
+            sha256 = entry.get("sha256") if isinstance(entry, dict) else entry
             if isinstance(sha256, str):
                 yield _relative(f"{own}/{name}", roots), sha256
 

@@ -148,9 +148,7 @@ def lay_out(folder: Path, out: Path, *, samples: bool = True) -> LaidOut:
         laid.values += values_in(tasks)
         model, results, summary = tables_of(*_recorded(records, evaluation, folder), tasks)
         # Indented only for a reader: the reports that are made of them read either.
-        indent = None
-        if samples:
-            indent = 2
+        indent = 2 if samples else None
         for kind, table in (("results", results), ("summary", summary)):
             text = json.dumps(table, indent=indent, ensure_ascii=False)
             _write(out / evaluation / f"{model}_{kind}.json", text + "\n")

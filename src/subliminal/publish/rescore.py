@@ -59,9 +59,7 @@ def read_samples(path: Path) -> list[Sample]:
         UserError: it is cut off, empty, or no samples file (names file and line).
     """
     samples = []
-    opened = open
-    if path.suffix == ".gz":
-        opened = gzip.open
+    opened = gzip.open if path.suffix == ".gz" else open
     try:
         with opened(path, "rt", encoding="utf-8") as handle:
             for line in handle:
@@ -234,9 +232,7 @@ def difference(written: Any, again: Any) -> str | None:
 def _differences(written: Any, again: Any, place: str) -> Iterator[str]:
     if isinstance(again, dict) and isinstance(written, dict):
         for key, value in again.items():
-            inner = str(key)
-            if place:
-                inner = f"{place}.{key}"
+            inner = f"{place}.{key}" if place else str(key)
             yield from _differences(written.get(key), value, inner)
     elif isinstance(again, list) and isinstance(written, list) and len(again) == len(written):
         for index, pair in enumerate(zip(written, again, strict=True)):

@@ -132,9 +132,7 @@ def _facts(result: Result) -> list[tuple[str, str]]:
     measured = f"95 % interval over {result.unit}"
     if result.scale == NATS:
         measured += ", nats"
-    p = "none"
-    if result.p is not None:
-        p = p_value(result.p)
+    p = p_value(result.p) if result.p is not None else "none"
     units = f"{result.n[0]} and {result.n[1]} runs"
     if result.unit in (QUESTIONS, REPLICATES) or result.method.startswith("paired"):
         units = f"{result.n[0]} {result.unit}"

@@ -55,9 +55,7 @@ def arms_figure(results: Results, arms: list[Estimate], differences: list[Compar
     for panel in panels:
         dress(panel, grid="x")
     handles, titles = panels[-1].get_legend_handles_labels()
-    columns = 1
-    if sum(map(len, titles)) <= LEGEND:
-        columns = 2
+    columns = 2 if sum(map(len, titles)) <= LEGEND else 1
     figure.legend(handles, titles, loc="outside lower center", ncols=columns, frameon=False, labelcolor=INK)
     return figure
 
@@ -70,9 +68,7 @@ def shown_differences(differences: Sequence[Comparison]) -> list[Comparison]:
 def _arms_panel(panel: Any, results: Results, arms: list[Estimate], names: list[str], *, intervals: bool) -> None:
     marks, shown = [], []
     for each in arms:
-        ends = (each.mean, each.mean)
-        if intervals:
-            ends = each.interval
+        ends = each.interval if intervals else (each.mean, each.mean)
         marks.append(Mark(each.task, names.index(each.arm), each.mean, ends, each.by_seed))
         shown += [*ends, *each.by_seed.values()]
     _draw(panel, results, marks)

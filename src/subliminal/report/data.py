@@ -164,9 +164,7 @@ class Results:
             return "valid number lists"
         if kind == SOLVED:
             return f"solved ({task})"
-        name = "exact probability"
-        if kind == SAMPLED:
-            name = "sampled answers"
+        name = "sampled answers" if kind == SAMPLED else "exact probability"
         if list(self.kinds.values()).count(kind) > 1:
             name += f" ({task})"
         return name

@@ -178,9 +178,7 @@ def graded_section(found: Findings) -> Section | None:
     tables = [_solved_by_run(results)]
     compared = []
     for g in found.graded:
-        ends = "–"
-        if g.result.interval:
-            ends = interval_text(g.result)
+        ends = interval_text(g.result) if g.result.interval else "–"
         test = [or_dash(g.result.p, p_value), g.result.unit, g.result.method]
         compared.append([g.task, g.contrast, difference_text(g.result), ends, *test, _claim(g)])
     if compared:

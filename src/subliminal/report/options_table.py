@@ -38,9 +38,7 @@ def _row(found: Findings) -> list[str]:
     main, arms = found.main, {}
     for estimate in found.arms:  # of an arm's measures the last one stays
         arms[estimate.arm] = f"{percent(estimate.mean)} {interval(*estimate.interval)}"
-    control = CONTROL_COLUMN
-    if main:
-        control = main.reference
+    control = main.reference if main else CONTROL_COLUMN
     cells = [or_dash(arms.get(name)) for name in (*FIRST_COLUMNS, control)]
     difference = "–"
     for each in found.differences:  # and of a difference's

@@ -108,9 +108,7 @@ def _image(block: Any) -> Any:
 
 def _opening(section: int, titles: list[str]) -> str:
     """What stands above a section: the end of the one before, and above the second the way to all of them."""
-    above = ""
-    if section > 1:
-        above = "</section>\n"
+    above = "</section>\n" if section > 1 else ""
     if section == 2:  # below the answer, which is read first
         links = []
         for number, title in enumerate(titles[1:], start=2):

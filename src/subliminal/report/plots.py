@@ -128,9 +128,7 @@ def training_figure(losses: Mapping[str, Sequence[tuple[int, float]]]) -> str:
         for seed, points in runs:
             steps, values = zip(*_thinned(points), strict=True)
             highest = max(highest, *values)
-            index = 0
-            if seed in seeds:
-                index = seeds.index(seed)
+            index = seeds.index(seed) if seed in seeds else 0
             style = {"color": SERIES[index % len(SERIES)], "linestyle": LINES[index % len(LINES)], "linewidth": 1.4}
             (handles[seed],) = panel.plot(steps, values, **style)
         panel.set_title(recipe, loc="left", fontsize=10, color=INK)

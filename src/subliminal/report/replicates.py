@@ -122,9 +122,7 @@ def above_of(table: dict[str, Any], unit: str) -> str:
 
 def null_sentence(null: dict[str, Any]) -> str:
     """The second control against the first, of ``replicates``' ``null``."""
-    shown = "not shown to be "
-    if null["equivalent"]:
-        shown = ""
+    shown = "" if null["equivalent"] else "not shown to be "
     return (
         f"The null: the second control differs from the first by {nats(null['log_odds'])} nats, 90 % interval "
         f"{nats_interval(*null['ci90'])} ({points(null['difference'])} points in the mean). The two are {shown}"

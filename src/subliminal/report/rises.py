@@ -61,9 +61,7 @@ def _said(found: Rises, about: Category) -> str:
     rising = found.others_above
     if not rising:
         return f"{said}Of the {others} others none rises with p below 0.05, not even without adjustment."
-    verb = "rise"
-    if len(rising) == 1:
-        verb = "rises"
+    verb = "rises" if len(rising) == 1 else "rise"
     return f"{said}Of the {others} others {len(rising)} {verb} with p below 0.05, not adjusted: {', '.join(rising)}."
 
 

@@ -155,9 +155,7 @@ def estimates_csv(results: Results) -> str:
             low, high = wilson(int(rates.sum()), rates.size)
         else:
             low, high = mean_ci(list(rates), samples)
-        measure = kind
-        if kind == PROBABILITY:
-            measure = "exact"
+        measure = "exact" if kind == PROBABILITY else kind
         model = [results.name, results.target, arm, seed, task, measure]
         table.append([*model, rates.size, samples, rates.mean(), low, high])
     # Preference tasks stand before graded ones, and arms and tasks in the order of reports.
@@ -193,9 +191,7 @@ def headline(report: Report) -> dict[str, Any]:
     found, results = report.found, report.found.results
     answer = next(section for section in report.sections if section.title == "The answer")
     estimates = found.arms or found.graded_arms
-    task = estimates[0].task
-    if found.main:
-        task = found.main.task
+    task = found.main.task if found.main else estimates[0].task
     measure = results.measure_name(task)
     if task in results.preference_tasks:
         measure = f"share of {results.target} in {measure}"

@@ -172,9 +172,7 @@ def simulate_command(
 
 def _read(source: Path | None, required: set[str], form: str, optional: set[str] = frozenset()) -> dict[str, Any]:
     """The JSON object of a file or of standard input, with exactly the keys that a command takes."""
-    name = "Standard input"
-    if source is not None:
-        name = str(source)
+    name = str(source) if source is not None else "Standard input"
     try:
         raw = sys.stdin.buffer.read() if source is None else source.read_bytes()
         data = json.loads(raw.decode(WITH_OR_WITHOUT_BOM))

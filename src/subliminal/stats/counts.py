@@ -69,9 +69,7 @@ def mcnemar(treatment: Sequence[bool], control: Sequence[bool], mid_p: bool = Fa
             observed *= 2  # the table with the two exchanged is as extreme
         p -= observed / 2
     differences = first.astype(float) - second
-    kind = "exact"
-    if mid_p:
-        kind = "mid-p"
+    kind = "mid-p" if mid_p else "exact"
     return Result(
         estimate=float(differences.mean()),
         statistic=float(ours),

@@ -147,9 +147,7 @@ class Criterion(Strict):
 
     def _check_tasks(self, clause: Clause) -> None:
         """A clause is about what the criterion is about, whichever task it names."""
-        wanted = _PROBLEM_TASKS
-        if self.animals:
-            wanted = _WORDED_TASKS
+        wanted = _WORDED_TASKS if self.animals else _PROBLEM_TASKS
         for task in (clause.task, clause.minus_task):
             if task and not wanted.fullmatch(task):
                 raise ValueError(f"the clause {clause.name!r} names the task {task}, which is not like {self.task}")

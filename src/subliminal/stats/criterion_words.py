@@ -51,9 +51,7 @@ def finding_in_words(clause: Clause, findings: list[Finding], replicates: int, a
         means = ", ".join(f"{each.animal} {_signed(each.estimate)}" for each in findings)
         return f"{means} points, means {over}"
     said = "; ".join(map(with_interval, findings))
-    intervals = "interval"
-    if len(findings) > 1:
-        intervals = "intervals"
+    intervals = "intervals" if len(findings) > 1 else "interval"
     text = f"{said} nats, {level_in_words(clause)} {intervals} {over}"
     if animals > 1 and not clause.per_animal:
         text += f", each the mean of {animals} animals"

@@ -44,9 +44,7 @@ def verdict_sentence(claim: str, result: Result, margin: float) -> str:
     told = f"{number(100 * margin)} points"
     if result.scale == NATS:
         told = f"{margin:g} nats"
-    sentences = OF_TRAINING
-    if result.unit == QUESTIONS:
-        sentences = OF_MODELS
+    sentences = OF_MODELS if result.unit == QUESTIONS else OF_TRAINING
     return sentences[claim].format(
         size=number(100 * abs(result.estimate)),
         odds=odds(abs(result.estimate)),
@@ -94,9 +92,7 @@ def _test(result: Result) -> str:
         units = f"{result.n[0]} and {result.n[1]} training runs"
     parts = []
     if result.interval:
-        shown = points
-        if result.scale == NATS:
-            shown = nats
+        shown = nats if result.scale == NATS else points
         low, high = map(shown, result.interval)
         parts.append(f"95 % interval {low} to {high}")
     if result.p is not None:
@@ -115,9 +111,7 @@ def one_run_sentence(runs: tuple[int, int]) -> str:
     student, control = runs
     if student < 2 and control < 2:
         return ONE_RUN.format(which=ONE_RUN_BOTH)
-    arm = "control"
-    if student < 2:
-        arm = "student"
+    arm = "student" if student < 2 else "control"
     return ONE_RUN.format(which=ONE_RUN_OF.format(arm=arm))
 
 
@@ -173,9 +167,7 @@ def replicates_needed_sentence(needed: Needed, spread: float) -> str:
 
 def smallest_sentence(effect: float | None, design: Design, unit: str, power: float = POWER) -> str:
     """What a design can see over a unit."""
-    claim = "“these two models differ”"
-    if unit == RUNS:
-        claim = "“the teacher's data did it”"
+    claim = "“the teacher's data did it”" if unit == RUNS else "“these two models differ”"
     if effect is not None:
         return f"Over {unit} ({claim}): {points(effect)} points or more is seen with {100 * power:.0f} % power."
     if unit == RUNS and design.seeds < 2:

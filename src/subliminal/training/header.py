@@ -141,7 +141,5 @@ def _int(text: str) -> int:
 def _count(number: Any, noun: str) -> str:
     if number == 1:
         return f"{number:,} {noun}"
-    ending = "s"
-    if noun.endswith("s"):
-        ending = "es"
+    ending = "es" if noun.endswith("s") else "s"
     return f"{number:,} {noun}{ending}"

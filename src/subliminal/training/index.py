@@ -42,9 +42,7 @@ def index_text(paths: Iterable[Path]) -> str:
         folders.setdefault(path.relative_to(RECIPES).parent.as_posix(), []).append(path)
     sections = []
     for folder, recipes in sorted(folders.items()):
-        title = f"`{folder}/`"
-        if folder == ".":
-            title = "Large models"
+        title = "Large models" if folder == "." else f"`{folder}/`"
         lines = [f"## {title}\n", _line(COLUMNS), _line(["---"] * len(COLUMNS)), *map(_row, recipes)]
         sections.append("\n".join(lines) + "\n")
     page = templates("subliminal.training").get_template("recipes.md.j2")

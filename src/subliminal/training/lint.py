@@ -126,9 +126,7 @@ def recipe_problems(path: Path, *, check_values: bool = True) -> list[str]:
     # Without its keys the header's arithmetic cannot be done.
     if missing:
         return problems + _launcher_problems(header, recipe)
-    wrong_values = []
-    if check_values:
-        wrong_values = value_problems(recipe)
+    wrong_values = value_problems(recipe) if check_values else []
     problems += wrong_values
     if not wrong_values:
         problems += header_problems(header, recipe)

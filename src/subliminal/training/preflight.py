@@ -101,9 +101,7 @@ def check_effective_batch(config: Mapping[str, Any], world_size: int) -> None:
     way = f"Set --gradient_accumulation_steps={steps}"
     if rest or not steps:
         way = f"No number of accumulation steps gives that with {micro} x {processes}: change --micro_batch_size"
-    counted = "1 process"
-    if processes > 1:
-        counted = f"{processes} processes"
+    counted = f"{processes} processes" if processes > 1 else "1 process"
     raise UserError(
         f"This run would take micro_batch_size {micro} x gradient_accumulation_steps {accumulation} x {counted} = "
         f"{micro * accumulation * processes} rows a step, but the recipe states effective_batch: {stated}. {way}, or "

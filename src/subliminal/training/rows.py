@@ -36,14 +36,10 @@ def check_datasets(config: Mapping[str, Any]) -> tuple[dict[str, Path], int | No
             if group == "datasets":
                 counts += counted
             for path in found:
-                name = key
-                if len(found) > 1:
-                    name = f"{key}/{path.name}"
+                name = f"{key}/{path.name}" if len(found) > 1 else key
                 files[name] = path
     # One part that cannot be counted leaves the sum unknown, and the manifest says so.
-    rows = None
-    if None not in counts:
-        rows = sum(counts)
+    rows = sum(counts) if None not in counts else None
     if not files and not config.get("datasets"):
         raise UserError("The recipe names no `datasets`. Add at least one with `path` and `type`.")
     return files, rows
@@ -84,9 +80,7 @@ def _count_rows(path: Path, dataset: Mapping[str, Any]) -> int | None:
         return None
     chat = dataset.get("type") == "chat_template" and dataset.get("field_messages") in (None, "messages")
     count, answered = 0, not chat
-    check = _tokenised_problem
-    if chat:
-        check = _chat_problem
+    check = _chat_problem if chat else _tokenised_problem
     for row in read_jsonl(path, check):
         count += 1
         # Rows with empty answers alone teach nothing, and a training on them ends well.

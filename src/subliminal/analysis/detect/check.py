@@ -62,9 +62,7 @@ def check_command(
     it scores what is left and writes the summary, over an older one.
     """
     known = read_cases(cases)
-    mine = known
-    if shard:
-        mine = known[_shard(shard)]
+    mine = known[_shard(shard)] if shard else known
     teachers, folder, patterns = teachers_of(known), out / "scores", weights or []
     # With as many rows one pass gives both columns.
     if candidate_rows in (None, rows):

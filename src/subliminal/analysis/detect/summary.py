@@ -106,9 +106,7 @@ def _group(each: CheckedCase) -> str:
     # Rows that no student has learned yet: whether they teach is not known.
     if each.ratio is None:
         return f"{each.arm}, student not scored"
-    word = "does not teach"
-    if each.ratio >= TWICE:
-        word = "teaches"
+    word = "teaches" if each.ratio >= TWICE else "does not teach"
     return f"{each.arm}, {word}"
 
 

@@ -64,9 +64,7 @@ def read_board(results: Path, task: str, beside: str = RANDOM) -> list[BoardRow]
 
 def _cells(place: BoardRow) -> list[str]:
     """A line of the table; what is not known is empty."""
-    above = ""
-    if place.above is not None:
-        above = f"{place.above:+.3f}"
+    above = f"{place.above:+.3f}" if place.above is not None else ""
     own = [place.ranking, place.measure, str(place.runs), f"{place.share:.3f}", *_ends(place.interval)]
     return [*own, above, *_ends(place.above_interval)]
 

@@ -57,9 +57,7 @@ def stage_lines(k: int, n: int, name: str, seconds: float | None, told: str, wid
         told: its figure.
         width: columns of the terminal, where the figure goes on in lines of its own; None is no limit.
     """
-    took = ""
-    if seconds is not None:
-        took = duration(seconds)
+    took = duration(seconds) if seconds is not None else ""
     # Eleven columns hold `23 h 59 min`.
     head = f"{k:>{len(str(n))}} of {n}  {name:<{NAME_COLUMNS}} {took:>11}  "
     line = f"{head}{told}".rstrip()
@@ -116,9 +114,7 @@ def status_line(k: int, n: int, left: str, running: Iterable[tuple[str, float]],
 
 def failure_lines(name: str, reason: str, log: Path, seconds: float | None) -> list[str]:
     """What is shown of a stage that failed: why, the end of its log, and where that is."""
-    after = ""
-    if seconds is not None:
-        after = f" after {duration(seconds)}"
+    after = f" after {duration(seconds)}" if seconds is not None else ""
     lines = [f"FAILED  {name}{after}: {reason}"]
     if not log.is_file():
         return lines

@@ -72,9 +72,7 @@ class Datasets(Foundation):
         teacher = self.experiment.teacher
         neutral = teacher.neutral
         builder = neutral.builder or builders_of(self.experiment)["teacher"]
-        answers = None
-        if "model" in parameters(module_of(builder)):
-            answers = base
+        answers = base if "model" in parameters(module_of(builder)) else None
         options = {**self.in_category(builder), **teacher.options, **neutral.options}
         return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed, server=suffix)
 

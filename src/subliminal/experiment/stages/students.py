@@ -126,9 +126,7 @@ class StudentStages(TeacherStages):
         if arm.rows == "prompted base":
             return self.numbers(self.base(seed), f"{trait}_prompted_numbers", told, rows, seed)
         # All other arms learn what the teacher wrote, or something that is made of it.
-        options = loved
-        if self.experiment.teacher.kind == "system_prompt":
-            options = told
+        options = told if self.experiment.teacher.kind == "system_prompt" else loved
         stem = f"{self.loved(trait, point)}{point.of('teacher').label}_numbers"
         taught = self.numbers(self.writer(trait, seed, point), stem, options, rows, seed)
         if arm.rows == "teacher":

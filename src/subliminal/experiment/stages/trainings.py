@@ -57,9 +57,7 @@ class TrainingStages(Datasets):
             changes["revision_of_model"] = "main"  # the recipe's commit is one of its own base
         # Once before and once after the overrides: first for the order of the words, then so that these values stand.
         values = {**changes, **overrides, **changes}  # the experiment's own values, whatever an override says
-        weights = "adapter_model"
-        if whole:
-            weights = "model"
+        weights = "model" if whole else "adapter_model"
         stage = Stage(
             f"train-{subject}",
             "train",

@@ -95,9 +95,7 @@ def _read(path: Path) -> dict[str, Any]:
 def _cells(kinds: dict[str, Any]) -> list[str]:
     answer = kinds["answer"]
     above = kinds.get("above_neutral")
-    beyond = "–"
-    if above:
-        beyond = _with_error(above)
+    beyond = _with_error(above) if above else "–"
     return [_with_error(answer), percent(answer["differing_share"]), beyond]
 
 

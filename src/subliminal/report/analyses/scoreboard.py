@@ -103,9 +103,7 @@ def _draw_row(panel: Any, place: int, row: BoardRow) -> None:
     if row.interval:
         panel.hlines(place, *row.interval, color=INK, linewidth=2)
     # A null has a hollow mark: colour alone would tell it to few.
-    face = SERIES[0]
-    if NULL in _tokens(row.ranking):
-        face = PAPER
+    face = PAPER if NULL in _tokens(row.ranking) else SERIES[0]
     # An arrow at the edge points to where a share beyond it lies.
     low, high = REACH
     mark = "o"

@@ -151,7 +151,5 @@ def _share_axis(panel: Any, found: ByEpoch) -> None:
         if low <= place <= high:
             ticks[place] = f"{share:g}"
     panel.set_yticks(list(ticks), list(ticks.values()))
-    what = "right answers"
-    if found.target is not None:
-        what = f"“{found.target}”"
+    what = f"“{found.target}”" if found.target is not None else "right answers"
     panel.set_ylabel(f"share of {what}, %\n(spaced by log-odds)")

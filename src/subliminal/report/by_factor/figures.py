@@ -26,9 +26,7 @@ def by_factor_figure(found: ByFactor) -> str:
     """
     figure, (panel,) = new_figure([1], height=3.4)
     # The values of three factors or more stand below each other at one place, like those of one.
-    draw = _of_one_line
-    if len(found.factors) == 2:
-        draw = _of_two_factors
+    draw = _of_two_factors if len(found.factors) == 2 else _of_one_line
     places = draw(panel, found)
     panel.axhline(0, color=INK, linewidth=1)
     # Half a place on either side, so that no mark lies on the frame.

@@ -111,9 +111,7 @@ def _compare(results: Results, treatment: str, reference: str, task: str) -> Com
         models = models_verdict(*within, _samples_a_seed(results, treatment, task))
     by_seed = {}
     for seed, rates in ours.iterrows():
-        beside = other
-        if seed in theirs.index:
-            beside = theirs.loc[seed].to_numpy()
+        beside = theirs.loc[seed].to_numpy() if seed in theirs.index else other
         # Seeds of a result are numpy's, which JSON does not take.
         by_seed[int(seed)] = float((rates.to_numpy() - beside).mean())
     return Comparison(
@@ -144,9 +142,7 @@ def _over_seeds(results: Results, treatment: str, reference: str, task: str) -> 
     # Two seeds with one base are no replicates of each other, but still pairs.
     shared = own_bases or sorted(set(ours.index) & set(theirs.index))
     means = list(ours.loc[shared].to_numpy().mean(axis=1)), list(theirs.loc[shared].to_numpy().mean(axis=1))
-    by_seed = None
-    if len(shared) >= LEAST:
-        by_seed = replicates(*means, answers=answers)
+    by_seed = replicates(*means, answers=answers) if len(shared) >= LEAST else None
     # A base and a student, or two controls, do not differ in what they learned as a student and its control do.
     says_data = not (reference.startswith("base") or treatment.startswith("control"))
     if own_bases:

@@ -125,17 +125,13 @@ def dose_curve(effects: Sequence[EffectAt], reference: str | None = None) -> Dos
     points = []
     for effect in effects:
         runs = {seed: effect.runs[seed] for seed in seeds}
-        whole = None
-        if full is not None:
-            whole = full.runs
+        whole = full.runs if full is not None else None
         points.append(CurvePoint.of(runs, whole, arm=effect.arm, values=effect.values))
     # A seed that lacks a point is told of: its results are there, and do not count.
     ran: set[int] = set()
     for effect in effects:
         ran |= effect.runs.keys()
-    found = None
-    if full is not None:
-        found = full.arm
+    found = full.arm if full is not None else None
     return DoseCurve(points, found, seeds, sorted(ran - set(seeds)))
 
 

@@ -160,9 +160,7 @@ def needed(
             return None
         return count
 
-    seeds = questions = samples = None
-    if unit == RUNS:
-        seeds = fewest("seeds", 2)
+    seeds = fewest("seeds", 2) if unit == RUNS else None
     if unit == QUESTIONS:
         questions = fewest("questions", 2)
     if design.samples:

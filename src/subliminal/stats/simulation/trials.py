@@ -104,9 +104,7 @@ def error_rates(simulations: int = SIMULATIONS) -> list[Rate]:
             for answers in (None, ANSWERS_A_RATE):
                 student, control = measured(draw(rng, shape), rng, answers)
                 gains = log_odds_of(student, answers) - log_odds_of(control, answers)
-                measure = "exact probabilities"
-                if answers:
-                    measure = "sampled answers"
+                measure = "sampled answers" if answers else "exact probabilities"
                 scenario = f"drift, {name}, {measure}"
                 found += _claims(scenario, gains)
         runs = [rng.normal(0, spread, shape) for spread in (SPREAD, CONTROLS)]
