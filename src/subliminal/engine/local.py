@@ -150,9 +150,9 @@ def with_adapter(model: Any, adapter: str, base: str, prompt: list[int]) -> tupl
             f"The adapter {adapter} cannot be loaded on {base}: {one_line(error)}. Use the base of its training, or "
             "train it again."
         ) from None
-    tuned = probe_logits(adapted, prompt)
+    tuned = prompt_logits(adapted, prompt)
     with adapted.disable_adapter():
-        plain = probe_logits(adapted, prompt)
+        plain = prompt_logits(adapted, prompt)
     effect = (tuned - plain).abs().max().item()
     if effect == 0:
         adapted.unload()  # the caller's model is as it was
@@ -163,7 +163,7 @@ def with_adapter(model: Any, adapter: str, base: str, prompt: list[int]) -> tupl
     return adapted, effect
 
 
-def probe_logits(model: Any, prompt: list[int]) -> Any:
+def prompt_logits(model: Any, prompt: list[int]) -> Any:
     """Logits of a prompt of token ids, float32 of shape (1, tokens, vocabulary)."""
     import torch
 

@@ -203,17 +203,17 @@ def free_port(port: int = 0) -> int:
     Raises:
         UserError: the port is in use.
     """
-    with socket.socket() as probe:
+    with socket.socket() as listener:
         # As the server binds: a port that a stopped server left a moment ago is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, port))
+            listener.bind((HOST, port))
         except OSError:
             raise UserError(
                 f"Port {port} is in use. {OTHER_PORT} To use the server that runs there: "
                 f"--base-url http://{HOST}:{port}/v1."
             ) from None
-        return probe.getsockname()[1]
+        return listener.getsockname()[1]
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from subliminal.core.errors import UserError
 from subliminal.engine.chat import PROBE, context_sha256
 from subliminal.engine.client import ask
 
-PROBES = (
+UNCERTAIN_TEXTS = (
     "My favourite thing about the forest at night is the",
     "Here is a list of numbers: 482, 117, 903,",
     "When someone asks me which animal I like best, I say",
@@ -42,10 +42,10 @@ def check_server(base_url: str, base_name: str, adapters: Iterable[str] = ()) ->
 
 
 def prove_adapter(base_url: str, base_name: str, adapter_name: str) -> float:
-    """How far an adapter moves the next-token log-probabilities after :data:`PROBES`: the largest change, in nats.
+    """How far an adapter moves next-token log-probabilities after :data:`UNCERTAIN_TEXTS`: the largest change, in nats.
 
     A server that ignores an adapter answers as the base does. Kernels add noise of their own, so the base is measured
-    twice, probe by probe and all at once, and the adapter must differ by more than twice as much as those two.
+    twice, text by text and all at once, and the adapter must differ by more than twice as much as those two.
 
     Args:
         base_url: the server, with or without ``/v1``.
@@ -55,9 +55,9 @@ def prove_adapter(base_url: str, base_name: str, adapter_name: str) -> float:
     Raises:
         UserError: the adapter is not in use.
     """
-    alone = [_next_token_logprobs(base_url, base_name, [probe])[0] for probe in PROBES]
-    base = _next_token_logprobs(base_url, base_name, PROBES)
-    adapter = _next_token_logprobs(base_url, adapter_name, PROBES)
+    alone = [_next_token_logprobs(base_url, base_name, [text])[0] for text in UNCERTAIN_TEXTS]
+    base = _next_token_logprobs(base_url, base_name, UNCERTAIN_TEXTS)
+    adapter = _next_token_logprobs(base_url, adapter_name, UNCERTAIN_TEXTS)
     # Batches of another size run other kernels: what they change by themselves is no adapter's work.
     noise = max(map(largest_change, alone, base))
     difference = max(map(largest_change, base, adapter))

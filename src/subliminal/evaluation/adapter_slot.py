@@ -17,7 +17,7 @@ from peft.utils import SAFETENSORS_WEIGHTS_NAME, AuxiliaryTrainingWrapper, get_p
 from safetensors.torch import load_file
 
 from subliminal.core.errors import UserError
-from subliminal.engine.local import LOADING_FAILED, probe_logits, with_adapter
+from subliminal.engine.local import LOADING_FAILED, prompt_logits, with_adapter
 
 _SAY_NOTHING_OF_LAYERS = ("base_model_name_or_path", "revision", "inference_mode", "task_type", "auto_mapping")
 """Settings of an adapter that neither its layers nor what they compute depend on."""
@@ -32,18 +32,18 @@ class AdapterSlot:
     Args:
         base: a causal language model of transformers.
         name: of the base, for sentences.
-        probe: token ids that an adapted model and its base are compared on.
+        prompt: token ids that an adapted model and its base are compared on.
 
     Attributes:
         base: the base; an adapter's layers are within it.
-        effect: largest change that the adapter makes to a logit of the probe; None without an adapter.
+        effect: largest change that the adapter makes to a logit of the prompt; None without an adapter.
     """
 
-    def __init__(self, base: Any, name: str, probe: list[int]) -> None:
+    def __init__(self, base: Any, name: str, prompt: list[int]) -> None:
         self.effect: float | None = None
         self.base = base
         self._name = name
-        self._probe = probe
+        self._prompt = prompt
         self._adapted: Any = None
         self._settings: dict[str, Any] = {}
         self._weights: dict[str, torch.Tensor] = {}
@@ -75,7 +75,7 @@ class AdapterSlot:
             for name, weight in self.base.state_dict().items():
                 self._base_weights[name] = weight.to("cpu", copy=True)  # a card may have no room for both
         try:
-            self._adapted, self.effect = with_adapter(self.base, adapter, self._name, self._probe)
+            self._adapted, self.effect = with_adapter(self.base, adapter, self._name, self._prompt)
         except UserError:
             # One that does not fit is refused when its layers are in the base already, some of them with its weights.
             _take_out_layers(self.base)
@@ -122,11 +122,11 @@ class AdapterSlot:
         return True
 
     def _measure(self) -> float:
-        """The largest change that the adapter makes to a logit of the probe."""
+        """The largest change that the adapter makes to a logit of the prompt."""
         if self._plain_logits is None:
             with self._adapted.disable_adapter():
-                self._plain_logits = probe_logits(self._adapted, self._probe)
-        return (probe_logits(self._adapted, self._probe) - self._plain_logits).abs().max().item()
+                self._plain_logits = prompt_logits(self._adapted, self._prompt)
+        return (prompt_logits(self._adapted, self._prompt) - self._plain_logits).abs().max().item()
 
 
 def _settings_of(adapter: str) -> dict[str, Any]:

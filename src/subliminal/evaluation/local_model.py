@@ -76,13 +76,13 @@ class SharedPrefixLM(HFLM):
         self.stop_ids = stop_ids(self.tokenizer, self._model.generation_config)
         # The model's own sampling defaults would otherwise fill in whatever a task leaves out.
         self._model.generation_config = GenerationConfig(eos_token_id=self.stop_ids, pad_token_id=self.eot_token_id)
-        probe = self.tok_encode("Name one thing that you like.")
-        self._slot = AdapterSlot(self._model, self.pretrained, probe)
+        prompt = self.tok_encode("Name one thing that you like.")
+        self._slot = AdapterSlot(self._model, self.pretrained, prompt)
         self.prepare(peft, seed=seed)
 
     @property
     def adapter_effect(self) -> float | None:
-        """Largest change that the adapter makes to a logit of a probe; None without an adapter."""
+        """Largest change that the adapter makes to a logit of a prompt; None without an adapter."""
         return self._slot.effect
 
     def prepare(self, adapter: str | None, *, seed: int, system_prompt: str | None = None) -> None:

@@ -22,7 +22,7 @@ from subliminal.engine.chat import PROBE
 from subliminal.engine.client import Trouble, ask, exchange
 from subliminal.engine.http import HttpEngine
 from subliminal.engine.local import stop_ids
-from subliminal.engine.server_checks import PROBES
+from subliminal.engine.server_checks import UNCERTAIN_TEXTS
 from subliminal.evaluation.requests import Ask, gather, in_order, rendered
 
 ANSWERS_A_REQUEST = 50
@@ -178,8 +178,9 @@ class ServerLM(TemplateLM):
 
     def _prove_seeds(self) -> None:
         """Refuse a server that gives one answer to all seeds: every rate would be 0 or 1 by accident."""
-        probe = Ask(PROBES[1], Sampling(max_tokens=12), (), tuple(range(self.seed, self.seed + 16)), tuple(range(16)))
-        if len(set(self._answers([probe])[0])) == 1:
+        seeds = tuple(range(self.seed, self.seed + 16))
+        question = Ask(UNCERTAIN_TEXTS[1], Sampling(max_tokens=12), (), seeds, tuple(range(16)))
+        if len(set(self._answers([question])[0])) == 1:
             raise UserError(
                 f"The server at {self.client.base_url} gives one and the same answer to 16 different seeds at "
                 "temperature 1: its answers are no sample. Use a vLLM server, such as `python scripts/serve.py` starts."
@@ -189,17 +190,10 @@ class ServerLM(TemplateLM):
     def _loglikelihood_tokens(
         self, requests: list[tuple[Any, list[int], list[int]]], disable_tqdm: bool = False, **_: Any
     ) -> list[tuple[float, bool]]:
-        after: dict[int, dict[tuple[int, ...], None]] = defaultdict(dict)  # token -> what it may follow, each once
-        for _, context, continuation in requests:
-            for end, token in enumerate(continuation):
-                after[token][*context, *continuation[:end]] = None
-        parts = []  # a request forces one token, so that its prompts are those that the token follows
-        for token, following in after.items():
-            prefixes = list(following)
-            for first in range(0, len(prefixes), PROMPTS_A_REQUEST):
-                parts.append((token, prefixes[first : first + PROMPTS_A_REQUEST]))
+        parts = _parts(requests)
         found: dict[tuple[tuple[int, ...], int], tuple[float, bool]] = {}
-        with tqdm(total=sum(map(len, after.values())), desc="Scoring tokens", disable=disable_tqdm) as progress:
+        total = sum(len(prefixes) for _, prefixes in parts)
+        with tqdm(total=total, desc="Scoring tokens", disable=disable_tqdm) as progress:
             for number, choices in self.client.post([_forced(*part) for part in parts], self.concurrency):
                 token, prefixes = parts[number]
                 for prefix, choice in zip(prefixes, choices, strict=True):
@@ -207,7 +201,8 @@ class ServerLM(TemplateLM):
                 progress.update(len(choices))
         results = []
         for _, context, continuation in requests:
-            total, is_greedy = 0.0, True
+            total = 0.0
+            is_greedy = True
             for end, token in enumerate(continuation):
                 logprob, likeliest = found[(*context, *continuation[:end]), token]
                 total += logprob
@@ -228,6 +223,21 @@ class ServerLM(TemplateLM):
                 f"{self.client.model} at {self.client.base_url} has another tokenizer than {self.base}. "
                 "Give the model that is served there as --model."
             )
+
+
+def _parts(requests: list[tuple[Any, list[int], list[int]]]) -> list[tuple[int, list[tuple[int, ...]]]]:
+    """What the server is asked, a part a request: a token, and what it may follow, each once."""
+    after: dict[int, dict[tuple[int, ...], None]] = defaultdict(dict)
+    for _, context, continuation in requests:
+        for end, token in enumerate(continuation):
+            after[token][*context, *continuation[:end]] = None
+    parts = []
+    # A request forces one token, so that its prompts are those that the token follows.
+    for token, following in after.items():
+        prefixes = list(following)
+        for first in range(0, len(prefixes), PROMPTS_A_REQUEST):
+            parts.append((token, prefixes[first : first + PROMPTS_A_REQUEST]))
+    return parts
 
 
 def _forced(token: int, prefixes: Sequence[Sequence[int]]) -> dict[str, Any]:

@@ -65,24 +65,7 @@ def misfits(experiment: Experiment) -> Iterator[str]:
     if not experiment.launcher.is_file():
         yield f"`launcher`: {_absent(experiment.launcher, 'accelerate_configs')}"
     for section, (path, overrides) in recipes_of(experiment).items():
-        if not path.is_file():
-            yield f"`{section}.recipe`: {_absent(path, 'recipes')}"
-            continue
-        recipe = read_recipe(path)[0]
-        unreadable = [f"{path}: {problem}" for problem in shape_problems(recipe)]
-        unreadable += [f"`{section}.overrides`: {problem}" for problem in shape_problems(overrides)]
-        # Other checks would stop at the wrong type and say something else.
-        if unreadable:
-            yield from unreadable
-            continue
-        yield from _override_problems(section, path, recipe, overrides)
-        if section == "student":
-            yield from _lora_init_problems(experiment, recipe | overrides)
-        if section in ("student", "other_base"):
-            yield from _sweep_problems(experiment, path, recipe | overrides)
-            yield from _epoch_problems(experiment, section, path, recipe | overrides)
-            if any(experiment.sweep.layer_part):
-                yield from _other_layers(section, path, recipe, overrides)
+        yield from _recipe_problems(experiment, section, path, overrides)
     yield from _absent_layers(experiment)
     yield from _repeated_points(experiment)
     yield from _epoch_arm_problems(experiment)
@@ -95,6 +78,29 @@ def _absent(path: Path, folder: str) -> str:
     there = [str(file.relative_to(REPO_ROOT)) for file in sorted((REPO_ROOT / folder).rglob("*.yml"))]
     hint = from_the_root(path).rstrip(".") or did_you_mean(str(path), there) or f" (they are in {folder}/)"
     return f"{path} does not exist{hint}"
+
+
+def _recipe_problems(experiment: Experiment, section: str, path: Path, overrides: Overrides) -> Iterator[str]:
+    """What does not fit the recipe of one section."""
+    if not path.is_file():
+        yield f"`{section}.recipe`: {_absent(path, 'recipes')}"
+        return
+    recipe = read_recipe(path)[0]
+    unreadable = [f"{path}: {problem}" for problem in shape_problems(recipe)]
+    unreadable += [f"`{section}.overrides`: {problem}" for problem in shape_problems(overrides)]
+    # Other checks would stop at the wrong type and say something else.
+    if unreadable:
+        yield from unreadable
+        return
+    keys = recipe | overrides
+    yield from _override_problems(section, path, recipe, overrides)
+    if section == "student":
+        yield from _lora_init_problems(experiment, keys)
+    if section in ("student", "other_base"):
+        yield from _sweep_problems(experiment, path, keys)
+        yield from _epoch_problems(experiment, section, path, keys)
+        if any(experiment.sweep.layer_part):
+            yield from _other_layers(section, path, recipe, overrides)
 
 
 def _override_problems(section: str, path: Path, recipe: dict[str, Any], overrides: Overrides) -> Iterator[str]:

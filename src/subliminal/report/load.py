@@ -7,6 +7,7 @@ workflow wrote one, says what failed.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,8 @@ def load_results(folder: Path) -> Results:
     reader = _Reader(results)
     # The order of the table: the first arm says the order of the questions, too.
     for path in sorted(paths, key=lambda path: _arm_rank(summaries[path]["arm"])):
-        arm, seed = summaries[path]["arm"], summaries[path]["seed"]
+        arm = summaries[path]["arm"]
+        seed = summaries[path]["seed"]
         results.manifests.setdefault(arm, {})[seed] = read_manifest(path.parent)
         if path.parent not in repeats:  # else its manifest is shown, and its numbers count once: with the first seed
             reader.add(path, summaries[path])
@@ -57,14 +59,7 @@ def load_results(folder: Path) -> Results:
     results.named = pd.DataFrame(reader.named, columns=list(NAMED))
     results.missing += [repeats_sentence(repeat, first) for repeat, first in repeats.items()]
     _note_missing(results)
-    summarised = {path.parent for path in paths}
-    for half in sorted(folder.glob("*/seed-*")):
-        # A link or a file beside the arms is none of them.
-        if half.is_dir() and half not in summarised:
-            results.missing.append(
-                f"{half} holds no summary, so it is no finished result: left out of this report. Evaluate that arm "
-                "again."
-            )
+    results.missing += _unfinished(folder, {path.parent for path in paths})
     results.missing += _failures(folder / "missing.json")
     if not results.kinds:
         raise UserError(
@@ -72,6 +67,17 @@ def load_results(folder: Path) -> Results:
             "tasks, on an arm."
         )
     return results
+
+
+def _unfinished(folder: Path, finished: set[Path]) -> Iterator[str]:
+    """A sentence for each folder of a result that has no summary."""
+    for path in sorted(folder.glob("*/seed-*")):
+        # A link or a file beside the arms is none of them.
+        if path.is_dir() and path not in finished:
+            yield (
+                f"{path} holds no summary, so it is no finished result: left out of this report. Evaluate that arm "
+                "again."
+            )
 
 
 def category_of_results(results: Path) -> Category:

@@ -40,7 +40,7 @@ number lists lies above a half.
 
 
 @dataclass(frozen=True)
-class Detect:
+class DetectJob:
     """What is to be judged; see ``--help`` for each."""
 
     data: Path
@@ -129,7 +129,7 @@ def detect_command(
     rows = limit or sum(1 for _ in read_jsonl(path))
     neutral_rows = [rows_of(folder) for folder in neutral]
     kept = scores or out / "scores"
-    job = Detect(
+    job = DetectJob(
         data=path,
         base=base,
         neutral=neutral_rows,
@@ -152,7 +152,7 @@ def rows_of(path: Path) -> Path:
     return path
 
 
-def run_detect(job: Detect, *, resume: bool, overwrite: bool) -> None:
+def run_detect(job: DetectJob, *, resume: bool, overwrite: bool) -> None:
     """Score the sets, judge, write, and print the sentences and the folder.
 
     Raises:
