@@ -113,9 +113,7 @@ def main(
         times = Times()
         evaluate(parse_models(entries, common), Path(scratch) / "results", engine=times.engine)
     each, worked = differences(times.began), differences(times.worked)
-    device = "cpu"
-    if torch.cuda.is_available():
-        device = torch.cuda.get_device_name()
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     print(f"{task}, {adapters} adapters on {model}, {device}, {dtype}")
     print(f"checks, imports, and the base in memory: {times.began[0] - began:.2f} s")
     print(f"with all adapters: {times.began[-1] - began:.2f} s")

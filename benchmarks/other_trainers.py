@@ -133,9 +133,7 @@ def loop(model: str, rows: Path, settings: dict[str, Any]) -> None:
     from peft import LoraConfig, get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    device = "cpu"
-    if torch.cuda.is_available():
-        device = "cuda"
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     tokenizer = AutoTokenizer.from_pretrained(model)
     encoded = [encode(tokenizer, row["messages"]) for row in read_jsonl(rows)]
     torch.manual_seed(42)

@@ -250,9 +250,7 @@ def main(
     rows: Annotated[int, typer.Option(min=ROWS_A_STEP, help="Number rows to train on.")] = 4000,
     tiny: Annotated[bool, typer.Option("--tiny", help="Rehearse: small model, two steps, CPU.")] = False,
 ) -> None:
-    cards = (gpu,)
-    if tiny:
-        cards = ()
+    cards = () if tiny else (gpu,)
     bench = Bench(work.resolve(), out, cards, time.monotonic() + 60 * minutes)
     bench.work.mkdir(parents=True, exist_ok=True)
     file = make_rows(bench.work / "rows", rows)

@@ -52,9 +52,7 @@ def refuse_late_criterion(plan: Plan) -> None:
     trained = first_trained(plan, stage)
     if recorded == stage.parts["criterion"] or trained is None:
         return
-    which = "No criterion is recorded there"
-    if recorded:
-        which = "Another criterion is recorded there"
+    which = "Another criterion is recorded there" if recorded else "No criterion is recorded there"
     raise UserError(
         f"{path}: the experiment file has a criterion with the sha256 {stage.parts['criterion'][:12]}. {which}, and "
         f"{trained} is trained. A criterion that is made after a student was trained proves nothing: restore the "

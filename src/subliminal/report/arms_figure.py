@@ -77,9 +77,7 @@ def _arms_panel(panel: Any, results: Results, arms: list[Estimate], names: list[
     if results.preference_tasks:
         what, unit = f"“{results.target}”", "questions"
     _rate_axis(panel, what, shown)
-    title = "Arms: means, and every replicate"
-    if intervals:
-        title = f"Arms, with 95 % intervals over {unit}"
+    title = f"Arms, with 95 % intervals over {unit}" if intervals else "Arms: means, and every replicate"
     panel.set_title(title, loc="left", fontsize=12, color=INK, wrap=True)
 
 

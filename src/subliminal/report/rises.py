@@ -109,9 +109,7 @@ def matrix_section(folder: Path, of_options: Sequence[Results]) -> Section | Non
     if found is None:
         return None
     about = of_options[0].about
-    measure = "sampled answers, half an answer added to each side"
-    if exact:
-        measure = "exact probabilities"
+    measure = "exact probabilities" if exact else "sampled answers, half an answer added to each side"
     text = [
         _gamma_said(found, about),
         "Shown is the student of each row minus its base-number control, asked about the "

@@ -67,9 +67,7 @@ def level_in_words(clause: Clause) -> str:
 
 
 def with_interval(finding: Finding) -> str:
-    interval = "[no spread]"
-    if finding.interval is not None:
-        interval = nats_interval(*finding.interval)
+    interval = nats_interval(*finding.interval) if finding.interval is not None else "[no spread]"
     said = f"{_signed(finding.estimate)} {interval}"
     if finding.animal:
         return f"{finding.animal} {said}"

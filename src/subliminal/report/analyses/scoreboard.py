@@ -118,9 +118,7 @@ def _draw_row(panel: Any, place: int, row: BoardRow) -> None:
 def _cells(place: BoardRow | None) -> list[str]:
     if place is None:
         return [DASH, DASH]
-    above = DASH
-    if place.above is not None:
-        above = _share(place.above, place.above_interval, "+")
+    above = _share(place.above, place.above_interval, "+") if place.above is not None else DASH
     return [_share(place.share, place.interval), above]
 
 
