@@ -40,7 +40,9 @@ def cells(found: Carrier) -> list[list[str]]:
     """Rows under :data:`CARRIER_HEADER`: the whole, its parts, and the arms beside them."""
     rows = []
     for part in (found.whole, *found.parts, *found.beside):
-        interval = nats_interval(*part.interval) if part.interval else DASH
+        interval = share = ends = DASH
+        if part.interval:
+            interval = nats_interval(*part.interval)
         # The whole's share of itself is 1, whatever was measured.
         if part is not found.whole and part.share_interval:
             share, ends = whole_percent(part.share), whole_percents(*part.share_interval)

@@ -161,10 +161,8 @@ def needed(
         return count
 
     seeds = fewest("seeds", 2) if unit == RUNS else None
-    if unit == QUESTIONS:
-        questions = fewest("questions", 2)
-    if design.samples:
-        samples = fewest("samples", 1)
+    questions = fewest("questions", 2) if unit == QUESTIONS else None
+    samples = fewest("samples", 1) if design.samples else None
     return Needed(effect, unit, seeds, questions, samples)
 
 
