@@ -96,7 +96,8 @@ class SharedPrefixLM(HFLM):
         Raises:
             UserError: the adapter cannot be loaded or changes nothing.
         """
-        self.seed, self.system_prompt = seed, system_prompt
+        self.seed = seed
+        self.system_prompt = system_prompt
         if self.peft == adapter:
             return
         self.peft = None
@@ -205,8 +206,7 @@ class SharedPrefixLM(HFLM):
         Raises:
             UserError: a prompt and its answer are longer than the model's context.
         """
-        # Alike for all drafts of a batch.
-        sampling = drafts[0].ask.sampling
+        sampling = drafts[0].ask.sampling  # alike for all drafts of a batch
         until = drafts[0].ask.until
         ids, mask = self.tok_batch_encode([draft.ask.prompt for draft in drafts])
         if ids.shape[1] + sampling.max_tokens > self.max_length:
@@ -290,9 +290,7 @@ class SharedPrefixLM(HFLM):
             requests: of lm-eval.
             places: the indices of the requests of each prompt.
         """
-        base = self.model
-        if self.peft:
-            base = base.get_base_model()
+        base = self.model.get_base_model() if self.peft else self.model
         if not can_score(base):
             return False
         # lm-eval cuts what is longer than the context on the left, and layers with a sliding window see a part of it.

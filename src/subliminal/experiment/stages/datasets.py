@@ -158,17 +158,21 @@ class Datasets(Foundation):
             stage.size = f"--count {count}"
         if model is None:
             return self._add_with_audit(stage)
+        if count and "max_tokens" in options:
+            stage.facts["tokens"] = count * options["max_tokens"]
+        return self._add_answered(stage, model, server)
+
+    def _add_answered(self, stage: Stage, model: StageModel, server: str) -> str:
+        """Add the stage of rows that a model answers, and the model to the server that it answers from."""
         stage.made_from += model.made_by
         if not model.made_by:  # what a stage makes counts by that stage's key
             stage.sources += model_sources(model.path)
         stage.threads = self.experiment.resources.threads
         stage.gpus = self.experiment.resources.generate_gpus
-        if count and "max_tokens" in options:
-            stage.facts["tokens"] = count * options["max_tokens"]
         if self.experiment.engine != "server":
             return self._add_with_audit(stage)
-        if job:  # a later rung of a gate has a server to itself
-            stage.commands = [self._beside_server(model.loaded, {}, command)]
+        if stage.job:  # a later rung of a gate has a server to itself
+            stage.commands = [self._beside_server(model.loaded, {}, stage.commands[0])]
             return self._add_with_audit(stage)
         stage.job = f"serve-{_server_of(model)}{model.suffix or server}"
         name = self._add_with_audit(stage)
