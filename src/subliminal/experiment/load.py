@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean, nearest
 from subliminal.core.files import from_the_root
-from subliminal.core.phrases import phrase
+from subliminal.core.strict import phrase
 from subliminal.experiment.contradictions import contradictions
 from subliminal.experiment.options import (
     builder_problems,

@@ -30,8 +30,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import read_text
-from subliminal.core.phrases import phrase
-from subliminal.core.strict import Strict
+from subliminal.core.strict import Strict, phrase
 from subliminal.stats.log_odds import EXACT_TASK, SKILL
 
 OTHER_ANIMALS = "other_animals"

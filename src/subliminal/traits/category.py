@@ -21,8 +21,7 @@ from pydantic import BaseModel, ValidationError
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean
 from subliminal.core.files import read_jsonl
-from subliminal.core.phrases import phrase
-from subliminal.core.strict import Strict
+from subliminal.core.strict import Strict, phrase
 from subliminal.core.text_yaml import read_text_yaml
 
 TRAITS = REPO_ROOT / "traits"

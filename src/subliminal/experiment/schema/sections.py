@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from subliminal.core.errors import UserError
-from subliminal.core.phrases import shown
-from subliminal.core.strict import Strict
+from subliminal.core.strict import Strict, shown
 from subliminal.experiment.arms import ARMS
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.checks import check_category
