@@ -118,8 +118,10 @@ def test_what_a_file_must_not_say_is_a_sentence(changes: dict[str, Any], words: 
     assert "\n" not in str(error.value)
 
 
-def test_an_absent_file_names_those_that_are_there() -> None:
-    with pytest.raises(UserError, match=r"experiments/owl_demo\.yml"):
+def test_an_absent_file_names_the_one_that_is_near_or_says_how_many_there_are() -> None:
+    with pytest.raises(UserError, match=r"Did you mean experiments/owl_demo\.yml"):
+        load_experiment(Path("experiments/owl_dmo.yml"))
+    with pytest.raises(UserError, match=r"experiments/ has \d+ of them; experiments/README\.md says how"):
         load_experiment(Path("experiments/nothing.yml"))
 
 
