@@ -315,7 +315,7 @@ def test_missing_arms_and_pieces_are_sentences(folder):
     (folder / "base/seed-1/manifest.json").unlink()
     shutil.rmtree(folder.parents[1] / "outputs/owl_student-seed-1")
     text = markdown(folder)
-    assert "> Not evaluated yet: teacher, control." in text
+    assert "> Not among the arms: teacher, control." in text
     assert "> base/seed-1 has no manifest.json" in text
     assert "> student/seed-1: the adapter outputs/owl_student-seed-1 has no manifest here" in text
     assert "No dataset manifest was found behind these results." in text

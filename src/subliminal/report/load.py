@@ -226,7 +226,7 @@ def _note_missing(results: Results) -> None:
         if not any(name.startswith(expected) for name in results.arms):
             absent.append(expected)
     if absent:
-        results.missing.append(f"Not evaluated yet: {', '.join(absent)}. What depends on them is left out below.")
+        results.missing.append(f"Not among the arms: {', '.join(absent)}. What depends on them is left out below.")
     for arm, manifests in results.manifests.items():
         # Checkpoints of earlier epochs have tasks of their own: they are held against each other.
         beside = results.arms
