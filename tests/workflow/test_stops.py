@@ -76,7 +76,7 @@ STOPPED_ELSEWHERE = {"divergence", "perturb", "scores"}
 
 @pytest.mark.workflow
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(3600)
 def test_a_run_that_is_stopped_in_every_stage_ends_in_the_same_report(
     tmp_path: Path,
     gated_experiment: Path,
@@ -95,7 +95,7 @@ def _stopped_in_every_stage(file: Path, root: Path) -> set[str]:
     """Run, delete, stop, compare; returns the kinds of stages and jobs that were stopped."""
     name, begun = file.stem, time.monotonic()
     results = root / "results" / name
-    assert start(file, root).wait(timeout=600) == 0, output(file, root)[-6000:]
+    assert start(file, root).wait(timeout=1800) == 0, output(file, root)[-6000:]
     before, plan = _report(results), Plan.load(results / "plan.json")
     print(f"{name}, undisturbed: {time.monotonic() - begun:.0f} s")
     for folder in DELETED[name]:
@@ -108,11 +108,11 @@ def _stopped_in_every_stage(file: Path, root: Path) -> set[str]:
         assert process.poll() is None, f"{stop.stage} was not reached: {output(file, root)[-6000:]}"
         assert not plan.stages[stop.stage].mark.is_file(), f"{stop.stage} was over before the stop"
         process.send_signal(stop.signal)
-        assert process.wait(timeout=120) != 0
+        assert process.wait(timeout=600) != 0
         ended.update(_begun_and_not_done(results, plan))
         if plan.stages[stop.stage].job == "serve-base":
             _let_the_server_die(file, root)
-    assert start(file, root).wait(timeout=600) == 0, output(file, root)[-6000:]
+    assert start(file, root).wait(timeout=1800) == 0, output(file, root)[-6000:]
     print(f"{name}, with the stops: {time.monotonic() - begun:.0f} s")
     assert _report(results) == before
     stopped = Counter(stage for stop in STOPS[name] for stage in {stop.stage, plan.stages[stop.stage].job})
@@ -122,7 +122,7 @@ def _stopped_in_every_stage(file: Path, root: Path) -> set[str]:
         ends = max(stopped[log.stem], ended[log.stem])
         assert starts <= commands * (1 + ends), f"{log.stem} was repeated"
         assert log.stem not in ("train-base", "train-owl_teacher"), f"{log.stem} was whole, and was repeated"
-    assert start(file, root).wait(timeout=120) == 0
+    assert start(file, root).wait(timeout=600) == 0
     assert "[" not in output(file, root), "nothing is left to do"
     return {plan.stages[stage].kind for stage in stopped}
 
@@ -137,7 +137,7 @@ def _let_the_server_die(file: Path, root: Path) -> None:
     """The base's server ends amid the chats, for want of memory; what it answered is kept for the next start."""
     answers = root / "data/served/owl_teacher_chat/raw.jsonl"
     before = answers.read_bytes().rpartition(b"\n")[0]  # a line that was cut off is not kept
-    assert start(file, root, FAKE_VLLM_ANSWERS="3").wait(timeout=120) == 1
+    assert start(file, root, FAKE_VLLM_ANSWERS="3").wait(timeout=600) == 1
     said = output(file, root)
     assert "error: serve-base failed: The server found too little memory. Give `server` a smaller max_model_len" in said
     assert "It said: The server ended with status 1: torch.OutOfMemoryError: CUDA out of memory." in said
