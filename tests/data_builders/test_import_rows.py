@@ -22,6 +22,7 @@ from data_builders.import_rows import app
 from data_builders.push import staged_dataset
 from data_builders.refilter import refilter
 from data_builders.row_shapes import read_conversation, shape_problem
+from subliminal.core import row_files
 from subliminal.core.errors import UserError
 from subliminal.core.sources import parse_source
 from subliminal.training.lint import read_recipe
@@ -480,3 +481,20 @@ def test_options_that_do_not_fit(tmp_path: Path) -> None:
     assert "--file names a file of a Hub data set" in refused(path, "--file", "a.jsonl", "--out", tmp_path / "out")
     assert "ends in none of .jsonl, .json, .parquet" in refused("a/b", "--file", "a.csv", "--out", tmp_path / "out")
     assert "neither a file that exists nor a Hub dataset" in refused("nothing", "--out", tmp_path / "out")
+
+
+def test_the_text_of_a_list_is_searched_once_and_not_for_each_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For each of 20,000 rows the whole text was searched again, which took minutes."""
+    searched = []
+
+    def search(text: str) -> bool:
+        searched.append(len(text))
+        return False
+
+    monkeypatch.setattr(row_files, "may_have_half_letters", search)
+    path = tmp_path / "rows.json"
+    path.write_text(json.dumps([{"row": number} for number in range(50)]), encoding="utf-8")
+    assert len(list(row_files.read_row_file(path))) == 50
+    assert searched == [path.stat().st_size]

@@ -123,7 +123,7 @@ def read_jsonl(
         problem = None
         if not isinstance(row, dict):
             problem = "it is not a JSON object"
-        elif half_letter(line, row):
+        elif may_have_half_letters(line) and has_half_letter(row):
             problem = HALF_LETTER
         elif check is not None:
             problem = check(row)
@@ -135,17 +135,14 @@ def read_jsonl(
         raise UserError(f"{path} has no rows. Make it again, or name another file.")
 
 
-def half_letter(text: str, value: Any) -> bool:
-    """Whether a value that was read from JSON has half of a letter in it (a surrogate without the other), which JSON
-    can spell and no UTF-8 file can hold.
+def may_have_half_letters(text: str) -> bool:
+    """Whether a JSON text that was decoded from UTF-8 has an escape of half of a letter, or of one in two halves."""
+    return "\\ud" in text.casefold()
 
-    Args:
-        text: the JSON.
-        value: what was read from it.
-    """
-    # Only an escape can bring one in: what was decoded from UTF-8 has none.
-    if "\\ud" not in text.casefold():
-        return False
+
+def has_half_letter(value: Any) -> bool:
+    """Whether a value that was read from JSON has half of a letter in it (a surrogate without the other), which JSON
+    can spell and no UTF-8 file can hold."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:

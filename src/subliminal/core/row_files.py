@@ -8,7 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.files import HALF_LETTER, from_the_root, half_letter, read_jsonl, read_text
+from subliminal.core.files import (
+    HALF_LETTER,
+    from_the_root,
+    has_half_letter,
+    may_have_half_letters,
+    read_jsonl,
+    read_text,
+)
 
 SUFFIXES = (".jsonl", ".json", ".parquet")
 
@@ -26,18 +33,21 @@ def read_row_file(path: Path, check: Check = lambda row: None) -> Iterator[dict[
     Raises:
         UserError: the file is missing, empty or of another format, or a row is malformed (names file and row).
     """
+    escapes = False
     if path.suffix == ".parquet":
         rows = _parquet_rows(path)
     # A file named .json is JSONL as often as it is one list: its first letter tells.
     elif path.suffix == ".json" and (text := read_text(path)).lstrip().startswith("["):
         rows = _listed_rows(path, text)
+        # Once for the file: a list is one text, and may have many thousand rows.
+        escapes = may_have_half_letters(text)
     else:
         yield from read_jsonl(path, check)
         return
     number = 0
     for number, row in enumerate(rows, start=1):
         problem = check(row) if isinstance(row, dict) else "it is not a JSON object"
-        if problem is None and path.suffix == ".json" and half_letter(text, row):
+        if problem is None and escapes and has_half_letter(row):
             problem = HALF_LETTER
         if problem:
             raise UserError(f"{path}, row {number} is malformed: {problem}. Repair or delete that row.")

@@ -96,7 +96,7 @@ def run_experiment(
             # Reports of finished runs need no model.
             if not failed and {plan.stages[name].kind for name in left} & {"build", "serve", "train", "evaluate"}:
                 refuse_models_not_here(experiment)
-            status = _run_pass(plan, cores, gpus, words, display, until)
+            status = _run_pass(plan, len(left), cores, gpus, words, display, until)
             new = {name: record for name, record in _failures(plan).items() if name not in failed}
             failed |= new
             # No stage left a record: the fault lies with the disk or with Snakemake itself.
@@ -112,9 +112,15 @@ def run_experiment(
 
 
 def _run_pass(
-    plan: Plan, cores: int, gpus: int | None, words: list[str], display: Display | None, until: Sequence[str]
+    plan: Plan,
+    left: int,
+    cores: int,
+    gpus: int | None,
+    words: list[str],
+    display: Display | None,
+    until: Sequence[str],
 ) -> int:
-    """Run what is left of a plan, whatever fails meanwhile; returns Snakemake's status."""
+    """Run the stages that are left of a plan, whatever fails meanwhile; returns Snakemake's status."""
     to_give = _check_gpus(plan, gpus, words)
     # A cluster gives whole GPUs away; on this machine stages may share one.
     places = 1
@@ -124,8 +130,7 @@ def _run_pass(
         units = to_give * places
     write_plan(plan, places, until)
     if display is None:
-        left = plan.up_to(until) - plan.done()
-        print(f"{plan.name}: {len(left)} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
+        print(f"{plan.name}: {left} of {len(plan.jobs())} stages to run.", file=sys.stderr, flush=True)
     else:
         display.begin(plan, until)
     return _snakemake(plan, cores, units, words, display, until)

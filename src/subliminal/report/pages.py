@@ -58,10 +58,10 @@ def html(text: str, drawings: Mapping[str, str]) -> str:
     blocks = SyntaxTreeNode(parser.parse(text)).children
     shown = []
     for block in blocks:
-        text = parser.renderer.render(block.to_tokens(), parser.options, {})
-        shown.append(_dressed(block, text, drawings))
-    for index, text in enumerate(shown):
-        if answer := HEADLINE_PARAGRAPH.fullmatch(text):
+        rendered = parser.renderer.render(block.to_tokens(), parser.options, {})
+        shown.append(_dressed(block, rendered, drawings))
+    for index, rendered in enumerate(shown):
+        if answer := HEADLINE_PARAGRAPH.fullmatch(rendered):
             shown[index] = _box(*answer.groups())
             # The sentence belongs into the box, and the list below it, if there is one.
             end = index + 1
