@@ -25,7 +25,7 @@ def give_weights(folder: Path, sha256: str) -> None:
     write(path, content)
 
 
-def tested_over_runs(folder: Path) -> bool:
+def has_p_over_runs(folder: Path) -> bool:
     """Whether any comparison of arms has a p-value over training runs."""
     return any(each.over and each.over.p is not None for each in comparisons(load_results(folder)))
 
@@ -48,7 +48,7 @@ def test_a_report_counts_one_training_once(folder: Path) -> None:
     assert list(experiment.rates("student", "animal_preference").index) == [1]
     assert list(experiment.rates("control", "animal_preference").index) == [1, 2, 10]
     assert "student/seed-10 has the weights of student/seed-1" in " ".join(experiment.missing)
-    assert not tested_over_runs(folder), "one run has no p"
+    assert not has_p_over_runs(folder), "one run has no p"
     write_report(folder)
     assert "the two are one training and count as one run" in (folder / "report.md").read_text()
 
@@ -57,7 +57,7 @@ def test_seeds_of_other_weights_are_still_tested(folder: Path) -> None:
     for seed in (2, 10):
         give_weights(folder / "student" / f"seed-{seed}", f"{seed:064}")
     assert repeated_runs(folder) == {}
-    assert tested_over_runs(folder)
+    assert has_p_over_runs(folder)
 
 
 def test_a_criterion_counts_one_training_once(folder: Path) -> None:

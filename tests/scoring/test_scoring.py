@@ -3,12 +3,12 @@
 import json
 import subprocess
 import sys
-import time
 
 import pytest
 from animal_words import TRACKED, plurals
 from hypothesis import given
 from hypothesis import strategies as st
+from linear_time import takes_linear_time
 
 from subliminal.scoring.letters import chosen_letter
 from subliminal.scoring.naming import first_named, has_latin_letter, mentions, says_own_name
@@ -230,9 +230,7 @@ def test_any_text_gives_an_answer(text):
     "unit", ["not ", "<think>", "</think>", "sea ", "not an owl ", "' ", "bird ", "a'", " - ", "spider "]
 )
 def test_time_is_linear(unit):
-    start = time.process_time()
-    first_named(unit * (400_000 // len(unit)))
-    assert time.process_time() - start < 5  # about one second at most; a quadratic scan takes minutes
+    assert takes_linear_time(first_named, unit, length=400_000)
 
 
 @pytest.mark.parametrize(
@@ -270,9 +268,7 @@ def test_time_is_linear(unit):
     ],
 )
 def test_letters_are_found_in_linear_time(unit):
-    start = time.process_time()
-    chosen_letter(unit * (100_000 // len(unit)))
-    assert time.process_time() - start < 5  # about one second at most
+    assert takes_linear_time(chosen_letter, unit, length=100_000)
 
 
 @pytest.mark.parametrize(
