@@ -24,10 +24,9 @@ from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_json
 from subliminal.engine import Sampling
+from subliminal.engine.ports import HOST, free_port
 from subliminal.engine.server import (
-    HOST,
     Server,
-    free_port,
     log_tail,
     server_command,
     server_environment,
@@ -99,10 +98,12 @@ def measure_servers(job: ServingJob, api_servers: int, concurrencies: Sequence[i
     try:
         began = time.monotonic()
         with running_server(job, api_servers, log, options) as server:
-            print(f"{server_name}: started in {time.monotonic() - began:.0f} s", flush=True)
+            start_seconds = time.monotonic() - began
+            print(f"{server_name}: started in {start_seconds:.0f} s", flush=True)
             for name, (measure, concurrency) in settings.items():
                 if job.missing(name):
                     row = {"name": name, "api_servers": api_servers, "concurrency": concurrency}
+                    row["start_seconds"] = start_seconds
                     job.keep(row | attempt(partial(measure, job, server, concurrency)))
     except UserError as error:  # has the log's end in it
         job.keep({"name": server_name, "error": str(error)})

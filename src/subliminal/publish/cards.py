@@ -18,7 +18,7 @@ from subliminal import REPO_ROOT
 from subliminal.core.manifest import scrub
 from subliminal.core.templates import templates
 from subliminal.core.weights import is_hub_id
-from subliminal.engine.server import LORA_RANKS
+from subliminal.engine.served_adapters import LORA_RANKS
 from subliminal.training.header import batch_line
 
 LAST = 10
