@@ -70,6 +70,13 @@ def _is_running(pid: int) -> bool:
         return False
 
 
+def _wait_until_gone(pid: int, seconds: float = 30) -> None:
+    deadline = time.monotonic() + seconds
+    while _is_running(pid):
+        assert time.monotonic() < deadline, "the stage's command outlives the experiment"
+        time.sleep(0.1)
+
+
 # --- a failed stage, and going on ---
 
 
@@ -158,16 +165,31 @@ def test_a_stop_leaves_nothing_running_and_goes_on(tmp_path: Path) -> None:
         assert process.returncode != 0, output
         if number == signal.SIGINT:
             assert output.rstrip().endswith("Stopped. The same command goes on from here.")
-        deadline = time.monotonic() + 30
-        while _is_running(pid):
-            assert time.monotonic() < deadline, "the stage's command outlives the experiment"
-            time.sleep(0.1)
+        _wait_until_gone(pid)
         (tmp_path / f"go-{stage}").touch()
     last = _start(tmp_path, commands=commands)
     output, _ = last.communicate(timeout=60)
     assert last.returncode == 0, output
     assert sorted(_ran(tmp_path)) == sorted(set(_ran(tmp_path))), "a finished stage is not repeated"
     assert len(_ran(tmp_path)) == 7
+
+
+def test_a_killed_watchdog_takes_snakemake_and_its_stages_along(tmp_path: Path) -> None:
+    slow = f"test -e {tmp_path}/go || (echo $$ > {tmp_path}/pid && exec sleep 300)"
+    process = _start(tmp_path, commands={"train-teacher": slow})
+    _wait_for(tmp_path / "pid")
+    of_the_run = ["ps", "-o", "pid=", "--ppid", str(process.pid)]
+    (guard,) = subprocess.run(of_the_run, capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(guard), signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert "train-teacher was ended from outside" in " ".join(output.split())
+    _wait_until_gone(int((tmp_path / "pid").read_text()))
+    (tmp_path / "go").touch()
+    last = _start(tmp_path)
+    output, _ = last.communicate(timeout=60)
+    assert last.returncode == 0, output
+    assert len(set(_ran(tmp_path))) == 7
 
 
 def test_a_stopped_ladder_goes_on_at_its_rung(tmp_path: Path) -> None:

@@ -2,8 +2,11 @@
 
 ``python watchdog.py COMMAND ...`` starts the command in a process group of its own and ends with its exit status. The
 asker holds the other end of this program's standard input. As soon as that closes (the asker closed it, ended, or was
-killed, even with SIGKILL), the whole group gets SIGTERM, and SIGKILL if it is still there after ``GRACE`` seconds. Only
-the standard library is imported, so any Python can run this file.
+killed, even with SIGKILL), the whole group gets SIGTERM, and SIGKILL if it is still there after ``GRACE`` seconds.
+
+A watchdog may itself be killed with SIGKILL. For that case it keeps a second process, its deputy, which then ends the
+group in the same way and holds the watchdog's locks until the group is gone. Of the two, one may be killed: against the
+death of both at once there is no third. Only the standard library is imported, so any Python can run this file.
 """
 
 from __future__ import annotations
@@ -36,7 +39,8 @@ def start(
         log: file for the command's output (emptied first), or a descriptor; by default it goes where this process's
             goes.
         env, cwd: the command's environment and folder; by default this process's.
-        held: descriptors of locks, which hold until the command is gone, also if this process is killed.
+        held: descriptors of locks, which hold until the command is gone, also if this process is killed, or the
+            watchdog.
     """
     with contextlib.ExitStack() as stack:
         output = log
@@ -70,6 +74,8 @@ def main(command: Sequence[str]) -> int:
     # By sys.exit, so that `finally` below ends the group; the default would end this process alone.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    # Before the thread: a fork takes along the thread that calls it, and no other.
+    deputy = _start_deputy(child)
     # A daemon: it sits in a read that only the asker can end.
     threading.Thread(target=_leave_at_end_of_input, daemon=True).start()
     try:
@@ -78,6 +84,25 @@ def main(command: Sequence[str]) -> int:
         return status if status >= 0 else 128 - status
     finally:
         _end_group(child)
+        os.kill(deputy, signal.SIGKILL)
+        # It holds this process's locks and output, which are to be free when this process is gone.
+        os.waitpid(deputy, 0)
+
+
+def _start_deputy(child: subprocess.Popen[bytes]) -> int:
+    """Start the process that ends the child's group if this one is killed and cannot; returns its id."""
+    here, there = os.pipe()
+    deputy = os.fork()
+    if deputy:
+        os.close(here)  # the other end stays open for as long as this process lives
+        return deputy
+    try:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.close(there)
+        os.read(here, 1)  # nothing is ever written there: the read ends when the watchdog is gone
+        _end_group(child)
+    finally:
+        os._exit(0)  # not back into what the watchdog was about to do
 
 
 def _leave_at_end_of_input() -> None:
