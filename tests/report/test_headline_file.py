@@ -35,7 +35,7 @@ def test_without_a_control_there_is_no_number(tmp_path: Path) -> None:
     add_arm(tmp_path, "teacher")
     said = headline(compose(tmp_path / "results/owl-demo"))
     assert (said["number"], said["label"]) == (None, None)
-    assert said["sentence"] == "There is no student with a control yet, so there is nothing to answer."
+    assert said["sentence"] == "No student among the arms has a control, so there is nothing to answer."
     assert [bar["arm"] for bar in said["bars"]] == ["teacher"]
 
 

@@ -326,8 +326,10 @@ def test_missing_arms_and_pieces_are_sentences(folder):
 def test_one_arm_alone_is_reported(tmp_path):
     add_arm(tmp_path, "base", rate=0.00001)
     text = markdown(tmp_path / "results/owl-demo")
-    assert "There is no student with a control yet, so there is nothing to answer." in text
-    assert "There is no student with a control or base to compare it with yet." in text
+    assert "No student among the arms has a control, so there is nothing to answer." in text
+    assert "No student among the arms has a control or base to be compared with." in text
+    assert re.search(r"Is the change specific\?\s+No student among the arms has a control\.\s", text)
+    assert not re.search(r"\byet\b", text), "nobody may have asked for other arms"
     assert "| 0.00 % | [0.00, 0.37] |" in text, "an answer never given has an upper limit"
 
 

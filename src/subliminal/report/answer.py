@@ -42,7 +42,7 @@ def answer_section(found: Findings) -> Section:
 
 
 def _nothing() -> Section:
-    said = "There is no student with a control yet, so there is nothing to answer."
+    said = "No student among the arms has a control, so there is nothing to answer."
     return Section("The answer", [said], []).in_results()
 
 

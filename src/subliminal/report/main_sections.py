@@ -227,7 +227,7 @@ def differences_section(found: Findings) -> Section | None:
     if not found.arms:
         return None
     if not differences:
-        return Section("Differences", ["There is no student with a control or base to compare it with yet."], [])
+        return Section("Differences", ["No student among the arms has a control or base to be compared with."], [])
     unit = " or ".join(dict.fromkeys(c.over.unit for c in differences if c.over)) or RUNS
     header = ["difference", "measure", "points", "95 % interval over questions", f"log-odds over {unit}, nats"]
     header += ["odds ratio", "of the training data", "p permutation", "p t", "p Wilcoxon"]

@@ -164,7 +164,7 @@ def specificity_section(found: Findings) -> Section | None:
     if not found.arms:
         return None
     if main is None:
-        return Section("Is the change specific?", ["There is no control yet."], [])
+        return Section("Is the change specific?", ["No student among the arms has a control."], [])
     text, tables = [], []
     for c in found.differences:
         rows = changes_by_animal(results, c.task, c.treatment, c.reference)
