@@ -13,6 +13,7 @@ import io
 import json
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from functools import cache
@@ -314,7 +315,7 @@ WRITERS: dict[str, Callable[[Path], tuple[object, ...]]] = {
 
 
 @pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS)
-@pytest.mark.parametrize("place", ["a file", "below a file", "/proc", "/sys", "a name too long"])
+@pytest.mark.parametrize("place", ["a file", "below a file", "/proc", "/sys", "a name too long", "a NUL"])
 def test_places_that_cannot_be_written_to(
     writer: Callable[[Path], tuple[object, ...]], place: str, tmp_path: Path
 ) -> None:
@@ -325,9 +326,24 @@ def test_places_that_cannot_be_written_to(
         "/proc": Path("/proc/subliminal-test"),
         "/sys": Path("/sys/subliminal-test"),
         "a name too long": tmp_path / ("x" * 300),
+        "a NUL": tmp_path / "two\0halves",
     }[place]
-    names = {"below a file": mine, "/proc": "/proc/", "/sys": "/sys/"}
+    names = {"below a file": mine, "/proc": "/proc/", "/sys": "/sys/", "a NUL": r"two\x00halves"}
     refused(tmp_path, *writer(out), names=names.get(place, out))
+
+
+@pytest.mark.parametrize("use", [open, os.mkdir, lambda path: subprocess.run(["echo", path])])
+def test_a_nul_in_a_path_that_a_file_names_is_a_sentence(use: Callable[[str], Any]) -> None:
+    err = io.StringIO()
+    with contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
+        run_cli(lambda: use("two\0halves"))
+    assert end.value.code == 2
+    assert err.getvalue().startswith("error: A file that this command reads has a NUL character in a path")
+
+
+def test_another_valueerror_stays_what_it_is() -> None:
+    with pytest.raises(ValueError, match="invalid literal"):
+        run_cli(lambda: int("one"))
 
 
 # --- recipes ---

@@ -16,13 +16,14 @@ class UserError(Exception):
 
 
 def run_cli(app: Callable[[], None]) -> None:
-    """Run a typer app; a :class:`UserError`, a full disk or a path that is refused is one sentence and status 2.
+    """Run a typer app; a :class:`UserError`, a full disk or a path that cannot be is one sentence and status 2.
 
     Lines of libraries that say nothing about the command are hidden (:mod:`subliminal.core.noise`).
     """
     # First: the command imports the libraries that say these lines.
     hide_noise()
     try:
+        _refuse_nul(sys.argv[1:])
         app()
     except UserError as error:
         _stop(str(error))
@@ -31,6 +32,21 @@ def run_cli(app: Callable[[], None]) -> None:
         if sentence is None:
             raise
         _stop(sentence)
+    except ValueError as error:
+        # So open, mkdir and subprocess begin what they say of a NUL, and none of them names the path.
+        if "embedded null" not in str(error):
+            raise
+        _stop(
+            "A file that this command reads has a NUL character in a path or an option, where none can be. Look for "
+            "\\0 or \\u0000 in it, and take that out."
+        )
+
+
+def _refuse_nul(words: Iterable[str]) -> None:
+    """Refuse a NUL character before anything is made: no path can have one, and no program's argument."""
+    for word in words:
+        if "\0" in word:
+            raise UserError(f"{word!r} has a NUL character (\\x00), which no path can have. Write it without.")
 
 
 @contextmanager
