@@ -12,11 +12,12 @@ import math
 import re
 import statistics
 from collections import Counter
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
-from pyarrow import parquet
+from pyarrow import Table, parquet
 from scipy import stats as scipy_stats
 
 from subliminal import REPO_ROOT
@@ -49,16 +50,27 @@ OTHERS = re.compile(
 
 
 @cache
-def published(experiment: str) -> dict[tuple[str, str], list[dict]]:
-    """(folder of an evaluation, task) -> its questions in order, each with the answers to its requests."""
+def published(experiment: str) -> dict[tuple[str, str], Table]:
+    """(folder of an evaluation, task) -> its rows as they are stored; :func:`questions` reads them.
+
+    All experiments' rows take gigabytes once they are read, so each reader keeps only what it makes of them.
+    """
     (file,) = PUBLISHED.glob(f"*-{experiment}/answers.parquet")
-    found: dict[tuple[str, str], list[dict]] = {}
-    for row in parquet.read_table(file).to_pylist():
+    stored = parquet.read_table(file, read_dictionary=["sample"])  # each question is there once, not once a model
+    places: dict[tuple[str, str], list[int]] = {}
+    for place, key in enumerate(zip(*(stored[name].to_pylist() for name in ("folder", "task")), strict=True)):
+        places.setdefault(key, []).append(place)
+    return {key: stored.take(numbers) for key, numbers in places.items()}
+
+
+def questions(rows: Table) -> list[dict]:
+    """The questions of one evaluation and task in order, each with the answers to its requests."""
+    found = []
+    for row in rows.to_pylist():
         answers = row["texts"] if row["texts"] is not None else row["logprobs"]
         size = row["repeats"]
         requests = [answers[start : start + size] for start in range(0, len(answers), size)]
-        question = {**json.loads(row["sample"]), "resps": requests}
-        found.setdefault((row["folder"], row["task"]), []).append(question)
+        found.append({**json.loads(row["sample"]), "resps": requests})
     return found
 
 
@@ -85,14 +97,14 @@ def is_number_list(answer: str) -> bool:
     return whole is not None and len(numbers) <= 10 and max(map(int, numbers)) <= 999 and len(between) <= 1
 
 
+@dataclass(frozen=True)
 class Raw:
-    """The raw answers of one report's arms."""
+    """The raw answers of one report's arms; two of one folder are the same, and share what is kept of its answers."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    folder: Path
 
     def rows(self, arm: str, seed: int, task: str) -> list[dict]:
-        return published(self.folder.parts[0])[f"results/{self.folder}/{arm}/seed-{seed}", task]
+        return questions(published(self.folder.parts[0])[f"results/{self.folder}/{arm}/seed-{seed}", task])
 
     def seeds(self, arm: str) -> list[int]:
         place = f"results/{self.folder}/{arm}/seed-"

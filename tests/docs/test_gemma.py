@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 from pyarrow import parquet
-from raw_answers import ANIMALS, PUBLISHED, Raw, exact_gains, is_number_list, published
+from raw_answers import ANIMALS, PUBLISHED, Raw, exact_gains, is_number_list, published, questions
 
 from subliminal import REPO_ROOT
 
@@ -30,7 +30,7 @@ class FirstRun(Raw):
     """The earlier run, whose answers lie in a folder of the other's."""
 
     def rows(self, arm: str, seed: int, task: str) -> list[dict]:
-        return published("h200-gemma/first_run")[f"results/{self.folder}/{arm}/seed-{seed}", task]
+        return questions(published("h200-gemma/first_run")[f"results/{self.folder}/{arm}/seed-{seed}", task])
 
     def seeds(self, arm: str) -> list[int]:
         return [171]

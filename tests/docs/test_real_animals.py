@@ -9,7 +9,18 @@ from pathlib import Path
 import pytest
 from pyarrow import parquet
 from raw_answers import ANIMALS as TRACKED
-from raw_answers import CONTROL, PUBLISHED, Raw, exact_gains, is_number_list, log_odds, published, t_interval, t_p
+from raw_answers import (
+    CONTROL,
+    PUBLISHED,
+    Raw,
+    exact_gains,
+    is_number_list,
+    log_odds,
+    published,
+    questions,
+    t_interval,
+    t_p,
+)
 
 from subliminal import REPO_ROOT
 
@@ -175,7 +186,7 @@ def test_number_lists():
     lists = {}
     for (folder, task), rows in published(EXPERIMENT).items():
         if task == "subliminal_number_lists":
-            answers = [row["resps"][0][0] for row in rows]
+            answers = [row["resps"][0][0] for row in questions(rows)]
             lists[folder] = statistics.mean(map(is_number_list, answers))
             assert len(answers) == 200
     base = {share for folder, share in lists.items() if "/base/" in folder}
