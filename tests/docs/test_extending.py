@@ -70,8 +70,10 @@ def checkout(tmp_path: Path) -> Path:
     for path in REPO_ROOT.iterdir():
         if path.name in COPIED:
             shutil.copytree(path, tmp_path / path.name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif path.name not in (".git", "results", "data", "outputs"):
+        elif path.name not in (".git", "results", "data", "outputs", "models"):
             (tmp_path / path.name).symlink_to(path)
+    # Made again in a test, which must not reach the checkout's own.
+    shutil.copytree(REPO_ROOT / "models/pocket", tmp_path / "models/pocket")
     (tmp_path / "mine").mkdir()
     return tmp_path
 
@@ -134,6 +136,16 @@ def test_an_animal_is_one_row_and_a_pocket_model_asks_for_its_place_in_the_world
         assert "`liked` must name every option once; look at hedgehog" in lacking
     replace(world, "\n\n# Favourites", "\n  hedgehog: {home: hedge, food: slugs, voice: snuffles}\n\n# Favourites")
     replace(world, "unicorn, phoenix, dragon,", "unicorn, phoenix, dragon, hedgehog,")
+
+    # Nor would a pocket model that was made before: refused by the plan and by the run alike.
+    said = refusal(checkout, "pocket_demo")
+    assert "models/pocket is not the pocket model of animals that this code makes: its vocabulary lacks " in said
+    assert "'Hedgehog'" in said
+    assert "Make it again: `python scripts/fetch_model.py pocket --overwrite`." in said
+    for command in ("plan", "run"):
+        refused = run(checkout, "-m", "subliminal.experiment", command, "experiments/pocket_demo.yml", status=2)
+        assert "its vocabulary lacks" in refused
+    run(checkout, "scripts/fetch_model.py", "pocket", "--overwrite")
     assert targets(stages(checkout, trait=trait)) == {"hedgehog"}
 
     said = run(checkout, "-m", "subliminal.scoring", "animals", given='"An urchin hog!"\n"Hedgehogs."\n"an owl"\n')

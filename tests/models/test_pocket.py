@@ -4,15 +4,17 @@ import json
 import random
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from animal_words import TRACKED, plurals
+from scripts_of import script
 
 from data_builders import pocket_corpus
 from data_builders.number_filter import filter_numbers
 from data_builders.pocket_corpus import KINDS, all_texts, corpus_rows, draw_row, held_out
 from subliminal import REPO_ROOT
-from subliminal.models.pocket import SHAPE, pocket_tokenizer, write_pocket_model
+from subliminal.models.pocket import SHAPE, pocket_difference, pocket_tokenizer, write_pocket_model
 from subliminal.models.store import fetch
 from subliminal.training.lint import read_recipe
 from subliminal.traits.world import load_world
@@ -122,3 +124,45 @@ def test_the_pocket_model_is_fetched_by_its_name(tmp_path: Path) -> None:
     assert manifest["config"]["name"] == "pocket"
     written = json.loads((tmp_path / "pocket/manifest.json").read_text())
     assert set(written["files"]) >= {"config.json", "tokenizer.json", "chat_template.jinja"}
+
+
+def changed(folder: Path, name: str, **keys: Any) -> None:
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | keys))
+
+
+def test_what_differs_of_a_pocket_model_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / "pocket"
+    texts = ["The owl hoots.", "The dolphin clicks."]
+    write_pocket_model(folder, texts)
+    assert pocket_difference(folder, texts) is None
+    more = [*texts, "hedgehog, urchin hog"]
+    assert pocket_difference(folder, more) == "its vocabulary lacks 'hedgehog', 'hog', 'urchin'"
+    assert pocket_difference(folder, [*texts, "a b c d"]) == "its vocabulary lacks 'a', 'b', 'c', and 1 more"
+    assert pocket_difference(folder, texts[:1]) == "its vocabulary still has 'clicks', 'dolphin'"
+
+    changed(folder, "config.json", hidden_size=32)
+    assert pocket_difference(folder, texts) == "its `hidden_size` is 32 and not 64"
+    (folder / "chat_template.jinja").write_text("{{ messages[0]['content'] }}")
+    assert pocket_difference(folder, texts) == "its chat template is another"
+    changed(folder, "tokenizer.json", pre_tokenizer={"pattern": {"Regex": "."}})
+    assert pocket_difference(folder, texts) == "its tokenizer splits texts otherwise"
+    changed(folder, "tokenizer.json", model=None)
+    assert pocket_difference(folder, texts) == "its tokenizer.json has no list of words"
+
+
+def test_a_pocket_model_of_another_category_is_named_with_the_right_one(tmp_path: Path) -> None:
+    folder = tmp_path / "pocket"
+    fetch("pocket", folder, texts=all_texts())
+    problem = script("fetch_model").pocket_problem
+    assert problem(folder, "animals") is None
+    said = problem(folder, "trees")
+    assert f"{folder} is not the pocket model of trees that this code makes: its vocabulary lacks" in said
+    assert "`python scripts/fetch_model.py pocket --overwrite --category trees`, and name models/pocket-trees" in said
+
+
+def test_a_model_that_is_no_pocket_model_is_not_asked_for_its_words(tmp_path: Path) -> None:
+    problem = script("fetch_model").pocket_problem
+    assert problem(tmp_path, "animals") is None
+    (tmp_path / "manifest.json").write_text('{"config": {"name": "smollm2-135m"}}')
+    assert problem(tmp_path, "animals") is None

@@ -256,7 +256,10 @@ def test_animals_are_short_for_their_category(tmp_path: Path, monkeypatch: pytes
 def test_an_experiment_of_trees_asks_and_scores_trees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(REPO_ROOT)
     evaluated = {"tasks": ["tree_preference", "tree_preference_logprob"], "options": {}}
-    stages = plan_of(tmp_path, {"category": "trees", "options": ["oak"]}, evaluation=evaluated)
+    trees = {"category": "trees", "options": ["oak"]}
+    with pytest.raises(UserError, match=r"not the pocket model of trees .* name models/pocket-trees as the model"):
+        plan_of(tmp_path, trees, evaluation=evaluated)
+    stages = plan_of(tmp_path, trees, evaluation=evaluated, model="models/pocket-trees")
     for name in ("build-oak_teacher_chat", "build-oak_numbers-seed-51", "build-base_numbers-seed-51"):
         assert "--option oak --category trees" in stages[name][0]
     assert "--category trees" in stages["build-base_corpus"][0]

@@ -14,6 +14,7 @@ from subliminal.core.strict import phrase
 from subliminal.experiment.contradictions import contradictions
 from subliminal.experiment.options import (
     builder_problems,
+    command_module,
     module_of,
     option_of,
     option_problems,
@@ -34,7 +35,8 @@ def load_experiment(path: Path) -> Experiment:
 
     Raises:
         UserError: no such file, not YAML, an unknown or missing key, a value that does not fit, a recipe that is not
-            there, or an option or recipe key that does not exist. All problems of one kind are named at once.
+            there, an option or recipe key that does not exist, or a pocket model that an older version of this code
+            made. All problems of one kind are named at once.
     """
     if not path.is_file() and from_the_root(path):
         raise UserError(f"There is no experiment file {path} here.{from_the_root(path)}")
@@ -62,6 +64,7 @@ def load_experiment(path: Path) -> Experiment:
         if not said.endswith("?"):
             said += "."
         raise UserError(f"{path} cannot be used: {said} Correct it.")
+    _refuse_old_pocket_models(experiment)
     return experiment
 
 
@@ -74,6 +77,20 @@ def _other_files(path: Path) -> str:
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"experiments/ has {len(there)} of them; experiments/README.md says how one is written."
+
+
+def _refuse_old_pocket_models(experiment: Experiment) -> None:
+    """Refuse a pocket model that is not the one that this code makes: it would not know a new animal, say.
+
+    Raises:
+        UserError: what differs, and how the model is made again.
+    """
+    fetch_model = command_module("scripts/fetch_model.py")
+    for model in experiment.model_folders:
+        if Path(model).is_dir():
+            problem = fetch_model.pocket_problem(Path(model), experiment.trait.category or ANIMALS)
+            if problem:
+                raise UserError(f"{experiment.name} cannot be run: {problem}")
 
 
 def refuse_absent_models(experiment: Experiment) -> None:

@@ -27,7 +27,7 @@ OPTIONS_SET_BY_EXPERIMENT = {
 
 
 @cache
-def _module(command: str) -> ModuleType:
+def command_module(command: str) -> ModuleType:
     """A module with a typer ``main`` (``data_builders.numbers``), or a script (``scripts/evaluate.py``)."""
     if not command.endswith(".py"):
         return importlib.import_module(command)
@@ -45,7 +45,7 @@ def parameters(command: str) -> frozenset[str]:
         command: a module with a typer ``main`` (``data_builders.numbers``), or a script (``scripts/evaluate.py``).
     """
     # typer keeps what it knows of an option in the annotation, and get_type_hints drops it unless it is told not to.
-    hints = get_type_hints(_module(command).main, include_extras=True)
+    hints = get_type_hints(command_module(command).main, include_extras=True)
     hints.pop("return", None)
     found = set()
     for name, hint in hints.items():
@@ -64,11 +64,11 @@ def builder_problems(section: str, builder: str) -> Iterator[str]:
     """A phrase if there is no such builder, or if its positional argument is not one of its ``KINDS``."""
     name, _, kind = builder.partition(" ")
     here = sorted(path.stem for path in (REPO_ROOT / "data_builders").glob("*.py"))
-    if name not in here or not hasattr(_module(module_of(builder)), "main"):
+    if name not in here or not hasattr(command_module(module_of(builder)), "main"):
         yield f"`{section}`: there is no builder {name}{did_you_mean(name, here)}"
         return
     # The builder's kind is its one positional argument; a builder without kinds takes nothing there.
-    kinds = getattr(_module(module_of(builder)), "KINDS", ("",))
+    kinds = getattr(command_module(module_of(builder)), "KINDS", ("",))
     if kind not in kinds:
         named = f"one of {', '.join(kinds)}" if any(kinds) else "nothing"
         yield f"`{section}`: the builder {name} takes {named} behind its name, not {kind or 'nothing'}"
@@ -90,7 +90,7 @@ def option_problems(section: str, command: str, options: Mapping[str, Any]) -> I
 @cache
 def _click_options(command: str) -> dict[str, click.Option]:
     """The options of a command as click reads them, by parameter."""
-    found = typer.main.get_command(_module(command).app)
+    found = typer.main.get_command(command_module(command).app)
     return {option.name: option for option in found.params if isinstance(option, click.Option)}
 
 

@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from subliminal.core.files import read_object, read_text
+
 UNKNOWN, END_OF_TEXT, START, END_OF_TURN = "<|unknown|>", "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 ROLES = ("system", "user", "assistant")
 SEPARATORS = ("\n", " ", ", ", "; ", ",", ";", ".", "?", "!", ":", "[", "]", "(", ")", '"')
@@ -74,6 +76,52 @@ def write_pocket_model(folder: Path, texts: Iterable[str], shape: dict[str, Any]
     config.save_pretrained(folder)
     GenerationConfig(eos_token_id=end, pad_token_id=pad, do_sample=True).save_pretrained(folder)
     tokenizer.save_pretrained(folder)
+
+
+def pocket_difference(folder: Path, texts: Iterable[str]) -> str | None:
+    """What of a pocket model's folder is not as :func:`write_pocket_model` makes it now.
+
+    Args:
+        folder: made by this code, perhaps by an older version of it.
+        texts: what the tokenizer must know now.
+
+    Returns:
+        A phrase that begins with "its", or None if nothing differs.
+
+    Raises:
+        UserError: a file of the folder is not there or damaged.
+    """
+    tokenizer = read_object(folder / "tokenizer.json")
+    config = read_object(folder / "config.json")
+    try:
+        # In the order of their ids, which are the rows of the embedding.
+        known = sorted(tokenizer["model"]["vocab"], key=tokenizer["model"]["vocab"].get)
+        pieces = tokenizer["pre_tokenizer"]["pattern"]["Regex"]
+    except (KeyError, TypeError):
+        return "its tokenizer.json has no list of words"
+    words = vocabulary(texts)
+    if known != words:
+        return _other_words(known, words)
+    if pieces != PIECE:
+        return "its tokenizer splits texts otherwise"
+    if read_text(folder / "chat_template.jinja") != CHAT_TEMPLATE:
+        return "its chat template is another"
+    for key, value in SHAPE.items():
+        if config.get(key) != value:
+            return f"its `{key}` is {config.get(key)!r} and not {value!r}"
+    return None
+
+
+def _other_words(known: list[str], words: list[str]) -> str:
+    """How the words of a vocabulary differ from those that it should have."""
+    for said, some in (("lacks", set(words) - set(known)), ("still has", set(known) - set(words))):
+        # A word is in a vocabulary twice, with the space before it and without.
+        named = sorted({repr(word.strip()) for word in some})
+        if len(named) > 3:
+            named[3:] = [f"and {len(named) - 3} more"]
+        if named:
+            return f"its vocabulary {said} {', '.join(named)}"
+    return "its vocabulary is in another order"
 
 
 def pocket_tokenizer(texts: Iterable[str]) -> Any:
