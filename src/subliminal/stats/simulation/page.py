@@ -9,13 +9,17 @@ from subliminal.stats.replicates import EXPECTED, MARGIN
 from subliminal.stats.simulation.trials import (
     ANSWERS_A_RATE,
     CONTROLS,
+    OWN_FURTHER,
+    PART,
     SIMULATIONS,
     SIZES,
     SPREAD,
     Rate,
     error_rates,
     operating_curve,
+    own_further,
     scales,
+    shares,
     skewed,
 )
 
@@ -31,6 +35,15 @@ SCALES = (
 CURVE = (
     "How often two controls are called equivalent, by how far apart they are in truth: at the margin and beyond it "
     "that is an error."
+)
+SHARES = (
+    "Fieller's interval for the share that a part is of the whole effect, where the part is half of it in truth. "
+    'Reports say "half or more" where it lies above a half, and "less than half" where it lies below. Where the whole '
+    "effect may be 0 there is no interval, and nothing is said."
+)
+OWN = (
+    "Gamma's exact test deals students to animals, so it takes a student's own animal to vary as much as the others. "
+    "Where that drifts further, the test errs more often than it says, and gamma's interval over replicates does not."
 )
 LIMITS = (
     "A t test asks whether the *mean* of the log-odds differs. Differences of mean 0 that lean to one side (an "
@@ -69,9 +82,14 @@ def page(simulations: int = SIMULATIONS) -> str:
         f"## What the margin of {MARGIN:g} nats lets pass",
         f"The margin is a quarter of the effect that is expected ({EXPECTED:g} nats), fixed in the code. {CURVE}",
         _table(operating_curve(simulations)),
+        "## Shares of an effect",
+        f"{SHARES} A part differs from its share of the whole with a standard deviation of {PART:g} nats.",
+        _table(shares(simulations)),
         "## Where the tests do not hold",
         LIMITS,
         _table(skewed(simulations)),
+        f"{OWN} Here it drifts {OWN_FURTHER:g} times as far.",
+        _table(own_further(simulations)),
     ]
     return "\n\n".join(parts) + "\n"
 

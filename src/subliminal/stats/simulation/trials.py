@@ -10,6 +10,7 @@ functions that reports use, draw by draw.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -18,7 +19,8 @@ import numpy as np
 from subliminal.stats.log_odds import log_odds_of
 from subliminal.stats.matrix import gamma_of
 from subliminal.stats.replicates import EXPECTED, MARGIN
-from subliminal.stats.result import ALPHA
+from subliminal.stats.result import ALPHA, CONFIDENCE
+from subliminal.stats.simulation.vectorised import dealt_p, fieller_bounds, t_bounds, welch_bounds
 
 SPREAD = 1.6
 """Standard deviation of student minus control between replicates, nats: 1.63 in the published owl_pocket_replicates."""
@@ -28,6 +30,13 @@ LEVEL = (-5.3, 0.5)
 """Mean and standard deviation of a control's log-odds there: 0.5 %, between 0.2 and 0.9 %."""
 ANSWERS_A_RATE = 5_000
 """Sampled answers behind a rate: 50 questions of 100."""
+PART = 0.8
+"""Standard deviation of a part of the effect minus its share of the whole: 0.3 to 0.5 nats in the published
+owl_pocket_dilution, 0.3 to 1.6 in owl_pocket_divergence but for its broken students."""
+HALF = 0.5
+"""The true share of a simulated part."""
+OWN_FURTHER = 2
+"""How many times as far as another animal a student's own drifts, where gamma's exact test does not hold."""
 SIZES = (3, 5, 10, 20)
 """Replicates."""
 SIMULATIONS = 10_000
@@ -52,35 +61,6 @@ class Rate:
     replicates: int
     rate: float
     nominal: float | None
-
-
-def t_bounds(differences: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of t intervals, one experiment a row; see :func:`subliminal.stats.replicates.t_interval`.
-
-    Args:
-        differences: shape (experiments, replicates).
-        confidence: of the interval, 0 to 1.
-    """
-    from scipy import stats
-
-    size = differences.shape[1]
-    reach = stats.t.ppf((1 + confidence) / 2, size - 1) * differences.std(axis=1, ddof=1) / np.sqrt(size)
-    mean = differences.mean(axis=1)
-    return mean - reach, mean + reach
-
-
-def welch_bounds(first: np.ndarray, second: np.ndarray, confidence: float) -> tuple[np.ndarray, np.ndarray]:
-    """Both ends of the intervals for arms of other seeds, one experiment a row; shape (experiments, runs) each.
-
-    See :func:`subliminal.stats.runs.over_runs`.
-    """
-    from scipy import stats
-
-    error = np.sqrt(sum(arm.var(axis=1, ddof=1) / arm.shape[1] for arm in (first, second)))
-    # Hsu's degrees of freedom, as in over_runs.
-    reach = stats.t.ppf((1 + confidence) / 2, min(first.shape[1], second.shape[1]) - 1) * error
-    estimate = first.mean(axis=1) - second.mean(axis=1)
-    return estimate - reach, estimate + reach
 
 
 def measured(gains: np.ndarray, rng: np.random.Generator, answers: int | None) -> tuple[np.ndarray, np.ndarray]:
@@ -159,7 +139,32 @@ def _matrix_claims(rng: np.random.Generator, shape: tuple[int, int]) -> list[Rat
     return [
         Rate(scenario, "gamma's 95 % interval above 0", size, float(np.mean(low > 0)), ALPHA / 2),
         Rate(scenario, f"{least} of {pairs} pairs above 0", size, float(np.mean(above >= least)), chance),
+        _dealt_claim(scenario, lift),
     ]
+
+
+def _dealt_claim(scenario: str, lift: np.ndarray) -> Rate:
+    called = float(np.mean(dealt_p(lift) <= ALPHA))
+    return Rate(scenario, f"gamma's exact test, p at most {100 * ALPHA:g} %", lift.shape[1], called, ALPHA)
+
+
+def shares(simulations: int = SIMULATIONS) -> list[Rate]:
+    """Fieller's interval of a part that is half of the effect: how often it misses that half, and how often is none."""
+    found = []
+    for size in SIZES:
+        rng = np.random.default_rng([5, size])
+        shape = (simulations, size)
+        for effect, noise in itertools.product((EXPECTED, EXPECTED / 2), ("normal", "heavy tails")):
+            whole = effect + DRIFT[noise](rng, shape)
+            part = HALF * whole + rng.normal(0, PART, shape)
+            low, high = fieller_bounds(part, whole)
+            scenario = f"half of {effect:g} nats, {noise}"
+            found += [
+                Rate(scenario, "the whole may be 0, no interval", size, float(np.mean(np.isnan(low))), None),
+                Rate(scenario, "interval above the true share", size, float(np.mean(low > HALF)), ALPHA / 2),
+                Rate(scenario, "interval below the true share", size, float(np.mean(high < HALF)), ALPHA / 2),
+            ]
+    return found
 
 
 def scales(simulations: int = SIMULATIONS) -> list[Rate]:
@@ -191,6 +196,23 @@ def skewed(simulations: int = SIMULATIONS) -> list[Rate]:
     for size in SIZES:
         differences = SKEWED(np.random.default_rng([3, size]), (simulations, size))
         found += _claims("leaning to one side, mean 0", differences)
+    return found
+
+
+def own_further(simulations: int = SIMULATIONS) -> list[Rate]:
+    """Gamma's exact test and its interval where a student's own animal drifts further than the others."""
+    found = []
+    for size in SIZES:
+        lift = np.random.default_rng([6, size]).normal(0, SPREAD, (simulations, size, 3, 3))
+        lift[..., np.arange(3), np.arange(3)] *= OWN_FURTHER
+        scenario = f"own animal drifts {OWN_FURTHER:g} times as far"
+        own = np.trace(lift, axis1=2, axis2=3)
+        # As matrix.gamma_of, for all replicates of all experiments.
+        low, _ = t_bounds(own / 3 - (lift.sum(axis=(2, 3)) - own) / 6, CONFIDENCE)
+        found += [
+            _dealt_claim(scenario, lift),
+            Rate(scenario, "gamma's 95 % interval above 0", size, float(np.mean(low > 0)), ALPHA / 2),
+        ]
     return found
 
 
