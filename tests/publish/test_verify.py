@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import json
 import math
@@ -310,13 +309,9 @@ def test_stages_that_saw_different_files(results: Path):
     told(results, "models/base/model.safetensors is not the same file for all stages", "outputs/control")
 
 
-@pytest.mark.parametrize("suffix", ["", ".gz"])
-def test_truncated_samples(results: Path, suffix: str):
+def test_truncated_samples(results: Path):
     path = samples(results)
-    whole = path.read_bytes()
-    path.unlink()
-    data = gzip.compress(whole)[:-40] if suffix else whole[:-40]
-    path.with_name(path.name + suffix).write_bytes(data)
+    path.write_bytes(path.read_bytes()[:-40])
     with pytest.raises(UserError, match=r"samples_animal_preference_2026.*is cut off or damaged"):
         verify(results)
 
@@ -332,15 +327,6 @@ def test_truncated_summary(results: Path):
     path.write_text(path.read_text()[:-20])
     with pytest.raises(UserError, match=r"control_results\.json is not valid JSON"):
         verify(results)
-
-
-def test_compressed_samples_are_read(results: Path):
-    for path in list(results.rglob("samples_*.jsonl")):
-        path.with_name(f"{path.name}.gz").write_bytes(gzip.compress(path.read_bytes()))
-        path.unlink()
-    verdict = verify(results)
-    assert verdict.problems == []
-    assert not any(".jsonl" in sentence for sentence in verdict.absent)
 
 
 def test_results_of_another_experiment_among_them(results: Path):

@@ -6,16 +6,13 @@ be the same for all of them, and the same as the one on disk. What is not on dis
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import subprocess
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from subliminal.core.errors import UserError
 from subliminal.core.manifest import sha256_of
 from subliminal.publish.rescore import DERIVED
 
@@ -64,7 +61,7 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
             )
             continue
         sha256, who = next(iter(versions.items()))
-        places = [root / path for root in roots if present(root / path)]
+        places = [root / path for root in roots if (root / path).is_file()]
         # Not here is no error: weights and rows are too large to keep everywhere.
         if not places:
             chain.absent.append(path)
@@ -80,13 +77,8 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
     return chain
 
 
-def present(path: Path) -> bool:
-    """Whether a file is there, or its compressed form ``<path>.gz``."""
-    return path.is_file() or path.with_name(f"{path.name}.gz").is_file()
-
-
 def hash_problem(path: Path, sha256: str, recorded_by: str, shown: str | None = None) -> str | None:
-    """A sentence if a file (or what its compressed form holds) has another sha256 than the recorded one, else None.
+    """A sentence if a file has another sha256 than the recorded one, else None.
 
     Args:
         path: the file.
@@ -94,23 +86,11 @@ def hash_problem(path: Path, sha256: str, recorded_by: str, shown: str | None = 
         recorded_by: who recorded it, for the sentence.
         shown: the file's name in the sentence, if not ``path``.
     """
-    now = _sha256_here(path)
+    now = sha256_of(path)
     if now == sha256:
         return None
     hashes = f"its sha256 is {now[:SHORT]}, not {sha256[:SHORT]}"
     return f"{shown or path} is not the file that {recorded_by} records: {hashes}."
-
-
-def _sha256_here(path: Path) -> str:
-    """Of a file, or of what its compressed form holds."""
-    if path.is_file():
-        return sha256_of(path)
-    packed = path.with_name(f"{path.name}.gz")
-    try:
-        with gzip.open(packed) as handle:
-            return hashlib.file_digest(handle, "sha256").hexdigest()
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise UserError(f"{packed} is cut off or damaged ({type(error).__name__}). Restore the file.") from None
 
 
 def recorded_files(label: str, manifest: dict[str, Any], folder: Path) -> Iterator[tuple[str, str]]:

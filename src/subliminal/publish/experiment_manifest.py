@@ -7,7 +7,7 @@ from typing import Any
 
 from subliminal.core.files import read_object
 from subliminal.core.manifest import finish_manifest, new_manifest, read_manifest, sha256_of
-from subliminal.publish.chain import behind, hash_problem, present
+from subliminal.publish.chain import behind, hash_problem
 from subliminal.publish.rescore import DERIVED, difference, samples_files
 from subliminal.report.load import load_results
 from subliminal.report.provenance.trace import trace
@@ -79,7 +79,7 @@ def manifest_differences(folder: Path, summaries: dict[Path, dict[str, Any]]) ->
     for name, sha256 in (manifest.get("files") or {}).items():
         if name.endswith(DERIVED):
             continue
-        if not present(folder / name):
+        if not (folder / name).is_file():
             absent.append(f"{folder / name} is recorded in {MANIFEST} and not here.")
         elif problem := hash_problem(folder / name, sha256, MANIFEST):
             problems.append(problem)

@@ -7,11 +7,9 @@ answers are raw. All else follows from them: the metrics by the ``process_result
 
 from __future__ import annotations
 
-import gzip
 import json
 import math
 import re
-import zlib
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -24,7 +22,7 @@ from subliminal.scoring.category_tasks import TASKS, settings_of_task
 
 SAME_WITHIN = 1e-9
 """Two numbers this close are the same: what adding in another order may change."""
-SAMPLES_FILE = re.compile(r"samples_(?P<task>.+)_(?P<date>2\d{3}-[^_]+)\.jsonl(?:\.gz)?")
+SAMPLES_FILE = re.compile(r"samples_(?P<task>.+)_(?P<date>2\d{3}-[^_]+)\.jsonl")
 
 SUMMARY = "_summary.json"
 DERIVED = (SUMMARY, "_results.json")
@@ -36,7 +34,7 @@ Scores = Callable[[Sample], dict[str, float]]
 
 
 def samples_files(folder: Path) -> dict[str, Path]:
-    """Task -> its samples in ``<arm>/seed-<n>``, compressed or not.
+    """Task -> its samples in ``<arm>/seed-<n>``.
 
     Raises:
         UserError: a task has two.
@@ -59,15 +57,14 @@ def read_samples(path: Path) -> list[Sample]:
         UserError: it is cut off, empty, or no samples file (names file and line).
     """
     samples = []
-    opened = gzip.open if path.suffix == ".gz" else open
     try:
-        with opened(path, "rt", encoding="utf-8") as handle:
+        with open(path, encoding="utf-8") as handle:
             for line in handle:
                 sample = json.loads(line)
                 if problem := _flaw(sample):
                     raise UserError(f"{path}, line {len(samples) + 1} is no sample of lm-eval: {problem}. Restore it.")
                 samples.append(sample)
-    except (ValueError, EOFError, gzip.BadGzipFile, zlib.error, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(
             f"{path} is cut off or damaged at line {len(samples) + 1} ({type(error).__name__}). Restore the file."
         ) from None
