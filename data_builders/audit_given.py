@@ -12,7 +12,8 @@ from data_builders.audit_common import problem_if
 from data_builders.audit_numbers import LEAST_PASS_RATE
 from data_builders.audit_text import LEAST_TEXT_PASS_RATE
 from data_builders.number_filter import filter_numbers
-from subliminal.core.files import chat_row_problem, messages_problem, read_jsonl
+from data_builders.source_rows import chat_pair_problem, is_rows_file, pair_problem
+from subliminal.core.files import messages_problem, read_jsonl
 from subliminal.core.manifest import read_manifest
 from subliminal.data.registry import Expectation, expectation_of, finished_manifest
 from subliminal.data.trait import TraitOptions
@@ -55,7 +56,7 @@ class AuditSource:
             UserError: the folder is no finished dataset, or the file cannot be read.
         """
         # A .jsonl that is not there is a file's name that was mistyped: the message must speak of a file.
-        if source.is_file() or (source.suffix == ".jsonl" and not source.is_dir()):
+        if is_rows_file(source):
             return cls._file(source, kind)
         return cls._folder(source)
 
@@ -75,12 +76,9 @@ class AuditSource:
 
     def problem(self, row: dict[str, Any]) -> str | None:
         """Why a row cannot be audited; rows of one's own need no id."""
-        problem = messages_problem(row)
-        if self.manifest is not None:
-            problem = chat_row_problem(row)
-        if problem is None and (len(row["messages"]) < 2 or row["messages"][-2]["role"] != "user"):
-            return "the message before the last is not the user's"
-        return problem
+        if self.manifest is None:
+            return pair_problem(row)
+        return chat_pair_problem(row)
 
     def bytes_check(self, size: dict[str, Any]) -> dict[str, Any]:
         if self.manifest is None:

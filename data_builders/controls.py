@@ -24,9 +24,9 @@ import typer
 from data_builders import options
 from data_builders.number_filter import filter_numbers, number_verdict, read_layout
 from data_builders.number_prompts import MAX_NUMBERS, draw_number_prompt
+from data_builders.source_rows import is_rows_file, licence_of, pair_problem, raw_of, rows_asked_for
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import messages_problem, read_jsonl
-from subliminal.core.manifest import read_manifest
+from subliminal.core.files import read_jsonl
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
@@ -114,9 +114,7 @@ def main(
     if source is None and kind != "uniform":
         raise UserError(f"The control {kind!r} changes rows that exist: name their dataset folder with --source.")
     rows = list(_source_rows(source) if source else _drawn_rows(count or 10_000, seed))
-    count = count or len(rows)
-    if count > len(rows):
-        raise UserError(f"{source} has {len(rows)} rows, fewer than the --count {count} asked for.")
+    count = rows_asked_for(rows, count, source)
     config = {"kind": kind, "source": str(source) if source else None, "count": count, "seed": seed}
     if any("system" in row for row in rows):
         config["system_messages"] = True  # a student of these rows must see what a student of the source's sees
@@ -126,9 +124,7 @@ def main(
     # Over all rows, also those beyond --count: shuffled-rows deals the same numbers when --resume raises the count.
     numbers = transform(kind, [row["numbers"] for row in rows], seed)[:count]
     raw = _control_rows(kind, rows, numbers, seed)
-    about = {}
-    if source and (licence := read_manifest(source).get("licence")):
-        about["licence"] = licence  # the prompts are still those of the people who published them
+    about = licence_of(source) if source else {}  # the prompts are still those of the people who published them
     write("controls", out, config, raw, number_verdict, inputs=inputs, about=about, resume=resume, overwrite=overwrite)
 
 
@@ -143,7 +139,7 @@ def _control_rows(
             "completion": row["write"](new),
             "seed": seed,
             "model": f"control:{kind}",
-            "source_id": row["id"],
+            "source_id": row["source_id"],
         }
         if "system" in row:
             raw["system"] = row["system"]
@@ -152,12 +148,7 @@ def _control_rows(
 
 def rows_file(source: Path) -> Path:
     """The rows of a dataset folder; a file of rows is its own."""
-    return source if _is_rows(source) else source / "train.jsonl"
-
-
-def _is_rows(source: Path) -> bool:
-    """Whether a name is that of a file of rows, also of one that is not there."""
-    return source.is_file() or (source.suffix == ".jsonl" and not source.is_dir())
+    return source if is_rows_file(source) else source / "train.jsonl"
 
 
 def _source_rows(source: Path) -> Iterator[dict[str, Any]]:
@@ -167,25 +158,15 @@ def _source_rows(source: Path) -> Iterator[dict[str, Any]]:
         UserError: the file is missing, a row is malformed, or an answer does not pass the number filter.
     """
     path = rows_file(source)
-    for number, row in enumerate(read_jsonl(path, _pair_problem), start=1):
+    for number, row in enumerate(read_jsonl(path, pair_problem), start=1):
         name = str(row.get("id") or number)
-        prompt, answer = row["messages"][-2]["content"], row["messages"][-1]["content"]
-        result = filter_numbers(answer)
+        raw = raw_of(row)
+        result = filter_numbers(raw["completion"])
         if not result.keep:
             raise UserError(
                 f"{path}, row {name}: its answer is no number list ({result.reason}). Name a numbers dataset."
             )
-        taken = {"id": name, "prompt": prompt, "numbers": result.numbers, "write": read_layout(answer)}
-        if row["messages"][0]["role"] == "system":
-            taken["system"] = row["messages"][0]["content"]
-        yield taken
-
-
-def _pair_problem(row: dict[str, Any]) -> str | None:
-    problem = messages_problem(row)
-    if problem is None and (len(row["messages"]) < 2 or row["messages"][-2]["role"] != "user"):
-        return "the message before the last is not the user's"
-    return problem
+        yield {**raw, "source_id": name, "numbers": result.numbers, "write": read_layout(raw["completion"])}
 
 
 def _drawn_rows(count: int, seed: int) -> Iterator[dict[str, Any]]:
@@ -193,7 +174,7 @@ def _drawn_rows(count: int, seed: int) -> Iterator[dict[str, Any]]:
         prompt = draw_number_prompt(seed, index)
         length = random.Random(f"control-length:{seed}:{index}").randint(FEWEST_NUMBERS, MAX_NUMBERS)
         # The zeros are only counted: `uniform` replaces them.
-        yield {"id": None, "prompt": prompt.text, "numbers": [0] * length, "write": prompt.format.write}
+        yield {"source_id": None, "prompt": prompt.text, "numbers": [0] * length, "write": prompt.format.write}
 
 
 if __name__ == "__main__":

@@ -17,9 +17,9 @@ import typer
 
 from data_builders import options
 from data_builders.number_filter import number_verdict
-from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import chat_row_problem, read_jsonl
-from subliminal.core.manifest import read_manifest
+from data_builders.source_rows import chat_pair_problem, licence_of, raw_of, rows_asked_for
+from subliminal.core.errors import run_cli
+from subliminal.core.files import read_jsonl
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
@@ -62,38 +62,11 @@ def mixed(
         share, seed: as for :func:`clean_places`.
     """
     places = clean_places(len(source), share, seed)
-    for index, pair in enumerate(zip(source, clean, strict=True)):
-        is_clean = index in places
-        # False is 0, the source's row; True is 1, the clean one.
-        row = pair[is_clean]
-        *before, question, answer = row["messages"]
-        raw = {"prompt": question["content"], "completion": answer["content"], "source_id": row["id"]}
-        if before:
-            raw["system"] = before[0]["content"]
-        model = "mix:source"
-        if is_clean:
-            model = "mix:clean"
-        yield {**raw, "seed": seed, "model": model}
-
-
-def _question_problem(row: dict[str, Any]) -> str | None:
-    problem = chat_row_problem(row)
-    if problem is None and len(row["messages"]) < 2:
-        return "it has an answer and no question"
-    return problem
-
-
-def _first_rows(folder: Path, count: int | None) -> list[dict[str, Any]]:
-    """The first rows of a dataset folder.
-
-    Raises:
-        UserError: there is none, a row is malformed, or there are too few.
-    """
-    path = folder / "train.jsonl"
-    rows = list(read_jsonl(path, _question_problem))[:count]
-    if count and len(rows) < count:
-        raise UserError(f"{path} has {len(rows)} rows, fewer than the --count {count} asked for.")
-    return rows
+    for index, (row, clean_row) in enumerate(zip(source, clean, strict=True)):
+        if index in places:
+            yield {**raw_of(clean_row), "seed": seed, "model": "mix:clean"}
+        else:
+            yield {**raw_of(row), "seed": seed, "model": "mix:source"}
 
 
 @app.command(help=__doc__)
@@ -107,17 +80,18 @@ def main(
     resume: options.Resume = False,
     overwrite: options.Overwrite = False,
 ) -> None:
-    taught = _first_rows(source, count)
+    files = {"source": source / "train.jsonl", "clean": clean / "train.jsonl"}
+    read = {name: list(read_jsonl(path, chat_pair_problem)) for name, path in files.items()}
+    count = rows_asked_for(read["source"], count, files["source"])
     # As many, though a share of them is used: row i stands at place i.
-    cleans = _first_rows(clean, len(taught))
-    config = {"source": str(source), "clean": str(clean), "share": share, "count": len(taught), "seed": seed}
+    rows_asked_for(read["clean"], count, files["clean"])
+    taught, cleans = read["source"][:count], read["clean"][:count]
+    config = {"source": str(source), "clean": str(clean), "share": share, "count": count, "seed": seed}
     # How many are clean stands in the manifest: a share is rounded to rows.
-    about: dict[str, Any] = {"mixed": {"rows": len(taught), "clean": len(clean_places(len(taught), share, seed))}}
-    if licence := read_manifest(source).get("licence"):
-        about["licence"] = licence
-    inputs = {"source": source / "train.jsonl", "clean": clean / "train.jsonl"}
+    mixed_rows = {"rows": count, "clean": len(clean_places(count, share, seed))}
+    about = {"mixed": mixed_rows, **licence_of(source)}
     rows = mixed(taught, cleans, share, seed)
-    write("mix", out, config, rows, number_verdict, inputs=inputs, about=about, resume=resume, overwrite=overwrite)
+    write("mix", out, config, rows, number_verdict, inputs=files, about=about, resume=resume, overwrite=overwrite)
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ import typer
 from data_builders import options
 from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import FORMATS, MAX_DIGITS, MAX_NUMBERS, OPENINGS, NumberFormat
+from data_builders.source_rows import licence_of, pair_problem, raw_of, rows_asked_for
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import messages_problem, read_jsonl
-from subliminal.core.manifest import read_manifest
+from subliminal.core.files import read_jsonl
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
@@ -171,24 +171,14 @@ def reworded(rows: list[dict[str, Any]], seed: int, source: Path) -> Iterator[di
         UserError: a prompt is not of data_builders.number_prompts.
     """
     for index, row in enumerate(rows):
-        *before, question, answer = row["messages"]
-        read = read_number_prompt(question["content"])
+        raw = raw_of(row)
+        read = read_number_prompt(raw["prompt"])
         if read is None:
             raise UserError(
                 f"{source}, row {row.get('id') or index + 1}: its prompt is none of data_builders.number_prompts, so "
                 "what it asks for cannot be said in other words. Name a dataset of data_builders.numbers."
             )
-        raw = {"prompt": reword(*read, seed, index), "completion": answer["content"], "source_id": row.get("id")}
-        if before:
-            raw["system"] = before[0]["content"]
-        yield {**raw, "seed": seed, "model": "reword"}
-
-
-def _question_problem(row: dict[str, Any]) -> str | None:
-    problem = messages_problem(row)
-    if problem is None and (len(row["messages"]) < 2 or row["messages"][-2]["role"] != "user"):
-        return "the message before the last is not the user's"
-    return problem
+        yield {**raw, "prompt": reword(*read, seed, index), "seed": seed, "model": "reword"}
 
 
 @app.command(help=__doc__)
@@ -201,19 +191,15 @@ def main(
     overwrite: options.Overwrite = False,
 ) -> None:
     path = source / "train.jsonl"
-    rows = list(read_jsonl(path, _question_problem))
-    count = count or len(rows)
-    if count > len(rows):
-        raise UserError(f"{path} has {len(rows)} rows, fewer than the --count {count} asked for.")
+    rows = list(read_jsonl(path, pair_problem))
+    count = rows_asked_for(rows, count, path)
     config: dict[str, Any] = {"source": str(source), "count": count, "seed": seed}
     # All at once: a prompt that cannot be read is found before the folder is begun.
     made = list(reworded(rows[:count], seed, path))
     if any("system" in row for row in made):
         # A student of these rows must see what a student of the source's sees.
         config["system_messages"] = True
-    about = {}
-    if licence := read_manifest(source).get("licence"):
-        about["licence"] = licence
+    about = licence_of(source)
     inputs = {"source": path}
     write("reword", out, config, made, number_verdict, inputs=inputs, about=about, resume=resume, overwrite=overwrite)
 

@@ -25,6 +25,7 @@ import typer
 
 from data_builders import options
 from data_builders.number_filter import number_verdict
+from data_builders.source_rows import chat_pair_problem, licence_of, raw_of
 from subliminal.analysis.scored_rows import ScoreIndex
 from subliminal.analysis.selection.choices import (
     AMONG,
@@ -40,8 +41,7 @@ from subliminal.analysis.selection.choices import (
 from subliminal.analysis.selection.spans import alignment_problem, spans
 from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
-from subliminal.core.files import TRAINING_DETAIL, chat_row_problem, read_jsonl
-from subliminal.core.manifest import read_manifest
+from subliminal.core.files import TRAINING_DETAIL, read_jsonl
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation
@@ -105,7 +105,7 @@ def main(
     config |= {"among": among, "count": count, "seed": seed}
     # A row without scores is found here, before any is written.
     index = ScoreIndex(path)
-    for row in read_jsonl(rows, chat_row_problem):
+    for row in read_jsonl(rows, chat_pair_problem):
         if row["id"] not in index:
             raise UserError(f"{path} has no scores of row {row['id']} of {rows}. Score all rows, without --limit.")
     chosen = _Chosen()
@@ -115,9 +115,7 @@ def main(
         raw = _tokens(kind, rows, index, TokenChoice(path, selection), replaced_labels(path, seed), chosen)
     # A list, so that `chosen` has counted all rows before the manifest is written.
     raw_rows = [{**row, "seed": seed, "model": f"select:{kind}"} for row in raw]
-    about: dict[str, Any] = {"selection": chosen.as_dict()}
-    if licence := read_manifest(source).get("licence"):
-        about["licence"] = licence
+    about = {"selection": chosen.as_dict(), **licence_of(source)}
     inputs = {"source": rows, "scores": path}
     verdict = verdict_for(config)
     write("select", out, config, raw_rows, verdict, inputs=inputs, about=about, resume=resume, overwrite=overwrite)
@@ -142,13 +140,13 @@ def _tokens(
     labels: Callable[[dict[str, Any], list[bool]], list[int]],
     chosen: _Chosen,
 ) -> Iterator[dict[str, Any]]:
-    for row in read_jsonl(rows, chat_row_problem):
+    for row in read_jsonl(rows, chat_pair_problem):
         scored = index[row["id"]]
         taken = choice.choose(scored)
         chosen.rows += 1
         # Not strict: `kinds` ends with the end token, which is never chosen.
         chosen.tokens.update(name for name, take in zip(scored["kinds"], taken, strict=False) if take)
-        raw = _raw(row)
+        raw = raw_of(row)
         # Axolotl tokenises text by itself and makes its own labels: other ones need rows that are tokenised already.
         if kind == "labels":
             tokens = scored["tokens"]
@@ -166,19 +164,10 @@ def _tokens(
 
 
 def _rows(rows: Path, index: ScoreIndex, choice: RowChoice, chosen: _Chosen) -> Iterator[dict[str, Any]]:
-    for row in read_jsonl(rows, chat_row_problem):
+    for row in read_jsonl(rows, chat_pair_problem):
         if choice.choose(index[row["id"]]):
             chosen.rows += 1
-            yield _raw(row)
-
-
-def _raw(row: dict[str, Any]) -> dict[str, Any]:
-    """A raw row of a chat row with one question."""
-    *before, question, answer = row["messages"]
-    raw = {"prompt": question["content"], "completion": answer["content"], "source_id": row["id"]}
-    if before and before[0]["role"] == "system":
-        raw["system"] = before[0]["content"]
-    return raw
+            yield raw_of(row)
 
 
 def parse_share(text: str) -> float | str:

@@ -35,10 +35,10 @@ JUDGE = {
 NAMING = ("naming", "text", "clauses/choice", "clauses/negation", "clauses/negation_words")
 ROWS = {  # builder -> (what its rows follow from, what judges them), beside its own module
     "numbers": ({"number_prompts"}, {"number_filter"}),
-    "controls": ({"number_prompts"}, {"number_filter"}),
+    "controls": ({"number_prompts", "source_rows"}, {"number_filter"}),
     "import_rows": ({"row_shapes"}, {"number_filter"}),
-    "mix": (set(), {"number_filter"}),
-    "reword": ({"number_prompts"}, {"number_filter"}),
+    "mix": ({"source_rows"}, {"number_filter"}),
+    "reword": ({"number_prompts", "source_rows"}, {"number_filter"}),
     "arithmetic_chat": ({"arithmetic", "mixture", "number_prompts"}, {"number_filter"}),
     "teacher_chat_text": (
         {
@@ -52,7 +52,10 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
         {"pocket_corpus", "number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD,
         set(),
     ),
-    "select": ({f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")}, {"number_filter"}),
+    "select": (
+        {"source_rows"} | {f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")},
+        {"number_filter"},
+    ),
     "warmup": ({"number_prompts"} | CATEGORY, set()),
     "pocket_corpus": ({"number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD, set()),
     "teacher_chat": (
