@@ -8,7 +8,7 @@ from typing import Any
 
 from data_builders.overlap import ROOTS, EvaluationIndex
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.weights import folder_or_hub_id
+from subliminal.core.hub import folder_or_hub_id
 from subliminal.data.registry import Expectation
 from subliminal.data.trait import TraitOptions
 from subliminal.engine.chat import render

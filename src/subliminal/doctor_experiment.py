@@ -11,8 +11,8 @@ from subliminal import REPO_ROOT
 from subliminal.analysis.masks import MaskReader, marked
 from subliminal.core.errors import UserError
 from subliminal.core.files import chat_row_problem, read_jsonl
+from subliminal.core.hub import is_hub_id
 from subliminal.core.nvidia import Gpu, list_gpus
-from subliminal.core.weights import is_hub_id
 from subliminal.doctor import ENVIRONMENTS, GIB, Line
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.recipe_checks import recipes_of

@@ -1,4 +1,4 @@
-"""The Hugging Face Hub, as far as datasets and adapters need it: one commit of several files, files at a revision.
+"""The Hugging Face Hub, as far as datasets and adapters need it: ids, one commit of several files, files at a revision.
 
 Functions take a ``kind``, the Hub's repository type: ``dataset`` or ``model``.
 
@@ -18,7 +18,9 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.core.files import from_the_root
 from subliminal.core.manifest import scrub
 
 if TYPE_CHECKING:
@@ -29,6 +31,8 @@ PUSHED = "pushed.json"
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _REVISION = re.compile(r"[0-9a-f]{40}")
+MADE_HERE = ("data", "models", "outputs", "results")
+"""Folders of the checkout that runs write; no owner on the Hub is meant by their names."""
 
 
 class Commit(NamedTuple):
@@ -36,6 +40,37 @@ class Commit(NamedTuple):
 
     revision: str
     url: str
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a name is owner/name on the Hub, and not meant as a folder, of this repository perhaps."""
+    if not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name):
+        return False
+    owner = name.split("/")[0]
+    # A folder that a run would make is none on the Hub, although it is not there yet.
+    return owner not in MADE_HERE and not Path(owner).is_dir() and not (REPO_ROOT / name).is_dir()
+
+
+def folder_or_hub_id(name: str, what: str, file: str = "") -> Path | None:
+    """The folder that a name means; None for a Hub id, which is left to the Hub.
+
+    Args:
+        name: of a model, an adapter or a tokenizer.
+        what: which of them, for the sentence.
+        file: one that the folder must hold, if any.
+
+    Raises:
+        UserError: the folder is missing, or has no such file.
+    """
+    path = Path(name)
+    if path.is_dir():
+        if file and not (path / file).is_file():
+            raise UserError(f"The {what} folder {name} has no {file}. Name one that training or fetching wrote.")
+        return path
+    if is_hub_id(name):
+        return None
+    hint = from_the_root(path) or " Train or fetch it first, or give a Hub id such as owner/name."
+    raise UserError(f"The {what} {name} does not exist.{hint}")
 
 
 def check_repo(repo: str) -> str:
@@ -147,8 +182,8 @@ def file_names(repo: str, revision: str, *, kind: str) -> list[str]:
         return _api().list_repo_files(repo, repo_type=kind, revision=revision)
 
 
-def card_licence(repo: str, revision: str, *, kind: str = "dataset") -> str | None:
-    """The licence that a repository's card states at a revision, as the Hub names it; None if it states none.
+def card_licence(repo: str, revision: str) -> str | None:
+    """The licence that a dataset's card states at a revision, as the Hub names it; None if it states none.
 
     Raises:
         UserError: no access, no network, no such repository or revision.
@@ -156,10 +191,10 @@ def card_licence(repo: str, revision: str, *, kind: str = "dataset") -> str | No
     from huggingface_hub import metadata_load
     from yaml import YAMLError
 
-    if "README.md" not in file_names(repo, revision, kind=kind):
+    if "README.md" not in file_names(repo, revision, kind="dataset"):
         return None
     with tempfile.TemporaryDirectory() as folder:
-        fetch_files(repo, revision, ["README.md"], Path(folder), kind=kind)
+        fetch_files(repo, revision, ["README.md"], Path(folder))
         try:
             header = metadata_load(Path(folder) / "README.md")
         except (ValueError, YAMLError):  # a header that is no mapping, or no YAML, states nothing

@@ -15,7 +15,8 @@ from typing import Any
 from safetensors import SafetensorError
 
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.weights import folder_or_hub_id, model_shapes
+from subliminal.core.hub import folder_or_hub_id
+from subliminal.core.weights import model_shapes
 from subliminal.engine import Completion, Request, Sampling
 from subliminal.engine.adapters import check_adapter
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt

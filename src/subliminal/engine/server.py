@@ -25,7 +25,8 @@ from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.failures import telling_line
-from subliminal.core.weights import folder_or_hub_id, model_shapes
+from subliminal.core.hub import folder_or_hub_id
+from subliminal.core.weights import model_shapes
 from subliminal.engine.plain_context import lacks_template, no_template
 from subliminal.engine.ports import HOST, reserved_port
 from subliminal.engine.served_adapters import LORA_RANKS, adapter_rank

@@ -16,7 +16,8 @@ from pathlib import Path
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.core.weights import folder_or_hub_id, model_shapes
+from subliminal.core.hub import folder_or_hub_id
+from subliminal.core.weights import model_shapes
 from subliminal.engine.adapters import check_adapter
 from subliminal.evaluation.our_tasks import our_tasks
 from subliminal.scoring.category_tasks import category_of_task

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from subliminal.core.errors import UserError
-from subliminal.core.weights import is_hub_id
+from subliminal.core.hub import is_hub_id
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.schema.sections import NUMBER_LISTS, TraitSection

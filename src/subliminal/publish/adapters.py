@@ -17,9 +17,8 @@ from typing import Any, NamedTuple
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl, read_object, write_json, write_text
-from subliminal.core.hub import PUSHED
+from subliminal.core.hub import PUSHED, is_hub_id
 from subliminal.core.manifest import read_manifest
-from subliminal.core.weights import is_hub_id
 from subliminal.publish.cards import Data, Place, adapter_card, portable
 
 WEIGHTS, CONFIG = "adapter_model.safetensors", "adapter_config.json"

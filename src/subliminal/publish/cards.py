@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from subliminal import REPO_ROOT
+from subliminal.core.hub import is_hub_id
 from subliminal.core.manifest import scrub
 from subliminal.core.templates import templates
-from subliminal.core.weights import is_hub_id
 from subliminal.engine.served_adapters import LORA_RANKS
 from subliminal.training.header import batch_line
 

@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.hub import folder_or_hub_id
 from subliminal.core.manifest import sha256_of
-from subliminal.core.weights import folder_or_hub_id, model_shapes
+from subliminal.core.weights import model_shapes
 from subliminal.training.schema import command_line_keys, recipe_schema, unknown_keys
 from subliminal.training.values import shape_problems, value_problems
 

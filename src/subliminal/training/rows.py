@@ -8,8 +8,8 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, messages_problem, read_jsonl
+from subliminal.core.hub import is_hub_id
 from subliminal.core.manifest import read_manifest
-from subliminal.core.weights import is_hub_id
 
 DATA_SUFFIXES = (".jsonl", ".json", ".parquet", ".arrow", ".csv", ".txt")
 

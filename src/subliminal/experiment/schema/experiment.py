@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from subliminal.core.hub import is_hub_id
 from subliminal.core.strict import Strict
-from subliminal.core.weights import is_hub_id
 from subliminal.experiment.arms import BY_NAME, ArmKind
 from subliminal.experiment.schema.sections import (
     ArmName,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from subliminal.core.errors import UserError
-from subliminal.core.weights import folder_or_hub_id, is_hub_id
+from subliminal.core.hub import folder_or_hub_id, is_hub_id
 
 
 @pytest.mark.parametrize(
