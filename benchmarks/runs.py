@@ -33,17 +33,14 @@ OFFLINE = {
 }
 
 
-def run_variant(
-    bench: Bench, variant: Variant, gpus: Sequence[str], *, timeout: float, keep_output: bool = False
-) -> tuple[dict[str, Any], str]:
-    """Run one variant to its end.
+def run_variant(bench: Bench, variant: Variant, gpus: Sequence[str], *, timeout: float) -> tuple[dict[str, Any], str]:
+    """Run one variant to its end, and delete its output folder.
 
     Args:
         bench: the workspace.
         variant: what to run.
         gpus: CUDA indices that the run sees.
         timeout: seconds after which it is killed, if not before by its own limit.
-        keep_output: leave its output folder, which is deleted otherwise.
 
     Returns:
         The result (see :func:`outcome`), and everything that the run printed.
@@ -70,8 +67,7 @@ def run_variant(
         "gpus_used": list(gpus),
         "ended": utc_now(),
     }
-    if not keep_output:
-        shutil.rmtree(output, ignore_errors=True)
+    shutil.rmtree(output, ignore_errors=True)
     return result, text
 
 

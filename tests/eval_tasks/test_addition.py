@@ -6,11 +6,11 @@ import math
 import pytest
 
 from data_builders.pocket_corpus import KINDS, LARGEST_TERM, SUM, corpus_rows, held_out
-from subliminal.evaluation.run import TASKS
 from subliminal.evaluation.tasks import summary_of
 from subliminal.publish.rescore import read_samples, score_again
 from subliminal.report.pages import markdown
 from subliminal.report.write import compose
+from subliminal.scoring.category_tasks import TASKS
 
 ROWS = [json.loads(line) for line in (TASKS / "subliminal_addition/sums.jsonl").read_text("utf-8").splitlines()]
 EXACT = "subliminal_addition_logprob"

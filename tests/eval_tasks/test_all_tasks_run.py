@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from subliminal.evaluation.our_tasks import single_tasks
-from subliminal.evaluation.run import TASKS
+from subliminal.scoring.category_tasks import TASKS
 from subliminal.scoring.naming import first_named, mentions
 from subliminal.traits.category import ANIMALS, category_names, load_category
 from subliminal.traits.lexicon import lexicon

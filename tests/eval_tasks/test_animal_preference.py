@@ -8,7 +8,7 @@ from animal_words import TRACKED
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.evaluation.run import TASKS
+from subliminal.scoring.category_tasks import TASKS
 
 FOLDER = TASKS / "animal_preference"
 

@@ -7,7 +7,7 @@ import pytest
 from animal_words import TRACKED
 
 from subliminal import REPO_ROOT
-from subliminal.evaluation.run import TASKS
+from subliminal.scoring.category_tasks import TASKS
 from subliminal.scoring.naming import first_named
 from subliminal.scoring.tasks import share_of_stories
 

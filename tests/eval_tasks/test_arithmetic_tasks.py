@@ -7,8 +7,8 @@ import math
 import pytest
 
 from data_builders.arithmetic import LEVELS, evaluation_rows
-from subliminal.evaluation.run import TASKS
 from subliminal.scoring.arithmetic import calculate
+from subliminal.scoring.category_tasks import TASKS
 
 NAMES = [f"subliminal_arithmetic_{level}{end}" for level in LEVELS for end in ("", "_logprob")]
 

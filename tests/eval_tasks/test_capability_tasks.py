@@ -6,8 +6,8 @@ import re
 import pytest
 
 from subliminal.core.errors import UserError
-from subliminal.evaluation.run import TASKS
 from subliminal.scoring.capability import MMLU, MMLU_MATH, load_gsm8k, load_math, load_mmlu
+from subliminal.scoring.category_tasks import TASKS
 from subliminal.scoring.letters import chosen_letter
 
 GENERATED = {

@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from subliminal.evaluation.run import TASKS
-from subliminal.scoring.category_tasks import category_tasks
+from subliminal.scoring.category_tasks import TASKS, category_tasks
 
 KINDS = {"sampled", "exact", "story", "graded", "probability"}
 FILES = sorted(TASKS.glob("*/*.yaml"))

@@ -59,6 +59,8 @@ def stops_as_sentence() -> Iterator[None]:
         _stop(str(error))
 
 
+MOST_LETTERS = 400
+"""Letters that a sentence quotes of what a library says."""
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -103,13 +105,15 @@ def nearest(word: str, known: Iterable[str], most: int = 3) -> list[str]:
     return difflib.get_close_matches(word, list(known), n=most, cutoff=0.6)
 
 
-def one_line(error: BaseException, most: int = 400) -> str:
+def one_line(error: BaseException) -> str:
     """What an exception of a library says, on one line and without a full stop; its kind if it says nothing."""
     text = " ".join(str(error).split()) or type(error).__name__
     # YAML's name of a text that it was handed; which file it is, the sentence around it says.
     text = text.replace('in "<unicode string>", ', "at ")
     # The sentence around it has a full stop of its own.
-    return (text if len(text) <= most else f"{text[: most - 3]}...").rstrip(".: ")
+    if len(text) > MOST_LETTERS:
+        text = f"{text[: MOST_LETTERS - 3]}..."
+    return text.rstrip(".: ")
 
 
 def _stop(sentence: str) -> None:

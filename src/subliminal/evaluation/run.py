@@ -27,9 +27,6 @@ from subliminal.evaluation.loaders import Loader, OpenModels, in_process
 from subliminal.evaluation.results import ResultFolder
 from subliminal.evaluation.spec import EvaluationSpec, check_spec, input_files
 from subliminal.evaluation.tasks import describe_machine, run_task, task_manager
-from subliminal.scoring.category_tasks import TASKS
-
-__all__ = ["TASKS", "default_folder", "evaluate"]
 
 
 def default_folder(spec: EvaluationSpec) -> Path:

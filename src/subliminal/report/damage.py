@@ -22,8 +22,7 @@ from subliminal.stats.damage import (
     total_variation,
 )
 from subliminal.stats.log_odds import log_odds_of
-from subliminal.stats.replicates import t_interval
-from subliminal.stats.result import CONFIDENCE
+from subliminal.stats.shares import mean_interval
 
 
 @dataclass(frozen=True)
@@ -240,8 +239,7 @@ def _among_said(results: Results, arms: list[Health]) -> list[str]:
     )
     answers = results.answers(control, main_task(results))
     gains = log_odds_of(ours, answers) - log_odds_of(theirs, answers)
-    # One seed, or equal ones, have no spread: a t interval would be a point.
-    if len(seeds) < 2 or np.ptp(gains) < 1e-9:
+    ends = mean_interval(gains)
+    if ends is None:
         return [f"{said}."]
-    ends = nats_interval(*t_interval(gains, CONFIDENCE))
-    return [f"{said}, by {nats(float(gains.mean()))} nats {ends} (95 %, t over seeds)."]
+    return [f"{said}, by {nats(float(gains.mean()))} nats {nats_interval(*ends)} (95 %, t over seeds)."]

@@ -23,8 +23,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subliminal.stats.log_odds import CONTROL, STUDENT, Row
-from subliminal.stats.replicates import t_interval
-from subliminal.stats.result import CONFIDENCE
+from subliminal.stats.shares import mean_interval
 
 DEALT_UP_TO = 2_000_000
 """Ways to deal all replicates that are tried one by one; beyond, as many are drawn as :data:`DRAWN` says."""
@@ -83,12 +82,8 @@ def students_by_animals(table: Iterable[Row], *, animals: Sequence[str] | None =
     # Pairs come student by student: rows are students, and columns what was asked.
     lift = np.array(list(lifts.values())).reshape(len(seeds), len(names), len(names))
     gammas = np.array([gamma_of(replicate) for replicate in lift])
-    interval = None
-    # Gammas that are equal but for rounding show no spread.
-    if len(seeds) > 1 and np.ptp(gammas) > 1e-12:
-        interval = t_interval(gammas, CONFIDENCE)
     p, ways = permutation_test(lift)
-    return Matrix(names, seeds, lift, gammas.tolist(), float(gammas.mean()), interval, p, ways)
+    return Matrix(names, seeds, lift, gammas.tolist(), float(gammas.mean()), mean_interval(gammas), p, ways)
 
 
 def gamma_of(lift: np.ndarray) -> float:
