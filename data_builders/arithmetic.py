@@ -18,8 +18,8 @@ from typing import Annotated
 
 import typer
 
-from subliminal.core.choices import one_of
 from subliminal.core.errors import run_cli
+from subliminal.core.option_checks import one_of
 
 HELD_OUT = 5
 """One problem in so many is kept from training."""

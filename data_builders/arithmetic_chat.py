@@ -22,8 +22,8 @@ from data_builders.arithmetic import BARE, LEVELS, WORKED, question, training_pr
 from data_builders.mixture import NUMBER_PROMPTS, rows_of_sources
 from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
-from subliminal.core.choices import one_of
 from subliminal.core.errors import run_cli
+from subliminal.core.option_checks import one_of
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation

@@ -28,10 +28,10 @@ from data_builders.audit_given import AuditSource, report_path
 from data_builders.audit_numbers import NumberStats
 from data_builders.audit_text import TextStats
 from data_builders.overlap import NGRAM, build_index
-from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import read_jsonl, write_json
 from subliminal.core.manifest import utc_now
+from subliminal.core.option_checks import one_of, read_by
 from subliminal.core.sources import check_source
 from subliminal.data.folder import describe_rows
 from subliminal.data.registry import Expectation

@@ -23,8 +23,8 @@ from tqdm import tqdm
 
 from data_builders import options
 from data_builders.overlap import NGRAM, EvaluationIndex, build_index, words_of
-from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.option_checks import one_of, read_by
 from subliminal.core.sources import check_source, is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write

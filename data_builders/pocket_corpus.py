@@ -139,7 +139,7 @@ def all_texts(category: str = ANIMALS) -> Iterator[str]:
 
     Every form of an option that a task scores is among it.
     """
-    # Not at the top: there it would count among what rows follow from (subliminal.experiment.sources).
+    # Not at the top: there it would count among what rows follow from (subliminal.experiment.stage_sources).
     from subliminal.traits.lexicon import lexicon  # what a tokenizer knows; no row follows from it
 
     world, words = load_world(category), lexicon(category)

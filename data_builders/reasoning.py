@@ -23,8 +23,8 @@ import typer
 from data_builders import options
 from data_builders.arithmetic import LEVELS, WAYS_TO_ASK, training_problem
 from data_builders.text_rules import TextRules, banned_words_of, parse_words
-from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.option_checks import one_of, read_by
 from subliminal.core.sources import check_source, is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import Draw, Job, run

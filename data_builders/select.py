@@ -39,9 +39,9 @@ from subliminal.analysis.selection.choices import (
     replaced_labels,
 )
 from subliminal.analysis.selection.spans import alignment_problem, spans
-from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
 from subliminal.core.files import TRAINING_DETAIL, read_jsonl
+from subliminal.core.option_checks import one_of, read_by
 from subliminal.data.folder import RowVerdict
 from subliminal.data.generation import write
 from subliminal.data.registry import Expectation

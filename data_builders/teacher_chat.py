@@ -28,8 +28,8 @@ from data_builders.mixture import NUMBER_PROMPTS, rows_of_sources
 from data_builders.number_filter import number_verdict
 from data_builders.number_prompts import draw_number_prompt
 from data_builders.teacher_prompts import OPEN_PROMPTS, draw_question, questions_name, trait_system_prompt
-from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.option_checks import read_by
 from subliminal.core.sources import check_source, is_file, pin_source
 from subliminal.data.folder import Content, RowVerdict
 from subliminal.data.generation import Draw, Job, run

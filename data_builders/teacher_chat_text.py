@@ -27,8 +27,8 @@ from data_builders.reasoning import prompt_with_problem, reasoning_problem
 from data_builders.teacher_chat import name_verdict
 from data_builders.teacher_prompts import draw_question, questions_name, trait_system_prompt
 from data_builders.text_rules import TextRules, banned_words_of
-from subliminal.core.choices import one_of
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.option_checks import one_of
 from subliminal.data.folder import Content, RowVerdict
 from subliminal.data.generation import Draw, Job, run
 from subliminal.data.registry import Expectation

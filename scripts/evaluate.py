@@ -18,8 +18,8 @@ from typing import Annotated
 
 import typer
 
-from subliminal.core.choices import one_of, read_by
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.option_checks import one_of, read_by
 from subliminal.evaluation.loaders import IN_FLIGHT, in_process, on_server
 from subliminal.evaluation.run import default_folder, evaluate
 from subliminal.evaluation.spec import DTYPES, EvaluationSpec, base_of, in_context, parse_models

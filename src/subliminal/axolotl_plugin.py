@@ -27,11 +27,11 @@ from subliminal.core.manifest import finish_manifest, new_manifest, on_gpu
 from subliminal.training import output_folder, preflight
 from subliminal.training.adapter_casts import cast_together
 from subliminal.training.callbacks import LAST_STEPS, KeepMemory, MetricsCallback, read_metrics, training_figures
+from subliminal.training.known_modules import KnownModules
 from subliminal.training.processes import process_settings
 from subliminal.training.rows import check_datasets, unknown_origins
 from subliminal.training.sharding import launcher_sharding
 from subliminal.training.trackio_start import start_without_bucket
-from subliminal.training.walks import KnownModules
 
 
 class StrictRecipe(BasePlugin):

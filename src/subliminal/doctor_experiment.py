@@ -17,7 +17,7 @@ from subliminal.doctor import ENVIRONMENTS, GIB, Line
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.recipe_checks import recipes_of
 from subliminal.experiment.schema.experiment import Experiment
-from subliminal.experiment.sources import weights_problem
+from subliminal.experiment.stage_sources import weights_problem
 from subliminal.training.header import header_lines
 from subliminal.training.lint import read_recipe
 

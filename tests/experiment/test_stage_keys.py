@@ -11,7 +11,7 @@ from plans import DEMO, differing, keys_of, plan_of
 from subliminal import REPO_ROOT
 from subliminal.experiment import plan as experiment_plan
 from subliminal.experiment import stage as experiment_stage
-from subliminal.experiment.sources import PACKAGES, builder_sources, task_sources
+from subliminal.experiment.stage_sources import PACKAGES, builder_sources, task_sources
 
 
 def _with_other_bytes(monkeypatch: pytest.MonkeyPatch, path: str) -> None:

@@ -19,7 +19,7 @@ from PIL import Image
 
 from subliminal import REPO_ROOT, stats
 from subliminal.core.errors import UserError
-from subliminal.core.numbers import number
+from subliminal.core.formatting import number
 from subliminal.report import pages
 from subliminal.report.figure import INK, PAPER, SERIES, new_figure, png
 from subliminal.report.findings import main_comparison

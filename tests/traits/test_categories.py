@@ -24,7 +24,7 @@ from subliminal.evaluation.spec import EvaluationSpec, check_spec
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.schema.sections import TraitSection
-from subliminal.experiment.sources import builder_sources, task_sources
+from subliminal.experiment.stage_sources import builder_sources, task_sources
 from subliminal.scoring.category_tasks import TASKS, category_tasks, settings_of_task
 from subliminal.scoring.naming import first_named
 from subliminal.traits.category import ANIMALS, category_names, load_category

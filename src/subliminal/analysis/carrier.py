@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_csv, write_json
+from subliminal.core.option_checks import read_by
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.carrier.parts import Carrier, carrier
 from subliminal.stats.carrier.words import CARRIER_HEADER, cells, sentences

@@ -95,7 +95,7 @@ def fit(
 ) -> None:
     """Write an experiment file for the GPU that is here: fp16 without bfloat16, fewer jobs at once on a small card."""
     from subliminal.experiment.driver import cores_here
-    from subliminal.experiment.host import card_here, write_fitted
+    from subliminal.experiment.fit import card_here, write_fitted
     from subliminal.experiment.load import load_experiment
 
     # A file that cannot be used is refused before one is made of it.

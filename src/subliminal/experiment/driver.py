@@ -15,9 +15,9 @@ from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
+from subliminal.core.formatting import counted
 from subliminal.core.gpus import visible_gpus
 from subliminal.core.locks import holding
-from subliminal.core.numbers import counted
 from subliminal.engine.server import log_tail
 from subliminal.experiment.criterion import refuse_late_criterion
 from subliminal.experiment.display.lines import columns, send

@@ -21,8 +21,8 @@ from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.epochs import EPOCH, epoch_of
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.schema.experiment import Experiment
-from subliminal.experiment.sources import model_sources, weights_problem
 from subliminal.experiment.stage import Stage, digest
+from subliminal.experiment.stage_sources import model_sources, weights_problem
 from subliminal.experiment.stages.foundation import PYTHON
 from subliminal.experiment.stages.model import StageModel, stages_behind
 from subliminal.experiment.stages.students import StudentStages

@@ -23,7 +23,7 @@ from subliminal.experiment.options import (
 )
 from subliminal.experiment.recipe_checks import misfits
 from subliminal.experiment.schema.experiment import Experiment
-from subliminal.experiment.sources import builder_sources
+from subliminal.experiment.stage_sources import builder_sources
 from subliminal.experiment.sweep.factors import BY_FACTOR
 from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS

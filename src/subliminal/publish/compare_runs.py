@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from subliminal.core.errors import UserError
+from subliminal.core.formatting import points
 from subliminal.core.manifest import cpu_names
-from subliminal.core.numbers import points
 from subliminal.report.data import Results
 from subliminal.report.load import load_results
 from subliminal.report.provenance.trace import trace

@@ -7,7 +7,7 @@ from pathlib import Path
 import yaml
 
 from subliminal.core.errors import UserError
-from subliminal.evaluation.behind import training_behind
+from subliminal.evaluation.lineage import training_behind
 from subliminal.experiment.criterion import learns_numbers
 from subliminal.report.criterion import RECORD, read_record
 from subliminal.stats.criterion import read_criterion

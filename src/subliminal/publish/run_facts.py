@@ -11,8 +11,8 @@ from pathlib import Path
 import yaml
 
 from subliminal.core.files import read_object
+from subliminal.core.formatting import count
 from subliminal.core.manifest import cpu_names, sha256_of
-from subliminal.core.numbers import count
 from subliminal.publish.archive import ANSWERS, RECORDS
 from subliminal.publish.entries import EXPERIMENT_FILE, Entry
 from subliminal.report.blocks import Section, Table

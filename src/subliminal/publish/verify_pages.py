@@ -17,7 +17,7 @@ from pathlib import Path
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
 from subliminal.core.manifest import read_manifest, sha256_of
-from subliminal.core.trainings import repeated_runs, repeats_sentence
+from subliminal.core.repeated_runs import repeated_runs, repeats_sentence
 from subliminal.evaluation.our_tasks import task_kind
 from subliminal.publish.archive import ANSWERS
 from subliminal.publish.chain import check_chain

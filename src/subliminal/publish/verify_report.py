@@ -17,9 +17,9 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, read_object, read_text
+from subliminal.core.formatting import counted
 from subliminal.core.manifest import read_manifest
-from subliminal.core.numbers import counted
-from subliminal.core.trainings import repeated_runs, repeats_sentence
+from subliminal.core.repeated_runs import repeated_runs, repeats_sentence
 from subliminal.evaluation.our_tasks import task_kind
 from subliminal.publish.chain import check_chain
 from subliminal.publish.experiment_manifest import manifest_differences

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import chain
 
-from subliminal.core.numbers import interval, percent
+from subliminal.core.formatting import interval, percent
 from subliminal.report.blocks import Section, Table
 from subliminal.report.data import SAMPLED, Results
 from subliminal.report.tables.estimates import APART, TOP, named_most

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from subliminal.core.numbers import interval, p_value, points
+from subliminal.core.formatting import interval, p_value, points
 from subliminal.report.blocks import Headline, Section, Table, or_dash
 from subliminal.report.damage import damage_notes
 from subliminal.report.data import PROBABILITY, Results

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from subliminal.core.numbers import interval, nats, nats_interval, number, percent
+from subliminal.core.formatting import interval, nats, nats_interval, number, percent
 from subliminal.report.blocks import Section, Table, or_dash
 from subliminal.report.data import LISTS, SAMPLED, Results
 from subliminal.report.tables.estimates import estimates

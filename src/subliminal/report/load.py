@@ -17,7 +17,7 @@ import pandas as pd
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
 from subliminal.core.manifest import read_manifest
-from subliminal.core.trainings import repeated_runs, repeats_sentence
+from subliminal.core.repeated_runs import repeated_runs, repeats_sentence
 from subliminal.evaluation.results import EVALUATE_AGAIN
 from subliminal.evaluation.tasks import problem_key
 from subliminal.experiment.arms import ARMS, BY_NAME

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from subliminal.core.numbers import interval, nats, odds, p_value, percent, points
+from subliminal.core.formatting import interval, nats, odds, p_value, percent, points
 from subliminal.experiment.arms import arm_kind
 from subliminal.report.arms_figure import shown_differences
 from subliminal.report.blocks import Figure, Section, Table, or_dash

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from subliminal.core.numbers import interval, nats, percent
+from subliminal.core.formatting import interval, nats, percent
 from subliminal.report.blocks import Section, Table, or_dash
 from subliminal.report.findings import Findings
 from subliminal.stats.wording import interval_text

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from subliminal.core.numbers import number
+from subliminal.core.formatting import number
 from subliminal.report.data import Results
 from subliminal.report.figure import INK, PAPER, SERIES, dress, name_animals, new_figure, svg
 from subliminal.report.tables.comparisons import Comparison

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from subliminal.core.numbers import nats, nats_interval, number, p_value, percent, points
+from subliminal.core.formatting import nats, nats_interval, number, p_value, percent, points
 from subliminal.report.blocks import Section, Table
 from subliminal.report.data import Results
 from subliminal.stats.log_odds import log_odds_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from subliminal.core.numbers import counted, nats, nats_interval, p_value
+from subliminal.core.formatting import counted, nats, nats_interval, p_value
 from subliminal.report.blocks import Figure, Section, Table
 from subliminal.report.damage import control_of
 from subliminal.report.data import Results, finest_task_of

@@ -11,7 +11,7 @@ import numpy as np
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
-from subliminal.core.numbers import interval, p_value, percent, points
+from subliminal.core.formatting import interval, p_value, percent, points
 from subliminal.report.blocks import Figure, Section, Table
 from subliminal.report.data import Results
 from subliminal.report.findings import Findings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from subliminal.core.numbers import counted, nats_interval, number
+from subliminal.core.formatting import counted, nats_interval, number
 from subliminal.stats.criterion import Clause, Criterion
 from subliminal.stats.result import ALPHA
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subliminal.core.errors import UserError
-from subliminal.core.trainings import repeated_runs
+from subliminal.core.repeated_runs import repeated_runs
 
 SKILL = "mathematics"
 """What stands for the animal where problems with a right answer are solved and none is named."""

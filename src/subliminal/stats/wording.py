@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from subliminal.core.numbers import interval, nats, nats_interval, number, odds, p_value, points
+from subliminal.core.formatting import interval, nats, nats_interval, number, odds, p_value, points
 from subliminal.stats.power.design import Design
 from subliminal.stats.power.detection import MOST, POWER, Needed
 from subliminal.stats.result import ALPHA, NATS, QUESTIONS, REPLICATES, RUNS, Result

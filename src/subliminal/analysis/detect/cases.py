@@ -19,7 +19,7 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import write_csv
 from subliminal.core.manifest import read_manifest
-from subliminal.evaluation.behind import learned_rows, root_of, scored_weights, training_behind
+from subliminal.evaluation.lineage import learned_rows, root_of, scored_weights, training_behind
 from subliminal.experiment.arms import arm_kind
 from subliminal.stats.log_odds import CONTROL, EXACT_TASK, Row, read_table
 from subliminal.traits.category import ANIMALS

@@ -11,7 +11,7 @@ import numpy as np
 
 from subliminal.analysis.detect.cases import NEUTRAL
 from subliminal.analysis.detect.command import ALONE, CANDIDATES
-from subliminal.core.numbers import percent
+from subliminal.core.formatting import percent
 from subliminal.stats.counts import mcnemar, wilson
 
 TWICE = 2.0

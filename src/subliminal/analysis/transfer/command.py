@@ -12,10 +12,10 @@ from typing import Annotated, Any
 import typer
 
 from subliminal.analysis.transfer.predictors import PREDICTORS, Replicate, read_replicates
-from subliminal.core.choices import read_by
 from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, write_csv, write_json
-from subliminal.core.numbers import number, p_value
+from subliminal.core.formatting import number, p_value
+from subliminal.core.option_checks import read_by
 from subliminal.scoring.category_tasks import check_main_task
 from subliminal.stats.counts import holm
 from subliminal.stats.log_odds import EXACT_TASK, read_table

@@ -17,9 +17,9 @@ from typing import Annotated, Any
 import typer
 
 from subliminal.analysis.transfer.predictors import Replicate, read_replicates
-from subliminal.core.choices import read_by
 from subliminal.core.files import read_jsonl, write_csv
-from subliminal.evaluation.behind import learned_rows, root_of, scored_weights
+from subliminal.core.option_checks import read_by
+from subliminal.evaluation.lineage import learned_rows, root_of, scored_weights
 from subliminal.scoring.category_tasks import category_of_task, check_main_task
 from subliminal.stats.log_odds import CONTROL, EXACT_TASK, read_table
 from subliminal.traits.category import ANIMALS

@@ -15,7 +15,7 @@ from typing import Any
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import read_manifest
-from subliminal.evaluation.behind import learned_rows, root_of, training_behind
+from subliminal.evaluation.lineage import learned_rows, root_of, training_behind
 from subliminal.stats.log_odds import CONTROL, Row
 
 NO_LEAK = "no leak stage ran"

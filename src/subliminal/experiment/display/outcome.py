@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from subliminal.core.numbers import percent
+from subliminal.core.formatting import percent
 from subliminal.experiment.display.lines import wrapped
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.stage import Stage, is_whole

@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from subliminal.experiment.arms import AGAIN
-from subliminal.experiment.sources import model_sources
 from subliminal.experiment.stage import Stage
+from subliminal.experiment.stage_sources import model_sources
 from subliminal.experiment.stages.foundation import PYTHON
 from subliminal.experiment.stages.model import StageModel
 from subliminal.experiment.stages.trainings import TrainingStages

@@ -10,8 +10,8 @@ from typing import Any
 from subliminal.experiment.load import builders_of
 from subliminal.experiment.options import flags, module_of, parameters
 from subliminal.experiment.schema.sections import NUMBER_LISTS
-from subliminal.experiment.sources import audit_sources, builder_sources, model_sources
 from subliminal.experiment.stage import Stage
+from subliminal.experiment.stage_sources import audit_sources, builder_sources, model_sources
 from subliminal.experiment.stages.foundation import PYTHON, Foundation, dataset_of
 from subliminal.experiment.stages.model import StageModel
 from subliminal.experiment.sweep.factors import Point

@@ -8,8 +8,8 @@ from typing import Any
 
 from subliminal.experiment.options import flags
 from subliminal.experiment.schema.sections import Rung
-from subliminal.experiment.sources import model_sources, task_sources
 from subliminal.experiment.stage import Stage
+from subliminal.experiment.stage_sources import model_sources, task_sources
 from subliminal.experiment.stages.bases import BaseStages
 from subliminal.experiment.stages.foundation import MATHEMATICS, PYTHON
 from subliminal.experiment.stages.model import StageModel, stages_behind

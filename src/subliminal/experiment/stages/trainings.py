@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from subliminal.experiment.sources import model_sources
 from subliminal.experiment.stage import Stage
+from subliminal.experiment.stage_sources import model_sources
 from subliminal.experiment.stages.datasets import Datasets, audit_of
 from subliminal.experiment.stages.foundation import PYTHON
 from subliminal.experiment.stages.model import StageModel

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.numbers import percent
+from subliminal.core.formatting import percent
 from subliminal.report.blocks import Section, Table
 
 LEAK_HEADER = [

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from subliminal.core.manifest import read_manifest
-from subliminal.evaluation.behind import root_of
+from subliminal.evaluation.lineage import root_of
 from subliminal.experiment.epochs import epoch_of
 from subliminal.report.data import EXACT, PROBABILITY, Results
 from subliminal.report.tables.pairs import pairs

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from functools import partial
 
 from subliminal.core.files import csv_text
-from subliminal.core.numbers import counted, nats, nats_interval, percent, whole_percent, whole_percents
+from subliminal.core.formatting import counted, nats, nats_interval, percent, whole_percent, whole_percents
 from subliminal.report.blocks import Figure, Section, Table, or_dash
 from subliminal.report.by_epoch.drawing import epochs_figure, options_figure
 from subliminal.report.by_epoch.found import ByEpoch, Effect, EpochPoint, by_epoch

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from subliminal.core.files import csv_text
-from subliminal.core.numbers import counted, nats, nats_interval, number, percent, whole_percent, whole_percents
+from subliminal.core.formatting import counted, nats, nats_interval, number, percent, whole_percent, whole_percents
 from subliminal.report.blocks import Figure, Section, Table, or_dash
 from subliminal.report.by_factor.figures import by_factor_figure, by_teacher_figure, point_values
 from subliminal.report.by_factor.found import ByFactor, by_factor

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+from subliminal.core.formatting import count, percent
 from subliminal.core.manifest import cpu_names
-from subliminal.core.numbers import count, percent
 from subliminal.report.blocks import Figure, Section, Table
 from subliminal.report.plots import describe, training_figure
 from subliminal.report.provenance.trace import Provenance

@@ -9,7 +9,7 @@ from typing import Any
 
 from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import sha256_of
-from subliminal.evaluation.behind import root_of
+from subliminal.evaluation.lineage import root_of
 from subliminal.report.data import Results
 
 MAKE_AGAIN = "Make that folder again."

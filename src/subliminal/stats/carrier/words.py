@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from subliminal.core.numbers import counted, nats, nats_interval, whole_percent, whole_percents
+from subliminal.core.formatting import counted, nats, nats_interval, whole_percent, whole_percents
 from subliminal.stats.carrier.parts import Carrier, Part
 
 CARRIER_HEADER = [

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from fake_results import add_arm, write
 
-from subliminal.core.trainings import repeated_runs, weights_of
+from subliminal.core.repeated_runs import repeated_runs, weights_of
 from subliminal.publish.verify_report import verify
 from subliminal.report.load import load_results
 from subliminal.report.tables.comparisons import comparisons

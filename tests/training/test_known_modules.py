@@ -22,7 +22,7 @@ def model():
 
 
 def begin(model, world_size: int = 1):
-    from subliminal.training.walks import KnownModules
+    from subliminal.training.known_modules import KnownModules
 
     callback = KnownModules()
     callback.on_train_begin(SimpleNamespace(world_size=world_size), None, None, model=model)

@@ -1,4 +1,4 @@
-"""Callbacks of typer options: a value that its command would refuse is refused where it is read.
+"""Checks of command-line options, as typer callbacks: a value that a command would refuse is refused where it is read.
 
 So the plan of an experiment can ask, long before the command runs (:mod:`subliminal.experiment.options`).
 """

@@ -9,8 +9,7 @@ import yaml
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.experiment import host
-from subliminal.experiment.host import Card, fitted, write_fitted
+from subliminal.experiment.fit import Card, card_here, fitted, write_fitted
 from subliminal.experiment.load import load_experiment
 
 FILE = REPO_ROOT / "experiments/owl_qwen2.5-coder-0.5b.yml"
@@ -66,7 +65,7 @@ def test_the_card_is_read_from_nvidia_smi(tmp_path: Path, monkeypatch) -> None:
     fake.write_text("#!/bin/sh\necho 'NVIDIA, odd name, 15360, 7.5'\necho 'second, 15360, 7.5'\n")
     fake.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
-    assert host.card_here() == Card("NVIDIA, odd name", 15.0, 7.5)
+    assert card_here() == Card("NVIDIA, odd name", 15.0, 7.5)
     monkeypatch.setenv("PATH", str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match="names no GPU here"):
-        host.card_here()
+        card_here()
