@@ -21,6 +21,11 @@ def root_of(results: Path) -> Path:
     return above[0].parent
 
 
+def roots_of_paths(results: Path) -> tuple[Path, ...]:
+    """Where relative paths of manifests are looked up: the checkout that holds the results, then the current folder."""
+    return tuple(dict.fromkeys([root_of(results), Path.cwd()]))
+
+
 def scored_weights(result: Path) -> str | None:
     """The adapter, or without one the model, that ``<arm>/seed-<n>`` was scored with; None where no manifest is."""
     config = read_manifest(result).get("config") or {}

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.manifest import sha256_of
+from subliminal.evaluation.lineage import roots_of_paths
 from subliminal.publish.rescore import DERIVED
 
 SHORT = 12
@@ -47,7 +48,7 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
         folder: ``results/<experiment>``. Relative paths are looked up from the checkout that holds it, then from the
             current folder.
     """
-    chain, roots = Chain(), _roots(folder)
+    chain, roots = Chain(), roots_of_paths(folder)
     for label, manifest in manifests.items():
         for path, sha256 in recorded_files(label, manifest, folder):
             chain.recorded.setdefault(path, {}).setdefault(sha256, []).append(label)
@@ -101,7 +102,7 @@ def recorded_files(label: str, manifest: dict[str, Any], folder: Path) -> Iterat
         manifest: of the stage.
         folder: ``results/<experiment>``.
     """
-    roots = _roots(folder)
+    roots = roots_of_paths(folder)
     for entry in (manifest.get("inputs") or {}).values():
         if entry.get("sha256"):
             yield _relative(entry["path"], roots), entry["sha256"]
@@ -155,11 +156,6 @@ def commit_with(path: Path, sha256: str) -> str | None:
     except (OSError, subprocess.CalledProcessError):
         return None
     return None
-
-
-def _roots(folder: Path) -> tuple[Path, ...]:
-    """Where relative paths of manifests are looked up: the checkout that holds the results, then the current folder."""
-    return tuple(dict.fromkeys([folder.resolve().parent.parent, Path.cwd()]))
 
 
 def _relative(path: str, roots: tuple[Path, ...]) -> str:

@@ -8,8 +8,8 @@ import yaml
 
 from subliminal.core.errors import UserError
 from subliminal.evaluation.lineage import training_behind
-from subliminal.experiment.criterion import learns_numbers
-from subliminal.report.criterion import RECORD, read_record
+from subliminal.experiment.criterion import CRITERION, learns_numbers
+from subliminal.report.criterion import read_record
 from subliminal.stats.criterion import read_criterion
 
 
@@ -30,9 +30,9 @@ def check_criterion(results: Path, file: Path) -> None:
     if not recorded and not asked:
         return
     if not recorded or not asked:
-        having, lacking = results / RECORD, file
+        having, lacking = results / CRITERION, file
         if asked:
-            having, lacking = file, results / RECORD
+            having, lacking = file, results / CRITERION
         raise UserError(
             f"{having} has a criterion and {lacking} has none. A criterion counts if the run recorded it before any "
             "student was trained: restore the file that was run."
@@ -42,14 +42,14 @@ def check_criterion(results: Path, file: Path) -> None:
     if wanted.sha256() != criterion.sha256():
         raise UserError(
             f"The criterion of {file} (sha256 {wanted.sha256()[:12]}) is not the one that was recorded before the run "
-            f"({criterion.sha256()[:12]}, {results / RECORD}). Restore the file that was run."
+            f"({criterion.sha256()[:12]}, {results / CRITERION}). Restore the file that was run."
         )
     for folder, started in student_trainings(results):
         # Both are ISO 8601 in UTC, whose order is that of their letters.
         if started < str(record.get("made", "")):
             raise UserError(
-                f"{results / RECORD} was made at {record.get('made')}, and {folder} was trained at {started}, before "
-                "it. A criterion that is made after a student was trained proves nothing."
+                f"{results / CRITERION} was made at {record.get('made')}, and {folder} was trained at {started}, "
+                "before it. A criterion that is made after a student was trained proves nothing."
             )
 
 

@@ -7,12 +7,12 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
+from subliminal.experiment.criterion import CRITERION
 from subliminal.report.blocks import Section, Table
 from subliminal.report.load import category_of_results
 from subliminal.stats.criterion import Criterion, criterion_of
 from subliminal.stats.criterion_verdict import CriterionVerdict, judge_criterion, read_tables
 
-RECORD = "criterion.json"
 CRITERION_TITLE = "Criterion"
 
 
@@ -25,7 +25,7 @@ def read_record(results: Path) -> tuple[Criterion, dict[str, Any]] | None:
     Raises:
         UserError: the record is damaged, or its criterion is not the one that its sha256 is of.
     """
-    path = results / RECORD
+    path = results / CRITERION
     if not path.is_file():
         return None
     try:

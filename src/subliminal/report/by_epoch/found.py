@@ -7,12 +7,11 @@ stands at the number of epochs that its recipe had.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from subliminal.core.manifest import read_manifest
-from subliminal.evaluation.lineage import root_of
+from subliminal.evaluation.lineage import roots_of_paths
 from subliminal.experiment.epochs import epoch_of
 from subliminal.report.data import EXACT, PROBABILITY, Results
 from subliminal.report.tables.pairs import pairs
@@ -166,7 +165,7 @@ def _epochs(results: Results, arm: str) -> float | None:
         if not run:
             return None
         # Relative paths are from the checkout that the results lie in, or that the command runs in.
-        for root in (root_of(results.folder), Path.cwd()):
+        for root in roots_of_paths(results.folder):
             recipe = read_manifest(root / run).get("config", {})
             epochs = recipe.get("num_epochs")
             if (recipe.get("max_steps") or 0) > 0:  # it ended there, and not at its last epoch

@@ -9,7 +9,7 @@ from typing import Any
 
 from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import sha256_of
-from subliminal.evaluation.lineage import root_of
+from subliminal.evaluation.lineage import roots_of_paths
 from subliminal.report.data import Results
 
 MAKE_AGAIN = "Make that folder again."
@@ -63,7 +63,7 @@ def trace(results: Results) -> Provenance:
 
     Relative paths are looked up from the checkout that holds the result folder, then from the current folder.
     """
-    found, roots = Provenance(), (root_of(results.folder), Path.cwd())
+    found, roots = Provenance(), roots_of_paths(results.folder)
     queue: list[tuple[str, dict[str, Any]]] = []
     for arm, manifests in results.manifests.items():
         for seed, manifest in manifests.items():
@@ -77,7 +77,7 @@ def trace(results: Results) -> Provenance:
         # What is named and not here is mostly a Hub id, and no fault of the run.
         for name in _named_paths(manifest):
             # Both places: results may lie in another checkout than the one that the command runs in.
-            folder = _folder(roots[0] / name) or _folder(roots[1] / name)
+            folder = next(filter(None, (_folder(root / name) for root in roots)), None)
             if folder is None:
                 _note_absent(found, label, manifest, name)
                 continue
