@@ -123,7 +123,7 @@ class _Expansion(StudentStages):
             base = self.base(seed)
             teachers = {}
             for trait, point in itertools.product(self.traits, self.experiment.points(BY_NAME["teacher"])):
-                teachers[f"{self.loved(trait, point)}{point.label}"] = self.writer(trait, seed, point)
+                teachers[f"{self.teacher_name(trait, point)}{point.label}"] = self.writer(trait, seed, point)
             if self.experiment.teacher.neutral is not None:
                 teachers["neutral"] = self.neutral_teacher(seed)
             # The control's rows at no point of a sweep: all teachers are measured on the same ones.

@@ -80,7 +80,7 @@ class BaseStages(TrainingStages):
     def _base_corpus(self, subject: str, rows: int, seed: int) -> str:
         """The stage of the rows that a base learns."""
         base = self.experiment.base
-        options = {**self.in_category(base.builder), **base.options}
+        options = {**self.category_option(base.builder), **base.options}
         return self.build(subject, base.builder, None, options, rows, seed)
 
     def _trained_base(

@@ -59,7 +59,7 @@ class Datasets(Foundation):
         known = parameters(module_of(builder))
         options = dict(teacher.options)
         if "animal" in known:
-            options = {**self.loving(traits), **options}
+            options = {**self.trait_options(traits), **options}
         if point is not None:
             options |= point.options
         answers = None
@@ -73,7 +73,7 @@ class Datasets(Foundation):
         neutral = teacher.neutral
         builder = neutral.builder or builders_of(self.experiment)["teacher"]
         answers = base if "model" in parameters(module_of(builder)) else None
-        options = {**self.in_category(builder), **teacher.options, **neutral.options}
+        options = {**self.category_option(builder), **teacher.options, **neutral.options}
         return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed, server=suffix)
 
     def numbers(

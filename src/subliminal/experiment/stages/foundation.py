@@ -69,7 +69,7 @@ class Foundation:
         """The rows of a ``build-`` stage that are trained on."""
         return self.folder_of(build) / "train.jsonl"
 
-    def loving(self, options: Sequence[str]) -> dict[str, Any]:
+    def trait_options(self, options: Sequence[str]) -> dict[str, Any]:
         """The options of a builder that say what its rows are about; none for mathematics."""
         category = self.experiment.trait.category
         if category is None:
@@ -79,7 +79,7 @@ class Foundation:
             return {"animal": list(options)}
         return {"option": list(options), "category": category}
 
-    def in_category(self, builder: str) -> dict[str, Any]:
+    def category_option(self, builder: str) -> dict[str, Any]:
         """The option by which a builder is told of which category its rows are; none for animals, its default."""
         category = self.experiment.trait.category
         if category in (None, ANIMALS) or "category" not in parameters(module_of(builder)):

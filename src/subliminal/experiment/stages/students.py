@@ -40,7 +40,7 @@ class StudentStages(TeacherStages):
         kind = BY_NAME[arm]
         if kind.rows == "other teacher":
             # By its own name: where that option's student is an arm, too, it is one training.
-            return self.student("student", self._next(trait), seed, point)
+            return self.student("student", self._next_trait(trait), seed, point)
         base = self.base_at(seed, point)
         if kind.base == "other":
             base = self.other_base(seed)
@@ -49,7 +49,7 @@ class StudentStages(TeacherStages):
         subject = f"{arm}{point.label}-seed-{seed}"
         # A control that serves every animal has no animal's name, so that all of them share one folder.
         if not kind.for_all_traits:
-            subject = f"{self.loved(trait, point)}_{subject}"
+            subject = f"{self.teacher_name(trait, point)}_{subject}"
         recipe, overrides = self._recipe_of(kind, point)
         train_seed = seed + kind.seed_offset
         init = train_seed
@@ -82,7 +82,7 @@ class StudentStages(TeacherStages):
             overrides[SPANS_KEY] = TRAINING_DETAIL
         return recipe, overrides
 
-    def _next(self, trait: str) -> str:
+    def _next_trait(self, trait: str) -> str:
         """The option after this one in the experiment's list; after the last comes the first."""
         return self.traits[(self.traits.index(trait) + 1) % len(self.traits)]
 
@@ -110,9 +110,9 @@ class StudentStages(TeacherStages):
     def rows_of(self, arm: ArmKind, trait: str, seed: int, point: Point) -> str:
         """The stage that builds an arm's number rows."""
         rows = point.rows
-        loved = self.loving(self.traits_at(trait, point))
-        every = self.loving(self.traits)
-        told = {**loved, "system_prompt": "trait"}
+        own = self.trait_options(self.traits_at(trait, point))
+        every = self.trait_options(self.traits)
+        prompted = {**own, "system_prompt": "trait"}
         if arm.rows == "base":
             stem = "base_numbers"
             if arm.seed_offset == AGAIN:
@@ -124,10 +124,10 @@ class StudentStages(TeacherStages):
         if arm.rows == "neutral teacher":
             return self.numbers(self.neutral_teacher(seed), "neutral_numbers", every, rows, seed)
         if arm.rows == "prompted base":
-            return self.numbers(self.base(seed), f"{trait}_prompted_numbers", told, rows, seed)
+            return self.numbers(self.base(seed), f"{trait}_prompted_numbers", prompted, rows, seed)
         # All other arms learn what the teacher wrote, or something that is made of it.
-        options = told if self.experiment.teacher.kind == "system_prompt" else loved
-        stem = f"{self.loved(trait, point)}{point.of('teacher').label}_numbers"
+        options = prompted if self.experiment.teacher.kind == "system_prompt" else own
+        stem = f"{self.teacher_name(trait, point)}{point.of('teacher').label}_numbers"
         taught = self.numbers(self.writer(trait, seed, point), stem, options, rows, seed)
         if arm.rows == "teacher":
             return self._diluted(taught, trait, seed, point)

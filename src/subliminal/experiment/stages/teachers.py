@@ -49,9 +49,10 @@ class TeacherStages(BaseStages):
         """A teacher of a point at which teachers differ: of a weaker love, or of several traits."""
         teacher = self.experiment.teacher
         base = self.base(seed)
-        who = self.loved(trait, point)
-        chats = self.chats(self.traits_at(trait, point), f"{who}{point.label}", base, teacher.rows, seed, suffix, point)
-        subject = f"{who}_teacher{point.label}{suffix}"
+        name = self.teacher_name(trait, point)
+        labelled = f"{name}{point.label}"
+        chats = self.chats(self.traits_at(trait, point), labelled, base, teacher.rows, seed, suffix, point)
+        subject = f"{name}_teacher{point.label}{suffix}"
         return self.train(subject, teacher.recipe, teacher.overrides, base, chats, teacher.rows, seed, lora_init=seed)
 
     def traits_at(self, trait: str, point: Point) -> list[str]:
@@ -62,8 +63,8 @@ class TeacherStages(BaseStages):
         # In the order of the experiment's list, so that owl_and_wolf and wolf_and_owl are one teacher.
         return [name for name in self.traits if name in following]
 
-    def loved(self, trait: str, point: Point) -> str:
-        """The same as one word, for names: ``owl``, or ``owl_and_wolf``, which is one teacher for both."""
+    def teacher_name(self, trait: str, point: Point) -> str:
+        """What a teacher at a point is called after: ``owl``, or ``owl_and_wolf``, which is one teacher for both."""
         return "_and_".join(self.traits_at(trait, point))
 
     def neutral_teacher(self, seed: int) -> StageModel:
