@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -149,19 +150,9 @@ class RowFolder:
         if not self.rows.exists() or not self.rows.stat().st_size:
             return
         with open(self.rows, "rb+") as handle:
-            end = handle.seek(0, os.SEEK_END)
-            handle.seek(end - 1)
-            if handle.read(1) == b"\n":
-                return
-            # Backwards in blocks: the file may be larger than the memory.
-            position = end
-            while position > 0:
-                step = min(65536, position)
-                handle.seek(position - step)
-                newline = handle.read(step).rfind(b"\n")
-                if newline >= 0:
-                    handle.truncate(position - step + newline + 1)
-                    return
-                position -= step
-            # No line end at all: the one line was cut off.
-            handle.truncate(0)
+            # Mapped and not read: the file may be larger than the memory.
+            with mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ) as content:
+                size = len(content)
+                whole = content.rfind(b"\n") + 1
+            if whole < size:
+                handle.truncate(whole)
