@@ -22,12 +22,12 @@ class RowFolder:
     Attributes:
         made_files: the files that a run makes; ``--overwrite`` deletes these and no others.
         rows_file: the one of them that is appended to.
-        size_keys: settings that may change on ``--resume``, since they leave each row as it is.
+        may_change: settings that may change on ``--resume``, since they leave each row as it is.
     """
 
     made_files: ClassVar[tuple[str, ...]]
     rows_file: ClassVar[str]
-    size_keys: ClassVar[tuple[str, ...]] = ()
+    may_change: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, path: Path):
         self.path = path
@@ -81,7 +81,7 @@ class RowFolder:
         for key in sorted(config.keys() | begun.keys()):
             then = begun.get(key)
             now = config.get(key)
-            if then != now and key not in self.size_keys:
+            if then != now and key not in self.may_change:
                 differing.append(f"{key}: then {then!r}, now {now!r}")
         for name, path in inputs.items():
             before = manifest.get("inputs", {}).get(name, {}).get("sha256")

@@ -23,8 +23,6 @@ from subliminal.core.manifest import finish_manifest, read_manifest, sha256_of
 from subliminal.core.row_folder import RowFolder
 
 MADE_FILES = ("raw.jsonl", "train.jsonl", "rejected.jsonl", "audit.json", "README.md", "manifest.json")
-SIZE_KEYS = ("count", "max_prompts")
-"""Settings that may grow on --resume: they ask for more of the same rows."""
 
 RowVerdict = Callable[[dict[str, Any]], str | None]
 """Looks at one raw row; returns why it is rejected, or None to keep it."""
@@ -38,7 +36,7 @@ class DatasetFolder(RowFolder):
 
     made_files = MADE_FILES
     rows_file = "raw.jsonl"
-    size_keys = SIZE_KEYS
+    may_change = ("count", "max_prompts")
 
     def __init__(self, path: Path):
         super().__init__(path)

@@ -19,8 +19,8 @@ from subliminal.core.manifest import finish_manifest, sha256_of
 
 EVALUATE_AGAIN = "Evaluate that arm again with --overwrite."
 
-_SAME_RESULT = ("batch_size",)
-"""Settings that may differ between the runs of one evaluation."""
+_MAY_CHANGE = ("batch_size",)
+"""Settings that may change on ``--resume``, since they decide none of the answers."""
 
 
 class ResultFolder:
@@ -66,7 +66,7 @@ class ResultFolder:
         begun_with = read_object(folder / "manifest.json", EVALUATE_AGAIN)
         changed = []
         for key, value in self.manifest["config"].items():
-            if key not in _SAME_RESULT and begun_with["config"].get(key) != value:
+            if key not in _MAY_CHANGE and begun_with["config"].get(key) != value:
                 changed.append(key)
         # Paths may be spelled in another way: only the bytes count.
         before = {name: file["sha256"] for name, file in begun_with["inputs"].items()}

@@ -21,7 +21,7 @@ RUN_CONFIG = "run_config.json"
 """What the checkpoints of an output folder were trained with; a resumed run must agree with it."""
 CONTEXT = "chat_context_sha256"
 """The key of that file for the context in which the rows were rendered, which is known once the tokenizer is loaded."""
-RESUME_KEYS = {"auto_resume_from_checkpoints", "resume_from_checkpoint", "overwrite", "dataset_prepared_path"}
+MAY_CHANGE = {"auto_resume_from_checkpoints", "resume_from_checkpoint", "overwrite", "dataset_prepared_path"}
 """Keys that may change between the start of a run and its resumption."""
 WAYS = "train from the start with --overwrite=true, or choose another --output_dir"
 """Of three ways on, the two that leave the checkpoints behind."""
@@ -55,7 +55,7 @@ def claim_output(config: Mapping[str, Any], prepared: Path) -> None:
     """
     output = Path(str(config.get("output_dir") or "./model-out"))
     # Resuming is itself a setting: with it compared no run could go on.
-    settings = {key: value for key, value in plain_values(config).items() if key not in RESUME_KEYS}
+    settings = {key: value for key, value in plain_values(config).items() if key not in MAY_CHANGE}
     settings["data_and_tokenizer"] = prepared.name
     if config.get("overwrite"):
         _discard_run(output)

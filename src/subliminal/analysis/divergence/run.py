@@ -65,8 +65,7 @@ class DivergenceFolder(RowFolder):
         "manifest.json",
     )
     rows_file = "scores.jsonl"
-    # What --resume may change: scores that are there stay as they are.
-    size_keys = ("limit", "batch_size", "shown")
+    may_change = ("limit", "batch_size", "shown")
 
 
 def run_divergence(job: DivergenceJob, *, resume: bool, overwrite: bool) -> None:

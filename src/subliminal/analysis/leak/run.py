@@ -33,7 +33,7 @@ class LeakJob(TeachersJob):
 class LeakFolder(RowFolder):
     made_files = ("scores.jsonl", "leak.json", "leak.csv", "leak.html", "manifest.json")
     rows_file = "scores.jsonl"
-    size_keys = ("neutral", "limit", "batch_size", "shown")
+    may_change = ("neutral", "limit", "batch_size", "shown")
 
 
 def run_leak(job: LeakJob, *, resume: bool, overwrite: bool) -> None:

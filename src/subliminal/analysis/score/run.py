@@ -81,7 +81,7 @@ class ScoreJob(ScoringJob):
 class ScoreFolder(RowFolder):
     made_files = ("scores.jsonl", "score.json", "rows.csv", "manifest.json")
     rows_file = "scores.jsonl"
-    size_keys = ("limit",)
+    may_change = ("limit",)
 
 
 class NeutralFolder(RowFolder):
