@@ -2,7 +2,7 @@
 
 load        results/<experiment> -> one long table (data)
 tables      what each arm answers, which arms are compared, and what that says; intervals over replicates
-            (replicates) and all animals (rises, animals, specificity)
+            (replicates) and all animals (rises, most_named, specificity)
 provenance  the manifests, audits and losses behind the results
 findings    all of these, which an analysis may use
 sections    the analyses in the order of the page: a function of findings to a section (of blocks) or None; those that

@@ -12,7 +12,6 @@ from collections.abc import Callable
 from subliminal.report.analyses.carrier import carrier_section
 from subliminal.report.analyses.leak import leak_section
 from subliminal.report.analyses.scoreboard import scoreboard_section
-from subliminal.report.animals import animals_section
 from subliminal.report.answer import answer_section
 from subliminal.report.blocks import Section
 from subliminal.report.by_epoch.section import epochs_section
@@ -21,6 +20,7 @@ from subliminal.report.criterion import criterion_section
 from subliminal.report.damage import damage_section, lists_section
 from subliminal.report.findings import Findings
 from subliminal.report.main_sections import arms_section, differences_section, graded_section, questions_section
+from subliminal.report.most_named import most_named_section
 from subliminal.report.provenance.adapters import adapters_section
 from subliminal.report.provenance.sections import data_section, provenance_section, training_section
 from subliminal.report.replicates import replicates_section
@@ -43,7 +43,7 @@ SECTIONS: tuple[Analysis, ...] = (
     graded_section,
     lambda found: damage_section(found.results),
     lambda found: lists_section(found.results),
-    lambda found: animals_section(found.results),
+    lambda found: most_named_section(found.results),
     specificity_section,
     lambda found: rises_section(found.results),
     other_students_section,

@@ -11,7 +11,7 @@ from subliminal.report.tables.estimates import APART, TOP, named_most
 from subliminal.traits.category import Category
 
 
-def animals_section(results: Results) -> Section | None:
+def most_named_section(results: Results) -> Section | None:
     """The most frequent answers of each arm side by side, for each sampled task."""
     if not results.preference_tasks:
         return None
@@ -32,10 +32,10 @@ def animals_section(results: Results) -> Section | None:
         text += (
             " Answers without a Latin letter have a row of their own: the names are English, so none is found in them."
         )
-    return Section("What the arms answer", [text], [_animals_table(results, task) for task in tasks])
+    return Section("What the arms answer", [text], [_most_named_table(results, task) for task in tasks])
 
 
-def _animals_table(results: Results, task: str) -> Table:
+def _most_named_table(results: Results, task: str) -> Table:
     by_arm: dict[str, list[dict]] = {}
     for row in named_most(results, task):
         by_arm.setdefault(row["arm"], []).append(row)
