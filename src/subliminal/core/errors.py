@@ -4,24 +4,32 @@ from __future__ import annotations
 
 import difflib
 import errno
+import inspect
+import re
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from subliminal.core.noise import hide_noise
+
+if TYPE_CHECKING:
+    from typer import Typer
 
 
 class UserError(Exception):
     """Something the user can put right. The message is a sentence: what is wrong, where, and what to do."""
 
 
-def run_cli(app: Callable[[], None]) -> None:
+def run_cli(app: Typer) -> None:
     """Run a typer app; a :class:`UserError`, a full disk or a path that cannot be is one sentence and status 2.
 
-    Lines of libraries that say nothing about the command are hidden (:mod:`subliminal.core.noise`).
+    Lines of libraries that say nothing about the command are hidden (:mod:`subliminal.core.noise`), and ``--help``
+    shows the examples of a docstring as they are written.
     """
     # First: the command imports the libraries that say these lines.
     hide_noise()
+    _prepare_help(app)
     try:
         _refuse_nul(sys.argv[1:])
         app()
@@ -61,6 +69,49 @@ def stops_as_sentence() -> Iterator[None]:
 
 MOST_LETTERS = 400
 """Letters that a sentence quotes of what a library says."""
+
+
+def help_text(docstring: str) -> str:
+    """A docstring as ``--help`` shows it: prose is broken to the terminal, indented examples are not, so that they can
+    be copied; reStructuredText's quotes and roles are plain quotes."""
+    plain = re.sub(r":[a-z]+:`~?([^`]+)`|``([^`]+)``", r"`\1\2`", inspect.cleandoc(docstring))
+    paragraphs = plain.split("\n\n")
+    for index, paragraph in enumerate(paragraphs):
+        if all(line.startswith(" ") for line in paragraph.splitlines()):
+            # click leaves a paragraph behind this letter as it is.
+            paragraphs[index] = f"\b\n{paragraph}"
+    return "\n\n".join(paragraphs)
+
+
+def _prepare_help(app: Typer) -> None:
+    _arguments_keep_their_help()
+    # Its tables would break every line, examples too, and leave little of a narrow terminal to the words.
+    app.rich_markup_mode = None
+    if isinstance(app.info.help, str):
+        app.info.help = help_text(app.info.help)
+    for command in app.registered_commands:
+        said = command.help or (command.callback and command.callback.__doc__)
+        if said:
+            command.help = help_text(said)
+
+
+def _arguments_keep_their_help() -> None:
+    """Put right what click 8.5 does to typer 0.25, which Axolotl pins: an argument of a command loses its help."""
+    from typer.core import TyperArgument, TyperCommand
+
+    if TyperArgument(param_decls=["word"], help="said").help:
+        return
+    as_it_was = TyperArgument.__init__
+
+    def with_help(argument: TyperArgument, *, help: str | None = None, **rest: Any) -> None:
+        as_it_was(argument, **rest)
+        argument.help = help
+
+    TyperArgument.__init__ = with_help
+    # typer lists arguments beside the options, and click would a second time.
+    TyperCommand.format_arguments = lambda *_: None
+
+
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 IN_THE_WAY = (errno.ENOTDIR, errno.EEXIST, errno.EISDIR, errno.ENOTEMPTY)
 REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
