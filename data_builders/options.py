@@ -52,7 +52,7 @@ def open_engine(model: str, adapter: str | None, base_url: str | None, *, batch_
     Raises:
         UserError: the server cannot be reached or does not hold the model, or the model cannot be loaded.
     """
-    if base_url:
+    if base_url is not None:
         if adapter:
             raise UserError(
                 "--adapter works in process only. A server holds adapters by name: give that name as --model."

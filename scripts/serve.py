@@ -59,7 +59,7 @@ def main(
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
     adapters = parse_adapters(adapter)
     name = served_model_name or model
-    if base_url:
+    if base_url is not None:
         _report(base_url, name, adapters)
         raise typer.Exit(_run(run, base_url, lambda: None) if run else 0)
     with serve(

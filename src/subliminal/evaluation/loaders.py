@@ -84,7 +84,7 @@ def on_server(
     Raises:
         UserError: no server, or a model or adapter that it does not hold or use.
     """
-    if base_url:
+    if base_url is not None:
         yield _loader(base_url, concurrency, {})
         return
     from subliminal.engine.server import serve
