@@ -73,7 +73,13 @@ def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:
         ({"sedes": [1]}, "there is no key `sedes` (did you mean `seeds`?)"),
         ({"teacher__gaet": {"at_least": 0.5}}, "`teacher.gaet` (did you mean `gate`?)"),
         ({"arms": ["base", "studnet"]}, "`arms.1`"),
-        ({"trait": {"animals": ["badger"]}}, "'badger' is not a tracked animal"),
+        ({"trait": {"animals": ["badger"]}}, "`trait.animals`: 'badger' is not a tracked animal"),
+        ({"trait": {"animals": "owl"}}, "`trait.animals` must be a list"),
+        ({"trait": {"animal": ["owl"]}}, "there is no key `trait.animal` (did you mean `animals`?)"),
+        ({"resources": {"gpus": 1}}, "there is no key `resources.gpus`; there are train_gpus, per_gpu,"),
+        ({"student__overrides": {"micro_batch_size": 3}}, "No number of accumulation steps gives that with 3 x 1"),
+        ({"student__overrides": {"micro_batch_size": 2}}, "Set gradient_accumulation_steps=4, or state another"),
+        ({"launcher": "accelerate_configs/ddp.yml"}, "x 2 processes = 16 rows a step, but the recipe states"),
         ({"trait": {}}, "give one of `animals: [...]`, `category` with `options: [...]`, and `mathematics: true`"),
         ({"seeds": [1, 1]}, "`seeds` names one of its values twice"),
         ({"numbers__options": {"max_tokns": 5}}, "no option `max_tokns` that an experiment may set (did you mean"),
@@ -116,6 +122,23 @@ def test_what_a_file_must_not_say_is_a_sentence(changes: dict[str, Any], words: 
         load_experiment(changed(DEMO, tmp_path, **changes))
     assert words in str(error.value)
     assert "\n" not in str(error.value)
+
+
+def test_a_recipe_is_not_taken_for_an_experiment() -> None:
+    with pytest.raises(UserError, match=r"owl_student\.yml is a recipe, of one training, and no experiment file"):
+        load_experiment(REPO_ROOT / "recipes/owl_student.yml")
+
+
+def test_from_another_folder_one_sentence_names_the_root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError) as error:
+        load_experiment(REPO_ROOT / "experiments/owl_demo.yml")
+    assert str(error.value).count("run it from the root of the repository") == 1
+
+
+def test_of_very_many_problems_the_first_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"there is no key `k19`; and 9 more\. Correct it\.$"):
+        load_experiment(changed(DEMO, tmp_path, **{f"k{number}": 1 for number in range(21)}))
 
 
 def test_an_absent_file_names_the_one_that_is_near_or_says_how_many_there_are() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import types
-from typing import Any, Union, get_args, get_origin
+from typing import Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
@@ -37,6 +37,8 @@ class Strict(BaseModel):
     """A section of a file: a key that it does not know is an error, and so is a number that is none."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    SHORT: ClassVar[tuple[str, ...]] = ()
+    """Keys that a file may have in place of fields, which a validator makes of them."""
 
     @field_validator("*", mode="before")
     @classmethod
@@ -58,7 +60,12 @@ def phrase(problem: Any, schema: type) -> str:
     *parents, key = problem["loc"] or ("the file",)
     dotted = ".".join(str(part) for part in problem["loc"]) or "the file"
     if problem["type"] == "extra_forbidden":
-        return f"there is no key `{dotted}`{did_you_mean(str(key), _known_keys(schema, parents))}"
+        known = _known_keys(schema, parents)
+        near = did_you_mean(str(key), known)
+        # A section has few keys; of a whole file the page that lists them says more.
+        if not near and parents:
+            near = f"; there are {', '.join(known)}"
+        return f"there is no key `{dotted}`{near}"
     if problem["type"] == "missing":
         return f"`{dotted}` is missing"
     if problem["type"] in SAID:
@@ -100,7 +107,7 @@ def _known_keys(schema: type, parents: list[Any]) -> list[str]:
     for name in parents:
         if isinstance(name, str) and isinstance(section, type) and name in section.model_fields:
             section = _section(section.model_fields[name].annotation)
-    return list(section.model_fields)
+    return [*section.SHORT, *section.model_fields]
 
 
 def _section(annotation: Any) -> Any:

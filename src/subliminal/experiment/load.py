@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -21,13 +22,16 @@ from subliminal.experiment.options import (
     parameters,
     value_problem,
 )
-from subliminal.experiment.recipe_checks import misfits
+from subliminal.experiment.recipe_checks import misfits, recipes_of
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.stage_sources import builder_sources
 from subliminal.experiment.sweep.factors import BY_FACTOR
 from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.checks import world_problems
+
+MOST_TOLD = 12
+"""Problems of one file that a sentence names: more of them are one mistake, and nobody reads the list."""
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -43,10 +47,18 @@ def load_experiment(path: Path) -> Experiment:
     if not path.is_file():
         raise UserError(f"There is no experiment file {path}. {_other_files(path)}")
     content, _ = read_recipe(path)
+    # Of these keys an experiment has none, and a recipe always has both.
+    if content.keys() >= {"base_model", "datasets"}:
+        raise UserError(
+            f"{path} is a recipe, of one training, and no experiment file. Train by it as the `Run:` line of its "
+            "header says, or name a file of experiments/."
+        )
     try:
         experiment = Experiment.model_validate(content)
     except ValidationError as error:
-        problems = [phrase(problem, Experiment) for problem in error.errors()]
+        problems = [_as_written(phrase(problem, Experiment), content) for problem in error.errors()]
+        if len(problems) > MOST_TOLD:
+            problems[MOST_TOLD:] = [f"and {len(problems) - MOST_TOLD} more"]
         raise UserError(f"{path} cannot be used: {'; '.join(problems)}. Correct it.") from None
     for problem in contradictions(experiment):  # the first alone: others may follow from it
         raise UserError(f"{path} cannot be used: {problem}. Correct it.")
@@ -56,6 +68,10 @@ def load_experiment(path: Path) -> Experiment:
             f"{path} has the name {experiment.name!r}. Data, adapters and results go by it: name the file "
             f"{experiment.name}.yml, or the experiment {path.stem}."
         )
+    for named in [experiment.launcher, *(recipe for recipe, _ in recipes_of(experiment).values())]:
+        # One sentence for all files that it names: with them not here, neither are models, data and results.
+        if from_the_root(named):
+            raise UserError(f"{path} names {named}, which is not here.{from_the_root(named)}")
     # Sections that share a builder or a recipe have the same problems: each is told once.
     problems = list(dict.fromkeys([*misfits(experiment), *all_option_problems(experiment)]))
     if problems:
@@ -66,6 +82,14 @@ def load_experiment(path: Path) -> Experiment:
         raise UserError(f"{path} cannot be used: {said} Correct it.")
     _refuse_old_pocket_models(experiment)
     return experiment
+
+
+def _as_written(problem: str, content: dict[str, Any]) -> str:
+    """A problem with the key that the file has, where that stands for another one."""
+    trait = content.get("trait")
+    if isinstance(trait, dict) and ANIMALS in trait:
+        return problem.replace("`trait.options", f"`trait.{ANIMALS}")
+    return problem
 
 
 def _other_files(path: Path) -> str:

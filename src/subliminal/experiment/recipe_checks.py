@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import did_you_mean
-from subliminal.core.files import from_the_root
+from subliminal.core.errors import UserError, did_you_mean
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.schema.sections import Overrides
 from subliminal.experiment.sweep.layers import ADAPTED_LAYERS, layers_here
 from subliminal.training.lint import read_recipe
+from subliminal.training.preflight import check_effective_batch
 from subliminal.training.schema import recipe_schema, unknown_keys
 from subliminal.training.values import shape_problems, value_problems
 
@@ -76,7 +76,7 @@ def _absent(path: Path, folder: str) -> str:
     if path.is_dir():
         return f"{path} is a folder: name a file in it"
     there = [str(file.relative_to(REPO_ROOT)) for file in sorted((REPO_ROOT / folder).rglob("*.yml"))]
-    hint = from_the_root(path).rstrip(".") or did_you_mean(str(path), there) or f" (they are in {folder}/)"
+    hint = did_you_mean(str(path), there) or f" (they are in {folder}/)"
     return f"{path} does not exist{hint}"
 
 
@@ -93,7 +93,11 @@ def _recipe_problems(experiment: Experiment, section: str, path: Path, overrides
         yield from unreadable
         return
     keys = recipe | overrides
-    yield from _override_problems(section, path, recipe, overrides)
+    problems = list(_override_problems(section, path, recipe, overrides))
+    yield from problems
+    # A batch can be counted of whole numbers alone.
+    if not problems:
+        yield from _batch_problems(experiment, section, path, keys)
     if section == "student":
         yield from _lora_init_problems(experiment, keys)
     if section in ("student", "other_base"):
@@ -119,6 +123,21 @@ def _override_problems(section: str, path: Path, recipe: dict[str, Any], overrid
     if overrides and not own:  # else each of the recipe's own problems would be told twice
         for problem in value_problems(recipe | overrides):
             yield f"`{said}` with {path}: {problem}"
+
+
+def _batch_problems(experiment: Experiment, section: str, path: Path, keys: dict[str, Any]) -> Iterator[str]:
+    """Rows a step that are not the recipe's: else its training, hours later, would be the first to refuse them."""
+    if not experiment.launcher.is_file():
+        return
+    processes = read_recipe(experiment.launcher)[0].get("num_processes")
+    if not isinstance(processes, int):
+        return
+    try:
+        check_effective_batch(keys, processes)
+    except UserError as error:
+        # The sentence names options of a command line, and here they are keys.
+        said = str(error).replace(" --", " ").rstrip(".")
+        yield f"`{section}` with {path} and {experiment.launcher}: {said}"
 
 
 def _lora_init_problems(experiment: Experiment, keys: dict[str, Any]) -> Iterator[str]:

@@ -55,6 +55,8 @@ class TraitSection(Strict):
     ``animals: [owl]`` is short for ``{category: animals, options: [owl]}``.
     """
 
+    SHORT = (ANIMALS,)
+
     category: str | None = None
     options: list[str] = []
     mathematics: bool = False
