@@ -19,6 +19,8 @@ from subliminal.evaluation.tasks import question_rows, summary_of
 from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.rescore import difference, read_samples, score_again, scorer
 from subliminal.publish.verify_report import verify
+from subliminal.report.load import load_results
+from subliminal.report.provenance.trace import trace
 from subliminal.report.write import write_report
 
 ANSWERS = {
@@ -299,6 +301,35 @@ def test_a_file_that_is_gone_is_named_and_no_error(results: Path):
     verdict = verify(results)
     assert verdict.problems == []
     assert any("data/student_numbers/train.jsonl" in sentence for sentence in verdict.absent)
+
+
+def test_a_run_of_the_same_name_in_the_current_folder_is_another_run(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """As beside an unpacked archive, which has no rows."""
+    rows = "data/student_numbers/train.jsonl"
+    (results.parents[1] / rows).unlink()
+    put(tmp_path / "here" / rows, '{"id": "of another run"}\n')
+    monkeypatch.chdir(tmp_path / "here")
+    verdict = verify(results)
+    assert verdict.problems == []
+    assert f"{rows} is recorded and not here." in verdict.absent
+    assert not any("has changed since" in note for note in trace(load_results(results)).notes)
+
+
+def test_a_copy_of_results_is_held_against_the_checkout_that_one_stands_in(
+    results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    copy = tmp_path / "copies/owls"
+    shutil.copytree(results, copy)
+    monkeypatch.chdir(results.parents[1])
+    replace(results.parents[1] / "outputs/student/adapter_model.safetensors", "student weights", "student weightz")
+    told(copy, "outputs/student/adapter_model.safetensors", "student/seed-1 records")
+
+
+def test_a_report_that_was_written_again_says_how_it_is_recorded(results: Path):
+    put(results / "report.md", "another report")
+    told(results, "report.md is not the file", "verify_results.py", "--write` records that")
 
 
 def test_stages_that_saw_different_files(results: Path):

@@ -7,6 +7,9 @@ from typing import Any
 
 from subliminal.core.manifest import read_manifest
 
+MADE_BY_RUNS = ("data", "models", "outputs", "results")
+"""Folders of a checkout that git ignores."""
+
 
 def root_of(results: Path) -> Path:
     """The checkout, or the laid-out archive, that holds a result folder; its manifests' paths begin there.
@@ -24,6 +27,23 @@ def root_of(results: Path) -> Path:
 def roots_of_paths(results: Path) -> tuple[Path, ...]:
     """Where relative paths of manifests are looked up: the checkout that holds the results, then the current folder."""
     return tuple(dict.fromkeys([root_of(results), Path.cwd()]))
+
+
+def places_of(root: Path, name: str) -> list[Path]:
+    """Where a path of a manifest may lie, the likeliest first: below the root of the results, then the current folder.
+
+    What runs make is looked for in the current folder only where the root has no such folder. Beside an unpacked
+    archive, or results of another checkout, a run of the same name that lies here is another run.
+
+    Args:
+        root: as :func:`root_of` gives it.
+        name: of a file or folder; an absolute one stays as it is.
+    """
+    here = Path.cwd()
+    first = Path(name).parts[0] if name else ""
+    if root == here or (first in MADE_BY_RUNS and (root / first).is_dir()):
+        return [root / name]
+    return [root / name, here / name]
 
 
 def scored_weights(result: Path) -> str | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.manifest import sha256_of
-from subliminal.evaluation.lineage import roots_of_paths
+from subliminal.evaluation.lineage import places_of, roots_of_paths
 from subliminal.publish.rescore import DERIVED
 
 SHORT = 12
@@ -45,8 +45,8 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
 
     Args:
         manifests: label of a stage (``student/seed-1``, or its folder) -> its manifest.
-        folder: ``results/<experiment>``. Relative paths are looked up from the checkout that holds it, then from the
-            current folder.
+        folder: ``results/<experiment>``. :func:`subliminal.evaluation.lineage.places_of` says where relative paths are
+            looked up.
     """
     chain, roots = Chain(), roots_of_paths(folder)
     for label, manifest in manifests.items():
@@ -62,7 +62,7 @@ def check_chain(manifests: dict[str, dict[str, Any]], folder: Path) -> Chain:
             )
             continue
         sha256, who = next(iter(versions.items()))
-        places = [root / path for root in roots if (root / path).is_file()]
+        places = [place for place in places_of(roots[0], path) if place.is_file()]
         # Not here is no error: weights and rows are too large to keep everywhere.
         if not places:
             chain.absent.append(path)

@@ -14,6 +14,7 @@ from subliminal.report.provenance.trace import trace
 
 MANIFEST = "manifest.json"
 WORKING_FILES = (MANIFEST, "plan.json", "logs", "failures")
+SCRIPT = "scripts/verify_results.py"
 KEPT_OF_A_STAGE = (
     *("kind", "command", "git", "packages", "python", "device", "cpu"),
     *("chat_context_sha256", "started", "ended"),
@@ -74,7 +75,7 @@ def manifest_differences(folder: Path, summaries: dict[Path, dict[str, Any]]) ->
     """
     manifest = read_manifest(folder)
     if not manifest:
-        return [], [f"{folder}/{MANIFEST} is not here: `python scripts/verify_results.py {folder} --write` makes it."]
+        return [], [f"{folder}/{MANIFEST} is not here: `python {SCRIPT} {folder} --write` makes it."]
     problems, absent = [], []
     for name, sha256 in (manifest.get("files") or {}).items():
         if name.endswith(DERIVED):
@@ -82,6 +83,8 @@ def manifest_differences(folder: Path, summaries: dict[Path, dict[str, Any]]) ->
         if not (folder / name).is_file():
             absent.append(f"{folder / name} is recorded in {MANIFEST} and not here.")
         elif problem := hash_problem(folder / name, sha256, MANIFEST):
+            if "/" not in name:  # a file of the report; the others are raw answers
+                problem += f" If the report was written again, `python {SCRIPT} {folder} --write` records that."
             problems.append(problem)
     again = {}
     for path, summary in summaries.items():

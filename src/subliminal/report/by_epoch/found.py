@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from subliminal.core.manifest import read_manifest
-from subliminal.evaluation.lineage import roots_of_paths
+from subliminal.evaluation.lineage import places_of, root_of
 from subliminal.experiment.epochs import epoch_of
 from subliminal.report.data import EXACT, PROBABILITY, Results
 from subliminal.report.tables.pairs import pairs
@@ -165,8 +165,8 @@ def _epochs(results: Results, arm: str) -> float | None:
         if not run:
             return None
         # Relative paths are from the checkout that the results lie in, or that the command runs in.
-        for root in roots_of_paths(results.folder):
-            recipe = read_manifest(root / run).get("config", {})
+        for folder in places_of(root_of(results.folder), run):
+            recipe = read_manifest(folder).get("config", {})
             epochs = recipe.get("num_epochs")
             if (recipe.get("max_steps") or 0) > 0:  # it ended there, and not at its last epoch
                 return None

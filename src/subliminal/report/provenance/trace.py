@@ -9,7 +9,7 @@ from typing import Any
 
 from subliminal.core.files import read_jsonl, read_object
 from subliminal.core.manifest import sha256_of
-from subliminal.evaluation.lineage import roots_of_paths
+from subliminal.evaluation.lineage import places_of, roots_of_paths
 from subliminal.report.data import Results
 
 MAKE_AGAIN = "Make that folder again."
@@ -61,7 +61,7 @@ def _values_of(value: Any, key: str) -> Iterator[str]:
 def trace(results: Results) -> Provenance:
     """Follow the manifests of all arms as far as their folders are on this machine.
 
-    Relative paths are looked up from the checkout that holds the result folder, then from the current folder.
+    :func:`subliminal.evaluation.lineage.places_of` says where relative paths are looked up.
     """
     found, roots = Provenance(), roots_of_paths(results.folder)
     queue: list[tuple[str, dict[str, Any]]] = []
@@ -76,8 +76,7 @@ def trace(results: Results) -> Provenance:
         found.manifests[label] = manifest
         # What is named and not here is mostly a Hub id, and no fault of the run.
         for name in _named_paths(manifest):
-            # Both places: results may lie in another checkout than the one that the command runs in.
-            folder = next(filter(None, (_folder(root / name) for root in roots)), None)
+            folder = next(filter(None, map(_folder, places_of(roots[0], name))), None)
             if folder is None:
                 _note_absent(found, label, manifest, name)
                 continue
@@ -90,7 +89,7 @@ def trace(results: Results) -> Provenance:
                 shown = _shown(folder, roots)
                 queue.append((shown, parent))
                 _read_beside(found, folder, shown, parent)
-        _note_changed(found, label, manifest, roots)
+        _note_changed(found, label, manifest, roots[0])
     return found
 
 
@@ -144,11 +143,10 @@ def _note_absent(found: Provenance, label: str, manifest: dict[str, Any], name: 
         found.notes.append(f"{label}: the adapter {name} has no manifest here, so its training and data are not shown.")
 
 
-def _note_changed(found: Provenance, label: str, manifest: dict[str, Any], roots: tuple[Path, ...]) -> None:
+def _note_changed(found: Provenance, label: str, manifest: dict[str, Any], root: Path) -> None:
     """Say so where a data file is not the one that a run recorded: the counts shown are then those of other data."""
     for entry in (manifest.get("inputs") or {}).values():
-        places = [root / entry["path"] for root in roots]
-        here = next(filter(Path.is_file, places), None)
+        here = next(filter(Path.is_file, places_of(root, entry["path"])), None)
         if here is None or here.suffix != ".jsonl":  # rows alone: to hash weights again would take minutes
             continue
         if entry.get("sha256") not in (None, sha256_of(here)):
