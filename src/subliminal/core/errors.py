@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from textwrap import dedent, indent
 from typing import TYPE_CHECKING, Any
 
 from subliminal.core.noise import hide_noise
@@ -77,9 +78,10 @@ def help_text(docstring: str) -> str:
     plain = re.sub(r":[a-z]+:`~?([^`]+)`|``([^`]+)``", r"`\1\2`", inspect.cleandoc(docstring))
     paragraphs = plain.split("\n\n")
     for index, paragraph in enumerate(paragraphs):
-        if all(line.startswith(" ") for line in paragraph.splitlines()):
+        # Where a docstring has nothing else below its first line, its examples have lost their indentation.
+        if all(line.startswith((" ", "python ")) for line in paragraph.splitlines()):
             # click leaves a paragraph behind this letter as it is.
-            paragraphs[index] = f"\b\n{paragraph}"
+            paragraphs[index] = "\b\n" + indent(dedent(paragraph), "    ")
     return "\n\n".join(paragraphs)
 
 
