@@ -1,6 +1,6 @@
 """Make a recipe from another by setting values; the result is complete, says where it comes from, and passes the check.
 
-    python scripts/render_recipe.py recipes/owl_student.yml --set seed=7 --set output_dir=outputs/owl_student-seed-7 \
+    python scripts/render_recipe.py recipes/owl_student.yml --set seed=7 --set output_dir=outputs/owl_student-seed-7 \\
         -o outputs/rendered/owl_student-seed-7.yml
 """
 
