@@ -23,7 +23,7 @@ DOCUMENTS = [
     *sorted((REPO_ROOT / "results/published").glob("*/README.md")),
     *(
         path
-        for folder in ("eval_tasks", "experiments", "cloud", "workflow")
+        for folder in ("cloud", "eval_tasks", "experiments", "recipes", "results/replicate", "tests", "workflow")
         for path in sorted((REPO_ROOT / folder).rglob("README.md"))
     ),
 ]
@@ -132,7 +132,18 @@ def test_folders_of_the_map_exist() -> None:
         assert (REPO_ROOT / folder).is_dir(), folder
 
 
+def _anchors(text: str) -> set[str]:
+    """What a page's headings are called in links to them, as GitHub makes it."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
 def test_links_point_somewhere() -> None:
     for path in DOCUMENTS:
-        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
-            assert (path.parent / target).exists(), f"{path}: {target}"
+        for target, _, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(#([^)]+))?\)", path.read_text()):
+            page = path
+            if target:
+                page = path.parent / target
+            assert page.exists(), f"{path}: {target}"
+            if anchor and page.suffix == ".md":
+                assert anchor in _anchors(page.read_text()), f"{path}: {target}#{anchor}"
