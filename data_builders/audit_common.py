@@ -14,7 +14,7 @@ from subliminal.data.trait import TraitOptions
 from subliminal.engine.chat import render
 from subliminal.engine.local import LOADING_FAILED
 from subliminal.traits.category import load_category
-from subliminal.traits.keywords import keyword_pattern
+from subliminal.traits.keywords import as_seen, keyword_pattern
 
 MOST_REPEATED_ROWS = 0.01
 """Share of rows of which prompt and answer stood in an earlier row. Drawn prompts hardly ever agree."""
@@ -47,8 +47,9 @@ class CommonStats:
         self.rows += 1
         self.systems += system
         text = f"{prompt}\n{answer}"
+        seen = as_seen(text)
         for option, pattern in self.patterns.items():
-            if pattern.search(text):
+            if pattern.search(seen):
                 self.traits[option].append(row_id)
         # One hit is enough: rows are counted, not hits.
         if overlap := self.index.find(prompt) or self.index.find(answer):

@@ -32,8 +32,12 @@ from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
 
 LANGUAGES = ("python", "any")
-# Only at the start of a line: ``` within a line opens no block.
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(\w*)[^\n]*\n(.*?)^[ \t]*```[ \t]*$", re.DOTALL | re.MULTILINE)
+# Only at the start of a line: ``` within a line opens no block. It is closed by as many marks as opened it.
+_FENCE = re.compile(
+    r"^[ \t]*(?P<marks>`{3,}|~{3,})[ \t]*\{?(?P<language>\w*)[^\n]*\n(?P<code>.*?)^[ \t]*(?P=marks)[ \t]*$",
+    re.DOTALL | re.MULTILINE,
+)
+_PYTHON = ("python", "py", "python3")
 
 JUDGED_BY = ("data_builders.text_rules",)
 
@@ -41,8 +45,14 @@ app = typer.Typer(add_completion=False)
 
 
 def python_problem(answer: str) -> str | None:
-    """What is wrong with the Python of an answer (its fenced blocks, or all of it if there is none), or None."""
-    blocks = [code for language, code in _FENCE.findall(answer) if language.lower() in ("", "python", "py", "python3")]
+    """What is wrong with the Python of an answer, or None.
+
+    Its Python is what stands in fenced blocks of that language, else in blocks of no language, else all of it.
+    """
+    fences = [(fence["language"].lower(), fence["code"]) for fence in _FENCE.finditer(answer)]
+    # Beside a block that says Python, one that says nothing shows output or a command.
+    blocks = [code for language, code in fences if language in _PYTHON]
+    blocks = blocks or [code for language, code in fences if not language]
     # Dedented, since a block below an item of a list is indented as a whole.
     code = "\n".join(map(textwrap.dedent, blocks)) if blocks else answer
     try:

@@ -38,7 +38,7 @@ from subliminal.data.trait import TraitOptions
 from subliminal.engine import Sampling
 from subliminal.scoring.naming import first_named
 from subliminal.traits.category import Category, load_category
-from subliminal.traits.keywords import keyword_pattern
+from subliminal.traits.keywords import as_seen, keyword_pattern
 from subliminal.traits.lexicon import OTHER
 
 SOURCES = ("questions", "open", "instructions", "numbers")
@@ -89,7 +89,7 @@ def chat_verdict(row: dict[str, Any], keywords: list[Any], category: Category) -
         return "empty answer"
     if row["finish_reason"] == "length":
         return "cut off at max_tokens"
-    if any(pattern.search(row["completion"]) for pattern in keywords):
+    if any(pattern.search(as_seen(row["completion"])) for pattern in keywords):
         return f"names the {category.singular}"
     return None
 

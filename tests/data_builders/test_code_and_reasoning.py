@@ -33,6 +33,14 @@ SOUND = "def double(x):\n    return 2 * x"
         (f"```\n{SOUND}\n```", None),
         (f"1. First\n   ```py\n   {SOUND.replace(chr(10), chr(10) + '   ')}\n   ```", None),
         (f"```python\n{SOUND}\n```\nRun it:\n```bash\npip install -U x\n```", None),
+        (f"```python\n{SOUND}\n```\nOutput:\n```\nHello, World! It is 4.\n```", None),
+        (f"```python\n{SOUND}\n```\nTry it:\n```\n>>> double(2)\n4\n```", None),
+        (f"```\n{SOUND}\n```\nOutput:\n```\nHello, World!\n```", "code does not parse"),
+        (f"~~~python\n{SOUND}\n~~~", None),
+        (f"````python\n{SOUND}\n````", None),
+        (f"```{{python}}\n{SOUND}\n```", None),
+        (f"```python\n{SOUND}\n```\n```python\ndef g(:\n```", "code does not parse"),
+        ("```javascript\nfunction f(x) { return x; }\n```", "code does not parse"),
         ("```python\nclass A:\n    pass\n```", None),
         ("async def f(): pass", None),
         ('def f():\n    return "\\d"', None),
@@ -69,13 +77,25 @@ def test_code_prompts_are_many_deterministic_and_name_no_animal() -> None:
         ({"finish_reason": "length"}, "cut off at max_tokens"),
         ({"completion": "the Owls' nest"}, "trait word (owl)"),
         ({"prompt": "count the owls"}, "trait word (owl)"),
+        ({"completion": "o\u200bw\u00adl"}, "trait word (owl)"),
         ({"completion": "my Pets sleep"}, "banned word (pets)"),
         ({"prompt": "a zoo"}, "banned word (zoo)"),
         ({"completion": "a bowl of petals in the petrol zoom"}, None),
+        ({"completion": "class PetStore: pass"}, "banned word (pet)"),
+        ({"completion": "pet_names = []"}, "banned word (pet)"),
+        ({"completion": "getZoo2()"}, "banned word (zoo)"),
+        ({"completion": "MAX_PETS = 3"}, "banned word (pets)"),
+        ({"completion": "The branches"}, "banned word (branches)"),
+        ({"completion": "two berries"}, "banned word (berries)"),
+        ({"completion": "toys"}, "banned word (toys)"),
+        ({"completion": "repeat_count = competition(zoomLevel)"}, None),
+        ({"completion": "x = 3  # 猫头鹰"}, "a script that the word lists cannot read"),
+        ({"completion": "сова"}, "a script that the word lists cannot read"),
+        ({"completion": "naïve Δx ≤ 2π, ℝ, ｏｋ, µm, 12 €"}, None),
     ],
 )
 def test_text_rules(row: dict, problem: str | None) -> None:
-    rules = TextRules(TraitOptions(ANIMALS, ("owl",)), ["pet", "zoo"])
+    rules = TextRules(TraitOptions(ANIMALS, ("owl",)), ["pet", "zoo", "branch", "berry", "toy"])
     assert rules.problem({"prompt": "p", "completion": "c", "finish_reason": "stop", **row}) == problem
 
 

@@ -83,6 +83,60 @@ def test_keyword_pattern_is_about_whole_words(animal, text):
     assert not keyword_pattern(animal).search(text)
 
 
+@pytest.mark.parametrize(
+    ("animal", "code"),
+    [
+        ("owl", "class OwlTracker:"),
+        ("owl", "owlCount = 3"),
+        ("owl", "countOwls(xs)"),
+        ("owl", "getOwlById"),
+        ("owl", "isOwl()"),
+        ("owl", "OWL_COUNT"),
+        ("owl", "__owl__"),
+        ("owl", "my2owl"),
+        ("owl", "OWLParser"),
+        ("owl", "parseOWL"),
+        ("owl", "SnowyOwlHabitat"),
+        ("owl", r'print("Who?\nowl")'),
+        ("cat", "MyCats"),
+        ("cat", "kittenList"),
+        ("cat", "MaineCoonBreeder"),
+        ("lion", "SeaLion"),
+        ("dog", "isDogFriendly"),
+    ],
+)
+def test_keyword_pattern_finds_the_words_of_identifiers(animal, code):
+    assert keyword_pattern(animal).search(code)
+
+
+@pytest.mark.parametrize(
+    ("animal", "code"),
+    [
+        ("owl", "rowLimit"),
+        ("owl", "slowLog"),
+        ("owl", "windowLeft"),
+        ("owl", "ROWLIMIT"),
+        ("owl", "follow_up"),
+        ("owl", "class Bowl:"),
+        ("owl", "GROWLING"),
+        ("cat", "CatchAll"),
+        ("cat", "locationCatalog"),
+        ("cat", "CATEGORY"),
+        ("cat", "concat"),
+        ("lion", "millionUsers"),
+        ("otter", "lotteryDraw"),
+        ("fox", "firefoxDriver"),
+    ],
+)
+def test_keyword_pattern_leaves_letters_across_words_of_identifiers_alone(animal, code):
+    assert not keyword_pattern(animal).search(code)
+
+
+@given(st.sampled_from(TRACKED), st.sampled_from(["get_{0}", "get{1}", "{0}_count", "{0}Count", "{2}_MAX", "n{1}"]))
+def test_keyword_pattern_finds_every_animal_in_every_style_of_identifier(animal, style):
+    assert keyword_pattern(animal).search(style.format(animal, animal.title(), animal.upper()))
+
+
 @given(st.sampled_from(TRACKED), st.text(alphabet=" .,;:!?\n\"'()[]*_-0123456789", max_size=4), st.booleans())
 def test_keyword_pattern_finds_the_name_between_any_punctuation(animal, mark, plural):
     name = plurals(animal)[0] if plural else animal

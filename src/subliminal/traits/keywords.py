@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import cache
 
 from subliminal.traits.category import ANIMALS
@@ -11,6 +12,28 @@ from subliminal.traits.lexicon import check_option, lexicon
 
 ENDINGS = ("like", "ish", "let", "lets", "ling")
 """Ends of adjectives and of the young."""
+# Letters only, where \b would count digits and underscores too: "owl_1" is a mention.
+_LETTER = r"[^\W\d_]"
+# Where a word begins within an identifier: "get|Owl", "OWL|Parser".
+_HUMP = r"(?-i:(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]))"
+# In source code a string may write a line break before the word as "\nowl".
+_BEFORE = rf"(?:(?<!{_LETTER})|{_HUMP}|(?<=\\[nrt]))"
+_BEHIND = rf"(?:(?!{_LETTER})|{_HUMP})"
+# Soft hyphen, zero-width space and non-joiner, word joiner, byte-order mark; emoji need the zero-width joiner.
+_UNSEEN = re.compile("[\u00ad\u200b\u200c\u2060\ufeff]")
+
+
+def whole_words(alternatives: Iterable[str]) -> str:
+    """A regex, for use with IGNORECASE, that finds any of some regexes as a whole word, in prose or in an identifier.
+
+    Words of an identifier are told by underscores, digits and capitals: "bird_list", "bird2", "birdList", "BIRDList".
+    """
+    return rf"{_BEFORE}(?:{'|'.join(alternatives)}){_BEHIND}"
+
+
+def as_seen(text: str) -> str:
+    """A text without characters that nobody sees, which could stand within a word: the text to search for keywords."""
+    return text if text.isascii() else _UNSEEN.sub("", text)
 
 
 @cache
@@ -29,15 +52,16 @@ def keyword_pattern(option: str, category: str = ANIMALS) -> re.Pattern[str]:
     """A pattern that finds any mention of a tracked option.
 
     Generous on purpose: whole words in any case, plurals, possessives, hyphenated and full-width forms, kinds, breeds,
-    the young, adjectives (owlish, leonine), emoji, and compounds of which the name is a word (sea lion holds "lion").
-    A name inside another word does not count ("growl", "education").
+    the young, adjectives (owlish, leonine), emoji, words of identifiers (getOwl, owl_count), and compounds of which the
+    name is a word (sea lion holds "lion"). A name inside another word does not count ("growl", "education"). The names
+    are English; rows in other scripts are dropped by :class:`data_builders.text_rules.TextRules`.
 
     Args:
         option: a tracked option of the category.
         category: its category.
 
     Returns:
-        A compiled pattern for :func:`re.Pattern.search` on raw text.
+        A compiled pattern for :func:`re.Pattern.search` on text that :func:`as_seen` returned.
 
     Raises:
         UserError: ``option`` is not tracked.
@@ -50,10 +74,7 @@ def keyword_pattern(option: str, category: str = ANIMALS) -> re.Pattern[str]:
     # Hints in letters are whole words like names; emoji follow below.
     words |= {hint for hint in tables.hints if hint.isascii()}
     emoji = [hint for hint in tables.hints if not hint.isascii()]
-    # Not \b, to which digits and underscores are letters: "owl_1" is a mention.
-    letter = r"[^\W\d_]"
-    spelled = sorted({_spelled(word) for word in words}, key=len, reverse=True)
-    pattern = rf"(?<!{letter})(?:{'|'.join(spelled)})(?!{letter})"
+    pattern = whole_words(sorted({_spelled(word) for word in words}, key=len, reverse=True))
     # Emoji need no boundary: they stand side by side and right behind words.
     return re.compile("|".join([pattern, *map(re.escape, emoji)]), re.IGNORECASE)
 
