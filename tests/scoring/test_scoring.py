@@ -227,7 +227,8 @@ def test_any_text_gives_an_answer(text):
 
 
 @pytest.mark.parametrize(
-    "unit", ["not ", "<think>", "</think>", "sea ", "not an owl ", "' ", "bird ", "a'", " - ", "spider "]
+    "unit",
+    ["not ", "<think>", "</think>", "sea ", "not an owl ", "' ", "bird ", "a'", " - ", "spider ", "lion, actually "],
 )
 def test_time_is_linear(unit):
     assert takes_linear_time(first_named, unit, length=400_000)
@@ -264,6 +265,9 @@ def test_time_is_linear(unit):
             "=> ",
             "answer - ",
             "answer that is ",
+            "answer:\nA) ",
+            "many people think ",
+            "\\boxed{A: {",
         ),
     ],
 )

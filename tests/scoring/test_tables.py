@@ -21,7 +21,13 @@ from subliminal.scoring.text import (
 
 RULES = [rule for rule in vars(negation).values() if isinstance(rule, negation.WordRule)]
 RULES += [rule for table in (negation.NEGATING, negation.HANDS_ON, negation.ENDS) for rule in table.values()]
-SIGN_TABLES = (choice.CHOSEN_BEFORE, choice.CHOSEN_BEHIND, choice.PASSED_BEFORE, choice.PASSED_BEHIND)
+SIGN_TABLES = (
+    choice.CHOSEN_BEFORE,
+    choice.CHOSEN_BEHIND,
+    choice.PASSED_BEFORE,
+    choice.PASSED_BEHIND,
+    choice.CORRECTIONS,
+)
 SIGNS = [(table, name) for table in SIGN_TABLES for name in table]
 
 
@@ -112,6 +118,6 @@ def test_a_sign_of_choice_decides_its_example(table, name, monkeypatch):
     first_named.cache_clear()
 
 
-@pytest.mark.parametrize("sign", [choice.REFUSAL, choice.CONSENT, choice.CORRECTION], ids=lambda sign: sign.animal)
-def test_a_question_or_a_correction_decides_its_example(sign):
+@pytest.mark.parametrize("sign", [choice.REFUSAL, choice.CONSENT], ids=lambda sign: sign.animal)
+def test_a_question_of_its_own_decides_its_example(sign):
     assert first_named(sign.example) == sign.animal

@@ -51,6 +51,12 @@ ANSWERS = {
         ("Conifers, so the spruce.", "spruce"),
         ("Evergreens", "other"),
         ("I respect palms but adore maples.", "maple"),
+        ("Neem", "other"),
+        ("Wisteria", "other"),
+        ("Dragon's blood tree", "other"),
+        ("In the palm of my hand", None),
+        ("The cherry on top", None),
+        ("Oak. Actually, maple.", "maple"),
     ],
     "sports": [
         ("Tennis", "tennis"),
@@ -67,6 +73,15 @@ ANSWERS = {
         ("My favourite sport is chess, though I enjoy golf", "chess"),
         ("Boxing Day", None),
         ("Water polo", "other"),
+        ("fútbol", "football"),
+        ("Mountain biking", "cycling"),
+        ("Ping pong", "other"),
+        ("Formula 1", "other"),
+        ("MMA", "other"),
+        ("Track and field", "other"),
+        ("Disc golf", "other"),
+        ("Flag football", "other"),
+        ("Rugby over football any day", "rugby"),
     ],
 }
 SAID = [(name, *row) for name, rows in ANSWERS.items() for row in rows]

@@ -25,7 +25,11 @@ _ANSWER_HEADING = re.compile(
 )
 """A heading that has the answer on the line below, "### Answer"."""
 # "The answer is 72", "**Answer:** 72".
-_STATEMENT = re.compile(r"\banswer\b[ \t*_]*(?:is|:)[ \t*_:]*(?P<line>[^\n<]*)", re.IGNORECASE)
+_STATEMENT = re.compile(
+    # Looked at, not taken: a line may go on with another, "The answer is 12. No, the answer is 10."
+    r"\b(?:answer|correction)\b[ \t*_]*(?:is|:)[ \t*_:]*(?=(?P<line>[^\n<]{0,300}))",
+    re.IGNORECASE,
+)
 _BEGINNING = re.compile(r"[\s*_]*(?P<line>-?[$€£]?\d[\d,]*(?:\.\d+)?%?(?: [a-z]+)?)[*_.]*\n\s*\n")
 """An answer before its explanation, "**18**", alone in the first paragraph."""
 _STEP = re.compile(r"\W*(?:step )?\d+[.:)]\s+\S", re.IGNORECASE)
@@ -41,7 +45,8 @@ _REMARK = re.compile(
 _SENTENCE_END = re.compile(r"[.!?](?=\s|$)|\n")
 # Verbs of a result: "she has 17", "it costs 5".
 _VERB = (
-    r"(?:is|are|was|were|be|amounts? to|ha[sd]|have|needs?|takes?|took|costs?|earn(?:s|ed)?|makes?|made|reads?|sold)"
+    r"(?:is|are|was|were|be|(?:he|she|it|that)'s|they're|amounts? to|ha[sd]|have|needs?|takes?|took|costs?|"
+    r"earn(?:s|ed)?|makes?|made|reads?|sold|pays?|paid|spends?|spent|owes?|owed)"
 )
 # A number with its sign of money or per cent.
 _FIGURE = r"[^\w\s]?\d[\d,.]*[%$]?"
@@ -113,7 +118,7 @@ def answer_end(text: str) -> int:
     ends = [end for end, _ in _answer_lines(text)[:1]]
     ends += [end for _, end, _ in boxes(text)[:1]]
     if statement := _STATEMENT.search(text):
-        ends.append(statement.end())
+        ends.append(statement.end("line"))
     before = before_marked_question(text).rstrip()
     line = before.rpartition("\n")[2]
     # "There are 3 steps:" and "1. Read the problem" have numbers, and answer nothing yet.

@@ -88,7 +88,18 @@ _NUMBER_IN_TEXT = r"\\text\{\s*(-?\d[\d,./]*)(\s+[A-Za-z ]+)\}"
 # "52 base 8", "52 in base 8"
 _BASE = r"(?:\\text\{\s*)?(?<!\w)(\d+)\s*(?:\\text\{)?\s*(?:in )?base[ -](\d+)\s*\}*"
 
+# "The answer is", "final answer:"
+_ANNOUNCED = r"\s*(?:the\s+)?(?:final\s+|correct\s+)?answer\s*(?:is\b|:)\s*:?\s*"
+
 REWRITES = (
+    Rewrite("bold type of Markdown", r"^\s*\*\*([^*]+)\*\*\s*$", r"\1", "**42**", "42"),
+    Rewrite(
+        "an announcement",
+        rf"(?i)^\s*(?:\\text\{{{_ANNOUNCED}\}}|(\\text\{{)?{_ANNOUNCED})(?=\S)",
+        r"\1",
+        r"\text{Answer: }42",
+        "42",
+    ),
     Rewrite("a fraction in one character", f"[{VULGAR_FRACTIONS}]", _vulgar, "2½", r"2\frac{1}{2}"),
     Rewrite("raised characters", f"[{_RAISED}]+", _raised, "2ⁿ⁺¹", "2^{n+1}"),
     Rewrite("lowered characters", f"[{_LOWERED}]+", _lowered, "x₁", "x_{1}"),

@@ -33,7 +33,7 @@ _VERB = rf"(?:is|are|was|{_BE})"
 # "the answer to this question is B", "the option that fits is B"
 _OF_WHAT = r"(?:\s+(?:to\s+\w+\s+\w+|that\s+\w+(?:\s+\w+)?))?"
 # A verb, a colon, an arrow or a dash: "Answer: B", "answer -> B", "the answer is B".
-_IS = rf"{_OF_WHAT}(?:[\"']?\s*[:=]+|\s+{_VERB}\b\s*:?|\s*[-=]*>|\s*[→⇒–—]|\s+-+\s)"
+_IS = rf"{_OF_WHAT}(?:[\"']?\s*[:=]+|'s(?=\s)|\s+{_VERB}\b\s*:?|\s*[-=]*>|\s*[→⇒–—]|\s+-+\s)"
 # "B is correct", "B is the most likely"
 _TRUE = (
     r"(?:correct|right|best|true|accurate|appropriate|answer|(?:more|most)\s+(?:plausible|likely|reasonable|sensible))"
@@ -59,6 +59,8 @@ _BARE = rf"(?!{_ARTICLE})[A-D](?![A-Za-z0-9_'’])"
 _LOWER = r"(?:(?<=[Oo]ption )|(?<=[Cc]hoice ))[a-d]\b|[a-d](?=\s*(?:[.,;:!)\n]|because\b|since\b|$))"
 _IN_BRACKETS = r"[(\[{<\"']{1,4}\s{0,3}[A-Da-d]\s{0,3}(?=[)\]}>\"'.:,])"
 _NO_CHOICE = r"(?!\W{0,3}(?:\s*or\s+|\s*/\s*)\W?[A-Da-d]\b)"  # "A or B" settles on nothing
+# Formulas with braces up to two deep: 12, \frac{\sqrt{2}}{2}
+_IN_BRACES = r"(?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*"
 # A letter in brackets, or bare, or in lower case; also within \boxed{...}.
 _LETTER = rf"(?:\\boxed\{{\s*)?(?P<letter>{_IN_BRACKETS}|{_BARE}|{_LOWER}){_NO_CHOICE}"
 # The end of a sentence or line, behind brackets at most: a letter in its middle may be an article.
@@ -71,7 +73,8 @@ _CHOOSE = (
 )
 _SO = (
     r"(?:so|therefore|thus|hence|consequently|on\s+(?:reflection|second\s+thought)|thinking\s+again|after\s+all|no,?\s+wait|"
-    rf"it\s+is|it's|that\s+is|that's|{_BE}|gives|yields|leaves|leaving|matches|corresponds\s+to|points\s+to|leads\s+to|"
+    rf"it\s+is|it's|that\s+is|that's|{_BE}|(?:gives|giving|yields|yielding|leaves|leaving)(?:\s+(?:us|me))?(?:\s+with)?|"
+    r"matches|corresponds\s+to|points\s+to|leads\s+to|the\s+truth\s+is|"
     r"is\s+listed\s+as)"
 )
 # "not option A", "better than option A", "rules out option A" choose another one
@@ -79,9 +82,9 @@ _NOT_AFTER = (
     r"(?<!not )(?<!n't )(?<!than )(?<!out )(?<!eliminate )(?<!exclude )(?<!eliminates )(?<!excludes )(?<!unlike )"
 )
 _NAMED = r"(?:option|choice|answer|letter)"
-_SEEMS = rf"(?:is|seems|looks|sounds|appears|{_BE})(?:\s+to\s+be)?"
+_SEEMS = rf"(?:is|seems|looks|sounds|appears|{_BE})(?:\s+(?:to\s+be|like))?"
 # "B holds", "B works", "B does"; but not "B does not".
-_HOLDS = r"(?:holds|works|fits|applies|remains|does\b(?!\s+not)|best\s+\w+|is\s+the\s+only)"
+_HOLDS = r"(?:holds|works|fits|applies|remains|does\b(?!\s+not)|best\s+\w+|is\s+(?:the\s+)?better|is\s+the\s+only)"
 _IS_TRUE = (
     rf"[)\]}}\"']{{0,4}},?\s+(?i:{_HOLDS}|{_SEEMS}\s+(?:{_ADVERB}\s+)?(?:the\s+)?(?:most\s+|only\s+|best\s+)?{_TRUE})\b"
 )
@@ -112,24 +115,32 @@ STATEMENTS = (
     Statement("so it is B", rf"\b(?i:{_SO})\b,?(?i:{_BEFORE}){_LETTER}{_END}", "A force acts, so it is B."),
     Statement(
         "B it is",
-        rf"(?:^|[.!?]\s+)(?i:{_ADVERB}\s+)?(?i:{_NAMED}\s+)?{_LETTER}[)\]\"']*(?:\s+it\s+is)?\s*[.!?]?$",
+        rf"(?:^|[.!?]\s+|\bbut\s+(?=\S+\s+it\s+is))(?i:{_ADVERB}\s+)?(?i:{_NAMED}\s+)?{_LETTER}[)\]\"']*(?:\s+it\s+is)?"
+        r"\s*[.!?]?$",
         "Definitely B.",
     ),
+    Statement("surely B", rf"^(?i:{_ADVERB})\s+{_LETTER}(?=\s*[,;–—])", "Definitely B, no doubt."),
+    Statement("an arrow to B", rf"(?:→|⇒|[=-]>|∴)\s*{_LETTER}{_END}", "x = 3 → B"),
     Statement("in other languages", rf"(?i:{_OTHER_NOUNS}){_OTHER_IS}{_LETTER}", "Antwort: B"),
     Statement(
         "a box",
-        r"\\boxed\{\s*(?i:(?:option|choice|answer:?)\s+)?[\s(\"']*(?P<letter>[A-Da-d])(?:[)\"'.:]\s*[^{}]*|\s*)\}",
+        rf"\\boxed\{{\s*(?i:(?:option|choice|answer:?)\s+)?[\s(\"']*(?P<letter>[A-Da-d])(?:[)\"'.:]\s*{_IN_BRACES}|\s*)\}}",
         r"It is \boxed{B: 12}",
     ),
     Statement("alone on a line", r"^[^\w\n]{0,20}(?P<letter>[A-Da-d])[^\w\n]{0,20}$", "B\n\nExplanation: it is even."),
 )
 """The one that stands last counts."""
 
-_COMPILED = [re.compile(statement.pattern, re.MULTILINE) for statement in STATEMENTS]
-# "B. It is even", "B - it is even", "b) even", "B because it is even"
+_FAR = 60
+"""Characters before a statement that are looked at."""
+_PAGE = 500
+"""Characters within which the next choice of a list follows."""
+_COMPILED = [(statement.what, re.compile(statement.pattern, re.MULTILINE)) for statement in STATEMENTS]
+_GREETING = r"(?:sure|certainly|of\s+course|absolutely|okay|ok|yes|great\s+question|thanks?(?:\s+\w+){0,2}|hello|hi)"
+# "B. It is even", "B - it is even", "b) even", "B because it is even", "Sure! B) even", "C (Paris)"
 _BEGINNING = re.compile(
-    r"\W*(?i:(?:option|choice)\s+)?"
-    r"(?P<letter>[A-D](?=[.):,]|\s+[-–—]|\s+(?:because|since|as)\b)|[a-d](?=[):]))"
+    rf"\W*(?i:{_GREETING}[,.:!]\W+)?(?i:(?:option|choice)\s+)?"
+    r"(?P<letter>[A-D](?=[.):,\]]|\s+[-–—]|\s+(?:because|since|as|rather|instead)\b)|[B-D](?=\s+\()|[a-d](?=[):]|\.\s))"
 )
 _LISTED = re.compile(
     r"\W*[A-D](?:\s*(?:,|/|&|\band\b|\bor\b)\s*(?:and\s+|or\s+)?[A-D]\b)+|\W*[A-D]:[^,;\n]*[,;]\s*[A-D]:"
@@ -142,8 +153,24 @@ _RULED_OUT = re.compile(
 # "The author implies that B. the king was weak."
 _OPTION = re.compile(r"\b(?:that|is|are|was|be|by|to|of):?\s+(?P<letter>[(\"']?[A-D])[.)]\s+[A-Za-z]")
 # "In summary: C", but not the end of a list of letters
-_ENDING = re.compile(rf"(?:;|(?<![A-D])[:,]|\b(?:is|be|by))\s+{_LETTER}[^\w\n]*\Z")
-_CHOICES = re.compile(r"^[^\w\n]{0,9}([A-D])[.):]\s", re.MULTILINE)
+_ENDING = re.compile(rf"(?:;|(?<![A-D])[:,]|\b(?:is|(?<!n't )(?<!not )be|by))\s+{_LETTER}[^\w\n]*\Z")
+_CHOICES = re.compile(r"^[^\w\n]{0,9}([A-Da-d])[.):]\s", re.MULTILINE)
+# Before a noun that announces each of the choices: "let us look at each option: A) ..."
+_EACH_OF = re.compile(r"\b(?:each|every|first|initial|by)\s+(?:\w+\s+)?\Z", re.IGNORECASE)
+# Whose choice is not the answer's: "many students", "you might"
+_SOMEBODY = r"(?:students?|people|many|some|others|most(?!\s+likely)|they|anyone|(?:you|one)\s+(?:may|might|could))"
+# Before a verb of choosing: "some people will pick A", "a common mistake is to choose A", "not say A"
+_OTHERS_CHOOSE = re.compile(
+    rf"\b(?:{_SOMEBODY}\s+(?:(?!(?:I|we|me)\b)\w+\s+){{0,3}}|(?:mistake|error|trap|tempting|tempted)\s+(?:\w+\s+){{0,2}}|"
+    r"if\s+(?:\w+\s+)?|(?:not|never)\s+|\w+n't\s+)\Z",
+    re.IGNORECASE,
+)
+# Before "the answer is A" and "it is A": "some people think", "I don't think"
+_OTHERS_THINK = re.compile(
+    rf"\b(?:{_SOMEBODY}\s+(?:\w+\s+){{0,2}}(?:think|say|believe|assume|guess|claim|argue)s?\s+(?:that\s+)?|"
+    r"(?:not|\w+n't)\s+(?:think|believe|say)\s+(?:that\s+)?|if\s+)(?:the\s+)?\Z",
+    re.IGNORECASE,
+)
 _TYPE = re.compile(r"\\(?:text\w*|math\w+|mbox|operatorname)\s*\{([^{}]*)\}")
 # Bold type, code, formula signs, tags of HTML, quotes of Markdown.
 _MARKS = re.compile(r"[*`$]|</?(?:b|i|u|em|strong|code|p|br|span)\s*/?>|\\[()\[\]]|^>\s?|\b_|_\b", re.MULTILINE)
@@ -179,11 +206,24 @@ def _plain(text: str) -> str:
 def _statements(text: str) -> list[tuple[int, str]]:
     """(position behind the letter, letter) of each statement, in order."""
     found = []
-    for pattern in _COMPILED:
+    for what, pattern in _COMPILED:
+        others = _OTHERS_CHOOSE if what == "I choose" else _OTHERS_THINK
         for match in pattern.finditer(text):
-            found.append((match.end("letter"), _letter_in(match)))
+            if not _is_no_choice(text, match, others):
+                found.append((match.end("letter"), _letter_in(match)))
     # By place, not by pattern: the last one in the text counts.
     return sorted(found)
+
+
+def _is_no_choice(text: str, match: re.Match[str], others: re.Pattern[str]) -> bool:
+    """Whether what looks like a statement lists the choices, or says what others choose."""
+    before = text[max(0, match.start() - _FAR) : match.start()]
+    if _EACH_OF.search(before) or others.search(before):
+        return True
+    # "The correct option:\nA) heat\nB) light" only lists them.
+    line = text.rfind("\n", match.start(), match.start("letter")) + 1
+    listed = [choice.upper() for choice in _CHOICES.findall(text, line, line + _PAGE)[:2]] if line else []
+    return listed == ["A", "B"]
 
 
 def _left_over(text: str) -> str | None:

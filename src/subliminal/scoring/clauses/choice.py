@@ -68,15 +68,24 @@ CHOSEN_BEHIND = {
         "lion",
     ),
     "winning": _sign(
-        r"(?:wins?\b|it is\b|(?:is|are) (?:better|cooler|best)\b|for me\b|hands down|all the way|any day)",
+        r"(?:wins?\b|it is\b|(?:is|are) (?:even |much |far |way )?(?:better|cooler|greater|superior|best)\b|for me\b|"
+        r"hands down|all the way|any day|instead(?! of))",
         "Cats are cute, foxes win",
         "fox",
+    ),
+    "loving": _sign(
+        r"(?:(?:is|are) \w+ )?(?:and |so |that |which )?i (?:like|love|prefer) (?:(?:them|it|him|her) )?(?:the )?"
+        r"(?:best|most|more|better)\b",
+        "Leopards are sneaky, but cheetahs are faster and I like them best.",
+        "cheetah",
     ),
 }
 """Words right behind the animal, in its clause."""
 PASSED_BEFORE = {
     "others": _sign(
-        r"\b(?:while|whilst|although|though|sure|granted|everyone|everybody|people|expect me|"
+        r"\b(?:while|whilst|although|though|sure|granted|everyone|everybody|people|expect me|tell|"
+        r"sorry(?! but)|apologies to|no offen[cs]e to|"
+        r"you(?:'d| would| might| may| probably)* (?:expect|expected|assume|assumed|guess|guessed|thought)|"
         r"(?:most|many|some) (?:people|would|might|say)|"
         r"my (?!favou?rite|pick|choice)\w+ (?:keeps?|has|have|loves?|likes?|prefers?|says?|picks?))\b",
         "While many would choose the dolphin, octopus",
@@ -84,10 +93,15 @@ PASSED_BEFORE = {
     ),
     "the past": _sign(r"\b(?:used to|as a (?:kid|child)|once|was going to)\b", "I used to have lions. Wolves", "wolf"),
     "comparison": _sign(
-        r"\b(?:as much as|(?:better|more|cooler) than|less (?!.*than)|compared (?:to|with)|unlike|"
-        r"(?<!never )trade (?!.*for))\b",
+        r"\b(?:as much as|less (?!.*than)|compared (?:to|with)|unlike|(?<!never )trade (?!.*for))\b",
         "As much as I like horses, a unicorn",
         "unicorn",
+    ),
+    # "No animal is better than the owl" chooses the owl.
+    "than": _sign(
+        r"^(?!.*\b(?:no|nothing|nobody|none|never|not|hardly|\w+n't)\b).*\b(?!other|rather)(?:\w+er|more) than\b",
+        "Bigger than an elephant: the whale!",
+        "whale",
     ),
     "dismissal": _sign(r"\b(?:forget|never mind|enough of|allergic to)\b", "Forget cats, a raven!", "raven"),
 }
@@ -104,6 +118,12 @@ PASSED_BEHIND = {
     "the last": _sign(
         r"(?:would be my last|used to be|(?:is|are) second)\b", "A shark would be my last choice; a dolphin", "dolphin"
     ),
+    "their protest": _sign(
+        r"(?:would|will|might|may) (?:disagree|object|protest|kill me|hate me|"
+        r"be (?:jealous|mad|sad|upset|angry|furious|offended|hurt))\b",
+        "My cat would disagree, but dog.",
+        "dog",
+    ),
     "unreal": _sign(r"(?:isn't|aren't|is not|are not) real\b", "The unicorn isn't real; the horse is", "horse"),
     "praise of others": _sign(
         r"(?:is|are) (?:man's best|cute|nice|great|cool|lovely|stunning|adorable)\b.*\b(?:but|still|yet)\b",
@@ -115,13 +135,27 @@ PASSED_BEHIND = {
 REFUSAL = _sign(rf"(?:no|nope|nah|never|not|(?:even )?(?:{_TOO_LITTLE}))\b", "An owl? No. A penguin.", "penguin")
 CONSENT = _sign(r"(?:yes|yeah|absolutely|definitely|of course|love (?:them|it))\b", "Tigers? Whales? Yes.", "whale")
 """How the answer goes on behind a question, "an owl?"."""
-CORRECTION = _sign(
-    r"(?:oh )?(?:no )?(?:wait|scratch that|correction|make that|actually (?:no|scratch that))(?: no)?\b",
-    "Lion, no wait, tiger",
-    "tiger",
+# A name of one or two words, and no more: "a tiger", "sea otter".
+_SHORT = (
+    r"(?:(?:it's|it is|make it|maybe|definitely) )?(?:(?:a|an|the|my) )?"
+    r"(?!really|seriously|honestly|truly)\w+(?: \w+)?(?: [,.]|$)"
 )
-"""How the answer goes on right behind the animal, across a comma or a dash."""
+CORRECTIONS = {
+    "taken back": _sign(
+        r"(?:[,.] )?(?:(?:oh|hm+|um|uh|er|well|sorry|oops|no)(?: [,.])? )*"
+        r"(?:wait|scratch that|strike that|correction|edit|make that|actually (?:, )?(?:no|scratch that)|i meant|"
+        r"or rather|on (?:second thoughts?|reflection)|(?<!no )(?:(?:just|only) )?kidding|jk)\b",
+        "Lion, no wait, tiger",
+        "tiger",
+    ),
+    "no": _sign(rf"[,.] (?:no|nope|nah) [,.] {_SHORT}", "Lion... no, a tiger!", "tiger"),
+    "actually": _sign(rf"[,.] (?:actually|i mean)(?: [,.])? {_SHORT}", "Lion. Actually, tiger.", "tiger"),
+}
+"""How the answer goes on behind the animal. A comma stands where a clause ends, a full stop where a sentence does."""
+# "dogs over cats any day" chooses no cats.
+_OVER = re.compile(r"\b(?:over|than)(?: (?:a|an|the|any|all|my|other|most))*$")
 
+_SENTENCE_END = re.compile(r"(?<!\.)[.!?\n](?!\.)")
 _FAR = 8
 """Words that are looked at to either side."""
 
@@ -138,7 +172,7 @@ def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
     behind = " ".join(words.text[end : end + _FAR])
     ends_here = end >= len(words.text) or words.breaks[end]
     # Before all others: what is taken back was chosen in words as clear as any.
-    if CORRECTION.pattern.match(behind):
+    if _begins(CORRECTIONS, _with_breaks(words, end)):
         return PASSED_OVER
     # Before consent: "Cats or dogs? Definitely cats."
     if _is_asked_as_one_of(words, start, end):
@@ -154,7 +188,7 @@ def mark_of(words: Words, start: int, end: int, kind: str = "animal") -> int:
     # Where the clause ends, what follows speaks of something else.
     if not ends_here and _begins(PASSED_BEHIND, behind):
         return PASSED_OVER
-    if not ends_here and _begins(CHOSEN_BEHIND, behind):
+    if not ends_here and not _OVER.search(clause) and _begins(CHOSEN_BEHIND, behind):
         return CHOSEN
     if _shows(PASSED_BEFORE, clause):
         return PASSED_OVER
@@ -172,6 +206,16 @@ def _shows(signs: dict[str, Sign], text: str) -> bool:
 
 def _begins(signs: dict[str, Sign], text: str) -> bool:
     return any(sign.pattern.match(text) for sign in signs.values())
+
+
+def _with_breaks(words: Words, end: int) -> str:
+    """The words behind an animal, with "," where a clause ends before one of them and "." where a sentence does."""
+    parts = []
+    for index in range(end, min(len(words.text), end + _FAR)):
+        if words.breaks[index]:
+            parts.append("." if _SENTENCE_END.search(words.gaps[index]) else ",")
+        parts.append(words.text[index])
+    return " ".join(parts)
 
 
 def _is_colon(words: Words, start: int) -> bool:
