@@ -289,9 +289,9 @@ def test_strict_final_number(answer, number):
     [
         *("\\boxed{", "}", "\\boxed{1},", "#### ", "1,111", "$-", "\\boxed ", " ", "-", "####1", "7", "1 ", "1,11,"),
         *("1:1:", "^{", "\\text{", "\\frac{1}", "\\frac1", "3 and ", "½", "⁵", "(", "#### 1\n", "#### 1. ab\n"),
-        *("how many ", "a. how many\n\n", "Question: ", "<|channel|>analysis", "analysis", "answer is ", "the answer is 1. ", "x", "\n"),
+        *("how many ", "a. how many\n\n", "Question: ", "<|channel|>analysis", "analysis", "answer is ", "x", "\n"),
         *("\\overline{1}", "0.1", "√(", "√1", "\\in", "1\\,", "0.(", ". . . ", "# answer\n", "1 x ", "=1", "<answer>"),
-        *("$1 million ", "1 1/2 or ", "1'111"),
+        *("$1 million ", "1 1/2 or ", "1'111", "the answer is 1. "),
     ],
 )  # fmt: skip
 def test_finding_the_answer_takes_linear_time(unit):
