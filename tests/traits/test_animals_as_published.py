@@ -43,7 +43,7 @@ def _lexicon() -> Any:
 def _patterns() -> Any:
     """The words of each pattern, sorted: those of one length stand in any order.
 
-    What stands around the words is newer (words of identifiers count since), and no part of the digest, which is of commit
+    What stands around the words is newer (words of identifiers count since), and no part of the digest, of commit
     63dff76. No published experiment has rows that a pattern judged.
     """
     before, behind = whole_words(["\0"]).split("\0")
