@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from patience import HANG_SECONDS
 
 from subliminal.analysis import device_reads
 from subliminal.analysis.answers import Answer
@@ -88,7 +89,7 @@ def test_a_window_of_batches_is_made_ready_ahead(tmp_path: Path):
 
     def compute(batch: list[Answer], first: bool) -> SimpleNamespace:
         if not computed:
-            assert is_next_window_begun.wait(timeout=60)
+            assert is_next_window_begun.wait(timeout=HANG_SECONDS)
         computed.append(batch[0].id)
         return SimpleNamespace(rows=lambda: [{"id": batch[0].id}])
 

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import yaml
 from built import write_rows
+from patience import HANG_SECONDS
 from typer.testing import CliRunner
 
 from data_builders.view import app
@@ -231,6 +232,6 @@ def test_a_browser_runs_nothing_of_the_rows_and_shows_the_chosen(dataset: Path, 
         "document.body.textContent = document.title; })</script>"
     )
     flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--allow-file-access-from-files", "--dump-dom"]
-    done = subprocess.run([CHROMIUM, *flags, probe.as_uri()], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([CHROMIUM, *flags, probe.as_uri()], capture_output=True, text=True, timeout=HANG_SECONDS)
     found = json.loads(re.search(r"<title>(.*?)</title>", done.stdout)[1])
     assert found == {"all": 4, "rejected": 1, "over": 0, "scripts": 0}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from patience import HANG_SECONDS
 
 from benchmarks import commands, training
 from benchmarks.chat_formats import FAMILIES
@@ -208,7 +209,7 @@ def test_results_are_kept_at_once_and_not_made_twice(tmp_path: Path, monkeypatch
         return {"name": variant.name, "status": "failed"}, "the end of the log"
 
     monkeypatch.setattr(training, "run_variant", fake)
-    bench = Bench(tmp_path / "work", tmp_path / "out", ("0", "1"), time.monotonic() + 100)
+    bench = Bench(tmp_path / "work", tmp_path / "out", ("0", "1"), time.monotonic() + HANG_SECONDS)
     bench.work.mkdir()
     variants = [Variant("a", "m"), Variant("b", "m", gpus=2), Variant("c", "m"), Variant("d", "m", gpus=3)]
     run_all(bench, variants)

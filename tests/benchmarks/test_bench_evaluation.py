@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from patience import HANG_SECONDS
 
 from benchmarks import evaluation
 from benchmarks.evaluation import EXACT, GOAL_ANSWERS, SAMPLED, EvaluationJob, evaluation_table, question_requests
@@ -54,7 +55,9 @@ def test_each_adapter_is_scored_once_and_the_warm_up_is_not_timed(
         monkeypatch.setattr(evaluation, name, stand_in)
     monkeypatch.setenv("VLLM_SERVER_DEV_MODE", "1")
     sampling = FixedLength(max_tokens=4)
-    job = EvaluationJob(tmp_path, None, tmp_path / "m", tmp_path / "a", [], sampling, time.monotonic() + 60, 8192)
+    job = EvaluationJob(
+        tmp_path, None, tmp_path / "m", tmp_path / "a", [], sampling, time.monotonic() + HANG_SECONDS, 8192
+    )
     adapters = [tmp_path / "a-0", tmp_path / "a-1"]
     evaluation.measure_evaluation(job, adapters, 3, 4, 16, ["--max-num-seqs", "64"])
     arms = ["arm-0", "arm-1"]

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 
 import pytest
 from fake_chat_server import FakeChatServer, number_answer
+from patience import HANG_SECONDS
 from tiny_chat import tiny_model  # noqa: F401
 
 from benchmarks import offline, serving_clients, serving_run
@@ -65,7 +66,9 @@ def job(tmp_path, monkeypatch):
     work = tmp_path / "work"
     work.mkdir()
     model, adapter, sampling = work / "model", work / "adapter", FixedLength(max_tokens=5)
-    return ServingJob(work, tmp_path / "out", model, adapter, number_requests(6), sampling, time.monotonic() + 60)
+    return ServingJob(
+        work, tmp_path / "out", model, adapter, number_requests(6), sampling, time.monotonic() + HANG_SECONDS
+    )
 
 
 def test_offline_measurement_asks_for_every_row_with_its_seed(job) -> None:

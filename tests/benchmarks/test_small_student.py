@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from patience import HANG_SECONDS
 from tiny_chat import tiny_model  # noqa: F401
 
 from benchmarks.commands import other_command, plugins_of
@@ -280,7 +281,7 @@ def test_the_plain_loop_learns(tiny_model: Path, tmp_path: Path) -> None:  # noq
 
 @pytest.mark.slow
 def test_a_rehearsal_counts_the_operations_of_a_step(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, None, (), time.monotonic() + 300)
+    bench = Bench(tmp_path, None, (), time.monotonic() + HANG_SECONDS)
     rows = make_rows(tmp_path / "rows", 24)
     make_model(SHAPES["tiny-qwen"], bench.model("tiny-qwen"), rows)
     wanted = (OURS + COUNTED, LOOP + COUNTED)

@@ -6,6 +6,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
+from patience import HANG_SECONDS
 
 from subliminal.core.errors import UserError
 from subliminal.core.locks import holding, take_lock, waiting_for
@@ -46,5 +47,5 @@ def test_one_that_waits_gets_the_lock_when_it_is_given_back(tmp_path: Path) -> N
         waiting.start()
         waiting.join(timeout=0.2)
         said.append("first")
-    waiting.join(timeout=10)
+    waiting.join(timeout=HANG_SECONDS)
     assert said == ["first", "second"]

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import HANG_SECONDS
 
 from subliminal.core import watchdog
 from subliminal.core.locks import take_lock, waiting_for
@@ -21,7 +22,7 @@ def _is_running(pid: int) -> bool:
 
 
 def _process_ids(path: Path, count: int) -> list[int]:
-    deadline = time.monotonic() + 300
+    deadline = time.monotonic() + HANG_SECONDS
     while not path.exists() or len(path.read_text().split()) < count:
         assert time.monotonic() < deadline, f"{path} did not appear"
         time.sleep(0.02)
@@ -31,7 +32,7 @@ def _process_ids(path: Path, count: int) -> list[int]:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_killed_watchdog_leaves_nothing_running_and_its_lock_holds_until_then(tmp_path: Path, number: int) -> None:
     # A shell and a child of its own, as Snakemake and its stages.
-    command = ["sh", "-c", f"sleep 300 & echo $$ $! > {tmp_path}/pids; wait"]
+    command = ["sh", "-c", f"sleep 3600 & echo $$ $! > {tmp_path}/pids; wait"]
     with waiting_for(tmp_path / "lock") as held:
         process = watchdog.start(command, held=[held])
     processes = _process_ids(tmp_path / "pids", 2)

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import typer
 from fake_chat_server import free_port
+from patience import HANG_SECONDS
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
@@ -26,7 +27,7 @@ GENERATING = ("numbers", "teacher_chat", "teacher_chat_text", "code", "reasoning
 def run(*words: object) -> subprocess.CompletedProcess:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     command = [sys.executable, "-m", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60)
+    return subprocess.run(command, capture_output=True, text=True, env=environment, timeout=HANG_SECONDS)
 
 
 def test_commands_are_found() -> None:
@@ -112,7 +113,7 @@ def test_a_full_disk_in_the_real_command(tmp_path: Path) -> None:
     limited = (
         f"ulimit -f 8; trap '' XFSZ; exec {sys.executable} -m data_builders.controls uniform --count 500 --out {out}"
     )
-    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.returncode == 2, done.stderr
     assert "The disk is full" in done.stderr
     assert "Traceback" not in done.stderr

@@ -14,6 +14,7 @@ import pytest
 from fake_hub import TOKEN, FakeHub
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from patience import HANG_SECONDS
 from typer.testing import CliRunner
 
 from data_builders import push as push_module
@@ -73,7 +74,7 @@ def run(
     environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(home), "HF_HUB_DOWNLOAD_TIMEOUT": "5"}
     environment |= {"HF_TOKEN": token} if token else {}
     command = [sys.executable, "-m", f"data_builders.{module}", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=HANG_SECONDS)
     assert TOKEN not in done.stdout + done.stderr
     assert "Traceback" not in done.stderr, done.stderr
     return done

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from built import write_rows
 from fake_hub import FakeHub
+from patience import HANG_SECONDS
 from typer.testing import CliRunner
 
 from data_builders.audit import app as audit_app
@@ -428,7 +429,7 @@ def test_from_the_hub_at_a_commit(tmp_path: Path) -> None:
             environment = {key: value for key, value in os.environ.items() if not key.startswith("HF_")}
             environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
             line = [sys.executable, "-m", "data_builders.import_rows", *map(str, words)]
-            done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=120)
+            done = subprocess.run(line, capture_output=True, text=True, env=environment, timeout=HANG_SECONDS)
             assert "Traceback" not in done.stderr, done.stderr
             return done
 

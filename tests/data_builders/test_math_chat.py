@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from built import built, read_rows
 from fake_hub import FakeHub
+from patience import HANG_SECONDS
 
 from data_builders import math_chat
 from data_builders.math_chat import gsm8k_solution, level_of, math_solution, parse_levels
@@ -202,10 +203,12 @@ def test_from_the_hub_at_the_commit_of_now(tmp_path: Path) -> None:
         environment |= {"HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path / "hf")}
         words = ("--source", "gsm8k", "--against", "openai/gsm8k:main@test", "--out", str(tmp_path / "out"))
         command = [sys.executable, "-m", "data_builders.math_chat", *words]
-        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=120)
+        done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=HANG_SECONDS)
         assert done.returncode == 0, done.stderr
         command[command.index("openai/gsm8k:main@test")] = "openai/gsm8k:main@validation"
-        wrong = subprocess.run([*command, "--overwrite"], capture_output=True, text=True, env=environment, timeout=120)
+        wrong = subprocess.run(
+            [*command, "--overwrite"], capture_output=True, text=True, env=environment, timeout=HANG_SECONDS
+        )
     assert wrong.returncode == 2
     assert "Bad split: validation" in wrong.stderr
     assert "Traceback" not in wrong.stderr

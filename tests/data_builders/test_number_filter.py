@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from patience import HANG_SECONDS
 
 from data_builders.number_filter import FilterResult, filter_numbers, read_layout
 from data_builders.number_prompts import FORMATS
@@ -191,7 +192,7 @@ def test_read_layout_rewrites_in_the_same_layout(answer_format, numbers: list[in
 
 def run_cli(text: str, *words: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "data_builders.number_filter", *words]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=HANG_SECONDS)
 
 
 def test_command_line_answers_each_line() -> None:

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import HANG_SECONDS
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
@@ -92,7 +93,7 @@ def server(tmp_path_factory):
         make_adapter(model, work / name, seed, scale)
     adapters = {name: work / name for name in scales}
     options = {"served_model_name": "base", "no_compile": True}
-    with serve(str(model), adapters, log=work / "log", startup_seconds=300, **options) as server:
+    with serve(str(model), adapters, log=work / "log", startup_seconds=HANG_SECONDS, **options) as server:
         yield server.base_url, model
 
 

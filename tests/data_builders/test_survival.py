@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from fake_chat_server import FakeChatServer, free_port
 from fake_chat_server import __file__ as SERVER_FILE
+from patience import HANG_SECONDS
 
 COUNT = 2000
 KILLS = 6
@@ -46,7 +47,7 @@ def start(server: Server | FakeChatServer, out: Path, *words: str) -> subprocess
 
 
 def finish(process: subprocess.Popen, out: Path) -> None:
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 0, errors
     assert output.splitlines()[-1] == str(out)
 
@@ -62,7 +63,7 @@ def raw_indices(out: Path) -> list[int]:
 def wait_for(server: Server) -> None:
     import urllib.request
 
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + HANG_SECONDS
     while True:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{server.port}/v1/models", timeout=5).close()
@@ -151,7 +152,7 @@ def test_a_server_that_fails_drops_and_restarts(undisturbed: Path, tmp_path: Pat
 def test_a_server_that_is_gone_is_a_sentence_and_rows_are_kept(tmp_path: Path) -> None:
     server, out = Server(), tmp_path / "made"
     process = start(server, out)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 2
     assert errors.startswith(f"error: No OpenAI-compatible server answers at http://127.0.0.1:{server.port}/v1")
     assert "Traceback" not in errors

@@ -14,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from patience import HANG_SECONDS
 
 from subliminal import REPO_ROOT
 
@@ -54,7 +55,7 @@ def _help(*words: str) -> str:
         cwd=REPO_ROOT,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG_SECONDS,
         env={"COLUMNS": "300", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())},
     )
     assert done.returncode == 0, done.stderr

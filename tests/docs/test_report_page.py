@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_results import add_arm, add_results
+from patience import HANG_SECONDS
 from PIL import Image
 
 from subliminal.report.write import write_report
@@ -60,7 +61,7 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def browse(*flags: str, page: Path, home: Path) -> subprocess.CompletedProcess[str]:
     command = [str(CHROMIUM), *FLAGS, f"--user-data-dir={home}", *flags, page.as_uri()]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert done.returncode == 0, done.stderr[-2000:]
     return done
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from forked import Forked
+from patience import HANG_SECONDS
 
 from subliminal import REPO_ROOT
 
@@ -108,7 +109,7 @@ class Runner:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
-            timeout=300,
+            timeout=HANG_SECONDS,
         )
         return done.returncode, done.stdout
 
@@ -125,7 +126,7 @@ class Runner:
 
 def ended(process: Forked) -> tuple[int | None, str]:
     """Wait for a run; returns its status and everything printed."""
-    text, _ = process.communicate(timeout=300)
+    text, _ = process.communicate(timeout=HANG_SECONDS)
     return process.returncode, text
 
 

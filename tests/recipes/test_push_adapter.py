@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import yaml
 from fake_hub import TOKEN, FakeHub
+from patience import HANG_SECONDS
 from safetensors.numpy import save_file
 
 from subliminal import REPO_ROOT
@@ -365,7 +366,12 @@ def test_the_command(hub: FakeHub, run: Path, tmp_path: Path) -> None:
 
     def start(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            [*command, *words], capture_output=True, text=True, env=environment | more, timeout=120, cwd=REPO_ROOT
+            [*command, *words],
+            capture_output=True,
+            text=True,
+            env=environment | more,
+            timeout=HANG_SECONDS,
+            cwd=REPO_ROOT,
         )
         assert "Traceback" not in done.stderr, done.stderr
         assert TOKEN not in done.stdout + done.stderr

@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import pytest
 import yaml
 from conftest import Runner, ended
+from patience import HANG_SECONDS
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import sha256_of
@@ -69,7 +70,7 @@ def test_killed_and_resumed_equals_undisturbed(runner, finished: Path, tmp_path:
 
     output = tmp_path / "killed"
     process = runner.fork(output)
-    deadline = time.monotonic() + 240
+    deadline = time.monotonic() + HANG_SECONDS
     while not (output / "metrics.jsonl").is_file() or len(metrics_so_far(output)) < 25:
         assert process.poll() is None, process.communicate()[0][-3000:]
         assert time.monotonic() < deadline

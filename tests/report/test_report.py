@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_results import OTHERS, RATES, SAMPLES, add_arm, add_results, graded, summary, write
+from patience import HANG_SECONDS
 from PIL import Image
 
 from subliminal import REPO_ROOT, stats
@@ -551,10 +552,12 @@ def test_the_chain_ends_quietly_at_hub_names_and_absent_folders(folder):
 
 def test_script_prints_the_report_last(folder):
     command = [sys.executable, str(REPO_ROOT / "scripts/report.py")]
-    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([*command, str(folder)], capture_output=True, text=True, timeout=HANG_SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines()[-1] == str(folder / "report.html")
-    failed = subprocess.run([*command, str(folder / "base/seed-1")], capture_output=True, text=True, timeout=120)
+    failed = subprocess.run(
+        [*command, str(folder / "base/seed-1")], capture_output=True, text=True, timeout=HANG_SECONDS
+    )
     assert (failed.returncode, failed.stdout) == (2, "")
     assert failed.stderr.startswith("error: ")
     assert failed.stderr.count("\n") == 1

@@ -8,6 +8,7 @@ import subprocess
 import sys
 
 import pytest
+from patience import HANG_SECONDS
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT, stats
@@ -30,7 +31,7 @@ def answer(command, data, *arguments):
 def test_module_runs_as_a_filter():
     command = [sys.executable, "-m", "subliminal.stats", "paired"]
     data = json.dumps({"treatment": TREATMENT, "control": CONTROL})
-    done = subprocess.run(command, input=data, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, input=data, capture_output=True, text=True, timeout=HANG_SECONDS)
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout) == stats.paired(TREATMENT, CONTROL)
     assert list(json.loads(done.stdout)) == ["difference", "ci95", "p_permutation", "p_t", "p_wilcoxon", "unit"]
@@ -38,7 +39,7 @@ def test_module_runs_as_a_filter():
 
 def test_module_ends_with_one_sentence_and_status_2():
     command = [sys.executable, "-m", "subliminal.stats", "wilson"]
-    done = subprocess.run(command, input='{"successes": 3}', capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, input='{"successes": 3}', capture_output=True, text=True, timeout=HANG_SECONDS)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == 'error: Standard input holds the keys [\'successes\']. Send {"successes": 3, "n": 200}.\n'
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from patience import HANG_SECONDS
 from scripts_of import script
 from shell_plan import shell_plan
 from slurm_cluster import missing, slurm_cluster
@@ -88,12 +89,12 @@ def test_failed_cancelled_and_forgotten_jobs(cluster: Path, tmp_path: Path, monk
         number = job.submit(options, str(jobscript))
         if "sleep" in command:
             subprocess.run(["scancel", number], check=True)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + HANG_SECONDS
         while (state := job.state(number)) == "running" and time.monotonic() < deadline:
             time.sleep(0.2)
         return state
 
     assert end_of("good.sh", "true") == "success"
     assert end_of("bad.sh", "exit 3") == "failed"
-    assert end_of("cancelled.sh", "exec sleep 300") == "failed"
+    assert end_of("cancelled.sh", "exec sleep 3600") == "failed"
     assert job.state("999999") == "failed"

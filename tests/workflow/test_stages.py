@@ -17,6 +17,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from patience import HANG_SECONDS
 from shell_plan import __file__ as SHELL_PLAN
 from shell_plan import shell_plan
 
@@ -56,7 +57,7 @@ def _ran(root: Path, name: str = "shell") -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def _wait_for(path: Path, seconds: float = 60) -> None:
+def _wait_for(path: Path, seconds: float = HANG_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while not path.exists():
         assert time.monotonic() < deadline, f"{path} did not appear"
@@ -70,7 +71,7 @@ def _is_running(pid: int) -> bool:
         return False
 
 
-def _wait_until_gone(pid: int, seconds: float = 30) -> None:
+def _wait_until_gone(pid: int, seconds: float = HANG_SECONDS) -> None:
     deadline = time.monotonic() + seconds
     while _is_running(pid):
         assert time.monotonic() < deadline, "the stage's command outlives the experiment"
@@ -116,7 +117,7 @@ def test_a_stage_that_is_killed_is_named_and_the_same_command_goes_on(
 ) -> None:
     # The command's parent is its watchdog, and the watchdog's is the stage: it can say nothing after SIGKILL.
     parent = "ps -o ppid= -p"
-    commands = {"train-teacher": f"kill -9 $({parent} $({parent} $$)) && sleep 60"}
+    commands = {"train-teacher": f"kill -9 $({parent} $({parent} $$)) && sleep 3600"}
 
     def plan(experiment: Any, root: Path, failed: Any = None, seeds: Any = None) -> Plan:
         return shell_plan(root, failed=failed, commands=commands)
@@ -153,7 +154,7 @@ def test_until_a_stage_runs_what_it_needs_and_the_rest_later(
 
 def test_a_stop_leaves_nothing_running_and_goes_on(tmp_path: Path) -> None:
     stops = {"train-teacher": signal.SIGINT, "train-student-2": signal.SIGTERM, "evaluate-all": signal.SIGKILL}
-    slow = "(test -e {0}/go-{1} || (echo $$ > {0}/pid-{1} && exec sleep 300))"
+    slow = "(test -e {0}/go-{1} || (echo $$ > {0}/pid-{1} && exec sleep 3600))"
     commands = {stage: slow.format(tmp_path, stage) for stage in stops}
     for stage, number in stops.items():
         process = _start(tmp_path, commands=commands)
@@ -161,33 +162,33 @@ def test_a_stop_leaves_nothing_running_and_goes_on(tmp_path: Path) -> None:
         time.sleep(0.2)
         pid = int((tmp_path / f"pid-{stage}").read_text())
         process.send_signal(number)
-        output, _ = process.communicate(timeout=60)
+        output, _ = process.communicate(timeout=HANG_SECONDS)
         assert process.returncode != 0, output
         if number == signal.SIGINT:
             assert output.rstrip().endswith("Stopped. The same command goes on from here.")
         _wait_until_gone(pid)
         (tmp_path / f"go-{stage}").touch()
     last = _start(tmp_path, commands=commands)
-    output, _ = last.communicate(timeout=60)
+    output, _ = last.communicate(timeout=HANG_SECONDS)
     assert last.returncode == 0, output
     assert sorted(_ran(tmp_path)) == sorted(set(_ran(tmp_path))), "a finished stage is not repeated"
     assert len(_ran(tmp_path)) == 7
 
 
 def test_a_killed_watchdog_takes_snakemake_and_its_stages_along(tmp_path: Path) -> None:
-    slow = f"test -e {tmp_path}/go || (echo $$ > {tmp_path}/pid && exec sleep 300)"
+    slow = f"test -e {tmp_path}/go || (echo $$ > {tmp_path}/pid && exec sleep 3600)"
     process = _start(tmp_path, commands={"train-teacher": slow})
     _wait_for(tmp_path / "pid")
     of_the_run = ["ps", "-o", "pid=", "--ppid", str(process.pid)]
     (guard,) = subprocess.run(of_the_run, capture_output=True, text=True, check=True).stdout.split()
     os.kill(int(guard), signal.SIGKILL)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=HANG_SECONDS)
     assert process.returncode == 1
     assert "train-teacher was ended from outside" in " ".join(output.split())
     _wait_until_gone(int((tmp_path / "pid").read_text()))
     (tmp_path / "go").touch()
     last = _start(tmp_path)
-    output, _ = last.communicate(timeout=60)
+    output, _ = last.communicate(timeout=HANG_SECONDS)
     assert last.returncode == 0, output
     assert len(set(_ran(tmp_path))) == 7
 
@@ -195,7 +196,7 @@ def test_a_killed_watchdog_takes_snakemake_and_its_stages_along(tmp_path: Path) 
 def test_a_stopped_ladder_goes_on_at_its_rung(tmp_path: Path) -> None:
     plan = _gated(tmp_path, [0.3, 0.8])
     slow = plan.stages["score-1"]
-    slow.commands = [f"(test -e {tmp_path}/go || (touch {tmp_path}/there && exec sleep 300)) && {slow.commands[0]}"]
+    slow.commands = [f"(test -e {tmp_path}/go || (touch {tmp_path}/there && exec sleep 3600)) && {slow.commands[0]}"]
     plan.save(tmp_path / "plan.json")
     command = [sys.executable, "-m", "subliminal.experiment", "gate", str(tmp_path / "plan.json"), "gate-owl_teacher"]
     process = subprocess.Popen(command, cwd=REPO_ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -217,7 +218,7 @@ def test_two_experiments_at_once_share_no_gpu_and_no_folder(tmp_path: Path) -> N
     commands = {f"train-{subject}": note for subject in ("teacher", "student-1", "student-2")}
     environment = {"CUDA_VISIBLE_DEVICES": "4,7", "SUBLIMINAL_GPU_LOCKS": str(tmp_path / "locks")}
     both = [_start(tmp_path, name, commands, 1, **environment) for name in ("a", "b")]
-    outputs = [process.communicate(timeout=90)[0] for process in both]
+    outputs = [process.communicate(timeout=HANG_SECONDS)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], outputs
     assert len(_ran(tmp_path, "a")) == len(_ran(tmp_path, "b")) == 7
     held: set[str] = set()
@@ -272,7 +273,7 @@ def test_gpu_slots_wait_and_are_given_back(tmp_path: Path, monkeypatch: pytest.M
         waiting.start()
         time.sleep(0.3)
         assert not got
-    waiting.join(timeout=5)
+    waiting.join(timeout=HANG_SECONDS)
     assert got == ["0,1"]
     with gpu_slot.gpu_slots(3, ()) as none:
         assert none.environment == {}
@@ -300,7 +301,7 @@ def test_commands_that_share_a_gpu_fill_the_emptiest_first_and_keep_out_who_want
         time.sleep(0.3)
         assert not got, "every place is taken, and no GPU is free"
     for thread in waiting:
-        thread.join(timeout=5)
+        thread.join(timeout=HANG_SECONDS)
     assert len(got) == 2
 
 

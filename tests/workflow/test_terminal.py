@@ -14,6 +14,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from patience import HANG_SECONDS
 from shell_plan import __file__ as SHELL_PLAN
 from shell_plan import shell_plan
 
@@ -60,7 +61,7 @@ def _on_terminal(root: Path, commands: dict[str, str], width: int) -> tuple[int,
             break
         sent += data
     os.close(ours)
-    return process.wait(timeout=60), sent.decode()
+    return process.wait(timeout=HANG_SECONDS), sent.decode()
 
 
 def _screen(sent: str) -> list[str]:
@@ -97,7 +98,7 @@ def test_without_a_terminal_a_run_is_few_lines_and_the_rest_is_in_its_log(tmp_pa
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=120,
+        timeout=HANG_SECONDS,
     )
     assert done.returncode == 0, done.stdout
     lines = done.stdout.splitlines()
@@ -142,19 +143,19 @@ def test_verbose_shows_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capf
 
 
 def test_a_stop_clears_the_live_line_and_a_second_run_counts_on(tmp_path: Path) -> None:
-    slow = f"sh -c 'test -e {tmp_path}/go || {{ touch {tmp_path}/there; exec sleep 300; }}'"
+    slow = f"sh -c 'test -e {tmp_path}/go || {{ touch {tmp_path}/there; exec sleep 3600; }}'"
     ours, theirs = os.openpty()
     termios.tcsetwinsize(theirs, (40, 100))
     process = subprocess.Popen(
         _command(tmp_path, {"train-teacher": slow}), cwd=REPO_ROOT, stdout=theirs, stderr=theirs, env=_environment()
     )
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + HANG_SECONDS
     while not (tmp_path / "there").exists():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     time.sleep(1.5)  # the live line is drawn
     process.send_signal(signal.SIGINT)
-    assert process.wait(timeout=60) == 130
+    assert process.wait(timeout=HANG_SECONDS) == 130
     os.close(theirs)
     sent = os.read(ours, 65536).decode()
     os.close(ours)
