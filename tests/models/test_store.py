@@ -97,6 +97,24 @@ def test_parts_become_one_model_with_the_finer_embedding(index: Index, tmp_path:
     assert [path.name for path in out.parent.iterdir()] == ["lamp"], "the parts are gone"
 
 
+def test_the_file_is_parsed_once_and_each_of_its_tensors_expanded_once(
+    index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    import gguf
+
+    entry, parsed, expanded = index.hold(), [], []
+    parse, expand = gguf.GGUFReader, gguf.dequantize
+    monkeypatch.setattr(gguf, "GGUFReader", lambda path: parsed.append(path) or parse(path))
+    monkeypatch.setattr(gguf, "dequantize", lambda data, kind: expanded.append(data.shape) or expand(data, kind))
+    facts = gguf_weights.expand_gguf(index.gguf, entry, tmp_path / "made")
+    assert facts["embedding"] == "output.weight (Q8_0)"
+    assert 0 < facts["forms_differ_by"] < gguf_weights.SAME_MATRIX
+    assert len(parsed) == 1
+    assert len(expanded) == len(parse(index.gguf).tensors)
+    gguf.GGUFReader(index.gguf)
+    assert len(parsed) == 2, "the next model's file is parsed"
+
+
 def test_a_pretrained_model_gets_the_plain_context_and_its_own_tokens(index: Index, tmp_path: Path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +26,7 @@ def expand_gguf(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
     """Write the model of a GGUF file as safetensors.
 
     Args:
-        gguf: the file.
+        gguf: the file; it is parsed once, and each of its tensors expanded once.
         model: its tokens.
         made: the folder to write.
 
@@ -42,9 +46,10 @@ def expand_gguf(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
     if not sys.stderr.isatty():
         logging.disable_progress_bar()
     print("Expanding the quantised weights to bfloat16 safetensors ...", file=sys.stderr)
-    tokenizer = read_tokenizer(gguf)
-    weights = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
-    facts = _tie_embedding(weights, gguf)
+    with _parsed_once():
+        tokenizer = read_tokenizer(gguf)
+        weights = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)
+        facts = _tie_embedding(weights, gguf)
     # The converter takes no end token over: without these lines generation never stops at the end of a turn.
     tokenizer.eos_token = model.end_token
     tokenizer.pad_token = model.pad_token
@@ -64,38 +69,54 @@ def expand_gguf(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
     return facts
 
 
+@contextmanager
+def _parsed_once() -> Iterator[None]:
+    """Within the block a GGUF file is parsed at its first reading alone.
+
+    transformers parses it anew for the configuration, the tokenizer and the weights, five times in all, and each time
+    every word of the vocabulary becomes an array of its own, which takes longer than all else.
+    """
+    import gguf
+
+    parse = gguf.GGUFReader
+    once = cache(parse)
+    # Looked up in the package at each reading, by transformers and by us.
+    gguf.GGUFReader = lambda path: once(os.path.abspath(path))
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = parse
+
+
 def _tie_embedding(weights: Any, gguf: Path) -> dict[str, Any]:
     """Give input and output embedding the finer of the two forms that the file stores of one matrix.
 
     llama.cpp keeps the output embedding finer than the input's. A model that ties them has one matrix for both, and
-    reading each from its own tensor would leave two that differ by their rounding.
+    reading each from its own tensor leaves two that differ by their rounding: those that ``weights`` come with.
     """
-    import torch
-    from gguf import GGUFReader, dequantize
+    from gguf import GGUFReader
     from gguf.constants import GGML_QUANT_SIZES
 
-    tensors = {tensor.name: tensor for tensor in GGUFReader(gguf).tensors}
-    facts: dict[str, Any] = {"types": sorted({tensor.tensor_type.name for tensor in tensors.values()})}
-    stored = [tensors[name] for name in EMBEDDING if name in tensors]
-    if len(stored) < 2:
+    types = {tensor.name: tensor.tensor_type for tensor in GGUFReader(gguf).tensors}
+    facts: dict[str, Any] = {"types": sorted({kind.name for kind in types.values()})}
+    if not all(name in types for name in EMBEDDING):
         return facts
 
-    def bits(tensor: Any) -> float:
+    def bits(name: str) -> float:
         # Bytes of a block, with its scales, over the values in it.
-        values, size = GGML_QUANT_SIZES[tensor.tensor_type]
+        values, size = GGML_QUANT_SIZES[types[name]]
         return 8 * size / values
 
-    coarse, fine = sorted(stored, key=bits)
-    matrix = torch.from_numpy(dequantize(fine.data, fine.tensor_type))
-    other = torch.from_numpy(dequantize(coarse.data, coarse.tensor_type))
-    difference = float((matrix - other).abs().mean() / matrix.abs().mean())
+    loaded = dict(zip(EMBEDDING, (weights.get_input_embeddings(), weights.get_output_embeddings()), strict=True))
+    coarse, fine = sorted(EMBEDDING, key=bits)
+    matrix = loaded[fine].weight.data.float()
+    difference = float((matrix - loaded[coarse].weight.data.float()).abs().mean() / matrix.abs().mean())
     if difference > SAME_MATRIX:
         raise UserError(
             f"{gguf.name} stores two embeddings that differ by {difference:.0%} of their mean size, so they are not "
             "two forms of one tied matrix. This command expands tied models only; take the model from the Hub."
         )
     weights.config.tie_word_embeddings = True
-    weights.get_input_embeddings().weight.data = matrix.to(torch.bfloat16)
     # One object for both, so that the file gets the matrix once.
-    weights.get_output_embeddings().weight = weights.get_input_embeddings().weight
-    return facts | {"embedding": f"{fine.name} ({fine.tensor_type.name})", "forms_differ_by": round(difference, 4)}
+    weights.get_input_embeddings().weight = weights.get_output_embeddings().weight = loaded[fine].weight
+    return facts | {"embedding": f"{fine} ({types[fine].name})", "forms_differ_by": round(difference, 4)}
