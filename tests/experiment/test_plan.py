@@ -87,6 +87,22 @@ def test_done_needs_mark_files_and_what_came_before(tmp_path: Path) -> None:
     assert set(plan.stages) - plan.done() == gone
 
 
+def test_what_was_done_with_other_inputs_is_called_outdated(tmp_path: Path) -> None:
+    plan = plan_of(DEMO, tmp_path)
+    for stage in plan.stages.values():
+        for path in [*stage.makes, str(stage.mark)]:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).write_text("{}")
+    assert "outdated" not in plan_text(plan)
+    text = plan_text(plan_of(DEMO, tmp_path, student__overrides={"learning_rate": 1e-3}))
+    outdated = {line.split()[0] for line in text.splitlines() if " outdated " in f"{line} " and "Stages" not in line}
+    assert {"train-owl_student-seed-42", "evaluate-owl", "report-owl"} <= outdated
+    assert not outdated & {"train-base", "build-owl_numbers"}
+    assert "To keep what is there, copy data/, outputs/ and results/ first" in text
+    (tmp_path / "data/owl_demo/owl_numbers/train.jsonl").unlink()
+    assert "outdated" not in plan_text(plan), "a file that is gone is no other input"
+
+
 def test_where_marks_suffice_only_what_is_still_read_is_made_again(tmp_path: Path) -> None:
     plan = plan_of(ANIMALS, tmp_path, seeds=[71, 72], criterion=None)
     for stage in plan.stages.values():

@@ -134,6 +134,12 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
     ]
     if any(deferred(plan, stage) for stage in stages):
         notes.append("Stages marked `if needed` belong to a gate's ladder and run only while the teacher is below it.")
+    if any(_state(stage, done, False) == "outdated" for stage in stages):
+        notes.append(
+            "Stages that are `outdated` were done with other inputs (a file, an option, the code); a run makes them "
+            "anew in the same folders. To keep what is there, copy data/, outputs/ and results/ first, or go back to "
+            "the commit that the manifests name."
+        )
     return "\n".join([*lines, "", *notes])
 
 
@@ -142,7 +148,13 @@ def _state(stage: Stage, done: set[str], if_needed: bool) -> str:
         return "done"
     if if_needed:
         return "if needed"
-    if (Path(stage.folder) / f".{stage.name}.begun").is_file():
+    folder = Path(stage.folder)
+    # A stage whose name goes on behind this one's has marks of its own, which do not end in a key alone.
+    done_as = re.compile(rf"\.{re.escape(stage.name)}-[0-9a-f]{{16}}\.done")
+    marks = {path for path in folder.glob(".*.done") if done_as.fullmatch(path.name)}
+    if marks and stage.mark not in marks:
+        return "outdated"
+    if (folder / f".{stage.name}.begun").is_file():
         return "begun"
     return "to do"
 
