@@ -358,7 +358,7 @@ def test_the_size_of_the_cache_is_said_and_not_measured() -> None:
 def test_a_server_that_is_not_compiled_still_decodes_with_cuda_graphs():
     command = serving.server_command(Path("python"), "models/m", {}, port=1, no_compile=True)
     config = json.loads(command[command.index("--compilation-config") + 1])
-    assert config == {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
+    assert config == {"mode": "NONE", "cudagraph_mode": "FULL_DECODE_ONLY"}
     assert "--compilation-config" not in serving.server_command(Path("python"), "models/m", {}, port=1)
 
 

