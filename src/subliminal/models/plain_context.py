@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.manifest import finish_manifest, new_manifest, read_manifest, sha256_of
 from subliminal.core.hub import folder_or_hub_id
+from subliminal.core.manifest import finish_manifest, new_manifest, read_manifest, sha256_of
 from subliminal.engine.chat import chat_context_sha256
 from subliminal.engine.local import LOADING_FAILED
 from subliminal.engine.plain_context import TEMPLATE_FILE, plain_template
