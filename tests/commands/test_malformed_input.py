@@ -22,6 +22,7 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import pytest
+import typer
 import yaml
 from fake_results import add_arm
 from scripts_of import script
@@ -332,18 +333,32 @@ def test_places_that_cannot_be_written_to(
     refused(tmp_path, *writer(out), names=names.get(place, out))
 
 
+def run_command(monkeypatch: pytest.MonkeyPatch, does: Callable[[], Any]) -> None:
+    """Run a command without options that does one thing."""
+    app = typer.Typer()
+
+    @app.command()
+    def main() -> None:
+        does()
+
+    monkeypatch.setattr(sys, "argv", ["command"])
+    run_cli(app)
+
+
 @pytest.mark.parametrize("use", [open, os.mkdir, lambda path: subprocess.run(["echo", path])])
-def test_a_nul_in_a_path_that_a_file_names_is_a_sentence(use: Callable[[str], Any]) -> None:
+def test_a_nul_in_a_path_that_a_file_names_is_a_sentence(
+    use: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     err = io.StringIO()
     with contextlib.redirect_stderr(err), pytest.raises(SystemExit) as end:
-        run_cli(lambda: use("two\0halves"))
+        run_command(monkeypatch, lambda: use("two\0halves"))
     assert end.value.code == 2
     assert err.getvalue().startswith("error: A file that this command reads has a NUL character in a path")
 
 
-def test_another_valueerror_stays_what_it_is() -> None:
+def test_another_valueerror_stays_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(ValueError, match="invalid literal"):
-        run_cli(lambda: int("one"))
+        run_command(monkeypatch, lambda: int("one"))
 
 
 # --- recipes ---
