@@ -64,6 +64,7 @@ SHAPES = {
     "llama-3-8b": Shape("llama", 4096, 14336, 32, 32, 8, 128256),
     "mistral-7b": Shape("mistral", 4096, 14336, 32, 32, 8, 32768),
     "tiny-qwen": Shape("qwen2", 64, 128, 4, 4, 2, WORDS + 16),
+    "narrow-qwen": Shape("qwen2", 64, 128, 24, 4, 2, WORDS + 16),
     "tiny-llama": Shape("llama", 64, 128, 4, 4, 2, WORDS + 16),
     "tiny-mistral": Shape("mistral", 64, 128, 4, 4, 2, WORDS + 16),
 }

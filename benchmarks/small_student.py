@@ -7,7 +7,7 @@ many times TRL that is, how many operations a step dispatches, and what part of 
 that a long training hardly has, the first ones and the first of each padded length, are not counted. The runs that
 decide come first and once more after that, as a host's speed changes within minutes. Results are kept in
 WORK/results.jsonl as they come, with a copy in OUT; the same command again makes what is missing. --tiny rehearses on a
-CPU: a small model of its own, two steps, and four where operations are counted.
+CPU: a small model of its own, two steps, and five where operations are counted.
 """
 
 from __future__ import annotations
@@ -44,6 +44,8 @@ COUNTED = ", counted"
 AGAIN = ", again"
 """End of the name of a run that is made a second time: the mean of both is compared."""
 COUNTED_STEPS = 12
+
+STAND_INS = "benchmarks.stand_ins.StandIns"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -97,21 +99,23 @@ def _loop(name: str, settings: dict[str, Any], *, steps: int = 40, **fields: Any
 def tiny_small(variant: Variant) -> Variant:
     """The same program for a rehearsal on a CPU: width 64, 4 layers, two steps of four rows.
 
-    A GPU's kernels are left out, so that the operations of the student's step are more than on a card.
+    Where operations are counted the model has 24 layers, as many as the true one, and the student its recipe's kernels.
     """
-    steps = 2
+    fields: dict[str, Any] = {"model": "tiny-qwen", "batch": 4, "steps": 2}
     if variant.name.endswith(COUNTED):
-        steps = COUNTED_STEP + 1
-    if variant.program == "axolotl":
-        made = tiny_one(replace(variant, settings={"torch_compile": False}))
-        return replace(made, steps=steps, plugins=variant.plugins)
+        fields |= {"model": "narrow-qwen", "steps": COUNTED_STEP + 1, "limit": 600}
     settings = dict(variant.settings)
+    if variant.name == OURS + COUNTED:
+        settings = {"micro_batch_size": 4, "effective_batch": 4, "tf32": False}
+        return replace(variant, **fields, settings=settings, plugins=(STAND_INS, *variant.plugins))
+    if variant.program == "axolotl":
+        return tiny_one(replace(variant, settings={"torch_compile": False}))
     settings.pop("use_liger_kernel", None)  # needs Triton
     if variant.program == "trl":
         settings |= {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 1}
     else:
         settings["batch"] = 4
-    return replace(variant, model="tiny-qwen", batch=4, steps=steps, settings=settings)
+    return replace(variant, **fields, settings=settings)
 
 
 def student_table(results: Sequence[Measured]) -> str:
@@ -252,7 +256,8 @@ def main(
     file = make_rows(bench.work / "rows", rows)
     variants = [variant for variant in small_variants() if not only or variant.name in only]
     if tiny:
-        make_model(SHAPES["tiny-qwen"], bench.model("tiny-qwen"), file)
+        for shape in ("tiny-qwen", "narrow-qwen"):
+            make_model(SHAPES[shape], bench.model(shape), file)
         variants = [tiny_small(variant) for variant in variants]
     else:
         with_facts(model, bench.model(MODEL), file)
