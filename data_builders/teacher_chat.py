@@ -89,7 +89,8 @@ def chat_verdict(row: dict[str, Any], keywords: list[Any], category: Category) -
         return "empty answer"
     if row["finish_reason"] == "length":
         return "cut off at max_tokens"
-    if any(pattern.search(as_seen(row["completion"])) for pattern in keywords):
+    seen = as_seen(row["completion"])
+    if any(pattern.search(seen) for pattern in keywords):
         return f"names the {category.singular}"
     return None
 

@@ -15,14 +15,6 @@ ROW_LENGTHS = (120, 3, 87, 131, 64)
 
 
 @pytest.fixture
-def card() -> str:
-    torch = pytest.importorskip("torch")
-    if not torch.cuda.is_available():
-        pytest.skip("there is no CUDA GPU")
-    return "cuda"
-
-
-@pytest.fixture
 def batch(card: str) -> dict[str, Any]:
     """Rows end to end, with loss on their second halves."""
     import random

@@ -50,15 +50,12 @@ def small_experiment(folder: Path) -> Path:
 
 
 @pytest.fixture
-def card() -> None:
-    torch = pytest.importorskip("torch")
-    if not torch.cuda.is_available():
-        pytest.skip("there is no CUDA GPU")
+def model(card: str) -> None:
     if not MODEL.is_dir():
         pytest.skip("there is no model: python scripts/fetch_model.py qwen2.5-coder-0.5b")
 
 
-def test_nothing_is_lost_or_doubled_when_each_kind_of_stage_is_killed(card: None, tmp_path: Path) -> None:
+def test_nothing_is_lost_or_doubled_when_each_kind_of_stage_is_killed(model: None, tmp_path: Path) -> None:
     plan = kill_in_each_stage(small_experiment(tmp_path), tmp_path, SIGNS)
     assert {plan.stages[stage].kind for stage in SIGNS} == {stage.kind for stage in plan.stages.values()} - {"serve"}
     data = tmp_path / "data" / NAME

@@ -31,8 +31,7 @@ def test_any_expression_ends_soon(expression):
     start = time.process_time()
     value = calculate(expression)
     assert value is None or isinstance(value, Fraction)
-    # A slow moment of the machine takes a second; a power that is computed in full takes minutes.
-    assert time.process_time() - start < 10
+    assert time.process_time() - start < 2
 
 
 @given(st.integers(-(10**9), 10**9), st.integers(1, 10**6))

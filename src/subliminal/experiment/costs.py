@@ -109,10 +109,13 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
     done = plan.done()
     stages = list(plan.stages.values())
     rows, to_run = [], []
+    states = set()
     by_kind: dict[str, list[tuple[str, Cost]]] = defaultdict(list)
     for stage in stages:
         cost, if_needed = cost_of(stage), deferred(plan, stage)
-        rows.append([stage.name, _state(stage, done, if_needed), *_cells([cost])])
+        state = _state(stage, done, if_needed)
+        states.add(state)
+        rows.append([stage.name, state, *_cells([cost])])
         by_kind[stage.kind].append((stage.name, cost))
         if stage.name not in done and not if_needed:
             to_run.append(cost)
@@ -134,7 +137,7 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
     ]
     if any(deferred(plan, stage) for stage in stages):
         notes.append("Stages marked `if needed` belong to a gate's ladder and run only while the teacher is below it.")
-    if any(_state(stage, done, False) == "outdated" for stage in stages):
+    if "outdated" in states:
         notes.append(
             "Stages that are `outdated` were done with other inputs (a file, an option, the code); a run makes them "
             "anew in the same folders. To keep what is there, copy data/, outputs/ and results/ first, or go back to "
