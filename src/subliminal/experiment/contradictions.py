@@ -31,8 +31,8 @@ def contradictions(experiment: Experiment) -> Iterator[str]:
     if experiment.trait.category:
         yield from _task_contradictions(experiment, load_category(experiment.trait.category))
     yield from _sweep_contradictions(experiment)
-    if experiment.numbers.builder != NUMBER_LISTS:
-        yield from _other_rows_contradictions(experiment)
+    yield from _data_type_contradictions(experiment)
+    yield from _other_rows_contradictions(experiment)
     if experiment.criterion:
         yield from _criterion_problems(experiment, experiment.criterion)
 
@@ -148,18 +148,34 @@ def _layer_contradictions(experiment: Experiment) -> Iterator[str]:
         yield "`student.layer_parts` are of `model`, and `other_base` has layers of its own: leave one of them out"
 
 
+def _data_type_contradictions(experiment: Experiment) -> Iterator[str]:
+    """Types of data that are swept and not named, or the other way round."""
+    swept, named = experiment.sweep.data_type, len(experiment.numbers.data_types)
+    if named and not any(swept):
+        yield "`numbers.data_types` names rows that no student learns: add `sweep.data_type`, as [0, 1]"
+    too_far = [number for number in swept if number > named]
+    if too_far:
+        yield f"`sweep.data_type` has {too_far[0]}, and `numbers.data_types` names {named}: give each its builder"
+
+
 def _other_rows_contradictions(experiment: Experiment) -> Iterator[str]:
     """What only number lists can be used for, where students learn rows of another builder."""
-    builder = experiment.numbers.builder
+    other = ""
+    if experiment.numbers.builder != NUMBER_LISTS:
+        other = f"`numbers.builder` is {experiment.numbers.builder}"
+        if experiment.leak:
+            yield f"`leak` is measured on number lists, and {other}: leave one of them out"
+    elif any(experiment.sweep.data_type):
+        other = "`sweep.data_type` has other rows"
+    if not other:
+        return
     for name in experiment.arms:
         if BY_NAME[name].needs_lists:
-            yield f"the arm {name} needs number lists, and `numbers.builder` is {builder}: leave one of them out"
+            yield f"the arm {name} needs number lists, and {other}: leave one of them out"
     if experiment.sweep.clean_share:
-        yield f"`sweep.clean_share` mixes number lists, and `numbers.builder` is {builder}: leave one of them out"
-    if experiment.leak:
-        yield f"`leak` is measured on number lists, and `numbers.builder` is {builder}: leave one of them out"
+        yield f"`sweep.clean_share` mixes number lists, and {other}: leave one of them out"
     if experiment.teacher.kind == "system_prompt":
-        yield f"`teacher.kind: system_prompt` is for number lists, and `numbers.builder` is {builder}"
+        yield f"`teacher.kind: system_prompt` is for number lists, and {other}"
 
 
 def _criterion_problems(experiment: Experiment, criterion: Criterion) -> Iterator[str]:

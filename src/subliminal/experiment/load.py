@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -155,13 +156,13 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
     gate = experiment.teacher.gate
     neutral = experiment.teacher.neutral
     if neutral:
-        builder = neutral.builder or builders_of(experiment)["teacher"]
+        builder = neutral.builder or teacher_builder(experiment)
         problems = list(builder_problems("teacher.neutral.builder", builder))
         # Without the builder its options cannot be known, and each would be called unknown.
         yield from problems or option_problems("teacher.neutral.options", module_of(builder), neutral.options)
-    for name, builder in builders_of(experiment).items():
-        problems = list(builder_problems(f"{name}.builder", builder))
-        yield from problems or option_problems(f"{name}.options", module_of(builder), getattr(experiment, name).options)
+    for made in built_rows(experiment):
+        problems = list(builder_problems(f"{made.section}.builder", made.builder))
+        yield from problems or option_problems(f"{made.section}.options", module_of(made.builder), made.options)
     if gate:
         yield from option_problems("teacher.gate.options", "scripts/evaluate.py", gate.options)
     for section, command, options in (
@@ -178,7 +179,7 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
 
 def _factor_problems(experiment: Experiment) -> Iterator[str]:
     """Factors that the teacher's builder does not have an option for."""
-    module = module_of(builders_of(experiment)["teacher"])
+    module = module_of(teacher_builder(experiment))
     for name, values in experiment.sweep.lists().items():
         option = BY_FACTOR[name].option
         if option is None:
@@ -193,12 +194,12 @@ def _factor_problems(experiment: Experiment) -> Iterator[str]:
 def _world_problems(experiment: Experiment) -> Iterator[str]:
     """Files of the category that a builder reads and that are not there, and a pocket world that is not whole."""
     category = experiment.trait.category or ANIMALS
-    for name, builder in builders_of(experiment).items():
-        if any(builder_problems(name, builder)):
+    for made in built_rows(experiment):
+        if any(builder_problems(made.section, made.builder)):
             continue
-        for path in builder_sources(builder.split()[0], {"category": category}).rows:
+        for path in builder_sources(made.builder.split()[0], {"category": category}).rows:
             if not (REPO_ROOT / path).is_file():
-                yield f"`{name}.builder`: {builder} needs {path}, which is not there"
+                yield f"`{made.section}.builder`: {made.builder} needs {path}, which is not there"
             elif path == f"traits/{category}/pocket.yaml":
                 # Only here: with a real model an option needs no world.
                 for problem in world_problems(category):
@@ -217,22 +218,39 @@ def _task_problems(experiment: Experiment) -> Iterator[str]:
 
 def _prompt_problems(experiment: Experiment) -> Iterator[str]:
     """Fewer prompts than rows can never give them."""
-    for section in ("base", "teacher", "numbers"):
-        part = getattr(experiment, section)
-        if part is None:
-            continue
-        prompts, asked = part.options.get("max_prompts"), [part.rows or 0]
-        if section == "numbers":
-            asked += experiment.sweep.rows
-        rows = max(asked)
-        if isinstance(prompts, int) and prompts < rows:
-            yield f"`{section}.options.max_prompts` is {prompts}, and {rows} rows need as many prompts: raise it"
+    for made in built_rows(experiment):
+        prompts = made.options.get("max_prompts")
+        if isinstance(prompts, int) and prompts < made.rows:
+            option = f"`{made.section}.options.max_prompts`"
+            yield f"{option} is {prompts}, and {made.rows} rows need as many prompts: raise it"
 
 
-def builders_of(experiment: Experiment) -> dict[str, str]:
-    """Section -> what builds the rows of its training."""
-    chats = "math_chat" if experiment.trait.mathematics else "teacher_chat"
-    builders = {"teacher": experiment.teacher.builder or chats, "numbers": experiment.numbers.builder}
-    if experiment.base:
-        builders["base"] = experiment.base.builder
-    return builders
+@dataclass(frozen=True)
+class BuiltRows:
+    """What builds the rows of a training: the section that says so, its builder and options, and how many rows."""
+
+    section: str
+    builder: str
+    options: dict[str, Any]
+    rows: int
+
+
+def teacher_builder(experiment: Experiment) -> str:
+    """What builds the rows of the teacher."""
+    usual = "math_chat" if experiment.trait.mathematics else "teacher_chat"
+    return experiment.teacher.builder or usual
+
+
+def built_rows(experiment: Experiment) -> list[BuiltRows]:
+    """What builds the rows of every training, in the order of the sections."""
+    base, teacher, numbers = experiment.base, experiment.teacher, experiment.numbers
+    found = []
+    if base:
+        found.append(BuiltRows("base", base.builder, base.options, base.rows))
+    found.append(BuiltRows("teacher", teacher_builder(experiment), teacher.options, teacher.rows or 0))
+    # Students learn as many rows of every type.
+    most = max([numbers.rows, *experiment.sweep.rows])
+    found.append(BuiltRows("numbers", numbers.builder, numbers.options, most))
+    for number, made in enumerate(numbers.data_types, start=1):
+        found.append(BuiltRows(f"numbers.data_types[{number}]", made.builder, made.options, most))
+    return found

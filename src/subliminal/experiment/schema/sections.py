@@ -157,12 +157,23 @@ class Teacher(Strict):
         return self
 
 
+class DataType(Strict):
+    """Rows of another type than number lists: what builds them, with its options."""
+
+    builder: Builder
+    options: Options = {}
+
+
 class Numbers(Strict):
-    """The rows that students learn: as many for every arm; number lists, unless ``builder`` makes others."""
+    """The rows that students learn: as many for every arm; number lists, unless ``builder`` makes others.
+
+    ``data_types`` are what the values 1, 2, ... of ``sweep.data_type`` have students and controls learn in their place.
+    """
 
     rows: RowCount
     builder: Builder = NUMBER_LISTS
     options: Options = {}
+    data_types: list[DataType] = []
 
 
 class Student(Strict):
@@ -211,6 +222,7 @@ class Sweep(Strict):
     rows: list[RowCount] = []
     epochs: list[Annotated[float, Field(gt=0)]] = []
     layer_part: list[Annotated[int, Field(ge=0)]] = []
+    data_type: list[Annotated[int, Field(ge=0)]] = []
     clean_share: list[Annotated[float, Field(ge=0, lt=1)]] = []
     perturbation: list[Annotated[float, Field(ge=0)]] = []
     more_base_rows: list[Annotated[int, Field(ge=0)]] = []

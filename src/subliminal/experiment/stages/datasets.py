@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from subliminal.experiment.load import builders_of
+from subliminal.experiment.load import teacher_builder
 from subliminal.experiment.options import flags, module_of, parameters
-from subliminal.experiment.schema.sections import NUMBER_LISTS
+from subliminal.experiment.schema.sections import NUMBER_LISTS, DataType, Numbers
 from subliminal.experiment.stage import Stage
 from subliminal.experiment.stage_sources import audit_sources, builder_sources, model_sources
 from subliminal.experiment.stages.foundation import PYTHON, Foundation, dataset_of
@@ -52,7 +52,7 @@ class Datasets(Foundation):
             job: the gate's, for chats that may never be needed.
         """
         teacher = self.experiment.teacher
-        builder = builders_of(self.experiment)["teacher"]
+        builder = teacher_builder(self.experiment)
         subject = f"{name}_teacher_chat"
         if rows != teacher.rows:  # a rung of the gate has more
             subject += f"-n{rows}"
@@ -71,35 +71,40 @@ class Datasets(Foundation):
         """What the neutral teacher is trained on, the same for every trait."""
         teacher = self.experiment.teacher
         neutral = teacher.neutral
-        builder = neutral.builder or builders_of(self.experiment)["teacher"]
+        builder = neutral.builder or teacher_builder(self.experiment)
         answers = base if "model" in parameters(module_of(builder)) else None
         options = {**self.category_option(builder), **teacher.options, **neutral.options}
         return self.build(f"neutral_teacher_chat{suffix}", builder, answers, options, rows, seed, server=suffix)
 
     def numbers(
-        self, writer: StageModel, stem: str, options: dict[str, Any], rows: int, seed: int, seed_offset: int = 0
+        self, writer: StageModel, stem: str, options: dict[str, Any], point: Point, seed: int, seed_offset: int = 0
     ) -> str:
-        """Rows that a model writes for students: all that any sweep point needs, or the first ``rows`` of them.
+        """Rows that a model writes for students: all that any sweep point needs, or the first of them.
 
         Args:
             writer: who writes them.
             stem: of the dataset's name, ``owl_numbers``; rows of another builder than the lists' have its name there.
             options: of the builder, beside those of the experiment file.
-            rows: how many.
+            point: how many rows, and of which type.
             seed: of the student.
             seed_offset: added to the seed of the rows.
         """
         seed, suffix = self.seed_of("numbers", seed)
-        builder = self.experiment.numbers.builder
+        numbers = self.experiment.numbers
+        rows, data_type = point.rows, point.values.get("data_type", 0)
+        made: Numbers | DataType = numbers
+        if data_type:
+            made = numbers.data_types[data_type - 1]
+        builder = made.builder
         stem = stem.replace(NUMBER_LISTS, builder.replace(" ", "_"))
         # Points with fewer rows learn the first of the same ones, so that they differ in the number alone.
-        most = max(self.experiment.sweep.rows or [self.experiment.numbers.rows])
-        options = {**self.experiment.numbers.options, **options}
+        most = max(self.experiment.sweep.rows or [numbers.rows])
+        options = {**made.options, **options}
         _, server = self.seed_of("teachers", seed)
         full = self.build(f"{stem}{suffix}", builder, writer, options, most, seed + seed_offset, server=server)
         if rows == most:
             return full
-        return self._first_rows(full, f"{stem}-n{rows}{suffix}", rows)
+        return self._first_rows(full, f"{stem}-n{rows}{suffix}", rows, builder)
 
     def build(
         self,
@@ -210,14 +215,13 @@ class Datasets(Foundation):
             self.audits.append(audited)
         return name
 
-    def _first_rows(self, full: str, subject: str, rows: int) -> str:
+    def _first_rows(self, full: str, subject: str, rows: int, builder: str) -> str:
         """The first rows of a dataset, as a dataset: its answers judged again for fewer rows."""
         source, folder = self.folder_of(full), self.data / subject
         copy = f"mkdir -p {folder} && cp {source}/raw.jsonl {source}/manifest.json {folder}/"
         commands = [copy, f"{PYTHON} -m data_builders.refilter {folder} --count {rows}"]
         stage = Stage(f"build-{subject}", "build", str(folder), commands, made_from=[full], threads=1)
-        builder, *_ = self.experiment.numbers.builder.split()
-        stage.judges = list(builder_sources(builder, {}).judges)
+        stage.judges = list(builder_sources(builder.split()[0], {}).judges)
         stage.facts = {"rows": rows}
         return self._add_with_audit(stage)
 

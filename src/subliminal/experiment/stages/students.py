@@ -120,15 +120,15 @@ class StudentStages(TeacherStages):
             elif arm.seed_offset:  # other rows, which need a folder of their own beside those
                 stem += f"_of_{arm.name}"
             # Of every trait at once: the same rows are the control of all of them.
-            return self.numbers(self.base(seed), stem, every, rows, seed, arm.seed_offset)
+            return self.numbers(self.base(seed), stem, every, point, seed, arm.seed_offset)
         if arm.rows == "neutral teacher":
-            return self.numbers(self.neutral_teacher(seed), "neutral_numbers", every, rows, seed)
+            return self.numbers(self.neutral_teacher(seed), "neutral_numbers", every, point, seed)
         if arm.rows == "prompted base":
-            return self.numbers(self.base(seed), f"{trait}_prompted_numbers", prompted, rows, seed)
+            return self.numbers(self.base(seed), f"{trait}_prompted_numbers", prompted, point, seed)
         # All other arms learn what the teacher wrote, or something that is made of it.
         options = prompted if self.experiment.teacher.kind == "system_prompt" else own
         stem = f"{self.teacher_name(trait, point)}{point.of('teacher').label}_numbers"
-        taught = self.numbers(self.writer(trait, seed, point), stem, options, rows, seed)
+        taught = self.numbers(self.writer(trait, seed, point), stem, options, point, seed)
         if arm.rows == "teacher":
             return self._diluted(taught, trait, seed, point)
         if arm.rows == "chosen":

@@ -69,6 +69,7 @@ FACTORS = (
     Factor("rows", "n", "number rows", doubling=True),
     Factor("epochs", "e", "epochs", key="num_epochs", doubling=True),
     Factor("layer_part", "y", "part of the layers that students train (0: all)", nothing=0),
+    Factor("data_type", "d", "type of the rows that students learn (0: number lists)", nothing=0),
     Factor("clean_share", "c", "share of the rows that the untuned base wrote", "teacher's rows", nothing=0),
     Factor("perturbation", "p", "relative distance of the student's base from the teacher's", "base", nothing=0),
     Factor("more_base_rows", "b", "rows that the student's base learned beyond the teacher's", "base", nothing=0),
