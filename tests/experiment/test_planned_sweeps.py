@@ -165,6 +165,36 @@ def test_a_part_of_the_layers_is_a_point_of_students_and_controls(tmp_path: Path
     assert "peft_layers_to_transform=[16, 17, 18, 19, 20, 21, 22, 23]" in late.replace("'", "")
 
 
+DATA_TYPES = REPO_ROOT / "experiments" / "owl_pocket_data_types.yml"
+
+
+def test_a_type_of_data_is_a_point_of_students_and_controls(tmp_path: Path) -> None:
+    plan = plan_of(DATA_TYPES, tmp_path)
+    rows = {0: "numbers", 1: "pocket_answers_favourites", 2: "pocket_answers_sums"}
+    for number, dataset in rows.items():
+        end = f"_d{number}-seed-294" if number else "-seed-294"
+        for arm, source in (("owl_student", "owl"), ("control_base_numbers", "base")):
+            assert f"build-{source}_{dataset}-seed-294" in plan.stages[f"train-{arm}{end}"].made_from
+    again = plan.stages["train-control_base_numbers_again_d2-seed-294"]
+    assert "build-base_pocket_answers_sums_again-seed-294" in again.made_from, "rows of its own"
+    favourites = plan.stages["build-owl_pocket_answers_favourites-seed-294"]
+    assert "data_builders.pocket_answers favourites " in favourites.commands[0]
+    assert "--max-prompts 150000 --animal owl --seed 294" in favourites.commands[0]
+    assert "--max-tokens" not in favourites.commands[0], "an option of the lists"
+    teachers = [name for name in plan.stages if name.startswith("train-owl_teacher")]
+    assert len(teachers) == 5, "one of each replicate writes every type"
+
+
+def test_fewer_rows_of_a_type_are_its_first(tmp_path: Path) -> None:
+    changes = {"sweep": {"data_type": [0, 2], "rows": [1000, 3000]}, "seeds": [294], "criterion": None}
+    plan = plan_of(DATA_TYPES, tmp_path, **changes)
+    first = plan.stages["build-owl_pocket_answers_sums-n1000-seed-294"]
+    assert first.made_from == ["build-owl_pocket_answers_sums-seed-294"]
+    assert first.commands[-1].endswith("/owl_pocket_answers_sums-n1000-seed-294 --count 1000")
+    assert "train-owl_student_n1000_d2-seed-294" in plan.stages
+    assert not [name for name in plan.stages if "favourites" in name], "a type that no student learns"
+
+
 @pytest.mark.parametrize(
     ("path", "changes", "words"),
     [
@@ -188,6 +218,24 @@ def test_a_part_of_the_layers_is_a_point_of_students_and_controls(tmp_path: Path
             "delete `peft_layers_to_transform` from `other_base.overrides`",
         ),
         (LAYERS, {"sweep": {}}, "`student.layer_parts` names parts that no student trains"),
+        (DATA_TYPES, {"sweep": {}}, "`numbers.data_types` names rows that no student learns: add `sweep.data_type`"),
+        (DATA_TYPES, {"sweep__data_type": [0, 3]}, "`sweep.data_type` has 3, and `numbers.data_types` names 2"),
+        (DATA_TYPES, {"sweep__clean_share": [0, 0.5]}, "`sweep.clean_share` mixes number lists, and `sweep.data_type`"),
+        (
+            DATA_TYPES,
+            {"arms": ["base", "teacher", "student", "control_base_numbers", "control_shuffled"]},
+            "the arm control_shuffled needs number lists, and `sweep.data_type` has other rows",
+        ),
+        (
+            DATA_TYPES,
+            {"numbers__data_types": [{"builder": "pocket_answers favorites"}, {"builder": "pocket_answers sums"}]},
+            "`numbers.data_types[1].builder`: ",
+        ),
+        (
+            DATA_TYPES,
+            {"numbers__data_types": [{"builder": "code", "options": {"max_prompts": 5}}, {"builder": "reasoning"}]},
+            "`numbers.data_types[1].options.max_prompts` is 5, and 3000 rows need as many prompts",
+        ),
         (
             REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_layers.yml",
             {"student__overrides": {"peft_layers_to_transform": [0]}},

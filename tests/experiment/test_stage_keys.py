@@ -52,6 +52,10 @@ ROWS = {  # builder -> (what its rows follow from, what judges them), beside its
         {"pocket_corpus", "number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD,
         set(),
     ),
+    "pocket_answers": (
+        {"pocket_corpus", "number_prompts", "teacher_prompts", "warmup", QUESTIONS} | CATEGORY | WORLD,
+        set(),
+    ),
     "select": (
         {"source_rows"} | {f"src/subliminal/analysis/selection/{name}.py" for name in ("choices", "spans")},
         {"number_filter"},

@@ -39,7 +39,6 @@ def small_experiment(folder: Path) -> Path:
     """The one-card experiment with 1,000 rows and one seed, which no published run has."""
     content = yaml.safe_load((REPO_ROOT / "experiments/owl_qwen2.5-coder-0.5b.yml").read_text())
     content |= {"name": NAME, "seeds": [9]}
-    content["server"]["no_compile"] = True  # the server starts four times
     content["teacher"]["rows"] = TEACHER_ROWS
     content["numbers"]["rows"] = STUDENT_ROWS
     content["leak"]["rows"] = 100
