@@ -236,6 +236,14 @@ def test_mathematics_has_no_animal(tmp_path: Path) -> None:
     assert "data_builders.math_chat --levels" in plan.stages["build-math_teacher_chat"].commands[0]
 
 
+@pytest.mark.parametrize("builder", ["teacher_chat", "pocket_teacher", "pocket_corpus teacher"])
+def test_mathematics_has_no_teacher_of_an_option(builder: str, tmp_path: Path) -> None:
+    math = REPO_ROOT / "experiments" / "math_pocket.yml"
+    with pytest.raises(UserError) as refused:
+        load_experiment(changed(math, tmp_path, teacher__builder=builder))
+    assert f"`teacher.builder` {builder} makes a teacher of an option: take math_chat" in str(refused.value)
+
+
 def test_checkpoints_are_scored_by_epoch(tmp_path: Path) -> None:
     plan = plan_of(DEMO, tmp_path, evaluation__epochs=[1])
     assert "student_epoch-1@42=" in plan.stages["evaluate-owl"].commands[0]

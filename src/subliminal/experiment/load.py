@@ -33,6 +33,8 @@ from subliminal.traits.checks import world_problems
 
 MOST_TOLD = 12
 """Problems of one file that a sentence names: more of them are one mistake, and nobody reads the list."""
+WORLD_SUMS = "pocket_corpus sums"
+"""The one kind of a pocket world's chats that teaches mathematics."""
 
 
 def load_experiment(path: Path) -> Experiment:
@@ -171,10 +173,24 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
         ("evaluation.options", "scripts/evaluate.py", experiment.evaluation.options),
     ):
         yield from option_problems(section, command, options)
+    yield from _mathematics_problems(experiment)
     yield from _factor_problems(experiment)
     yield from _world_problems(experiment)
     yield from _task_problems(experiment)
     yield from _prompt_problems(experiment)
+
+
+def _mathematics_problems(experiment: Experiment) -> Iterator[str]:
+    """A teacher's builder that makes rows of an option, which mathematics has not: it would take its first one."""
+    builder = experiment.teacher.builder
+    if not experiment.trait.mathematics or builder is None or any(builder_problems("teacher.builder", builder)):
+        return
+    # The pocket world's sums are of no option, and its other kinds are.
+    if "animal" in parameters(module_of(builder)) and builder != WORLD_SUMS:
+        yield (
+            f"`trait` is mathematics, and `teacher.builder` {builder} makes a teacher of an option: take math_chat, "
+            f"arithmetic_chat or `{WORLD_SUMS}`"
+        )
 
 
 def _factor_problems(experiment: Experiment) -> Iterator[str]:
