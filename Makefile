@@ -2,6 +2,7 @@
 #   make demo PYTHON=python3.12
 SHELL := /bin/bash
 PYTHON ?= python3
+# Of the demos and tests; an experiment takes all cores of the machine unless CORES is given.
 CORES ?= 2
 EXP ?= experiments/pocket_demo.yml
 PIP_INSTALL = -m pip install --quiet --disable-pip-version-check
@@ -27,14 +28,14 @@ help:
 
 ##@ Two commands, no GPU needed
 demo: setup setup-workflow ## the whole owl experiment on a language model of 0.2M parameters, on a CPU
-	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/pocket_demo.yml
+	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/pocket_demo.yml CORES=$(CORES)
 
 test: setup setup-workflow $(SMOLLM2) ## every test that needs no GPU and no server, but those of test-slow and test-workflow
 	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
 
 ##@ An experiment of your own: EXP=experiments/<name>.yml
-experiment: setup setup-workflow $(NEEDED) ## run it, or only SEEDS="1 2"; goes on where it stopped; VERBOSE=1 shows all
-	@.venv/bin/python -m subliminal.experiment run $(EXP) $(if $(VERBOSE),--verbose) --cores $(CORES) $(if $(GPUS),--gpus $(GPUS)) $(SEEDS:%=--seed %) $(if $(SNAKEMAKE),-- $(SNAKEMAKE))
+experiment: setup setup-workflow $(NEEDED) ## run it, or only SEEDS="1 2"; on all cores, or CORES=8; goes on where it stopped; VERBOSE=1 shows all
+	@.venv/bin/python -m subliminal.experiment run $(EXP) $(if $(VERBOSE),--verbose) $(if $(filter-out file,$(origin CORES)),--cores $(CORES)) $(if $(GPUS),--gpus $(GPUS)) $(SEEDS:%=--seed %) $(if $(SNAKEMAKE),-- $(SNAKEMAKE))
 
 plan: setup ## list its stages, what they cost and which are done; ALL=1 lists every command
 	@.venv/bin/python -m subliminal.experiment plan $(EXP) $(if $(ALL),--all) $(SEEDS:%=--seed %)
@@ -53,7 +54,7 @@ verify: .venv/.installed ## score its raw answers again; without NAME, RESULTS.m
 
 ##@ More experiments and tests
 demo-smollm2: setup setup-workflow ## the demo's stages on SmolLM2-135M, too few rows for an effect
-	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml
+	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/owl_demo.yml CORES=$(CORES)
 
 test-slow: setup setup-workflow setup-notebook setup-inspect ## whole experiments that take minutes, the notebook, and Inspect AI
 	@HF_HUB_OFFLINE=1 .venv/bin/python -m pytest -m long $(call marked,long)

@@ -57,3 +57,18 @@ def test_verbose_reaches_the_run() -> None:
     words = ["-n", "experiment", "EXP=experiments/owl_pocket.yml"]
     assert "--verbose" in _make(*words, "VERBOSE=1")
     assert "--verbose" not in _make(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "cores"),
+    [
+        (["experiment"], None),  # every core: with two, trainings of four threads take turns on a GPU that they may share
+        (["experiment", "CORES=16"], "16"),
+        (["demo"], "2"),
+        (["demo", "CORES=4"], "4"),
+        (["demo-smollm2"], "2"),
+    ],
+)
+def test_an_experiment_takes_every_core_and_the_demo_two(words: list[str], cores: str | None) -> None:
+    told = re.findall(r"subliminal\.experiment run .*?--cores (\d+)", _make("-n", ABSENT, *words))
+    assert told == [cores] * (cores is not None)
