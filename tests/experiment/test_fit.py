@@ -14,12 +14,21 @@ from subliminal.experiment.load import load_experiment
 
 FILE = REPO_ROOT / "experiments/owl_qwen2.5-coder-0.5b.yml"
 T4, L4 = Card("Tesla T4", 15.0, 7.5), Card("NVIDIA L4", 22.5, 8.9)
-H100 = Card("NVIDIA H100 80GB HBM3", 79.6, 9.0)
+H100, H200 = Card("NVIDIA H100 80GB HBM3", 79.6, 9.0), Card("NVIDIA H200", 140.4, 9.0)
 
 
 def test_a_large_card_takes_the_experiment_as_it_is() -> None:
     content = yaml.safe_load(FILE.read_text())
-    assert fitted(content, H100, 16) == (content, [])
+    assert fitted(content, H200, 16) == (content, [])
+
+
+@pytest.mark.parametrize(("gib", "places"), [(22.5, 1), (40.0, 1), (79.6, 3), (94.0, 3), (140.4, 4)])
+def test_no_more_trainings_share_a_card_than_it_has_room_for(gib: float, places: int) -> None:
+    """A training needs 10.5 GiB and takes 25 where it may; a card of 40 was given four once."""
+    content = yaml.safe_load(FILE.read_text())
+    made, changes = fitted(content, Card("a card", gib, 9.0), 16)
+    assert made["resources"]["per_gpu"] == places
+    assert len(changes) == (places < content["resources"]["per_gpu"])
 
 
 def test_a_card_without_bfloat16_trains_in_fp16_and_needs_no_vllm() -> None:

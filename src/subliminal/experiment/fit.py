@@ -2,7 +2,7 @@
 
     python -m subliminal.experiment fit experiments/owl_qwen2.5-coder-0.5b.yml --out experiments/owl_t4.yml
 
-The files in experiments/ are written for a GPU of 80 GB that has bfloat16. On a notebook host it may be a T4: 16 GB, no
+The files in experiments/ are written for an H200: 141 GB, bfloat16. On a notebook host it may be a T4: 16 GB, no
 bfloat16, two CPU cores. Only who computes, in which precision and how many at once is changed; rows, epochs, learning
 rates and arms stay. Precision changes rounding, so results of two kinds of card are not compared row by row.
 """
@@ -24,8 +24,12 @@ from subliminal.training.lint import read_recipe
 
 BF16_SINCE = 8.0
 """Compute capability from which on NVIDIA's cards have bfloat16 (Ampere)."""
-ROOMY_GIB = 40
-"""Memory from which on a card holds several trainings of a model of 0.5B at a time."""
+TRAINING_GIB = 25
+"""Memory of a card that a training of a model of 0.5B holds, PyTorch's cache included; it allocates 10.5 at most.
+
+Three on an H200 held 70 to 80 GiB together in the median, 98 at most, with nothing in their way (``gpu.csv`` of
+``results/published/2026-11-28-h200-animals``, 21:47 to 21:54).
+"""
 LOCAL_BATCH = 256
 """Rows decoded together in process."""
 FP16 = {"bf16": False, "fp16": True, "tf32": False}
@@ -72,9 +76,10 @@ def fitted(content: dict[str, Any], card: Card, cores: int) -> tuple[dict[str, A
     if card.capability < BF16_SINCE:
         changes += _without_bf16(made)
     resources = made.get("resources", {})
-    if card.gib < ROOMY_GIB and resources.get("per_gpu", 1) > 1:
-        resources["per_gpu"] = 1
-        changes.append(f"one training at a time: {card.gib:.0f} GiB")
+    places = max(1, int(card.gib // TRAINING_GIB))
+    if resources.get("per_gpu", 1) > places:
+        resources["per_gpu"] = places
+        changes.append(f"trainings on the card at a time: {places}; it has {card.gib:.0f} GiB")
     if (resources.get("threads") or 1) > cores:
         resources["threads"] = cores
         changes.append(f"{cores} threads a job: as many as there are cores")
