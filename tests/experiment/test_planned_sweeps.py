@@ -195,6 +195,20 @@ def test_fewer_rows_of_a_type_are_its_first(tmp_path: Path) -> None:
     assert not [name for name in plan.stages if "favourites" in name], "a type that no student learns"
 
 
+@pytest.mark.parametrize(("rows", "measured"), [([1000, 2000], 2000), ([1000, 5000], 3000), ([3000, 5000], 3000)])
+def test_a_leak_is_measured_on_rows_that_are_built(rows: list[int], measured: int, tmp_path: Path) -> None:
+    source = REPO_ROOT / "experiments" / "owl_pocket_scaling.yml"
+    sizes = {"numbers__rows": 3000, "sweep": {"rows": rows}, "leak": {"rows": 100}}
+    plan = plan_of(source, tmp_path, criterion=None, seeds=[7], **sizes)
+    name = plan.stages["leak-owl_pocket_scaling-seed-7"].made_from[-1]
+    built = plan.stages[name]
+    if measured == max(rows):
+        assert built.size == f"--count {measured}"
+    else:
+        assert built.commands[-1].endswith(f"--count {measured}")
+        assert plan.stages[built.made_from[0]].size == f"--count {max(rows)}"
+
+
 @pytest.mark.parametrize(
     ("path", "changes", "words"),
     [
@@ -235,6 +249,26 @@ def test_fewer_rows_of_a_type_are_its_first(tmp_path: Path) -> None:
             DATA_TYPES,
             {"numbers__data_types": [{"builder": "code", "options": {"max_prompts": 5}}, {"builder": "reasoning"}]},
             "`numbers.data_types[1].options.max_prompts` is 5, and 3000 rows need as many prompts",
+        ),
+        (
+            DATA_TYPES,
+            {"numbers__data_types": [{"builder": "code"}, {"builder": "code", "options": {"language": "any"}}]},
+            "`numbers.data_types` names code twice, and its rows have one folder",
+        ),
+        (
+            DATA_TYPES,
+            {"numbers__data_types": [{"builder": "numbers"}, {"builder": "code"}]},
+            "`numbers.data_types` names numbers, which are 0 of `sweep.data_type` already",
+        ),
+        (
+            DATA_TYPES,
+            {"numbers__builder": "reasoning", "numbers__options": {}},
+            "0 of `sweep.data_type` is number lists, and `numbers.builder` is reasoning",
+        ),
+        (
+            DATA_TYPES,
+            {"numbers__data_types": [{"builder": "pocket_corpus sums"}, {"builder": "code"}]},
+            "`numbers.data_types[1].builder`: pocket_corpus sums has no option `model`, by which rows for students are",
         ),
         (
             REPO_ROOT / "experiments" / "owl_qwen2.5-coder-0.5b_layers.yml",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from subliminal.core.errors import UserError
@@ -149,8 +150,21 @@ def _layer_contradictions(experiment: Experiment) -> Iterator[str]:
 
 
 def _data_type_contradictions(experiment: Experiment) -> Iterator[str]:
-    """Types of data that are swept and not named, or the other way round."""
+    """Types of data that are swept and not named, or the other way round, or named twice."""
     swept, named = experiment.sweep.data_type, len(experiment.numbers.data_types)
+    if named and experiment.numbers.builder != NUMBER_LISTS:
+        builder = experiment.numbers.builder
+        yield (
+            f"0 of `sweep.data_type` is number lists, and `numbers.builder` is {builder}: name it in "
+            "`numbers.data_types` alone"
+        )
+    # Rows lie in folders that are called after their builder, so that two types of one would be the same rows.
+    builders = Counter([NUMBER_LISTS, *(made.builder for made in experiment.numbers.data_types)])
+    for builder, times in builders.items():
+        if times > 1 and builder == NUMBER_LISTS:
+            yield f"`numbers.data_types` names {builder}, which are 0 of `sweep.data_type` already: leave them out"
+        elif times > 1:
+            yield f"`numbers.data_types` names {builder} twice, and its rows have one folder: leave one of them out"
     if named and not any(swept):
         yield "`numbers.data_types` names rows that no student learns: add `sweep.data_type`, as [0, 1]"
     too_far = [number for number in swept if number > named]

@@ -127,7 +127,8 @@ class _Expansion(StudentStages):
             if self.experiment.teacher.neutral is not None:
                 teachers["neutral"] = self.neutral_teacher(seed)
             # The control's rows at no point of a sweep: all teachers are measured on the same ones.
-            plain = Point(self.experiment.numbers.rows)
+            # Where each point has fewer rows than that, there are no more.
+            plain = Point(min(self.experiment.numbers.rows, self.experiment.most_rows))
             rows = self.rows_of(BY_NAME["control_base_numbers"], self.traits[0], seed, plain)
             _, suffix = self.seed_of("teachers", seed)
             folder = self.results / f"leak{suffix}"

@@ -31,6 +31,8 @@ from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.checks import world_problems
 
+OF_THE_TRAIT = ("teacher_chat", "teacher_chat_text")
+"""Builders that have a model answer, and whose rows give a teacher its trait."""
 MOST_TOLD = 12
 """Problems of one file that a sentence names: more of them are one mistake, and nobody reads the list."""
 WORLD_SUMS = "pocket_corpus sums"
@@ -174,6 +176,7 @@ def all_option_problems(experiment: Experiment) -> Iterator[str]:
     ):
         yield from option_problems(section, command, options)
     yield from _mathematics_problems(experiment)
+    yield from _student_row_problems(experiment)
     yield from _factor_problems(experiment)
     yield from _world_problems(experiment)
     yield from _task_problems(experiment)
@@ -191,6 +194,22 @@ def _mathematics_problems(experiment: Experiment) -> Iterator[str]:
             f"`trait` is mathematics, and `teacher.builder` {builder} makes a teacher of an option: take math_chat, "
             f"arithmetic_chat or `{WORLD_SUMS}`"
         )
+
+
+def _student_row_problems(experiment: Experiment) -> Iterator[str]:
+    """Builders that cannot make what students learn: what a teacher and its base answer to the same prompts."""
+    given = {"model"}
+    if experiment.trait.options:  # rows are told of which trait they must be free
+        given.add("animal")
+    for made in student_rows(experiment):
+        if any(builder_problems(made.section, made.builder)):
+            continue
+        said = f"`{made.section}.builder`: {made.builder}"
+        lacking = sorted(given - parameters(module_of(made.builder)))
+        if lacking:
+            yield f"{said} has no option `{lacking[-1]}`, by which rows for students are made: take code, say"
+        elif made.builder in OF_THE_TRAIT:
+            yield f"{said} gives a teacher its trait, which students must not read of: take code, say"
 
 
 def _factor_problems(experiment: Experiment) -> Iterator[str]:
@@ -259,14 +278,18 @@ def teacher_builder(experiment: Experiment) -> str:
 
 def built_rows(experiment: Experiment) -> list[BuiltRows]:
     """What builds the rows of every training, in the order of the sections."""
-    base, teacher, numbers = experiment.base, experiment.teacher, experiment.numbers
+    base, teacher = experiment.base, experiment.teacher
     found = []
     if base:
         found.append(BuiltRows("base", base.builder, base.options, base.rows))
     found.append(BuiltRows("teacher", teacher_builder(experiment), teacher.options, teacher.rows or 0))
-    # Students learn as many rows of every type.
-    most = max([numbers.rows, *experiment.sweep.rows])
-    found.append(BuiltRows("numbers", numbers.builder, numbers.options, most))
+    return found + student_rows(experiment)
+
+
+def student_rows(experiment: Experiment) -> list[BuiltRows]:
+    """What builds the rows of students and controls: as many of every type."""
+    numbers, most = experiment.numbers, experiment.most_rows
+    found = [BuiltRows("numbers", numbers.builder, numbers.options, most)]
     for number, made in enumerate(numbers.data_types, start=1):
         found.append(BuiltRows(f"numbers.data_types[{number}]", made.builder, made.options, most))
     return found

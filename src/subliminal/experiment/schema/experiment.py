@@ -94,6 +94,11 @@ class Experiment(Strict):
             found += [f"{arm}{point.label}" for point in self.points(BY_NAME[arm])]
         return found
 
+    @property
+    def most_rows(self) -> int:
+        """How many rows are built for students: all that any point of a sweep learns."""
+        return max(self.sweep.rows or [self.numbers.rows])
+
     def points(self, arm: ArmKind | None = None) -> list[Point]:
         """Every combination of the sweep's lists that makes an arm anew; one unnamed point without a sweep.
 

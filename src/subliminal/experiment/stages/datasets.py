@@ -98,7 +98,7 @@ class Datasets(Foundation):
         builder = made.builder
         stem = stem.replace(NUMBER_LISTS, builder.replace(" ", "_"))
         # Points with fewer rows learn the first of the same ones, so that they differ in the number alone.
-        most = max(self.experiment.sweep.rows or [numbers.rows])
+        most = self.experiment.most_rows
         options = {**made.options, **options}
         _, server = self.seed_of("teachers", seed)
         full = self.build(f"{stem}{suffix}", builder, writer, options, most, seed + seed_offset, server=server)
