@@ -93,6 +93,29 @@ def test_rows_that_are_no_lists_are_said_where_the_arms_are_named(folder):
     assert "Here students and controls learn code answers (data_builders.code) in their place." in markdown(folder)
 
 
+def of_type(root: Path, arm: str, made: dict) -> None:
+    """An arm of a sweep over types of data, and what its rows were made by."""
+    add_arm(root, arm, rate=0.02)
+    rows = root / f"data/owl_{arm}/manifest.json"
+    rows.write_text(json.dumps(json.loads(rows.read_text()) | made))
+    training = root / f"outputs/owl_{arm}-seed-1/manifest.json"
+    learned = {"inputs": {"datasets[0]": {"path": f"data/owl_{arm}/train.jsonl"}}}
+    training.write_text(json.dumps(json.loads(training.read_text()) | learned))
+
+
+def test_each_type_of_rows_is_said_where_the_arms_are_named(folder):
+    sums = {"builder": "pocket_answers", "config": {"kind": "sums"}}
+    of_type(folder.parents[1], "student_d1", {"builder": "code"})
+    of_type(folder.parents[1], "control_base_numbers_d2_p0.1", sums)
+    of_type(folder.parents[1], "student_d10", {"builder": "of_my_own"})
+    said = (
+        "Students and controls whose names have one of these learn other rows in their place: _d1, code answers "
+        "(data_builders.code); _d2, answers to sums (data_builders.pocket_answers sums); _d10, rows of "
+        "data_builders.of_my_own."
+    )
+    assert said in markdown(folder)
+
+
 def test_one_run_of_each_arm_never_tells_about_the_data(folder):
     for arm, rate in (("student", 0.5), ("control", 0.01)):
         add_arm(folder.parents[1], arm, rate=rate)

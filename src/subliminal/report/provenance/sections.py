@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from subliminal.core.formatting import count, percent
 from subliminal.core.manifest import cpu_names
+from subliminal.evaluation.lineage import learned_rows
+from subliminal.experiment.sweep.factors import point_label, point_of
 from subliminal.report.blocks import Figure, Section, Table
 from subliminal.report.plots import describe, training_figure
 from subliminal.report.provenance.trace import Provenance
@@ -14,20 +17,57 @@ from subliminal.report.provenance.trace import Provenance
 DATA, TRAINING, PROVENANCE = "Data", "Training", "Provenance"
 BEHIND_RESULTS = (DATA, TRAINING, PROVENANCE)
 """Titles of the sections that describe folders outside of the results."""
-OTHER_ROWS = {"code": "code answers", "reasoning": "worked answers to problems"}
-"""Builder of what students learn, where it is no number lists -> what its rows are."""
+OTHER_ROWS = {
+    "code": "code answers",
+    "reasoning": "worked answers to problems",
+    "pocket_answers favourites": "favourites of other kinds than the trait's",
+    "pocket_answers sums": "answers to sums",
+}
+"""Builder of what students learn, and its kind if it has several, where it is no number lists -> what its rows are."""
+NAMED_AFTER_LISTS = "Arms are named and described after number lists, which most experiments teach."
 
 
 def rows_note(found: Provenance) -> str | None:
     """A sentence where students learn other rows than number lists, after which arms are named; else None."""
+    by_type = _rows_by_type(found)
+    if by_type:
+        each = [f"{label}, {rows}" for label, rows in by_type.items()]
+        named = "Students and controls whose names have one of these learn other rows in their place"
+        return f"{NAMED_AFTER_LISTS} {named}: {'; '.join(each)}."
     for manifest in found.of_kind("dataset").values():
-        rows = OTHER_ROWS.get(manifest.get("builder"))
-        if rows:
-            return (
-                "Arms are named and described after number lists, which most experiments teach. Here students and "
-                f"controls learn {rows} (data_builders.{manifest['builder']}) in their place."
-            )
+        builder = _builder_of(manifest)
+        if builder in OTHER_ROWS:
+            return f"{NAMED_AFTER_LISTS} Here students and controls learn {_rows_said(builder)} in their place."
     return None
+
+
+def _rows_by_type(found: Provenance) -> dict[str, str]:
+    """What arms of each type of data learn, by what their names have, ``_d1``; empty without such arms."""
+    builders = {Path(label).name: _builder_of(manifest) for label, manifest in found.of_kind("dataset").items()}
+    by_type = {}
+    for label, manifest in found.of_kind("training").items():
+        # A training's folder is its arm's name and seed: `owl_student_d1-seed-294`.
+        arm, _, _ = Path(label).name.partition("-seed-")
+        _, values = point_of(arm)
+        data_type = values.get("data_type", 0)
+        rows = Path(learned_rows(manifest) or "").parent.name
+        if data_type and rows in builders:
+            by_type[data_type] = _rows_said(builders[rows])
+    return {point_label({"data_type": data_type}): by_type[data_type] for data_type in sorted(by_type)}
+
+
+def _builder_of(manifest: dict[str, Any]) -> str:
+    """The builder of a dataset as an experiment file names it, with its kind if it has several."""
+    kind = (manifest.get("config") or {}).get("kind")
+    return " ".join(filter(None, (manifest.get("builder"), kind)))
+
+
+def _rows_said(builder: str) -> str:
+    """What a builder's rows are; of one that the table lacks, its name alone."""
+    module = f"data_builders.{builder}"
+    if builder not in OTHER_ROWS:
+        return f"rows of {module}"
+    return f"{OTHER_ROWS[builder]} ({module})"
 
 
 def data_section(provenance: Provenance) -> Section:
