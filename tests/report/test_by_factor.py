@@ -96,6 +96,26 @@ def test_a_moved_base_has_a_control_of_its_own(tmp_path: Path) -> None:
     assert found.curve.points[1].mean == pytest.approx(0.5)
 
 
+def test_each_type_of_rows_has_a_control_of_its_own_and_a_small_effect_is_one(tmp_path: Path) -> None:
+    folder = tmp_path / "results/x"
+    for seed in SEEDS:
+        # Above its control by 3, 0.4 and 0 nats.
+        arms = {"student": 3.0, "student_d1": 1.4, "student_d2": -0.5}
+        for end, above in {"": 0.0, "_d1": 1.0, "_d2": -0.5}.items():
+            arms[f"control_base_numbers{end}"] = above - (seed - 3) / 50
+        for arm, above in arms.items():
+            model(folder, arm, seed, CONTROL + above)
+    section = section_of(folder)
+    assert section.title == "By factor: type of the rows that students learn (0: number lists)"
+    assert [row[1] for row in section.tables[0].rows] == [
+        *("student − control_base_numbers", "student_d1 − control_base_numbers_d1"),
+        "student_d2 − control_base_numbers_d2",
+    ]
+    assert "at 1 +0.40 nats [0.36, 0.44], 13 % of the full effect" in section.text[0]
+    assert "There is an effect, and it is below 0.8 nats, at 1." in section.text[0]
+    assert "There is no effect, within 0.8 nats, at 2." in section.text[0]
+
+
 def test_doublings_of_rows_and_epochs_are_told_apart(tmp_path: Path) -> None:
     folder = tmp_path / "results/x"
     for seed in SEEDS:

@@ -97,11 +97,13 @@ def _halves(found: ByFactor) -> list[str]:
 
 
 def _where_none_is_told(found: ByFactor) -> list[str]:
-    """At which points there is no effect within the margin, and at which none is shown and none is excluded."""
+    """At which points there is no effect within the margin, or a small one, and where neither none nor one is told."""
     told = []
-    gone = [_at(found, point) for point in found.curve.points if point.gone]
-    if gone:
-        told.append(f"There is no effect, within {MARGIN:g} nats, {', '.join(gone)}.")
+    # An interval without 0 within the margin shows an effect, and a small one.
+    for shown, words in ((False, "There is no effect, within"), (True, "There is an effect, and it is below")):
+        where = [_at(found, point) for point in found.curve.points if point.gone and point.told is shown]
+        if where:
+            told.append(f"{words} {MARGIN:g} nats, {', '.join(where)}.")
     open_ = [point for point in found.curve.points if point.interval and not point.told and not point.gone]
     if open_:
         where = ", ".join(_at(found, point) for point in open_)
