@@ -48,6 +48,14 @@ def test_a_card_without_bfloat16_trains_in_fp16_and_needs_no_vllm() -> None:
     assert content == yaml.safe_load(FILE.read_text()), "the given content is left alone"
 
 
+def test_every_section_that_trains_or_writes_rows_is_fitted() -> None:
+    content = yaml.safe_load((REPO_ROOT / "experiments/math_qwen2.5-coder-0.5b.yml").read_text())
+    content["numbers"]["data_types"] = [{"builder": "code", "options": {"concurrency": 512}}, {"builder": "reasoning"}]
+    made, _ = fitted(content, T4, 2)
+    assert made["other_base"]["overrides"] == made["student"]["overrides"], "a recipe of its own, in bf16, too"
+    assert [each["options"] for each in made["numbers"]["data_types"]] == [{"batch_size": 256}] * 2
+
+
 def test_a_small_card_with_bfloat16_keeps_vllm_and_trains_one_at_a_time() -> None:
     made, _ = fitted(yaml.safe_load(FILE.read_text()), L4, 4)
     assert made["engine"] == "server"

@@ -92,7 +92,7 @@ def fitted(content: dict[str, Any], card: Card, cores: int) -> tuple[dict[str, A
 
 def _without_bf16(made: dict[str, Any]) -> Iterator[str]:
     """Change an experiment's content for a card without bfloat16; yields a sentence for each change."""
-    for name in ("base", "teacher", "student"):
+    for name in ("base", "teacher", "student", "other_base"):
         section = made.get(name)
         if section is not None and "recipe" in section:
             section["overrides"] = {**section.get("overrides", {}), **FP16}
@@ -100,8 +100,8 @@ def _without_bf16(made: dict[str, Any]) -> Iterator[str]:
     if made["engine"] == "server":
         made["engine"] = "local"
         made.pop("server", None)
-        for name in ("teacher", "numbers"):
-            options = made[name].setdefault("options", {})
+        for writes in (made["teacher"], made["numbers"], *made["numbers"].get("data_types", [])):
+            options = writes.setdefault("options", {})
             # Concurrency and server options are vLLM's.
             options.pop("concurrency", None)
             options["batch_size"] = LOCAL_BATCH
