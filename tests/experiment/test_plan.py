@@ -9,6 +9,7 @@ import pytest
 from plans import ANIMALS, DEMO, OWL_REAL, QWEN, plan_of
 from typer.testing import CliRunner
 
+from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.experiment import driver
 from subliminal.experiment.__main__ import app
@@ -18,6 +19,13 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path
+from subliminal.experiment.stage import STAGE_KINDS
+
+
+def test_the_workflow_says_what_each_kind_of_stage_runs() -> None:
+    said = (REPO_ROOT / "workflow/Snakefile").read_text().split('"""')[1]
+    # A gate scores its teachers itself.
+    assert [kind for kind in STAGE_KINDS if kind != "score" and f"{kind} " not in f"{said} ".replace(",", " ")] == []
 
 
 def test_what_a_failed_stage_takes_with_it(tmp_path: Path) -> None:
