@@ -133,6 +133,27 @@ def test_folders_of_the_map_exist() -> None:
         assert (REPO_ROOT / folder).is_dir(), folder
 
 
+FOLDERS = (
+    "accelerate_configs|benchmarks|cloud|data_builders|eval_tasks|notebooks|recipes|scripts|src|tests|traits|workflow"
+)
+PATH = re.compile(rf"(?<![\w./-])(?:{FOLDERS})/[\w./-]*\w(?![\w*{{<])")
+
+
+def test_files_that_a_text_names_are_there() -> None:
+    """What stands outside of command blocks; BENCHMARKS.md names files of older commits, too."""
+    named, absent = 0, []
+    for path in DOCUMENTS:
+        if path.name == "BENCHMARKS.md" or "published" in path.parts:
+            continue
+        for code in re.findall(r"`([^`\n]+)`", FENCE.sub("", path.read_text())):
+            for word in PATH.findall(code):
+                named += 1
+                if not any((folder / word).exists() for folder in (REPO_ROOT, path.parent)):
+                    absent.append(f"{path.relative_to(REPO_ROOT)}: {word}")
+    assert absent == []
+    assert named > 80
+
+
 def _anchors(text: str) -> set[str]:
     """What a page's headings are called in links to them, as GitHub makes it."""
     headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)

@@ -112,8 +112,9 @@ def test_answers_are_as_many_as_these_datasets_took(path: Path, tmp_path: Path, 
     assert number(told[1]) == pytest.approx(expected, rel=0.07)
 
 
-def test_what_a_plan_counts_is_what_the_header_says(tmp_path: Path) -> None:
-    path = REPO_ROOT / "experiments/owl_qwen2.5-coder-0.5b_carrier.yml"
+@pytest.mark.parametrize("name", ["carrier", "dilution", "rows"])
+def test_what_a_plan_counts_is_what_the_header_says(name: str, tmp_path: Path) -> None:
+    path = REPO_ROOT / f"experiments/owl_qwen2.5-coder-0.5b_{name}.yml"
     trainings = [each for each in expand(load_experiment(path), root=tmp_path).stages.values() if each.kind == "train"]
     minutes = sum(cost_of(stage).minutes for stage in trainings)
     told = f"{len(trainings)} trainings, for which make plan counts {minutes:.0f} minutes with three at once on an H200"
