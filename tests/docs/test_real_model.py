@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import statistics
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from raw_answers import ANIMALS, Raw, exact_gains, log_odds
 from scipy import stats as scipy_stats
@@ -45,6 +47,21 @@ def test_the_readme_says_what_to_hold_a_run_against():
     controls = [f"{100 * share('control_base_numbers', seed):.2f}" for seed in (61, 62, 63)]
     told = f"in {students[0]}, {students[1]} and {students[2]} %, controls in {min(controls)} to {max(controls)} %"
     assert told in README
+
+
+def test_the_torch_of_the_lock_has_run_on_no_gpu():
+    """Once it has, README.md says that it has not, and must not."""
+    found = set()
+    for path in (REPO_ROOT / "results/published").glob("*/records.parquet"):
+        for text in pd.read_parquet(path, columns=["content"])["content"]:
+            if "NVIDIA" in text and '"packages"' in text:
+                manifest = json.loads(text)
+                if "NVIDIA" in str(manifest["device"]):
+                    found.add(manifest["packages"]["torch"])
+    assert found == {"2.11.0"}
+    lock = (REPO_ROOT / "requirements/train.txt").read_text(encoding="utf-8")
+    assert "\ntorch==2.11.0\n" not in lock
+    assert "have not run on a GPU yet: our hosts had no network, and a torch 2.11.0 of their own" in README
 
 
 def test_the_teacher_says_nothing_else():
