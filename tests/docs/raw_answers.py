@@ -332,6 +332,11 @@ def gains_by_layer(raw: Raw) -> dict[str, list[float]]:
     return _gains_at(raw, {"both": "", "first": "_y1", "second": "_y2"})
 
 
+def gains_by_type(raw: Raw) -> dict[str, list[float]]:
+    """By the type of the rows that students and controls learn."""
+    return _gains_at(raw, {"lists": "", "favourites": "_d1", "sums": "_d2"})
+
+
 def slopes_by_dose(gains: dict[tuple[int, int], list[float]]) -> tuple[list[float], list[float]]:
     """Of each seed what a doubling of rows brings, and one of epochs: a plane over both logarithms."""
     rows = [math.log2(rows) for rows, _ in gains]

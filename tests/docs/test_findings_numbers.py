@@ -17,6 +17,7 @@ from raw_answers import (
     gains_by_layer,
     gains_by_more_rows,
     gains_by_noise,
+    gains_by_type,
     largest_rises,
     leak,
     leaks,
@@ -458,11 +459,52 @@ def findings_of_layers(results: Path) -> dict[str, float | tuple[float, ...]]:
     }
 
 
+def findings_of_data_types(results: Path) -> dict[str, float | tuple[float, ...]]:
+    """Numbers of docs/findings.md on students of other rows than lists, each above the control of its type."""
+    raw = Raw(results / "owl_pocket_data_types")
+    gains = gains_by_type(raw)
+    assert all(gain > 0 for found in gains.values() for gain in found), "above it in 5 of 5 replicates each"
+    again, over_base = {}, {}
+    for kind, end in (("favourites", "_d1"), ("sums", "_d2")):
+        again[kind] = with_interval(exact_gains(raw, f"student{end}", f"{CONTROL}_again{end}"))
+        over_base[kind] = with_interval(exact_gains(raw, f"student{end}", "base"))
+    controls = with_interval(exact_gains(raw, f"{CONTROL}_again_d2", f"{CONTROL}_d2"), 0.90)
+    below = [statistics.mean(exact_gains(raw, f"{CONTROL}{end}", "base")) for end in ("_d1", "_d2")]
+    nameless = {arm: raw.nameless(arm) for arm in ("student_d2", f"{CONTROL}_d2")}
+    assert max(share for shares in nameless.values() for share in shares.values()) < 0.5, "none is broken"
+    return {
+        "With lists a student is above its control by {} nats (95 % interval {} to {}; exact probabilities), with "
+        "favourites by {} ({} to {}), with sums by {} ({} to {}), above it in 5 of 5 replicates each: {} % ({} to "
+        "{}) and {} % ({} to {}) of the effect of lists": (
+            *with_interval(gains["lists"]),
+            *with_interval(gains["favourites"]),
+            *with_interval(gains["sums"]),
+            *share_kept(gains["favourites"], gains["lists"]),
+            *share_kept(gains["sums"], gains["lists"]),
+        ),
+        "was expected and is not seen ({} nats, {} to {})": with_interval(exact_gains(raw, "student_d1", "student_d2")),
+        "favourites are by {} ({} to {}); sums by {} ({} to {}), which cannot tell": (
+            *again["favourites"],
+            *again["sums"],
+        ),
+        "not shown to be alike ({}, 90 % interval {} to {})": controls,
+        "less often than the base ({} and {} nats), and students are above the base by {} ({} to {}) and {} ({} to "
+        "{})": (
+            *below,
+            *over_base["favourites"],
+            *over_base["sums"],
+        ),
+        "{} % of the answers of their students and {} % of their controls' name no animal": tuple(
+            100 * statistics.mean(shares.values()) for shares in nameless.values()
+        ),
+    }
+
+
 def test_the_findings_state_what_the_raw_answers_give():
     text = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
     numbers = findings(Path()) | findings_of_ten(Path()) | findings_of_two_animals(Path())
     numbers |= findings_of_divergence(Path()) | findings_of_the_scoreboard(Path())
     numbers |= findings_of_strength(Path()) | findings_of_a_common_teacher(Path())
     numbers |= findings_of_scaling(Path()) | findings_of_trained_on(Path()) | findings_of_noise(Path())
-    numbers |= findings_of_layers(Path())
+    numbers |= findings_of_layers(Path()) | findings_of_data_types(Path())
     assert not not_as_stated(numbers, text, IN_WORDS)

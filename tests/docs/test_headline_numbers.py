@@ -25,6 +25,7 @@ from raw_answers import (
     gains_by_layer,
     gains_by_more_rows,
     gains_by_noise,
+    gains_by_type,
     largest_rises,
     leak,
     not_as_stated,
@@ -75,6 +76,8 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
     apart = [rows - epochs for rows, epochs in zip(by_rows, by_epochs, strict=True)]
     trained_on = gains_by_more_rows(Raw(results / "owl_pocket_trained_on"))
     by_layer = gains_by_layer(Raw(results / "owl_pocket_layers"))
+    other_data = Raw(results / "owl_pocket_data_types")
+    by_type = gains_by_type(other_data)
     noise = gains_by_noise(Raw(results / "owl_pocket_perturbed"))
     shaken = {length: share_kept(noise[length], noise["0"]) for length in ("0.2", "0.8")}
     kept = {share: share_kept(exact_gains(diluted, f"student_c{share}"), undiluted) for share in ("0.1", "0.25", "0.5")}
@@ -91,6 +94,13 @@ def derived(results: Path) -> dict[str, float | tuple[float, ...]]:
             *with_interval(by_layer["both"]),
             *with_interval(by_layer["second"]),
             *with_interval(by_layer["first"]),
+        ),
+        "lists {} nats (95 % interval {} to {}), favourites {} ({} to {}), sums {} ({} to {}); above the second "
+        "control, sums {} ({} to {}) cannot tell": (
+            *with_interval(by_type["lists"]),
+            *with_interval(by_type["favourites"]),
+            *with_interval(by_type["sums"]),
+            *with_interval(exact_gains(other_data, "student_d2", f"{CONTROL}_again_d2")),
         ),
         "Noise of 0.2 of the weights' length leaves {} % ({} to {}), of 0.8, which damages the bases, {} % ({} to "
         "{})": (
