@@ -130,6 +130,23 @@ def test_a_task_that_uses_a_builders_rules_is_scored_again_when_they_change() ->
     assert "data_builders/number_filter.py" in task_sources(["subliminal_number_lists"])
 
 
+def test_questions_of_ones_own_that_change_make_their_rows_again(tmp_path: Path) -> None:
+    mine, against = tmp_path / "mine.jsonl", tmp_path / "against.jsonl"
+    changes = {"teacher__builder": "reasoning", "teacher__options": {"questions": str(mine)}}
+    changes["audit"] = {"against": [str(against)]}
+    mine.write_text('{"question": "1 + 1?", "answer": "2"}\n')
+    against.write_text('{"question": "1 + 1?"}\n')
+    before = plan_of(DEMO, tmp_path, **changes)
+    mine.write_text('{"question": "1 + 2?", "answer": "3"}\n')
+    after = plan_of(DEMO, tmp_path, **changes)
+    assert {"build-owl_teacher_chat", "train-owl_teacher", "build-owl_numbers"} < differing(before, after)
+    assert "build-base_numbers" not in differing(before, after)
+    against.write_text('{"question": "1 + 3?"}\n')
+    again = differing(after, plan_of(DEMO, tmp_path, **changes))
+    assert "audit-owl_numbers" in again
+    assert not [name for name in again if name.startswith(("build", "train"))]
+
+
 ALL_AFTER_TEACHER = {
     *("train-owl_teacher", "build-owl_numbers", "audit-owl_numbers", "train-owl_student-seed-42"),
     *("evaluate-owl", "report-owl"),

@@ -73,6 +73,16 @@ def builder_sources(builder: str, options: Mapping[str, Any]) -> BuilderSources:
     return BuilderSources(_files_of(rows, category), _files_of(judges, category))
 
 
+def option_files(options: Mapping[str, Any]) -> list[str]:
+    """Files that are here and that options name, as questions of one's own: what is made follows from their bytes."""
+    found = []
+    for value in options.values():
+        given = value if isinstance(value, list) else [value]
+        # What a stage makes is named by a Path and counts by that stage's key.
+        found += [each for each in given if isinstance(each, str) and Path(each).is_file()]
+    return found
+
+
 def evaluation_sets(category: str) -> list[str]:
     """Audits compare with these: no training row may overlap with one."""
     return sorted([*_below(REPO_ROOT / "eval_tasks", "*.jsonl"), *_below(load_category(category).folder, "*.jsonl")])

@@ -11,7 +11,7 @@ from subliminal.experiment.load import teacher_builder
 from subliminal.experiment.options import flags, module_of, parameters
 from subliminal.experiment.schema.sections import NUMBER_LISTS, DataType, Numbers
 from subliminal.experiment.stage import Stage
-from subliminal.experiment.stage_sources import audit_sources, builder_sources, model_sources
+from subliminal.experiment.stage_sources import audit_sources, builder_sources, model_sources, option_files
 from subliminal.experiment.stages.foundation import PYTHON, Foundation, dataset_of
 from subliminal.experiment.stages.model import StageModel
 from subliminal.experiment.sweep.factors import Point
@@ -151,7 +151,7 @@ class Datasets(Foundation):
             str(folder),
             [command],
             made_from=made_from,
-            sources=list(follows.rows),
+            sources=[*follows.rows, *option_files(options)],
             judges=list(follows.judges),
             resume="--resume",
             restart="--overwrite",
@@ -206,6 +206,7 @@ class Datasets(Foundation):
         audit = Stage(audit_of(stage.name), "audit", stage.folder, [command], made_from=[name], threads=1)
         audit.makes = [f"{stage.folder}/audit.json"]
         audit.sources = audit_sources(self.experiment.trait.category or ANIMALS)
+        audit.sources += option_files(self.experiment.audit)
         is_of_gate = stage.job.startswith("gate-")
         if is_of_gate:
             audit.job = stage.job
