@@ -28,6 +28,15 @@ def test_the_workflow_says_what_each_kind_of_stage_runs() -> None:
     assert [kind for kind in STAGE_KINDS if kind != "score" and f"{kind} " not in f"{said} ".replace(",", " ")] == []
 
 
+@pytest.mark.parametrize(("written", "tokens"), [(24, 72 * 24), ("24", 72 * 24), (None, None)])
+def test_an_option_is_text_or_left_to_its_command(written: object, tokens: int | None, tmp_path: Path) -> None:
+    plan = plan_of(DEMO, tmp_path, numbers={"rows": 72, "options": {"max_tokens": written}})
+    assert plan.stages["build-owl_numbers"].facts["tokens"] == tokens
+    changes = {"server__gpu_memory_utilization": "0.25", "numbers__options": {"max_tokens": written}}
+    served = plan_of(OWL_REAL, tmp_path, **changes)
+    assert {stage.gpu_share for stage in served.stages.values() if stage.kind == "serve"} == {4}
+
+
 def test_what_a_failed_stage_takes_with_it(tmp_path: Path) -> None:
     experiment = load_experiment(DEMO)
     record = {"stage": "train-owl_student-seed-42", "reason": "The disk is full.", "log": "x.log"}

@@ -163,8 +163,9 @@ class Datasets(Foundation):
             stage.size = f"--count {count}"
         if model is None:
             return self._add_with_audit(stage)
-        if count and "max_tokens" in options:
-            stage.facts["tokens"] = count * options["max_tokens"]
+        # Null is the builder's own; YAML may have a number as text, as the command line has it.
+        if count and options.get("max_tokens") is not None:
+            stage.facts["tokens"] = count * int(options["max_tokens"])
         return self._add_answered(stage, model, server)
 
     def _add_answered(self, stage: Stage, model: StageModel, server: str) -> str:
@@ -243,7 +244,7 @@ class Datasets(Foundation):
             # A server on one GPU that takes no more of its memory than its part works beside trainings.
             memory = self.experiment.server.get("gpu_memory_utilization")
             places = self.experiment.resources.per_gpu
-            if stage.gpus == 1 and memory and memory * places <= 1:
+            if stage.gpus == 1 and memory and float(memory) * places <= 1:
                 stage.gpu_share = places
             self.plan.add(stage)
 
