@@ -82,6 +82,7 @@ def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:
         ({"launcher": "accelerate_configs/ddp.yml"}, "x 2 processes = 16 rows a step, but the recipe states"),
         ({"trait": {}}, "give one of `animals: [...]`, `category` with `options: [...]`, and `mathematics: true`"),
         ({"seeds": [1, 1]}, "`seeds` names one of its values twice"),
+        ({"evaluation__tasks": ["animal_preference"] * 2}, "`evaluation.tasks` names one of its values twice"),
         ({"numbers__options": {"max_tokns": 5}}, "no option `max_tokns` that an experiment may set (did you mean"),
         ({"numbers__options": {"seed": 5}}, "no option `seed`"),
         ({"student__overrides": {"lerning_rate": 1e-4}}, "no recipe has the key `lerning_rate` (did you mean"),

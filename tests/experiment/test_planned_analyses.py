@@ -129,7 +129,8 @@ def test_rankings_of_the_scoreboard_read_scores_that_know_the_student(tmp_path: 
     [
         ({"tokens": None}, "and the section `tokens` belong together"),
         ({"tokens__counterfactuals": ["owl"]}, "are animals other than the trait: leave out owl"),
-        ({"tokens__counterfactuals": ["owlbear"]}, "owlbear"),
+        ({"tokens__counterfactuals": ["owlbear"]}, "'owlbear' is not a tracked animal"),
+        ({"tokens__counterfactuals": ["owlbear"]}, "turtle, shark. Correct it."),
         ({"arms": ["base", "control_base_numbers", "student_rows_dense"]}, "need the arm `student`"),
     ],
 )

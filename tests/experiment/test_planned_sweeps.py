@@ -214,6 +214,16 @@ def test_a_leak_is_measured_on_rows_that_are_built(rows: list[int], measured: in
     [
         (DEMO, {"sweep": {"love": [0.5]}}, "`sweep.love`: data_builders.teacher_chat has no option `love`"),
         (DEMO, {"sweep": {"loved": [2]}}, "`sweep.loved` has 2, and `trait` names 1"),
+        (
+            REPO_ROOT / "experiments" / "animals_pocket_several.yml",
+            {"arms": ["student", "control_other_animal"], "leak": None, "criterion": None},
+            "a teacher of all 3 in `trait` (`sweep.loved`) is the other animal's, too",
+        ),
+        (
+            DEMO,
+            {"model": "owner/model", "base": None, "sweep": {"perturbation": [0, 0.1]}},
+            "`sweep.perturbation` moves weights that are in a folder, and owner/model is a Hub id",
+        ),
         (DEMO, {"sweep": {"perturbation": [0.1, 0.1]}}, "`sweep.perturbation` names 0.1 twice"),
         (POCKET, {"base__further": {"warmup_stepps": 5}}, "`base.further`: no recipe has the key `warmup_stepps`"),
         (POCKET, {"base__further": {"seed": 5}}, "`base.further.seed` is set by the experiment"),

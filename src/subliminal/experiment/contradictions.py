@@ -18,7 +18,13 @@ from subliminal.traits.lexicon import check_option
 
 def contradictions(experiment: Experiment) -> Iterator[str]:
     """A phrase for each pair of values that contradict each other."""
-    for name, values in (("arms", experiment.arms), ("seeds", experiment.seeds)):
+    asked = experiment.evaluation
+    for name, values in (
+        ("arms", experiment.arms),
+        ("seeds", experiment.seeds),
+        ("evaluation.tasks", asked.tasks),
+        ("evaluation.epoch_tasks", asked.epoch_tasks),
+    ):
         if len(set(values)) < len(values):
             yield f"`{name}` names one of its values twice"
     yield from _base_contradictions(experiment)
@@ -104,7 +110,7 @@ def _counterfactual_problems(names: list[str], trait: TraitSection) -> Iterator[
             if check_option(name, trait.category) != name:
                 yield f"`tokens.counterfactuals`: write {name!r} in small letters"
         except UserError as error:
-            yield f"`tokens.counterfactuals`: {error}"
+            yield f"`tokens.counterfactuals`: {str(error).rstrip('.')}"
 
 
 def _task_contradictions(experiment: Experiment, category: Category) -> Iterator[str]:
@@ -129,9 +135,16 @@ def _sweep_contradictions(experiment: Experiment) -> Iterator[str]:
         yield "`sweep.more_base_rows` trains the base further, and no section `base` says how"
     if (sweep.love or sweep.loved) and (teacher.kind != "trained" or teacher.gate):
         yield "`sweep.love` and `sweep.loved` make teachers of their own: use `kind: trained`, without a `gate`"
+    if any(sweep.perturbation) and experiment.base is None and is_hub_id(experiment.model):
+        yield f"`sweep.perturbation` moves weights that are in a folder, and {experiment.model} is a Hub id: fetch it"
     too_many = [number for number in sweep.loved if number > max(1, len(traits))]
     if too_many:
         yield f"`sweep.loved` has {too_many[0]}, and `trait` names {len(traits)}: a teacher has this trait and the next"
+    elif "control_other_animal" in experiment.arms and max(sweep.loved, default=1) == len(traits):
+        yield (
+            f"a teacher of all {len(traits)} in `trait` (`sweep.loved`) is the other animal's, too, and the arm "
+            "control_other_animal would be the student itself: leave one of them out"
+        )
     yield from _layer_contradictions(experiment)
 
 
