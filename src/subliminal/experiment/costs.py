@@ -132,8 +132,9 @@ def plan_text(plan: Plan, *, every: bool = False) -> str:
         for stage in stages:
             lines += [f"{stage.name}: {command}" for command in _commands(stage)]
     notes = [
-        f"Results: {plan.results}. A dash: not measured. Tokens are upper bounds (answers: rows kept x max_tokens; "
-        "training: rows x epochs x sequence_len). GiB: of the GPU; of all processes where a recipe is for CPU cores.",
+        f"Results: {plan.results}. A dash: not measured. Tokens are upper bounds (of the rows that are kept: rows x "
+        "max_tokens, and rejected answers come on top; training: rows x epochs x sequence_len). GiB: of the GPU; of "
+        "all processes where a recipe is for CPU cores.",
     ]
     if any(deferred(plan, stage) for stage in stages):
         notes.append("Stages marked `if needed` belong to a gate's ladder and run only while the teacher is below it.")
