@@ -6,7 +6,7 @@
 A student of these rows learns another type of data than lists. Prompts are those of the world that the base was trained
 on (data_builders.pocket_corpus): which colour, fruit, city or the like it likes best, where it may choose, or what two
 numbers add up to, where it may not. A favourite is kept if it is one that the world knows of that kind, so that no
-answer names an option of the trait's category; a sum is kept if it is a number, right or wrong.
+answer names an animal; a sum is kept if it is a number, right or wrong.
 """
 
 from __future__ import annotations

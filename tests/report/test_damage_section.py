@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
-from fake_results import add_arm, graded, write
+from fake_results import RATES, add_arm, graded, write
 
 from subliminal.report.pages import markdown
 from subliminal.report.write import compose
@@ -17,7 +18,7 @@ SEEDS = (1, 2, 3)
 def answered(root: Path, arm: str, nameless: dict[int, float], owl: float) -> None:
     """An arm whose answers name no animal this often in each seed, and the owl so often among the rest."""
     for seed in SEEDS:
-        folder = add_arm(root, arm, seed)
+        folder = add_arm(root, arm, seed, rate=RATES.get(arm, owl))
         (path,) = folder.glob("*_summary.json")
         data = json.loads(path.read_text())
         none = nameless.get(seed, 0.0)
@@ -42,6 +43,22 @@ def test_the_table_says_which_seeds_are_broken(text: str):
     assert "| control | 0.00 % | 0.00 % | 1.20 % | – | whole |" in damage
     assert "the student names owl more often than its control in 3 of 3 seeds" in damage
     assert "10 points or more above control's" in damage
+
+
+def test_an_arm_at_a_point_is_held_against_the_control_of_this_point(tmp_path: Path):
+    answered(tmp_path, "base", {}, owl=0.01)
+    answered(tmp_path, "base_p0.8", {1: 0.3}, owl=0.01)
+    answered(tmp_path, "control_base_numbers", {}, owl=0.01)
+    answered(tmp_path, "control_base_numbers_p0.8", {1: 0.3, 2: 0.3}, owl=0.01)
+    answered(tmp_path, "student", {3: 0.2}, owl=0.2)
+    answered(tmp_path, "student_p0.8", {1: 0.35, 2: 0.6, 3: 0.2}, owl=0.1)
+    damage = markdown(compose(tmp_path / "results/owl-demo").page).split("## Damage")[1].split("\n## ")[0]
+    assert "above control_base_numbers's (of an arm that was trained at a point of the sweep: above that" in damage
+    states = dict(re.findall(r"^\| (\S+) \|.*\| ([^|]+) \|$", damage, re.MULTILINE))
+    assert states["student"] == "damaged 3"
+    assert states["student_p0.8"] == "broken 2; damaged 3", "in seed 1 its control names as few"
+    assert states["control_base_numbers_p0.8"] == "damaged 1, 2", "held against the control without noise"
+    assert states["base_p0.8"] == "damaged 1", "it learned no rows: nothing at its point tells of the noise"
 
 
 def test_the_answer_names_what_is_broken(text: str):
@@ -94,7 +111,7 @@ def test_valid_number_lists_are_never_the_answer_of_an_experiment_on_problems(tm
 def scored_exactly(root: Path, arm: str, rest: float, owl: float, seeds: tuple[int, ...] = SEEDS) -> None:
     """An arm with exact probabilities alone."""
     for seed in seeds:
-        folder = add_arm(root, arm, seed)
+        folder = add_arm(root, arm, seed, rate=RATES.get(arm, owl))
         (path,) = folder.glob("*_summary.json")
         data = json.loads(path.read_text())
         data["tasks"] = {"animal_preference_logprob": data["tasks"]["animal_preference_logprob"]}

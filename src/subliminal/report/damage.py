@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from subliminal.core.formatting import interval, nats, nats_interval, number, percent
+from subliminal.experiment.arms import arm_kind
+from subliminal.experiment.sweep.factors import arm_at, point_of
 from subliminal.report.blocks import Section, Table, or_dash
 from subliminal.report.data import LISTS, SAMPLED, Results
 from subliminal.report.tables.estimates import estimates
@@ -33,7 +35,7 @@ class Health:
         nameless: answers that name no animal.
         other: answers that name an animal that is not tracked.
         among: the target's share of the answers that name an animal, by seed.
-        moved: total variation from the control of the same seed; None for the control itself.
+        moved: total variation from the control of the same seed (at the same point); None for the control itself.
         lists: valid number lists; None where they were not asked for.
     """
 
@@ -65,11 +67,26 @@ def control_of(results: Results) -> str | None:
     return next((arm for arm in results.arms if arm.startswith("control")), None)
 
 
+def _control_for(arm: str, control: str | None, arms: list[str]) -> str | None:
+    """What an arm is held against: the control that was trained at its own point of a sweep, else the first control.
+
+    The first control is for bases, which learned no rows, and for the control at a point itself: nothing else tells
+    what the point does.
+    """
+    kind, of_control = arm_kind(arm), arm_kind(control or "")
+    if kind is None or kind.rows is None or of_control is None:
+        return control
+    _, values = point_of(arm)
+    own = arm_at(of_control, values)
+    if own == arm or own not in arms:
+        return control
+    return own
+
+
 def health(results: Results) -> list[Health]:
     """Every arm that answered the main task, in the order of reports; empty without shares by seed."""
     task = main_task(results)
     control = control_of(results)
-    of_control = _shares(results, control, task)
     tells = _tells_a_wreck(results, task)
     found = []
     for arm in results.arms:
@@ -77,7 +94,7 @@ def health(results: Results) -> list[Health]:
         if not shares:
             continue
         # What each seed's model is held against.
-        references = of_control
+        of_control = references = _shares(results, _control_for(arm, control, results.arms), task)
         moved = []
         if arm != control:  # which has no distance from itself
             moved = [total_variation(shares[seed], of_control[seed]) for seed in shares if seed in of_control]
@@ -148,6 +165,8 @@ def damage_section(results: Results) -> Section | None:
         share = "the share of no tracked one"
     if control:
         rule += f" It is damaged if {share} is {100 * DAMAGED:g} points or more above {control}'s"
+        if any(_control_for(arm.arm, control, results.arms) != control for arm in arms):
+            rule += " (of an arm that was trained at a point of the sweep: above that of the control at this point)"
         if not _tells_a_wreck(results, task):
             rule += ", which is held against the base's"
         rule += "."
