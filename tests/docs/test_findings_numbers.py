@@ -482,8 +482,8 @@ def findings_of_data_types(results: Path) -> dict[str, float | tuple[float, ...]
             *share_kept(gains["favourites"], gains["lists"]),
             *share_kept(gains["sums"], gains["lists"]),
         ),
-        "was expected and is not seen ({} nats, {} to {}, students against each other; their effects differ by {}, {} to "
-        "{})": (
+        "was expected and is not seen ({} nats, {} to {}, students against each other; their effects differ by {}, {} "
+        "to {})": (
             *with_interval(exact_gains(raw, "student_d1", "student_d2")),
             *with_interval([more - less for more, less in zip(gains["favourites"], gains["sums"], strict=True)]),
         ),
