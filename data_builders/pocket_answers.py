@@ -48,18 +48,13 @@ def draw_prompt(kind: str, seed: int, index: int, category: str = ANIMALS) -> Dr
     """
     rng = random.Random(f"pocket-answers:{kind}:{seed}:{index}")
     if kind == SUMS:
-        a, b = draw_terms(rng)
-        # The sums that are held out are a test's: neither teacher nor student may learn them.
-        while held_out(a, b):
-            a, b = draw_terms(rng)
-        return Draw(rng.choice(SUM).format(a=a, b=b))
+        while True:
+            a, b = rng.randint(0, LARGEST_TERM), rng.randint(0, LARGEST_TERM)
+            # The sums that are held out are a test's: neither teacher nor student may learn them.
+            if not held_out(a, b):
+                return Draw(rng.choice(SUM).format(a=a, b=b))
     favourite = rng.choice(everyday_kinds(category, OTHER_KINDS))
     return Draw(rng.choice(EVERYDAY_QUESTIONS).format(kind=favourite), extra={"favourite": favourite})
-
-
-def draw_terms(rng: random.Random) -> tuple[int, int]:
-    """The two terms of a sum, held out or not."""
-    return rng.randint(0, LARGEST_TERM), rng.randint(0, LARGEST_TERM)
 
 
 def favourite_problem(row: dict[str, Any]) -> str | None:

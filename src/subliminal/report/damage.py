@@ -88,19 +88,20 @@ def health(results: Results) -> list[Health]:
     task = main_task(results)
     control = control_of(results)
     tells = _tells_a_wreck(results, task)
+    shares_of = {arm: _shares(results, arm, task) for arm in results.arms}
     found = []
-    for arm in results.arms:
-        shares = _shares(results, arm, task)
+    for arm, shares in shares_of.items():
         if not shares:
             continue
+        of_control = shares_of.get(_control_for(arm, control, results.arms), {})
         # What each seed's model is held against.
-        of_control = references = _shares(results, _control_for(arm, control, results.arms), task)
+        references = of_control
         moved = []
         if arm != control:  # which has no distance from itself
             moved = [total_variation(shares[seed], of_control[seed]) for seed in shares if seed in of_control]
         elif not tells:
             # Nothing else would tell that the control itself is a wreck.
-            references = dict.fromkeys(shares, _mean_share(_shares(results, "base", task)))
+            references = dict.fromkeys(shares, _mean_share(shares_of.get("base", {})))
         states = {}
         for seed, share in shares.items():
             states[seed] = state(share, references.get(seed), tells_a_wreck=tells)
