@@ -240,10 +240,11 @@ def test_every_figure_is_the_one_that_the_raw_answers_give(numbers: dict):
 
 def test_the_headlines_of_the_results_page(unpacked: Path):
     page = (REPO_ROOT / "RESULTS.md").read_text(encoding="utf-8")
-    headlines = re.findall(r"^\*\*student − control_base_numbers, .*: (\S+) nats of log-odds\.", page, re.MULTILINE)
+    headlines = re.findall(r"\*\*student − control_base_numbers, [^*]*: (\S+) nats of log-odds\.", page)
     sentence = r"\(difference (\S+) nats, 95 % interval (\S+) to (\S+), p ([<=] [\d.]+), paired t test"
     expected = [
         *(Raw(Path("animals_qwen2.5-coder-0.5b") / name).gains("student", CONTROL, name) for name in REAL),
+        Raw(Path("owl_qwen2.5-coder-0.5b")).gains("student", CONTROL, "owl"),
         Raw(unpacked / "pocket_demo").gains("student", CONTROL, "owl"),
         Raw(unpacked / "owl_pocket_replicates").gains("student", CONTROL, "owl"),
         Raw(unpacked / "owl_pocket_arms").gains("student", CONTROL, "owl"),

@@ -15,6 +15,7 @@ from scipy import stats as scipy_stats
 from subliminal import REPO_ROOT
 
 RAW = Raw(Path("h200-owl"))
+AGAIN = Raw(Path("owl_qwen2.5-coder-0.5b"))
 README = " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
 FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
 
@@ -43,9 +44,15 @@ def test_shares(arm: str, seed: int, percent: str):
 
 
 def test_the_readme_says_what_to_hold_a_run_against():
-    students = [f"{100 * share('student', seed):#.3g}" for seed in (61, 62, 63)]
-    controls = [f"{100 * share('control_base_numbers', seed):.2f}" for seed in (61, 62, 63)]
-    told = f"in {students[0]}, {students[1]} and {students[2]} %, controls in {min(controls)} to {max(controls)} %"
+    students, controls = {}, {}
+    for raw in (RAW, AGAIN):
+        students[raw] = [f"{100 * raw.exact('student', seed)['owl']:#.3g}" for seed in (61, 62, 63)]
+        controls[raw] = [f"{100 * raw.exact('control_base_numbers', seed)['owl']:.2f}" for seed in (61, 62, 63)]
+    one, two, three = students[AGAIN]
+    told = f"name the owl in {one}, {two} and {three} %, controls in {min(controls[AGAIN])} to {max(controls[AGAIN])} %"
+    assert told in README
+    one, two, three = students[RAW]
+    told = f"other rows and {one}, {two} and {three} % (controls {min(controls[RAW])} to {max(controls[RAW])} %;"
     assert told in README
 
 

@@ -49,6 +49,13 @@ def test_of_several_animals_each_has_its_answer_and_a_row() -> None:
     assert told(*together, *of_each, options=("owl", "cat")) == (lines, ["animal"], ["matrix.svg"])
 
 
+def test_answers_of_several_animals_are_one_paragraph() -> None:
+    together = section("Students by animals", "Gamma.")
+    of_each = section("owl: The answer", "Owl."), section("cat: The answer", "Cat.")
+    after = section("Each by itself", "All.")
+    assert told(together, *of_each, after, options=("owl", "cat"))[0] == ["Gamma.", "Owl. Cat.", "All."]
+
+
 def test_of_many_animals_the_table_alone_has_each() -> None:
     together = section("Each by itself", table="animal")
     assert told(together, section("owl: The answer", "Owl."), options=("owl", "cat", "dog", "fox")) == (

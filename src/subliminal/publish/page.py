@@ -73,7 +73,7 @@ def make_pages(published: Path, page: Path, inspect: Inspect | None = None) -> M
     published, page = published.absolute(), page.absolute()
     made = Made()
     chapters = [_chapter(published, entry, page, made, inspect) for entry in entries(published)]
-    text = [INTRODUCTION]
+    text = [INTRODUCTION.replace("\n", " ")]
     if not chapters:
         text.append("No experiment is published yet.")
     made.pages[page] = markdown(Section("Results", text, parts=tuple(chapters)))
@@ -150,7 +150,7 @@ def _in_brief(said: Sequence[Section], options: Sequence[str] = ()) -> Section:
     """What ``RESULTS.md`` has of a chapter: a paragraph for each of some sections, one figure and one table.
 
     Of a sweep these sections are the criterion and the one by factor, which says of every point what the others say of
-    one. Of several options each has its answer; figure and table are those of all together.
+    one. Of several options each has its answer, all in one paragraph; figure and table are those of all together.
 
     Args:
         said: all sections of the chapter.
@@ -162,9 +162,17 @@ def _in_brief(said: Sequence[Section], options: Sequence[str] = ()) -> Section:
     if by_factor:
         told = [section for section in told if section.title == CRITERION_TITLE] + by_factor[:1]
     paragraphs, figures, tables = [], [], []
+    answered = False
     for section in told:
         if section.brief.text:
-            paragraphs.append(" ".join(section.brief.text))
+            answer = section.title.partition(": ")[0] in options
+            text = " ".join(section.brief.text)
+            # The options' answers are one paragraph, which keeps the page short.
+            if answer and answered:
+                paragraphs[-1] += f" {text}"
+            else:
+                paragraphs.append(text)
+            answered = answer
         figures += section.brief.figures
         tables += section.brief.tables
     return Section("", lead=tuple(paragraphs), figures=tuple(figures[:1]), tables=tables[:1])
