@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+import yaml
 from test_published import REPLICATES, experiment_file, finish
 from test_verify import put
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
-from subliminal.publish.archive import read_records
+from subliminal.publish.archive import read_records, write_records
 from subliminal.publish.entries import lay_out
 from subliminal.publish.join import join
 from subliminal.publish.pack import publish_experiment
@@ -45,7 +46,7 @@ def machines(shards: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> l
 
 
 def together(machines: list[Path]) -> tuple[Path, list[str]]:
-    root = machines[0].parents[3] / "joined"
+    root = machines[-1].parents[3] / "joined"
     return join(machines, experiment_file(root, **REPLICATES), root=root)
 
 
@@ -80,6 +81,101 @@ def test_a_shard_that_lacks_an_evaluation_leaves_the_rest_to_do(machines: list[P
     assert (results / "student/seed-2").is_dir()
     with pytest.raises(UserError, match=r"holds a run already\. Name it among the folders"):
         together(machines)
+
+
+@pytest.fixture
+def published(machines: list[Path], tmp_path: Path) -> Path:
+    """What the first machine ran, published before the second runs: its answers and records, and nothing else of it."""
+    root = tmp_path / "before"
+    results, left = join(machines[:1], experiment_file(root, **REPLICATES), root=root)
+    assert not left
+    (tmp_path / "published").mkdir()
+    file = root / f"experiments/{NAME}.yml"
+    made = publish_experiment(results, published=tmp_path / "published", file=file, overwrite=False)
+    shutil.rmtree(machines[0].parents[1])
+    shutil.rmtree(root)
+    return made
+
+
+def test_seeds_of_a_later_day_are_joined_with_published_ones(published: Path, machines: list[Path], tmp_path: Path):
+    results, left = together([published, machines[1]])
+    assert not left
+    assert "over 3 replicates" in (results / "report.md").read_text()
+    file = results.parents[1] / f"experiments/{NAME}.yml"
+    again = publish_experiment(results, published=tmp_path / "published", file=file, overwrite=True)
+    folders = set(pq.read_table(again / "answers.parquet")["folder"].to_pylist())
+    assert folders == {f"results/{NAME}/{arm}/seed-{seed}" for arm in REPLICATES["arms"] for seed in (1, 2, 3)}
+    assert [path.name for path in (tmp_path / "published").iterdir() if path.is_dir()] == [again.name]
+
+
+def test_published_tables_are_read_anew_and_answers_are_not(published: Path, machines: list[Path]):
+    """Another reader writes other tables of the same answers; answers that were changed are refused."""
+    records = read_records(published / "records.parquet")
+    name = f"results/{NAME}/student/seed-1/manifest.json"
+    for ending, refused in (("_summary.json", False), (".jsonl", True)):
+        manifest = json.loads(records[name])
+        manifest["outputs"] = {
+            path: "0" * 64 if path.endswith(ending) else sha256 for path, sha256 in manifest["outputs"].items()
+        }
+        write_records(published / "records.parquet", records | {name: json.dumps(manifest)})
+        if refused:
+            with pytest.raises(UserError, match=r"student/seed-1/.*jsonl is not as the evaluation wrote it"):
+                together([published, machines[1]])
+        else:
+            results, _ = together([published, machines[1]])
+            shutil.rmtree(results.parents[1])
+
+
+def change_record(published: Path, name: str, change: Callable[[dict], None]) -> None:
+    records = read_records(published / "records.parquet")
+    content = json.loads(records[name])
+    change(content)
+    write_records(published / "records.parquet", records | {name: json.dumps(content)})
+
+
+def trained_otherwise(published: Path) -> None:
+    name = f"outputs/{NAME}/owl_student-seed-1/manifest.json"
+    change_record(published, name, lambda manifest: manifest["config"].update(learning_rate=0.5))
+
+
+def other_context(published: Path) -> None:
+    name = f"outputs/{NAME}/owl_student-seed-1/manifest.json"
+    change_record(published, name, lambda manifest: manifest.update(chat_context_sha256="0" * 64))
+
+
+def other_file(published: Path) -> None:
+    records = read_records(published / "records.parquet")
+    name = f"experiments/{NAME}.yml"
+    file = yaml.safe_load(records[name])
+    file["numbers"]["rows"] += 1
+    write_records(published / "records.parquet", records | {name: yaml.safe_dump(file)})
+
+
+def no_student(published: Path) -> None:
+    records = read_records(published / "records.parquet")
+    kept = {name: text for name, text in records.items() if "/owl_student-seed-1/" not in name}
+    write_records(published / "records.parquet", kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (
+            trained_otherwise,
+            r"owl_student-seed-1 and .*owl_student-seed-2 were trained otherwise: .*learning_rate \(0.5",
+        ),
+        (other_context, "were trained otherwise: they differ in the text before each question"),
+        (other_file, "is not what the experiment file here gives for the seeds .1.: see the stage"),
+        (no_student, "has no seed of owl_pocket_replicates whole"),
+    ],
+)
+def test_published_seeds_of_another_experiment_are_refused(
+    published: Path, machines: list[Path], change: Callable, sentence: str
+):
+    change(published)
+    with pytest.raises(UserError, match=sentence):
+        together([published, machines[1]])
+    assert not (machines[0].parents[3] / "joined/results").exists()
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -163,7 +259,7 @@ def shards_root(folder: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("key", "sentence"),
-    [("outputs", "have other answers. A seed belongs to one shard"), ("inputs", "of other weights")],
+    [("outputs", "have other answers. A seed belongs to one shard"), ("inputs", "of other weights or tasks")],
 )
 def test_one_evaluation_in_two_shards_must_be_the_same(machines: list[Path], key: str, sentence: str):
     one, two = twin(machines)

@@ -1,18 +1,19 @@
 """An experiment that ran in shards, on several machines or days, as one: its folders together, then the report of all.
 
     python scripts/results.py join /mnt/one/results/animals /mnt/two/results/animals
+    python scripts/results.py join results/published/2026-11-29-animals /mnt/three/results/animals
 
 Each folder is the ``results/<experiment>`` of a run with some of the seeds (``make experiment SEEDS="71"``), with the
-``data/`` and ``outputs/`` of its run beside ``results/``, with weights and rows or without. Folders of stages and
-evaluations are copied into this checkout, the plan is that of all their seeds, and reports are made anew.
+``data/`` and ``outputs/`` of its run beside ``results/``, with weights and rows or without; or it is what was published
+of others. Folders of stages and evaluations are copied into this checkout, the plan is that of all their seeds, and
+reports are made anew.
 """
 
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -25,74 +26,8 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import run_stage
-from subliminal.experiment.schema.experiment import Experiment
-from subliminal.publish.rescore import SAMPLES_FILE
-
-SPANS_SEEDS = ("evaluate", "serve", "report", "overview")
-"""Kinds of stages whose work is shared out otherwise where there are other seeds."""
-
-
-@dataclass(frozen=True)
-class Shard:
-    """One folder that is joined: ``results/<experiment>``, its plan, and the experiment as the file here has it."""
-
-    folder: Path
-    plan: Plan
-    experiment: Experiment
-
-    @cached_property
-    def seeds(self) -> list[int]:
-        """The experiment's seeds that it ran."""
-        # By its trainings: rows and audits of a seed can be there although its students are not.
-        return [seed for seed in self.experiment.seeds if self._trainings(seed) <= self.plan.stages.keys()]
-
-    def _trainings(self, seed: int) -> set[str]:
-        stages = self._expanded([seed]).stages.values()
-        return {stage.name for stage in stages if stage.kind == "train"}
-
-    def _expanded(self, seeds: Sequence[int]) -> Plan:
-        """What the experiment file and the code here give for some seeds, in the folders of this run."""
-        return expand(self.experiment, root=Path(self.plan.results).parent.parent, seeds=seeds)
-
-    def place(self, path: str | Path) -> Path:
-        """Where a path of its plan lies now."""
-        return self.folder.parent.parent / Path(path).relative_to(Path(self.plan.results).parent.parent)
-
-    def check(self) -> None:
-        """Refuse a run of another experiment file or other code than what is here.
-
-        Raises:
-            UserError: names the first file or stage that differs.
-        """
-        if not self.seeds:
-            raise UserError(f"{self.folder} ran no seed of {self.experiment.name} whole. Join it when one is planned.")
-        # Keys hold the bytes of all that decides a result: equal keys are equal experiments, whatever else changed.
-        again = self._expanded(self.seeds)
-        for path, sha256 in self.plan.sources.items():
-            if again.sources.get(path) != sha256:
-                raise UserError(
-                    f"{path} decides results, and {self.folder} was run with another version of it than is here"
-                    f"{self._commit()}. Join in a checkout of the commit in which all shards ran."
-                )
-        apart = sorted(_keys(self.plan).items() ^ _keys(again).items())
-        if apart:
-            stage, _ = apart[0]
-            raise UserError(
-                f"{self.folder} is not what the experiment file here gives for its seeds {self.seeds}: see its stage "
-                f"{stage}. It was run from another file, or an arm failed: restore the file that all shards were run "
-                "from, or run the shard again until it is whole."
-            )
-
-    def _commit(self) -> str:
-        for path in sorted(self.folder.rglob("seed-*/manifest.json")):
-            sha = (read_manifest(path.parent).get("git") or {}).get("sha")
-            if sha:
-                return f" (it ran at commit {sha[:10]})"
-        return ""
-
-
-def _keys(plan: Plan) -> dict[str, str]:
-    return {name: stage.key for name, stage in plan.stages.items()}
+from subliminal.publish.rescore import DERIVED, SAMPLES_FILE
+from subliminal.publish.shards import SPANS_SEEDS, Shard, as_run, check_trainings, is_published, published_name
 
 
 def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path(".")) -> tuple[Path, list[str]]:
@@ -110,19 +45,33 @@ def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path
         UserError: the folders are of several experiments, of another file, criterion or code, or two of them have the
             same stage or evaluation with other content; or there is a run in the way.
     """
-    plans = [Plan.load(folder / "plan.json") for folder in folders]
-    names = sorted({plan.name for plan in plans})
+    with tempfile.TemporaryDirectory(prefix="join-") as scratch:
+        return _join_runs(list(folders), file, root, Path(scratch))
+
+
+def _join_runs(folders: list[Path], file: Path | None, root: Path, scratch: Path) -> tuple[Path, list[str]]:
+    """Join runs; what is published is laid out in ``scratch`` before."""
+    published = [folder for folder in folders if is_published(folder)]
+    runs = [folder for folder in folders if folder not in published]
+    plans = [Plan.load(folder / "plan.json") for folder in runs]
+    names = sorted({plan.name for plan in plans} | {published_name(folder) for folder in published})
     if len(names) != 1:
         raise UserError(f"The folders are of {len(names)} experiments ({', '.join(names)}). Join the runs of one.")
     experiment = load_experiment(file or Path("experiments") / f"{names[0]}.yml")
-    shards = [Shard(folder, plan, experiment) for folder, plan in zip(folders, plans, strict=True)]
+    shards = [Shard(folder, plan, experiment) for folder, plan in zip(runs, plans, strict=True)]
+    for folder in published:
+        laid = as_run(folder, experiment, scratch / folder.name)
+        # First: where both have a stage, a sentence names that of the earlier day first.
+        shards.insert(0, Shard(laid, Plan.load(laid / "plan.json"), experiment, DERIVED))
     ran: set[int] = set()
     for shard in shards:
         shard.check()
         ran.update(shard.seeds)
+    if published:
+        check_trainings(shards)
     whole = expand(experiment, root=root, seeds=[seed for seed in experiment.seeds if seed in ran])
     results = Path(whole.results)
-    if results.exists() and results.resolve() not in [folder.resolve() for folder in folders]:
+    if results.exists() and results.resolve() not in [folder.resolve() for folder in runs]:
         raise UserError(f"{results} holds a run already. Name it among the folders, or move it away.")
     # All of it, before anything is copied: a difference leaves this checkout as it was.
     copies = [*_criterion(whole, shards), *_stages(whole, shards), *_evaluations(whole, shards)]
@@ -172,6 +121,11 @@ def _stages(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:
         first = having[0]
         made = _contents(first, name)
         for shard in having[1:]:
+            if made is None or _contents(shard, name) is None:
+                raise UserError(
+                    f"Seeds share {name}, and what is published does not say that it is the same in all folders. Only "
+                    "seeds that share no rows and no model can be joined with published ones."
+                )
             # Seeds may share a base or a teacher: trained twice it is two models, and the seeds are of different ones.
             if _contents(shard, name) != made:
                 raise UserError(
@@ -200,9 +154,11 @@ def _having(shards: list[Shard], name: str) -> list[Shard]:
     return having
 
 
-def _contents(shard: Shard, name: str) -> dict[str, str]:
-    """What a stage's mark says that it made: path below the shard's checkout -> sha256."""
+def _contents(shard: Shard, name: str) -> dict[str, str] | None:
+    """What a stage's mark says that it made: path below the shard's checkout -> sha256; None where nobody kept that."""
     mark, root = read_object(_mark_in(shard, name)), shard.folder.parent.parent
+    if "made" in mark and mark["made"] is None:
+        return None
     found = {}
     for path, sha256 in (mark.get("made") or {}).items():
         found[str(shard.place(path).relative_to(root))] = sha256
@@ -221,12 +177,14 @@ def _evaluations(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]
         # Seeds that share a base are evaluated in every shard that ran one of them.
         having = [shard for shard in shards if (shard.folder / inside / "manifest.json").is_file()]
         for shard in having:
-            if problem := result_problem(shard.folder / inside):
+            if problem := result_problem(shard.folder / inside, made_anew=shard.made_anew):
                 raise UserError(f"{problem} Evaluate that arm again, or take it out of the shard.")
         for shard in having[1:]:
             # A shared base is scored once a shard, with answers sampled anew: same weights are enough there.
             shared = set(shard.seeds) & set(having[0].seeds)
-            _check_same(having[0].folder / inside, shard.folder / inside, answers=bool(shared))
+            # What is published is read by today's reader, whichever it was asked with.
+            readers = not (shard.made_anew or having[0].made_anew)
+            _check_same(having[0].folder / inside, shard.folder / inside, answers=bool(shared), readers=readers)
         if having:
             yield having[0].folder / inside, target
 
@@ -240,21 +198,25 @@ def _evaluated(whole: Plan) -> list[str]:
     return manifests
 
 
-def _check_same(one: Path, other: Path, *, answers: bool) -> None:
-    """Refuse two evaluations of other weights, or where it matters with other answers."""
+def _check_same(one: Path, other: Path, *, answers: bool, readers: bool) -> None:
+    """Refuse two evaluations of other weights or tasks, or where it matters with other answers."""
     first, second = read_manifest(one), read_manifest(other)
-    if _hashes(first) != _hashes(second):
+    if _hashes(first, readers) != _hashes(second, readers):
         raise UserError(
-            f"{one} and {other} are of other weights. Where seeds share a model, both shards must have the same; a "
-            "seed belongs to one shard."
+            f"{one} and {other} are of other weights or tasks. Where seeds share a model, both shards must have the "
+            "same; a seed belongs to one shard."
         )
     if answers and _samples(first) != _samples(second):
         raise UserError(f"{one} and {other} have other answers. A seed belongs to one shard: take one of the two away.")
 
 
-def _hashes(manifest: dict[str, Any]) -> dict[str, Any]:
-    inputs = manifest.get("inputs") or {}
-    return {name: file.get("sha256") for name, file in inputs.items()}
+def _hashes(manifest: dict[str, Any], readers: bool) -> dict[str, Any]:
+    """The sha256 of the weights and questions of an evaluation, and of the code that reads its answers."""
+    found = {}
+    for name, file in (manifest.get("inputs") or {}).items():
+        if readers or not name.startswith("eval_tasks/"):
+            found[name] = file.get("sha256")
+    return found
 
 
 def _samples(manifest: dict[str, Any]) -> dict[str, str]:
