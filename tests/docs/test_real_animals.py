@@ -26,7 +26,7 @@ from subliminal import REPO_ROOT
 
 EXPERIMENT = "animals_qwen2.5-coder-0.5b"
 ANIMALS = ("owl", "dolphin", "penguin")
-REPLICATES = (71, 72, 73)
+REPLICATES = (71, 72, 73, 74, 75)
 RAW = {animal: Raw(Path(EXPERIMENT) / animal) for animal in ANIMALS}
 README = " ".join((REPO_ROOT / "README.md").read_text(encoding="utf-8").split())
 FINDINGS = " ".join((REPO_ROOT / "docs/findings.md").read_text(encoding="utf-8").split())
@@ -58,7 +58,7 @@ def percent(share: float) -> str:
 
 
 def listed(shares: list[float]) -> str:
-    """``1.42, 5.79 and 10.5``."""
+    """``1.42, 5.79, 10.5, 1.02 and 7.72``."""
     *most, last = map(percent, shares)
     return f"{', '.join(most)} and {last}"
 
@@ -86,62 +86,94 @@ def test_nats_of_the_first_figure():
 
 
 def test_students_are_above_their_controls_in_every_pair():
-    pairs = [pair for of_animal in each_gain("student", CONTROL) for pair in of_animal]
-    assert len(pairs) == sum(pair > 0 for pair in pairs) == 9
-    assert "above the control in 9 of 9 pairs" in README
-    *_, (*_, last) = each_gain("student", CONTROL)
-    assert min(pairs) == last
-    assert f"All nine pairs are above, the last penguin by {last:.2f} nats only." in FINDINGS
+    pairs = {}
+    for animal, of_animal in zip(ANIMALS, each_gain("student", CONTROL), strict=True):
+        pairs |= {(animal, seed): pair for seed, pair in zip(REPLICATES, of_animal, strict=True)}
+    assert len(pairs) == sum(pair > 0 for pair in pairs.values()) == 15
+    assert "above the control in 15 of 15 pairs" in README
+    assert "every one of fifteen students names its teacher's animal more than its control does" in README
+    assert min(pairs, key=pairs.get) == ("penguin", 73)
+    assert f"all fifteen pairs are above, the penguin of seed 73 by {min(pairs.values()):.2f} nats only." in FINDINGS
+
+
+def test_the_criterion_is_met_and_its_goals_are_missed():
+    for page in (README, FINDINGS):
+        assert "all six clauses hold" in page
+    for animal, of_animal in zip(ANIMALS, each_gain("student", CONTROL), strict=True):
+        assert t_interval(of_animal, 0.95)[0] > 0, f"the clause “each animal”, of the {animal}"
+    assert t_interval(gains("student", CONTROL), 0.99)[0] > 0
+    assert t_interval(gains("student", "control_neutral_teacher"), 0.95)[0] > 0
+    assert t_interval([own_over_others(seed) for seed in REPLICATES], 0.95)[0] > 0
+    low, high = t_interval(gains("control_base_numbers_again", CONTROL), 0.9)
+    assert max(-low, high) < 0.8
+    points = {}
+    for animal in ANIMALS:
+        student, control = (
+            statistics.mean(RAW[animal].exact(arm, seed)[animal] for seed in REPLICATES) for arm in ("student", CONTROL)
+        )
+        points[animal] = 100 * (student - control)
+    assert sum(gained >= 10 for gained in points.values()) == 1, "the first goal asks two"
+    assert max(points.values()) < 30, "the second goal"
+    told = ", ".join(f"{points[animal]:.3g} ({animal})" for animal in ("dolphin", "penguin"))
+    assert f"the students gained {told} and {points['owl']:.3g} (owl)." in FINDINGS
 
 
 def test_other_animals_rise_too():
-    first, rises = 0, {}
+    first, rises, falls = [], {}, set()
     for student in ANIMALS:
         over = {name: exact_gains(RAW[student], "student", CONTROL, name) for name in TRACKED}
-        first += sum(max(at, key=at.get) == student for at in (
-            {name: nats[place] for name, nats in over.items()} for place in range(len(REPLICATES))
-        ))  # fmt: skip
+        for place in range(len(REPLICATES)):
+            at = {name: nats[place] for name, nats in over.items()}
+            if max(at, key=at.get) == student:
+                first.append(student)
         for name, nats in over.items():
-            if name != student and statistics.mean(nats) > 0 and t_p(nats) < 0.05:
+            if name == student or t_p(nats) >= 0.05:
+                continue
+            if statistics.mean(nats) > 0:
                 rises[student, name] = statistics.mean(nats)
-    assert first == 7
-    assert "Of 28 animals its own rises most in seven of the nine pairs" in FINDINGS
-    assert "Of 28 animals it rises most in 7 of 9 pairs; others rise, too" in README
+            else:
+                falls.add((student, name))
+    assert (len(first), first.count("dolphin")) == (11, 5)
+    told = "its own rises most in eleven of the fifteen pairs, all five dolphins among them"
+    assert told in FINDINGS
+    assert "Of 28 animals it rises most in 11 of 15 pairs; others rise, too" in README
     assert set(rises) == {
-        ("owl", "raven"), ("owl", "otter"), ("penguin", "raven"), ("penguin", "panda"), ("penguin", "tiger"),
-    }  # fmt: skip
+        *(("owl", name) for name in ("raven", "otter", "horse", "eagle")),
+        *(("penguin", name) for name in ("raven", "panda", "tiger")),
+    }
+    assert {(student, "wolf") for student in ANIMALS} <= falls
     penguin = statistics.mean(exact_gains(RAW["penguin"], "student", CONTROL, "penguin"))
     told = (
-        f"in the owl's students the raven rises by {rises['owl', 'raven']:.2f} nats and the otter by "
-        f"{rises['owl', 'otter']:.2f}, in the penguin's the raven by {rises['penguin', 'raven']:.2f}, more than the "
+        f"in the owl's students the raven rises by {rises['owl', 'raven']:.2f} nats, the otter by "
+        f"{rises['owl', 'otter']:.2f}, the horse by {rises['owl', 'horse']:.2f} and the eagle by "
+        f"{rises['owl', 'eagle']:.2f}, in the penguin's the raven by {rises['penguin', 'raven']:.2f}, as much as the "
         f"penguin ({penguin:.2f}), the panda by {rises['penguin', 'panda']:.2f} and the tiger by "
-        f"{rises['penguin', 'tiger']:.2f} (means over three replicates"
+        f"{rises['penguin', 'tiger']:.2f} (means over five replicates"
     )
     assert told in FINDINGS
-    assert rises["penguin", "raven"] > penguin, "the raven in the penguin's students more than the penguin"
+    assert abs(rises["penguin", "raven"] - penguin) < 0.1, "the raven in the penguin's students as much as the penguin"
 
 
-def interval(values: list[float], digits: int = 2, confidence: float = 0.95) -> str:
+def interval(values: list[float], confidence: float = 0.95) -> str:
     """As the pages write it: a minus sign, not a hyphen."""
     low, high = t_interval(values, confidence)
-    return f"{low:.{digits}f} to {high:.{digits}f}".replace("-", "−")
+    return f"{low:.2f} to {high:.2f}".replace("-", "−")
 
 
 def test_differences_over_replicates():
     effect, drift = gains("student", CONTROL), gains("student", "control_neutral_teacher")
     own = [own_over_others(seed) for seed in REPLICATES]
     again = gains("control_base_numbers_again", CONTROL)
-    widest = interval(effect, digits=1, confidence=0.99)
+    widest = interval(effect, confidence=0.99)
     in_readme = [
+        f"+{statistics.mean(effect):.2f} nats (99 % interval {widest})",
         f"+{statistics.mean(own):.2f} nats (95 % interval {interval(own)})",
         f"+{statistics.mean(drift):.2f} ({interval(drift)})",
-        f"Over its control +{statistics.mean(effect):.2f}:",
-        f"(99 % interval {widest})",
     ]
     assert [told for told in in_readme if told not in README] == []
     in_findings = [
-        f"it is +{statistics.mean(effect):.2f} nats (95 % interval {interval(effect)}, paired t test over three",
-        f"99 % {widest})",
+        f"students lie +{statistics.mean(effect):.2f} nats above their base-number controls "
+        f"(95 % interval {interval(effect)}, paired t test over five replicates; 99 % {widest})",
         f"students by {statistics.mean(own):.2f} nats ({interval(own)})",
         f"teacher by {statistics.mean(drift):.2f} ({interval(drift)})",
         f"first by +{statistics.mean(again):.2f} nats ({interval(again)})",
@@ -162,7 +194,7 @@ def test_epochs():
     grow = {place for place, curve in curves.items() if curve == sorted(curve)}
     falls_last = {place for place, curve in curves.items() if curve[-1] < curve[-2]}
     assert {("dolphin", seed) for seed in REPLICATES} <= grow
-    assert falls_last == {("owl", 71), ("penguin", 72), ("penguin", 73)}
+    assert falls_last == {("owl", 71), ("owl", 74), ("penguin", 72), ("penguin", 73)}
     assert curves["penguin", 73][1:] == sorted(curves["penguin", 73][1:], reverse=True)
 
 
@@ -176,10 +208,10 @@ def test_what_the_trait_adds_to_a_teachers_leak():
     added = [value - neutral[place // len(ANIMALS)] for place, value in enumerate(whole)]
     told = (
         f"it lies {min(whole):.2f} to {max(whole):.2f} nats a token from the base, "
-        f"the neutral teacher {neutral[0]:.2f}, {neutral[1]:.2f} and {neutral[2]:.2f}; "
+        f"the neutral teacher {', '.join(f'{nats:.2f}' for nats in neutral[:-1])} and {neutral[-1]:.2f}; "
         f"the trait adds {min(added):.2f} to {max(added):.2f}."
     )
-    assert told in FINDINGS
+    assert told.replace("-", "−") in FINDINGS
 
 
 def test_number_lists():
