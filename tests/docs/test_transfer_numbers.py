@@ -18,7 +18,9 @@ from subliminal import REPO_ROOT
 DOCS = " ".join((REPO_ROOT / "docs/analysis.md").read_text(encoding="utf-8").split())
 REAL = "animals_qwen2.5-coder-0.5b"
 POCKET = "owl_pocket_replicates"
-STUDENTS = [(animal, seed) for animal in ("dolphin", "owl", "penguin") for seed in (71, 72, 73)]
+STUDENTS = [(animal, seed) for animal in ("dolphin", "owl", "penguin") for seed in (71, 72, 73, 74, 75)]
+FIRST = [(animal, seed) for animal, seed in STUDENTS if seed <= 73]
+"""The students of the three replicates that were published first."""
 
 
 @cache
@@ -39,18 +41,18 @@ def correlation(values: list[float], effects: list[float]) -> str:
     return f"{rho:.2f} [{low:.2f}, {high:.2f}]".replace("-", "−")
 
 
-def real_effects() -> list[float]:
+def real_effects(students: list[tuple[str, int]]) -> list[float]:
     found = []
-    for animal, seed in STUDENTS:
+    for animal, seed in students:
         raw = Raw(Path(REAL) / animal)
         found.append(log_odds(raw, "student", seed, animal) - log_odds(raw, CONTROL, seed, animal))
     return found
 
 
-def real_values(predictor: str) -> list[float]:
-    """One value of a predictor for each of the nine students."""
+def real_values(predictor: str, students: list[tuple[str, int]]) -> list[float]:
+    """One value of a predictor for each student."""
     found = []
-    for animal, seed in STUDENTS:
+    for animal, seed in students:
         of = record(REAL, f"results/{REAL}/leak-seed-{seed}/leak.json")["teachers"][animal]
         counts = record(REAL, f"data/{REAL}/{animal}_numbers-seed-{seed}/manifest.json")["counts"]
         neutral = record(REAL, f"results/{REAL}/leak-seed-{seed}/leak.json")["teachers"]["neutral"]
@@ -66,12 +68,29 @@ def real_values(predictor: str) -> list[float]:
 
 @pytest.mark.parametrize("predictor", ["pass rate", "leak", "leak above neutral", "differing tokens"])
 def test_predictors_of_the_real_model(predictor):
-    assert f"| {predictor} | {correlation(real_values(predictor), real_effects())} |" in DOCS
+    assert f"| {predictor} | {correlation(real_values(predictor, STUDENTS), real_effects(STUDENTS))} |" in DOCS
 
 
 def test_effects_of_the_real_model():
-    effects = real_effects()
-    assert f"nine students (effects from {min(effects):.2f} to {max(effects):.2f} nats)" in DOCS
+    effects = real_effects(STUDENTS)
+    assert len(effects) == 15
+    assert f"fifteen students (effects from {min(effects):.2f} to {max(effects):.2f} nats)" in DOCS
+
+
+def test_the_pass_rate_of_the_first_students():
+    assert len(FIRST) == 9
+    first = correlation(real_values("pass rate", FIRST), real_effects(FIRST))
+    assert f"the pass rate had shown {first}; six more make it smaller" in DOCS
+    rhos = [stats.spearmanr(real_values("pass rate", of), real_effects(of)).statistic for of in (STUDENTS, FIRST)]
+    assert 0 < rhos[0] < rhos[1]
+
+
+def test_the_rate_of_the_real_models_teachers():
+    rates = [Raw(Path(REAL) / animal).exact("teacher", seed)[animal] for animal, seed in STUDENTS]
+    assert min(rates) >= 0.9999
+    below_one = [min(rate, 1 - 1e-9) for rate in rates]  # owls' teachers are alike: a sum of shares rounds to 1
+    told = correlation(below_one, real_effects(STUDENTS))
+    assert f"in 99.99 % or more, so that their rate says little (rho {told})" in DOCS
 
 
 def test_predictors_of_the_twenty_pocket_replicates():
