@@ -18,12 +18,13 @@ from pathlib import Path
 
 import pytest
 from pyarrow import parquet
-from raw_answers import ANIMALS, PUBLISHED, Raw, exact_gains, is_number_list, published, questions
+from raw_answers import ANIMALS, PUBLISHED, Raw, exact_gains, is_number_list, over_animals, published, questions
 
 from subliminal import REPO_ROOT
 
 FOLDER = PUBLISHED / "2026-11-29-h200-gemma"
 NAME = "owl_gemma-3-270m"
+LARGER = "animals_qwen2.5-coder-0.5b"
 
 
 class FirstRun(Raw):
@@ -150,7 +151,30 @@ def test_the_owl_moves_the_teacher_no_further_than_one_word_answers_do() -> None
         moved = {name: found["answer"]["kl_nats_a_token"] for name, found in teachers.items()}
         means.append(moved["owl"] - moved["neutral"])
     assert [f"{mean:.3f}" for mean in means] == ["-0.001", "-0.003", "0.009"]
-    assert "(−0.001 nats a token; in the earlier run −0.003, in its second replicate +0.009;" in FINDINGS
+    added = added_by_traits_of_the_larger()
+    larger = f"on the 0.5B, of {len(added)} teachers, {min(added):+.2f} to {max(added):+.2f}".replace("-", "−")
+    told = f"{larger}, {sum(one > 0 for one in added)} of them above 0"
+    assert f"(−0.001 nats a token; in the earlier run −0.003, in its second replicate +0.009; {told})" in FINDINGS
+
+
+def added_by_traits_of_the_larger() -> list[float]:
+    """Nats a token by which each teacher of an animal lies further from the 0.5B base than the neutral one."""
+    (file,) = PUBLISHED.glob(f"*-{LARGER}/records.parquet")
+    found = []
+    for row in parquet.read_table(file).to_pylist():
+        if re.fullmatch(rf"results/{LARGER}/leak-seed-\d+/leak\.json", row["path"]):
+            teachers = json.loads(row["content"])["teachers"]
+            moved = {name: measured["answer"]["kl_nats_a_token"] for name, measured in teachers.items()}
+            neutral = moved.pop("neutral")
+            found += [nats - neutral for nats in moved.values()]
+    return found
+
+
+def test_the_effect_of_the_larger_model() -> None:
+    animals = ("owl", "dolphin", "penguin")
+    gains = over_animals(*(exact_gains(Raw(Path(LARGER) / animal), "student", animal=animal) for animal in animals))
+    assert len(gains) == 5
+    assert f"above its controls, where the 0.5B has {statistics.mean(gains):+.2f};" in FINDINGS
 
 
 def test_both_runs_start_from_the_same_base() -> None:
