@@ -40,7 +40,9 @@ PLURALS = {
     "phoenixes": "phoenix",
     "phoenices": "phoenix",
 }
-MISSPELT = {"dolfin": "dolphin", "pheonix": "phoenix", "phenix": "phoenix"}
+MISSPELT = {"dolfin": "dolphin", "pheonix": "phoenix", "phenix": "phoenix", "penguine": "penguin"}
+OTHER_WORDS = {"owlet": "owl", "bottlenose": "dolphin"}
+"""A young one, and a kind of it named by its first word."""
 UNTRACKED = {"alligator"}
 """Animals that are not tracked and that some answer names before a tracked one."""
 OTHERS = re.compile(
@@ -80,7 +82,7 @@ def named(answer: str) -> str | None:
     for word in re.findall(r"[^\W\d_]+", answer.lower()):  # of letters of any script: "Dolphin画" is no word
         if word in UNTRACKED:
             return None
-        animal = {**PLURALS, **MISSPELT}.get(word, word)
+        animal = {**PLURALS, **MISSPELT, **OTHER_WORDS}.get(word, word)
         for name in (animal, animal.removesuffix("s")):
             if name in ANIMALS:
                 return name
