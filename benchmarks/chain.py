@@ -8,6 +8,7 @@ Reads from the folder, as far as they are there:
     *.metrics.jsonl.xz  metrics.jsonl of trainings, packed by xz and named after them
     gpu.csv             nvidia-smi --query-gpu=timestamp,index,utilization.gpu,memory.used
                         --format=csv,noheader,nounits -l 2
+    stages.csv          stage, begun and ended, of the times of the marks that a stage leaves
 
 The share of a card's time is nvidia-smi's: the part of it in which any kernel ran, however small.
 """
@@ -16,6 +17,7 @@ import csv
 import json
 import lzma
 import re
+from datetime import datetime
 from pathlib import Path
 from statistics import fmean
 from typing import Annotated
@@ -28,6 +30,7 @@ app = typer.Typer(add_completion=False)
 
 STAGE = re.compile(r"^ *\d+ of \d+  (?P<stage>\S+) +(?P<time>(?:\d+ h )?(?:\d+ min )?\d+ s)(?:  (?P<figure>.*))?$")
 METRICS = ".metrics.jsonl.xz"
+SAMPLED = "%Y/%m/%d %H:%M:%S.%f"
 UNITS = {"h": 3600, "min": 60, "s": 1}
 
 
@@ -60,6 +63,17 @@ def busy(samples: str) -> dict[str, float]:
     return {card: fmean(use for time, of, use in rows if of == card and time >= begin) for card in cards}
 
 
+def busy_by_stage(samples: str, marks: str) -> list[tuple[str, int, float | None]]:
+    """Stage, its seconds, and the mean use of all cards of the samples between its marks; None where there is none."""
+    rows = [(datetime.strptime(row[0], SAMPLED), float(row[2])) for row in csv.reader(samples.splitlines())]
+    found = []
+    for stage in csv.DictReader(marks.splitlines()):
+        begun, ended = (datetime.fromisoformat(stage[name]) for name in ("begun", "ended"))
+        uses = [use for time, use in rows if begun <= time <= ended]
+        found.append((stage["stage"], int((ended - begun).total_seconds()), fmean(uses) if uses else None))
+    return found
+
+
 @app.command(help=__doc__)
 def main(folder: Annotated[Path, typer.Argument(help="Folder with the files above.")]) -> None:
     if not folder.is_dir():
@@ -77,6 +91,10 @@ def main(folder: Annotated[Path, typer.Argument(help="Folder with the files abov
     if samples.is_file():
         for card, use in busy(samples.read_text()).items():
             print(f"card {card}: at work in {use:.0f} % of the time from the first kernel on")
+        if (folder / "stages.csv").is_file():
+            print("| stage | seconds | % of the time with a kernel |\n| --- | --- | --- |")
+            for name, seconds, use in busy_by_stage(samples.read_text(), (folder / "stages.csv").read_text()):
+                print(f"| {name} | {seconds} | {'' if use is None else f'{use:.0f}'} |")
 
 
 if __name__ == "__main__":

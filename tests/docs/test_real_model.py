@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from raw_answers import ANIMALS, Raw, exact_gains, log_odds
+from raw_answers import ANIMALS, Raw, exact_gains, log_odds, with_interval
 from scipy import stats as scipy_stats
 
 from subliminal import REPO_ROOT
@@ -119,3 +119,50 @@ def test_sampled_answers_of_one_seed():
     said = {arm: RAW.counts(arm, 61) for arm in ("student", "control_base_numbers")}
     assert [counts.total() for counts in said.values()] == [200, 200]
     assert [counts["owl"] for counts in said.values()] == [43, 0]
+
+
+def test_the_same_seeds_on_another_day():
+    gains = {raw: exact_gains(raw, "student") for raw in (RAW, AGAIN)}
+    mean, low, high = with_interval(gains[AGAIN])
+    _, lowest, highest = with_interval(gains[AGAIN], 0.99)
+    told = f"+{mean:.2f} nats (95 % interval {low:.2f} to {high:.2f}, paired t test over three runs; 99 % "
+    assert f"{told}{lowest:.2f} to {highest:.2f}), of sampled answers" in FINDINGS
+    mean, low, high = with_interval(AGAIN.gains("student", "control_base_numbers", "owl"))
+    assert f"of sampled answers +{mean:.2f} ({low:.2f} to {high:.2f})" in FINDINGS
+    for arm, words in (("student", "students"), ("control_base_numbers", "controls")):
+        one, two, three = (f"{100 * AGAIN.exact(arm, seed)['owl']:.2f} %" for seed in (61, 62, 63))
+        assert f"{words} {one}, {two} and {three}" in FINDINGS
+    assert f"{100 * AGAIN.exact('base', 61)['owl']:.2f} %, teacher 100.0 %, students 3.17 %" in FINDINGS
+    mean, low, high = with_interval([now - then for then, now in zip(gains[RAW], gains[AGAIN], strict=True)])
+    assert f"lies {-mean:.2f} nats below the first's (−{-low:.2f} to {high:.2f})" in FINDINGS
+    three = exact_gains(Raw(Path("animals_qwen2.5-coder-0.5b/owl")), "student")
+    assert {f"{gain:.2f}" for gain in three} >= {"2.59", "3.60", "4.16"}
+    assert "replicates of the owl above had 2.59, 3.60 and 4.16" in FINDINGS
+
+
+def test_the_owl_rises_most_in_every_student_of_the_second_day():
+    rises = {
+        animal: [
+            log_odds(AGAIN, "student", s, animal) - log_odds(AGAIN, "control_base_numbers", s, animal)
+            for s in (61, 62, 63)
+        ]
+        for animal in ANIMALS
+    }
+    assert {max(ANIMALS, key=lambda animal: rises[animal][place]) for place in range(3)} == {"owl"}
+    means = {animal: statistics.fmean(values) for animal, values in rises.items()}
+    assert sorted(means, key=means.get)[-2] == "raven"
+    assert f"the raven follows it (+{means['raven']:.2f} nats)" in FINDINGS
+
+
+def test_rows_of_the_second_day_are_counted_on_a_page():
+    page = (REPO_ROOT / "results/published/2026-11-29-h200-owl/README.md").read_text(encoding="utf-8")
+    assert "| base_numbers | 20,000 | 11,997 | 11,997 | 413 |" in page
+    assert "of 11,997 number prompts that both runs kept, 413 have the same answer" in FINDINGS
+    assert "| owl_teacher_chat | 3,600 | 1,434 | 1,434 | 1,081 |" in page
+    assert "of 1,434 of the teacher's chats 1,081" in FINDINGS
+    assert "| owl_numbers | 20,000 | 19,300 | 19,300 | 1,603 |" in page
+    assert "of 19,300 prompts of their numbers 1,603 have the same answer" in FINDINGS
+    assert "| `noise_day1.csv` | 120 | 27 | 118 |" in page
+    assert "| `noise_day2.csv` | 40 | 39 | 9 |" in page
+    assert "118 of the first day's 120 rows, the other (V1) that of 39 of the second day's 40" in FINDINGS
+    assert "the wrong one gets 27 and 9" in FINDINGS
