@@ -135,9 +135,9 @@ def test_the_same_seeds_on_another_day():
     assert f"{100 * AGAIN.exact('base', 61)['owl']:.2f} %, teacher 100.0 %, students 3.17 %" in FINDINGS
     mean, low, high = with_interval([now - then for then, now in zip(gains[RAW], gains[AGAIN], strict=True)])
     assert f"lies {-mean:.2f} nats below the first's (−{-low:.2f} to {high:.2f})" in FINDINGS
-    three = exact_gains(Raw(Path("animals_qwen2.5-coder-0.5b/owl")), "student")
-    assert {f"{gain:.2f}" for gain in three} >= {"2.59", "3.60", "4.16"}
-    assert "replicates of the owl above had 2.59, 3.60 and 4.16" in FINDINGS
+    replicates = exact_gains(Raw(Path("animals_qwen2.5-coder-0.5b/owl")), "student")
+    assert f"the five replicates of the owl above had {min(replicates):.2f} to {max(replicates):.2f}" in FINDINGS
+    assert len(replicates) == 5
 
 
 def test_the_owl_rises_most_in_every_student_of_the_second_day():
