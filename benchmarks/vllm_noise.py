@@ -4,10 +4,10 @@
 
 A request's seed and the logits fix its tokens, but how a seed becomes noise differs between the runners: V1 asks a
 generator of PyTorch's on the card for exponential noise, V2 hashes seed and position in a Triton kernel. Which one runs
-follows from the model's architecture and from ``VLLM_USE_V2_MODEL_RUNNER``, which no manifest records. Here both
-noises are computed from the rows' seeds, as on a card (Philox, Salmon et al. 2011), and added to logits that the base
-gives on this machine, in float32. The runner that drew the rows gives nearly all their first tokens, the other one as
-many as chance.
+follows from the model's architecture and from ``VLLM_USE_V2_MODEL_RUNNER``, which manifests record since 2026-11-30.
+Here both noises are computed from the rows' seeds, as on a card (Philox, Salmon et al. 2011), and added to logits that
+the base gives on this machine, in float32. The runner that drew the rows gives nearly all their first tokens, the other
+one as many as chance.
 
 For rows of a base at temperature 1 without a system prompt, on cards with a grid of a thousand blocks and more.
 """

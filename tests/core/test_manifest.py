@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import json
+import os
 
 import pytest
 
@@ -54,3 +56,14 @@ def test_a_small_input_is_always_read(tmp_path, read, monkeypatch):
     path.write_bytes(b"two")  # perhaps within one tick of the file system's clock
     assert recorded(path) == hashlib.sha256(b"two").hexdigest()
     assert len(read) == 2
+
+
+def test_switches_of_vllm_are_recorded_and_its_key_is_not(monkeypatch):
+    for name in [name for name in os.environ if name.startswith("VLLM_")]:
+        monkeypatch.delenv(name)
+    assert new_manifest("dataset", config={})["environment"] == {}
+    monkeypatch.setenv("VLLM_USE_V2_MODEL_RUNNER", "1")
+    monkeypatch.setenv("VLLM_API_KEY", "not to be written")
+    written = new_manifest("dataset", config={})
+    assert written["environment"] == {"VLLM_USE_V2_MODEL_RUNNER": "1"}
+    assert "not to be written" not in json.dumps(written)

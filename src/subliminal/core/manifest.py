@@ -71,8 +71,8 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
         inputs: name -> file whose sha256 is recorded. A name may map to a missing file (recorded as null).
 
     Returns:
-        A JSON-ready dict with ``command``, ``config``, ``inputs``, ``git``, ``packages``, ``device``, ``cpu`` and
-        ``started``.
+        A JSON-ready dict with ``command``, ``config``, ``inputs``, ``git``, ``packages``, ``environment``, ``device``,
+        ``cpu`` and ``started``.
     """
     files = {}
     for name, path in (inputs or {}).items():
@@ -87,6 +87,7 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
         "git": git_state(),
         "packages": package_versions(),
         "python": platform.python_version(),
+        "environment": switches_of_vllm(),
         "device": device_name(),
         "cpu": cpu_kind(),
         "started": utc_now(),
@@ -96,6 +97,15 @@ def new_manifest(kind: str, *, config: dict[str, Any], inputs: dict[str, Path | 
 def finish_manifest(manifest: dict[str, Any], path: Path) -> None:
     """Stamp the end time and write the manifest by atomic rename."""
     write_json(path, {**manifest, "ended": utc_now()})
+
+
+def switches_of_vllm() -> dict[str, str]:
+    """The ``VLLM_USE_...`` variables that are set: a server that a stage starts has the same.
+
+    ``VLLM_USE_V2_MODEL_RUNNER`` decides what noise a seed gives, and so every sampled row (docs/troubleshooting.md).
+    """
+    # No other variable of vLLM: VLLM_API_KEY is a secret.
+    return {name: value for name, value in sorted(os.environ.items()) if name.startswith("VLLM_USE_")}
 
 
 @cache

@@ -16,7 +16,7 @@ MANIFEST = "manifest.json"
 WORKING_FILES = (MANIFEST, "plan.json", "logs", "failures")
 SCRIPT = "scripts/verify_results.py"
 KEPT_OF_A_STAGE = (
-    *("kind", "command", "git", "packages", "python", "device", "cpu"),
+    *("kind", "command", "git", "packages", "python", "environment", "device", "cpu"),
     *("chat_context_sha256", "started", "ended"),
 )
 """What is kept of each stage's own manifest."""
