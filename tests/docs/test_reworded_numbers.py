@@ -13,7 +13,8 @@ from scipy import stats as scipy_stats
 from subliminal import REPO_ROOT
 
 ANIMALS = ("owl", "dolphin", "penguin")
-REPLICATES = (71, 72, 73)
+REPLICATES = (71, 72, 73, 74, 75)
+PAIRS = len(ANIMALS) * len(REPLICATES)
 RAW = Raw(Path("reworded_questions_qwen2.5-coder-0.5b"))
 PUBLISHED = {animal: Raw(Path("animals_qwen2.5-coder-0.5b") / animal) for animal in ANIMALS}
 USUAL, REWORDED = EXACT_TASK, "animal_preference_paraphrase_logprob"
@@ -39,6 +40,11 @@ def less_in_other_words() -> list[float]:
     return [usual - other for usual, other in zip(gains(USUAL), gains(REWORDED), strict=True)]
 
 
+def test_every_replicate_was_asked() -> None:
+    for arm in (*(f"{animal}_student" for animal in ANIMALS), CONTROL):
+        assert RAW.seeds(arm) == list(REPLICATES)
+
+
 @pytest.mark.parametrize("animal", ANIMALS)
 def test_shares_in_other_words(animal: str) -> None:
     students = [100 * RAW.exact(f"{animal}_student", seed, REWORDED)[animal] for seed in REPLICATES]
@@ -49,8 +55,8 @@ def test_shares_in_other_words(animal: str) -> None:
 
 def test_the_effect_in_other_words() -> None:
     above = [gain > 0 for animal in ANIMALS for gain in gains_of(animal, REWORDED)]
-    assert len(above) == 9
-    assert f"above its control in {sum(above)} of 9 pairs" in FINDINGS
+    assert len(above) == PAIRS
+    assert f"above its control in {sum(above)} of {PAIRS} pairs" in FINDINGS
     for task in (USUAL, REWORDED):
         mean, low, high = with_interval(gains(task))
         assert f"{nats(mean)} nats (95 % interval {low:.2f} to {high:.2f})".replace("-", "−") in FINDINGS
@@ -66,7 +72,8 @@ def test_what_other_words_take_away() -> None:
     low, high = t_interval(lost, 0.9)
     assert f"they take away {nats(mean)} nats (90 % interval {low:.2f} to {high:.2f})".replace("-", "−") in FINDINGS
     error = statistics.stdev(lost) / math.sqrt(len(lost))
-    p = max(scipy_stats.t.cdf((mean - 0.8) / error, 2), scipy_stats.t.sf((mean + 0.8) / error, 2))
+    free = len(lost) - 1
+    p = max(scipy_stats.t.cdf((mean - 0.8) / error, free), scipy_stats.t.sf((mean + 0.8) / error, free))
     within = low > -0.8 and high < 0.8
     assert within == (p < 0.05)
     assert ("equivalent within 0.8 nats" in FINDINGS) == within
@@ -78,5 +85,5 @@ def test_half_precision_on_a_cpu_changes_little() -> None:
     for animal in ANIMALS:
         published = exact_gains(PUBLISHED[animal], "student", CONTROL, animal)
         apart += [abs(here - there) for here, there in zip(gains_of(animal, USUAL), published, strict=True)]
-    assert len(apart) == 9
+    assert len(apart) == PAIRS
     assert f"differ by {max(apart):.2f} nats at most" in FINDINGS
