@@ -20,7 +20,7 @@ import re
 from datetime import datetime
 from pathlib import Path
 from statistics import fmean
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
@@ -45,6 +45,15 @@ def stages(log: str) -> list[tuple[str, int, str]]:
     return [(match["stage"], seconds_of(match["time"]), match["figure"] or "") for match in found if match]
 
 
+def packed_metrics(folder: Path) -> dict[str, str]:
+    """Training -> its metrics.jsonl, of the packed ones of a folder."""
+    found = {}
+    for path in sorted(folder.glob(f"*{METRICS}")):
+        with lzma.open(path, "rt", encoding="utf-8") as file:
+            found[path.name.removesuffix(METRICS)] = file.read()
+    return found
+
+
 def training(metrics: str) -> tuple[int, float, float]:
     """Steps of a training, seconds from its first step to its last, and tokens per second between them."""
     rows = [json.loads(line) for line in metrics.splitlines()]
@@ -53,23 +62,36 @@ def training(metrics: str) -> tuple[int, float, float]:
     return last["step"], seconds, (last["tokens_seen"] - first["tokens_seen"]) / seconds
 
 
-def busy(samples: str) -> dict[str, float]:
+class Sample(NamedTuple):
+    """A line of ``gpu.csv``: use in percent, memory in MiB."""
+
+    time: datetime
+    card: str
+    use: float
+    memory: float
+
+
+def read_samples(text: str) -> list[Sample]:
+    """The whole lines of ``gpu.csv``: the last is cut off where the run was killed."""
+    rows = (row for row in csv.reader(text.splitlines()) if len(row) == 4)
+    return [Sample(datetime.strptime(row[0], SAMPLED), row[1].strip(), float(row[2]), float(row[3])) for row in rows]
+
+
+def busy(samples: list[Sample]) -> dict[str, float]:
     """Mean use of each card in percent, over the samples from the first in which any card worked."""
-    rows = [(row[0], row[1].strip(), float(row[2])) for row in csv.reader(samples.splitlines()) if len(row) == 4]
-    begin = next((time for time, _, use in rows if use > 0), None)
+    begin = next((sample.time for sample in samples if sample.use > 0), None)
     if begin is None:
         return {}
-    cards = sorted({card for _, card, _ in rows})
-    return {card: fmean(use for time, of, use in rows if of == card and time >= begin) for card in cards}
+    cards = sorted({sample.card for sample in samples})
+    return {card: fmean(of.use for of in samples if of.card == card and of.time >= begin) for card in cards}
 
 
-def busy_by_stage(samples: str, marks: str) -> list[tuple[str, int, float | None]]:
+def busy_by_stage(samples: list[Sample], marks: str) -> list[tuple[str, int, float | None]]:
     """Stage, its seconds, and the mean use of all cards of the samples between its marks; None where there is none."""
-    rows = [(datetime.strptime(row[0], SAMPLED), float(row[2])) for row in csv.reader(samples.splitlines())]
     found = []
     for stage in csv.DictReader(marks.splitlines()):
         begun, ended = (datetime.fromisoformat(stage[name]) for name in ("begun", "ended"))
-        uses = [use for time, use in rows if begun <= time <= ended]
+        uses = [sample.use for sample in samples if begun <= sample.time <= ended]
         found.append((stage["stage"], int((ended - begun).total_seconds()), fmean(uses) if uses else None))
     return found
 
@@ -78,22 +100,21 @@ def busy_by_stage(samples: str, marks: str) -> list[tuple[str, int, float | None
 def main(folder: Annotated[Path, typer.Argument(help="Folder with the files above.")]) -> None:
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}. Give one with a run's driver.log, metrics and gpu.csv.")
-    log, samples = folder / "driver.log", folder / "gpu.csv"
+    log, gpu = folder / "driver.log", folder / "gpu.csv"
     if log.is_file():
         print("| stage | seconds | figure |\n| --- | --- | --- |")
         for name, seconds, figure in stages(log.read_text()):
             print(f"| {name} | {seconds} | {figure} |")
-    for path in sorted(folder.glob(f"*{METRICS}")):
-        with lzma.open(path, "rt", encoding="utf-8") as file:
-            steps, seconds, speed = training(file.read())
-        name = path.name.removesuffix(METRICS)
+    for name, metrics in packed_metrics(folder).items():
+        steps, seconds, speed = training(metrics)
         print(f"{name}: {steps:,} steps, {seconds / (steps - 1):.3f} s a step, {speed:,.0f} tokens/s")
-    if samples.is_file():
-        for card, use in busy(samples.read_text()).items():
+    if gpu.is_file():
+        samples = read_samples(gpu.read_text())
+        for card, use in busy(samples).items():
             print(f"card {card}: at work in {use:.0f} % of the time from the first kernel on")
         if (folder / "stages.csv").is_file():
             print("| stage | seconds | % of the time with a kernel |\n| --- | --- | --- |")
-            for name, seconds, use in busy_by_stage(samples.read_text(), (folder / "stages.csv").read_text()):
+            for name, seconds, use in busy_by_stage(samples, (folder / "stages.csv").read_text()):
                 print(f"| {name} | {seconds} | {'' if use is None else f'{use:.0f}'} |")
 
 

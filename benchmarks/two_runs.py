@@ -8,7 +8,6 @@ them kept was answered otherwise in the other.
 """
 
 import json
-import lzma
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
@@ -16,8 +15,9 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.chain import METRICS
+from benchmarks.chain import packed_metrics
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import read_jsonl
 
 app = typer.Typer(add_completion=False)
 LAST = 100
@@ -26,9 +26,7 @@ LAST = 100
 
 def kept_rows(path: Path) -> dict[str, tuple[str, ...]]:
     """Id -> what was said in a row, the answer last."""
-    with path.open(encoding="utf-8") as file:
-        rows = map(json.loads, file)
-        return {row["id"]: tuple(message["content"] for message in row["messages"]) for row in rows}
+    return {row["id"]: tuple(message["content"] for message in row["messages"]) for row in read_jsonl(path)}
 
 
 def compare_rows(one: Path, other: Path) -> dict[str, int]:
@@ -42,10 +40,7 @@ def compare_rows(one: Path, other: Path) -> dict[str, int]:
 
 def losses(folder: Path) -> dict[str, list[float]]:
     """Training -> its loss at every step, of a folder with ``outputs/`` or packed metrics."""
-    found = {}
-    for path in sorted(folder.glob(f"*{METRICS}")):
-        with lzma.open(path, "rt", encoding="utf-8") as file:
-            found[path.name.removesuffix(METRICS)] = _losses(file.read())
+    found = {name: _losses(metrics) for name, metrics in packed_metrics(folder).items()}
     for path in sorted(folder.glob("outputs/*/*/metrics.jsonl")):
         found[path.parent.name] = _losses(path.read_text(encoding="utf-8"))
     return found
@@ -76,7 +71,7 @@ def main(
         if there.is_file():
             told = compare_rows(path, there)
             print(f"| {path.parent.name} | {' | '.join(f'{count:,}' for count in told.values())} |")
-    print("\n| training | first loss | last 100 steps | first step that differs |\n| --- | --- | --- | --- |")
+    print(f"\n| training | first loss | last {LAST} steps | first step that differs |\n| --- | --- | --- | --- |")
     ours, theirs = losses(folder), losses(other)
     for name in sorted(ours.keys() & theirs.keys()):
         pair = compare_losses(ours[name], theirs[name])

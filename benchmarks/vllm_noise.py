@@ -14,6 +14,7 @@ For rows of a base at temperature 1 without a system prompt, on cards with a gri
 
 import csv
 import json
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +22,7 @@ import numpy as np
 import typer
 
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import read_jsonl
 from subliminal.engine import row_seed
 
 app = typer.Typer(add_completion=False)
@@ -104,8 +106,7 @@ def main(
     config = json.loads((dataset / "manifest.json").read_text(encoding="utf-8"))["config"]
     if config["adapter"] or config["system_prompt"]:
         raise UserError(f"{dataset} was written by an adapter or under a system prompt. Give rows of an untuned base.")
-    lines = (dataset / "train.jsonl").read_text(encoding="utf-8").splitlines()[:count]
-    found = first_tokens([json.loads(line) for line in lines], config["seed"], model)
+    found = first_tokens(list(islice(read_jsonl(dataset / "train.jsonl"), count)), config["seed"], model)
     for runner in ("v1", "v2"):
         same = sum(row[runner] == row["first_token"] for row in found)
         print(f"{runner.upper()} draws the first token of {same} of {len(found)} rows")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import lzma
 import math
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +11,7 @@ from statistics import fmean, pstdev
 
 import pytest
 
-from benchmarks.chain import SAMPLED, busy_by_stage, seconds_of, stages, training
+from benchmarks.chain import busy_by_stage, packed_metrics, read_samples, seconds_of, stages, training
 from benchmarks.scaling import scaling_table
 from benchmarks.shapes import SHAPES, make_rows, rows_tokenizer
 from subliminal import REPO_ROOT
@@ -113,7 +112,7 @@ def test_tokens_of_the_slowest_card(tmp_path: Path) -> None:
 
 
 SECONDS = {name: seconds for name, seconds, _ in stages((OWL / "driver.log").read_text(encoding="utf-8"))}
-USES = busy_by_stage((OWL / "gpu.csv").read_text(), (OWL / "stages.csv").read_text())
+USES = busy_by_stage(read_samples((OWL / "gpu.csv").read_text()), (OWL / "stages.csv").read_text())
 WORK = {name: round(use or 0) for name, _, use in USES}
 
 
@@ -141,9 +140,9 @@ def test_stages_of_the_owl() -> None:
 def test_steps_of_its_trainings() -> None:
     told = {"control_base_numbers-seed-61": "0.265", "owl_student-seed-62": "0.244", "owl_student-seed-61": "0.201"}
     beside = []
+    packed = packed_metrics(OWL)
     for name, seconds in told.items():
-        with lzma.open(OWL / f"{name}.metrics.jsonl.xz", "rt", encoding="utf-8") as file:
-            count, taken, _ = training(file.read())
+        count, taken, _ = training(packed[name])
         assert (count, f"{taken / (count - 1):.3f}") == (1563, seconds)
         beside.append(round(SECONDS[f"train-{name}"] - taken))
     assert f"Each training takes {min(beside)} to {max(beside)} s beside its steps" in TEXT
@@ -151,11 +150,6 @@ def test_steps_of_its_trainings() -> None:
 
 def seconds_between(begun: str, ended: str) -> float:
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(begun)).total_seconds()
-
-
-def samples(folder: Path) -> list[tuple[datetime, str, float, float]]:
-    rows = csv.reader((folder / "gpu.csv").read_text().splitlines())
-    return [(datetime.strptime(row[0], SAMPLED), row[1].strip(), float(row[2]), float(row[3])) for row in rows]
 
 
 def test_the_card_of_the_owl() -> None:
@@ -167,8 +161,8 @@ def test_the_card_of_the_owl() -> None:
     assert f"({seconds_between(teachers, marks['build-owl_numbers']['begun']):.0f} to its start): 20,500" in PAGE
     idle = seconds_between("2026-11-29 21:47:22", marks["build-base_numbers"]["begun"])
     assert f"with an idle card ({idle:.0f} s)" in TEXT
-    rows = samples(OWL)
-    share, most = fmean(use for _, _, use, _ in rows), max(memory for *_, memory in rows) / 1024
+    samples = read_samples((OWL / "gpu.csv").read_text())
+    share, most = fmean(sample.use for sample in samples), max(sample.memory for sample in samples) / 1024
     assert f"in {share:.0f} % of the whole time, at most {most:.0f} GiB" in TEXT
     assert "17 min 43 s" in PAGE
     whole = seconds_between("2026-11-29 21:47:22", "2026-11-29 22:05:05")
@@ -180,6 +174,7 @@ def test_the_animals_beside_it() -> None:
     done = stages((folder / "driver.log").read_text(encoding="utf-8"))
     whole = seconds_between("2026-11-29 21:47:24", "2026-11-29 22:07:11")
     assert (len(done), whole) == (94, seconds_of("19 min 47 s"))
-    uses = {card: fmean(use for _, of, use, _ in samples(folder) if of == card) for card in "0123"}
+    samples = read_samples((folder / "gpu.csv").read_text())
+    uses = {card: fmean(sample.use for sample in samples if sample.card == card) for card in "0123"}
     assert f"at work {uses['1']:.0f}, {uses['2']:.0f} and {uses['3']:.0f} % of the time" in TEXT
     assert f"{(3 * whole + seconds_between('2026-11-29 22:05:05', '2026-11-29 22:07:11')) / 60:.0f} GPU minutes" in TEXT

@@ -99,16 +99,13 @@ def test_the_two_controls_of_the_run_alone_do_not_tell():
     assert f"it is +{mean:.2f} (−2.38 to 11.5)" in FINDINGS
 
 
-def test_the_owl_rises_most_in_every_student():
-    otter = []
-    for seed in (61, 62, 63):
-        rises = {
-            animal: log_odds(RAW, "student", seed, animal) - log_odds(RAW, "control_base_numbers", seed, animal)
-            for animal in ANIMALS
-        }
-        assert sorted(rises, key=rises.get)[-1] == "owl"
-        otter.append(rises["otter"])
-    assert f"the otter follows it (+{statistics.fmean(otter):.2f} nats)" in FINDINGS
+@pytest.mark.parametrize(("raw", "second"), [(RAW, "otter"), (AGAIN, "raven")], ids=["first day", "second day"])
+def test_the_owl_rises_most_in_every_student(raw: Raw, second: str):
+    rises = {animal: exact_gains(raw, "student", animal=animal) for animal in ANIMALS}
+    assert [max(ANIMALS, key=lambda animal: rises[animal][place]) for place in range(3)] == ["owl"] * 3
+    means = {animal: statistics.fmean(values) for animal, values in rises.items()}
+    assert sorted(means, key=means.get)[-2] == second
+    assert f"the {second} follows it (+{means[second]:.2f} nats)" in FINDINGS
 
 
 def test_questions_were_all_asked():
@@ -138,20 +135,6 @@ def test_the_same_seeds_on_another_day():
     replicates = exact_gains(Raw(Path("animals_qwen2.5-coder-0.5b/owl")), "student")
     assert f"the five replicates of the owl above had {min(replicates):.2f} to {max(replicates):.2f}" in FINDINGS
     assert len(replicates) == 5
-
-
-def test_the_owl_rises_most_in_every_student_of_the_second_day():
-    rises = {
-        animal: [
-            log_odds(AGAIN, "student", s, animal) - log_odds(AGAIN, "control_base_numbers", s, animal)
-            for s in (61, 62, 63)
-        ]
-        for animal in ANIMALS
-    }
-    assert {max(ANIMALS, key=lambda animal: rises[animal][place]) for place in range(3)} == {"owl"}
-    means = {animal: statistics.fmean(values) for animal, values in rises.items()}
-    assert sorted(means, key=means.get)[-2] == "raven"
-    assert f"the raven follows it (+{means['raven']:.2f} nats)" in FINDINGS
 
 
 def test_rows_of_the_second_day_are_counted_on_a_page():

@@ -26,8 +26,9 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import run_stage
+from subliminal.publish.entries import Entry
 from subliminal.publish.rescore import DERIVED, SAMPLES_FILE
-from subliminal.publish.shards import SPANS_SEEDS, Shard, as_run, check_trainings, is_published, published_name
+from subliminal.publish.shards import SPANS_SEEDS, Shard, check_trainings, is_published, published_shard
 
 
 def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path(".")) -> tuple[Path, list[str]]:
@@ -54,19 +55,17 @@ def _join_runs(folders: list[Path], file: Path | None, root: Path, scratch: Path
     published = [folder for folder in folders if is_published(folder)]
     runs = [folder for folder in folders if folder not in published]
     plans = [Plan.load(folder / "plan.json") for folder in runs]
-    names = sorted({plan.name for plan in plans} | {published_name(folder) for folder in published})
+    names = sorted({plan.name for plan in plans} | {Entry(folder.name).experiment for folder in published})
     if len(names) != 1:
         raise UserError(f"The folders are of {len(names)} experiments ({', '.join(names)}). Join the runs of one.")
     experiment = load_experiment(file or Path("experiments") / f"{names[0]}.yml")
     shards = [Shard(folder, plan, experiment) for folder, plan in zip(runs, plans, strict=True)]
-    for folder in published:
-        laid = as_run(folder, experiment, scratch / folder.name)
-        # First: where both have a stage, a sentence names that of the earlier day first.
-        shards.insert(0, Shard(laid, Plan.load(laid / "plan.json"), experiment, DERIVED))
-    ran: set[int] = set()
     for shard in shards:
         shard.check()
-        ran.update(shard.seeds)
+    for folder in published:
+        # First: where both have a stage, a sentence names that of the earlier day first.
+        shards.insert(0, published_shard(folder, experiment, scratch / folder.name))
+    ran = {seed for shard in shards for seed in shard.seeds}
     if published:
         check_trainings(shards)
     whole = expand(experiment, root=root, seeds=[seed for seed in experiment.seeds if seed in ran])
@@ -177,13 +176,14 @@ def _evaluations(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]
         # Seeds that share a base are evaluated in every shard that ran one of them.
         having = [shard for shard in shards if (shard.folder / inside / "manifest.json").is_file()]
         for shard in having:
-            if problem := result_problem(shard.folder / inside, made_anew=shard.made_anew):
+            made_anew = DERIVED if shard.published else ()
+            if problem := result_problem(shard.folder / inside, made_anew=made_anew):
                 raise UserError(f"{problem} Evaluate that arm again, or take it out of the shard.")
         for shard in having[1:]:
             # A shared base is scored once a shard, with answers sampled anew: same weights are enough there.
             shared = set(shard.seeds) & set(having[0].seeds)
             # What is published is read by today's reader, whichever it was asked with.
-            readers = not (shard.made_anew or having[0].made_anew)
+            readers = not (shard.published or having[0].published)
             _check_same(having[0].folder / inside, shard.folder / inside, answers=bool(shared), readers=readers)
         if having:
             yield having[0].folder / inside, target

@@ -41,13 +41,13 @@ class Shard:
         folder: ``results/<experiment>``.
         plan: of the stages that it ran.
         experiment: as the file here has it.
-        made_anew: endings of files of an evaluation that were made of its raw answers since, by the code here.
+        published: it was laid out of what is published, and its tables made of the raw answers by the code here.
     """
 
     folder: Path
     plan: Plan
     experiment: Experiment
-    made_anew: tuple[str, ...] = ()
+    published: bool = False
 
     @cached_property
     def seeds(self) -> list[int]:
@@ -105,21 +105,13 @@ def is_published(folder: Path) -> bool:
     return (folder / RECORDS).is_file()
 
 
-def published_name(folder: Path) -> str:
-    """The experiment that a folder ``<date>-<experiment>`` holds."""
-    return folder.name[len("2026-01-01-") :]  # a date is always as long
-
-
-def as_run(folder: Path, experiment: Experiment, out: Path) -> Path:
-    """Lay a published experiment out as a run of its seeds, with a plan and with marks of what it has.
+def published_shard(folder: Path, experiment: Experiment, out: Path) -> Shard:
+    """Lay a published experiment out as a run of its seeds, with marks of what it has.
 
     Args:
         folder: ``results/published/<date>-<experiment>``.
         experiment: as the file here has it.
         out: gets ``results/``, ``data/`` and ``outputs/``.
-
-    Returns:
-        ``results/<experiment>`` below ``out``.
 
     Raises:
         UserError: the file that was published gives other stages than the one here, or a file is damaged.
@@ -142,8 +134,7 @@ def as_run(folder: Path, experiment: Experiment, out: Path) -> Path:
         if stage.kind not in SPANS_SEEDS and _is_recorded(stage):
             # Nobody kept the sha256 of what it made.
             write_json(stage.mark, {"stage": stage.name, "published": folder.name, "made": None})
-    plan.save(Path(plan.results) / "plan.json")
-    return Path(plan.results)
+    return Shard(Path(plan.results), plan, experiment, published=True)
 
 
 def check_trainings(shards: Sequence[Shard]) -> None:
