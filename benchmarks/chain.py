@@ -62,7 +62,7 @@ def training(metrics: str) -> tuple[int, float, float]:
     return last["step"], seconds, (last["tokens_seen"] - first["tokens_seen"]) / seconds
 
 
-class Sample(NamedTuple):
+class CardUse(NamedTuple):
     """A line of ``gpu.csv``: use in percent, memory in MiB."""
 
     time: datetime
@@ -71,13 +71,13 @@ class Sample(NamedTuple):
     memory: float
 
 
-def read_samples(text: str) -> list[Sample]:
+def read_card_uses(text: str) -> list[CardUse]:
     """The whole lines of ``gpu.csv``: the last is cut off where the run was killed."""
     rows = (row for row in csv.reader(text.splitlines()) if len(row) == 4)
-    return [Sample(datetime.strptime(row[0], SAMPLED), row[1].strip(), float(row[2]), float(row[3])) for row in rows]
+    return [CardUse(datetime.strptime(row[0], SAMPLED), row[1].strip(), float(row[2]), float(row[3])) for row in rows]
 
 
-def busy(samples: list[Sample]) -> dict[str, float]:
+def busy(samples: list[CardUse]) -> dict[str, float]:
     """Mean use of each card in percent, over the samples from the first in which any card worked."""
     begin = next((sample.time for sample in samples if sample.use > 0), None)
     if begin is None:
@@ -86,7 +86,7 @@ def busy(samples: list[Sample]) -> dict[str, float]:
     return {card: fmean(of.use for of in samples if of.card == card and of.time >= begin) for card in cards}
 
 
-def busy_by_stage(samples: list[Sample], marks: str) -> list[tuple[str, int, float | None]]:
+def busy_by_stage(samples: list[CardUse], marks: str) -> list[tuple[str, int, float | None]]:
     """Stage, its seconds, and the mean use of all cards of the samples between its marks; None where there is none."""
     found = []
     for stage in csv.DictReader(marks.splitlines()):
@@ -109,7 +109,7 @@ def main(folder: Annotated[Path, typer.Argument(help="Folder with the files abov
         steps, seconds, speed = training(metrics)
         print(f"{name}: {steps:,} steps, {seconds / (steps - 1):.3f} s a step, {speed:,.0f} tokens/s")
     if gpu.is_file():
-        samples = read_samples(gpu.read_text())
+        samples = read_card_uses(gpu.read_text())
         for card, use in busy(samples).items():
             print(f"card {card}: at work in {use:.0f} % of the time from the first kernel on")
         if (folder / "stages.csv").is_file():

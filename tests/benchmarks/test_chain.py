@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks.chain import busy, busy_by_stage, read_samples, seconds_of, stages, training
+from benchmarks.chain import busy, busy_by_stage, read_card_uses, seconds_of, stages, training
 
 LOG = """owl: 25 of 25 stages to run. Logs: results/owl/logs/
 0 of 25 done, time left not known yet; running: serve-base (59 s)
@@ -42,16 +42,16 @@ def at(second: int) -> str:
 def test_a_card_is_measured_from_the_first_kernel_on_any_card() -> None:
     uses = [(1, 0, 0), (1, 1, 0), (2, 0, 50), (2, 1, 0), (3, 0, 100), (3, 1, 30)]
     samples = "".join(f"{at(second)}, {card}, {use}, 5\n" for second, card, use in uses)
-    assert busy(read_samples(samples)) == {"0": 75.0, "1": 15.0}
-    assert busy(read_samples(f"{at(1)}, 0, 0, 5\n")) == {}
+    assert busy(read_card_uses(samples)) == {"0": 75.0, "1": 15.0}
+    assert busy(read_card_uses(f"{at(1)}, 0, 0, 5\n")) == {}
 
 
 def test_a_line_that_was_cut_off_is_no_sample() -> None:
-    assert [sample.use for sample in read_samples(f"{at(1)}, 0, 50, 5\n{at(2)}, 0")] == [50.0]
+    assert [sample.use for sample in read_card_uses(f"{at(1)}, 0, 50, 5\n{at(2)}, 0")] == [50.0]
 
 
 def test_a_stage_has_the_samples_between_its_marks() -> None:
-    samples = read_samples("".join(f"{at(second)}, 0, {10 * second}, 5\n" for second in range(6)))
+    samples = read_card_uses("".join(f"{at(second)}, 0, {10 * second}, 5\n" for second in range(6)))
     marks = "stage,begun,ended\nserve,2026-11-29 21:00:01,2026-11-29 21:00:04\n"
     marks += "late,2026-11-29 22:00:00,2026-11-29 22:00:00\n"
     assert busy_by_stage(samples, marks) == [("serve", 3, 20.0), ("late", 0, None)]

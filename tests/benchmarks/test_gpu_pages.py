@@ -11,7 +11,7 @@ from statistics import fmean, pstdev
 
 import pytest
 
-from benchmarks.chain import busy_by_stage, packed_metrics, read_samples, seconds_of, stages, training
+from benchmarks.chain import busy_by_stage, packed_metrics, read_card_uses, seconds_of, stages, training
 from benchmarks.scaling import scaling_table
 from benchmarks.shapes import SHAPES, make_rows, rows_tokenizer
 from subliminal import REPO_ROOT
@@ -112,7 +112,7 @@ def test_tokens_of_the_slowest_card(tmp_path: Path) -> None:
 
 
 SECONDS = {name: seconds for name, seconds, _ in stages((OWL / "driver.log").read_text(encoding="utf-8"))}
-USES = busy_by_stage(read_samples((OWL / "gpu.csv").read_text()), (OWL / "stages.csv").read_text())
+USES = busy_by_stage(read_card_uses((OWL / "gpu.csv").read_text()), (OWL / "stages.csv").read_text())
 WORK = {name: round(use or 0) for name, _, use in USES}
 
 
@@ -161,7 +161,7 @@ def test_the_card_of_the_owl() -> None:
     assert f"({seconds_between(teachers, marks['build-owl_numbers']['begun']):.0f} to its start): 20,500" in PAGE
     idle = seconds_between("2026-11-29 21:47:22", marks["build-base_numbers"]["begun"])
     assert f"with an idle card ({idle:.0f} s)" in TEXT
-    samples = read_samples((OWL / "gpu.csv").read_text())
+    samples = read_card_uses((OWL / "gpu.csv").read_text())
     share, most = fmean(sample.use for sample in samples), max(sample.memory for sample in samples) / 1024
     assert f"in {share:.0f} % of the whole time, at most {most:.0f} GiB" in TEXT
     assert "17 min 43 s" in PAGE
@@ -174,7 +174,7 @@ def test_the_animals_beside_it() -> None:
     done = stages((folder / "driver.log").read_text(encoding="utf-8"))
     whole = seconds_between("2026-11-29 21:47:24", "2026-11-29 22:07:11")
     assert (len(done), whole) == (94, seconds_of("19 min 47 s"))
-    samples = read_samples((folder / "gpu.csv").read_text())
+    samples = read_card_uses((folder / "gpu.csv").read_text())
     uses = {card: fmean(sample.use for sample in samples if sample.card == card) for card in "0123"}
     assert f"at work {uses['1']:.0f}, {uses['2']:.0f} and {uses['3']:.0f} % of the time" in TEXT
     assert f"{(3 * whole + seconds_between('2026-11-29 22:05:05', '2026-11-29 22:07:11')) / 60:.0f} GPU minutes" in TEXT
