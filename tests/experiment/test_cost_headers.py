@@ -17,7 +17,7 @@ from subliminal.experiment.costs import cost_of
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 
-NUMBERS = {"three": 3, "four": 4, "five": 5, "seven": 7, "eight": 8}
+NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "seven": 7, "eight": 8}
 COST = re.compile(
     r"300 steps \(teacher\) and (?P<students>\w+) of (?P<steps>[\d,]+)[^;]*?, at (?:about )?(?P<rate>[\d.]+) steps/s "
     r"on an H200 with three of them on it (?P<training>\d+) minutes(?P<rest>.*?)\. "
