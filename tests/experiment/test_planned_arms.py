@@ -193,7 +193,7 @@ def test_the_skill_and_its_positive_control_differ_in_the_teachers_rows_alone() 
     assert problems in owl.evaluation.tasks
 
 
-NUMBER_WORDS = {"three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
+NUMBER_WORDS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "seven": 7}
 
 
 @pytest.mark.parametrize("name", ["math_qwen2.5-coder-0.5b", "owl_qwen2.5-coder-0.5b_beside_math",
