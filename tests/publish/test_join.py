@@ -83,18 +83,25 @@ def test_a_shard_that_lacks_an_evaluation_leaves_the_rest_to_do(machines: list[P
         together(machines)
 
 
+@pytest.fixture(scope="module")
+def published_first(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What the first machine ran, published before the second runs."""
+    root = tmp_path_factory.mktemp("before")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(REPO_ROOT)
+        results, left = join([shards / f"one/results/{NAME}"], experiment_file(root, **REPLICATES), root=root)
+        assert not left
+        (root / "published").mkdir()
+        file = root / f"experiments/{NAME}.yml"
+        return publish_experiment(results, published=root / "published", file=file, overwrite=False)
+
+
 @pytest.fixture
-def published(machines: list[Path], tmp_path: Path) -> Path:
-    """What the first machine ran, published before the second runs: its answers and records, and nothing else of it."""
-    root = tmp_path / "before"
-    results, left = join(machines[:1], experiment_file(root, **REPLICATES), root=root)
-    assert not left
-    (tmp_path / "published").mkdir()
-    file = root / f"experiments/{NAME}.yml"
-    made = publish_experiment(results, published=tmp_path / "published", file=file, overwrite=False)
+def published(published_first: Path, machines: list[Path], tmp_path: Path) -> Path:
+    """Of the first machine its answers and records alone, to tamper with."""
+    shutil.copytree(published_first.parent, tmp_path / "published")
     shutil.rmtree(machines[0].parents[1])
-    shutil.rmtree(root)
-    return made
+    return tmp_path / "published" / published_first.name
 
 
 def test_seeds_of_a_later_day_are_joined_with_published_ones(published: Path, machines: list[Path], tmp_path: Path):
