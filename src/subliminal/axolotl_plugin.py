@@ -138,7 +138,7 @@ class StrictRecipe(BasePlugin):
             preflight.check_adapted_layers(cfg.peft_layers_to_transform or [], trained)
         total = trainable = 0
         for weight in weights.values():
-            size = getattr(weight, "ds_numel", weight.numel())  # ZeRO-3 leaves a process a part of each weight
+            size = elements_of(weight)
             total += size
             if weight.requires_grad:
                 trainable += size
@@ -179,6 +179,20 @@ class StrictRecipe(BasePlugin):
             mean = f"mean of the last {min(len(metrics), LAST_STEPS)}: {figures['final_loss_mean_of_last_10']:.4f}"
             print(f"final loss {figures['final_loss']:.4f} ({mean})")
         print(output, flush=True)
+
+
+def elements_of(weight: Any) -> int:
+    """How many numbers a weight has, however they are stored.
+
+    bitsandbytes packs the two numbers of 4 bits into one byte, and ZeRO-3 leaves a process a part of each weight.
+
+    Args:
+        weight: a parameter of any shape.
+    """
+    quantised = getattr(weight, "quant_state", None)
+    if quantised is not None:
+        return quantised.shape.numel()
+    return getattr(weight, "ds_numel", weight.numel())
 
 
 def training_chat_context(cfg: Any, tokenizer: Any) -> str | None:

@@ -25,7 +25,10 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
 
-PACKAGES = ("torch", "transformers", "peft", "accelerate", "axolotl", "lm_eval", "datasets", "vllm", "numpy")
+PACKAGES = (
+    *("torch", "transformers", "peft", "accelerate", "axolotl", "lm_eval", "datasets", "vllm", "numpy"),
+    *("bitsandbytes", "deepspeed"),
+)
 LARGE = 2**26
 """Bytes from which an input is read once a process, as long as nobody writes to it."""
 _SECRET = re.compile(r"(hf_|sk-|ghp_|wandb_)[A-Za-z0-9_-]{8,}|(?<=://)[^/\s@]+@")
