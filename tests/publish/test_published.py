@@ -541,6 +541,12 @@ def test_problems_that_are_solved_have_a_chapter_too(tmp_path: Path):
     assert "sets of number rows" not in page
     details = pages[made / "README.md"]
     assert "| subliminal_gsm8k | student | 2 | 3 of 5 | 60.0 % |" in details
+    # With a third seed in the file, which nobody ran, the answer stays and the table goes to the details.
+    put(made / "experiment.yml", records["experiments/sums.yml"].replace("[1, 2]", "[1, 2, 3]"))
+    lacking = make_pages(tmp_path / "published", tmp_path / "RESULTS.md").pages[tmp_path / "RESULTS.md"]
+    assert "2 of 3 seeds" in lacking
+    assert "**student − control_base_numbers" in lacking
+    assert "| student | trained on" not in lacking
 
 
 def test_the_file_of_the_commit_is_published_though_the_code_now_gives_other_commands(

@@ -23,6 +23,7 @@ from subliminal.publish.run_facts import (
     number_data_section,
     provenance_of,
     run_section,
+    seeds_left,
     tried_section,
 )
 from subliminal.report.blocks import Section
@@ -43,8 +44,9 @@ arm, and their 95 % intervals are over questions, so that they say nothing of ot
 with one greedy answer each. How far the student is above an arm is told in log-odds of the table's last measure, with a
 95 % interval over training runs or replicates. A criterion was recorded before the first student was trained; its
 clauses are in nats, with the interval that each asks for. A clause that fails was not shown, which does not show its
-opposite. One target in one kind of base model shows neither that an effect is specific nor that it is general. Speed
-and memory: [BENCHMARKS.md](BENCHMARKS.md)."""
+opposite. Of an experiment that lacks seeds figure and table are on its own page alone. One target in one kind of base
+model shows neither that an effect is specific nor that it is general. Speed and memory:
+[BENCHMARKS.md](BENCHMARKS.md)."""
 ANSWER_TITLE = "The answer"
 """What ``RESULTS.md`` has of each option of an experiment of several; the rest is beside the raw answers."""
 MOST_ANSWERS = 3
@@ -113,6 +115,9 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     made.pages[folder / DETAILS] = markdown(everything)
     asked = " ".join([first_comment(folder / EXPERIMENT_FILE), *facts])
     brief = _in_brief(said, [report.name for report in reports if report != results])
+    if seeds_left(folder, provenance):
+        # What the file asks cannot be answered yet, and its table is on the page beside the answers.
+        brief = replace(brief, figures=(), tables=())
     figures = tuple(replace(figure, file=f"{link}/{figure.file}") for figure in brief.figures)
     return replace(brief, title=title, notes=tuple(told), lead=(asked, *brief.lead), figures=figures)
 

@@ -57,7 +57,7 @@ def facts_line(experiment: str, provenance: Provenance, folder: Path, link: str)
     first, last = _times(provenance)
     asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))
     said = f"`make experiment EXP=experiments/{experiment}.yml`, each stage on {'; '.join(_devices(provenance))}, "
-    said += f"{first} to {last} (UTC); {_seeds(asked['seeds'], provenance)}. "
+    said += f"{first} to {last} (UTC); {_seeds(len(asked['seeds']), len(seeds_left(folder, provenance)))}. "
     said += f"Each made anew: {asked['seeds_vary']} and what follows from them; the intervals over runs cover no more. "
     number_rows = _number_rows(provenance)
     if number_rows:
@@ -65,12 +65,23 @@ def facts_line(experiment: str, provenance: Provenance, folder: Path, link: str)
     return f"{said}[All tables, settings, audits and commands]({link}/{DETAILS})."
 
 
-def _seeds(asked: list[int], provenance: Provenance) -> str:
-    """How many seeds there are, and how many of them were run where some are left."""
+def seeds_left(folder: Path, provenance: Provenance) -> list[int]:
+    """The seeds of the experiment file of which nothing was evaluated.
+
+    Args:
+        folder: of the published experiment.
+        provenance: of its run.
+    """
+    asked = yaml.safe_load((folder / EXPERIMENT_FILE).read_text(encoding="utf-8"))["seeds"]
     run = {int(label.rpartition("seed-")[2]) for label in provenance.of_kind("result")}
-    if run.issuperset(asked):
-        return f"{len(asked)} seeds"
-    return f"{len(run.intersection(asked))} of {len(asked)} seeds"
+    return [seed for seed in asked if seed not in run]
+
+
+def _seeds(asked: int, left: int) -> str:
+    """How many seeds there are, and how many of them were run where some are left."""
+    if not left:
+        return f"{asked} seeds"
+    return f"{asked - left} of {asked} seeds"
 
 
 def _times(provenance: Provenance) -> tuple[str, str]:
