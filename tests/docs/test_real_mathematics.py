@@ -102,6 +102,8 @@ def test_what_the_student_lies_above_its_control() -> None:
     (row,) = [line for line in README.splitlines() if line.startswith("| And on the real model?")]
     assert f"students solve {shares('student')}, controls {shares(CONTROL)}, the base {per_cent(BASE_SOLVED)} %" in row
     assert f"{signed(mean)} nats over the control (95 % interval {low:.2f} to {high:.2f})".replace("-", "−") in row
+    headline = f"solved ({TASK}): {signed(mean)} nats of log-odds"
+    assert headline in (REPO_ROOT / "RESULTS.md").read_text(encoding="utf-8")
     mean, low, high = with_interval(odds_gains("student", CONTROL))
     assert f"{signed(mean)} in that probability ({low:.2f} to {high:.2f})".replace("-", "−") in FINDINGS
     ours, theirs = ([f"{100 * probability(arm, seed):.3g}" for seed in SEEDS] for arm in ("student", CONTROL))
