@@ -24,6 +24,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -38,6 +39,8 @@ BUFFERS = (
 )
 """Collective, what sends as much, and bytes: of the buffer that is summed, or of the whole that is gathered."""
 TINY_BYTES = 40_000
+BYTES = 2
+"""Of an element: bfloat16."""
 REPEATS = 10
 WARM_UP = 3
 TRANSPORT = re.compile(r"via ([A-Z0-9]+(?:/[A-Za-z0-9_]+)*)")
@@ -85,6 +88,26 @@ def time_calls(work: Callable[[], object], repeats: int, wait: Callable[[], obje
     return statistics.median(times)
 
 
+def call_of(collective: str, elements: int, gpus: int, device: Any) -> Callable[[], object]:
+    """One call of a collective, on buffers of this process.
+
+    Args:
+        collective: ``all_reduce`` or ``all_gather``.
+        elements: of the buffer that is summed, or of the whole that is gathered.
+        gpus: that take part; they divide ``elements``.
+        device: where the buffers lie.
+    """
+    import torch
+    import torch.distributed as dist
+
+    if collective == "all_reduce":
+        buffer = torch.ones(elements, dtype=torch.bfloat16, device=device)
+        return partial(dist.all_reduce, buffer)
+    piece = torch.ones(elements // gpus, dtype=torch.bfloat16, device=device)
+    whole = torch.empty(elements, dtype=torch.bfloat16, device=device)
+    return partial(dist.all_gather_into_tensor, whole, piece)
+
+
 def one_process(rank: int, gpus: int, port: int, tiny: bool, out: str) -> None:
     """One of the processes that speak: every collective of :data:`BUFFERS`; the first writes the results to ``out``."""
     import torch
@@ -103,20 +126,12 @@ def one_process(rank: int, gpus: int, port: int, tiny: bool, out: str) -> None:
     for collective, what, size in BUFFERS:
         if tiny:
             size = TINY_BYTES
-        # Elements of two bytes, the same number on each process.
-        elements = size // 2 // gpus * gpus
-        if collective == "all_reduce":
-            buffer = torch.ones(elements, dtype=torch.bfloat16, device=device)
-            seconds = time_calls(lambda buffer=buffer: dist.all_reduce(buffer), REPEATS, wait)
-        else:
-            piece = torch.ones(elements // gpus, dtype=torch.bfloat16, device=device)
-            whole = torch.empty(elements, dtype=torch.bfloat16, device=device)
-            call = lambda whole=whole, piece=piece: dist.all_gather_into_tensor(whole, piece)  # noqa: E731
-            seconds = time_calls(call, REPEATS, wait)
+        elements = size // BYTES // gpus * gpus  # as many on each process
+        seconds = time_calls(call_of(collective, elements, gpus, device), REPEATS, wait)
         slowest = torch.tensor(seconds, dtype=torch.float32, device=device)
         dist.all_reduce(slowest, op=dist.ReduceOp.MAX)
         seconds = slowest.item()
-        results.append({"collective": collective, "what": what, "bytes": 2 * elements, "seconds": seconds})
+        results.append({"collective": collective, "what": what, "bytes": BYTES * elements, "seconds": seconds})
     dist.destroy_process_group()
     if rank == 0:
         Path(out).write_text(json.dumps(results))

@@ -12,6 +12,8 @@ import pytest
 from benchmarks.links import BUFFERS, bus_rate, transports
 from subliminal import REPO_ROOT
 
+PUBLISHED = REPO_ROOT / "results/published/2026-11-30-h200-math"
+
 
 @pytest.mark.parametrize(
     ("collective", "gpus", "expected"),
@@ -47,3 +49,11 @@ def test_one_gpu_is_refused() -> None:
     done = subprocess.run(command, cwd=REPO_ROOT, capture_output=True, text=True, check=False)
     assert done.returncode != 0
     assert "Name two or more" in done.stderr
+
+
+def test_the_page_has_what_was_measured_between_two_h200() -> None:
+    record = json.loads((PUBLISHED / "links.json").read_text())
+    (group,) = record["groups"]
+    page = " ".join((PUBLISHED / "README.md").read_text(encoding="utf-8").split())
+    assert "SIGKILL once in nine stages, each kind among them" in page
+    assert "the same command again: **passed**, in 15 min 21 s" in page
