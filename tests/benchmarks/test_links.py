@@ -54,6 +54,25 @@ def test_one_gpu_is_refused() -> None:
 def test_the_page_has_what_was_measured_between_two_h200() -> None:
     record = json.loads((PUBLISHED / "links.json").read_text())
     (group,) = record["groups"]
+    page = (PUBLISHED / "README.md").read_text(encoding="utf-8")
+    assert record["card"] == "NVIDIA H200"
+    assert list(group["transports"]) == ["P2P/CUMEM"]
+    for result in group["collectives"]:
+        rate = bus_rate(result["collective"], result["bytes"], result["seconds"], group["gpus"])
+        row = f"| {result['bytes'] / 1e6:,.0f} | {1000 * result['seconds']:.2f} | {rate:.0f} |"
+        assert row in page
+    adapter = group["collectives"][0]
+    told = f"sums the adapter's 81 MB of gradients over two such cards in {1000 * adapter['seconds']:.2f} ms"
+    assert told in (REPO_ROOT / "BENCHMARKS.md").read_text(encoding="utf-8")
+
+
+def test_the_page_has_what_pytest_said_of_the_run_that_was_killed() -> None:
+    printed = (PUBLISHED / "stops.txt").read_text(encoding="utf-8")
+    killed = [line.partition("killed in ")[2].split()[0] for line in printed.splitlines() if "killed in " in line]
+    assert len(killed) == 9
+    kinds = {stage.partition("-")[0] for stage in killed}
+    assert kinds == {"build", "audit", "train", "evaluate", "epochs", "leak", "report"}
+    assert "1 passed in 921.74s (0:15:21)" in printed
     page = " ".join((PUBLISHED / "README.md").read_text(encoding="utf-8").split())
     assert "SIGKILL once in nine stages, each kind among them" in page
     assert "the same command again: **passed**, in 15 min 21 s" in page
