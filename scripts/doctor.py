@@ -20,8 +20,8 @@ app = typer.Typer(add_completion=False)
 def main(
     experiment: Annotated[Path | None, typer.Option(help="Also look at what this experiment file needs.")] = None,
 ) -> None:
-    from subliminal.doctor import examine
-    from subliminal.doctor_experiment import examine_experiment, first_row_lines
+    from subliminal.doctor.examine import examine
+    from subliminal.doctor.experiment import examine_experiment, first_row_lines
 
     findings = [examine()]
     if experiment:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from subliminal.core.errors import UserError
-from subliminal.doctor import category_lines
+from subliminal.doctor.machine import category_lines
 from subliminal.traits.category import category_names
 from subliminal.traits.checks import category_problems, check_category, world_problems
 

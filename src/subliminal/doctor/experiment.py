@@ -13,7 +13,8 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import chat_row_problem, read_jsonl
 from subliminal.core.hub import is_hub_id
 from subliminal.core.nvidia import Gpu, list_gpus
-from subliminal.doctor import ENVIRONMENTS, GIB, Line
+from subliminal.doctor.environments import ENVIRONMENTS
+from subliminal.doctor.lines import GIB, Line
 from subliminal.experiment.driver import cores_here
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.recipe_checks import recipes_of
