@@ -58,6 +58,19 @@ def solved(arm: str, seed: int) -> int:
     return right
 
 
+def first_right(arm: str, seed: int) -> int:
+    """In how many answers the first statement of the product, "47 * 36 = ..." or the like, gives the result."""
+    right = 0
+    for row in RAW.rows(arm, seed, TASK):
+        one, other = row["doc"]["id"].partition(":")[2].split(",")
+        times = r" ?(?:\*|\\times|times|multiplied by) ?"
+        product = f"(?:{one}{times}{other}|{other}{times}{one})"
+        stated = re.search(rf"{product} ?(?:=|equals|is|is equal to) ?([\d,]+)", row["resps"][0][0])
+        if stated and stated[1].replace(",", "") == row["doc"]["reference"]:
+            right += 1
+    return right
+
+
 def probability(arm: str, seed: int) -> float:
     """Mean probability of the result, given what the prompt's last token leaves open."""
     rows = RAW.rows(arm, seed, f"{TASK}_logprob")
@@ -109,6 +122,11 @@ def test_what_the_student_lies_above_its_control() -> None:
     ours, theirs = ([f"{100 * probability(arm, seed):.3g}" for seed in SEEDS] for arm in ("student", CONTROL))
     base = f"{100 * probability('base', SEEDS[0]):.3g}"
     assert f"{' and '.join(ours)} % in students, {' and '.join(theirs)} % in controls, {base} % in the base" in FINDINGS
+
+
+def test_the_first_product_of_an_answer() -> None:
+    ours, theirs = (" and ".join(str(first_right(arm, seed)) for seed in SEEDS) for arm in ("student", CONTROL))
+    assert f"students have {ours} right, the first controls {theirs}" in FINDINGS
 
 
 def test_the_other_base_gives_the_result_more_probability_too() -> None:
