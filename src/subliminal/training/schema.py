@@ -135,6 +135,21 @@ def source_of(module: str) -> Path:
     return folder.with_suffix(".py")
 
 
+def file_of_class(dotted: str) -> Path:
+    """The file in which a class is defined, by its dotted path: a package may only pass it on from a module of its own.
+
+    To execute that module alone is to import nothing of what else the package imports: for Axolotl's Liger plugin all
+    of peft, five seconds.
+    """
+    module, _, name = dotted.rpartition(".")
+    source = source_of(module)
+    for statement in ast.parse(source.read_text(encoding="utf-8")).body:
+        of_this_package = isinstance(statement, ast.ImportFrom) and statement.level == 1 and statement.module
+        if of_this_package and name in [imported.name for imported in statement.names]:
+            return source_of(f"{module}.{statement.module}")
+    return source
+
+
 def enum_values(module: str, name: str) -> tuple[str, ...]:
     """The strings that an Enum in a module's source has as values."""
     values = []

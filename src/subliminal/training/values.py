@@ -21,7 +21,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from subliminal.core.errors import did_you_mean
-from subliminal.training.schema import enum_values, plugin_arguments, source_of
+from subliminal.training.schema import enum_values, file_of_class, plugin_arguments
 
 _QUOTED = re.compile(r"'([^']+)'")
 ADAPTERS = ("lora", "qlora")
@@ -182,11 +182,11 @@ def _field_problems(schema: type[BaseModel], recipe: Mapping[str, Any]) -> Itera
 
 @cache
 def _class_at(dotted: str) -> type[BaseModel]:
-    """A class by its dotted path; of a package that imports much, only its own module is executed."""
+    """A class by its dotted path; of a package that imports much, only the module that defines it is executed."""
     module, _, name = dotted.rpartition(".")
     if module in sys.modules:
         return getattr(sys.modules[module], name)
-    spec = importlib.util.spec_from_file_location(f"_arguments_of_{module.replace('.', '_')}", source_of(module))
+    spec = importlib.util.spec_from_file_location(f"_arguments_of_{module.replace('.', '_')}", file_of_class(dotted))
     loaded = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = loaded
     with quiet():
