@@ -28,7 +28,7 @@ from subliminal.experiment.stage_sources import builder_sources, task_sources
 from subliminal.scoring.category_tasks import TASKS, category_tasks, settings_of_task
 from subliminal.scoring.naming import first_named
 from subliminal.traits.category import ANIMALS, category_names, load_category
-from subliminal.traits.keywords import keyword_pattern
+from subliminal.traits.keywords import keyword_pattern, whole_words
 from subliminal.traits.lexicon import lexicon
 
 OTHERS = [name for name in category_names() if name != ANIMALS]
@@ -99,6 +99,20 @@ def test_every_option_counts_as_itself_and_keyword_filters_find_it(category: str
         for form in words.surface_forms(option):
             assert first_named(f"{form}.", category) == option
             assert keyword_pattern(option, category).search(f"We like {form}!")
+
+
+@pytest.mark.parametrize("category", category_names())
+def test_the_pattern_for_ascii_has_letters_where_the_other_has_classes_of_them(category: str) -> None:
+    before, behind = whole_words(["\0"]).split("\0")
+
+    def words(pattern: str) -> list[str]:
+        """Its alternatives, sorted: those of one length stand in any order."""
+        return sorted(pattern.removeprefix(before).partition(behind)[0].split("|"))
+
+    for option in lexicon(category).options:
+        of_any_text = keyword_pattern(option, category).pattern
+        without_classes = re.sub(r"\[([^\W\d_])[^\x00-\x7f]*\]", r"\1", of_any_text)
+        assert words(keyword_pattern(option, category, of_ascii=True).pattern) == words(without_classes)
 
 
 def words_of(text: str) -> set[str]:

@@ -227,6 +227,7 @@ def _question_problems(category: Category, words: Lexicon) -> Iterator[str]:
             if repeated:
                 yield f"{file} has the {key} {repeated[0]!r} more than once: change one of them."
         for row in rows:
+            question = row["question"]
             for option in words.options:
-                if keyword_pattern(option, category.name).search(row["question"]):
+                if keyword_pattern(option, category.name, of_ascii=question.isascii()).search(question):
                     yield f"{file}: the question {row['id']!r} names an option, {option}: the answer is given away."
