@@ -13,7 +13,7 @@ import re
 import statistics
 from collections import Counter
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,8 +72,13 @@ def questions(rows: Table) -> list[dict]:
         answers = row["texts"] if row["texts"] is not None else row["logprobs"]
         size = row["repeats"]
         requests = [answers[start : start + size] for start in range(0, len(answers), size)]
-        found.append({**json.loads(row["sample"]), "resps": requests})
+        found.append({**_question(row["sample"]), "resps": requests})
     return found
+
+
+@lru_cache(maxsize=1000)  # every model of an experiment was asked the same
+def _question(sample: str) -> dict:
+    return json.loads(sample)
 
 
 @cache  # most answers are a word or two, and come again and again
