@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from tiny_chat import tiny_model  # noqa: F401
+from warm_python import WarmPython
 
 from subliminal import REPO_ROOT
 
@@ -65,8 +65,28 @@ def doubles_scores(doc, results):
 '''
 
 
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
+    process = WarmPython(tmp_path_factory.mktemp("python"))
+    yield process
+    process.stop()
+
+
+class Checkout(NamedTuple):
+    """The copy, and the Python that runs its commands."""
+
+    folder: Path
+    python: WarmPython
+
+    def run(self, *words: str, given: str = "", status: int = 0) -> str:
+        """Run Python in the copy, whose code goes before the installed one; returns what it printed."""
+        ended, printed = self.python.run(self.folder, *words, given=given)
+        assert ended == status, printed
+        return printed
+
+
 @pytest.fixture
-def checkout(tmp_path: Path) -> Path:
+def checkout(tmp_path: Path, python: WarmPython) -> Checkout:
     for path in REPO_ROOT.iterdir():
         if path.name in COPIED:
             shutil.copytree(path, tmp_path / path.name, ignore=shutil.ignore_patterns("__pycache__"))
@@ -75,27 +95,17 @@ def checkout(tmp_path: Path) -> Path:
     # Made again in a test, which must not reach the checkout's own.
     shutil.copytree(REPO_ROOT / "models/pocket", tmp_path / "models/pocket")
     (tmp_path / "mine").mkdir()
-    return tmp_path
+    return Checkout(tmp_path, python)
 
 
-def run(checkout: Path, *words: str, given: str = "", status: int = 0) -> str:
-    """Run Python in the copy, whose code goes before the installed one; returns what it printed."""
-    environment = {**os.environ, "PYTHONPATH": f"{checkout}/src{os.pathsep}{checkout}", "HF_HUB_OFFLINE": "1"}
-    done = subprocess.run(
-        [sys.executable, *words], cwd=checkout, env=environment, input=given, capture_output=True, text=True
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-def stages(checkout: Path, name: str = "pocket_demo", **changes: object) -> list[list]:
+def stages(checkout: Checkout, name: str = "pocket_demo", **changes: object) -> list[list]:
     """(kind, commands, sources) of the stages of an experiment of the repository with other keys."""
-    return json.loads(run(checkout, "-c", PLAN.format(name=name, changes=json.dumps(changes))))
+    return json.loads(checkout.run("-c", PLAN.format(name=name, changes=json.dumps(changes))))
 
 
-def refusal(checkout: Path, name: str, **changes: object) -> str:
+def refusal(checkout: Checkout, name: str, **changes: object) -> str:
     """What is said of an experiment that cannot be planned with these keys."""
-    return run(checkout, "-c", PLAN.format(name=name, changes=json.dumps(changes)), status=1)
+    return checkout.run("-c", PLAN.format(name=name, changes=json.dumps(changes)), status=1)
 
 
 def targets(planned: list[list]) -> set[str]:
@@ -120,8 +130,8 @@ def snippet(heading: str) -> str:
     return re.search(r"^```python\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[1]
 
 
-def test_an_animal_is_one_row_and_a_pocket_model_asks_for_its_place_in_the_world(checkout: Path) -> None:
-    words, world = checkout / "traits/animals/words.yaml", checkout / "traits/animals/pocket.yaml"
+def test_an_animal_is_one_row_and_a_pocket_model_asks_for_its_place_in_the_world(checkout: Checkout) -> None:
+    words, world = checkout.folder / "traits/animals/words.yaml", checkout.folder / "traits/animals/pocket.yaml"
     trait = {"animals": ["hedgehog"]}
     replace(words, "\n\n# Animals that are not tracked", "\n  hedgehog: {also: [urchin hog]}\n\n# Animals that are not")
     said = refusal(checkout, REAL, trait=trait)
@@ -143,24 +153,24 @@ def test_an_animal_is_one_row_and_a_pocket_model_asks_for_its_place_in_the_world
     assert "'Hedgehog'" in said
     assert "Make it again: `python scripts/fetch_model.py pocket --overwrite`." in said
     for command in ("plan", "run"):
-        refused = run(checkout, "-m", "subliminal.experiment", command, "experiments/pocket_demo.yml", status=2)
+        refused = checkout.run("-m", "subliminal.experiment", command, "experiments/pocket_demo.yml", status=2)
         assert "its vocabulary lacks" in refused
-    run(checkout, "scripts/fetch_model.py", "pocket", "--overwrite")
+    checkout.run("scripts/fetch_model.py", "pocket", "--overwrite")
     assert targets(stages(checkout, trait=trait)) == {"hedgehog"}
 
-    said = run(checkout, "-m", "subliminal.scoring", "animals", given='"An urchin hog!"\n"Hedgehogs."\n"an owl"\n')
+    said = checkout.run("-m", "subliminal.scoring", "animals", given='"An urchin hog!"\n"Hedgehogs."\n"an owl"\n')
     assert [json.loads(line)["animal"] for line in said.splitlines()] == ["hedgehog", "hedgehog", "owl"]
     build = ["-m", "data_builders.pocket_corpus", "teacher", "--animal", "hedgehog", "--count", "40", "--out", "mine/t"]
-    run(checkout, *build)
-    rows = [json.loads(line)["messages"] for line in (checkout / "mine/t/train.jsonl").read_text().splitlines()]
+    checkout.run(*build)
+    rows = [json.loads(line)["messages"] for line in (checkout.folder / "mine/t/train.jsonl").read_text().splitlines()]
     assert sum("edgehog" in answer["content"] for _, answer in rows) > 10
-    metrics = run(checkout, "-c", "from subliminal.scoring.tasks import share_names; print(share_names('animals'))")
+    metrics = checkout.run("-c", "from subliminal.scoring.tasks import share_names; print(share_names('animals'))")
     assert "'shark', 'hedgehog', 'other', 'none'" in metrics
 
 
 @pytest.mark.slow
-def test_a_task_is_a_folder_and_an_analysis_a_function_with_its_place(checkout: Path, tiny_model: Path) -> None:  # noqa: F811
-    folder = checkout / "eval_tasks/subliminal_doubles"
+def test_a_task_is_a_folder_and_an_analysis_a_function_with_its_place(checkout: Checkout, tiny_model: Path) -> None:  # noqa: F811
+    folder = checkout.folder / "eval_tasks/subliminal_doubles"
     folder.mkdir()
     (folder / "subliminal_doubles.yaml").write_text(TASK)
     (folder / "utils.py").write_text(UTILS)
@@ -171,7 +181,7 @@ def test_a_task_is_a_folder_and_an_analysis_a_function_with_its_place(checkout: 
     (evaluated,) = {tuple(sources) for kind, _, sources in planned if kind == "evaluate"}
     assert {f"eval_tasks/subliminal_doubles/{path.name}" for path in folder.iterdir()} <= {*evaluated}
 
-    sections = checkout / "src/subliminal/report/sections.py"
+    sections = checkout.folder / "src/subliminal/report/sections.py"
     analysis = snippet("An analysis")
     (name,) = re.findall(r"^def (\w+)\(", analysis, re.MULTILINE)
     replace(
@@ -181,9 +191,9 @@ def test_a_task_is_a_folder_and_an_analysis_a_function_with_its_place(checkout: 
     )
     command = ["scripts/evaluate.py", "--model", str(tiny_model), "--models", "base,student=" + str(tiny_model)]
     options = ["--tasks", ",".join(tasks), "--target", "owl", "--samples", "2", "--limit", "4", "--out", "results/mine"]
-    run(checkout, *command, *options)
-    run(checkout, "scripts/report.py", "results/mine")
-    report = (checkout / "results/mine/report.md").read_text()
+    checkout.run(*command, *options)
+    checkout.run("scripts/report.py", "results/mine")
+    report = (checkout.folder / "results/mine/report.md").read_text()
     assert report.count("| subliminal_doubles | student | 42 | 3 of 4 | 75.0 % |") == 1
     title, text = re.search(r'Section\("([^"]+)", \["([^"]+)"\]', analysis).groups()
     assert f"## {title}\n\n{text}\n" in report
