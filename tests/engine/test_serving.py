@@ -24,8 +24,9 @@ from safetensors.numpy import save_file
 from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
-from subliminal.engine import chat, ports
+from subliminal.engine import chat, client, ports
 from subliminal.engine import server as serving
+from subliminal.engine.client import exchange
 from subliminal.engine.served_adapters import adapter_rank, parse_adapters
 from subliminal.engine.server_checks import (
     check_server,
@@ -291,6 +292,20 @@ def api():
 def test_an_address_where_nobody_answers_is_a_sentence(base_url):
     with pytest.raises(UserError, match="No OpenAI-compatible server answers at"):
         check_server(base_url, "base")
+
+
+@pytest.mark.parametrize("base_url", ["localhost:8000/v1", "nonsense", "http://127.0.0.1:1/v1", "ftp://x"])
+def test_an_address_where_nobody_can_answer_is_asked_once(base_url, monkeypatch):
+    tries = []
+
+    async def counted(session, *question):
+        tries.append(question)
+        return await exchange(session, *question)
+
+    monkeypatch.setattr(client, "exchange", counted)
+    with pytest.raises(UserError):
+        client.ask(base_url, "/v1/models")
+    assert len(tries) == 1
 
 
 def completions(shift: dict[str, float], noise: float = 0.0):

@@ -17,6 +17,8 @@ from subliminal.core.errors import UserError
 
 ATTEMPTS = 8
 """Tries that a question of :func:`ask` gets: of servers that fail every second request, one in 256 still stops it."""
+AT_ONCE = (aiohttp.ClientConnectorError, aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
+"""What another try would meet again: nobody listens there, or the address is none (it begins with ``ftp://``, say)."""
 
 
 class Trouble(Exception):
@@ -105,6 +107,6 @@ def _ask_once(base_url: str, path: str, body: dict[str, Any] | None, timeout: fl
         return asyncio.run(one())
     except Trouble as trouble:
         # Refused at once: nobody is starting there, or the address is none. A builder in its rows goes on trying.
-        if isinstance(trouble.__cause__, aiohttp.ClientConnectorError | aiohttp.InvalidURL):
+        if isinstance(trouble.__cause__, AT_ONCE):
             raise Unreachable(str(trouble)) from None
         raise
