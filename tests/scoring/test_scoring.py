@@ -231,7 +231,7 @@ def test_any_text_gives_an_answer(text):
     ["not ", "<think>", "</think>", "sea ", "not an owl ", "' ", "bird ", "a'", " - ", "spider ", "lion, actually "],
 )
 def test_time_is_linear(unit):
-    assert takes_linear_time(first_named, unit, length=400_000)
+    assert takes_linear_time(first_named, unit, length=100_000)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,7 @@ def test_time_is_linear(unit):
     ],
 )
 def test_letters_are_found_in_linear_time(unit):
-    assert takes_linear_time(chosen_letter, unit, length=100_000)
+    assert takes_linear_time(chosen_letter, unit, length=25_000)
 
 
 @pytest.mark.parametrize(
