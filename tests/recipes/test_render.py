@@ -117,12 +117,17 @@ def test_command(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(out)
     assert yaml.safe_load(out.read_text())["seed"] == 7
-    assert "exists" in command("recipes/owl_student.yml", "--set", "seed=8", "-o", str(out)).stderr
+
+    def refusal(setting: str, file: Path) -> UserError:
+        """Of the command in this process, which has imported Axolotl."""
+        words = [str(RECIPES / "owl_student.yml"), "--set", setting, "-o", str(file)]
+        return CliRunner().invoke(script("render_recipe").app, words).exception
+
+    assert "exists" in str(refusal("seed=8", out))
     assert yaml.safe_load(out.read_text())["seed"] == 7
-    words = [str(RECIPES / "owl_student.yml"), "--set", "sed=8", "-o", str(tmp_path / "x.yml")]
-    wrong = CliRunner().invoke(script("render_recipe").app, words)  # in this process, which has imported Axolotl
-    assert isinstance(wrong.exception, UserError)
-    assert "did you mean `seed`?" in str(wrong.exception)
+    wrong = refusal("sed=8", tmp_path / "x.yml")
+    assert isinstance(wrong, UserError)
+    assert "did you mean `seed`?" in str(wrong)
     assert not list(tmp_path.glob("*x*"))
 
 
