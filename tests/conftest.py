@@ -3,6 +3,7 @@
 pytest makes a session's fixture once for each conftest that imports it, so what is dear is imported here alone.
 """
 
+import gc
 import signal
 
 import pytest
@@ -11,6 +12,14 @@ from pocket_run import pocket_run  # noqa: F401
 # A shell that starts `make test` in the background has it ignore SIGINT, and so would everything that a test starts and
 # then interrupts.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# What is made while tests are collected stays: to look for garbage in it takes five seconds of each worker's time.
+gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.enable()
 
 
 @pytest.hookimpl(trylast=True)  # after `-m` has taken out what is not to run
