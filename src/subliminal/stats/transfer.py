@@ -13,7 +13,7 @@ procedure.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -104,14 +104,15 @@ def rank(predictor: Sequence[float], effect: Sequence[float]) -> Ranked | None:
     outcome = np.asarray(effect, dtype=float)
     if values.size < FEWEST or not varies(values) or not varies(outcome):
         return None
-    rho = _spearman(values, outcome)
+    rho = float(_spearman(values, outcome))
     # A correlation that one replicate carries falls where it is taken out.
-    without = [_spearman(np.delete(values, i), np.delete(outcome, i)) for i in range(values.size)]
+    without = [float(_spearman(np.delete(values, i), np.delete(outcome, i))) for i in range(values.size)]
     foretell = _Foretelling(values[None, :])
-    left_out, _ = foretell(outcome)
+    left_out = float(foretell(outcome)[0])
     shuffled = _permuted(outcome)
-    extreme = _share_as_large(lambda effects: abs(_spearman(values, effects)), abs(rho), shuffled)
-    as_good = _share_as_large(lambda effects: foretell(effects)[0], left_out, shuffled)
+    extreme = _share_as_large(np.abs(_spearman(values, shuffled)), abs(rho))
+    foretold_of_shuffled, _ = foretell(shuffled)
+    as_good = _share_as_large(foretold_of_shuffled, left_out)
     n = values.size
     return Ranked(
         n, rho, rho_interval(rho, n), extreme, min(without), max(without), left_out, rho_interval(left_out, n), as_good
@@ -133,8 +134,10 @@ def choose(predictors: dict[str, Sequence[float]], effect: Sequence[float]) -> B
     if len(used) < 2 or outcome.size < FEWEST or not varies(outcome):
         return None
     foretell = _Foretelling(np.array(list(used.values()), dtype=float))
-    left_out, chosen = foretell(outcome)
-    p = _share_as_large(lambda effects: foretell(effects)[0], left_out, _permuted(outcome))
+    found, chosen = foretell(outcome)
+    left_out = float(found)
+    foretold_of_shuffled, _ = foretell(_permuted(outcome))
+    p = _share_as_large(foretold_of_shuffled, left_out)
     names = [list(used)[index] for index in chosen]
     return BestPredictor(outcome.size, names, left_out, rho_interval(left_out, outcome.size), p)
 
@@ -158,14 +161,14 @@ def pool(sets: Sequence[tuple[Sequence[float], Sequence[float]]]) -> Pooled | No
     # The variance of a correlation's z is about 1 / (n - 3).
     weights = np.array([values.size - 3 for values, _ in usable], dtype=float)
 
-    def mean_z(outcomes: Sequence[np.ndarray]) -> float:
+    def mean_z(outcomes: Sequence[np.ndarray]) -> np.ndarray:
         found = [_z(_spearman(values, outcome)) for (values, _), outcome in zip(usable, outcomes, strict=True)]
-        return float(np.average(found, weights=weights))
+        return np.average(found, axis=0, weights=weights)
 
-    z = mean_z([outcome for _, outcome in usable])
+    z = float(mean_z([outcome for _, outcome in usable]))
     # Each set is shuffled within itself: sets differ in level, which no predictor is asked about.
-    shuffled = zip(*(_permuted(outcome, start) for start, (_, outcome) in enumerate(usable)), strict=True)
-    p = _share_as_large(lambda outcomes: abs(mean_z(outcomes)), abs(z), list(shuffled))
+    shuffled = [_permuted(outcome, start) for start, (_, outcome) in enumerate(usable)]
+    p = _share_as_large(np.abs(mean_z(shuffled)), abs(z))
     # Back from the scale on which correlations may be averaged.
     rho = math.tanh(z)
     reach = _quantile() * math.sqrt((1 + rho**2 / 2) / weights.sum())
@@ -195,19 +198,25 @@ class _Foretelling:
         self.others = np.array(others)
         self.ranks = np.stack([_standardised(rankdata(predictors[:, kept], axis=1)) for kept in others])
 
-    def __call__(self, effect: np.ndarray) -> tuple[float, np.ndarray]:
-        """The rank correlation of foretold places and effects, and which predictor foretold each replicate."""
+    def __call__(self, effects: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The rank correlation of foretold places and effects, and which predictor foretold each replicate.
+
+        Args:
+            effects: shape (..., replicates), such as many permutations.
+
+        Returns:
+            Shapes (...) and (..., replicates).
+        """
         from scipy.stats import rankdata
 
-        effects = _standardised(rankdata(effect[self.others], axis=1))
-        rhos = np.einsum("ipk,ik->ip", self.ranks, effects)
+        of_others = _standardised(rankdata(effects[..., self.others], axis=-1))
+        rhos = np.einsum("ipk,...ik->...ip", self.ranks, of_others)
         # By size alone: whether a predictor counts up or down is learned, too.
-        chosen = np.argmax(np.abs(rhos), axis=1)
-        each = np.arange(effect.size)
-        foretold = np.sign(rhos[each, chosen]) * self.places[chosen, each]
-        if not varies(foretold):
-            return 0.0, chosen
-        return _spearman(foretold, effect), chosen
+        chosen = np.argmax(np.abs(rhos), axis=-1)
+        rhos_of_chosen = np.take_along_axis(rhos, chosen[..., None], axis=-1)[..., 0]
+        each = np.arange(effects.shape[-1])
+        foretold = np.sign(rhos_of_chosen) * self.places[chosen, each]
+        return _spearman(foretold, effects), chosen
 
 
 def _standardised(ranks: np.ndarray) -> np.ndarray:
@@ -217,28 +226,31 @@ def _standardised(ranks: np.ndarray) -> np.ndarray:
     return np.divide(centred, length, out=np.zeros_like(centred), where=length > 0)
 
 
-def _spearman(first: np.ndarray, second: np.ndarray) -> float:
+def _spearman(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """The rank correlation of rows, shape (...); 0 where a row does not vary."""
     from scipy.stats import rankdata
 
     # Of equal ranks each gets the middle one, as Spearman's rho asks.
-    return float(_standardised(rankdata(first)) @ _standardised(rankdata(second)))
+    products = _standardised(rankdata(first, axis=-1)) * _standardised(rankdata(second, axis=-1))
+    return products.sum(axis=-1)
 
 
-def _permuted(effect: np.ndarray, start: int = 0) -> list[np.ndarray]:
+def _permuted(effect: np.ndarray, start: int = 0) -> np.ndarray:
+    """Shape (permutations, replicates)."""
     rng = np.random.default_rng(start)
-    return [rng.permutation(effect) for _ in range(PERMUTATIONS)]
+    return np.array([rng.permutation(effect) for _ in range(PERMUTATIONS)])
 
 
-def _share_as_large(statistic: Callable[..., float], observed: float, shuffled: list) -> float:
-    """p of a permutation test; the observed order is one of the permutations."""
+def _share_as_large(statistics: np.ndarray, observed: float) -> float:
+    """p of a permutation test, from the statistic of each permutation; the observed order is one more of them."""
     # Rounding must not make a tie of the observed order smaller.
-    as_large = sum(statistic(effects) >= observed - 1e-12 for effects in shuffled)
-    return (1 + as_large) / (1 + len(shuffled))
+    as_large = int((statistics >= observed - 1e-12).sum())
+    return (1 + as_large) / (1 + len(statistics))
 
 
-def _z(rho: float) -> float:
+def _z(rho: float | np.ndarray) -> np.ndarray:
     # A perfect order has no z; replicates beyond those at hand would break it.
-    return math.atanh(min(max(rho, -0.999), 0.999))
+    return np.arctanh(np.clip(rho, -0.999, 0.999))
 
 
 def _quantile() -> float:
