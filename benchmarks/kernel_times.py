@@ -14,9 +14,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
+from benchmarks.counts import KERNELS_FILE
 from subliminal.core.files import write_json
 
-KERNELS_FILE = "kernels.json"
 FIRST, STEPS = 8, 2
 """Steps done before the profiler starts, and steps that it watches: few, as reading what it saw takes long."""
 

@@ -16,17 +16,14 @@ from typing import Any
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import TrainerCallback
 
+from benchmarks.counts import COUNTED_STEP, OPERATIONS_FILE
 from subliminal.core.files import write_json
 
-OPERATIONS_FILE = "operations.json"
 WAITS = ("aten._local_scalar_dense.default", "aten.nonzero.default")
 """Operations whose result the processor needs, so that it waits until a card has done all that came before."""
 
 ROOM = ("aten.empty.", "aten.empty_like.", "aten.empty_strided.", "aten.new_empty")
 """How the names of operations begin that make room for a tensor and compute nothing."""
-
-COUNTED_STEP = 3
-"""The step that is counted: after the first, in which the optimizer makes its state."""
 
 
 class OperationCount(TorchDispatchMode):

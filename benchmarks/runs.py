@@ -18,8 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import axolotl_command, other_command
-from benchmarks.kernel_times import KERNELS_FILE
-from benchmarks.operations import OPERATIONS_FILE
+from benchmarks.counts import KERNELS_FILE, OPERATIONS_FILE
 from benchmarks.shapes import facts_of
 from benchmarks.workspace import Bench, Variant
 from subliminal import REPO_ROOT

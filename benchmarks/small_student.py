@@ -21,8 +21,8 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.counts import COUNTED_STEP
 from benchmarks.matmul import rate_of_card
-from benchmarks.operations import COUNTED_STEP
 from benchmarks.shapes import SHAPES, make_model, make_rows, with_facts
 from benchmarks.tables import Measured, ceiling, counted_steps, one_decimal, speed, status
 from benchmarks.training import run_all

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -269,3 +271,11 @@ def test_a_plain_variant_gets_none_of_the_recipes_kernels(tmp_path: Path) -> Non
     assert all(f"\n{key}: true" in source for key in ("liger_rope", "liger_rms_norm", "sdpa_varlen"))
     assert not any(f"\n{key}" in copy for key in ("liger_", "sdpa_varlen"))
     assert len(copy.splitlines()) == len(source.splitlines()) - 3
+
+
+def test_the_commands_that_only_read_results_wait_for_no_torch() -> None:
+    code = (
+        "import sys, benchmarks.training, benchmarks.small_student; print({'torch', 'transformers'} & {*sys.modules})"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO_ROOT, capture_output=True, text=True)
+    assert done.stdout == "set()\n", done.stdout + done.stderr

@@ -16,9 +16,10 @@ from patience import HANG_SECONDS
 from tiny_chat import tiny_model  # noqa: F401
 
 from benchmarks.commands import other_command, plugins_of
+from benchmarks.counts import COUNTED_STEP
 from benchmarks.kernel_times import FIRST, STEPS, KernelTimesCallback, covered
 from benchmarks.matmul import rate_of_card
-from benchmarks.operations import COUNTED_STEP, OperationCount, OperationsCallback, is_view
+from benchmarks.operations import OperationCount, OperationsCallback, is_view
 from benchmarks.other_trainers import IGNORED, Metrics, collate, loop
 from benchmarks.runs import outcome
 from benchmarks.shapes import FACTS, SHAPES, make_model, make_rows, model_facts, with_facts
