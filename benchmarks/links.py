@@ -17,7 +17,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import socket
 import statistics
 import subprocess
 import tempfile
@@ -31,6 +30,7 @@ from typing import Annotated, Any
 import typer
 
 from subliminal.core.errors import UserError, run_cli
+from subliminal.engine.ports import free_port
 
 BUFFERS = (
     ("all_reduce", "an adapter of the 7B student, float32", 81_000_000),
@@ -141,9 +141,7 @@ def measure_collectives(gpus: int, tiny: bool) -> dict[str, Any]:
     """Every collective between the first ``gpus`` of the visible cards."""
     import torch.multiprocessing
 
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "results.json"
         os.environ.update({"NCCL_DEBUG": "INFO", "NCCL_DEBUG_FILE": f"{folder}/nccl.%p"})

@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from benchmarks.kernel_times import KernelTimesCallback
 from benchmarks.operations import OperationsCallback
+from subliminal.axolotl_plugin import elements_of
 from subliminal.core.files import write_json
 
 
@@ -52,7 +53,7 @@ class ProbeCallback(TrainerCallback):
             "rank": accelerator.process_index,
             "distributed_type": accelerator.distributed_type.value,
             "zero_stage": plugin.zero_stage if plugin else None,
-            "parameters": sum(getattr(p, "ds_numel", p.numel()) for p in parameters),
+            "parameters": sum(elements_of(p) for p in parameters),
             "parameters_held": sum(held(p) for p in parameters),
         }
         write_json(Path(args.output_dir) / f"probe-{accelerator.process_index}.json", facts)
