@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
+import torch
 from lm_eval.api.instance import Instance
 
 from subliminal.evaluation import local_model
 
-PROMPTS = ("one", "a question of some more words", "two and three")
+PROMPTS = ("one word", "a question of some more words", "two and three")
 SAMPLING = {"do_sample": True, "temperature": 1.0, "top_p": 1.0, "top_k": 0, "repetition_penalty": 1.0}
 
 
@@ -88,3 +91,33 @@ def test_an_answer_that_has_ended_keeps_no_generator(model, monkeypatch):
     assert len(calls) == 2
     for unfinished, kept, all_answers in calls:
         assert kept == unfinished < all_answers
+
+
+@pytest.mark.parametrize("batch_size", [50, 9])
+def test_a_prompt_is_computed_once_a_batch_and_its_answers_are_the_same(model, monkeypatch, batch_size):
+    model.batch_size_per_gpu = batch_size
+    seen = []  # (rows, columns) of each forward pass that is of more than one new token
+    watch = model.model.register_forward_pre_hook(
+        lambda module, args, kwargs: seen.append(tuple(kwargs["input_ids"].shape)), with_kwargs=True
+    )
+    try:
+        shared = model.generate_until(asks(max_gen_toks=4), disable_tqdm=True)
+        by_prompt = [shape for shape in seen if shape[1] > 1]
+        seen.clear()
+        monkeypatch.setattr(model, "_computed_prompts", lambda ids, mask, rows: None)
+        assert model.generate_until(asks(max_gen_toks=4), disable_tqdm=True) == shared
+        by_answer = [shape for shape in seen if shape[1] > 1]
+    finally:
+        watch.remove()
+    batches = math.ceil(36 / batch_size)
+    assert len(by_prompt) == len(by_answer) == batches
+    assert sum(rows for rows, _ in by_answer) == 36
+    # A batch has the prompts of its answers, three in all; where one ends in a batch and the next begins, both.
+    assert len(PROMPTS) <= sum(rows for rows, _ in by_prompt) <= len(PROMPTS) + batches - 1
+    assert max(columns for _, columns in by_prompt) == max(columns for _, columns in by_answer) - 1
+
+
+def test_a_recurrent_model_computes_each_prompt_anew(model, monkeypatch):
+    monkeypatch.setattr(local_model, "can_score", lambda base: False)
+    ids, mask = model.tok_batch_encode(list(PROMPTS))
+    assert model._computed_prompts(ids, mask, torch.tensor([0, 0, 1, 2])) is None

@@ -2,8 +2,9 @@
 
 ``animal_preference_logprob`` scores about a hundred forms after each question. lm-eval's ``hf`` runs the whole prompt
 again for each; this class computes prompts and forms once each, and many questions in one pass
-(:mod:`subliminal.evaluation.continuations`). The numbers are the same up to rounding. Sampled answers have a seed each,
-so that they do not depend on the batch size. One base model serves any number of LoRA adapters in turn, and each must
+(:mod:`subliminal.evaluation.continuations`). The numbers are the same up to rounding. A question that is answered a
+thousand times is computed once in each batch, too. Sampled answers have a seed each, so that they do not depend on the
+batch size. One base model serves any number of LoRA adapters in turn, and each must
 prove that it is in use.
 """
 
@@ -21,6 +22,7 @@ from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
 from lm_eval.models.utils_hf import stop_sequences_criteria
 from tqdm import tqdm
+from transformers import Cache
 
 from subliminal.core.errors import UserError
 from subliminal.engine import Sampling
@@ -208,15 +210,22 @@ class SharedPrefixLM(HFLM):
         """
         sampling = drafts[0].ask.sampling  # alike for all drafts of a batch
         until = drafts[0].ask.until
-        ids, mask = self.tok_batch_encode([draft.ask.prompt for draft in drafts])
+        prompts = list(dict.fromkeys(draft.ask.prompt for draft in drafts))
+        ids, mask = self.tok_batch_encode(prompts)
         if ids.shape[1] + sampling.max_tokens > self.max_length:
             raise UserError(
                 f"A prompt of {ids.shape[1]} tokens and an answer of up to {sampling.max_tokens} do not fit into the "
                 f"{self.max_length} tokens of {self.pretrained}. Score this task on a model with a longer context."
             )
+        row_of = {prompt: row for row, prompt in enumerate(prompts)}
+        rows = torch.tensor([row_of[draft.ask.prompt] for draft in drafts])
+        computed = None
+        # Where each prompt has one answer, generate computes it, and there is nothing to share.
+        if len(prompts) < len(drafts):
+            computed = self._computed_prompts(ids, mask, rows)
         begun = torch.tensor([draft.tokens for draft in drafts], dtype=ids.dtype)
-        ids = torch.cat([ids, begun], dim=1)
-        mask = torch.cat([mask, torch.ones_like(begun)], dim=1)
+        ids = torch.cat([ids[rows], begun], dim=1)
+        mask = torch.cat([mask[rows], torch.ones_like(begun)], dim=1)
         stops: list[str] = []
         if until:
             stops = [*until, self.tok_decode(self.eot_token_id, skip_special_tokens=False)]
@@ -226,6 +235,7 @@ class SharedPrefixLM(HFLM):
         output = self.model.generate(
             input_ids=ids.to(self.device),
             attention_mask=mask.to(self.device),
+            past_key_values=computed,
             do_sample=False,  # the seeded noise below makes the largest value a sample
             max_new_tokens=most,
             logits_processor=samplers(sampling, [draft.generator for draft in drafts]),
@@ -242,6 +252,32 @@ class SharedPrefixLM(HFLM):
             else:
                 unfinished.append(draft)
         return unfinished
+
+    def _computed_prompts(self, ids: torch.Tensor, mask: torch.Tensor, rows: torch.Tensor) -> Cache | None:
+        """Keys and values of prompts, each computed once however many answers it has.
+
+        Args:
+            ids: token ids [prompt, column], padded on the left.
+            mask: [prompt, column], 0 where there is padding.
+            rows: the prompt of each answer.
+
+        Returns:
+            Those of each answer's prompt but for its last token, after which the answer begins; None where the model
+            keeps more of a prompt than keys and values, or the prompts have one token.
+        """
+        base = self.model.get_base_model() if self.peft else self.model
+        if ids.shape[1] == 1 or not can_score(base):
+            return None
+        before, device = mask[:, :-1], self.device
+        output = self.model(
+            input_ids=ids[:, :-1].to(device),
+            attention_mask=before.to(device),
+            position_ids=(before.cumsum(dim=1) - 1).clamp(min=0).to(device),
+            logits_to_keep=1,
+            use_cache=True,
+        )
+        output.past_key_values.batch_select_indices(rows.to(device))
+        return output.past_key_values
 
     def _has_stop(self, draft: Draft, stops: Sequence[str]) -> bool:
         """Whether a stop text ended the answer although it has all the tokens that it was allowed."""
