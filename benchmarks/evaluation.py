@@ -3,11 +3,11 @@
     python -m benchmarks.evaluation --work /tmp/bench --out results/bench_evaluation
 
 Makes the model and the adapter of benchmarks.serving (15 GB in WORK), answers some of the questions with one adapter
-by vLLM's offline LLM.chat, then evaluates copies of the adapter in one server as ``scripts/evaluate.py`` does, from the
-first request to the written result folders. Starting the engines is not in the times. Random weights hardly ever end a
-turn, so every answer has --answer-tokens tokens; a trained model's take about four. Results are kept in
-WORK/evaluation.jsonl as they come, with a copy in OUT; the same command again makes what is missing. --tiny rehearses
-on a CPU; options for the server follow `--`.
+by vLLM's offline LLM.chat, then evaluates copies of the adapter as ``scripts/evaluate.py`` does, in one server and in
+this process, from the first request to the written result folders; --engines names a part of them. Starting the engines
+is not in the times. Random weights hardly ever end a turn, so every answer has --answer-tokens tokens; a trained
+model's take about four. Results are kept in WORK/evaluation.jsonl as they come, with a copy in OUT; the same command
+again makes what is missing. --tiny rehearses on a CPU; options for the server follow `--`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -29,21 +29,25 @@ from benchmarks.serving_inputs import SEED, make_inputs
 from benchmarks.serving_job import FixedLength, ServingJob
 from benchmarks.serving_run import measure_offline
 from benchmarks.workspace import met_or_missed
-from subliminal.core.errors import run_cli
+from subliminal.core.errors import UserError, run_cli
 from subliminal.engine import Request, row_seed
 from subliminal.engine.chat import user_messages
 from subliminal.engine.server import Server, serve
-from subliminal.evaluation.loaders import IN_FLIGHT, Loader, on_server
+from subliminal.evaluation.loaders import IN_FLIGHT, Loader, OpenModels, in_process, on_server
 from subliminal.evaluation.run import evaluate
 from subliminal.evaluation.spec import EvaluationSpec
 from subliminal.scoring.preference import questions as favourite_questions
 
 SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
+ENGINES = ("offline", "server", "process")
 WARM_UP = {"samples": 20, "limit": 5}
 """Answers and questions that one adapter is asked before anything is timed."""
 OFFLINE_SAMPLES = 250
 """Answers to each question that vLLM without a server is timed with."""
 GOAL_SECONDS, GOAL_ANSWERS = 100, 4 * 50 * 1000
+
+Watch = Callable[[], AbstractContextManager[dict[str, Any]]]
+"""What measures an evaluation: see :func:`benchmarks.serving_clients.watched`."""
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -98,19 +102,86 @@ def measure_evaluation(
         for name, task in names.items():
             if not job.missing(name):
                 continue
-            specs = []
-            for number, folder in enumerate(adapters):
-                specs.append(
-                    EvaluationSpec(
-                        str(job.model), (task,), "bench", f"arm-{number}", SEED, "owl",
-                        adapter=str(folder), samples=samples, limit=questions, engine="vllm", settings={},
-                    )
-                )  # fmt: skip
-            asked = questions * samples * len(adapters)
-            if task == EXACT:
-                asked = 0
+            specs = specs_of(job, adapters, task, questions, samples)
             engine = partial(fixed_length, server=server, concurrency=concurrency, length=length)
-            job.keep({"name": name, "answers": asked, **_time(job, server, specs, engine)})
+            seen = _time(job, partial(watched, server), specs, engine)
+            job.keep({"name": name, "answers": _asked(specs), **seen})
+
+
+def measure_in_process(job: EvaluationJob, adapters: Sequence[Path], questions: int, samples: int, batch: int) -> None:
+    """Time the same evaluation without a server, by transformers in this process.
+
+    Args:
+        job: model, folders, length of an answer and deadline.
+        adapters: folders.
+        questions, samples: how many questions, and how many answers to each.
+        batch: answers written together.
+    """
+    length = job.sampling.max_tokens
+    names = {
+        f"{len(adapters)} adapters in process, {SAMPLED}, {length} tokens an answer, {batch} together": SAMPLED,
+        f"{len(adapters)} adapters in process, {EXACT}": EXACT,
+    }
+    if not any(map(job.missing, names)):
+        return
+    began = time.monotonic()
+    with in_process(specs_of(job, adapters, SAMPLED, questions, samples)) as load:
+        print(f"in process: loaded in {time.monotonic() - began:.0f} s", flush=True)
+
+        def load_fixed(spec: EvaluationSpec) -> tuple[Any, dict[str, Any]]:
+            model, facts = load(spec)
+            model.generate_until = partial(_answer_briefly, model, length)
+            return model, facts
+
+        for name, task in names.items():
+            if not job.missing(name):
+                continue
+            specs = specs_of(job, adapters, task, questions, samples)
+            specs = [replace(spec, batch_size=batch, engine="transformers") for spec in specs]
+            seen = _time(job, watched_process, specs, lambda _: nullcontext(load_fixed))
+            answers = _asked(specs)
+            job.keep({"name": name, "answers": answers, "tokens": answers * length, **seen})
+
+
+def _answer_briefly(model: Any, length: int, requests: Sequence[Any], **options: Any) -> list[str]:
+    """The model's own ``generate_until``, with answers of at most ``length`` tokens."""
+    brief = []
+    for request in requests:
+        prompt, arguments = request.args
+        brief.append(replace(request, arguments=(prompt, {**arguments, "max_gen_toks": length})))
+    return type(model).generate_until(model, brief, **options)
+
+
+@contextmanager
+def watched_process() -> Iterator[dict[str, Any]]:
+    """Measure what happens within the block; the dictionary gets ``seconds`` and ``client_cpu_seconds`` at its end."""
+    seen: dict[str, Any] = {}
+    began, cpu = time.perf_counter(), time.process_time()
+    yield seen
+    seen["seconds"] = time.perf_counter() - began
+    seen["client_cpu_seconds"] = time.process_time() - cpu
+
+
+def specs_of(
+    job: EvaluationJob, adapters: Sequence[Path], task: str, questions: int, samples: int
+) -> list[EvaluationSpec]:
+    """One task asked of each adapter."""
+    specs = []
+    for number, folder in enumerate(adapters):
+        specs.append(
+            EvaluationSpec(
+                str(job.model), (task,), "bench", f"arm-{number}", SEED, "owl",
+                adapter=str(folder), samples=samples, limit=questions, engine="vllm", settings={},
+            )
+        )  # fmt: skip
+    return specs
+
+
+def _asked(specs: Sequence[EvaluationSpec]) -> int:
+    """Answers that are sampled."""
+    if EXACT in specs[0].tasks:
+        return 0
+    return len(specs) * (specs[0].limit or 0) * (specs[0].samples or 0)
 
 
 @contextmanager
@@ -126,12 +197,12 @@ def fixed_length(specs: Sequence[EvaluationSpec], server: Server, concurrency: i
         yield load_fixed
 
 
-def _time(job: EvaluationJob, server: Server, specs: Sequence[EvaluationSpec], engine: Any) -> dict[str, Any]:
-    """Score all specs; the first has answered a few questions before, and the prompts are forgotten again."""
+def _time(job: EvaluationJob, watch: Watch, specs: Sequence[EvaluationSpec], engine: OpenModels) -> dict[str, Any]:
+    """Score all specs, which ``watch`` measures; the first has answered a few questions before."""
     results = job.work / "evaluation"
     shutil.rmtree(results, ignore_errors=True)
     evaluate([replace(specs[0], arm="warm-up", **WARM_UP)], results / "warm-up", engine=engine)
-    with watched(server) as seen:
+    with watch() as seen:
         evaluate(specs, results / "all", engine=engine)
     return seen
 
@@ -168,6 +239,8 @@ def main(
     adapters: Annotated[int, typer.Option(min=1, help="Adapters in the server.")] = 4,
     answer_tokens: Annotated[int, typer.Option(min=1, help="Tokens of every answer.")] = 4,
     concurrency: Annotated[int, typer.Option(min=1, help="Answers in flight.")] = IN_FLIGHT,
+    batch: Annotated[int, typer.Option(min=1, help="Answers written together in process.")] = 1000,
+    engines: Annotated[str, typer.Option(help=f"Of {', '.join(ENGINES)}: those that are timed.")] = ",".join(ENGINES),
     max_num_batched_tokens: Annotated[
         int | None, typer.Option(help="vLLM's option, for both sides; left out, each has vLLM's own value.")
     ] = None,
@@ -175,19 +248,27 @@ def main(
     tiny: Annotated[bool, typer.Option("--tiny", help="Rehearse: small model, CPU.")] = False,
     vllm_options: Annotated[list[str] | None, typer.Argument(help="After `--`: options for the server.")] = None,
 ) -> None:
+    wanted = engines.split(",")
+    for name in wanted:
+        if name not in ENGINES:
+            raise UserError(f"--engines has {name}. Name some of {', '.join(ENGINES)}, with commas between them.")
     deadline = time.monotonic() + 60 * minutes
     work = work.resolve()
     model, adapter = make_inputs(work, tiny=tiny)
     requests = question_requests(questions, OFFLINE_SAMPLES)
     sampling = FixedLength(max_tokens=answer_tokens)
     job = EvaluationJob(work, out, model, adapter, requests, sampling, deadline, max_num_batched_tokens, loras=adapters)
-    measure_offline(job, {f"offline, {answer_tokens} tokens an answer": sampling})
+    if "offline" in wanted:
+        measure_offline(job, {f"offline, {answer_tokens} tokens an answer": sampling})
     copies = []
     for number in range(adapters):
         copy = adapter.with_name(f"{adapter.name}-{number}")
         shutil.copytree(adapter, copy, dirs_exist_ok=True)
         copies.append(copy)
-    measure_evaluation(job, copies, questions, samples, concurrency, vllm_options or [])
+    if "process" in wanted:  # before the server: both need most of a card
+        measure_in_process(job, copies, questions, samples, batch)
+    if "server" in wanted:
+        measure_evaluation(job, copies, questions, samples, concurrency, vllm_options or [])
     print(evaluation_table(job.results()))
     print(job.results_file)
 

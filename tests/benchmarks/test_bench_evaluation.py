@@ -9,11 +9,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from lm_eval.api.instance import Instance
 from patience import HANG_SECONDS
 
 from benchmarks import evaluation
 from benchmarks.evaluation import EXACT, GOAL_ANSWERS, SAMPLED, EvaluationJob, evaluation_table, question_requests
 from benchmarks.serving_job import FixedLength
+from subliminal.core.errors import UserError
 from subliminal.scoring.preference import questions
 
 
@@ -74,6 +76,51 @@ def test_each_adapter_is_scored_once_and_the_warm_up_is_not_timed(
     assert (sampled["answers"], exact["answers"]) == (2 * 3 * 4, 0)
     evaluation.measure_evaluation(job, adapters, 3, 4, 16, ["--max-num-seqs", "64"])
     assert len(calls) == 5, "what is measured is not measured again"
+
+
+def test_in_process_the_model_is_loaded_once_and_its_answers_are_brief(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[Any] = []
+
+    class Model:
+        def generate_until(self, requests: list[Any], disable_tqdm: bool = False) -> list[str]:
+            return [f"{request.args[1]['max_gen_toks']} tokens" for request in requests]
+
+    @contextmanager
+    def in_process(specs: Any):
+        events.append(("loaded", len(specs)))
+        yield lambda spec: (Model(), {})
+
+    def evaluate(specs: Any, out: Path, *, engine: Any) -> None:
+        with engine(specs) as load:
+            model, _ = load(specs[0])
+            answers = model.generate_until([Instance("generate_until", {}, ("a prompt", {"max_gen_toks": 16}), 0)])
+        events.append(([spec.arm for spec in specs], specs[0].tasks, specs[0].batch_size, answers))
+
+    monkeypatch.setattr(evaluation, "in_process", in_process)
+    monkeypatch.setattr(evaluation, "evaluate", evaluate)
+    deadline = time.monotonic() + HANG_SECONDS
+    job = EvaluationJob(tmp_path, None, tmp_path / "m", tmp_path / "a", [], FixedLength(max_tokens=4), deadline)
+    evaluation.measure_in_process(job, [tmp_path / "a-0", tmp_path / "a-1"], 3, 5, 64)
+    arms = ["arm-0", "arm-1"]
+    assert events == [
+        ("loaded", 2),
+        (["warm-up"], (SAMPLED,), 64, ["4 tokens"]),
+        (arms, (SAMPLED,), 64, ["4 tokens"]),
+        (["warm-up"], (EXACT,), 64, ["4 tokens"]),
+        (arms, (EXACT,), 64, ["4 tokens"]),
+    ]
+    sampled, exact = job.results()
+    assert sampled["name"] == f"2 adapters in process, {SAMPLED}, 4 tokens an answer, 64 together"
+    assert (sampled["answers"], sampled["tokens"], exact["answers"]) == (30, 120, 0)
+    evaluation.measure_in_process(job, [tmp_path / "a-0", tmp_path / "a-1"], 3, 5, 64)
+    assert len(events) == 5, "what is measured is not measured again"
+
+
+def test_an_engine_that_is_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="--engines has vllm"):
+        evaluation.main(work=tmp_path, engines="vllm,process")
 
 
 def test_the_goal_is_judged_where_all_answers_were_given() -> None:
