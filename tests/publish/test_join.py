@@ -115,6 +115,18 @@ def test_seeds_of_a_later_day_are_joined_with_published_ones(published: Path, ma
     assert [path.name for path in (tmp_path / "published").iterdir() if path.is_dir()] == [again.name]
 
 
+def test_a_shard_that_was_stopped_in_a_training_is_joined_without_it(published: Path, machines: list[Path]):
+    """Its folder has no manifest yet, which says how it was trained."""
+    student = machines[1].parents[1] / f"outputs/{NAME}/owl_student-seed-3"
+    (student / "manifest.json").unlink()
+    for mark in student.glob(".train-*.done"):
+        mark.unlink()
+    shutil.rmtree(machines[1] / "student/seed-3")
+    results, left = together([published, machines[1]])
+    assert [name.partition("-")[0] for name in left] == ["evaluate", "report", "train"]
+    assert (results / "student/seed-2").is_dir()
+
+
 def test_published_tables_are_read_anew_and_answers_are_not(published: Path, machines: list[Path]):
     """Another reader writes other tables of the same answers; answers that were changed are refused."""
     records = read_records(published / "records.parquet")

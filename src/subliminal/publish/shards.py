@@ -149,6 +149,8 @@ def check_trainings(shards: Sequence[Shard]) -> None:
             if stage.kind != "train":
                 continue
             folder = shard.place(stage.folder)
+            if not _is_recorded_in(folder):  # a run that was stopped before the training's end
+                continue
             other = first.setdefault(SEED_IN_A_PATH.sub("", stage.name), folder)
             differing = _difference(_settings(other), _settings(folder))
             if differing:
@@ -171,8 +173,13 @@ def _has_trainings(experiment: Experiment, root: Path, seed: int) -> bool:
 def _is_recorded(stage: Stage) -> bool:
     """Whether what a stage leaves is published: all of it, or of weights and rows the manifest."""
     if stage.kind in MAKES_ROWS_OR_WEIGHTS:
-        return (Path(stage.folder) / "manifest.json").is_file()
+        return _is_recorded_in(Path(stage.folder))
     return all(Path(path).is_file() for path in stage.makes)
+
+
+def _is_recorded_in(folder: Path) -> bool:
+    """Whether a folder of rows or weights has the manifest that its stage writes at its end."""
+    return (folder / "manifest.json").is_file()
 
 
 def _settings(folder: Path) -> dict[str, str]:
