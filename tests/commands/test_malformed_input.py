@@ -7,6 +7,7 @@ exception that reaches a test is a traceback that a user would have seen.
 from __future__ import annotations
 
 import contextlib
+import copy
 import errno
 import importlib
 import io
@@ -36,6 +37,7 @@ from subliminal.training.rows import check_datasets
 
 RECIPE = REPO_ROOT / "recipes/smollm2-135m/owl_student.yml"
 EXPERIMENT = REPO_ROOT / "experiments/owl_demo.yml"
+CONTENT = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))
 
 
 # --- running a command ---
@@ -436,7 +438,7 @@ def test_a_byte_order_mark_and_crlf_are_no_faults_of_a_recipe(newline: str, tmp_
 
 
 def experiment(folder: Path, **changes: Any) -> Path:
-    content = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))
+    content = copy.deepcopy(CONTENT)
     for dotted, value in changes.items():
         *parents, key = dotted.split("__")
         section = content
@@ -467,10 +469,9 @@ def test_every_key_of_an_experiment_with_values_of_other_types(tmp_path: Path) -
             if isinstance(value, dict):
                 yield from keys(value, f"{prefix}{key}__")
 
-    content = yaml.safe_load(EXPERIMENT.read_text(encoding="utf-8"))
     more = ["sweep", "criterion", "other_base", "resources", "server", "base__overrides", "evaluation__epochs"]
     refusals = 0
-    for key in [*keys(content), *more]:
+    for key in [*keys(CONTENT), *more]:
         for value in (*BAD_VALUES, None):
             said = problem_of(lambda: load_experiment(experiment(tmp_path, **{key: value})))  # noqa: B023
             refusals += bool(said)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
+from subliminal.core.text_yaml import BaseLoader
 from subliminal.scoring.category_tasks import TASKS, category_tasks, text_settings
 from subliminal.traits.category import load_category
 
@@ -43,7 +44,7 @@ def our_tasks() -> dict[str, OurTask]:
 
 def _read_task(path: Path) -> OurTask:
     """A task's file, with what it includes."""
-    config = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.BaseLoader)  # text only, also for !function
+    config = yaml.load(path.read_text(encoding="utf-8"), Loader=BaseLoader)  # text only, also for !function
     if "include" not in config:
         return OurTask(frozenset({path.parent}), config)
     included = _read_task((path.parent / config["include"]).resolve())

@@ -18,7 +18,7 @@ import yaml
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import from_the_root, read_text
-from subliminal.core.text_yaml import no_keys
+from subliminal.core.text_yaml import SafeLoader, no_keys
 from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
 from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
@@ -229,7 +229,7 @@ def _launcher_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[s
     return problems
 
 
-class _UniqueKeyLoader(yaml.SafeLoader):
+class _UniqueKeyLoader(SafeLoader):
     """Refuses a key given twice, of which YAML silently keeps the second."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from subliminal.core.errors import UserError, one_line
+from subliminal.core.text_yaml import SafeLoader
 from subliminal.training.header import (
     UNMEASURED,
     batch_line,
@@ -80,7 +81,7 @@ def render_recipe(
     """
     for change in changes:
         text = _replace(text, change)
-    recipe = yaml.safe_load(text)
+    recipe = yaml.load(text, SafeLoader)
     problems = shape_problems(recipe)
     if check_values and not problems:
         problems = value_problems(recipe)
@@ -129,7 +130,7 @@ def _changed_lines(
 def _replace(text: str, change: Edit) -> str:
     """Put one value in place of another, or add a key, without touching the rest of the text."""
     # By the marks of the parsed nodes the value alone is replaced; dumping the whole would lose comments and layout.
-    node = yaml.compose(text)
+    node = yaml.compose(text, SafeLoader)
     for depth, step in enumerate(change.path):
         child = _child(node, step)
         if child is None:
