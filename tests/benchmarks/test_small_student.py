@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import re
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
+from forked import Forked
 from patience import HANG_SECONDS
 from tiny_chat import tiny_model  # noqa: F401
 
-from benchmarks.commands import other_command, plugins_of
+from benchmarks.commands import axolotl_command, other_command, plugins_of
 from benchmarks.counts import COUNTED_STEP
 from benchmarks.kernel_times import FIRST, STEPS, KernelTimesCallback, covered
 from benchmarks.matmul import rate_of_card
 from benchmarks.operations import OperationCount, OperationsCallback, is_view
 from benchmarks.other_trainers import IGNORED, Metrics, collate, loop
-from benchmarks.runs import outcome
+from benchmarks.runs import OFFLINE, outcome
 from benchmarks.shapes import FACTS, SHAPES, make_model, make_rows, model_facts, with_facts
 from benchmarks.small_student import (
     AGAIN,
@@ -39,7 +42,7 @@ from benchmarks.small_student import (
 )
 from benchmarks.tables import SQUARE, counted_steps, speed
 from benchmarks.training import run_all
-from benchmarks.workspace import Bench
+from benchmarks.workspace import Bench, Variant
 from subliminal import REPO_ROOT
 from subliminal.core.files import read_jsonl
 
@@ -282,9 +285,24 @@ def test_the_plain_loop_learns(tiny_model: Path, tmp_path: Path) -> None:  # noq
     assert (model / FACTS).is_file()
 
 
+def start_forked(bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log: IO[str]) -> Forked:
+    """As :func:`benchmarks.runs.start_training`, in a process that has imported Axolotl: to import it takes longer."""
+    words = other_command(bench, variant, output)
+    environment = {**os.environ, **OFFLINE}
+    if variant.program == "axolotl":
+        words = axolotl_command(bench, variant, output)
+        # Behind the launcher's words, which set these variables on a CPU.
+        words = words[words.index("-m") + 1 :]
+        environment |= {"ACCELERATE_USE_CPU": "true", "ACCELERATE_MIXED_PRECISION": "no"}
+    return Forked(words, Path(log.name), environment)
+
+
 @pytest.mark.slow
-def test_a_step_of_the_student_computes_less_than_half_of_the_plain_loops(tmp_path: Path) -> None:
+def test_a_step_of_the_student_computes_less_than_half_of_the_plain_loops(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With stand-ins for the kernels of a GPU, each of them one operation, on 24 layers as the true model has."""
+    monkeypatch.setattr("benchmarks.runs.start_training", start_forked)
     bench = Bench(tmp_path, None, (), time.monotonic() + HANG_SECONDS)
     rows = make_rows(tmp_path / "rows", 24)
     make_model(SHAPES["narrow-qwen"], bench.model("narrow-qwen"), rows)
