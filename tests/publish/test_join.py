@@ -15,12 +15,27 @@ from test_verify import put
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.experiment.plan import Plan
 from subliminal.publish.archive import read_records, write_records
 from subliminal.publish.entries import lay_out
+from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.join import join
 from subliminal.publish.pack import publish_experiment
+from subliminal.report.write import write_report
 
 NAME = "owl_pocket_replicates"
+
+
+def report_here(plan: Plan, name: str) -> None:
+    """What the two commands of the stage ``report`` write, by this process: to start them takes eight seconds.
+
+    The first test below runs the stage itself.
+    """
+    stage = plan.stages[name]
+    assert stage.kind == "report"
+    write_report(Path(stage.folder))
+    write_experiment_manifest(Path(stage.folder))
+    put(stage.mark, {"stage": name, "made": {}})
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +104,7 @@ def published_first(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     root = tmp_path_factory.mktemp("before")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(REPO_ROOT)
+        patch.setattr("subliminal.publish.join.run_stage", report_here)
         results, left = join([shards / f"one/results/{NAME}"], experiment_file(root, **REPLICATES), root=root)
         assert not left
         (root / "published").mkdir()
@@ -97,8 +113,9 @@ def published_first(shards: Path, tmp_path_factory: pytest.TempPathFactory) -> P
 
 
 @pytest.fixture
-def published(published_first: Path, machines: list[Path], tmp_path: Path) -> Path:
-    """Of the first machine its answers and records alone, to tamper with."""
+def published(published_first: Path, machines: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Of the first machine its answers and records alone, to tamper with; a report is written by this process."""
+    monkeypatch.setattr("subliminal.publish.join.run_stage", report_here)
     shutil.copytree(published_first.parent, tmp_path / "published")
     shutil.rmtree(machines[0].parents[1])
     return tmp_path / "published" / published_first.name
