@@ -3,6 +3,7 @@
 pytest makes a session's fixture once for each conftest that imports it, so what is dear is imported here alone.
 """
 
+import atexit
 import gc
 import signal
 
@@ -14,12 +15,16 @@ from pocket_run import pocket_run  # noqa: F401
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-# What is made while tests are collected stays: to look for garbage in it takes five seconds of each worker's time.
+# What is made while tests are collected stays: to look for garbage in it takes five seconds of each worker's time, and
+# two more when pytest looks for it at the end.
 gc.disable()
 
 
 def pytest_collection_finish() -> None:
+    gc.freeze()
     gc.enable()
+    # Else a library says, as Python ends, that its objects are still there.
+    atexit.register(gc.unfreeze)
 
 
 @pytest.hookimpl(trylast=True)  # after `-m` has taken out what is not to run
