@@ -54,7 +54,7 @@ def write_experiment(folder: Path, name: str, model: Path, **content: Any) -> Pa
 @pytest.fixture(scope="session")
 def tiny_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     """From random weights: every weight is trained in the warm-up, just long enough to write some lists."""
-    base = {**SMALL, "adapter": None, "num_epochs": 2, "learning_rate": 5e-3}
+    base = {**SMALL, "adapter": None, "num_epochs": 2, "learning_rate": 5e-3, "save_steps": 50}
     base |= {"micro_batch_size": 16, "effective_batch": 16}
     return write_experiment(
         tmp_path_factory.mktemp("experiment"),
@@ -64,7 +64,7 @@ def tiny_experiment(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) 
         base={
             "recipe": f"{RECIPES}/base.yml",
             "builder": "warmup",
-            "rows": 800,
+            "rows": 400,
             "options": {"words": 0.2},
             "overrides": base,
         },
