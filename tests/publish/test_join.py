@@ -21,6 +21,7 @@ from subliminal.publish.entries import lay_out
 from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.join import join
 from subliminal.publish.pack import publish_experiment
+from subliminal.publish.run_facts import provenance_of, unrecorded
 from subliminal.report.write import write_report
 
 NAME = "owl_pocket_replicates"
@@ -96,6 +97,27 @@ def test_a_shard_that_lacks_an_evaluation_leaves_the_rest_to_do(machines: list[P
     assert (results / "student/seed-2").is_dir()
     with pytest.raises(UserError, match=r"holds a run already\. Name it among the folders"):
         together(machines)
+
+
+def test_a_training_without_its_record_is_published_by_name_and_told(machines: list[Path], tmp_path: Path):
+    """A lent machine took the training's folder with it; its student was evaluated, and the answers are here."""
+    shutil.rmtree(machines[1].parents[1] / f"outputs/{NAME}/owl_student-seed-3")
+    results, left = together(machines)
+    gone = "train-owl_student-seed-3"
+    assert left == [gone]
+    file = results.parents[1] / f"experiments/{NAME}.yml"
+    (tmp_path / "published").mkdir()
+    arguments = {"published": tmp_path / "published", "file": file, "overwrite": False}
+    for lost, sentence in (
+        ([], f"is not finished: {gone} is not done"),
+        (["report-owl"], "--lost has report-owl, which is no training of"),
+        (["train-owl_student-seed-2"], "whose record is there"),
+    ):
+        with pytest.raises(UserError, match=sentence):
+            publish_experiment(results, **arguments, lost=lost)
+    made = publish_experiment(results, **arguments, lost=[gone])
+    lay_out(made, tmp_path / "laid")
+    assert unrecorded(provenance_of(tmp_path / f"laid/results/{NAME}")) == ["student/seed-3"]
 
 
 @pytest.fixture(scope="module")

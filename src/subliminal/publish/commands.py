@@ -22,13 +22,16 @@ def publish(
     search: Annotated[
         str | None, typer.Option(help="Folder beside it with tried.csv: what was tried before; default as it was.")
     ] = None,
+    lost: Annotated[
+        list[str] | None, typer.Option(help="A training that was evaluated and whose record is gone; repeat it.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace what is published of this experiment.")] = False,
     published: Published = PUBLISHED,
 ) -> None:
     """Pack a finished experiment into the repository and name it in experiments.txt."""
     from subliminal.publish.pack import publish_experiment as pack
 
-    made = pack(folder, published=published, search=search, overwrite=overwrite)
+    made = pack(folder, published=published, search=search, lost=lost or (), overwrite=overwrite)
     for path in sorted(made.iterdir()):
         print(f"{path}  {path.stat().st_size:,} bytes")
     print(made)

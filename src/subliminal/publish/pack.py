@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 from subliminal.core.errors import UserError
@@ -36,7 +37,13 @@ MOST_BYTES = 45_000_000
 
 
 def publish_experiment(
-    folder: Path, *, published: Path, file: Path | None = None, search: str | None = None, overwrite: bool
+    folder: Path,
+    *,
+    published: Path,
+    file: Path | None = None,
+    search: str | None = None,
+    lost: Sequence[str] = (),
+    overwrite: bool,
 ) -> Path:
     """Pack a finished experiment. Run it from the checkout in which the experiment ran.
 
@@ -45,6 +52,7 @@ def publish_experiment(
         published: where the packed experiments lie.
         file: the experiment file; by default ``experiments/<experiment>.yml``.
         search: folder in ``published`` with the ``tried.csv`` of what was tried before; by default as it was.
+        lost: trainings that ran and were evaluated, and whose own records are gone; the page names them.
         overwrite: replace what is published of this experiment.
 
     Returns:
@@ -66,7 +74,7 @@ def publish_experiment(
         raise UserError(f"{published / before[0].name} has {plan.name} already. Use --overwrite to replace it.")
     if search and not (published / search / "tried.csv").is_file():
         raise UserError(f"{published / search}/tried.csv is not there. Name the folder that has it.")
-    reports = _finished_reports(folder, plan)
+    reports = _finished_reports(folder, plan, lost)
     _check_file(file, plan, folder)
     check_criterion(folder, file)
     samples, records = _collect(folder, reports)
@@ -108,9 +116,16 @@ def _collect(folder: Path, reports: list[Path]) -> tuple[dict[str, Path], dict[s
     return samples, records
 
 
-def _finished_reports(folder: Path, plan: Plan) -> list[Path]:
-    """The folders of the reports of a finished experiment."""
-    left = sorted(name for name, stage in plan.jobs().items() if not has_ended(stage))
+def _finished_reports(folder: Path, plan: Plan, lost: Sequence[str]) -> list[Path]:
+    """The folders of the reports of a finished experiment; of the trainings in ``lost`` no record is asked for."""
+    for name in lost:
+        if name not in plan.stages or plan.stages[name].kind != "train":
+            raise UserError(
+                f"--lost has {name}, which is no training of {folder}. Name a stage like train-<arm>-seed-1."
+            )
+        if has_ended(plan.stages[name]):
+            raise UserError(f"--lost has {name}, whose record is there. Leave it out.")
+    left = sorted(name for name, stage in plan.jobs().items() if not has_ended(stage) and name not in lost)
     if left:
         raise UserError(
             f"{folder} is not finished: {left[0]} is not done ({len(left)} of {len(plan.jobs())} stages are left). "

@@ -128,6 +128,9 @@ def run_section(folder: Path, page: Path, provenance: Provenance, values: int) -
         ["evaluations", f"{count(evaluations)} models, {count(values)} answers and exact probabilities"],
         ["experiment file", f"[{EXPERIMENT_FILE}]({EXPERIMENT_FILE})"],
     ]
+    lost = unrecorded(provenance)
+    if lost:
+        rows.append(["trained and evaluated, without a record of the training", ", ".join(lost)])
     for what, name in (("raw answers", ANSWERS), ("records", RECORDS)):
         size = count((folder / name).stat().st_size)
         rows.append([what, f"[{name}]({name}), {size} bytes, sha256 {sha256_of(folder / name)}"])
@@ -136,6 +139,18 @@ def run_section(folder: Path, page: Path, provenance: Provenance, values: int) -
         f"[{page.name}]({os.path.relpath(page, folder)}) has it in brief. `python scripts/results.py write` makes both."
     )
     return Section("How it was run", [text], [Table(["what", "value"], rows)])
+
+
+def unrecorded(provenance: Provenance) -> list[str]:
+    """The evaluations of adapters whose training left no manifest: ``<arm>/seed-<n>``."""
+    trained = provenance.of_kind("training")
+    found = []
+    for label, manifest in provenance.of_kind("result").items():
+        adapter = (manifest.get("config") or {}).get("adapter")
+        # A checkpoint lies in the folder of its training.
+        if adapter and adapter not in trained and str(Path(adapter).parent) not in trained:
+            found.append(label)
+    return found
 
 
 def _number_rows(provenance: Provenance) -> str | None:
