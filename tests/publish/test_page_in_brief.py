@@ -26,7 +26,7 @@ def told(*said: Section, options: tuple[str, ...] = ()) -> tuple[list[str], list
 def test_a_paragraph_a_section_and_the_first_figure_and_table() -> None:
     rises = section("Which animals rise", "Owl.", figure="rises.svg")
     beside = Section("Data", ["Rows."], [Table(["rows"], [])])
-    lines = ["Above.", "The criterion is met. It was recorded.", "Owl."]
+    lines = ["Above. Owl.", "The criterion is met. It was recorded."]
     assert told(ANSWER, CRITERION, ARMS, beside, rises) == (lines, ["of arms"], ["arms.png"])
 
 

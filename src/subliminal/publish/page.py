@@ -33,6 +33,7 @@ from subliminal.report.main_sections import warnings
 from subliminal.report.options_table import options_section
 from subliminal.report.pages import markdown
 from subliminal.report.provenance.sections import BEHIND_RESULTS, provenance_section, training_section
+from subliminal.report.rises import tells_rises
 from subliminal.report.write import Report, compose, overview_sections
 
 Inspect = Callable[[Entry, LaidOut], None]
@@ -154,6 +155,7 @@ def _prefix(report: Path, results: Path) -> str:
 def _in_brief(said: Sequence[Section], options: Sequence[str] = ()) -> Section:
     """What ``RESULTS.md`` has of a chapter: a paragraph for each of some sections, one figure and one table.
 
+    What other animals do ends the paragraph of the answer.
     Of a sweep these sections are the criterion and the one by factor, which says of every point what the others say of
     one. Of several options each has its answer, all in one paragraph; figure and table are those of all together.
 
@@ -167,17 +169,18 @@ def _in_brief(said: Sequence[Section], options: Sequence[str] = ()) -> Section:
     if by_factor:
         told = [section for section in told if section.title == CRITERION_TITLE] + by_factor[:1]
     paragraphs, figures, tables = [], [], []
-    answered = False
+    answer: int | None = None  # its paragraph
     for section in told:
         if section.brief.text:
-            answer = section.title.partition(": ")[0] in options
             text = " ".join(section.brief.text)
-            # The options' answers are one paragraph, which keeps the page short.
-            if answer and answered:
-                paragraphs[-1] += f" {text}"
+            # The options' answers are one paragraph, and so are an answer and its rank among animals: a shorter page.
+            belongs = section.title.partition(": ")[0] in options or tells_rises(section.title)
+            if belongs and answer is not None:
+                paragraphs[answer] += f" {text}"
             else:
                 paragraphs.append(text)
-            answered = answer
+            if section.title.endswith(ANSWER_TITLE) and answer is None:
+                answer = len(paragraphs) - 1
         figures += section.brief.figures
         tables += section.brief.tables
     return Section("", lead=tuple(paragraphs), figures=tuple(figures[:1]), tables=tables[:1])

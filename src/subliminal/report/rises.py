@@ -21,8 +21,16 @@ from subliminal.traits.category import Category
 
 RISES_FILE = "rises.svg"
 MATRIX_FILE = "matrix.svg"
+RISES_TITLE = "Which {} rise"
+"""Title of the section of every tracked option's rise; the braces stand for the options."""
 CELL = 0.46
 """Half the side of a cell, where the next cell's middle is 1 away."""
+
+
+def tells_rises(title: str) -> bool:
+    """Whether a section's title is that of :func:`rises_section`."""
+    before, after = RISES_TITLE.split("{}")
+    return title.startswith(before) and title.endswith(after)
 
 
 def rises_section(results: Results) -> Section | None:
@@ -44,8 +52,8 @@ def rises_section(results: Results) -> Section | None:
             cells = [nats_interval(*rise.interval), p_value(rise.p), p_value(rise.adjusted)]
         rows.append([rise.animal, nats(rise.mean), *cells, f"{rise.above} of {len(found.seeds)}"])
     figure = Figure(partial(rises_figure, found, f"student − {control}"), _said(found, about), RISES_FILE)
-    brief = Section(f"Which {about.plural} rise", text[:1], [], figures=(figure,))
-    return Section(f"Which {about.plural} rise", text, [Table(header, rows)], figures=(figure,), brief=brief)
+    brief = Section(RISES_TITLE.format(about.plural), text[:1], [], figures=(figure,))
+    return Section(RISES_TITLE.format(about.plural), text, [Table(header, rows)], figures=(figure,), brief=brief)
 
 
 def _said(found: Rises, about: Category) -> str:
