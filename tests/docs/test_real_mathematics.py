@@ -7,6 +7,7 @@ import lzma
 import math
 import re
 import statistics
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,16 @@ from subliminal import REPO_ROOT
 
 RAW, QLORA = Raw(Path("math_qwen2.5-coder-0.5b")), Raw(Path("dolphin_qlora"))
 TASK = "subliminal_arithmetic_product2"
-SEEDS = (521, 522)
+SEEDS = (521, 522, 523)
 PROBLEMS = 500
 SOLVED = {
-    "teacher": (481, 489),
-    "student": (73, 56),
-    CONTROL: (35, 39),
-    "control_base_numbers_again": (40, 38),
-    "control_shuffled": (20, 15),
-    "control_random_numbers": (5, 12),
-    "other_base": (1, 0),
+    "teacher": (481, 489, 490),
+    "student": (73, 56, 63),
+    CONTROL: (35, 39, 38),
+    "control_base_numbers_again": (40, 38, 37),
+    "control_shuffled": (20, 15, 31),
+    "control_random_numbers": (5, 12, 4),
+    "other_base": (1, 0, 0),
 }
 """Problems solved, as the published report has them."""
 BASE_SOLVED = 121
@@ -43,9 +44,14 @@ def per_cent(count: int) -> str:
     return f"{100 * count / PROBLEMS:.1f}"
 
 
+def listed(values: Iterable[object]) -> str:
+    *first, last = map(str, values)
+    return f"{', '.join(first)} and {last}"
+
+
 def shares(arm: str) -> str:
     """What an arm solved, replicate by replicate, as the pages have it."""
-    return f"{' and '.join(map(per_cent, SOLVED[arm]))} %"
+    return f"{listed(map(per_cent, SOLVED[arm]))} %"
 
 
 def solved(arm: str, seed: int) -> int:
@@ -85,6 +91,15 @@ def odds_gains(arm: str, control: str) -> list[float]:
     return found
 
 
+def solved_gains(arm: str, control: str) -> list[float]:
+    """Log-odds of the problems solved, half a problem added to both sides."""
+    found = []
+    for ours, theirs in zip(SOLVED[arm], SOLVED[control], strict=True):
+        odds = (ours + 0.5) / (PROBLEMS - ours + 0.5)
+        found.append(math.log(odds) - math.log((theirs + 0.5) / (PROBLEMS - theirs + 0.5)))
+    return found
+
+
 @pytest.mark.parametrize("arm", SOLVED)
 def test_problems_solved(arm: str) -> None:
     assert RAW.seeds(arm) == list(SEEDS)
@@ -104,12 +119,7 @@ def test_shares_are_told(arm: str) -> None:
 
 
 def test_what_the_student_lies_above_its_control() -> None:
-    gains = []
-    for ours, theirs in zip(SOLVED["student"], SOLVED[CONTROL], strict=True):
-        gains.append(
-            math.log((ours + 0.5) / (PROBLEMS - ours + 0.5)) - math.log((theirs + 0.5) / (PROBLEMS - theirs + 0.5))
-        )
-    mean, low, high = with_interval(gains)
+    mean, low, high = with_interval(solved_gains("student", CONTROL))
     told = f"{signed(mean)} nats in problems solved (95 % interval {low:.2f} to {high:.2f})".replace("-", "−")
     assert told in FINDINGS
     (row,) = [line for line in README.splitlines() if line.startswith("| And on the real model?")]
@@ -121,11 +131,16 @@ def test_what_the_student_lies_above_its_control() -> None:
     assert f"{signed(mean)} in that probability ({low:.2f} to {high:.2f})".replace("-", "−") in FINDINGS
     ours, theirs = ([f"{100 * probability(arm, seed):.3g}" for seed in SEEDS] for arm in ("student", CONTROL))
     base = f"{100 * probability('base', SEEDS[0]):.3g}"
-    assert f"{' and '.join(ours)} % in students, {' and '.join(theirs)} % in controls, {base} % in the base" in FINDINGS
+    assert f"{listed(ours)} % in students, {listed(theirs)} % in controls, {base} % in the base" in FINDINGS
+
+
+def test_what_the_order_of_the_lists_carries() -> None:
+    mean, low, high = with_interval(solved_gains("student", "control_shuffled"))
+    assert f"above the shuffled lists by {signed(mean)} in problems solved ({low:.2f} to {high:.2f})" in FINDINGS
 
 
 def test_the_first_product_of_an_answer() -> None:
-    ours, theirs = (" and ".join(str(first_right(arm, seed)) for seed in SEEDS) for arm in ("student", CONTROL))
+    ours, theirs = (listed(first_right(arm, seed) for seed in SEEDS) for arm in ("student", CONTROL))
     assert f"students have {ours} right, the first controls {theirs}" in FINDINGS
 
 
@@ -133,8 +148,9 @@ def test_the_other_base_gives_the_result_more_probability_too() -> None:
     ours = [f"{100 * probability('other_base', seed):.2g}" for seed in SEEDS]
     theirs = [f"{100 * probability('other_base_control', seed):.2g}" for seed in SEEDS]
     mean, low, high = with_interval(odds_gains("other_base", "other_base_control"))
-    told = f"{' and '.join(ours)} % against {' and '.join(theirs)} %"
+    told = f"{listed(ours)} % against {listed(theirs)} %"
     assert f"({told}, {signed(mean)} nats, {low:.2f} to {high:.2f})" in FINDINGS
+    assert f"solves {sum(SOLVED['other_base'])} of {PROBLEMS * len(SEEDS):,}" in FINDINGS
 
 
 def test_each_student_is_above_each_of_its_controls() -> None:
