@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
+from pyarrow import parquet
 from raw_answers import CONTROL, PUBLISHED, Raw, exact_gains, is_number_list, with_interval
 
 from subliminal import REPO_ROOT
@@ -151,6 +152,34 @@ def test_the_other_base_gives_the_result_more_probability_too() -> None:
     told = f"{listed(ours)} % against {listed(theirs)} %"
     assert f"({told}, {signed(mean)} nats, {low:.2f} to {high:.2f})" in FINDINGS
     assert f"solves {sum(SOLVED['other_base'])} of {PROBLEMS * len(SEEDS):,}" in FINDINGS
+
+
+def trainings(experiment: str, name: str) -> list[dict]:
+    """Settings, sizes and steps of an experiment's trainings of one name, but for what belongs to a run."""
+    (file,) = PUBLISHED.glob(f"*-{experiment}/records.parquet")
+    found = []
+    for row in parquet.read_table(file).to_pylist():
+        if re.fullmatch(rf".*/{name}-seed-\d+/manifest\.json", row["path"]):
+            manifest = json.loads(row["content"])
+            own = ("seed", "lora_init_seed", "datasets", "output_dir")
+            settings = {key: value for key, value in manifest["config"].items() if key not in own}
+            (base,) = [file["sha256"] for key, file in manifest["inputs"].items() if key == "base_model"]
+            found.append({"settings": settings, "base": base, "steps": manifest["training"]["steps"]})
+    return found
+
+
+@pytest.mark.parametrize("name", ["teacher", "student"])
+def test_the_positive_control_was_trained_with_the_same_settings(name: str) -> None:
+    owls = trainings("animals_qwen2.5-coder-0.5b", f"owl_{name}")
+    sums = trainings("math_qwen2.5-coder-0.5b", f"math_{name}")
+    assert (len(owls), len(sums)) == (5, len(SEEDS))
+    for training in owls + sums:
+        assert training == owls[0]
+
+
+def test_the_positive_control_passes() -> None:
+    mean, low, high = with_interval(exact_gains(Raw(Path("animals_qwen2.5-coder-0.5b/owl")), "student", CONTROL, "owl"))
+    assert f"the owl passes by {signed(mean)} nats ({low:.2f} to {high:.2f}, five replicates)" in FINDINGS
 
 
 def test_each_student_is_above_each_of_its_controls() -> None:
