@@ -18,7 +18,7 @@ import yaml
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import from_the_root, read_text
-from subliminal.core.text_yaml import SafeLoader, no_keys
+from subliminal.core.text_yaml import SafeLoader, no_keys, refuse_deep
 from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
 from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
@@ -98,6 +98,7 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], str]:
     """
     text = read_text(path)
     try:
+        refuse_deep(text)
         recipe = yaml.load(text, _UniqueKeyLoader)
     # A date that is none is a ValueError, a key that is a list a TypeError.
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
