@@ -124,8 +124,12 @@ def measure_in_process(job: EvaluationJob, adapters: Sequence[Path], questions: 
     }
     if not any(map(job.missing, names)):
         return
+    specs = {}
+    for task in names.values():
+        asked = specs_of(job, adapters, task, questions, samples)
+        specs[task] = [replace(spec, batch_size=batch, engine="transformers") for spec in asked]
     began = time.monotonic()
-    with in_process(specs_of(job, adapters, SAMPLED, questions, samples)) as load:
+    with in_process(specs[SAMPLED]) as load:  # the model takes its batch size when it is loaded
         print(f"in process: loaded in {time.monotonic() - began:.0f} s", flush=True)
 
         def load_fixed(spec: EvaluationSpec) -> tuple[Any, dict[str, Any]]:
@@ -136,10 +140,8 @@ def measure_in_process(job: EvaluationJob, adapters: Sequence[Path], questions: 
         for name, task in names.items():
             if not job.missing(name):
                 continue
-            specs = specs_of(job, adapters, task, questions, samples)
-            specs = [replace(spec, batch_size=batch, engine="transformers") for spec in specs]
-            seen = _time(job, watched_process, specs, lambda _: nullcontext(load_fixed))
-            answers = _asked(specs)
+            seen = _time(job, watched_process, specs[task], lambda _: nullcontext(load_fixed))
+            answers = _asked(specs[task])
             job.keep({"name": name, "answers": answers, "tokens": answers * length, **seen})
 
 

@@ -89,7 +89,7 @@ def test_in_process_the_model_is_loaded_once_and_its_answers_are_brief(
 
     @contextmanager
     def in_process(specs: Any):
-        events.append(("loaded", len(specs)))
+        events.append(("loaded", len(specs), specs[0].batch_size))
         yield lambda spec: (Model(), {})
 
     def evaluate(specs: Any, out: Path, *, engine: Any) -> None:
@@ -105,7 +105,7 @@ def test_in_process_the_model_is_loaded_once_and_its_answers_are_brief(
     evaluation.measure_in_process(job, [tmp_path / "a-0", tmp_path / "a-1"], 3, 5, 64)
     arms = ["arm-0", "arm-1"]
     assert events == [
-        ("loaded", 2),
+        ("loaded", 2, 64),
         (["warm-up"], (SAMPLED,), 64, ["4 tokens"]),
         (arms, (SAMPLED,), 64, ["4 tokens"]),
         (["warm-up"], (EXACT,), 64, ["4 tokens"]),
