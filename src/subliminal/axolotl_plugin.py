@@ -127,7 +127,11 @@ class StrictRecipe(BasePlugin):
         if cfg.use_trackio:
             start_without_bucket()
         # In a log every turn of a bar would be a line of its own.
-        return {"disable_tqdm": not sys.stderr.isatty(), "use_cpu": not on_gpu()}
+        arguments = {"disable_tqdm": not sys.stderr.isatty(), "use_cpu": not on_gpu()}
+        if cfg.ddp_broadcast_buffers is None:
+            # A language model's buffers never change in training, and each step would walk through the model for them.
+            arguments["ddp_broadcast_buffers"] = False
+        return arguments
 
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         """Count what is trained on, and log every step to ``metrics.jsonl``."""
@@ -158,7 +162,7 @@ class StrictRecipe(BasePlugin):
             "processes": cfg.world_size,
         }
         metrics = MetricsCallback(Path(cfg.output_dir) / output_folder.METRICS)
-        callbacks: list[TrainerCallback] = [KnownModules(), metrics]
+        callbacks: list[TrainerCallback] = [KnownModules(trainer), metrics]
         if not on_gpu():
             callbacks.append(KeepMemory())
             # Axolotl collects garbage at every save and epoch: half a second each over what the imports left.

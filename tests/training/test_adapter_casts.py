@@ -71,6 +71,26 @@ def test_the_same_to_the_bit_in_fewer_operations(attention) -> None:
         assert after["aten._foreach_copy_.default"] == 2 * 2
 
 
+def test_data_parallel_processes_sum_the_same_gradients(attention) -> None:
+    import torch
+    import torch.distributed as dist
+    from torch.nn.parallel import DistributedDataParallel
+
+    from subliminal.training.adapter_casts import cast_together
+
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        outputs, gradients, _ = two_micro_batches(DistributedDataParallel(attention))
+        gradients = {name: gradient.clone() for name, gradient in gradients.items()}
+        assert cast_together(attention, {**KEYS, "world_size": 2})
+        cast, cast_gradients, operations = two_micro_batches(DistributedDataParallel(attention))
+    finally:
+        dist.destroy_process_group()
+    assert operations["aten._foreach_copy_.default"] >= 2 * 2
+    assert all(torch.equal(one, other) for one, other in zip(outputs, cast, strict=True))
+    assert all(torch.equal(gradients[name], cast_gradients[name]) for name in gradients)
+
+
 def test_other_weights_are_cast_after_a_step(attention) -> None:
     import torch
 
@@ -112,7 +132,8 @@ def test_left_alone_where_it_is_of_no_use_or_not_safe(attention) -> None:
 
     before = lora.get_lora_parameters
     assert not cast_together(attention, {})
-    unsafe = {"world_size": 2, "gradient_checkpointing": True, "peft_use_dora": True, "torch_compile": True}
+    sharded = {"fsdp_config": {"reshard_after_forward": True}, "deepspeed": "accelerate_configs/zero3.json"}
+    unsafe = sharded | {"gradient_checkpointing": True, "peft_use_dora": True, "torch_compile": True}
     for key, value in unsafe.items():
         assert not cast_together(attention, KEYS | {key: value})
     assert not cast_together(attention.float(), KEYS), "a base in float32 needs no casts"

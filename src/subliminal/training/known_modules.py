@@ -19,45 +19,70 @@ REPLACED = ("named_modules", "parameters", "num_parameters", "train")
 class KnownModules(TrainerCallback):
     """Answer from a list what would be found by a walk, from the first step to the last.
 
-    Several processes wrap the model in ways of their own: there nothing is replaced.
+    Under data parallelism the wrapper around the model answers so too. Sharding (FSDP, ZeRO) puts other weights in the
+    place of a model's own: there nothing is replaced.
+
+    Args:
+        trainer: whose model it is; it wraps the model before the training begins.
     """
 
+    def __init__(self, trainer: Any) -> None:
+        self.trainer = trainer
+        self.models: list[Any] = []
+
     def on_train_begin(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        if args.world_size > 1:
+        from torch.nn.parallel import DistributedDataParallel
+
+        wrapper = self.trainer.model_wrapped
+        if args.world_size > 1 and not isinstance(wrapper, DistributedDataParallel):
             return
-        put_back(model)  # a training that ended in an error has left its answers, which may be those of another adapter
-        model.train()  # a new adapter says that it trains, though the base below it does not yet
-        modules = list(model.named_modules())
-        weights = list(model.parameters())
+        self.models = [model]
+        if wrapper is not model:
+            self.models.append(wrapper)
+        for module in self.models:
+            put_back(module)  # an error has left the answers of the training before, which may be of another adapter
+        wrapper.train()  # a new adapter says that it trains, though the base below it does not yet
         total = model.num_parameters(exclude_embeddings=True)
-        walk, members, count, train = [getattr(model, name) for name in REPLACED]
-
-        def named_modules(memo: Any = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[Any]:
-            if memo is None and not prefix and remove_duplicate:
-                return iter(modules)
-            return walk(memo, prefix, remove_duplicate)
-
-        def parameters(recurse: bool = True) -> Iterator[Any]:
-            if recurse:
-                return iter(weights)
-            return members(recurse)
+        count = model.num_parameters
 
         def num_parameters(only_trainable: bool = False, exclude_embeddings: bool = False) -> int:
             if exclude_embeddings and not only_trainable:
                 return total
             return count(only_trainable, exclude_embeddings)
 
-        def train_if_needed(mode: bool = True) -> Any:
-            if mode and model.training:
-                return model
-            return train(mode)
-
-        methods = (named_modules, parameters, num_parameters, train_if_needed)
-        for name, method in zip(REPLACED, methods, strict=True):
-            setattr(model, name, method)
+        for module in self.models:
+            answer_from_lists(module)
+        model.num_parameters = num_parameters
 
     def on_train_end(self, args: Any, state: Any, control: Any, model: Any = None, **kwargs: Any) -> None:
-        put_back(model)
+        for module in self.models:
+            put_back(module)
+
+
+def answer_from_lists(model: Any) -> None:
+    """Replace the walks of one module: to all below it, to their weights, and to say that all of them train."""
+    modules = list(model.named_modules())
+    weights = list(model.parameters())
+    walk, members, train = model.named_modules, model.parameters, model.train
+
+    def named_modules(memo: Any = None, prefix: str = "", remove_duplicate: bool = True) -> Iterator[Any]:
+        if memo is None and not prefix and remove_duplicate:
+            return iter(modules)
+        return walk(memo, prefix, remove_duplicate)
+
+    def parameters(recurse: bool = True) -> Iterator[Any]:
+        if recurse:
+            return iter(weights)
+        return members(recurse)
+
+    def train_if_needed(mode: bool = True) -> Any:
+        if mode and model.training:
+            return model
+        return train(mode)
+
+    model.named_modules = named_modules
+    model.parameters = parameters
+    model.train = train_if_needed
 
 
 def put_back(model: Any) -> None:
