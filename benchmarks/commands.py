@@ -38,9 +38,11 @@ def axolotl_command(bench: Bench, variant: Variant, output: Path) -> list[str]:
     }
     config = "cpu" if not bench.gpus else variant.launcher
     words = ["accelerate.commands.launch", "--config_file", f"accelerate_configs/{config}.yml"]
-    if variant.gpus > 1:
-        port = FIRST_PORT + zlib.crc32(variant.name.encode()) % 1000  # several launchers may run at a time
-        words += ["--num_processes", str(variant.gpus), "--main_process_port", str(port)]
+    port = str(FIRST_PORT + zlib.crc32(variant.name.encode()) % 1000)  # several launchers may run at a time
+    if variant.gpus > 1 and bench.gpus:
+        words += ["--num_processes", str(variant.gpus), "--main_process_port", port]
+    elif variant.gpus > 1:  # accelerate_configs/cpu.yml says why
+        words = ["torch.distributed.run", "--nproc_per_node", str(variant.gpus), "--master_port", port]
     recipe = REPO_ROOT / variant.recipe if variant.as_written else bare_recipe(bench, variant)
     words += ["-m", "axolotl.cli.train", str(recipe)]
     return words + [f"--{key}={_word(value)}" for key, value in settings.items()]

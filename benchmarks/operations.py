@@ -48,7 +48,7 @@ class OperationsCallback(TrainerCallback):
     So data, logging and the optimizer are counted too, as far as this process does them.
 
     Args:
-        folder: where it is written.
+        folder: where it is written, by the first process.
     """
 
     def __init__(self, folder: str | Path) -> None:
@@ -60,13 +60,14 @@ class OperationsCallback(TrainerCallback):
             self.count = OperationCount()
             self.count.__enter__()
         elif self.count is not None:
-            self.finish()
+            count = self.count
+            self.count = None
+            count.__exit__(None, None, None)
+            if state.is_world_process_zero:
+                self.write(count)
 
-    def finish(self) -> None:
-        """Stop counting and write what was counted."""
-        count = self.count
-        self.count = None
-        count.__exit__(None, None, None)
+    def write(self, count: OperationCount) -> None:
+        """Write what was counted."""
         facts = {
             "operations": count.names.total(),
             "computing": count.computing,

@@ -158,7 +158,7 @@ def loop(model: str, rows: Path, settings: dict[str, Any]) -> None:
         optimizer.zero_grad()
         metrics.row(step, loss.item())
         for callback in counting:
-            callback.on_step_end(None, SimpleNamespace(global_step=step), None)
+            callback.on_step_end(None, SimpleNamespace(global_step=step, is_world_process_zero=True), None)
 
 
 def counting_callbacks(settings: dict[str, Any]) -> list[TrainerCallback]:

@@ -14,6 +14,7 @@ from transformers import TrainerCallback
 
 from benchmarks.kernel_times import KernelTimesCallback
 from benchmarks.operations import OperationsCallback
+from benchmarks.python_calls import PythonCallsCallback
 from subliminal.axolotl_plugin import elements_of
 from subliminal.core.files import write_json
 
@@ -31,6 +32,14 @@ class KernelProbe(BasePlugin):
     def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
         folder = trainer.args.output_dir
         return [OperationsCallback(folder), KernelTimesCallback(folder)]
+
+
+class HostProbe(BasePlugin):
+    """Adds the callbacks that count a step's operations and calls, which no GPU is needed for, to a run."""
+
+    def add_callbacks_post_trainer(self, cfg: Any, trainer: Any) -> list[TrainerCallback]:
+        folder = trainer.args.output_dir
+        return [OperationsCallback(folder), PythonCallsCallback(folder)]
 
 
 class ProbeCallback(TrainerCallback):

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.commands import axolotl_command, other_command
-from benchmarks.counts import KERNELS_FILE, OPERATIONS_FILE
+from benchmarks.counts import CALLS_FILE, KERNELS_FILE, OPERATIONS_FILE
 from benchmarks.shapes import facts_of
 from benchmarks.workspace import Bench, Variant
 from subliminal import REPO_ROOT
@@ -81,6 +81,8 @@ def start_training(
     environment = {**os.environ, **OFFLINE, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
     if gpus:
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    elif variant.gpus > 1:
+        environment["ACCELERATE_USE_CPU"] = "true"  # torchrun reads no file of Accelerate's
     return subprocess.Popen(
         [sys.executable, "-m", *words],
         cwd=REPO_ROOT,
@@ -132,6 +134,7 @@ def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict
         "peak_gib": max(memory, default=None),
         "kernels": facts_in(output / KERNELS_FILE),
         "operations": facts_in(output / OPERATIONS_FILE),
+        "python_calls": facts_in(output / CALLS_FILE),
         "probes": [json.loads(path.read_text()) for path in sorted(output.glob("probe-*.json"))],
     }
 

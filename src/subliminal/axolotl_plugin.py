@@ -161,6 +161,10 @@ class StrictRecipe(BasePlugin):
             "parameters": {"total": total, "trainable": trainable},
             "processes": cfg.world_size,
         }
+        handler = trainer.accelerator.ddp_handler
+        if handler is not None:
+            # Gradients stay where the processes sum them: else each is copied back, one small operation a weight.
+            handler.gradient_as_bucket_view = True
         metrics = MetricsCallback(Path(cfg.output_dir) / output_folder.METRICS)
         callbacks: list[TrainerCallback] = [KnownModules(trainer), metrics]
         if not on_gpu():

@@ -175,7 +175,7 @@ def test_one_step_is_counted_from_the_end_of_the_step_before(tmp_path: Path) -> 
     callback = OperationsCallback(tmp_path)
     for step in range(1, COUNTED_STEP + 3):
         torch.ones(step).sum()  # in the counted step: one filled and one summed
-        callback.on_step_end(None, SimpleNamespace(global_step=step), None)
+        callback.on_step_end(None, SimpleNamespace(global_step=step, is_world_process_zero=True), None)
         if step != COUNTED_STEP:
             torch.ones(1) + 1  # after the end of the step before: two, counted with the next step
     facts = json.loads((tmp_path / "operations.json").read_text())
