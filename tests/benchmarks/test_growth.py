@@ -33,7 +33,7 @@ def test_a_students_training_is_its_rows_over_the_rate():
     # two controls, the neutral teacher's student and the owl's: 100,000 rows each at 104 a second, and 34 s around each
     assert hours["students' training"] == pytest.approx(4 * (100_000 / 104 + 34) / 3600)
     assert hours["teachers' training"] == pytest.approx(2 * (50_000 / 62 + 34) / 3600)
-    assert hours["number rows"] == pytest.approx(4 * 10_000 / 0.9 / 185 / 3600)
+    assert hours["number rows"] == pytest.approx(4 * 10_000 / 0.9 / 210 / 3600)
 
 
 def test_trainings_that_share_a_gpu_cost_a_part_of_it_and_take_as_long() -> None:
