@@ -128,6 +128,9 @@ class StrictRecipe(BasePlugin):
             start_without_bucket()
         # In a log every turn of a bar would be a line of its own.
         arguments = {"disable_tqdm": not sys.stderr.isatty(), "use_cpu": not on_gpu()}
+        # The Trainer would look at each micro-batch's loss, for which the processor waits until the card has done all
+        # that came before; MetricsCallback looks at each logged one.
+        arguments["logging_nan_inf_filter"] = False
         if cfg.ddp_broadcast_buffers is None:
             # A language model's buffers never change in training, and each step would walk through the model for them.
             arguments["ddp_broadcast_buffers"] = False

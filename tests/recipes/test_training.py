@@ -118,16 +118,26 @@ def test_two_processes_take_the_same_steps(runner, finished: Path, tmp_path: Pat
     assert [row["loss"] for row in ours] == pytest.approx([row["loss"] for row in alone], abs=1e-4)
 
 
-def test_a_gradient_that_is_no_number_ends_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("lost", "fp16", "logs"),
+    [
+        ("gradient", False, {"loss": 2.0, "grad_norm": float("nan")}),
+        ("loss", False, {"loss": float("nan"), "grad_norm": float("nan")}),
+        ("loss", True, {"loss": float("inf"), "grad_norm": 1.0}),
+    ],
+)
+def test_what_is_no_number_ends_the_run(
+    lost: str, fp16: bool, logs: dict[str, float], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     from subliminal.training.callbacks import MetricsCallback
 
     callback = MetricsCallback(tmp_path / "metrics.jsonl")
-    args = SimpleNamespace(fp16=False, output_dir="outputs/x")
+    args = SimpleNamespace(fp16=fp16, output_dir="outputs/x")
     state = SimpleNamespace(is_world_process_zero=True, global_step=7, epoch=0.5)
     callback.on_log(args, state, None, {"loss": 2.0, "grad_norm": 1.5})
     with pytest.raises(SystemExit):
-        callback.on_log(args, state, None, {"loss": 0.0, "grad_norm": float("nan")})
-    assert "Step 7: the gradient is no number" in capsys.readouterr().err
+        callback.on_log(args, state, None, logs)
+    assert f"Step 7: the {lost} is no number" in capsys.readouterr().err
     assert [row["loss"] for row in metrics(tmp_path)] == [2.0]
 
 

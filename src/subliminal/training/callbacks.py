@@ -61,7 +61,7 @@ class MetricsCallback(TrainerCallback):
     """Append each logged step to a JSONL file: step, epoch, the values of :data:`METRIC_NAMES`, seconds of training.
 
     After a resume the rows beyond the checkpoint are dropped, as those steps are taken again, and the seconds go on. A
-    gradient that is no number ends the run: the Trainer would go on to the end, and log every further loss as 0.0.
+    loss or a gradient that is no number ends the run: the Trainer would go on to the end.
 
     Args:
         path: the file.
@@ -102,10 +102,15 @@ class MetricsCallback(TrainerCallback):
         # Logs of an evaluation, or of the end of a training, have no loss of a step.
         if not state.is_world_process_zero or "loss" not in (logs or {}):
             return
-        if not (args.fp16 or math.isfinite(logs.get("grad_norm") or 0.0)):  # fp16 skips such a step and scales down
+        lost = None
+        if not math.isfinite(logs["loss"]):
+            lost = "loss"
+        elif not (args.fp16 or math.isfinite(logs.get("grad_norm") or 0.0)):  # fp16 skips such a step and scales down
+            lost = "gradient"
+        if lost:
             with stops_as_sentence():
                 raise UserError(
-                    f"Step {state.global_step}: the gradient is no number, and the weights are lost. Go on from a "
+                    f"Step {state.global_step}: the {lost} is no number, and the weights are lost. Go on from a "
                     f"checkpoint in {args.output_dir} with a lower learning_rate; at the first step look for base "
                     "weights that are not finite, or a token whose embedding is zero."
                 )
