@@ -112,6 +112,8 @@ def test_what_a_step_asks_of_the_processor() -> None:
         f"{spared['python_calls']['calls']:,} calls and {spared['operations']['computing']:,} operations, losses and "
         "adapter equal to the bit"
     ) in TEXT
+    waits = [of[name]["operations"]["waits"] for of in (after, before) for name in ("one process", "two processes")]
+    assert "a step waits for the card {} times (two: {}) and no more {} ({}).".format(*waits) in TEXT
     assert [run["losses"] for run in before.values()] == [run["losses"] for run in after.values()]
 
 
