@@ -99,8 +99,11 @@ def test_a_shard_that_lacks_an_evaluation_leaves_the_rest_to_do(machines: list[P
         together(machines)
 
 
-def test_a_training_without_its_record_is_published_by_name_and_told(machines: list[Path], tmp_path: Path):
+def test_a_training_without_its_record_is_published_by_name_and_told(
+    machines: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     """A lent machine took the training's folder with it; its student was evaluated, and the answers are here."""
+    monkeypatch.setattr("subliminal.publish.join.run_stage", report_here)
     shutil.rmtree(machines[1].parents[1] / f"outputs/{NAME}/owl_student-seed-3")
     results, left = together(machines)
     gone = "train-owl_student-seed-3"

@@ -165,8 +165,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
             file = root / f"experiments/{folder.name}.yml"
             publish_experiment(folder, published=root / "results/published", file=file, search=search, overwrite=False)
     pages = make_pages(root / "results/published", root / "RESULTS.md")
-    for path, text in {**pages.pages, **pages.drawings}.items():
+    for path, text in pages.pages.items():
         put(path, text)
+    for path, draw in pages.drawings.items():
+        put(path, draw())
     return root
 
 

@@ -59,7 +59,8 @@ def write(published: Published = PUBLISHED, page: PageFile = PAGE) -> None:
 
     made = make_pages(published, page)
     # Pages last: whoever reads one finds the drawings that it names.
-    for path, text in {**made.drawings, **made.pages}.items():
+    drawn = {path: draw() for path, draw in made.drawings.items()}
+    for path, text in {**drawn, **made.pages}.items():
         write_text(path, text)
         print(path)
 

@@ -56,10 +56,15 @@ MOST_ANSWERS = 3
 
 @dataclass
 class Made:
-    """Path -> text of the drawings (SVG) and pages: ``RESULTS.md``, and a ``README.md`` for each experiment."""
+    """``RESULTS.md``, a ``README.md`` for each experiment, and their drawings.
+
+    Attributes:
+        pages: path -> text.
+        drawings: path -> what draws it, as SVG: it takes longer than the pages, and a page that differs ends a check.
+    """
 
     pages: dict[Path, str] = field(default_factory=dict)
-    drawings: dict[Path, str] = field(default_factory=dict)
+    drawings: dict[Path, Callable[[], str]] = field(default_factory=dict)
 
 
 def make_pages(published: Path, page: Path, inspect: Inspect | None = None) -> Made:
@@ -96,7 +101,7 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
         provenance = provenance_of(results)
         reports = {report: compose(report) for report in laid.reports}
         said = _sections(reports, results)
-        made.drawings |= _drawn(said, folder)
+        made.drawings |= _drawings(said, folder)
     told = []
     for report, composed in reports.items():
         for sentence in warnings(composed.found.results, provenance):
@@ -123,11 +128,11 @@ def _chapter(published: Path, entry: Entry, page: Path, made: Made, inspect: Ins
     return replace(brief, title=title, notes=tuple(told), lead=(asked, *brief.lead), figures=figures)
 
 
-def _drawn(said: Sequence[Section], folder: Path) -> dict[Path, str]:
-    """Path -> SVG of the sections' figures."""
+def _drawings(said: Sequence[Section], folder: Path) -> dict[Path, Callable[[], str]]:
+    """Path -> what draws it, of the sections' figures."""
     figures = [figure for section in said for figure in section.figures]
     # The PNG beside the raw answers is the report's own, and is not drawn again.
-    return {folder / figure.file: figure.draw() for figure in figures if figure.file.endswith(".svg")}
+    return {folder / figure.file: figure.draw for figure in figures if figure.file.endswith(".svg")}
 
 
 def _sections(reports: dict[Path, Report], results: Path) -> list[Section]:

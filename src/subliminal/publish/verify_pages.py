@@ -54,8 +54,8 @@ def verify_published(published: Path, page: Path, say: Callable[[str], object]) 
     made = make_pages(published, page, inspect)
     for path, text in made.pages.items():
         _compare(path, text)
-    for path, drawing in made.drawings.items():
-        if not path.is_file() or not _same_drawing(path.read_text(encoding="utf-8"), drawing):
+    for path, draw in made.drawings.items():
+        if not path.is_file() or not _same_drawing(path.read_text(encoding="utf-8"), draw()):
             raise UserError(f"{path} is missing or not what the raw answers give. {_mend(page)}")
     say(f"{page} and the pages that it links to: every line is what the raw answers give")
 
