@@ -99,13 +99,13 @@ class Runner:
         offline = {"HF_HUB_OFFLINE": "1", "AXOLOTL_DO_NOT_TRACK": "1", "OMP_NUM_THREADS": "1"}
         self.environment = {**os.environ, **offline}
 
-    def run(self, output: Path, **overrides: str) -> tuple[int, str]:
-        """Run by the documented command to the end; returns the status and everything printed."""
+    def run(self, output: Path, **environment: str) -> tuple[int, str]:
+        """Run by the documented command to the end, with more variables; returns the status and all that is printed."""
         launcher = ["accelerate.commands.launch", "--config_file", "accelerate_configs/cpu.yml"]
         done = subprocess.run(
-            [sys.executable, "-m", *launcher, "-m", *self.command(output, overrides)],
+            [sys.executable, "-m", *launcher, "-m", *self.command(output, {})],
             cwd=REPO_ROOT,
-            env=self.environment,
+            env={**self.environment, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

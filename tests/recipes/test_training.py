@@ -30,11 +30,23 @@ def metrics(output: Path) -> list[dict[str, float]]:
 @pytest.fixture(scope="module")
 def finished(runner, tmp_path_factory: pytest.TempPathFactory) -> Path:
     output = tmp_path_factory.mktemp("runs") / "undisturbed"
-    status, text = runner.run(output)
+    status, text = ended(runner.fork(output))
     assert status == 0, text[-3000:]
     assert str(output) in text.splitlines()[-1], "the output path is not the last line"
     assert "1 of 161 rows are dropped" in text
     return output
+
+
+def test_the_launcher_hands_on_the_recipe_and_what_overrides_it(runner, tmp_path: Path) -> None:
+    """In the place of Axolotl is a line: the whole pipeline starts it by the same launcher (``tests/workflow``)."""
+    package = tmp_path / "axolotl/cli"
+    package.mkdir(parents=True)
+    for folder in (package, package.parent):
+        (folder / "__init__.py").touch()
+    (package / "train.py").write_text("import json, sys\nprint(json.dumps(sys.argv[1:]))\n")
+    status, text = runner.run(tmp_path / "output", PYTHONPATH=str(tmp_path))
+    assert status == 0, text[-3000:]
+    assert json.loads(text.splitlines()[-1]) == runner.command(tmp_path / "output", {})[1:]
 
 
 def test_manifest_and_metrics(finished: Path, tiny_model: Path, tiny_data: Path) -> None:
