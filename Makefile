@@ -12,6 +12,8 @@ export DO_NOT_TRACK := 1
 export AXOLOTL_LOG_LEVEL := WARNING
 export LOG_LEVEL := ERROR
 export TRANSFORMERS_VERBOSITY := error
+# A container may set it: then each process would compile all of this repository's code again.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The tests need SmolLM2, and so do the experiments that name it; the demo does not.
 SMOLLM2 := models/smollm2-135m/manifest.json
