@@ -192,11 +192,11 @@ def main(
     gpus: Annotated[str, typer.Option(help="CUDA indices, comma-separated; two or more.")] = "0,1",
     tiny: Annotated[bool, typer.Option("--tiny", help="Rehearse on a CPU, with small buffers.")] = False,
 ) -> None:
-    import torch
-
     count = len(gpus.split(","))
     if count < 2:
         raise UserError("One GPU has nobody to speak to. Name two or more: --gpus 0,1.")
+    import torch
+
     os.environ["CUDA_VISIBLE_DEVICES"] = gpus
     if not tiny and torch.cuda.device_count() < count:
         raise UserError(f"--gpus {gpus} names {count} GPUs, and PyTorch sees {torch.cuda.device_count()}. Name fewer.")

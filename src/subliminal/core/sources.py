@@ -8,6 +8,7 @@ A path that exists, or ends in ``.jsonl``, ``.json`` or ``.parquet``, is a file.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -112,14 +113,19 @@ def _with_hash(source: str) -> str:
 
 
 def _stream(source: str, hub: HubSource) -> Iterator[dict[str, Any]]:
-    from datasets import load_dataset
+    import datasets
 
+    known = datasets.config.TORCH_AVAILABLE
+    # Rows are taken as they are, and no tensors made of them, for which a stream would import torch.
+    datasets.config.TORCH_AVAILABLE = known and "torch" in sys.modules
     try:
         for config in hub.configs:
             # A stream reads as far as rows are asked for: some of these data sets have terabytes.
-            yield from load_dataset(hub.id, config, split=hub.split, revision=hub.revision, streaming=True)
+            yield from datasets.load_dataset(hub.id, config, split=hub.split, revision=hub.revision, streaming=True)
     except Exception as error:  # the Hub's clients raise many kinds
         raise _unreadable(source, error) from None
+    finally:
+        datasets.config.TORCH_AVAILABLE = known
 
 
 def _unreadable(source: str, error: Exception) -> UserError:
