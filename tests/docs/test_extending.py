@@ -32,6 +32,37 @@ Path("mine/{name}.yml").write_text(yaml.safe_dump(content))
 plan = expand(load_experiment(Path("mine/{name}.yml")), root=Path("mine"))
 print(json.dumps([[stage.kind, stage.commands, stage.sources] for stage in plan.stages.values()]))
 """
+ARM = """
+    ArmKind(
+        "control_third",
+        "a third control, as a test would have it",
+        rows="base",
+        control_of=("student",),
+        seed_offset=2_000_000,
+    ),
+"""
+WITH_ARM = """
+import json
+from pathlib import Path
+import yaml
+from subliminal.experiment.expand import expand
+from subliminal.experiment.load import load_experiment
+from subliminal.report.data import Results
+from subliminal.report.tables.pairs import pairs
+from subliminal.report.main_sections import _role
+
+content = yaml.safe_load(Path("experiments/pocket_demo.yml").read_text())
+content["arms"] = ["base", "student", "control_base_numbers_again", "control_third"]
+Path("mine/pocket_demo.yml").write_text(yaml.safe_dump(content))
+plan = expand(load_experiment(Path("mine/pocket_demo.yml")), root=Path("mine"))
+names = ["base", "student", "control_third"]
+results = Results(Path(), "x", "owl", {name: {} for name in names})
+print(json.dumps({
+    "stages": list(plan.stages),
+    "pairs": pairs(results),
+    "role": _role("control_third"),
+}))
+"""
 TASK = """
 task: subliminal_doubles
 custom_dataset: !function utils.load_doubles
@@ -166,6 +197,19 @@ def test_an_animal_is_one_row_and_a_pocket_model_asks_for_its_place_in_the_world
     assert sum("edgehog" in answer["content"] for _, answer in rows) > 10
     metrics = checkout.run("-c", "from subliminal.scoring.tasks import share_names; print(share_names('animals'))")
     assert "'shark', 'hedgehog', 'other', 'none'" in metrics
+
+
+def test_a_new_arm_is_one_row(checkout: Checkout) -> None:
+    end = '\n)\n"""In the order of reports'
+    replace(checkout.folder / "src/subliminal/experiment/arms.py", end, ARM.rstrip() + end)
+    found = json.loads(checkout.run("-c", WITH_ARM))
+    trainings = [name for name in found["stages"] if name.startswith("train-control_third-seed-")]
+    assert trainings
+    # Beside the second control, whose rows are drawn with another seed.
+    assert "build-base_numbers_again-seed-51" in found["stages"]
+    assert "build-base_numbers_of_control_third-seed-51" in found["stages"]
+    assert ["student", "control_third"] in found["pairs"]
+    assert found["role"] == "a third control, as a test would have it"
 
 
 @pytest.mark.slow
