@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import subprocess
 
 import pytest
 
@@ -67,3 +68,24 @@ def test_switches_of_vllm_are_recorded_and_its_key_is_not(monkeypatch):
     written = new_manifest("dataset", config={})
     assert written["environment"] == {"VLLM_USE_V2_MODEL_RUNNER": "1"}
     assert "not to be written" not in json.dumps(written)
+
+
+def test_the_state_of_git_is_read_without_a_lock(tmp_path, monkeypatch):
+    """A command that is killed while it asks must leave no lock in the repository."""
+    file = tmp_path / "file"
+    file.write_text("as committed")
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    for words in (["init", "--quiet"], ["add", "file"], ["commit", "--quiet", "--message", "one"]):
+        subprocess.run([*git, *words], check=True)
+    # Another time of change makes plain `git status` write the index anew.
+    os.utime(file, (1, 1))
+    index = tmp_path / ".git/index"
+    before = index.read_bytes()
+    monkeypatch.setattr(manifest, "REPO_ROOT", tmp_path)
+    read = manifest.git_state.__wrapped__  # a process asks once
+    state = read()
+    assert state["dirty"] is False
+    assert len(state["sha"]) == 40
+    assert index.read_bytes() == before
+    file.write_text("changed")
+    assert read()["dirty"] is True

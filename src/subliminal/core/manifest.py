@@ -116,9 +116,9 @@ def git_state() -> dict[str, Any]:
     """``{"sha": ..., "dirty": ...}`` of the checkout; nulls outside git."""
 
     def git(*words: str) -> str:
-        return subprocess.run(
-            ["git", "-C", str(REPO_ROOT), *words], capture_output=True, text=True, check=True
-        ).stdout.strip()
+        # `git status` would write what it learned to the index: killed then, it leaves a lock that stops every commit.
+        command = ["git", "--no-optional-locks", "-C", str(REPO_ROOT), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
         return {"sha": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
