@@ -89,3 +89,11 @@ def test_the_state_of_git_is_read_without_a_lock(tmp_path, monkeypatch):
     assert index.read_bytes() == before
     file.write_text("changed")
     assert read()["dirty"] is True
+    file.write_text("as committed")
+    notes = tmp_path / "notes.txt"
+    notes.write_text("of no run")
+    assert read()["dirty"] is False
+    category = tmp_path / "traits/drinks/category.yaml"
+    category.parent.mkdir(parents=True)
+    category.write_text("singular: drink")
+    assert read()["dirty"] is True, "no commit has the category that a run with it needs"

@@ -27,7 +27,7 @@ from subliminal.publish.archive import read_answers, read_records, write_answers
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import Entry, entries, lay_out
 from subliminal.publish.experiment_manifest import write_experiment_manifest
-from subliminal.publish.pack import MOST_BYTES, _is_committed, publish_experiment
+from subliminal.publish.pack import MOST_BYTES, _check_category, _is_committed, publish_experiment
 from subliminal.publish.page import make_pages
 from subliminal.publish.rescore import score_again
 from subliminal.publish.verify_pages import verify_published
@@ -568,6 +568,21 @@ def test_the_file_of_the_commit_is_published_though_the_code_now_gives_other_com
     assert _is_committed(file, folder)
     file.write_text("name: owl_pocket\nseeds: [4]\n")
     assert not _is_committed(file, folder)
+
+
+def test_a_category_that_no_commit_has_is_not_published(tmp_path: Path) -> None:
+    file = put(tmp_path / "mine.yml", "name: mine\ntrait: {category: drinks, options: [tea]}\n")
+    with pytest.raises(UserError, match="traits/drinks is not in git"):
+        _check_category(file)
+    for trait in ("{category: trees, options: [oak]}", "{animals: [owl]}", "{mathematics: true}"):
+        _check_category(put(tmp_path / "other.yml", f"trait: {trait}\n"))
+
+
+def test_a_category_that_is_not_here_is_named(checkout: Path, tmp_path: Path) -> None:
+    file = published(checkout) / "experiment.yml"
+    put(file, file.read_text().replace("trait:", "was:") + "trait: {category: drinks, options: [tea]}\n")
+    with pytest.raises(UserError, match="There is no category 'drinks'"):
+        lay_out(published(checkout), tmp_path / "out")
 
 
 def test_a_page_without_experiments_says_so(tmp_path: Path):

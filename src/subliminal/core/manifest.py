@@ -111,9 +111,16 @@ def switches_of_vllm() -> dict[str, str]:
     return {name: value for name, value in sorted(os.environ.items()) if name.startswith("VLLM_USE_")}
 
 
+CODE = ("src", "data_builders", "scripts", "eval_tasks", "traits", "recipes", "accelerate_configs")
+"""Folders whose files decide what a run makes; an experiment's file is kept whole with its results."""
+
+
 @cache
 def git_state() -> dict[str, Any]:
-    """``{"sha": ..., "dirty": ...}`` of the checkout; nulls outside git."""
+    """``{"sha": ..., "dirty": ...}`` of the checkout; nulls outside git.
+
+    It is dirty if a file of the commit was changed, or if :data:`CODE` has a file that no commit has.
+    """
 
     def git(*words: str) -> str:
         # `git status` would write what it learned to the index: killed then, it leaves a lock that stops every commit.
@@ -121,7 +128,9 @@ def git_state() -> dict[str, Any]:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
     try:
-        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(git("status", "--porcelain", "--untracked-files=no"))}
+        changed = git("status", "--porcelain", "--untracked-files=no")
+        added = git("ls-files", "--others", "--exclude-standard", "--", *CODE)
+        return {"sha": git("rev-parse", "HEAD"), "dirty": bool(changed or added)}
     except (OSError, subprocess.CalledProcessError):
         # A copy without .git (a host that was packed for) still makes manifests, which say that this is unknown.
         return {"sha": None, "dirty": None}

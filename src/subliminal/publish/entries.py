@@ -22,8 +22,10 @@ import yaml
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_text
+from subliminal.core.text_yaml import read_text_yaml
 from subliminal.publish.archive import ANSWERS, RECORDS, read_answers, read_records
 from subliminal.publish.rescore import Sample, aggregated_by_lm_eval, tables_of, values_in
+from subliminal.traits.category import load_category
 
 ORDER, EXPERIMENT_FILE = "experiments.txt", "experiment.yml"
 
@@ -130,10 +132,15 @@ def lay_out(folder: Path, out: Path, *, samples: bool = True) -> LaidOut:
         samples: write lm-eval's samples too, and the tables indented as an evaluation writes them, which takes longer.
 
     Raises:
-        UserError: there is no such experiment, or a file is damaged.
+        UserError: there is no such experiment, a file is damaged, or this checkout lacks the category that was asked
+            about.
     """
     laid = LaidOut()
     records = read_records(folder / RECORDS)
+    file = folder / EXPERIMENT_FILE
+    category = category_of_file(file) if file.is_file() else None
+    if category is not None:
+        load_category(category)  # which says what is missing; without it no answer could be scored
     for name, content in records.items():
         _write(out / name, content)
     for evaluation, files in groupby(read_answers(folder / ANSWERS), key=_evaluation):
@@ -153,6 +160,14 @@ def lay_out(folder: Path, out: Path, *, samples: bool = True) -> LaidOut:
             text = json.dumps(table, indent=indent, ensure_ascii=False)
             _write(out / evaluation / f"{model}_{kind}.json", text + "\n")
     return laid
+
+
+def category_of_file(file: Path) -> str | None:
+    """The category of ``traits/`` that an experiment file names itself; None for animals, and for mathematics."""
+    trait = read_text_yaml(file).get("trait")
+    if not isinstance(trait, dict):
+        return None
+    return trait.get("category")
 
 
 def _evaluation(file: tuple[str, str, list[Sample]]) -> str:

@@ -25,12 +25,13 @@ from subliminal.experiment.plan import Plan
 from subliminal.experiment.stage import for_key, has_ended
 from subliminal.publish.archive import ANSWERS, RECORDS, write_answers, write_records
 from subliminal.publish.criterion import check_criterion
-from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, entries, figure_name
+from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, category_of_file, entries, figure_name
 from subliminal.publish.rescore import DERIVED, SAMPLES_FILE, read_samples
 from subliminal.publish.shards import Shard
 from subliminal.publish.verify_report import verify
 from subliminal.report.load import load_results
 from subliminal.report.provenance.trace import trace
+from subliminal.traits.category import TRAITS
 
 MOST_BYTES = 45_000_000
 """Bytes that all published experiments may take together: 36 seconds of a clone at 10 Mbit/s."""
@@ -60,8 +61,8 @@ def publish_experiment(
 
     Raises:
         UserError: the experiment is not finished, lacks an arm, is not what its raw answers or the experiment file say,
-            has a criterion of another day or file (:func:`subliminal.publish.criterion.check_criterion`), is published
-            already, or takes more room than there is.
+            has a criterion of another day or file (:func:`subliminal.publish.criterion.check_criterion`), asks about a
+            category that is not in git, is published already, or takes more room than there is.
     """
     plan = Plan.load(folder / "plan.json")
     if folder.resolve() != Path(plan.results).resolve():
@@ -76,6 +77,7 @@ def publish_experiment(
         raise UserError(f"{published / search}/tried.csv is not there. Name the folder that has it.")
     reports = _finished_reports(folder, plan, lost)
     _check_file(file, plan, folder)
+    _check_category(file)
     check_criterion(folder, file)
     samples, records = _collect(folder, reports)
     records[f"experiments/{plan.name}.yml"] = _text(file)
@@ -159,6 +161,19 @@ def _check_file(file: Path, plan: Plan, folder: Path) -> None:
                 f"{file} is not the file that {folder} was run from: the stage {name} has other commands. "
                 "Restore the file, or run the experiment again."
             )
+
+
+def _check_category(file: Path) -> None:
+    """The category that an experiment asks about must be in git: without it nobody else can score its answers."""
+    category = category_of_file(file)
+    if category is None:
+        return
+    command = ["git", "-C", str(TRAITS), "ls-files", "--error-unmatch", f"{category}/category.yaml"]
+    if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+        raise UserError(
+            f"traits/{category} is not in git, and without it nobody else can score these answers. Commit the folder, "
+            "then publish."
+        )
 
 
 def _commands(plan: Plan) -> dict[str, tuple[list[str], str]]:
