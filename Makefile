@@ -49,7 +49,7 @@ doctor: ## can this machine do its work, and what is missing
 ##@ What came out: NAME=<experiment>
 report: setup ## write its report again
 	@.venv/bin/python scripts/report.py results/$(or $(NAME),pocket_demo)
-	@.venv/bin/python scripts/verify_results.py results/$(or $(NAME),pocket_demo) --write | tail -1
+	@set -o pipefail; .venv/bin/python scripts/verify_results.py results/$(or $(NAME),pocket_demo) --write | tail -1
 
 verify: .venv/.installed ## score its raw answers again; without NAME, RESULTS.md and all published experiments
 	@.venv/bin/python scripts/$(if $(NAME),verify_results.py results/$(NAME),results.py verify)

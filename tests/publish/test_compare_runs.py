@@ -32,7 +32,8 @@ def test_verdicts_are_compared_and_figures_may_differ(tmp_path: Path):
     found = compare_runs(run(tmp_path / "a", AMD), run(tmp_path / "b", INTEL, rate=0.5))
     assert (found.same, found.different) == (2, [])
     assert found.notes[0].startswith("Here AMD EPYC, AVX512, there Intel Xeon, AVX2. Another kind of CPU trains other")
-    assert found.lines()[-1] == "2 verdicts are the same, 0 are not"
+    assert found.lines()[-1] == "2 verdicts are the same, 0 are not; 6 of 12 figures disagree"
+    assert found.agree
 
 
 def test_a_download_on_the_same_machine_is_no_second_kind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -64,8 +65,47 @@ def test_another_verdict_is_named(tmp_path: Path):
     assert found.different[0].startswith("student − control, animal_preference: here student above control (+")
     told = CliRunner().invoke(script("verify_results").app, [str(here), "--like", str(there)])
     assert told.exit_code == 1
-    assert told.stdout.splitlines()[-1] == "0 verdicts are the same, 2 are not"
+    assert told.stdout.splitlines()[-1] == "0 verdicts are the same, 2 are not; 6 of 12 figures disagree"
     assert CliRunner().invoke(script("verify_results").app, [str(here), "--like", str(here)]).exit_code == 0
+
+
+def set_rates(folder: Path, task: str, rate: float) -> None:
+    path = next(folder.glob("*_summary.json"))
+    content = json.loads(path.read_text())
+    content["tasks"][task]["target_rate"] = [rate] * len(content["tasks"][task]["questions"])
+    write(path, content)
+
+
+@pytest.mark.parametrize(("there_on", "status"), [(AMD, 1), (INTEL, 0)])
+def test_figures_that_disagree_are_named_though_the_verdicts_are_the_same(tmp_path: Path, there_on, status: int):
+    here, there = run(tmp_path / "a", AMD), run(tmp_path / "b", there_on)
+    set_rates(here / "student/seed-2", "animal_preference", 0.65)
+    set_rates(there / "student/seed-2", "animal_preference", 0.95)
+    told = CliRunner().invoke(script("verify_results").app, [str(here), "--like", str(there)])
+    assert told.stdout.splitlines()[1:] == [
+        "figures disagree: student/seed-2, animal_preference: here 65.0 %, there 95.0 %",
+        "2 verdicts are the same, 0 are not; 1 of 12 figures disagree",
+    ]
+    # On one kind of CPU the run is repeated to the digit, so that another figure is another run.
+    assert told.exit_code == status
+
+
+def test_a_figure_that_differs_behind_the_point_is_shown_so(tmp_path: Path):
+    here, there = run(tmp_path / "a", AMD), run(tmp_path / "b", AMD)
+    set_rates(here / "student/seed-2", "animal_preference_logprob", 0.65)
+    set_rates(there / "student/seed-2", "animal_preference_logprob", 0.6500001)
+    (sentence,) = compare_runs(here, there).apart
+    assert sentence == "student/seed-2, animal_preference_logprob: here 65 %, there 65.00001 %"
+
+
+def test_on_a_gpu_figures_may_differ(tmp_path: Path):
+    here, there = run(tmp_path / "a", AMD), run(tmp_path / "b", AMD, rate=0.5)
+    for path in here.glob("student/*/manifest.json"):
+        write(path, {**json.loads(path.read_text()), "device": "1 x NVIDIA H200"})
+    found = compare_runs(here, there)
+    assert "and on a GPU, where figures may differ" in found.notes[0]
+    assert found.apart
+    assert found.agree
 
 
 def test_an_unknown_cpu_and_another_experiment(tmp_path: Path):

@@ -24,7 +24,7 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.publish.archive import read_answers, read_records, write_answers, write_records
-from subliminal.publish.criterion import check_criterion
+from subliminal.publish.criterion import check_criterion, student_trainings
 from subliminal.publish.entries import Entry, entries, lay_out
 from subliminal.publish.experiment_manifest import write_experiment_manifest
 from subliminal.publish.pack import MOST_BYTES, _check_category, _is_committed, publish_experiment
@@ -508,6 +508,16 @@ def test_a_criterion_of_another_day_or_file_is_not_published(
     refused("is not the one that was recorded before the run", file.read_text().replace("above: 0", "above: -1"))
     refused("has a criterion and .* has none", re.sub(r"criterion:\n(  .*\n|- .*\n)+", "", file.read_text()))
     refused("was trained at 2026-01-01T10:00:00.*before it", recorded=record.replace("T09:00:00", "T10:00:01"))
+    whole = json.loads(record)
+    for value in (None, "", "yesterday", 2026, "2026-01-01T09:00:00"):  # the last has no time zone
+        refused(r"criterion\.json: 'made' is .* no time such as", recorded=json.dumps({**whole, "made": value}))
+    refused(r"criterion\.json: 'made' is None", recorded=json.dumps({k: v for k, v in whole.items() if k != "made"}))
+    trained = next(iter(student_trainings(folder)))[0] / "manifest.json"
+    training = trained.read_text()
+    for value in (None, "", "9999"):
+        put(trained, json.dumps({**json.loads(training), "started": value}))
+        refused(r"outputs/\S+/manifest\.json: 'started' is .* no time such as")
+    put(trained, training)
     refused("was changed by hand", recorded=record.replace("0.99", "0.9"))
     (folder / "criterion.json").unlink()
     with pytest.raises(UserError, match=r"has a criterion and .*criterion\.json has none"):

@@ -303,6 +303,41 @@ def test_a_file_that_is_gone_is_named_and_no_error(results: Path):
     assert any("data/student_numbers/train.jsonl" in sentence for sentence in verdict.absent)
 
 
+@pytest.mark.parametrize("gone", ["lm_eval", "lm_eval/samples_*preference_2*", "lm_eval/results_*"])
+def test_raw_answers_that_are_gone_are_a_problem(results: Path, gone: str):
+    for path in results.glob(f"student/seed-1/{gone}"):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    sentence = told(results, "student/seed-1/lm_eval lacks", "cannot be scored again")
+    assert "Evaluate that arm again with --overwrite, or delete" in sentence
+    verdict = verify(results)
+    # Of each of the other two arms 12 answers and 3 probabilities.
+    assert verdict.checked[0] == "30 answers and exact probabilities of 2 evaluations scored again"
+    assert verdict.lines(results)[-1] == f"{results}: not the same: 1 difference"
+    replace(results / "student/seed-1/student_summary.json", '"target_rate": [0.5', '"target_rate": [0.75')
+    before = (results / "manifest.json").read_bytes()
+    done = CliRunner().invoke(script("verify_results").app, [str(results)])
+    assert done.exit_code == 1
+    with pytest.raises(UserError, match=r"student/seed-1/lm_eval lacks .*manifest\.json is left as it was"):
+        write_experiment_manifest(results)
+    assert (results / "manifest.json").read_bytes() == before
+
+
+def test_a_summary_of_a_task_that_nobody_was_asked(results: Path):
+    """As in a file written by hand: no manifest records samples of it."""
+    path = results / "student/seed-1/student_summary.json"
+    content = json.loads(path.read_text())
+    content["tasks"]["animal_story"] = content["tasks"][SAMPLED]
+    put(path, content)
+    told(results, "student/seed-1/lm_eval lacks the samples of animal_story")
+
+
+def test_an_arm_that_is_gone_is_a_problem_until_the_report_is_written_without_it(results: Path):
+    shutil.rmtree(results / "control/seed-1")
+    told(results, "manifest.json has rates of control/seed-1, which holds no result", "--write`")
+    write_experiment_manifest(results)
+    assert verify(results).problems == []
+
+
 def test_a_run_of_the_same_name_in_the_current_folder_is_another_run(
     results: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 import re
 import shutil
 import subprocess
@@ -378,6 +379,15 @@ def test_arms_with_different_questions_are_refused(folder):
         ({"tasks": {"a": {"questions": ["x"], "target_rate": [0.1]}}}, "needs 2 questions"),
         ({"tasks": {"a": {"questions": ["x", "y"], "target_rate": [0, 1], "share": 3}}}, "share is no table"),
         ({"tasks": {"a": {"questions": ["x", "y"], "target_rate": [0, 1], "samples_per_question": "4"}}}, "no number"),
+        *(
+            (
+                {"tasks": {"a": {"questions": ["x", "y"], "target_rate": [0, 1], "share": {"cat": value}}}},
+                rf"smollm2-135m_summary\.json: a: the share of cat is {value!r}, no fraction",
+            )
+            for value in (math.nan, math.inf, -math.inf, 1.5, -0.1, "0.5", None)
+        ),
+        ({"tasks": {"a": {"questions": ["x", "y"], "target_rate": [math.nan, 1]}}}, "a: the rate of question x is no"),
+        ({"tasks": {"a": {"questions": ["x", "y"], "correct": [1, math.nan]}}}, "a: the rate of question y is no"),
         (
             {"seed": 7},
             r"student/seed-1/\S+ is the summary of student, seed 7: it belongs into the folder student/seed-7",

@@ -220,6 +220,14 @@ def test_a_damaged_summary_is_a_sentence(tmp_path: Path):
         read_table(tmp_path, "animal_preference_logprob")
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, "0.1", None])
+def test_a_share_that_is_no_fraction_is_refused_with_its_place(tmp_path: Path, value):
+    summary(tmp_path, ".", "student", 1, "owl", {"owl": 0.1, "cat": value}, None)
+    sentence = rf"m_summary\.json: animal_preference_logprob: the share of cat is {value!r}, no fraction"
+    with pytest.raises(UserError, match=sentence):
+        read_table(tmp_path, "animal_preference_logprob")
+
+
 def test_the_sha256_is_of_the_content_alone():
     one = criterion(EFFECT, NULL)
     again = criterion(dict(reversed(EFFECT.items())), NULL | {"goal": False, "per_animal": False})

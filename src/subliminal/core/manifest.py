@@ -39,6 +39,31 @@ def utc_now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
+def recorded_time(record: dict[str, Any], key: str, path: Path) -> datetime.datetime:
+    """A time that :func:`utc_now` wrote.
+
+    Args:
+        record: the content of ``path``.
+        key: what it is called there.
+        path: the file, for the sentence.
+
+    Raises:
+        UserError: there is none, or it is no ISO 8601 time with a time zone.
+    """
+    written = record.get(key)
+    try:
+        time = datetime.datetime.fromisoformat(written)
+    except (TypeError, ValueError):
+        time = None
+    # Without a zone it could be hours away from those that it is compared with.
+    if time is None or time.tzinfo is None:
+        raise UserError(
+            f"{path}: {key!r} is {written!r} and no time such as 2026-01-01T09:00:00+00:00. Restore the file from "
+            "where the experiment ran."
+        )
+    return time
+
+
 def sha256_of(path: str | os.PathLike[str]) -> str:
     """Hex sha256 of a file's bytes."""
     with open(path, "rb") as handle:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 
 import yaml
 
 from subliminal.core.errors import UserError
+from subliminal.core.manifest import recorded_time
 from subliminal.evaluation.lineage import training_behind
 from subliminal.experiment.criterion import CRITERION, learns_numbers
 from subliminal.report.criterion import read_record
@@ -21,8 +23,8 @@ def check_criterion(results: Path, file: Path) -> None:
         file: the experiment file.
 
     Raises:
-        UserError: one of file and record has no criterion or another one, the record is damaged, or a student was
-            trained before it was made.
+        UserError: one of file and record has no criterion or another one, the record is damaged, a student was
+            trained before it was made, or one of the two times is missing.
     """
     recorded = read_record(results)
     # Read as it is: a file of an older form must still be compared.
@@ -44,17 +46,22 @@ def check_criterion(results: Path, file: Path) -> None:
             f"The criterion of {file} (sha256 {wanted.sha256()[:12]}) is not the one that was recorded before the run "
             f"({criterion.sha256()[:12]}, {results / CRITERION}). Restore the file that was run."
         )
+    made = recorded_time(record, "made", results / CRITERION)
     for folder, started in student_trainings(results):
-        # Both are ISO 8601 in UTC, whose order is that of their letters.
-        if started < str(record.get("made", "")):
+        if started < made:
             raise UserError(
-                f"{results / CRITERION} was made at {record.get('made')}, and {folder} was trained at {started}, "
-                "before it. A criterion that is made after a student was trained proves nothing."
+                f"{results / CRITERION} was made at {made.isoformat()}, and {folder} was trained at "
+                f"{started.isoformat()}, before it. A criterion that is made after a student was trained proves "
+                "nothing."
             )
 
 
-def student_trainings(results: Path) -> list[tuple[Path, str]]:
-    """Every training on number rows behind the results, with its start (ISO 8601, UTC), the first first."""
+def student_trainings(results: Path) -> list[tuple[Path, datetime]]:
+    """Every training on number rows behind the results, with its start, the first first.
+
+    Raises:
+        UserError: a training's manifest has no time of its start.
+    """
     found = {}
     for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
         for path in results.glob(pattern):
@@ -63,5 +70,5 @@ def student_trainings(results: Path) -> list[tuple[Path, str]]:
             behind = training_behind(results.parent.parent, path.parent)
             if behind is not None:
                 folder, training = behind
-                found[folder] = str(training.get("started"))
+                found[folder] = recorded_time(training, "started", folder / "manifest.json")
     return sorted(found.items(), key=lambda item: item[1])

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
 from subliminal.core.manifest import finish_manifest, new_manifest, read_manifest, sha256_of
 from subliminal.publish.chain import behind, hash_problem
-from subliminal.publish.rescore import DERIVED, difference, samples_files
+from subliminal.publish.rescore import DERIVED, SUMMARY, difference, lost_answers, samples_files
 from subliminal.report.load import load_results
 from subliminal.report.provenance.trace import trace
 
@@ -36,13 +37,18 @@ def write_experiment_manifest(folder: Path) -> Path:
         The path of the manifest.
 
     Raises:
-        UserError: there are no results, or they are malformed.
+        UserError: there are no results, they are malformed, or raw answers of them are gone.
     """
     experiment = load_results(folder)
+    evaluations = sorted(folder.glob(f"*/seed-*/*{SUMMARY}"))
+    for path in evaluations:
+        # A rate that cannot be scored again must not become one that this manifest records.
+        if lost := lost_answers(path.parent):
+            raise UserError(f"{lost} {folder / MANIFEST} is left as it was.")
     manifests = trace(experiment).manifests
     manifest = new_manifest("experiment", config={"experiment": experiment.name, "target": experiment.target})
     manifest["numbers"] = []
-    for path in sorted(folder.glob("*/seed-*/*_summary.json")):
+    for path in evaluations:
         summary = read_object(path)
         label = f"{summary['arm']}/seed-{summary['seed']}"
         number = {"arm": summary["arm"], "seed": summary["seed"], "rate": _rates(summary)}
@@ -91,7 +97,14 @@ def manifest_differences(folder: Path, summaries: dict[Path, dict[str, Any]]) ->
         again[path.parent.parent.name, path.parent.name] = _rates(summary)
     for entry in manifest.get("numbers") or []:
         evaluation = (entry["arm"], f"seed-{entry['seed']}")
-        problem = difference(entry["rate"], again.get(evaluation, {}))
+        if evaluation not in again:
+            problems.append(
+                f"{folder / MANIFEST} has rates of {'/'.join(evaluation)}, which holds no result. Evaluate that arm "
+                f"again, or write the report without it: `python scripts/report.py {folder}`, then "
+                f"`python {SCRIPT} {folder} --write`."
+            )
+            continue
+        problem = difference(entry["rate"], again[evaluation])
         if problem:
             problems.append(f"{folder / MANIFEST}: the rate of {'/'.join(evaluation)}: {problem}")
     return problems, absent

@@ -19,7 +19,7 @@ from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
-from subliminal.core.manifest import read_manifest
+from subliminal.core.manifest import read_manifest, recorded_time
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
 from subliminal.experiment.expand import expand
@@ -97,7 +97,7 @@ def _criterion(whole: Plan, shards: list[Shard]) -> Iterator[tuple[Path, Path]]:
     if not records:
         return
     # The earliest shows that the criterion was there before the first of all students.
-    first = min(records, key=lambda path: str(records[path].get("made")))
+    first = min(records, key=lambda path: recorded_time(records[path], "made", path))
     for path, record in records.items():
         if record.get("sha256") != records[first].get("sha256"):
             raise UserError(f"{path} and {first} record two criteria. Shards of one experiment have the same.")

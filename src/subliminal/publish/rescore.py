@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import read_object
+from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.our_tasks import task_kind
+from subliminal.evaluation.results import EVALUATE_AGAIN
 from subliminal.evaluation.tasks import question_rows, summary_of
 from subliminal.scoring.category_tasks import TASKS, settings_of_task
 
@@ -48,6 +51,29 @@ def samples_files(folder: Path) -> dict[str, Path]:
         if other != path:
             raise UserError(f"{other} and {path.name} are both samples of {match['task']}. Keep the one of the two.")
     return found
+
+
+def lost_answers(folder: Path) -> str | None:
+    """What ``<arm>/seed-<n>`` lacks of lm-eval's own output, as a sentence; None where all of it is here.
+
+    A file counts that the evaluation's manifest records below ``lm_eval/``, and the samples of each task that the
+    summary has numbers of. The tables beside them are made of these, and may be absent.
+    """
+    lost = []
+    for name in read_manifest(folder).get("outputs") or {}:
+        if name.startswith("lm_eval/") and not (folder / name).is_file():
+            lost.append(Path(name).name)
+    recorded = {match["task"] for match in map(SAMPLES_FILE.fullmatch, lost) if match}
+    known = {*samples_files(folder), *recorded}
+    for path in sorted(folder.glob(f"*{SUMMARY}")):
+        tasks = read_object(path, EVALUATE_AGAIN).get("tasks") or {}
+        lost += [f"the samples of {task}" for task in tasks if task not in known]
+    if not lost:
+        return None
+    return (
+        f"{folder}/lm_eval lacks {', '.join(lost)}: without these raw answers the numbers of {folder} cannot be scored "
+        f"again. Evaluate that arm again with --overwrite, or delete {folder} and write the report again."
+    )
 
 
 def read_samples(path: Path) -> list[Sample]:

@@ -28,6 +28,7 @@ from subliminal.publish.rescore import (
     Sample,
     aggregated_by_lm_eval,
     difference,
+    lost_answers,
     read_samples,
     samples_files,
     score_again,
@@ -43,7 +44,10 @@ from subliminal.report.write import compose
 
 @dataclass
 class Verification:
-    """The outcome: ``problems`` are differences, ``absent`` and ``notes`` are not, ``checked`` says what was done."""
+    """The outcome: ``problems`` are differences and raw answers that are gone, ``checked`` says what was done.
+
+    ``absent`` is no problem: weights and rows are too large to keep everywhere, and tables can be made again.
+    """
 
     problems: list[str] = field(default_factory=list)
     absent: list[str] = field(default_factory=list)
@@ -76,12 +80,17 @@ def verify(folder: Path) -> Verification:
         raise UserError(f"{folder} is not a folder.{hint}")
     verdict, experiment = Verification(), load_results(folder)
     verdict.problems += [repeats_sentence(repeat, first) for repeat, first in repeated_runs(folder).items()]
-    values, summaries = 0, {}
+    values, whole, summaries = 0, 0, {}
     for path in sorted(folder.glob(f"*/seed-*/*{SUMMARY}")):
         tasks = _scored_again(verdict, path.parent)
-        values += values_in(tasks)
         summaries[path] = _check_tables(verdict, path, tasks)
-    verdict.checked.append(f"{values:,} answers and exact probabilities of {len(summaries)} evaluations scored again")
+        # Nothing can be made again of answers that are gone, so that a number of theirs could be anybody's.
+        if lost := lost_answers(path.parent):
+            verdict.problems.append(lost)
+            continue
+        values += values_in(tasks)
+        whole += 1
+    verdict.checked.append(f"{values:,} answers and exact probabilities of {whole} evaluations scored again")
     _check_report(verdict, folder)
     manifests = trace(experiment).manifests
     chain = check_chain(manifests, folder)
@@ -116,10 +125,7 @@ def _scored_again(verdict: Verification, folder: Path) -> dict[str, list[Sample]
 
 def _check_tables(verdict: Verification, path: Path, tasks: dict[str, list[Sample]]) -> dict[str, Any]:
     """Compare an evaluation's tables with the ones that its samples give; returns the summary as they give it."""
-    folder, written = path.parent, read_json(path)
-    for task in written["tasks"]:
-        if task not in tasks:
-            verdict.absent.append(f"{folder}/lm_eval has no samples of {task}: its numbers cannot be recomputed.")
+    folder = path.parent
     aggregated: dict[str, Any] = {}
     for file in sorted((folder / "lm_eval").glob("results_*.json")):
         aggregated |= aggregated_by_lm_eval(read_text(file), str(file))

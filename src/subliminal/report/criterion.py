@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object
+from subliminal.core.manifest import recorded_time
 from subliminal.experiment.criterion import CRITERION
 from subliminal.report.blocks import Section, Table
 from subliminal.report.load import category_of_results
@@ -49,13 +51,14 @@ def criterion_section(results: Path) -> Section | None:
         results: ``results/<experiment>``.
 
     Raises:
-        UserError: see :func:`read_record`; a summary is damaged.
+        UserError: see :func:`read_record`; the record has no time, or a summary is damaged.
     """
     recorded = read_record(results)
     if recorded is None:
         return None
     criterion, record = recorded
     verdict = judge_criterion(criterion, *read_tables(results, criterion))
+    made = recorded_time(record, "made", results / CRITERION)
     commit = (record.get("git") or {}).get("sha") or "unknown"
     measured = "Of problems with a right answer the share is that of the problems solved, or their mean probability"
     if criterion.animals:
@@ -63,8 +66,7 @@ def criterion_section(results: Path) -> Section | None:
         measured = f"The probability of {one} is its mean over the questions"
     recorded_at = (
         # To the minute, as a reader has use for.
-        f"It was recorded on {str(record.get('made', 'an unknown day'))[:16].replace('T', ' ')} (UTC) at commit "
-        f"{commit[:10]}"
+        f"It was recorded on {made.astimezone(UTC):%Y-%m-%d %H:%M} (UTC) at commit {commit[:10]}"
     )
     text = [
         verdict.headline(),

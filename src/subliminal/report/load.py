@@ -26,6 +26,8 @@ from subliminal.traits.category import ANIMALS, Category, category_of, load_cate
 
 EXPECTED_ARMS = ("base", "teacher", "student", "control")
 """What an experiment should have; any arm whose name begins so will do."""
+ROUNDING = 1e-6
+"""How far beyond 0 and 1 adding up probabilities may take a share."""
 
 
 def load_results(folder: Path) -> Results:
@@ -168,6 +170,10 @@ class _Reader:
             raise UserError(
                 f"{path}: {task}: samples_per_question is no number, or share is no table. {EVALUATE_AGAIN}"
             )
+        for name, value in share.items():
+            # NaN fails every comparison. The rest of exact probabilities may be a rounding below 0.
+            if not isinstance(value, int | float) or not -ROUNDING <= value <= 1 + ROUNDING:
+                raise UserError(f"{path}: {task}: the share of {name} is {value!r}, no fraction. {EVALUATE_AGAIN}")
         # Missing and not 0: exact probabilities have no answers behind them.
         self._add_rates(path, summary, task, self._in_order(path, task, values, "target_rate"), samples or np.nan)
         if samples:

@@ -119,20 +119,30 @@ def _rows(path: Path, task: str) -> list[Row]:
             answers = samples * len(measured["questions"])
         model = (summary["seed"], summary["target"], summary["arm"])
         if "correct" in measured or "probability" in measured:
-            return [_solved((summary["seed"], SKILL, summary["arm"]), measured)]
+            skilled = (summary["seed"], SKILL, summary["arm"])
+            solved, problems = _solved(measured)
+            return [_row(path, task, skilled, SKILL, solved, problems)]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is no summary of an evaluation ({error!r}). Evaluate that arm again.") from None
     rows = []
     for name, share in shares.items():
         if name not in NO_ANIMAL:
-            rows.append(Row(*model, name, share, log_odds(share, answers)))
+            rows.append(_row(path, task, model, name, share, answers))
     return rows
 
 
-def _solved(model: tuple[int, str, str], measured: dict[str, Any]) -> Row:
-    """One model's share of problems solved, or its mean probability of the right answer."""
+def _row(path: Path, task: str, model: tuple[int, str, str], asked: str, share: float, answers: int | None) -> Row:
+    """One row of a summary; a share that is no fraction is refused with its place."""
+    try:
+        return Row(*model, asked, share, log_odds(share, answers))
+    except UserError:
+        raise UserError(
+            f"{path}: {task}: the share of {asked} is {share!r}, no fraction. Evaluate that arm again."
+        ) from None
+
+
+def _solved(measured: dict[str, Any]) -> tuple[float, int | None]:
+    """One model's share of problems solved and their number, or its mean probability of the right answer and None."""
     if "correct" in measured:
-        share = float(np.mean(measured["correct"]))
-        return Row(*model, SKILL, share, log_odds(share, len(measured["correct"])))
-    share = float(np.mean(measured["probability"]))
-    return Row(*model, SKILL, share, log_odds(share))
+        return float(np.mean(measured["correct"])), len(measured["correct"])
+    return float(np.mean(measured["probability"])), None
