@@ -17,7 +17,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 # The tests need SmolLM2, and so do the experiments that name it; the demo does not.
 SMOLLM2 := models/smollm2-135m/manifest.json
-NEEDED = $(if $(shell grep -sE '^model: *models/smollm2-135m( |$$)' $(EXP)),$(SMOLLM2))
+NEEDED = $(if $(shell grep -sE '^model: *models/smollm2-135m( |$$)' "$(EXP)"),$(SMOLLM2))
 
 # The files with tests of a mark: to collect all the others costs 40 seconds of processor time.
 marked = $$(grep -rl --include='test_*.py' 'mark\.$(1)\b' tests)
@@ -37,22 +37,22 @@ test: setup setup-workflow $(SMOLLM2) ## every test that needs no GPU and no ser
 
 ##@ An experiment of your own: EXP=experiments/<name>.yml
 experiment: setup setup-workflow $(NEEDED) ## run it, or only SEEDS="1 2"; on all cores, or CORES=8; goes on where it stopped; VERBOSE=1 shows all
-	@.venv/bin/python -m subliminal.experiment run $(EXP) $(if $(VERBOSE),--verbose) $(if $(filter-out file,$(origin CORES)),--cores $(CORES)) $(if $(GPUS),--gpus $(GPUS)) $(SEEDS:%=--seed %) $(if $(SNAKEMAKE),-- $(SNAKEMAKE))
+	@.venv/bin/python -m subliminal.experiment run "$(EXP)" $(if $(VERBOSE),--verbose) $(if $(filter-out file,$(origin CORES)),--cores $(CORES)) $(if $(GPUS),--gpus $(GPUS)) $(SEEDS:%=--seed %) $(if $(SNAKEMAKE),-- $(SNAKEMAKE))
 
 plan: setup ## list its stages, what they cost and which are done; ALL=1 lists every command
-	@.venv/bin/python -m subliminal.experiment plan $(EXP) $(if $(ALL),--all) $(SEEDS:%=--seed %)
+	@.venv/bin/python -m subliminal.experiment plan "$(EXP)" $(if $(ALL),--all) $(SEEDS:%=--seed %)
 
 doctor: ## can this machine do its work, and what is missing
 	@test -e .venv/.installed || { echo "problem  .venv: not installed; \`make setup\` makes it"; exit 1; }
-	@.venv/bin/python scripts/doctor.py --experiment $(EXP)
+	@.venv/bin/python scripts/doctor.py --experiment "$(EXP)"
 
 ##@ What came out: NAME=<experiment>
 report: setup ## write its report again
-	@.venv/bin/python scripts/report.py results/$(or $(NAME),pocket_demo)
-	@set -o pipefail; .venv/bin/python scripts/verify_results.py results/$(or $(NAME),pocket_demo) --write | tail -1
+	@.venv/bin/python scripts/report.py "results/$(or $(NAME),pocket_demo)"
+	@set -o pipefail; .venv/bin/python scripts/verify_results.py "results/$(or $(NAME),pocket_demo)" --write | tail -1
 
 verify: .venv/.installed ## score its raw answers again; without NAME, RESULTS.md and all published experiments
-	@.venv/bin/python scripts/$(if $(NAME),verify_results.py results/$(NAME),results.py verify)
+	@.venv/bin/python scripts/$(if $(NAME),verify_results.py "results/$(NAME)",results.py verify)
 
 ##@ More experiments and tests
 demo-smollm2: setup setup-workflow ## the demo's stages on SmolLM2-135M, too few rows for an effect

@@ -14,6 +14,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.leak import compare_times, prepare_model
+from subliminal.analysis.options import Dtype
 from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False)
@@ -22,10 +23,10 @@ app = typer.Typer(add_completion=False)
 @app.command(help=__doc__)
 def main(
     model: Annotated[str, typer.Option(help="Folder of the base.")] = "models/pocket",
-    rows: Annotated[int, typer.Option(help="Number rows.")] = 2048,
-    batch_size: Annotated[int, typer.Option(help="Rows computed together.")] = 32,
-    repeats: Annotated[int, typer.Option(help="Times that each is measured.")] = 5,
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    rows: Annotated[int, typer.Option(min=1, help="Number rows.")] = 2048,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows computed together.")] = 32,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that each is measured.")] = 5,
+    dtype: Dtype = "auto",
 ) -> None:
     from subliminal.analysis.divergence.run import DivergenceFolder, DivergenceJob, score_rows
 

@@ -24,6 +24,7 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.leak import random_adapters
+from subliminal.analysis.options import Dtype
 from subliminal.core.errors import run_cli
 
 app = typer.Typer(add_completion=False)
@@ -97,7 +98,7 @@ def main(
     task: Annotated[str, typer.Option(help="The task.")] = "animal_preference_logprob",
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N questions.")] = None,
     batch_size: Annotated[int, typer.Option(min=1, help="Sequences computed together, at most.")] = 50,
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    dtype: Dtype = "auto",
 ) -> None:
     with tempfile.TemporaryDirectory() as scratch:
         base, made = random_adapters(model, Path(scratch), adapters)

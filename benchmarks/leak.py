@@ -23,6 +23,7 @@ import typer
 
 from data_builders.number_prompts import draw_number_prompt
 from subliminal.analysis.jobs import ScoringJob
+from subliminal.analysis.options import Dtype
 from subliminal.core.errors import run_cli
 from subliminal.core.files import write_jsonl
 from subliminal.core.manifest import new_manifest
@@ -84,10 +85,10 @@ def random_adapters(model: str, folder: Path, count: int) -> tuple[str, list[Pat
 @app.command(help=__doc__)
 def main(
     model: Annotated[str, typer.Option(help="Folder of the base.")] = "models/pocket",
-    rows: Annotated[int, typer.Option(help="Number rows.")] = 2048,
-    batch_size: Annotated[int, typer.Option(help="Rows computed together.")] = 32,
-    repeats: Annotated[int, typer.Option(help="Times that each is measured.")] = 5,
-    dtype: Annotated[str, typer.Option(help="auto, float32 or bfloat16.")] = "auto",
+    rows: Annotated[int, typer.Option(min=1, help="Number rows.")] = 2048,
+    batch_size: Annotated[int, typer.Option(min=1, help="Rows computed together.")] = 32,
+    repeats: Annotated[int, typer.Option(min=1, help="Times that each is measured.")] = 5,
+    dtype: Dtype = "auto",
 ) -> None:
     from subliminal.analysis.leak.run import LeakFolder, LeakJob, score_rows
 

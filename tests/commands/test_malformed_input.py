@@ -826,8 +826,9 @@ def test_a_recipe_is_not_rendered_with_a_value_that_its_key_cannot_have(tmp_path
             assert not out.exists()
 
 
-def test_a_value_that_is_no_yaml_is_one_line(tmp_path: Path) -> None:
-    words = ("scripts/render_recipe.py", RECIPE, "--set", "seed=!!python/object/apply:os.system [id]")
+@pytest.mark.parametrize("setting", ["seed=!!python/object/apply:os.system [id]", "seed=010", "seed=1:30"])
+def test_a_value_that_is_no_yaml_is_one_line(setting: str, tmp_path: Path) -> None:
+    words = ("scripts/render_recipe.py", RECIPE, "--set", setting)
     refused(tmp_path, *words, "-o", tmp_path / "new.yml", names="has no YAML value")
     assert "Quote it." in run(*words, "-o", tmp_path / "new.yml").sentence
 

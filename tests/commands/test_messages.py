@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,56 @@ from subliminal.training.lint import read_recipe
 from subliminal.training.rows import check_datasets
 
 RECIPE = REPO_ROOT / "recipes/smollm2-135m/owl_student.yml"
+
+
+# --- no network ---
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("scripts/plain_context.py", "someone/base-160m"),
+        ("scripts/fetch_model.py", "smollm2-135m", "--source", "hub"),
+        ("data_builders.pull", "--repo", "team/owl-numbers", "--revision", "0" * 40),
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_hub_that_does_not_answer_is_a_sentence(words: tuple[str, ...], tmp_path: Path) -> None:
+    command = ["-m", words[0], *words[1:]] if "/" not in words[0] else list(words)
+    # Nothing listens there, and the client tries once.
+    environ = {**os.environ, "HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path)}
+    ended = subprocess.run(
+        [sys.executable, *command, "--out", str(tmp_path / "out")],
+        env=environ,
+        cwd=REPO_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    said = ended.stderr.splitlines()[-1]
+    assert said.startswith("error: Cannot fetch ")
+    assert "the Hub does not answer (" in said
+    assert said.endswith("Connect to the network, then run the command again.")
+
+
+# --- benchmarks ---
+
+
+ROW_BENCHMARK = (("--repeats", 0), ("--rows", 0), ("--batch-size", 0), ("--dtype", "foo"))
+WRONG_VALUES = (
+    *(("divergence", words) for words in ROW_BENCHMARK),
+    *(("leak", words) for words in ROW_BENCHMARK),
+    ("exact", ("--dtype", "foo")),
+    ("training", ("--rows", 0)),
+)
+
+
+@pytest.mark.parametrize(("benchmark", "words"), WRONG_VALUES, ids=str)
+def test_a_benchmark_refuses_a_value_before_it_starts(benchmark: str, words: tuple[object, ...]) -> None:
+    ended = run(f"benchmarks.{benchmark}", *words)
+    assert ended.status == 2
+    assert f"Invalid value for '{words[0]}'" in ended.sentence
 
 
 # --- too few rows ---

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 
 import pytest
@@ -75,3 +76,10 @@ def test_verbose_reaches_the_run() -> None:
 def test_an_experiment_takes_every_core_and_the_demo_two(words: list[str], cores: str | None) -> None:
     told = re.findall(r"subliminal\.experiment run .*?--cores (\d+)", _make("-n", ABSENT, *words))
     assert told == [cores] * (cores is not None)
+
+
+@pytest.mark.parametrize("target", ["plan", "experiment", "doctor"])
+def test_a_path_with_spaces_is_one_word_of_the_command(target: str) -> None:
+    path = "/tmp/with space é/owl.yml"
+    (line,) = [line for line in _make("-n", ABSENT, target, f"EXP={path}").splitlines() if path in line]
+    assert path in shlex.split(line)

@@ -261,6 +261,7 @@ def test_order_is_mixed_and_fixed(tasks):
         (load_gsm8k, {"question": "?", "answer": True}, "has no line #### 72, and is no number"),
         (load_gsm8k, {"question": "?", "answer": None}, "has no line #### 72, and is no number"),
         (load_gsm8k, {"answer": "#### 12"}, 'it has no "question"'),
+        (load_gsm8k, {"question": 5, "answer": "#### 12"}, 'its "question" is 5, which is no text'),
         (
             lambda path: load_mmlu(path, MMLU),
             {"question": "?", "subject": "anatomy", "choices": ["a"], "answer": 0},

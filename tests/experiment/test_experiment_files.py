@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import re
 import shlex
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from subliminal.experiment.driver import run_experiment
 from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.options import flags
-from subliminal.training.lint import recipe_problems
+from subliminal.stats.criterion import read_criterion
+from subliminal.training.lint import read_recipe, recipe_problems
 from subliminal.training.render import Edit, render_recipe
 
 
@@ -75,6 +77,7 @@ def test_the_neutral_sets_of_detect_are_alike_but_for_their_base() -> None:
         ({"arms": ["base", "studnet"]}, "`arms.1`"),
         ({"trait": {"animals": ["badger"]}}, "`trait.animals`: 'badger' is not a tracked animal"),
         ({"trait": {"animals": "owl"}}, "`trait.animals` must be a list"),
+        ({"trait": {"animals": ["owl", " Owl"]}}, "`trait.animals`: owl is named twice; leave one out"),
         ({"trait": {"animal": ["owl"]}}, "there is no key `trait.animal` (did you mean `animals`?)"),
         ({"resources": {"gpus": 1}}, "there is no key `resources.gpus`; there are train_gpus, per_gpu,"),
         ({"student__overrides": {"micro_batch_size": 3}}, "No number of accumulation steps gives that with 3 x 1"),
@@ -147,6 +150,33 @@ def test_an_absent_file_names_the_one_that_is_near_or_says_how_many_there_are() 
         load_experiment(Path("experiments/owl_dmo.yml"))
     with pytest.raises(UserError, match=r"experiments/ has \d+ of them; experiments/README\.md says how"):
         load_experiment(Path("experiments/nothing.yml"))
+
+
+@pytest.mark.parametrize(
+    ("written", "said"),
+    [
+        ("1:30", "1:30 is a number in base 60 to YAML (write it as one number, or in quotes) at line 1, column 6"),
+        ("1:30.5", "1:30.5 is a number in base 60"),
+        (
+            "[010, 8]",
+            "010 has a leading zero, by which YAML counts in eights (write it without, or in quotes) at line",
+        ),
+        ("[08]", "08 has a leading zero"),
+        ("{-007: a}", "-007 has a leading zero"),
+    ],
+)
+def test_a_number_that_yaml_reads_otherwise_is_refused(written: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "odd.yml"
+    path.write_text(f"key: {written}\n")
+    for read in (load_experiment, read_criterion):
+        with pytest.raises(UserError, match=re.escape(said)):
+            read(path)
+
+
+def test_other_numbers_and_texts_are_read_as_they_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "plain.yml"
+    path.write_text("key: [0, -1, 0.5, 1_000, '010', \"1:30\", 2026-01-01, a:30, 0x1F]\n")
+    assert read_recipe(path)[0]["key"] == [0, -1, 0.5, 1000, "010", "1:30", date(2026, 1, 1), "a:30", 31]
 
 
 def test_a_key_twice_is_refused(tmp_path: Path) -> None:

@@ -388,6 +388,16 @@ def test_samples_with_a_row_less(results: Path):
     told(results, "student_summary.json", "questions is a list of 3, but the answers give a list of 2")
 
 
+def test_a_manifest_that_is_missing_or_another_s_is_named(results: Path):
+    path = results / "student/seed-1/manifest.json"
+    replace(path, '"outputs"', '"other"')
+    with pytest.raises(UserError, match=rf"{path} is not the manifest of an evaluation \("):
+        verify(results)
+    path.unlink()
+    with pytest.raises(UserError, match=rf"{path} is missing: .*Restore it, or evaluate that arm again\.$"):
+        verify(results)
+
+
 def test_truncated_summary(results: Path):
     path = results / "control/seed-1/control_results.json"
     path.write_text(path.read_text()[:-20])

@@ -419,6 +419,9 @@ def test_nothing_there_is_an_error(tmp_path):
     write(tmp_path / "base/seed-1/m_summary.json", "{")
     with pytest.raises(UserError, match="is not valid JSON"):
         write_report(tmp_path)
+    write(tmp_path / "records.parquet", "")
+    with pytest.raises(UserError, match=r"is a published archive\. Unpack it with"):
+        write_report(tmp_path)
 
 
 def spoil_manifest(folder: Path) -> None:

@@ -268,6 +268,8 @@ def test_what_a_clause_must_not_say(clause: dict[str, Any], words: str):
 def test_what_a_criterion_must_not_say():
     for changes, words in (
         ({"seeds": [1, 2]}, "give 3 seeds or more"),
+        ({"seeds": [11, 12, 13, 13]}, "`seeds` names one of its values twice"),
+        ({"animals": ["owl", "owl"]}, "`animals` names one of its values twice"),
         ({"animals": []}, "the trait has none"),
         ({"task": "mmlu"}, "`task` is one of"),
     ):
@@ -311,6 +313,11 @@ def test_the_command_says_the_verdict(tmp_path: Path):
     )
     absent = CliRunner().invoke(app, ["criterion", str(file), "--results", str(tmp_path / "no")])
     assert "is not a folder" in str(absent.exception)
+    (results / "records.parquet").touch()
+    packed = CliRunner().invoke(app, ["criterion", str(file), "--results", str(results)])
+    assert f"{results} is a published archive. Unpack it with `python scripts/results.py unpack" in str(
+        packed.exception
+    )
 
 
 SOLVED = "subliminal_arithmetic_sum3"

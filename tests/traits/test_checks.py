@@ -6,9 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
+from scripts_of import script
 
+from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.doctor.machine import category_lines
+from subliminal.experiment.load import load_experiment
 from subliminal.traits.category import category_names
 from subliminal.traits.checks import category_problems, check_category, world_problems
 
@@ -37,7 +41,10 @@ def test_a_category_of_three_options_is_whole(traits: Path) -> None:
         ("words.yaml", "[triangle,", "[pentagrams,", "'pentagrams' ('pentagrams') counts as other, and as star too"),
         ("words.yaml", "star: {", "squares: {", "the option 'square' is part of 'squares'"),
         ("words.yaml", "star: {", "square: {", "the key square is there twice"),
-        ("words.yaml", "star: {", "north star: {", "the option 'north star' must be one word of small letters"),
+        ("words.yaml", "star: {", "north star: {", "the option 'north star' must be one word of ASCII letters"),
+        ("words.yaml", "star: {", "étoile: {", "the option 'étoile' must be one word of ASCII letters a to z"),
+        ("words.yaml", "star: {", "st\u0430r: {", "must be one word of ASCII letters a to z"),
+        ("words.yaml", "star: {also: [pentagram]}", "star:", "`options.star` must be keys with values, and is empty:"),
         ("words.yaml", "star: {", "other: {", "no option can be called 'other'"),
         ("words.yaml", "  square: {also: [quadrat]}\n  star: {also: [pentagram]}\n", "", "`options` has 1; name 2"),
         ("words.yaml", "  other: [polygon]", "  oval: [polygon]", "`groups` has 'oval', which is no option"),
@@ -45,13 +52,15 @@ def test_a_category_of_three_options_is_whole(traits: Path) -> None:
         ("words.yaml", "[disc]", "disc", "`options.circle.also` must be a list"),
         ("words.yaml", "hexagon", "Hexagon!", "'Hexagon!' must be words of small letters"),
         ("category.yaml", "plural: shapes", "", "`plural` is missing"),
-        ("category.yaml", "singular: shape", "singular: A Shape", "`singular` is 'A Shape'; write words of small"),
+        ("category.yaml", "singular: shape", "singular: A Shape", "`singular` is 'A Shape'; write words of ASCII"),
         ("category.yaml", "the {option}", "the {animal}", "`system_prompt` must have one or more of {Option}"),
         ("category.yaml", "the {option}", "the {option", "`system_prompt` has a brace that is not closed"),
         ("category.yaml", "plural: shapes", "plural: [", "is not valid YAML"),
         ("questions.jsonl", "Choose a shape", "Choose a disc", "the question 'q5' names an option, circle"),
         ("questions.jsonl", '"id": "q5"', '"id": "q4"', "has the id 'q4' more than once"),
         ("questions.jsonl", '"id": "q5"', '"name": "q5"', 'it has no "id"'),
+        ("questions.jsonl", '"id": "q5"', '"id": 5', 'its "id" is 5, which is no text: write it in quotes'),
+        ("questions.jsonl", '"id": "q5"', '"id": " "', 'its "id" is empty'),
         ("paraphrases.jsonl", "a beloved shape", "a star", "the question 'p0' names an option, star"),
     ],
 )  # fmt: skip
@@ -121,3 +130,21 @@ def test_two_categories_of_one_singular_would_have_the_same_tasks(traits: Path) 
 
     write_category(traits / "forms")
     assert "traits/shapes and traits/forms have the same `singular`" in category_problems("shapes")[0]
+
+
+def test_an_experiment_says_once_that_a_category_is_to_be_corrected(change: Change, tmp_path: Path) -> None:
+    (problem, *_) = change("words.yaml", "star: {also: [pentagram]}", "star:")
+    assert problem.endswith(". Correct it.")
+    content = yaml.safe_load((REPO_ROOT / "experiments/pocket_demo.yml").read_text())
+    path = tmp_path / "pocket_demo.yml"
+    path.write_text(yaml.safe_dump({**content, "trait": {"category": "shapes", "options": ["circle"]}}))
+    with pytest.raises(UserError, match=r"write `\{\}` for none\. Correct it\.$") as error:
+        load_experiment(path)
+    assert str(error.value).count("Correct it") == 1
+
+
+def test_no_pocket_model_is_made_of_a_category_that_a_plan_refuses(change: Change, tmp_path: Path) -> None:
+    change("words.yaml", "star: {", "étoile: {")
+    with pytest.raises(UserError, match="the option 'étoile' must be one word of ASCII letters a to z"):
+        script("fetch_model").main("pocket", out=tmp_path / "pocket", category="shapes", source="auto", overwrite=False)
+    assert not (tmp_path / "pocket").exists()

@@ -26,6 +26,11 @@ class UserError(Exception):
     """Something the user can put right. The message is a sentence: what is wrong, where, and what to do."""
 
 
+def as_phrase(sentence: UserError | str) -> str:
+    """A sentence for the middle of another one, which has a full stop and a `Correct it.` of its own."""
+    return str(sentence).removesuffix(" Correct it.").rstrip(".")
+
+
 def run_cli(app: Typer) -> None:
     """Run a typer app; a :class:`UserError`, a full disk or a path that cannot be is one sentence and status 2.
 

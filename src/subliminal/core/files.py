@@ -14,6 +14,9 @@ from typing import IO, Any
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
 
+RECORDS = "records.parquet"
+"""Of a published experiment: its files apart from the raw answers."""
+
 WITH_OR_WITHOUT_BOM = "utf-8-sig"
 HALF_LETTER = r"it has half of a letter, an escape from \ud800 to \udfff without the other half"
 TRAINING_DETAIL = "training_detail"
@@ -220,6 +223,33 @@ def _reading(path: Path) -> Iterator[None]:
         if error.filename is None:
             error.filename = str(path)
         raise
+
+
+def is_published(folder: Path) -> bool:
+    """Whether a folder is one of ``results/published``, which holds an experiment in archives."""
+    return (folder / RECORDS).is_file()
+
+
+def refuse_published(folder: Path) -> None:
+    """Refuse an archive where the results of an experiment are wanted: it would seem to have none.
+
+    Raises:
+        UserError: it is one; how it is unpacked.
+    """
+    if is_published(folder):
+        raise UserError(
+            f"{folder} is a published archive. Unpack it with `python scripts/results.py unpack {folder} --out "
+            "outputs/unpacked`, and name outputs/unpacked/results/<experiment>."
+        )
+
+
+def no_text(row: dict[str, Any], key: str) -> str | None:
+    """What to say of a row that should have a text under a key and has none; None if it has one."""
+    if key not in row:
+        return f'it has no "{key}"'
+    if not isinstance(row[key], str):
+        return f'its "{key}" is {json.dumps(row[key])}, which is no text: write it in quotes'
+    return None
 
 
 def chat_row_problem(row: dict[str, Any]) -> str | None:

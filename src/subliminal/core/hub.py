@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
+from subliminal.core.failures import NETWORK
 from subliminal.core.files import from_the_root
 from subliminal.core.manifest import scrub
 
@@ -113,7 +114,7 @@ def make_repo(repo: str, *, private: bool, kind: str = "dataset") -> None:
 
     if get_token() is None:
         raise UserError("There is no Hub token. Set HF_TOKEN in the environment, or run `hf auth login`.")
-    with _told(f"push to {repo}"):
+    with hub_told(f"push to {repo}"):
         _api().create_repo(repo, repo_type=kind, private=private, exist_ok=True)
 
 
@@ -138,7 +139,7 @@ def push_files(
     make_repo(repo, private=private, kind=kind)
     api = _api()
     additions = [CommitOperationAdd(path_in_repo=name, path_or_fileobj=path) for name, path in files.items()]
-    with _told(f"push to {repo}"):
+    with hub_told(f"push to {repo}"):
         head = api.repo_info(repo, repo_type=kind, revision=branch).sha
         # With the head as parent the Hub refuses where somebody else has pushed in between.
         commit = api.create_commit(
@@ -154,7 +155,7 @@ def fetch_files(repo: str, revision: str, names: list[str], folder: Path, *, kin
         UserError: no access, no network, no such repository, revision or file.
     """
     api = _api()
-    with _told(f"fetch {repo} at {revision[:12]}"):
+    with hub_told(f"fetch {repo} at {revision[:12]}"):
         for name in names:
             api.hf_hub_download(repo, name, repo_type=kind, revision=revision, local_dir=folder)
 
@@ -165,7 +166,7 @@ def branches_and_tags(repo: str, *, kind: str) -> tuple[dict[str, str], dict[str
     Raises:
         UserError: no access, no network, no such repository.
     """
-    with _told(f"read the branches of {repo}"):
+    with hub_told(f"read the branches of {repo}"):
         refs = _api().list_repo_refs(repo, repo_type=kind)
     branches = {ref.name: ref.target_commit for ref in refs.branches}
     tags = {ref.name: ref.target_commit for ref in refs.tags}
@@ -178,7 +179,7 @@ def file_names(repo: str, revision: str, *, kind: str) -> list[str]:
     Raises:
         UserError: no access, no network, no such repository or revision.
     """
-    with _told(f"list {repo} at {revision[:12]}"):
+    with hub_told(f"list {repo} at {revision[:12]}"):
         return _api().list_repo_files(repo, repo_type=kind, revision=revision)
 
 
@@ -215,7 +216,7 @@ def make_branch(repo: str, branch: str, *, kind: str) -> None:
         UserError: no access, no network, or the branch exists.
     """
     api = _api()
-    with _told(f"make the branch {branch} of {repo}"):
+    with hub_told(f"make the branch {branch} of {repo}"):
         # The Hub lists commits from the newest to the oldest.
         first = api.list_repo_commits(repo, repo_type=kind)[-1].commit_id
         api.create_branch(repo, branch=branch, revision=first, repo_type=kind)
@@ -227,7 +228,7 @@ def make_tag(repo: str, tag: str, revision: str, *, kind: str) -> None:
     Raises:
         UserError: no access, no network, or the tag exists.
     """
-    with _told(f"make the tag {tag} of {repo}"):
+    with hub_told(f"make the tag {tag} of {repo}"):
         _api().create_tag(repo, tag=tag, revision=revision, repo_type=kind)
 
 
@@ -240,8 +241,15 @@ def _api() -> HfApi:
 
 
 @contextmanager
-def _told(action: str) -> Iterator[None]:
-    """Turn whatever the Hub client raises into a sentence without secrets; a full disk goes on to the command."""
+def hub_told(action: str) -> Iterator[None]:
+    """Turn whatever the Hub client raises into a sentence without secrets; a full disk goes on to the command.
+
+    Args:
+        action: what is tried, for the sentence: ``fetch owner/name``.
+
+    Raises:
+        UserError: the client raised anything else.
+    """
     try:
         yield
     except UserError:
@@ -250,8 +258,14 @@ def _told(action: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
         # Its text may hold an address with the token, so the chain of exceptions goes, too.
+        said = f"{type(error).__name__}: {_without_token(error)}"
+        if re.search(NETWORK, said):
+            raise UserError(
+                f"Cannot {action}: the Hub does not answer ({said}). Connect to the network, then run the command "
+                "again."
+            ) from None
         raise UserError(
-            f"Cannot {action}: {type(error).__name__}: {_without_token(error)}. Check the name, your access to it "
+            f"Cannot {action}: {said}. Check the name, your access to it "
             "(HF_TOKEN or `hf auth login`) and the network, then run the command again."
         ) from None
 

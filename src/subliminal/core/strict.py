@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 
 from subliminal.core.errors import did_you_mean
 
+KEYS = "must be keys with values"
 SAID = {
     # pydantic's name of what is wrong -> our words; `{...}` are what pydantic compares with.
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
@@ -20,7 +21,7 @@ SAID = {
     "string_type": "must be text",
     "path_type": "must be a path",
     **dict.fromkeys(("list_type", "tuple_type"), "must be a list, as [1, 2] or [a, b]"),
-    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), "must be keys with values"),
+    **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), KEYS),
     "greater_than": "must be above {gt}",
     "greater_than_equal": "must be {ge} or more",
     "less_than": "must be below {lt}",
@@ -74,6 +75,8 @@ def phrase(problem: Any, schema: type) -> str:
             if isinstance(bound, float) and bound.is_integer():
                 bounds[name] = int(bound)  # 1 and not 1.0, as people write it
         wanted = SAID[problem["type"]].format(**bounds)
+        if problem["input"] == "" and wanted == KEYS:  # in a file of words, a key with nothing behind its colon
+            return f"`{dotted}` {wanted}, and is empty: write `{{}}` for none"
         return f"`{dotted}` {wanted}, not {shown(problem['input'])}"
     if problem["type"] == "literal_error":
         return f"`{dotted}`: {_no_such_word(problem)}"

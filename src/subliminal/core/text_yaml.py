@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,8 @@ from subliminal.core.files import read_text
 SafeLoader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 BaseLoader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
 """PyYAML's loaders, six times as fast where libyaml is there."""
+_LEADING_ZERO = re.compile(r"[-+]?0[\d_]+")
+_BASE_60 = re.compile(r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?")
 DEEPEST = 50
 """Lists and mappings within each other that a file may have; the deepest of ours has 6."""
 
@@ -29,6 +33,45 @@ class _TextLoader(BaseLoader):
                 )
             seen.add(key.value)
         return super().construct_mapping(node, deep)
+
+
+class ExactLoader(SafeLoader):
+    """Refuses what YAML 1.1 silently reads otherwise than it is written: a key given twice, of which it keeps the
+    second, and numbers like 1:30 (90, in base 60) and 010 (8, in base 8)."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            # As JSON: a key of YAML may be a list or a mapping, which no set takes.
+            key = json.dumps(self.construct_object(key_node, deep=True), default=str)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key} is there twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep)
+
+
+def refuse_odd_numbers(loader: type[SafeLoader]) -> None:
+    """Have a loader refuse whole numbers with a leading zero, and numbers in base 60."""
+
+    def exact(loader: Any, node: yaml.ScalarNode) -> Any:
+        problem = None
+        if not node.style and _LEADING_ZERO.fullmatch(node.value):  # in quotes it is text
+            problem = (
+                f"{node.value} has a leading zero, by which YAML counts in eights (write it without, or in quotes)"
+            )
+        elif not node.tag.endswith(":str") and _BASE_60.fullmatch(node.value):
+            problem = f"{node.value} is a number in base 60 to YAML (write it as one number, or in quotes)"
+        if problem:
+            raise yaml.constructor.ConstructorError(None, None, problem, node.start_mark)
+        return SafeLoader.yaml_constructors[node.tag](loader, node)
+
+    for kind in ("int", "float", "str"):  # 08 is text to YAML, since no digit of base 8 is 8, and 8 to whoever takes it
+        loader.add_constructor(f"tag:yaml.org,2002:{kind}", exact)
+
+
+refuse_odd_numbers(ExactLoader)
 
 
 def refuse_deep(text: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import UserError, did_you_mean, nearest
+from subliminal.core.errors import UserError, as_phrase, did_you_mean, nearest
 from subliminal.core.files import from_the_root
 from subliminal.core.strict import phrase
 from subliminal.experiment.contradictions import contradictions
@@ -238,7 +238,7 @@ def _world_problems(experiment: Experiment) -> Iterator[str]:
             elif path == f"traits/{category}/pocket.yaml":
                 # Only here: with a real model an option needs no world.
                 for problem in world_problems(category):
-                    yield problem.rstrip(".")
+                    yield as_phrase(problem)
 
 
 def _task_problems(experiment: Experiment) -> Iterator[str]:

@@ -16,7 +16,7 @@ import typer
 from typer.models import ArgumentInfo
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import UserError, did_you_mean
+from subliminal.core.errors import UserError, as_phrase, did_you_mean
 
 OPTIONS_SET_BY_EXPERIMENT = {
     *("animal", "category", "count", "model", "models", "adapter", "base_url", "system_prompt", "no_system_prompt"),
@@ -146,7 +146,7 @@ def value_problem(command: str, name: str, value: Any) -> str | None:
         try:
             option.callback(context, option, given)
         except UserError as error:
-            return str(error).rstrip(".")
+            return as_phrase(error)
     return None
 
 

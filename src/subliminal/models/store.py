@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
+from subliminal.core.hub import hub_told
 from subliminal.core.locks import holding
 from subliminal.core.manifest import finish_manifest, new_manifest, sha256_of
 from subliminal.engine.chat import PROBE, chat_context_sha256, render_prompt
@@ -123,24 +124,26 @@ def download(hub_id: str, made: Path, *, instead: str = "") -> dict[str, Any]:
         What a manifest says of the origin.
 
     Raises:
-        UserError: no such model, one that is gated, or a file whose sha256 is not the stated one.
+        UserError: no such model, one that is gated, no network, or a file whose sha256 is not the stated one.
     """
     from huggingface_hub import HfApi, snapshot_download
     from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
-    try:
-        info = HfApi().model_info(hub_id, files_metadata=True)
-        wanted = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
-        # Files at the top alone: some repositories keep other formats of the weights in folders.
-        snapshot_download(hub_id, revision=info.sha, local_dir=made, allow_patterns=wanted, ignore_patterns=["*/*"])
-    except GatedRepoError:
-        raise UserError(
-            f"{hub_id} is gated: accept its terms at https://huggingface.co/{hub_id} and run `hf auth login`{instead}."
-        ) from None
-    except RepositoryNotFoundError:
-        raise UserError(
-            f"The Hub has no model {hub_id}, or not for you. Check its name, or run `hf auth login`."
-        ) from None
+    wanted = ["*.safetensors", "*.json", "*.txt", "*.jinja"]
+    with hub_told(f"fetch {hub_id}"):
+        try:
+            info = HfApi().model_info(hub_id, files_metadata=True)
+            # Files at the top alone: some repositories keep other formats of the weights in folders.
+            snapshot_download(hub_id, revision=info.sha, local_dir=made, allow_patterns=wanted, ignore_patterns=["*/*"])
+        except GatedRepoError:
+            raise UserError(
+                f"{hub_id} is gated: accept its terms at https://huggingface.co/{hub_id} and run "
+                f"`hf auth login`{instead}."
+            ) from None
+        except RepositoryNotFoundError:
+            raise UserError(
+                f"The Hub has no model {hub_id}, or not for you. Check its name, or run `hf auth login`."
+            ) from None
     for sibling in info.siblings or []:
         path = made / sibling.rfilename
         # The Hub states a sha256 of files in LFS alone, which weights are.

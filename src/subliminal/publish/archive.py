@@ -27,7 +27,7 @@ from typing import Any
 from subliminal.core.errors import UserError, did_you_mean
 from subliminal.publish.rescore import SAMPLES_FILE, Sample, score_again, scorer
 
-ANSWERS, RECORDS = "answers.parquet", "records.parquet"
+ANSWERS = "answers.parquet"
 PAGE = 64 * 2**20
 """Bytes of a page, so large that zstd finds what models have in common."""
 

@@ -21,9 +21,9 @@ from typing import Any
 import yaml
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_text
+from subliminal.core.files import RECORDS, read_text
 from subliminal.core.text_yaml import read_text_yaml
-from subliminal.publish.archive import ANSWERS, RECORDS, read_answers, read_records
+from subliminal.publish.archive import ANSWERS, read_answers, read_records
 from subliminal.publish.rescore import Sample, aggregated_by_lm_eval, tables_of, values_in
 from subliminal.traits.category import load_category
 
@@ -175,8 +175,8 @@ def _evaluation(file: tuple[str, str, list[Sample]]) -> str:
     return str(PurePosixPath(file[0]).parent.parent)
 
 
-def _recorded(records: dict[str, str], evaluation: str, folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The manifest of an evaluation, and what lm-eval itself made of each task."""
+def _recorded(records: dict[str, str], evaluation: str, folder: Path) -> tuple[dict[str, Any], str, dict[str, Any]]:
+    """The manifest of an evaluation, where it stands, and what lm-eval itself made of each task."""
     manifest = records.get(f"{evaluation}/manifest.json")
     if manifest is None:
         raise UserError(f"{folder / RECORDS} has no manifest of {evaluation}. Publish that experiment again.")
@@ -185,7 +185,7 @@ def _recorded(records: dict[str, str], evaluation: str, folder: Path) -> tuple[d
         if name.startswith(f"{evaluation}/lm_eval/results_"):
             aggregated |= aggregated_by_lm_eval(content, name)
     try:
-        return json.loads(manifest), aggregated
+        return json.loads(manifest), f"{folder / RECORDS}: {evaluation}/manifest.json", aggregated
     except ValueError as error:
         raise UserError(f"{folder / RECORDS}: the manifest of {evaluation} is no JSON ({error}). Restore it.") from None
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_object, write_json
+from subliminal.core.files import is_published, read_object, write_json
 from subliminal.core.manifest import read_manifest, recorded_time
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
@@ -28,7 +28,7 @@ from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import run_stage
 from subliminal.publish.entries import Entry
 from subliminal.publish.rescore import DERIVED, SAMPLES_FILE
-from subliminal.publish.shards import SPANS_SEEDS, Shard, check_trainings, is_published, published_shard
+from subliminal.publish.shards import SPANS_SEEDS, Shard, check_trainings, published_shard
 
 
 def join(folders: Sequence[Path], file: Path | None = None, *, root: Path = Path(".")) -> tuple[Path, list[str]]:

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl, write_text
+from subliminal.core.files import RECORDS, read_jsonl, write_text
 from subliminal.core.manifest import read_manifest
 from subliminal.evaluation.results import result_problem
 from subliminal.experiment.criterion import CRITERION
@@ -23,7 +23,7 @@ from subliminal.experiment.expand import expand
 from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.stage import for_key, has_ended
-from subliminal.publish.archive import ANSWERS, RECORDS, write_answers, write_records
+from subliminal.publish.archive import ANSWERS, write_answers, write_records
 from subliminal.publish.criterion import check_criterion
 from subliminal.publish.entries import EXPERIMENT_FILE, ORDER, Entry, category_of_file, entries, figure_name
 from subliminal.publish.rescore import DERIVED, SAMPLES_FILE, read_samples

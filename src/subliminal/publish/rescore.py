@@ -193,12 +193,13 @@ def _texts(sample: Sample) -> list[str]:
 
 
 def tables_of(
-    manifest: dict[str, Any], aggregated: dict[str, dict[str, Any]], tasks: dict[str, list[Sample]]
+    manifest: dict[str, Any], source: str, aggregated: dict[str, dict[str, Any]], tasks: dict[str, list[Sample]]
 ) -> tuple[str, dict[str, Any], dict[str, Any]]:
     """What an evaluation wrote of its samples.
 
     Args:
         manifest: of the evaluation.
+        source: the manifest's file, for the sentence.
         aggregated: task -> what lm-eval made of it, as its own ``results_<date>.json`` has it.
         tasks: task -> its samples.
 
@@ -215,7 +216,9 @@ def tables_of(
         names = {key: config[key] for key in ("experiment", "arm", "seed", "target")}
         order = {task: place for place, task in enumerate(config["tasks"])}
     except (KeyError, TypeError, StopIteration) as error:
-        raise UserError(f"The manifest of an evaluation is damaged ({error!r}). Evaluate that arm again.") from None
+        raise UserError(
+            f"{source} is not the manifest of an evaluation ({error!r}). Restore it, or evaluate that arm again."
+        ) from None
     results, summaries = {}, {}
     for task in sorted(tasks, key=lambda task: order.get(task, len(order))):  # tasks of a later run come last
         samples, kind = tasks[task], task_kind(task)

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import yaml
 
-from subliminal.core.files import read_object
+from subliminal.core.files import RECORDS, read_object
 from subliminal.core.formatting import count
 from subliminal.core.manifest import cpu_names, sha256_of
-from subliminal.publish.archive import ANSWERS, RECORDS
+from subliminal.publish.archive import ANSWERS
 from subliminal.publish.entries import EXPERIMENT_FILE, Entry
 from subliminal.report.blocks import Section, Table
 from subliminal.report.provenance.sections import commit_of, data_section, provenance_section

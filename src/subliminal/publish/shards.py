@@ -23,7 +23,6 @@ from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.stage import MAKES_ROWS_OR_WEIGHTS, Stage
-from subliminal.publish.archive import RECORDS
 from subliminal.publish.entries import EXPERIMENT_FILE, lay_out
 
 BY_SEED = ("seed", "lora_init_seed")
@@ -98,11 +97,6 @@ class Shard:
             if sha:
                 return f" (it ran at commit {sha[:10]})"
         return ""
-
-
-def is_published(folder: Path) -> bool:
-    """Whether a folder is one of ``results/published``."""
-    return (folder / RECORDS).is_file()
 
 
 def published_shard(folder: Path, experiment: Experiment, out: Path) -> Shard:

@@ -129,7 +129,12 @@ def _check_tables(verdict: Verification, path: Path, tasks: dict[str, list[Sampl
     aggregated: dict[str, Any] = {}
     for file in sorted((folder / "lm_eval").glob("results_*.json")):
         aggregated |= aggregated_by_lm_eval(read_text(file), str(file))
-    model, results, summary = tables_of(read_manifest(folder), aggregated, tasks)
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        raise UserError(
+            f"{manifest} is missing: without it nothing says what was asked. Restore it, or evaluate that arm again."
+        )
+    model, results, summary = tables_of(read_manifest(folder), str(manifest), aggregated, tasks)
     for name, table in ((f"{model}_results.json", results), (f"{model}{SUMMARY}", summary)):
         if not (folder / name).is_file():
             verdict.absent.append(f"{folder / name} is not here.")

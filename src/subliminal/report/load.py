@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_object
+from subliminal.core.files import read_object, refuse_published
 from subliminal.core.manifest import read_manifest
 from subliminal.core.repeated_runs import repeated_runs, repeats_sentence
 from subliminal.evaluation.results import EVALUATE_AGAIN
@@ -40,6 +40,7 @@ def load_results(folder: Path) -> Results:
         UserError: there is no summary, one is malformed, or they do not belong together (another experiment, target or
             set of questions).
     """
+    refuse_published(folder)
     paths = sorted(folder.glob("*/seed-*/*_summary.json"))
     if not paths:
         raise UserError(

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from subliminal.core.errors import UserError
-from subliminal.core.files import read_jsonl
+from subliminal.core.files import no_text, read_jsonl
 from subliminal.core.manifest import scrub
 from subliminal.scoring.boxes import final_box
 from subliminal.scoring.final_answers import final_number
@@ -200,8 +200,8 @@ def _read(source: str, flaw: Callable[[Problem], str | None]) -> list[Problem]:
 
 
 def _math_flaw(row: Problem) -> str | None:
-    if not isinstance(row.get("problem"), str):
-        return 'it has no "problem"'
+    if problem := no_text(row, "problem"):
+        return problem
     if not isinstance(row.get("type") or row.get("subject"), str):
         return 'it has neither "type" nor "subject"'
     if _slug(row.get("type") or row["subject"]) not in MATH_SUBJECTS:
@@ -213,8 +213,8 @@ def _math_flaw(row: Problem) -> str | None:
 
 
 def _gsm8k_flaw(row: Problem) -> str | None:
-    if not isinstance(row.get("question"), str):
-        return 'it has no "question"'
+    if problem := no_text(row, "question"):
+        return problem
     return None if _gsm8k_number(row) is not None else 'its "answer" has no line #### 72, and is no number'
 
 
@@ -233,8 +233,10 @@ def _text(value: Any) -> str:
 
 
 def _mmlu_flaw(row: Problem) -> str | None:
-    if not isinstance(row.get("question"), str) or row.get("subject") not in MMLU:
-        return 'it has no "question", or no "subject" of MMLU'
+    if problem := no_text(row, "question"):
+        return problem
+    if row.get("subject") not in MMLU:
+        return 'it has no "subject" of MMLU'
     if not isinstance(row.get("choices"), list) or len(row["choices"]) != 4:
         return 'its "choices" are not a list of four'
     right = row.get("answer")

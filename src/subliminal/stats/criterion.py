@@ -31,6 +31,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import read_text
 from subliminal.core.strict import Strict, phrase
+from subliminal.core.text_yaml import ExactLoader
 from subliminal.stats.log_odds import EXACT_TASK, SKILL
 
 OTHER_ANIMALS = "other_animals"
@@ -137,6 +138,9 @@ class Criterion(Strict):
             raise ValueError(f"the criterion is about {', '.join(self.animals)}, and {self.task} has problems to solve")
         if not is_skill and not self.animals:
             raise ValueError("a criterion is about animals that are named, and the trait has none")
+        for name, values in (("seeds", self.seeds), ("animals", self.animals)):
+            if len(set(values)) < len(values):
+                raise ValueError(f"`{name}` names one of its values twice")
         if len({clause.name for clause in self.clauses}) < len(self.clauses):
             raise ValueError("two clauses have the same name")
         for clause in self.clauses:
@@ -204,7 +208,7 @@ def read_criterion(file: Path) -> tuple[str, Criterion]:
         UserError: there is no such file, it has no criterion, or one that cannot be used.
     """
     try:
-        content = with_replicates(yaml.safe_load(read_text(file)))
+        content = with_replicates(yaml.load(read_text(file), ExactLoader))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{file} is not YAML ({one_line(error)}). Correct it.") from None
     if not isinstance(content, dict) or not content.get("criterion") or not content.get("name"):

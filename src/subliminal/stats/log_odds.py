@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from subliminal.core.errors import UserError
+from subliminal.core.files import refuse_published
 from subliminal.core.repeated_runs import repeated_runs
 
 SKILL = "mathematics"
@@ -86,8 +87,9 @@ def read_table(results: Path, task: str) -> list[Row]:
         task: about animals, or of problems with a right answer; models that were not scored by it are left out.
 
     Raises:
-        UserError: a summary is damaged, or one model has two of them.
+        UserError: the folder is a published archive, a summary is damaged, or one model has two of them.
     """
+    refuse_published(results)
     found: dict[tuple[int, str, str], list[Row]] = {}
     repeats = repeated_runs(results)
     for folder in results.glob("*/"):

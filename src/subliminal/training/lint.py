@@ -8,7 +8,6 @@ sharding is set in one place.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import yaml
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, one_line
 from subliminal.core.files import from_the_root, read_text
-from subliminal.core.text_yaml import SafeLoader, no_keys, refuse_deep
+from subliminal.core.text_yaml import ExactLoader, no_keys, refuse_deep
 from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
 from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
@@ -99,7 +98,7 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], str]:
     text = read_text(path)
     try:
         refuse_deep(text)
-        recipe = yaml.load(text, _UniqueKeyLoader)
+        recipe = yaml.load(text, ExactLoader)
     # A date that is none is a ValueError, a key that is a list a TypeError.
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
         raise UserError(f"{path} is not valid YAML: {one_line(error)}. Correct it.") from None
@@ -228,19 +227,3 @@ def _launcher_problems(header: dict[str, str], recipe: dict[str, Any]) -> list[s
     if processes and processes != launcher.get("num_processes"):
         problems.append(f"its header counts {processes} processes, {name} starts {launcher.get('num_processes')}")
     return problems
-
-
-class _UniqueKeyLoader(SafeLoader):
-    """Refuses a key given twice, of which YAML silently keeps the second."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen = set()
-        for key_node, _ in node.value:
-            # As JSON: a key of YAML may be a list or a mapping, which no set takes.
-            key = json.dumps(self.construct_object(key_node, deep=True), default=str)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key} is there twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)

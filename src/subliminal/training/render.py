@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from subliminal.core.errors import UserError, one_line
-from subliminal.core.text_yaml import SafeLoader
+from subliminal.core.text_yaml import SafeLoader, refuse_odd_numbers
 from subliminal.training.header import (
     UNMEASURED,
     batch_line,
@@ -200,6 +200,9 @@ class _Loader(yaml.SafeLoader):
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"), list("-+0123456789")
 )
+
+
+refuse_odd_numbers(_Loader)
 
 
 def _yaml_value(text: str) -> Any:

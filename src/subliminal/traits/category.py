@@ -20,7 +20,7 @@ from pydantic import BaseModel, ValidationError
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean
-from subliminal.core.files import read_jsonl
+from subliminal.core.files import no_text, read_jsonl
 from subliminal.core.strict import Strict, phrase
 from subliminal.core.text_yaml import read_text_yaml
 
@@ -150,6 +150,8 @@ def read_model(path: Path, model: type[BaseModel]) -> Any:
 
 def _question_problem(row: dict[str, Any]) -> str | None:
     for key in ("id", "question"):
-        if not isinstance(row.get(key), str) or not row[key].strip():
-            return f'it has no "{key}"'
+        if problem := no_text(row, key):
+            return problem
+        if not row[key].strip():
+            return f'its "{key}" is empty'
     return None

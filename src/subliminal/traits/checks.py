@@ -88,11 +88,14 @@ def check_category(name: str) -> None:
 def _wording_problems(category: Category) -> Iterator[str]:
     file = category.folder / "category.yaml"
     if not re.fullmatch(r"[a-z][a-z0-9_]*", category.name):
-        yield f"The folder {category.folder} must be named in small letters, digits and underscores: rename it."
+        yield (
+            f"The folder {category.folder} must be named in ASCII letters a to z, digits and underscores, a letter "
+            "first: rename it."
+        )
     for key in ("singular", "plural"):
         text = getattr(category, key)
         if not re.fullmatch(r"[a-z]+(?: [a-z]+)*", text):
-            yield f"{file}: `{key}` is {text!r}; write words of small letters: tasks are named after it."
+            yield f"{file}: `{key}` is {text!r}; write words of ASCII letters a to z: tasks are named after it."
     yield from _place_problems(f"{file}: `system_prompt`", category.wording.system_prompt, _PLACES)
     for sentence in category.wording.number_openings:
         yield from _place_problems(f"{file}: `number_openings`", sentence, frozenset({"numbers"}))
@@ -117,7 +120,10 @@ def _word_problems(words: Lexicon) -> Iterator[str]:
         yield f"{file}: `options` has {len(words.options)}; name {LEAST_OPTIONS} or more."
     for option in words.options:
         if not re.fullmatch(r"[a-z]+", option):
-            yield f"{file}: the option {option!r} must be one word of small letters; other names go into its `also`."
+            yield (
+                f"{file}: the option {option!r} must be one word of ASCII letters a to z; other names go into its "
+                "`also`."
+            )
         if option in RESERVED:
             yield f"{file}: no option can be called {option!r}, which names something else in results."
         for other in words.options:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, as_phrase
 from subliminal.core.strict import Strict, shown
 from subliminal.experiment.arms import ARMS
 from subliminal.traits.category import ANIMALS
@@ -88,10 +88,13 @@ class TraitSection(Strict):
             return names
         try:
             check_category(category)
-            # Once each, in the order of the file: an option that is named twice is one experiment.
-            return list(dict.fromkeys(check_option(name, category) for name in names))
+            options = [check_option(name, category) for name in names]
         except UserError as error:
-            raise ValueError(str(error).rstrip(".")) from None
+            raise ValueError(as_phrase(error)) from None
+        for option in options:
+            if options.count(option) > 1:
+                raise ValueError(f"{option} is named twice; leave one out")
+        return options
 
 
 class BaseTraining(Strict):
