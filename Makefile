@@ -32,8 +32,9 @@ help:
 demo: setup setup-workflow ## the whole owl experiment on a language model of 0.2M parameters, on a CPU
 	@HF_HUB_OFFLINE=1 $(MAKE) --no-print-directory experiment EXP=experiments/pocket_demo.yml CORES=$(CORES)
 
+# One worker more than cores: a third of the tests' time goes by while a server or a command of theirs is waited for.
 test: setup setup-workflow $(SMOLLM2) ## every test that needs no GPU and no server, but those of test-slow and test-workflow
-	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $(CORES) --dist loadfile --no-loadscope-reorder
+	@HF_HUB_OFFLINE=1 OMP_NUM_THREADS=1 .venv/bin/python -m pytest --numprocesses $$(($(CORES) + 1)) --dist loadfile --no-loadscope-reorder
 
 ##@ An experiment of your own: EXP=experiments/<name>.yml
 experiment: setup setup-workflow $(NEEDED) ## run it, or only SEEDS="1 2"; on all cores, or CORES=8; goes on where it stopped; VERBOSE=1 shows all

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
@@ -22,6 +21,7 @@ from benchmarks.counts import CALLS_FILE, KERNELS_FILE, OPERATIONS_FILE
 from benchmarks.shapes import facts_of
 from benchmarks.workspace import Bench, Variant
 from subliminal import REPO_ROOT
+from subliminal.core import watchdog
 from subliminal.core.manifest import utc_now
 
 OFFLINE = {
@@ -39,7 +39,7 @@ def run_variant(bench: Bench, variant: Variant, gpus: Sequence[str], *, timeout:
         bench: the workspace.
         variant: what to run.
         gpus: CUDA indices that the run sees.
-        timeout: seconds after which it is killed, if not before by its own limit.
+        timeout: seconds after which it is stopped, if not before by its own limit.
 
     Returns:
         The result (see :func:`outcome`), and everything that the run printed.
@@ -56,7 +56,7 @@ def run_variant(bench: Bench, variant: Variant, gpus: Sequence[str], *, timeout:
         except subprocess.TimeoutExpired:
             code = None
         finally:
-            kill_group(process)
+            watchdog.stop(process)
     text = log_file.read_text(errors="replace")
     result = outcome(variant, output, code, text)
     result |= {
@@ -73,7 +73,7 @@ def run_variant(bench: Bench, variant: Variant, gpus: Sequence[str], *, timeout:
 def start_training(
     bench: Bench, variant: Variant, output: Path, gpus: Sequence[str], log: Any
 ) -> subprocess.Popen[bytes]:
-    """Start a variant in a process group of its own."""
+    """Start a variant under a watchdog."""
     words = other_command(bench, variant, output)
     if variant.program == "axolotl":
         words = axolotl_command(bench, variant, output)
@@ -83,23 +83,7 @@ def start_training(
         environment["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     elif variant.gpus > 1:
         environment["ACCELERATE_USE_CPU"] = "true"  # torchrun reads no file of Accelerate's
-    return subprocess.Popen(
-        [sys.executable, "-m", *words],
-        cwd=REPO_ROOT,
-        env=environment,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-
-
-def kill_group(process: subprocess.Popen[bytes]) -> None:
-    """SIGKILL whatever is left of a run."""
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
-    process.wait()
+    return watchdog.start([sys.executable, "-m", *words], log=log.fileno(), env=environment, cwd=REPO_ROOT)
 
 
 def outcome(variant: Variant, output: Path, code: int | None, text: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ import typer
 
 from benchmarks.scaling import ROWS_A_STEP, student_over
 from benchmarks.shapes import SHAPES, make_model, make_rows
+from benchmarks.small_student import COUNTED, COUNTED_STEPS
 from benchmarks.tables import Measured, speed, status
 from benchmarks.training import run_all
 from benchmarks.variants import QWEN
@@ -32,9 +33,6 @@ ROWS = 4000
 SHARES = {60: 1, 30: 2, 15: 4}
 """Rows a step -> GPUs that share out 60 so that each has as many."""
 PREDICTED = {60: "0.49 s", 30: "0.26 s", 15: "0.20 s, bound by the host"}
-COUNTED = ", counted"
-"""End of the name of a run that is slowed by counting: it says what a step consists of and not how fast the run is."""
-COUNTED_STEPS = 12
 PROBE = "benchmarks.probe.KernelProbe"
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)

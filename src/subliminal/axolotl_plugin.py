@@ -126,11 +126,14 @@ class StrictRecipe(BasePlugin):
         """A progress bar with the time left on a terminal, one line a logged step elsewhere; and bf16 on a CPU too."""
         if cfg.use_trackio:
             start_without_bucket()
-        # In a log every turn of a bar would be a line of its own.
-        arguments = {"disable_tqdm": not sys.stderr.isatty(), "use_cpu": not on_gpu()}
-        # The Trainer would look at each micro-batch's loss, for which the processor waits until the card has done all
-        # that came before; MetricsCallback looks at each logged one.
-        arguments["logging_nan_inf_filter"] = False
+        arguments = {
+            # In a log every turn of a bar would be a line of its own.
+            "disable_tqdm": not sys.stderr.isatty(),
+            "use_cpu": not on_gpu(),
+            # The Trainer would look at each micro-batch's loss, for which the processor waits until the card has done
+            # all that came before; MetricsCallback looks at each logged one.
+            "logging_nan_inf_filter": False,
+        }
         if cfg.ddp_broadcast_buffers is None:
             # A language model's buffers never change in training, and each step would walk through the model for them.
             arguments["ddp_broadcast_buffers"] = False

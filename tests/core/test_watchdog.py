@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -30,9 +32,12 @@ def _process_ids(path: Path, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_a_killed_watchdog_leaves_nothing_running_and_its_lock_holds_until_then(tmp_path: Path, number: int) -> None:
-    # A shell and a child of its own, as Snakemake and its stages.
-    command = ["sh", "-c", f"sleep 3600 & echo $$ $! > {tmp_path}/pids; wait"]
+@pytest.mark.parametrize("started", ["sleep", "setsid sleep"])
+def test_a_killed_watchdog_leaves_nothing_running_and_its_lock_holds_until_then(
+    tmp_path: Path, number: int, started: str
+) -> None:
+    # A shell and a child of its own, as Snakemake and its stages; or with a session of its own, as torchrun's workers.
+    command = ["sh", "-c", f"{started} 3600 & echo $$ $! > {tmp_path}/pids; wait"]
     with waiting_for(tmp_path / "lock") as held:
         process = watchdog.start(command, held=[held])
     processes = _process_ids(tmp_path / "pids", 2)
@@ -49,3 +54,38 @@ def test_a_command_that_ends_leaves_no_process_with_its_lock(tmp_path: Path) -> 
     assert process.wait() == 7
     assert take_lock(tmp_path / "lock") is not None
     watchdog.stop(process)
+
+
+def test_a_launcher_that_is_killed_leaves_no_worker(tmp_path: Path) -> None:
+    # torchrun gives each worker a session of its own. It cannot end them if it gets SIGKILL, as where memory is full.
+    process = watchdog.start(["sh", "-c", f"setsid sleep 3600 & echo $! > {tmp_path}/pids; kill -9 $$"])
+    (worker,) = _process_ids(tmp_path / "pids", 1)
+    assert process.wait() == 128 + signal.SIGKILL
+    assert not _is_running(worker)
+    watchdog.stop(process)
+
+
+def test_a_watchdog_under_another_ends_what_is_its_own_alone(tmp_path: Path) -> None:
+    # As an experiment's and a stage's: the stage's is over first.
+    mine = f"setsid sleep 3600 & echo $! > {tmp_path}/inner"
+    inner = [sys.executable, "-P", watchdog.__file__, "sh", "-c", mine]
+    # The inner watchdog's standard input stays open, so that it ends with its command.
+    os.mkfifo(tmp_path / "input")
+    lines = [
+        f"setsid sleep 3600 & echo $! > {tmp_path}/outer",
+        f"exec 3<>{tmp_path}/input",
+        f"{shlex.join(inner)} <&3",
+        f"echo over > {tmp_path}/over",
+        "wait",
+    ]
+    outer = watchdog.start(["sh", "-c", "\n".join(lines)])
+    (of_outer,) = _process_ids(tmp_path / "outer", 1)
+    (of_inner,) = _process_ids(tmp_path / "inner", 1)
+    deadline = time.monotonic() + HANG_SECONDS
+    while not (tmp_path / "over").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert not _is_running(of_inner)
+    assert _is_running(of_outer)
+    watchdog.stop(outer)
+    assert not _is_running(of_outer)

@@ -15,7 +15,12 @@ ABSENT = "SMOLLM2=models/not-there/manifest.json"
 
 
 def _make(*words: str) -> str:
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    # What stood on the command line of a `make test CORES=3` reaches these tests, and is none of theirs.
+    settings = re.findall(r"^([A-Z]+) \?=", (REPO_ROOT / "Makefile").read_text(), re.MULTILINE)
+    environment = {}
+    for name, value in os.environ.items():
+        if not name.startswith(("MAKE", "MFLAGS")) and name not in settings:
+            environment[name] = value
     command = ["make", "--no-print-directory", *words]
     done = subprocess.run(command, cwd=REPO_ROOT, capture_output=True, text=True, env=environment)
     assert done.returncode == 0, done.stderr
@@ -63,10 +68,8 @@ def test_verbose_reaches_the_run() -> None:
 @pytest.mark.parametrize(
     ("words", "cores"),
     [
-        (
-            ["experiment"],
-            None,
-        ),  # every core: with two, trainings of four threads take turns on a GPU that they may share
+        # Every core: with two, trainings of four threads take turns on a GPU that they may share.
+        (["experiment"], None),
         (["experiment", "CORES=16"], "16"),
         (["demo"], "2"),
         (["demo", "CORES=4"], "4"),

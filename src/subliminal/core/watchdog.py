@@ -4,8 +4,12 @@
 asker holds the other end of this program's standard input. As soon as that closes (the asker closed it, ended, or was
 killed, even with SIGKILL), the whole group gets SIGTERM, and SIGKILL if it is still there after ``GRACE`` seconds.
 
+Some commands start processes outside their group, as torchrun does with its workers, which then survive a launcher that
+is killed. So everything that the command starts inherits a mark in its environment, and once the group is gone whatever
+still bears the mark is ended, too (where the system shows environments under ``/proc``, as Linux does).
+
 A watchdog may itself be killed with SIGKILL. For that case it keeps a second process, its deputy, which then ends the
-group in the same way and holds the watchdog's locks until the group is gone. Of the two, one may be killed: against the
+command in the same way and holds the watchdog's locks until it is gone. Of the two, one may be killed: against the
 death of both at once there is no third. Only the standard library is imported, so any Python can run this file.
 """
 
@@ -19,9 +23,13 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 
 GRACE = 15.0
 """Seconds between SIGTERM and SIGKILL."""
+
+MARKS = "SUBLIMINAL_WATCHDOGS"
+"""Environment variable with the marks of all watchdogs above a process, joined by colons."""
 
 
 def start(
@@ -71,11 +79,14 @@ def main(command: Sequence[str]) -> int:
     """Run ``command`` until it ends or standard input closes; returns its status (128 + N if signal N ended it)."""
     # The asker gets a Ctrl-C of the terminal, and stops this by closing the pipe.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # By sys.exit, so that `finally` below ends the group; the default would end this process alone.
+    # By sys.exit, so that `finally` below ends the command; the default would end this process alone.
     signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(128 + number))
-    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, start_new_session=True)
+    mark = f"{os.getpid()}.{time.time_ns()}"
+    marks = [*os.environ.get(MARKS, "").split(":"), mark]
+    environment = {**os.environ, MARKS: ":".join(filter(None, marks))}
+    child = subprocess.Popen(command, stdin=subprocess.DEVNULL, env=environment, start_new_session=True)
     # Before the thread: a fork takes along the thread that calls it, and no other.
-    deputy = _start_deputy(child)
+    deputy = _start_deputy(child, mark)
     # A daemon: it sits in a read that only the asker can end.
     threading.Thread(target=_leave_at_end_of_input, daemon=True).start()
     try:
@@ -83,14 +94,14 @@ def main(command: Sequence[str]) -> int:
         # A negative status is the number of the signal that ended the child; shells say 128 more.
         return status if status >= 0 else 128 - status
     finally:
-        _end_group(child)
+        _end(child, mark)
         os.kill(deputy, signal.SIGKILL)
         # It holds this process's locks and output, which are to be free when this process is gone.
         os.waitpid(deputy, 0)
 
 
-def _start_deputy(child: subprocess.Popen[bytes]) -> int:
-    """Start the process that ends the child's group if this one is killed and cannot; returns its id."""
+def _start_deputy(child: subprocess.Popen[bytes], mark: str) -> int:
+    """Start the process that ends the command if this one is killed and cannot; returns its id."""
     here, there = os.pipe()
     deputy = os.fork()
     if deputy:
@@ -100,7 +111,7 @@ def _start_deputy(child: subprocess.Popen[bytes]) -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         os.close(there)
         os.read(here, 1)  # nothing is ever written there: the read ends when the watchdog is gone
-        _end_group(child)
+        _end(child, mark)
     finally:
         os._exit(0)  # not back into what the watchdog was about to do
 
@@ -112,20 +123,67 @@ def _leave_at_end_of_input() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _end_group(child: subprocess.Popen[bytes]) -> None:
-    """SIGTERM for the child's process group, SIGKILL for what is left of it after ``GRACE`` seconds."""
+def _end(child: subprocess.Popen[bytes], mark: str) -> None:
+    """SIGTERM for the child's process group, then for whatever else bears the mark; SIGKILL for what is left.
+
+    Both together have ``GRACE`` seconds.
+    """
     # A second SIGTERM must not stop the stopping.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    deadline = time.monotonic() + GRACE
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
-        deadline = time.monotonic() + GRACE
-        while time.monotonic() < deadline:
-            child.poll()  # collects the child, which would count as a member of its group until then
-            # Signal 0 reaches nobody: it asks whether anyone of the group is left.
-            os.killpg(child.pid, 0)
+        while _group_runs(child) and time.monotonic() < deadline:
             time.sleep(0.05)
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
+    # Some may be watchdogs themselves, which end their own commands before they go.
+    _signal_bearers(mark, signal.SIGTERM)
+    while _bearers(mark):
+        if time.monotonic() > deadline:
+            _signal_bearers(mark, signal.SIGKILL)
+        time.sleep(0.05)
+
+
+def _group_runs(child: subprocess.Popen[bytes]) -> bool:
+    """Whether a process of the child's group runs.
+
+    One that is over counts as a member until its parent collects it, which the first process of some containers does
+    seconds later. Linux shows which those are.
+    """
+    child.poll()  # collects the child itself
+    if sys.platform != "linux":
+        os.killpg(child.pid, 0)  # signal 0 reaches nobody: it asks whether anyone is left
+        return True
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, group = file.read_bytes().rpartition(b")")[2].split()[:3]
+        except OSError:  # gone
+            continue
+        if int(group) == child.pid and state not in b"XZ":
+            return True
+    return False
+
+
+def _bearers(mark: str) -> list[int]:
+    """The processes with a mark of this user; none where the system shows no environments."""
+    found = []
+    for file in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            environment = file.read_bytes()
+        except OSError:  # another user's, or gone
+            continue
+        for entry in environment.split(b"\0"):
+            name, _, value = entry.partition(b"=")
+            if name == MARKS.encode() and mark.encode() in value.split(b":"):
+                found.append(int(file.parent.name))
+    return found
+
+
+def _signal_bearers(mark: str, number: signal.Signals) -> None:
+    for process in _bearers(mark):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, number)
 
 
 if __name__ == "__main__":
