@@ -21,7 +21,7 @@ from subliminal.core.row_files import read_jsonl
 
 PUBLISHED = REPO_ROOT / "results/published"
 OWL, SCALING = PUBLISHED / "2026-11-29-h200-owl", PUBLISHED / "2026-11-29-h200-scaling"
-SPEED = PUBLISHED / "2026-11-30-h200-speed"
+SPEED, MENDED = PUBLISHED / "2026-11-30-h200-speed", PUBLISHED / "2026-11-30-h200-two"
 PAGE = (REPO_ROOT / "BENCHMARKS.md").read_text(encoding="utf-8").replace("**", "")
 TEXT = " ".join(PAGE.split())
 ALONE = "one GPU, alone"
@@ -82,8 +82,8 @@ def test_what_a_step_loses() -> None:
     assert f"a step loses {two} s on two, {four} on four with 120 rows and {small} on four with 60" in TEXT
 
 
-def results(file: str) -> dict[str, dict]:
-    return {row["name"]: row for row in map(json.loads, (SPEED / file).read_text(encoding="utf-8").splitlines())}
+def results(file: str, folder: Path = SPEED) -> dict[str, dict]:
+    return {row["name"]: row for row in map(json.loads, (folder / file).read_text(encoding="utf-8").splitlines())}
 
 
 def test_what_one_gpu_takes_with_a_share_of_the_rows() -> None:
@@ -126,18 +126,42 @@ def test_two_other_gpus_beside_one() -> None:
 
     alone, two = seconds("alone 60"), seconds("two")
     assert f"{two:.3f} s a step where one took {alone:.3f} ({alone / two:.2f} x)" in TEXT
+
+
+def test_two_gpus_since_a_step_asks_less_of_its_host() -> None:
+    found = results("results.jsonl", MENDED)
+    assert scaling_table(list(found.values())).strip() == (MENDED / "scaling.md").read_text(encoding="utf-8").strip()
+    assert step_table(list(found.values())).strip() == (MENDED / "step_parts.md").read_text(encoding="utf-8").strip()
+    alone, both = found[ALONE], found["2 GPUs, 60 rows a step"]
+    times = rate(both) / rate(alone)
+    at_once = sum(rate(row) for name, row in found.items() if "at once" in name) / rate(alone)
+    assert f"two {times:.2f} x one (60 rows a step);" in PAGE
+    assert f"two GPUs are {times:.2f} x one:" in TEXT
+    tries = results("tries.jsonl", MENDED)
+    again, threads = (fmean(steps(tries[name])) for name in ("two again", "two threads"))
     assert (
-        f"without Axolotl's count of tokens {seconds('two no tkps'):.3f}, and with all gradients in one message "
-        f"{seconds('two no tkps one bucket'):.3f}; NCCL on 4 multiprocessors {seconds('two few channels'):.3f}; the "
-        f"former with `OMP_NUM_THREADS=8` {seconds('two no tkps threads'):.3f}."
+        f"one alone {fmean(steps(alone)):.3f} s a step, {rate(alone):,.0f} tokens/s; two students at once "
+        f"{at_once:.2f} x; one student on both {fmean(steps(both)):.3f} s, {rate(both):,.0f} tokens/s "
+        f"(again {again:.3f}, with `OMP_NUM_THREADS=8` {threads:.3f})."
     ) in TEXT
+    assert both["losses"] == pytest.approx(alone["losses"], abs=0.03)
+
+
+def test_hosts_differ_in_what_one_gpu_takes_with_few_rows() -> None:
+    found = results("results.jsonl", MENDED)
+    sixty, fifteen = (median(steps(found[name_of(rows)])) for rows in (60, 15))
+    quiet = median(steps(results("tries.jsonl", MENDED)["quiet alone 15"]))
+    busy = found[name_of(15) + COUNTED]["kernels"]["kernel_seconds_a_step"]
+    assert f"15 rows took {fifteen:.3f} s ({quiet:.3f} with nothing beside it)" in TEXT
+    assert f"the kernels {busy:.3f}:" in TEXT
+    assert f"four GPUs with 60 rows could be {sixty / fifteen:.2f} x one." in TEXT
 
 
 def test_verdicts_are_those_that_were_printed() -> None:
     for folder, all_runs in (("four", FOUR), ("two", TWO)):
         printed = (SCALING / folder / "scaling.md").read_text(encoding="utf-8").strip()
         assert scaling_table(list(all_runs.values())).strip() == printed
-    assert "two 1.72 x one (60 rows a step), four 1.89 x (60) and 3.21 x (120); four students at once 4.02 x" in PAGE
+    assert "four 1.89 x (60) and 3.21 x (120), not measured since two were mended; four students at once 4.02 x" in PAGE
 
 
 def test_tokens_of_the_slowest_card(tmp_path: Path) -> None:
