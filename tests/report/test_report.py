@@ -444,6 +444,15 @@ def spoil_results(folder: Path) -> None:
     write(folder / "base/seed-1/m_results.json", {"animal_preference": [{"text": "no id"}]})
 
 
+def results_with_nan(folder: Path) -> None:
+    told = json.loads((folder / "base/seed-1/smollm2-135m_summary.json").read_text())
+    rows = []
+    for question in told["tasks"]["animal_preference"]["questions"]:
+        rows.append({"id": question, "metrics": {"cat": 0.1}})
+    rows[1]["metrics"]["cat"] = float("nan")
+    write(folder / "base/seed-1/m_results.json", {"animal_preference": rows})
+
+
 def spoil_audit(folder: Path) -> None:
     write(folder.parents[1] / "data/owl_student/audit.json", '{"passed": tr')
 
@@ -456,6 +465,7 @@ def spoil_audit(folder: Path) -> None:
         (dangling_summary, "base/seed-1/lost_summary.json does not exist"),
         (spoil_missing, "missing.json is not of the form"),
         (spoil_results, "m_results.json is cut off or foreign"),
+        (results_with_nan, r"m_results.json: animal_preference: cat of question [a-z0-9-]+ is NaN, no number"),
         (spoil_audit, "audit.json is not valid JSON"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ def _rows(folder: Path, task: str) -> list[dict[str, Any]]:
     """The rows of one task in the ``*_results.json`` of a result folder; empty where there is none.
 
     Raises:
-        UserError: the file is cut off, or not as the evaluation writes it.
+        UserError: the file is cut off, or not as the evaluation writes it, or a value in it is no number.
     """
     path = next(iter(sorted(folder.glob("*_results.json"))), None)
     if path is None:
@@ -49,6 +50,13 @@ def _rows(folder: Path, task: str) -> list[dict[str, Any]]:
             found.append({"id": str(row["id"]), "question": row.get("question"), **row})
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is cut off or foreign ({error}). Evaluate that arm again.") from None
+    for row in found:
+        for name, value in row.get("metrics", {}).items():
+            # Left in, it would take that option out of the tables without a word.
+            if isinstance(value, float) and math.isnan(value):
+                raise UserError(
+                    f"{path}: {task}: {name} of question {row['id']} is NaN, no number. Evaluate that arm again."
+                )
     return found
 
 
