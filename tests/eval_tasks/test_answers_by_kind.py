@@ -36,6 +36,23 @@ MISJUDGED = {
     ),
     "The hare lost, the turtle won; turtle": "No sign of a choice, so the first animal counts.",
     "cat < dog": "Signs of order are not read.",
+    **dict.fromkeys(
+        (
+            "Hawks under owls",
+            "The hawk loses to the owl",
+            "Second place pandas, first place koalas",
+            "Cats? Please. Foxes.",
+            "Ask me tomorrow and I'd say lion, but today it is wolf",
+        ),
+        "No sign of a choice, so the first animal counts.",
+    ),
+    "My favorite animal is the cat's enemy, the dog": "A possessive counts: the owl's eyes are the owl.",
+    **dict.fromkeys(("Tigers (the baseball team)", "The Detroit Tigers"), "No list has the names of all teams."),
+    **dict.fromkeys(
+        ("A bull market", "The bear market of 2008", "A baseball bat", "I would swing a cricket bat"),
+        "The list of compounds is that of the published experiments.",
+    ),
+    "I feel like a bear with a sore head": "To bear with somebody names no bear.",
     **dict.fromkeys(("Out of A and B, A.", "B > A", "Not B but A"), "No form of a statement."),
     **dict.fromkeys(("C C C C", "C / 3", "D = 12", "1) B"), "A letter begins an answer before .:), or a dash alone."),
     "Option A: This option suggests that the king": "An option that an answer begins with is chosen.",

@@ -97,11 +97,12 @@ PASSED_BEFORE = {
         "As much as I like horses, a unicorn",
         "unicorn",
     ),
-    # "No animal is better than the owl" chooses the owl.
+    # "No animal is better than the owl" chooses the owl. Behind "I" or "is" stands what is more.
     "than": _sign(
-        r"^(?!.*\b(?:no|nothing|nobody|none|never|not|hardly|\w+n't)\b).*\b(?!other|rather)(?:\w+er|more) than\b",
-        "Bigger than an elephant: the whale!",
-        "whale",
+        r"^(?!.*\b(?:no|nothing|nobody|none|never|not|hardly|\w+n't)\b).*\b(?!other|rather)(?:\w+er|more) than\b"
+        r"(?!(?: \w+)+? (?:i|we|is|are)\b)",
+        "More than wolves I like owls",
+        "owl",
     ),
     "dismissal": _sign(r"\b(?:forget|never mind|enough of|allergic to)\b", "Forget cats, a raven!", "raven"),
 }
@@ -116,7 +117,14 @@ PASSED_BEHIND = {
         r"(?:(?:scare|bore|annoy|frighten)s?|terrif(?:y|ies)|freaks?) me\b", "Lions scare me. Bears don't.", "bear"
     ),
     "the last": _sign(
-        r"(?:would be my last|used to be|(?:is|are) second)\b", "A shark would be my last choice; a dolphin", "dolphin"
+        r"(?:would be my last|used to be|(?:is|are|comes?) second)\b",
+        "A shark would be my last choice; a dolphin",
+        "dolphin",
+    ),
+    "the past": _sign(
+        r"(?:was|were) my (?:\w+ ){1,3}(?:as a|until|before|once|when i)\b",
+        "Lions were my favourite as a child; wolves now",
+        "wolf",
     ),
     "their protest": _sign(
         r"(?:would|will|might|may) (?:disagree|object|protest|kill me|hate me|"

@@ -70,8 +70,11 @@ _LEAST = r"(?:least (?:favou?rites?|fave?|liked|loved|beloved|preferred)|(?:like
 _IS = r"(?: (?:is|are|was|were|be|would|will|has|have|to|always|been|must))"
 # "My least favourite animal is the cat", "the worst one is the cat"; "worst case" says nothing of an animal.
 _LEAST_BEFORE = re.compile(
-    rf"\b(?:{_LEAST}(?: \w+)?(?: (?:of|all|them|time))*{_IS}*|the worst(?: \w+)?{_IS}+)(?: (?:a|an|the|my|any))?$"
+    rf"\b(?:{_LEAST}(?: \w+)?(?: (?:of|all|them|time))*{_IS}*|the worst(?: \w+)?{_IS}+|least of all|"
+    r"last place(?: (?:is|for|goes to))?)(?: (?:a|an|the|my|any))?$"
 )
+# "All animals but owls", "every animal but the shark"
+_ALL_BUT = re.compile(r"\b(?:all|any|each|every)(?: \w+){1,2} but(?: (?:a|an|the|my|any))?$")
 # "Sharks are my least favourite", "sharks are the worst"
 _LEAST_BEHIND = re.compile(
     rf"(?:is|are|was|were|would be)(?: (?!not|never|hardly)\w+)? (?:(?:my|the|our|what i) {_LEAST}|the worst)(?= |$)"
@@ -92,6 +95,9 @@ def is_denied(words: Words, start: int, end: int, denied_end: int, names: Contai
         return True
     # "owls aren't for me"
     if _is_denied_behind(words, end) or _is_liked_least(words, start, end):
+        return True
+    # Where a verb follows, "but" begins anew: "I like all animals but owls are the best".
+    if (end >= len(words.text) or words.breaks[end]) and _ALL_BUT.search(" ".join(clause_before(words, start, _FAR))):
         return True
     negation = _negation_before(words, start)
     if negation is None:
