@@ -48,6 +48,18 @@ def test_what_a_failed_stage_takes_with_it(tmp_path: Path) -> None:
     assert plan.stages["report-owl"].key != expand(experiment, root=tmp_path).stages["report-owl"].key
 
 
+def test_a_report_is_of_the_arms_and_seeds_of_the_file(tmp_path: Path) -> None:
+    experiment = load_experiment(DEMO)
+    experiment = experiment.model_copy(update={"seeds": [42, 43]})
+    whole = expand(experiment, root=tmp_path).stages["report-owl"]
+    asked = {"arms": ["base", "teacher", "student", "control_base_numbers"], "seeds": [42, 43]}
+    assert whole.facts["planned"] == asked
+    # Shards that are run one after the other end in one report.
+    assert expand(experiment, root=tmp_path, seeds=[43]).stages["report-owl"].facts["planned"] == asked
+    fewer = experiment.model_copy(update={"arms": ["base", "student"]})
+    assert expand(fewer, root=tmp_path).stages["report-owl"].key != whole.key
+
+
 def test_without_a_base_there_is_nothing_to_report(tmp_path: Path) -> None:
     record = {"stage": "train-base", "reason": "x", "log": "x.log"}
     plan = expand(load_experiment(DEMO), root=tmp_path, failed={"train-base": record})

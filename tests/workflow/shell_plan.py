@@ -49,7 +49,9 @@ def shell_plan(
     if kept:
         evaluated = add("evaluate", "all", kept)
         missing = plan.missing
-        add("report", "all", [evaluated], facts={"missing": missing}, parts={"missing.json": digest(missing)})
+        planned = {"arms": ["student"], "seeds": [1, 2]}
+        facts = {"missing": missing, "planned": planned}
+        add("report", "all", [evaluated], facts=facts, parts={"missing.json": digest(missing)})
     return plan
 
 

@@ -81,6 +81,20 @@ def _wait_until_gone(pid: int, seconds: float = HANG_SECONDS) -> None:
 # --- a failed stage, and going on ---
 
 
+def test_weights_that_are_deleted_are_made_again_though_their_record_is_there(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs/shell/teacher"
+    plan = shell_plan(tmp_path, commands={"train-teacher": f"echo > {folder}/manifest.json"})
+    stage = plan.stages["train-teacher"]
+    stage.proof = f"{folder}/manifest.json"
+    run_stage(plan, stage.name)
+    stage.mark.unlink()
+    run_stage(plan, stage.name)
+    assert _ran(tmp_path) == [stage.name], "it was whole"
+    (folder / "made").unlink()
+    run_stage(plan, stage.name)
+    assert _ran(tmp_path) == [stage.name] * 2
+
+
 def test_a_failed_arm_does_not_stop_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -68,7 +68,8 @@ def first_trained(plan: Plan, stage: Stage) -> Path | None:
             return Path(waiting.folder)
     results = Path(stage.folder)
     # With several animals the results lie one folder deeper.
-    for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
+    # Also results that were set aside since: `stale-seed-1`.
+    for pattern in ("*/*seed-*/manifest.json", "*/*/*seed-*/manifest.json"):
         for path in sorted(results.glob(pattern)):
             if learns_numbers(path.parts[-3]):
                 return path.parent

@@ -29,6 +29,7 @@ from subliminal.experiment.log import QUIET
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence, refuse_killed
 from subliminal.experiment.schema.experiment import Experiment
+from subliminal.experiment.stale import set_aside_stale
 
 ASKS = {"-n", "--dry-run", "--dryrun", "-h", "--help", "--version"}
 """Options of Snakemake that run nothing and answer on the terminal."""
@@ -150,6 +151,13 @@ def write_plan(plan: Plan, gpu_places: int = 1, until: Sequence[str] = ()) -> No
                 write_json(path, {"missing": stage.facts["missing"]})
             else:
                 path.unlink(missing_ok=True)
+            for stale in set_aside_stale(Path(stage.folder), stage.facts["planned"], stage.facts["missing"]):
+                print(
+                    f"set aside as {stale}: results of an arm or seed that failed since, or that the file does not ask "
+                    "for. No report counts them.",
+                    file=sys.stderr,
+                    flush=True,
+                )
     plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places, until=until)
 
 

@@ -98,7 +98,12 @@ class _Expansion(StudentStages):
             evaluations += evaluated[trait].stages
         # A report holds its students against those of the other animals, so that it waits for theirs too.
         for trait, each in evaluated.items():
-            self._report(trait, each, evaluations, leaks)
+            # In the order of the file; of a shard, too, the seeds are those of the whole file.
+            planned = {
+                "arms": list(dict.fromkeys(arm for arm, _, _ in scored[trait])),
+                "seeds": list(self.experiment.seeds),
+            }
+            self._report(trait, each, planned, evaluations, leaks)
         self._overview()
         return self.plan
 
@@ -238,7 +243,14 @@ class _Expansion(StudentStages):
         made_by = stages_behind(model for *_, model in kept)
         return _Evaluated(done, missing, made_by, bool(done) or scored)
 
-    def _report(self, trait: str, evaluated: _Evaluated, evaluations: list[str], leaks: list[str]) -> None:
+    def _report(
+        self,
+        trait: str,
+        evaluated: _Evaluated,
+        planned: dict[str, list[Any]],
+        evaluations: list[str],
+        leaks: list[str],
+    ) -> None:
         """The report of a trait, unless nothing of it is scored."""
         if not evaluated.any:
             return
@@ -250,7 +262,7 @@ class _Expansion(StudentStages):
         # Only audits of rows that are behind what is reported: those of a lost arm say nothing here.
         audits = [name for name in self.audits if self.plan.stages[name].made_from[0] in behind]
         report.made_from = [*evaluations, *leaks, *audits]
-        report.facts = {"missing": evaluated.missing}
+        report.facts = {"missing": evaluated.missing, "planned": planned}
         report.parts = {"missing.json": digest(evaluated.missing)}
         self.plan.add(report)
 

@@ -163,13 +163,20 @@ def _run(plan: Plan, stage: Stage, held: int) -> None:
     write_json(record_path(stage), now)
     # Its members may all have been brought to their end by a run that was stopped before its own mark.
     served = stage.kind == "serve" and all(is_whole(member) for member in plan.members(stage.name))
-    if not served and not (same and begun and stage.proof and Path(stage.proof).is_file()):
+    # Its proof is written last, so what is missing beside it was deleted since, such as weights.
+    ended = same and begun and stage.proof and Path(stage.proof).is_file() and not _not_made(stage)
+    if not served and not ended:
         _run_commands(plan, stage, held, resume=same)
-    missing = [path for path in stage.makes if not Path(path).exists()]
+    missing = _not_made(stage)
     if missing:
         raise StageFailed(f"The command ended well but did not make {', '.join(missing)}.")
     # Last of all: a mark says that everything above is there and whole.
     write_json(stage.mark, {"stage": stage.name, "commands": stage.commands, "made": _made(stage)})
+
+
+def _not_made(stage: Stage) -> list[str]:
+    """What a stage should make and is not there."""
+    return [path for path in stage.makes if not Path(path).exists()]
 
 
 def _run_commands(plan: Plan, stage: Stage, held: int, *, resume: bool) -> None:
