@@ -14,3 +14,6 @@ CALLS_FILE = "python_calls.json"
 
 COUNTED_STEP = 3
 """The step whose operations are counted: after the first, in which the optimizer makes its state."""
+
+CALLS_STEP = COUNTED_STEP + 1
+"""The step whose calls of functions are counted: the one after, as counting the operations calls functions, too."""

@@ -36,7 +36,6 @@ from subliminal.engine.server import Server, serve
 from subliminal.evaluation.loaders import IN_FLIGHT, Loader, OpenModels, in_process, on_server
 from subliminal.evaluation.run import evaluate
 from subliminal.evaluation.spec import EvaluationSpec
-from subliminal.scoring.preference import questions as favourite_questions
 
 SAMPLED, EXACT = "animal_preference", "animal_preference_logprob"
 ENGINES = ("offline", "server", "process")
@@ -63,6 +62,9 @@ class EvaluationJob(ServingJob):
 
 def question_requests(questions: int, samples: int) -> list[Request]:
     """What offline is to answer: each question ``samples`` times, with the seeds that the evaluation gives."""
+    # It imports lm-eval, and `--help` need not wait for that.
+    from subliminal.scoring.preference import questions as favourite_questions
+
     requests = []
     for number, row in enumerate(favourite_questions("animals")[:questions]):
         for index in range(samples):

@@ -18,7 +18,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.python_calls import STEP
+from benchmarks.counts import CALLS_STEP
 from benchmarks.shapes import SHAPES, make_model, make_rows
 from benchmarks.small_student import COUNTED, OURS, small_variants, tiny_small
 from benchmarks.tables import Measured, status
@@ -46,11 +46,8 @@ def host_variants() -> list[Variant]:
             "gradient_accumulation_steps": 1,
             "effective_batch": ROWS_A_STEP,
         }
-        runs.append(
-            replace(
-                student, name=name, settings=settings, plugins=tuple(plugins), gpus=processes, steps=STEP, expected=""
-            )
-        )
+        run = replace(student, name=name, settings=settings, plugins=tuple(plugins))
+        runs.append(replace(run, gpus=processes, steps=CALLS_STEP, expected=""))
     return runs
 
 

@@ -14,11 +14,9 @@ from typing import Any
 
 from transformers import TrainerCallback
 
-from benchmarks.counts import CALLS_FILE, COUNTED_STEP
+from benchmarks.counts import CALLS_FILE, CALLS_STEP
 from subliminal.core.files import write_json
 
-STEP = COUNTED_STEP + 1
-"""The step whose calls are counted: the one after that whose operations are, as counting those calls functions too."""
 MOST_FREQUENT = 10
 
 
@@ -36,9 +34,9 @@ class PythonCallsCallback(TrainerCallback):
         self.profiler = cProfile.Profile()
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if state.global_step == STEP - 1:
+        if state.global_step == CALLS_STEP - 1:
             self.profiler.enable()
-        elif state.global_step == STEP:
+        elif state.global_step == CALLS_STEP:
             self.profiler.disable()
             if state.is_world_process_zero:
                 self.write()

@@ -42,6 +42,8 @@ class StrictRecipe(BasePlugin):
         self.manifest: dict[str, Any] = {}
         self.rows: int | None = None
         self.prepared = False
+        # PEFT's import makes a million objects: at Python's own 700 it looks through all of them nine times.
+        gc.set_threshold(10_000)
 
     def get_input_args(self) -> str:
         return "subliminal.training.arguments.StrictRecipeArgs"

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from benchmarks.commands import axolotl_command
+from benchmarks.counts import CALLS_STEP
 from benchmarks.host_work import MODEL, NAMES, PROBE, host_table, host_variants
-from benchmarks.python_calls import STEP, PythonCallsCallback
+from benchmarks.python_calls import PythonCallsCallback
 from benchmarks.shapes import SHAPES, make_model, make_rows
 from benchmarks.training import run_all
 from benchmarks.workspace import Bench
@@ -25,18 +26,18 @@ def called() -> None:
 
 def test_the_calls_of_one_step_are_counted(tmp_path: Path) -> None:
     callback = PythonCallsCallback(tmp_path)
-    for step in range(1, STEP + 3):
+    for step in range(1, CALLS_STEP + 3):
         for _ in range(step):
             called()
         callback.on_step_end(None, SimpleNamespace(global_step=step, is_world_process_zero=True), None)
     facts = json.loads((tmp_path / "python_calls.json").read_text())
-    assert facts["most_frequent"]["test_host_work.py:called"] == STEP
-    assert facts["calls"] < STEP + 10, "beside it the callback's own"
+    assert facts["most_frequent"]["test_host_work.py:called"] == CALLS_STEP
+    assert facts["calls"] < CALLS_STEP + 10, "beside it the callback's own"
 
 
 def test_another_process_writes_nothing(tmp_path: Path) -> None:
     callback = PythonCallsCallback(tmp_path)
-    for step in (STEP - 1, STEP):
+    for step in (CALLS_STEP - 1, CALLS_STEP):
         callback.on_step_end(None, SimpleNamespace(global_step=step, is_world_process_zero=False), None)
     assert not list(tmp_path.iterdir())
 

@@ -8,13 +8,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-import subprocess
-import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
-from patience import HANG_SECONDS
+from warm_python import WarmPython
 
 from subliminal import REPO_ROOT
 
@@ -30,6 +29,8 @@ DOCUMENTS = [
 ]
 FENCE = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INSPECT = ".venv-inspect/bin/inspect"
+IMPORTED = ("aiohttp", "numpy", "pydantic", "typer", "yaml")
+"""What many commands import before they print their help."""
 MADE_BY_RUNS = ("data/", "models/", "outputs/", "results/")
 
 
@@ -48,23 +49,28 @@ def _commands(text: str) -> list[str]:
 CASES = [(path.relative_to(REPO_ROOT), command) for path in DOCUMENTS for command in _commands(path.read_text())]
 
 
-@cache
-def _help(*words: str) -> str:
-    done = subprocess.run(
-        [sys.executable, *words, "--help"],
-        cwd=REPO_ROOT,
-        capture_output=True,
-        text=True,
-        timeout=HANG_SECONDS,
-        env={"COLUMNS": "300", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())},
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+Help = Callable[..., str]
+"""``--help`` of a program (the words behind ``python``)."""
 
 
-def _subcommand(words: list[str], *program: str) -> list[str]:
+@pytest.fixture(scope="module")
+def help_of(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Help]:
+    environment = {"COLUMNS": "300", "PATH": "/usr/bin:/bin", "HOME": str(Path.home())}
+    warm = WarmPython(tmp_path_factory.mktemp("warm"), IMPORTED, environment)
+
+    @cache
+    def help_of(*words: str) -> str:
+        status, printed = warm.run(REPO_ROOT, *words, "--help")
+        assert status == 0, printed
+        return printed
+
+    yield help_of
+    warm.stop()
+
+
+def _subcommand(words: list[str], help_of: Help, *program: str) -> list[str]:
     """The first word, if it is a command of the program."""
-    commands = _help(*program).partition("Commands")[2]
+    commands = help_of(*program).partition("Commands")[2]
     return words[:1] if words and re.search(rf"^\W*{re.escape(words[0])} ", commands, re.MULTILINE) else []
 
 
@@ -83,7 +89,7 @@ def _check_paths(words: list[str]) -> None:
 
 
 @pytest.mark.parametrize(("document", "command"), CASES, ids=[f"{path}:{command[:60]}" for path, command in CASES])
-def test_command_exists(document: Path, command: str) -> None:
+def test_command_exists(document: Path, command: str, help_of: Help) -> None:
     words = shlex.split(command.replace("$LAUNCH", "accelerate launch -m axolotl.cli.train"))
     if "|" in words:  # what feeds a pipe is plain shell
         words = words[words.index("|") + 1 :]
@@ -98,9 +104,9 @@ def test_command_exists(document: Path, command: str) -> None:
         for word in rest:
             assert "=" in word or word in targets, f"no make target {word}"
     elif program == "python" and rest[0] == "-m" and rest[1].startswith(("benchmarks", "data_builders", "subliminal")):
-        _check_options(rest[2:], _help("-m", rest[1], *_subcommand(rest[2:], "-m", rest[1])))
+        _check_options(rest[2:], help_of("-m", rest[1], *_subcommand(rest[2:], help_of, "-m", rest[1])))
     elif program == "python" and rest[0].startswith("scripts/"):
-        _check_options(rest[1:], _help(rest[0], *_subcommand(rest[1:], rest[0])))
+        _check_options(rest[1:], help_of(rest[0], *_subcommand(rest[1:], help_of, rest[0])))
     elif program.startswith("scripts/"):
         assert os.access(REPO_ROOT / program, os.X_OK), f"{program} is no program of ours"
     elif program in ("accelerate", "lm_eval", "axolotl", "modal", "srun", "kubectl", "pytest", "apt-get", INSPECT) or (

