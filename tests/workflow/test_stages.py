@@ -125,6 +125,15 @@ def test_a_failed_arm_does_not_stop_the_others(
     assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}, model_folders=[]), **vars(run)) == 0
     assert len(_ran(tmp_path)) == 9, "nothing is left to do"
 
+    # A clock that went back: what is finished was finished in the future.
+    stages = plan(None, tmp_path).stages
+    ahead = time.time() + 90
+    os.utime(stages["evaluate-all"].mark, (ahead, ahead))
+    stages["report-all"].mark.unlink()
+    assert driver.run_experiment(SimpleNamespace(name="shell", pinned_models={}, model_folders=[]), **vars(run)) == 0
+    assert _ran(tmp_path)[9:] == ["report-all"]
+    assert stages["report-all"].mark.is_file()
+
 
 def test_a_stage_that_is_killed_is_named_and_the_same_command_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

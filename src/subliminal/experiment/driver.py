@@ -143,6 +143,7 @@ def write_plan(plan: Plan, gpu_places: int = 1, until: Sequence[str] = ()) -> No
     for name, stage in plan.jobs().items():
         if name not in done:
             stage.mark.unlink(missing_ok=True)
+    _level([stage.mark for stage in plan.stages.values() if stage.mark.is_file()])
     # Read by the report, which says beside its tables what it lacks and why.
     for stage in plan.stages.values():
         if stage.kind == "report":
@@ -159,6 +160,21 @@ def write_plan(plan: Plan, gpu_places: int = 1, until: Sequence[str] = ()) -> No
                     flush=True,
                 )
     plan.save(Path(plan.results) / "plan.json", gpu_places=gpu_places, until=until)
+
+
+def _level(marks: Sequence[Path]) -> None:
+    """Where marks are of the future, give all of them one time that is past.
+
+    After a clock that went back, or for marks of another machine, what is finished now would be older than what it was
+    made from, and Snakemake would take it for unfinished.
+    """
+    now = time.time()
+    times = [mark.stat().st_mtime for mark in marks]
+    if max(times, default=now) <= now:
+        return
+    oldest = min(*times, now)
+    for mark in marks:
+        os.utime(mark, (oldest, oldest))
 
 
 def _snakemake(
