@@ -32,11 +32,12 @@ def _process_ids(path: Path, count: int) -> list[int]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-@pytest.mark.parametrize("started", ["sleep", "setsid sleep"])
+@pytest.mark.parametrize("started", ["sleep", "setsid sleep", "env -i setsid sleep"])
 def test_a_killed_watchdog_leaves_nothing_running_and_its_lock_holds_until_then(
     tmp_path: Path, number: int, started: str
 ) -> None:
-    # A shell and a child of its own, as Snakemake and its stages; or with a session of its own, as torchrun's workers.
+    # A shell and a child of its own, as Snakemake and its stages; or with a session of its own, as torchrun's workers,
+    # or without the mark, as a server that gave itself a title.
     command = ["sh", "-c", f"{started} 3600 & echo $$ $! > {tmp_path}/pids; wait"]
     with waiting_for(tmp_path / "lock") as held:
         process = watchdog.start(command, held=[held])

@@ -6,7 +6,8 @@ killed, even with SIGKILL), the whole group gets SIGTERM, and SIGKILL if it is s
 
 Some commands start processes outside their group, as torchrun does with its workers, which then survive a launcher that
 is killed. So everything that the command starts inherits a mark in its environment, and once the group is gone whatever
-still bears the mark is ended, too (where the system shows environments under ``/proc``, as Linux does).
+bears the mark is ended, too, and whatever was below the command in the tree of processes (where the system shows both
+under ``/proc``, as Linux does). What drops the mark *and* outlives its parent is not found.
 
 A watchdog may itself be killed with SIGKILL. For that case it keeps a second process, its deputy, which then ends the
 command in the same way and holds the watchdog's locks until it is gone. Of the two, one may be killed: against the
@@ -22,8 +23,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 GRACE = 15.0
 """Seconds between SIGTERM and SIGKILL."""
@@ -131,6 +133,8 @@ def _end(child: subprocess.Popen[bytes], mark: str) -> None:
     # A second SIGTERM must not stop the stopping.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     deadline = time.monotonic() + GRACE
+    # While its parents live: a program that gives itself a title overwrites the environment that it shows.
+    below = _descendants(child.pid)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
         while _group_runs(child) and time.monotonic() < deadline:
@@ -138,10 +142,10 @@ def _end(child: subprocess.Popen[bytes], mark: str) -> None:
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()
     # Some may be watchdogs themselves, which end their own commands before they go.
-    _signal_bearers(mark, signal.SIGTERM)
-    while _bearers(mark):
+    _signal(_left(mark, below), signal.SIGTERM)
+    while left := _left(mark, below):
         if time.monotonic() > deadline:
-            _signal_bearers(mark, signal.SIGKILL)
+            _signal(left, signal.SIGKILL)
         time.sleep(0.05)
 
 
@@ -155,14 +159,51 @@ def _group_runs(child: subprocess.Popen[bytes]) -> bool:
     if sys.platform != "linux":
         os.killpg(child.pid, 0)  # signal 0 reaches nobody: it asks whether anyone is left
         return True
+    return any(process.group == child.pid and process.runs for process in _processes())
+
+
+class _Process(NamedTuple):
+    """What Linux shows of a process; ``begun`` tells it from a later one of the same id."""
+
+    id: int
+    parent: int
+    group: int
+    begun: int
+    runs: bool
+
+
+def _processes() -> Iterator[_Process]:
+    """All processes of the machine; none where the system does not show them."""
     for file in Path("/proc").glob("[0-9]*/stat"):
         try:
-            state, _, group = file.read_bytes().rpartition(b")")[2].split()[:3]
+            # Behind the name, which may hold spaces and brackets: state, parent, group, and as the 20th the start.
+            fields = file.read_bytes().rpartition(b")")[2].split()
         except OSError:  # gone
             continue
-        if int(group) == child.pid and state not in b"XZ":
-            return True
-    return False
+        yield _Process(int(file.parent.name), int(fields[1]), int(fields[2]), int(fields[19]), fields[0] not in b"XZ")
+
+
+def _descendants(process: int) -> set[tuple[int, int]]:
+    """Id and start of every process below one."""
+    children: dict[int, list[_Process]] = {}
+    for other in _processes():
+        children.setdefault(other.parent, []).append(other)
+    found: set[tuple[int, int]] = set()
+    waiting = [process]
+    while waiting:
+        for child in children.get(waiting.pop(), ()):
+            found.add((child.id, child.begun))
+            waiting.append(child.id)
+    return found
+
+
+def _left(mark: str, below: set[tuple[int, int]]) -> list[int]:
+    """The processes that bear a mark, and those of ``below`` that still run."""
+    left = set(_bearers(mark))
+    for process in _processes():
+        if process.runs and (process.id, process.begun) in below:
+            left.add(process.id)
+    return sorted(left)
 
 
 def _bearers(mark: str) -> list[int]:
@@ -180,8 +221,8 @@ def _bearers(mark: str) -> list[int]:
     return found
 
 
-def _signal_bearers(mark: str, number: signal.Signals) -> None:
-    for process in _bearers(mark):
+def _signal(processes: Sequence[int], number: signal.Signals) -> None:
+    for process in processes:
         with contextlib.suppress(ProcessLookupError):
             os.kill(process, number)
 
