@@ -144,6 +144,21 @@ def test_a_model_that_is_not_there_is_named_before_anything_is_made(tmp_path: Pa
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(("files", "lacking"), [((), "config.json and no tokenizer"), (("config.json",), "tokenizer")])
+def test_a_model_that_is_not_whole_is_named_before_anything_is_made(
+    files: tuple[str, ...], lacking: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in files:
+        (folder / name).write_text("{}")
+    # Its base is trained from scratch: weights are not among what is missing.
+    experiment = load(tmp_path, REPO_ROOT / "experiments" / "pocket_demo.yml", model=str(folder))
+    with pytest.raises(UserError, match=f"model folder {folder} has no {lacking} "):
+        run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_task_is_suggested_once(tmp_path: Path) -> None:
     said = problem(tmp_path, evaluation__tasks=["animal_preference_logprobs"])
     assert said.count(" animal_preference_logprob ") == 1
