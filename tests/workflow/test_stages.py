@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import itertools
 import json
 import os
@@ -27,6 +28,7 @@ from subliminal.core.errors import UserError
 from subliminal.core.failures import explain, last_words
 from subliminal.core.locks import holding
 from subliminal.experiment import driver
+from subliminal.experiment.display.watch import Display
 from subliminal.experiment.expand import expand
 from subliminal.experiment.gate import run_gate
 from subliminal.experiment.load import load_experiment
@@ -535,6 +537,35 @@ def test_only_the_last_attempt_and_command_say_why(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(StageFailed, match=r"^this is why \(status 3\)$"):
             run_stage(plan, "build-x")
+
+
+def test_what_is_shown_of_a_failure_begins_at_its_own_attempt(tmp_path: Path) -> None:
+    results, source = tmp_path / "results", tmp_path / "words.txt"
+    source.touch()
+    # The first attempt makes nothing and goes well otherwise; the second is killed before it writes a word.
+    command = f"test -e {tmp_path}/second && kill -9 $$; touch {tmp_path}/second; echo kept 200 of 486"
+    stage = Stage("build-x", "build", str(tmp_path), [command], [str(tmp_path / "made")], sources=[str(source)])
+    plan = Plan("tiny", str(results))
+    plan.add(stage)
+    display = Display(io.StringIO())
+    display.begin(plan)
+    for _ in range(2):
+        with pytest.raises(StageFailed):
+            run_stage(plan, "build-x")
+    display.update()
+    said = display.stream.getvalue()
+    assert "FAILED  build-x" in said
+    assert f"  | [build-x] {command}\n  The whole log: {results}/logs/build-x.log\n" in said
+    assert "\n  | kept 200 of 486" not in said
+    # An attempt that began no command shows none of its forerunners' words.
+    source.write_text("changed")
+    with pytest.raises(UserError, match="has changed since this run was planned"):
+        run_stage(plan, "build-x")
+    display = Display(io.StringIO())
+    display.begin(plan)
+    display.update()
+    assert "has changed since this run was planned" in display.stream.getvalue()
+    assert "  | " not in display.stream.getvalue()
 
 
 # --- the gate ---
