@@ -530,6 +530,24 @@ def test_a_failure_is_told_in_the_words_of_its_cause() -> None:
         assert last_words(written, 1) == words
 
 
+@pytest.mark.parametrize(
+    ("command", "meaning", "status"),
+    [
+        ("kill -9 $PPID; sleep 60", "The system killed the process, most likely for its memory.", 137),  # the watchdog
+        ("kill -9 $$", "The system killed the process, most likely for its memory.", 137),
+        ("kill -15 $$", "The process was ended from outside (SIGTERM): by somebody, or by", 143),
+    ],
+)
+def test_a_kill_from_outside_is_told_as_one(command: str, meaning: str, status: int, tmp_path: Path) -> None:
+    plan = Plan("tiny", str(tmp_path / "results"))
+    plan.add(Stage("build-x", "build", str(tmp_path), [command]))
+    with pytest.raises(StageFailed):
+        run_stage(plan, "build-x")
+    reason = json.loads(failure_path(plan, "build-x").read_text())["reason"]
+    assert reason.startswith(meaning)
+    assert reason.endswith(f"; the same command then goes on. It wrote nothing (status {status})")
+
+
 def test_only_the_last_attempt_and_command_say_why(tmp_path: Path) -> None:
     plan = Plan("tiny", str(tmp_path / "results"))
     failing = Stage("build-x", "build", str(tmp_path), ["echo error: of the first command", "echo this is why; exit 3"])
