@@ -242,7 +242,7 @@ def test_gpus_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:
 def test_the_same_experiment_twice_is_refused(tmp_path: Path) -> None:
     experiment = SimpleNamespace(name="twice", pinned_models={}, model_folders=[])
     lock = holding(tmp_path / "results/twice/.lock", taken="the first is refused")
-    with lock, pytest.raises(UserError, match="Another process runs the experiment"):
+    with lock, pytest.raises(UserError, match=rf"Another process \(id {os.getpid()}\) runs the experiment"):
         driver.run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
 
 

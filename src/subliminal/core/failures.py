@@ -95,12 +95,12 @@ def telling_line(lines: Sequence[str]) -> str | None:
     return words
 
 
-NOTHING = "it wrote nothing"
+_NOTHING = "it wrote nothing"
 
 
 def last_words(lines: Sequence[str], status: int) -> str:
     """Why a command failed that wrote these lines and ended with this status."""
-    words = telling_line(lines) or NOTHING
+    words = telling_line(lines) or _NOTHING
     if any(line.startswith("error: ") for line in lines):
         return words
     return f"{words} (status {as_of_a_shell(status)})"
@@ -119,7 +119,7 @@ def explain(reason: str) -> str:
         if re.search(sign, reason, re.IGNORECASE):
             if meaning.split(".")[0] in reason:  # it says so itself
                 return reason
-            if reason.startswith(NOTHING):
+            if reason.startswith(_NOTHING):
                 return f"{meaning}; the same command then goes on. I{reason[1:]}"
             return f"{meaning}; the same command then goes on. It said: {reason}"
     return reason

@@ -78,7 +78,7 @@ def run_experiment(
     # The terminal is for what the stages write, or for what Snakemake answers.
     if verbose or ASKS & set(words):
         display = None
-    taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."
+    taken = f"runs the experiment of {results}. Wait for it, or stop it."
     with full_disk_in_a_sentence(), holding(results / ".lock", taken):
         # What failed before is tried again.
         shutil.rmtree(results / "failures", ignore_errors=True)
