@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import io
 import itertools
 import json
@@ -24,7 +25,7 @@ from shell_plan import shell_plan
 
 from subliminal import REPO_ROOT
 from subliminal.core import gpus as gpu_slot
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, file_problem
 from subliminal.core.failures import explain, last_words
 from subliminal.core.locks import holding
 from subliminal.experiment import driver
@@ -486,6 +487,11 @@ NO_KERNEL = "Failed to load gemm_4bit_forward: it is not in the local cache and 
             ["error: The disk is full while writing x. Free some space, then ..."],
             "The disk is full while writing x.",
             "",
+        ),
+        (
+            [f"error: {file_problem(OSError(errno.ENOSPC, 'full', 'x'))}"],
+            "The disk is full while writing x. Free some space, then run the same command again,",
+            "kept. (`make experiment` has no --resume and needs none: the same command goes on.)",
         ),
         ([REFUSED, NOT_LOADED], "The Hub does not answer. Connect", f"{NOT_LOADED} ({REFUSED}) (status 1)"),
         (["error: The model x cannot be loaded: it", REFUSED], "The Hub does not answer.", f"it ({REFUSED})"),

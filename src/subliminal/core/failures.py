@@ -114,7 +114,15 @@ def as_of_a_shell(status: int) -> int:
 
 
 def explain(reason: str) -> str:
-    """A reason with what it means and what to do, where that is known."""
+    """A reason with what it means and what to do, where that is known; a stage's, of an experiment."""
+    told = _with_meaning(reason)
+    # So say commands to those who type them, and a stage of an experiment is typed by nobody.
+    if "--resume" in told:
+        told += " (`make experiment` has no --resume and needs none: the same command goes on.)"
+    return told
+
+
+def _with_meaning(reason: str) -> str:
     for sign, meaning in REASONS:
         if re.search(sign, reason, re.IGNORECASE):
             if meaning.split(".")[0] in reason:  # it says so itself
