@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from socket import gethostname
 from threading import Thread
 
 import pytest
@@ -14,10 +16,31 @@ from subliminal.core.locks import holding, take_lock, waiting_for
 
 def test_the_second_is_refused_with_the_given_sentence(tmp_path: Path) -> None:
     path = tmp_path / "folder" / ".lock"
-    with holding(path, "unused"), pytest.raises(UserError, match=r"^Wait for it\.$"), holding(path, "Wait for it."):
-        pass
+    said = "is here. Wait for it."
+    whole = rf"^Another process \(id {os.getpid()}\) is here\. Wait for it\.$"
+    with holding(path, "unused"):
+        with pytest.raises(UserError, match=whole), holding(path, said):
+            pass
+        # The one that was refused has not touched what the holder wrote.
+        with pytest.raises(UserError, match=whole), holding(path, said):
+            pass
+    assert path.read_text() == "", "nothing of this machine stays there"
     with holding(path, "it was given back"):
         pass
+
+
+@pytest.mark.parametrize(
+    ("written", "who"),
+    [("", ""), ("4711 another-machine\n", " (id 4711 on another-machine)"), (f"999999999 {gethostname()}\n", "")],
+)
+def test_the_holder_is_named_where_it_can_be_known(written: str, who: str, tmp_path: Path) -> None:
+    path = tmp_path / ".lock"
+    with take_lock(path) as lock:
+        lock.write(written)
+        lock.flush()
+        with pytest.raises(UserError) as caught, holding(path, "is here."):
+            pass
+    assert str(caught.value) == f"Another process{who} is here."
 
 
 def test_a_shared_lock_excludes_only_one_that_is_held_alone(tmp_path: Path) -> None:

@@ -9,11 +9,15 @@ import threading
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+import yaml
+from safetensors.numpy import save_file
 from scripts_of import script
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
+from subliminal.core.manifest import sha256_of
 from subliminal.core.nvidia import Gpu, list_gpus
 from subliminal.doctor.environments import ENVIRONMENTS, Environment, environment_line
 from subliminal.doctor.examine import examine
@@ -228,13 +232,20 @@ def test_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
     assert "gated" in model_line("meta-llama/No-Such-Model").text
     Path("models/mine").mkdir(parents=True)
     Path("models/mine/config.json").touch()
+    Path("models/mine/tokenizer.json").touch()
+    line = model_line("models/mine")
+    assert (line.level, line.what) == ("problem", "model models/mine")
+    assert line.text.startswith("The model folder models/mine has no weights (model.safetensors, or ")
+    assert model_line("models/mine", weights=False).text == "here; its weights are trained from scratch"
+    save_file({"w": np.zeros(1)}, "models/mine/model.safetensors")
     assert model_line("models/mine") == Line("ok", "model models/mine", "here")
-    Path("models/mine/model.safetensors").write_bytes(b"weights")
-    right = "9a129038d9a00aed0cf6a7ea059ca50a813449061ab87848cf1a13eafdf33b2c"
+    right = sha256_of(Path("models/mine/model.safetensors"))
     assert model_line("models/mine", right).level == "ok"
     line = model_line("models/mine", "0" * 64)
     assert line.level == "problem"
     assert f"has sha256 {right}" in line.text
+    line = model_line("outputs/other/base")
+    assert (line.level, line.text[:8]) == ("problem", "not here"), "no run makes the model that its own file names"
 
 
 def test_experiment_file_that_is_wrong_is_a_problem(tmp_path: Path):
@@ -296,3 +307,19 @@ def test_a_first_row_that_cannot_be_shown_is_no_problem(monkeypatch: pytest.Monk
     (line,) = first_row_lines(tmp_path / "pocket_demo.yml")
     assert line == Line("warning", "first row", "not shown: models/pocket is not here yet")
     assert list(first_row_lines(tmp_path / "none.yml")) == []
+    Path("models/pocket").mkdir(parents=True)
+    # The base that the student's recipe names is another experiment's: nothing is said of it.
+    Path("outputs/pocket/base").mkdir(parents=True)
+    (line,) = first_row_lines(tmp_path / "pocket_demo.yml")
+    assert line == Line("warning", "first row", "not shown: models/pocket is not whole")
+
+
+def test_only_a_base_that_is_trained_from_scratch_needs_no_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(REPO_ROOT)
+    (line,) = (line for line in examine_experiment(Path("experiments/pocket_demo.yml"), []) if line.what[:5] == "model")
+    assert line == Line("ok", "model models/pocket", "here; its weights are trained from scratch")
+    content = yaml.safe_load(Path("experiments/pocket_demo.yml").read_text())
+    content["base"].setdefault("overrides", {})["reinit_weights"] = False
+    (tmp_path / "pocket_demo.yml").write_text(yaml.safe_dump(content))
+    (line,) = (line for line in examine_experiment(tmp_path / "pocket_demo.yml", []) if line.what[:5] == "model")
+    assert (line.level, "has no weights" in line.text) == ("problem", True)

@@ -102,9 +102,13 @@ def test_server_answers_inside_the_block_and_is_gone_after_it(fake_vllm):
         check_server(base_url, "model")
 
 
-def test_a_server_that_dies_while_it_is_held_is_an_error(fake_vllm):
+@pytest.mark.parametrize("killed", ["server", "watchdog"])
+def test_a_server_that_dies_while_it_is_held_is_an_error(fake_vllm, killed: str):
     with serving.serve("model") as server:
-        os.kill(int((fake_vllm / "pids").read_text().split()[0]), signal.SIGKILL)
+        victim = int((fake_vllm / "pids").read_text().split()[0])
+        if killed == "watchdog":
+            victim = server.process.pid
+        os.kill(victim, signal.SIGKILL)
         with pytest.raises(UserError, match="ended with status 137"):
             server.hold()
     assert all_gone(fake_vllm / "pids")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,10 @@ CASES = [
     ({"seeds": []}, "`seeds` must have 1 or more in it, not []"),
     ({"seeds": [True]}, "`seeds`: true is a switch"),
     ({"numbers__rows": True}, "`numbers.rows`: true is a switch"),
+    ({"trait": {"animals": [False]}}, "false is a switch, as yes, no, on and off are, and this key takes none; a word"),
+    ({"name": 2026}, "`name` must be text, not 2026: put it in quotes"),
+    ({"model": date(2026, 11, 30)}, "`model` must be text, not 2026-11-30: put it in quotes"),
+    ({"arms": ["base", "student", "base"]}, "`arms` names base twice: leave one out"),
     ({"numbers__rows": math.nan}, "`numbers.rows` must be a finite number, not nan"),
     ({"sweep": {"learning_rate": [math.inf]}}, "`sweep.learning_rate.0` must be a finite number, not inf"),
     ({"trait": None}, "`trait` must be keys with values, not nothing"),
@@ -144,6 +149,21 @@ def test_a_model_that_is_not_there_is_named_before_anything_is_made(tmp_path: Pa
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize(("files", "lacking"), [((), "config.json and no tokenizer"), (("config.json",), "tokenizer")])
+def test_a_model_that_is_not_whole_is_named_before_anything_is_made(
+    files: tuple[str, ...], lacking: str, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in files:
+        (folder / name).write_text("{}")
+    # Its base is trained from scratch: weights are not among what is missing.
+    experiment = load(tmp_path, REPO_ROOT / "experiments" / "pocket_demo.yml", model=str(folder))
+    with pytest.raises(UserError, match=f"model folder {folder} has no {lacking} "):
+        run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
+    assert not (tmp_path / "data").exists()
+
+
 def test_a_task_is_suggested_once(tmp_path: Path) -> None:
     said = problem(tmp_path, evaluation__tasks=["animal_preference_logprobs"])
     assert said.count(" animal_preference_logprob ") == 1
@@ -155,6 +175,16 @@ def test_a_task_is_suggested_once(tmp_path: Path) -> None:
         ("", "is empty. Write its keys, or name another file."),
         ("- a", "is not a mapping of keys to values"),
         ("name: a\nmodel: b\nname: c\n", 'the key "name" is there twice at line 3, column 1'),
+        ("a: 1\nb:\n\tc: 2\n", "YAML: there is a tab at line 3, column 1, where only spaces may stand: put spaces in"),
+        ("a:\n  b: 1\n  \tc: 2\n", "YAML: there is a tab at line 3, column 3, where only"),
+        ("a: >\n\ttext\n", "YAML: there is a tab at line 2, column 1, where only"),
+        ("a:\n- @x\n", "YAML: no value can begin with @ at line 2, column 3: put the value in quotes"),
+        ("a: [1\nb: 2\n", "did not find expected ',' or ']' at line 2, column 2"),
+        (
+            "x: &x {a: 1}\ny:\n  <<: *x\n",
+            "keys are written out, and not taken over by `<<` at line 3, column 3",
+        ),
+        ("a: !own 1\n", "must stand in quotes; it would be of the kind '!own' at line 1, column 4"),
         ("trait: !!python/object/apply:os.system [ls]\n", "python/object/apply:os.system' at line 1, column 8"),
     ],
 )

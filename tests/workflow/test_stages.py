@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import io
 import itertools
 import json
 import os
@@ -23,10 +25,11 @@ from shell_plan import shell_plan
 
 from subliminal import REPO_ROOT
 from subliminal.core import gpus as gpu_slot
-from subliminal.core.errors import UserError
+from subliminal.core.errors import UserError, file_problem
 from subliminal.core.failures import explain, last_words
 from subliminal.core.locks import holding
 from subliminal.experiment import driver
+from subliminal.experiment.display.watch import Display
 from subliminal.experiment.expand import expand
 from subliminal.experiment.gate import run_gate
 from subliminal.experiment.load import load_experiment
@@ -263,7 +266,7 @@ def test_gpus_that_are_not_there_are_a_sentence(tmp_path: Path) -> None:
 def test_the_same_experiment_twice_is_refused(tmp_path: Path) -> None:
     experiment = SimpleNamespace(name="twice", pinned_models={}, model_folders=[])
     lock = holding(tmp_path / "results/twice/.lock", taken="the first is refused")
-    with lock, pytest.raises(UserError, match="Another process runs the experiment"):
+    with lock, pytest.raises(UserError, match=rf"Another process \(id {os.getpid()}\) runs the experiment"):
         driver.run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
 
 
@@ -508,6 +511,11 @@ NO_KERNEL = "Failed to load gemm_4bit_forward: it is not in the local cache and 
             "The disk is full while writing x.",
             "",
         ),
+        (
+            [f"error: {file_problem(OSError(errno.ENOSPC, 'full', 'x'))}"],
+            "The disk is full while writing x. Free some space, then run the same command again,",
+            "kept. (`make experiment` has no --resume and needs none: the same command goes on.)",
+        ),
         ([REFUSED, NOT_LOADED], "The Hub does not answer. Connect", f"{NOT_LOADED} ({REFUSED}) (status 1)"),
         (["error: The model x cannot be loaded: it", REFUSED], "The Hub does not answer.", f"it ({REFUSED})"),
         (["RuntimeError: Cannot send a request, as the client has been closed."], "The Hub does not answer.", ""),
@@ -551,6 +559,24 @@ def test_a_failure_is_told_in_the_words_of_its_cause() -> None:
         assert last_words(written, 1) == words
 
 
+@pytest.mark.parametrize(
+    ("command", "meaning", "status"),
+    [
+        ("kill -9 $PPID; sleep 60", "The system killed the process, most likely for its memory.", 137),  # the watchdog
+        ("kill -9 $$", "The system killed the process, most likely for its memory.", 137),
+        ("kill -15 $$", "The process was ended from outside (SIGTERM): by somebody, or by", 143),
+    ],
+)
+def test_a_kill_from_outside_is_told_as_one(command: str, meaning: str, status: int, tmp_path: Path) -> None:
+    plan = Plan("tiny", str(tmp_path / "results"))
+    plan.add(Stage("build-x", "build", str(tmp_path), [command]))
+    with pytest.raises(StageFailed):
+        run_stage(plan, "build-x")
+    reason = json.loads(failure_path(plan, "build-x").read_text())["reason"]
+    assert reason.startswith(meaning)
+    assert reason.endswith(f"; the same command then goes on. It wrote nothing (status {status})")
+
+
 def test_only_the_last_attempt_and_command_say_why(tmp_path: Path) -> None:
     plan = Plan("tiny", str(tmp_path / "results"))
     failing = Stage("build-x", "build", str(tmp_path), ["echo error: of the first command", "echo this is why; exit 3"])
@@ -558,6 +584,35 @@ def test_only_the_last_attempt_and_command_say_why(tmp_path: Path) -> None:
     for _ in range(2):
         with pytest.raises(StageFailed, match=r"^this is why \(status 3\)$"):
             run_stage(plan, "build-x")
+
+
+def test_what_is_shown_of_a_failure_begins_at_its_own_attempt(tmp_path: Path) -> None:
+    results, source = tmp_path / "results", tmp_path / "words.txt"
+    source.touch()
+    # The first attempt makes nothing and goes well otherwise; the second is killed before it writes a word.
+    command = f"test -e {tmp_path}/second && kill -9 $$; touch {tmp_path}/second; echo kept 200 of 486"
+    stage = Stage("build-x", "build", str(tmp_path), [command], [str(tmp_path / "made")], sources=[str(source)])
+    plan = Plan("tiny", str(results))
+    plan.add(stage)
+    display = Display(io.StringIO())
+    display.begin(plan)
+    for _ in range(2):
+        with pytest.raises(StageFailed):
+            run_stage(plan, "build-x")
+    display.update()
+    said = display.stream.getvalue()
+    assert "FAILED  build-x" in said
+    assert f"  | [build-x] {command}\n  The whole log: {results}/logs/build-x.log\n" in said
+    assert "\n  | kept 200 of 486" not in said
+    # An attempt that began no command shows none of its forerunners' words.
+    source.write_text("changed")
+    with pytest.raises(UserError, match="has changed since this run was planned"):
+        run_stage(plan, "build-x")
+    display = Display(io.StringIO())
+    display.begin(plan)
+    display.update()
+    assert "has changed since this run was planned" in display.stream.getvalue()
+    assert "  | " not in display.stream.getvalue()
 
 
 # --- the gate ---

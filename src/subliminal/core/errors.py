@@ -177,8 +177,8 @@ def file_problem(error: OSError) -> str | None:
     if error.errno in FULL:
         where = f" while writing {name}" if name else ""
         return (
-            f"The disk is full{where}. Free some space, then run the same command with --resume: "
-            "rows already written are kept."
+            f"The disk is full{where}. Free some space, then run the same command again, with --resume where it has "
+            "that option: what is whole is kept."
         )
     # Without a name, as from a socket, the traceback says more than a sentence could.
     if name is None or error.errno is None:

@@ -39,6 +39,10 @@ says any of this."""
 REASONS = (
     *CERTAIN,
     (
+        r"status 143|Signals\.SIGTERM",
+        "The process was ended from outside (SIGTERM): by somebody, or by a machine that shuts down",
+    ),
+    (
         r"(ed|is in|enable) offline mode|OfflineModeIsEnabled",
         "What is needed is not here, and HF_HUB_OFFLINE is set. Unset it, or fetch what is needed beforehand",
     ),
@@ -91,19 +95,39 @@ def telling_line(lines: Sequence[str]) -> str | None:
     return words
 
 
+_NOTHING = "it wrote nothing"
+
+
 def last_words(lines: Sequence[str], status: int) -> str:
     """Why a command failed that wrote these lines and ended with this status."""
-    words = telling_line(lines) or "it wrote nothing"
+    words = telling_line(lines) or _NOTHING
     if any(line.startswith("error: ") for line in lines):
         return words
-    return f"{words} (status {status})"
+    return f"{words} (status {as_of_a_shell(status)})"
+
+
+def as_of_a_shell(status: int) -> int:
+    """The status of a process as a shell has it, 128 + N where signal N ended it; subprocess says -N for that."""
+    if status < 0:
+        return 128 - status
+    return status
 
 
 def explain(reason: str) -> str:
-    """A reason with what it means and what to do, where that is known."""
+    """A reason with what it means and what to do, where that is known; a stage's, of an experiment."""
+    told = _with_meaning(reason)
+    # So say commands to those who type them, and a stage of an experiment is typed by nobody.
+    if "--resume" in told:
+        told += " (`make experiment` has no --resume and needs none: the same command goes on.)"
+    return told
+
+
+def _with_meaning(reason: str) -> str:
     for sign, meaning in REASONS:
         if re.search(sign, reason, re.IGNORECASE):
             if meaning.split(".")[0] in reason:  # it says so itself
                 return reason
+            if reason.startswith(_NOTHING):
+                return f"{meaning}; the same command then goes on. I{reason[1:]}"
             return f"{meaning}; the same command then goes on. It said: {reason}"
     return reason

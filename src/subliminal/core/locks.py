@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import fcntl
+import os
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -21,8 +23,8 @@ def take_lock(path: Path, *, shared: bool = False) -> IO[str] | None:
     Returns:
         None if another process holds the lock.
     """
-    # Opened for writing makes the file; nothing is ever written to it.
-    lock = open(path, "w")  # noqa: SIM115 (held)
+    # Opened for writing makes the file, and for appending leaves what its holder wrote there.
+    lock = open(path, "a+")  # noqa: SIM115 (held)
     try:
         # flock and not lockf: its lock belongs to the open file, so a child that inherits the file holds it too, and
         # closing another handle of the same file does not end it.
@@ -39,7 +41,7 @@ def holding(path: Path, taken: str) -> Iterator[None]:
 
     Args:
         path: the file.
-        taken: a sentence that says who holds it and what to do.
+        taken: what another process does that holds it, and what to do: how a sentence goes on that names the process.
 
     Raises:
         UserError: with that sentence, if another process holds the lock.
@@ -47,9 +49,32 @@ def holding(path: Path, taken: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = take_lock(path)
     if lock is None:
-        raise UserError(taken)
+        raise UserError(f"Another process{_holder(path)} {taken}")
     with lock:
-        yield
+        # A disk that is full takes no name, and the lock holds all the same.
+        with suppress(OSError):
+            os.ftruncate(lock.fileno(), 0)
+            os.write(lock.fileno(), f"{os.getpid()} {socket.gethostname()}\n".encode())
+        try:
+            yield
+        finally:
+            # No name of a machine stays in a folder that may be published.
+            with suppress(OSError):
+                os.ftruncate(lock.fileno(), 0)
+
+
+def _holder(path: Path) -> str:
+    """The process that holds a lock, as `` (id 4711)``, with its machine where that is another; empty if unknown."""
+    try:
+        number, host = path.read_text(encoding="utf-8").split()
+    except (OSError, ValueError):  # its holder has not written yet
+        return ""
+    if host != socket.gethostname():
+        return f" (id {number} on {host})"
+    # One that is gone has left the lock to a child, whose id nobody wrote.
+    if not Path("/proc", number).exists():
+        return ""
+    return f" (id {number})"
 
 
 @contextmanager

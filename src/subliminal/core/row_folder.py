@@ -113,7 +113,7 @@ class RowFolder:
         Raises:
             UserError: another process holds the folder.
         """
-        taken = f"Another process is writing to {self.path}. Wait for it to end, or name another folder with --out."
+        taken = f"is writing to {self.path}. Wait for it to end, or name another folder with --out."
         with holding(self.path / ".lock", taken):
             for leftover in self.path.glob(".*.partial"):  # of a run that was killed while it wrote a file
                 leftover.unlink()

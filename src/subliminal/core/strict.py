@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import re
 import types
+from collections import Counter
+from collections.abc import Iterable
+from datetime import date
 from typing import Any, ClassVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
@@ -11,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator
 from subliminal.core.errors import did_you_mean
 
 KEYS = "must be keys with values"
+TEXT = "must be text"
 SAID = {
     # pydantic's name of what is wrong -> our words; `{...}` are what pydantic compares with.
     **dict.fromkeys(("int_type", "int_parsing", "int_from_float"), "must be a whole number"),
@@ -18,7 +22,7 @@ SAID = {
     "finite_number": "must be a finite number",
     "bool_type": "must be true or false",
     "bool_parsing": "must be true or false",
-    "string_type": "must be text",
+    "string_type": TEXT,
     "path_type": "must be a path",
     **dict.fromkeys(("list_type", "tuple_type"), "must be a list, as [1, 2] or [a, b]"),
     **dict.fromkeys(("dict_type", "model_type", "model_attributes_type"), KEYS),
@@ -47,7 +51,10 @@ class Strict(BaseModel):
         # pydantic takes true for 1, so that `seeds: [true]` would be the seed 1.
         switches = [item for item in (value if isinstance(value, list) else [value]) if isinstance(item, bool)]
         if switches and cls.model_fields[info.field_name].annotation is not bool:
-            raise ValueError(f"{str(switches[0]).lower()} is a switch, and this key takes none")
+            word = str(switches[0]).lower()
+            raise ValueError(
+                f"{word} is a switch, as yes, no, on and off are, and this key takes none; a word is put in quotes"
+            )
         return value
 
 
@@ -77,7 +84,11 @@ def phrase(problem: Any, schema: type) -> str:
         wanted = SAID[problem["type"]].format(**bounds)
         if problem["input"] == "" and wanted == KEYS:  # in a file of words, a key with nothing behind its colon
             return f"`{dotted}` {wanted}, and is empty: write `{{}}` for none"
-        return f"`{dotted}` {wanted}, not {shown(problem['input'])}"
+        said = f"`{dotted}` {wanted}, not {shown(problem['input'])}"
+        # YAML takes 2026 for a number and 2026-11-30 for a date.
+        if wanted == TEXT and isinstance(problem["input"], int | float | date):
+            said += ": put it in quotes"
+        return said
     if problem["type"] == "literal_error":
         return f"`{dotted}`: {_no_such_word(problem)}"
     # pydantic begins a validator's own sentence with its kind.
@@ -87,13 +98,18 @@ def phrase(problem: Any, schema: type) -> str:
     return f"`{dotted}`: {message[:1].lower()}{message[1:]}"
 
 
+def repeated(values: Iterable[Any]) -> list[Any]:
+    """The values that are there more than once, each once."""
+    return [value for value, times in Counter(values).items() if times > 1]
+
+
 def shown(value: Any) -> str:
     """A value as YAML has it, cut where it is long."""
     if value is None:
         return "nothing"
     if isinstance(value, bool):
         return str(value).lower()
-    text = repr(value)
+    text = str(value) if isinstance(value, date) else repr(value)
     return text if len(text) <= MOST_SHOWN else f"{text[: MOST_SHOWN - 3]}..."
 
 

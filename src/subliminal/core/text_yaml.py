@@ -35,13 +35,22 @@ class _TextLoader(BaseLoader):
         return super().construct_mapping(node, deep)
 
 
+MERGE_TAG = "tag:yaml.org,2002:merge"
+"""What YAML calls a key that is written `<<`."""
+
+
 class ExactLoader(SafeLoader):
     """Refuses what YAML 1.1 silently reads otherwise than it is written: a key given twice, of which it keeps the
-    second, and numbers like 1:30 (90, in base 60) and 010 (8, in base 8)."""
+    second, and numbers like 1:30 (90, in base 60) and 010 (8, in base 8). Keys are not merged in by ``<<``: what a file
+    says stands in it once, where its reader looks."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()
         for key_node, _ in node.value:
+            if key_node.tag == MERGE_TAG:
+                raise yaml.constructor.ConstructorError(
+                    None, None, "keys are written out, and not taken over by `<<`", key_node.start_mark
+                )
             # As JSON: a key of YAML may be a list or a mapping, which no set takes.
             key = json.dumps(self.construct_object(key_node, deep=True), default=str)
             if key in seen:
@@ -50,6 +59,16 @@ class ExactLoader(SafeLoader):
                 )
             seen.add(key)
         return super().construct_mapping(node, deep)
+
+
+def _refuse_tag(loader: Any, node: yaml.Node) -> None:
+    """Refuse a value whose kind is named by a tag that YAML itself does not have, or that would run code."""
+    raise yaml.constructor.ConstructorError(
+        None, None, f"a text of this form must stand in quotes; it would be of the kind '{node.tag}'", node.start_mark
+    )
+
+
+ExactLoader.add_constructor(None, _refuse_tag)
 
 
 def refuse_odd_numbers(loader: type[SafeLoader]) -> None:
@@ -94,6 +113,27 @@ def refuse_deep(text: str) -> None:
             )
 
 
+def yaml_problem(error: Exception, text: str) -> str:
+    """Why a text is no YAML, as the end of a sentence: where it stops at a character, which one that is.
+
+    Args:
+        error: of the reader.
+        text: what was read.
+    """
+    mark = getattr(error, "problem_mark", None)
+    lines = text.splitlines()
+    if mark is None or mark.line >= len(lines):
+        return one_line(error)
+    character = lines[mark.line][mark.column : mark.column + 1]
+    where = f"at line {mark.line + 1}, column {mark.column + 1}"
+    # A tab is invisible, and the reader's own words for it are several.
+    if character == "\t":
+        return f"there is a tab {where}, where only spaces may stand: put spaces in its place"
+    if "cannot start any token" in str(error):
+        return f"no value can begin with {character} {where}: put the value in quotes"
+    return one_line(error)
+
+
 def no_keys(content: Any) -> str:
     """What to say of a file that should be a mapping and holds something else, or nothing."""
     if content is None:
@@ -107,12 +147,12 @@ def read_text_yaml(path: Path) -> dict[str, Any]:
     Raises:
         UserError: there is no such file, it is no YAML or no mapping, or it has a key twice.
     """
+    text = read_text(path)
     try:
-        text = read_text(path)
         refuse_deep(text)
         content = yaml.load(text, _TextLoader)
     except (yaml.YAMLError, TypeError, RecursionError) as error:  # a key that is a list is a TypeError
-        raise UserError(f"{path} is not valid YAML: {one_line(error)}. Correct it.") from None
+        raise UserError(f"{path} is not valid YAML: {yaml_problem(error, text)}. Correct it.") from None
     if not isinstance(content, dict):
         raise UserError(f"{path} {no_keys(content)}")
     return content

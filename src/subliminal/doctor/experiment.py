@@ -13,10 +13,12 @@ from subliminal.core.errors import UserError
 from subliminal.core.files import chat_row_problem, read_jsonl
 from subliminal.core.hub import is_hub_id
 from subliminal.core.nvidia import Gpu, list_gpus
+from subliminal.core.weights import model_folder_problem
 from subliminal.doctor.environments import ENVIRONMENTS
 from subliminal.doctor.lines import GIB, Line
 from subliminal.experiment.driver import cores_here
 from subliminal.experiment.load import load_experiment
+from subliminal.experiment.model_folders import needs_weights
 from subliminal.experiment.recipe_checks import recipes_of
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.stage_sources import weights_problem
@@ -59,7 +61,7 @@ def examine_experiment(path: Path, gpus: list[Gpu] | None = None) -> Iterator[Li
     if experiment.other_base and experiment.other_base.model:
         names.append(experiment.other_base.model)
     for model in names:
-        yield model_line(model, experiment.pinned_models.get(model))
+        yield model_line(model, experiment.pinned_models.get(model), weights=needs_weights(experiment, model))
 
 
 EXAMPLE = {
@@ -89,11 +91,16 @@ def _first_row_line(experiment: Experiment) -> Line:
     what = "first row"
     try:
         recipe, row, where = _first_row(experiment)
-        base = str(read_recipe(recipe)[0]["base_model"])
-        if not Path(base).is_dir():
-            base = experiment.model  # what the recipe names is trained from it, and has its tokenizer
+        base = experiment.model
+        # Of a run's own recipe alone: the one in recipes/ names the base of another experiment, perhaps.
+        if recipe != experiment.student.recipe:
+            trained = str(read_recipe(recipe)[0]["base_model"])
+            if Path(trained).is_dir():
+                base = trained
         if not is_hub_id(base) and not Path(base).is_dir():
             return Line("warning", what, f"not shown: {base} is not here yet")
+        if Path(base).is_dir() and model_folder_problem(Path(base), weights=False):
+            return Line("warning", what, f"not shown: {base} is not whole")
         masked = MaskReader(recipe, base).read(row)
     except UserError as error:
         return Line("warning", what, f"not shown: {error}")
@@ -195,26 +202,29 @@ def _smaller(path: Path) -> str:
     return ": use a larger machine, or a smaller micro_batch_size with more gradient_accumulation_steps"
 
 
-def model_line(model: str, sha256: str | None = None) -> Line:
+def model_line(model: str, sha256: str | None = None, *, weights: bool = True) -> Line:
     """Whether a base model is on this machine, with the weights that are wanted, and if not, how it gets here.
 
     Args:
         model: folder or Hub id.
         sha256: that its ``model.safetensors`` must have, if the experiment names one.
+        weights: whether it must have weights; a base that is trained from scratch needs none.
     """
     from subliminal.models.catalogue import MODELS
 
     what, folder = f"model {model}", Path(model)
-    if (folder / "config.json").is_file():
-        problem = weights_problem(model, sha256)
+    if folder.is_dir():
+        problem = model_folder_problem(folder, weights=weights) or weights_problem(model, sha256)
         if problem:
             return Line("problem", what, problem)
         if sha256:
             return Line("ok", what, "here, with the weights that the experiment names")
+        if not weights:
+            return Line("ok", what, "here; its weights are trained from scratch")
         return Line("ok", what, "here")
-    # What lies there is made on the way, by a training.
+    # A run makes no model that its own file names.
     if folder.parts[:1] == ("outputs",):
-        return Line("ok", what, "made by a stage of this experiment")
+        return Line("problem", what, "not here; another experiment or training makes it, which must run first")
     if not is_hub_id(model):
         remedy = "put it there"
         if folder.name in MODELS:

@@ -24,7 +24,7 @@ from typing import Any
 from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
-from subliminal.core.failures import telling_line
+from subliminal.core.failures import as_of_a_shell, telling_line
 from subliminal.core.hub import folder_or_hub_id
 from subliminal.core.weights import model_shapes
 from subliminal.engine.plain_context import lacks_template, no_template
@@ -69,7 +69,7 @@ class Server:
         if status is not None:
             words = telling_line(_text(self.log).splitlines())
             why = f": {words.rstrip('.')}" if words else ""
-            raise UserError(f"The server ended with status {status}{why}.{log_tail(self.log)}")
+            raise UserError(f"The server ended with status {as_of_a_shell(status)}{why}.{log_tail(self.log)}")
 
 
 def check_model(model: str, extra: Sequence[str] = ()) -> None:

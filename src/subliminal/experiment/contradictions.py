@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from subliminal.core.errors import UserError
 from subliminal.core.hub import is_hub_id
+from subliminal.core.strict import repeated
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.schema.sections import NUMBER_LISTS, TraitSection
@@ -25,8 +26,8 @@ def contradictions(experiment: Experiment) -> Iterator[str]:
         ("evaluation.tasks", asked.tasks),
         ("evaluation.epoch_tasks", asked.epoch_tasks),
     ):
-        if len(set(values)) < len(values):
-            yield f"`{name}` names one of its values twice"
+        for value in repeated(values):
+            yield f"`{name}` names {value} twice: leave one out"
     yield from _base_contradictions(experiment)
     yield from _arm_contradictions(experiment)
     yield from _teacher_contradictions(experiment)

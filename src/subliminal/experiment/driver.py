@@ -24,8 +24,8 @@ from subliminal.experiment.display.lines import columns, send
 from subliminal.experiment.display.outcome import closing
 from subliminal.experiment.display.watch import Display
 from subliminal.experiment.expand import expand
-from subliminal.experiment.load import refuse_absent_models, refuse_models_not_here
 from subliminal.experiment.log import QUIET
+from subliminal.experiment.model_folders import refuse_absent_models, refuse_unusable_models
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence, refuse_killed
 from subliminal.experiment.schema.experiment import Experiment
@@ -70,8 +70,8 @@ def run_experiment(
 
     Raises:
         UserError: another process runs this experiment, its criterion was changed after a student was trained, the
-            machine has too few GPUs, the disk is full, Snakemake itself fails, or a model is not the one that the
-            experiment names.
+            machine has too few GPUs, the disk is full, Snakemake itself fails, or a model is not whole, or not the one
+            that the experiment names.
     """
     refuse_absent_models(experiment)
     results = root / "results" / experiment.name
@@ -79,7 +79,7 @@ def run_experiment(
     # The terminal is for what the stages write, or for what Snakemake answers.
     if verbose or ASKS & set(words):
         display = None
-    taken = f"Another process runs the experiment of {results}. Wait for it, or stop it."
+    taken = f"runs the experiment of {results}. Wait for it, or stop it."
     with full_disk_in_a_sentence(), holding(results / ".lock", taken):
         # What failed before is tried again.
         shutil.rmtree(results / "failures", ignore_errors=True)
@@ -96,7 +96,7 @@ def run_experiment(
                 break
             # Reports of finished runs need no model.
             if not failed and {plan.stages[name].kind for name in left} & {"build", "serve", "train", "evaluate"}:
-                refuse_models_not_here(experiment)
+                refuse_unusable_models(experiment)
             status = _run_pass(plan, len(left), cores, gpus, words, display, until)
             new = {name: record for name, record in _failures(plan).items() if name not in failed}
             failed |= new

@@ -10,13 +10,13 @@ from typing import Any
 from pydantic import ValidationError
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import UserError, as_phrase, did_you_mean, nearest
+from subliminal.core.errors import UserError, as_phrase, nearest
 from subliminal.core.files import from_the_root
 from subliminal.core.strict import phrase
 from subliminal.experiment.contradictions import contradictions
+from subliminal.experiment.model_folders import refuse_old_pocket_models
 from subliminal.experiment.options import (
     builder_problems,
-    command_module,
     module_of,
     option_of,
     option_problems,
@@ -85,7 +85,7 @@ def load_experiment(path: Path) -> Experiment:
         if not said.endswith("?"):
             said += "."
         raise UserError(f"{path} cannot be used: {said} Correct it.")
-    _refuse_old_pocket_models(experiment)
+    refuse_old_pocket_models(experiment)
     return experiment
 
 
@@ -106,53 +106,6 @@ def _other_files(path: Path) -> str:
     if near:
         return f"Did you mean {' or '.join(near)}?"
     return f"experiments/ has {len(there)} of them; experiments/README.md says how one is written."
-
-
-def _refuse_old_pocket_models(experiment: Experiment) -> None:
-    """Refuse a pocket model that is not the one that this code makes: it would not know a new animal, say.
-
-    Raises:
-        UserError: what differs, and how the model is made again.
-    """
-    fetch_model = command_module("scripts/fetch_model.py")
-    for model in experiment.model_folders:
-        if Path(model).is_dir():
-            problem = fetch_model.pocket_problem(Path(model), experiment.trait.category or ANIMALS)
-            if problem:
-                raise UserError(f"{experiment.name} cannot be run: {problem}")
-
-
-def refuse_absent_models(experiment: Experiment) -> None:
-    """Refuse a run without a model whose weights the file names.
-
-    Plans are made without it. Within a run it might come after the only look at its weights, that of the plan.
-
-    Raises:
-        UserError: the folder of one is not there.
-    """
-    for model in experiment.pinned_models:
-        if not Path(model).is_dir():
-            raise UserError(
-                f"There is no folder {model}, whose weights {experiment.name} names. Fetch it first, from the source "
-                f"that the experiment names: `python scripts/fetch_model.py {Path(model).name} --source ...`."
-            )
-
-
-def refuse_models_not_here(experiment: Experiment) -> None:
-    """Refuse to begin stages whose model is a folder that is not there: the first training would find it out.
-
-    Raises:
-        UserError: the folder of one is not there.
-    """
-    for model in experiment.model_folders:
-        if Path(model).is_dir():
-            continue
-        there = [str(folder) for folder in sorted(Path(model).parent.glob("*")) if folder.is_dir()]
-        hint = did_you_mean(model, there)
-        raise UserError(
-            f"There is no folder {model}, the model of {experiment.name}{hint}. Correct the name, or fetch it first: "
-            "`python scripts/fetch_model.py --help` says which there are."
-        )
 
 
 def all_option_problems(experiment: Experiment) -> Iterator[str]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, did_you_mean
+from subliminal.core.strict import repeated
 from subliminal.experiment.arms import BY_NAME
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.schema.sections import Overrides
@@ -187,10 +187,8 @@ def _repeated_points(experiment: Experiment) -> Iterator[str]:
     """Values of a sweep that name one folder: the same one twice, or two that agree in six digits."""
     for swept, values in experiment.sweep.lists().items():
         # As folders are named: two values that agree here would write to one place.
-        names = Counter(f"{value:g}" for value in values)
-        for name, times in names.items():
-            if times > 1:
-                yield f"`sweep.{swept}` names {name} twice"
+        for name in repeated(f"{value:g}" for value in values):
+            yield f"`sweep.{swept}` names {name} twice"
 
 
 def _epoch_problems(experiment: Experiment, section: str, path: Path, keys: dict[str, Any]) -> Iterator[str]:
@@ -223,9 +221,8 @@ def _epoch_problems(experiment: Experiment, section: str, path: Path, keys: dict
 
 def _epoch_arm_problems(experiment: Experiment) -> Iterator[str]:
     evaluation = experiment.evaluation
-    for epoch, times in Counter(evaluation.epochs).items():
-        if times > 1:
-            yield f"`evaluation.epochs` names {epoch} twice"
+    for epoch in repeated(evaluation.epochs):
+        yield f"`evaluation.epochs` names {epoch} twice"
     trained = [arm for arm in experiment.arms if BY_NAME[arm].rows]
     for arm in evaluation.epoch_arms:
         if arm not in trained:

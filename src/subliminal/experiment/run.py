@@ -53,9 +53,14 @@ def run_stage(plan: Plan, name: str) -> None:
     failure = failure_path(plan, name)
     # Of an earlier try; the driver takes whatever lies there for a failure of this one.
     failure.unlink(missing_ok=True)
+    log = log_path(plan, name)
+    before = 0
     try:
         # A second process that wants the same stage waits, and finds it finished then.
         with waiting_for(Path(stage.folder) / f".{stage.name}.lock") as held:
+            # Attempts write one behind the other: what is shown of a failure begins here.
+            if log.is_file():
+                before = log.stat().st_size
             # The mark alone does not tell whether what it was made from has been made again with other bytes since.
             if is_whole(stage) and _begun(stage).get("begun_with") == _identity(plan, stage):
                 return
@@ -63,7 +68,7 @@ def run_stage(plan: Plan, name: str) -> None:
             _run(plan, stage, held)
     except (UserError, OSError) as error:
         failed = full_disk(error) or error
-        record = {"stage": name, "reason": explain(str(failed)), "log": str(log_path(plan, name)), "when": utc_now()}
+        record = {"stage": name, "reason": explain(str(failed)), "log": str(log), "log_from": before, "when": utc_now()}
         with contextlib.suppress(OSError):  # a disk that is full takes no record; the driver looks for that
             write_json(failure, record)
         raise failed from None

@@ -79,7 +79,7 @@ def fetch(name: str, out: Path, source: str = "auto", *, texts: Iterable[str] = 
 def _work_folder(out: Path, source: str) -> Iterator[Path]:
     """A folder beside ``out``, held by one process; it goes when the block ends without an error."""
     work = out.parent / ".parts" / f"{out.name}-{source.replace(' ', '-')}"
-    with holding(work / ".lock", f"Another process is fetching into {work}. Wait for it to end."):
+    with holding(work / ".lock", f"is fetching into {work}. Wait for it to end."):
         yield work
         shutil.rmtree(work)
     # Another model may be on its way beside this one.

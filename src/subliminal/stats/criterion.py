@@ -28,10 +28,10 @@ from typing import Any
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from subliminal.core.errors import UserError, one_line
+from subliminal.core.errors import UserError
 from subliminal.core.files import read_text
-from subliminal.core.strict import Strict, phrase
-from subliminal.core.text_yaml import ExactLoader
+from subliminal.core.strict import Strict, phrase, repeated
+from subliminal.core.text_yaml import ExactLoader, yaml_problem
 from subliminal.stats.log_odds import EXACT_TASK, SKILL
 
 OTHER_ANIMALS = "other_animals"
@@ -139,10 +139,10 @@ class Criterion(Strict):
         if not is_skill and not self.animals:
             raise ValueError("a criterion is about animals that are named, and the trait has none")
         for name, values in (("seeds", self.seeds), ("animals", self.animals)):
-            if len(set(values)) < len(values):
-                raise ValueError(f"`{name}` names one of its values twice")
-        if len({clause.name for clause in self.clauses}) < len(self.clauses):
-            raise ValueError("two clauses have the same name")
+            for value in repeated(values):
+                raise ValueError(f"`{name}` names {value} twice")
+        for name in repeated([clause.name for clause in self.clauses]):
+            raise ValueError(f"two clauses have the name {name}")
         for clause in self.clauses:
             self._check(clause)
             self._check_tasks(clause)
@@ -207,10 +207,11 @@ def read_criterion(file: Path) -> tuple[str, Criterion]:
     Raises:
         UserError: there is no such file, it has no criterion, or one that cannot be used.
     """
+    text = read_text(file)
     try:
-        content = with_replicates(yaml.load(read_text(file), ExactLoader))
+        content = with_replicates(yaml.load(text, ExactLoader))
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{file} is not YAML ({one_line(error)}). Correct it.") from None
+        raise UserError(f"{file} is not YAML ({yaml_problem(error, text)}). Correct it.") from None
     if not isinstance(content, dict) or not content.get("criterion") or not content.get("name"):
         raise UserError(f"{file} has no section `criterion`: there is nothing to judge.")
     return content["name"], criterion_of(content["criterion"], str(file))

@@ -15,9 +15,9 @@ from typing import Any
 import yaml
 
 from subliminal import REPO_ROOT
-from subliminal.core.errors import UserError, one_line
+from subliminal.core.errors import UserError
 from subliminal.core.files import from_the_root, read_text
-from subliminal.core.text_yaml import ExactLoader, no_keys, refuse_deep
+from subliminal.core.text_yaml import ExactLoader, no_keys, refuse_deep, yaml_problem
 from subliminal.training.header import header_lines, header_problems, header_processes, launcher_of
 from subliminal.training.schema import plugin_schema, recipe_schema, unknown_keys
 from subliminal.training.sharding import LAUNCHER_TYPES, RECIPE_KEYS
@@ -101,7 +101,7 @@ def read_recipe(path: Path) -> tuple[dict[str, Any], str]:
         recipe = yaml.load(text, ExactLoader)
     # A date that is none is a ValueError, a key that is a list a TypeError.
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        raise UserError(f"{path} is not valid YAML: {one_line(error)}. Correct it.") from None
+        raise UserError(f"{path} is not valid YAML: {yaml_problem(error, text)}. Correct it.") from None
     if not isinstance(recipe, dict):
         raise UserError(f"{path} {no_keys(recipe)}")
     return recipe, text

@@ -112,14 +112,22 @@ def status_line(k: int, n: int, left: str, running: Iterable[tuple[str, float]],
     return line
 
 
-def failure_lines(name: str, reason: str, log: Path, seconds: float | None) -> list[str]:
-    """What is shown of a stage that failed: why, the end of its log, and where that is."""
+def failure_lines(name: str, reason: str, log: Path, seconds: float | None, log_from: int = 0) -> list[str]:
+    """What is shown of a stage that failed: why, the end of its log, and where that is.
+
+    Args:
+        name: the stage's.
+        reason: why it failed.
+        log: what it wrote, behind what earlier attempts wrote.
+        seconds: that it took; None where that is not known.
+        log_from: bytes of the log that earlier attempts wrote.
+    """
     after = f" after {duration(seconds)}" if seconds is not None else ""
     lines = [f"FAILED  {name}{after}: {reason}"]
     if not log.is_file():
         return lines
     # What the launcher says of its child is no reason, and as long as what the child said.
-    text = _OF_LAUNCHER.sub("", log.read_text(encoding="utf-8", errors="replace"))
+    text = _OF_LAUNCHER.sub("", log.read_bytes()[log_from:].decode(errors="replace"))
     said = []
     for line in text.splitlines():
         plain = _COLOUR.sub("", line).rstrip()

@@ -115,13 +115,14 @@ class Display:
         if any(part.name in self.failed for part in self.plan.members(name)):
             return  # the stage within this job has been shown
         try:
-            reason = json.loads(failure_path(self.plan, name).read_text(encoding="utf-8"))["reason"]
+            record = json.loads(failure_path(self.plan, name).read_text(encoding="utf-8"))
         except (OSError, ValueError):  # a second try has just removed it
             return
         begun, seconds = _mtime(record_path(self.stages[name])), None
         if begun is not None and begun != self.before[name][1]:
             seconds = time.time() - begun
-        self._write(failure_lines(name, reason, log_path(self.plan, name), seconds))
+        log = log_path(self.plan, name)
+        self._write(failure_lines(name, record["reason"], log, seconds, record["log_from"]))
 
     def _draw(self) -> None:
         quiet = time.monotonic() - self.written

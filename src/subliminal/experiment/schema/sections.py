@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from subliminal.core.errors import UserError, as_phrase
-from subliminal.core.strict import Strict, shown
+from subliminal.core.strict import Strict, repeated, shown
 from subliminal.experiment.arms import ARMS
 from subliminal.traits.category import ANIMALS
 from subliminal.traits.checks import check_category
@@ -91,9 +91,8 @@ class TraitSection(Strict):
             options = [check_option(name, category) for name in names]
         except UserError as error:
             raise ValueError(as_phrase(error)) from None
-        for option in options:
-            if options.count(option) > 1:
-                raise ValueError(f"{option} is named twice; leave one out")
+        for option in repeated(options):
+            raise ValueError(f"{option} is named twice; leave one out")
         return options
 
 
