@@ -147,6 +147,9 @@ def test_a_model_that_is_not_there_is_named_before_anything_is_made(tmp_path: Pa
     with pytest.raises(UserError, match="no folder models/pockt, the model of pocket_demo"):
         run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
     assert not (tmp_path / "data").exists()
+    experiment = load(tmp_path, REPO_ROOT / "experiments" / "pocket_demo.yml", model="outputs/other/base")
+    with pytest.raises(UserError, match="Correct the name, or run the experiment or the training first that makes it"):
+        run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
 
 
 @pytest.mark.parametrize(("files", "lacking"), [((), "config.json and no tokenizer"), (("config.json",), "tokenizer")])
