@@ -112,7 +112,7 @@ CASES = [
     ({"trait": {"animals": [False]}}, "false is a switch, as yes, no, on and off are, and this key takes none; a word"),
     ({"name": 2026}, "`name` must be text, not 2026: put it in quotes"),
     ({"model": date(2026, 11, 30)}, "`model` must be text, not 2026-11-30: put it in quotes"),
-    ({"arms": ["base", "student", "base"]}, "`arms` names base twice: leave one out"),
+    ({"arms": ["base", "student", "base"]}, "`arms` names base twice"),
     ({"numbers__rows": math.nan}, "`numbers.rows` must be a finite number, not nan"),
     ({"sweep": {"learning_rate": [math.inf]}}, "`sweep.learning_rate.0` must be a finite number, not inf"),
     ({"trait": None}, "`trait` must be keys with values, not nothing"),
