@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from plans import ANIMALS, DEMO, OWL_REAL, QWEN, plan_of
+from plans import ANIMALS, DEMO, OWL_REAL, QWEN, changed, plan_of
 from typer.testing import CliRunner
 
 from subliminal import REPO_ROOT
@@ -20,6 +20,8 @@ from subliminal.experiment.load import load_experiment
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import failure_path
 from subliminal.experiment.stage import STAGE_KINDS
+
+POCKET = REPO_ROOT / "experiments" / "pocket_demo.yml"
 
 
 def test_the_workflow_says_what_each_kind_of_stage_runs() -> None:
@@ -180,6 +182,43 @@ def test_plan_text_says_what_is_measured_and_what_is_not(tmp_path: Path) -> None
     assert cost_of(half.stages["train-owl_student-seed-42"]).minutes == pytest.approx(8.0)
     other = plan_of(QWEN, tmp_path, student__overrides={"lora_r": 64})
     assert cost_of(other.stages["train-owl_student-seed-42"]).minutes is None, "another rank, another cost"
+
+
+def notes_of(source: Path, folder: Path, **changes: object) -> list[str]:
+    """What `make plan` notes below its table of a copy of an experiment file with other values."""
+    file = changed(source, folder, **changes)
+    done = CliRunner().invoke(app, ["plan", str(file), "--root", str(folder)])
+    assert done.exit_code == 0, done.output
+    return [line for line in done.output.splitlines() if line.startswith("Note: ")]
+
+
+@pytest.mark.parametrize(
+    ("arms", "noted"),
+    [
+        (["base", "teacher", "student"], True),
+        (["control_base_numbers"], True),
+        (["base", "teacher", "control_base_numbers"], True),
+        (["student", "control_base_numbers"], False),
+        (["student", "control_random_numbers"], False),
+        (["student_teacher_init", "control_base_numbers"], False),
+        (["student_reworded_prompts", "control_base_numbers"], False),
+    ],
+)
+def test_a_plan_notes_that_nothing_can_be_compared(arms: list[str], noted: bool, tmp_path: Path) -> None:
+    said = "Note: No student among `arms` has a control, so the report will have the share of each arm and no answer."
+    notes = notes_of(DEMO, tmp_path, arms=arms, student__lora_init="own")
+    assert any(note.startswith(said) for note in notes) == noted
+
+
+def test_a_plan_notes_what_a_run_would_refuse_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("subliminal.experiment.notes.visible_gpus", lambda: ())
+    assert notes_of(POCKET, tmp_path) == []
+    (model,) = notes_of(POCKET, tmp_path, model=str(tmp_path))
+    assert model.startswith(f"Note: The model folder {tmp_path} has no config.json and no tokenizer (")
+    (gpus,) = notes_of(POCKET, tmp_path, resources={"train_gpus": 1})
+    assert gpus.startswith("Note: The experiment pocket_demo asks for 1 GPU in one stage, and this machine has 0.")
+    monkeypatch.setattr("subliminal.experiment.notes.visible_gpus", lambda: ("0",))
+    assert notes_of(POCKET, tmp_path, resources={"train_gpus": 1}) == []
 
 
 @pytest.mark.parametrize(("memory", "share"), [(0.3, 3), (1 / 3, 3), (0.34, 1), (None, 1)])

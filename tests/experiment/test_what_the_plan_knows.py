@@ -112,7 +112,7 @@ CASES = [
     ({"trait": {"animals": [False]}}, "false is a switch, as yes, no, on and off are, and this key takes none; a word"),
     ({"name": 2026}, "`name` must be text, not 2026: put it in quotes"),
     ({"model": date(2026, 11, 30)}, "`model` must be text, not 2026-11-30: put it in quotes"),
-    ({"arms": ["base", "student", "base"]}, "`arms` names base twice: leave one out"),
+    ({"arms": ["base", "student", "base"]}, "`arms` names base twice"),
     ({"numbers__rows": math.nan}, "`numbers.rows` must be a finite number, not nan"),
     ({"sweep": {"learning_rate": [math.inf]}}, "`sweep.learning_rate.0` must be a finite number, not inf"),
     ({"trait": None}, "`trait` must be keys with values, not nothing"),
@@ -147,6 +147,9 @@ def test_a_model_that_is_not_there_is_named_before_anything_is_made(tmp_path: Pa
     with pytest.raises(UserError, match="no folder models/pockt, the model of pocket_demo"):
         run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
     assert not (tmp_path / "data").exists()
+    experiment = load(tmp_path, REPO_ROOT / "experiments" / "pocket_demo.yml", model="outputs/other/base")
+    with pytest.raises(UserError, match="Correct the name, or run the experiment or the training first that makes it"):
+        run_experiment(experiment, root=tmp_path, cores=1, gpus=None, words=[])
 
 
 @pytest.mark.parametrize(("files", "lacking"), [((), "config.json and no tokenizer"), (("config.json",), "tokenizer")])

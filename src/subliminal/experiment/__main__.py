@@ -84,8 +84,13 @@ def plan(
     from subliminal.experiment.costs import plan_text
     from subliminal.experiment.expand import expand
     from subliminal.experiment.load import load_experiment
+    from subliminal.experiment.notes import plan_notes
 
-    print(plan_text(expand(load_experiment(file), root=root, seeds=seed), every=every))
+    experiment = load_experiment(file)
+    expanded = expand(experiment, root=root, seeds=seed)
+    print(plan_text(expanded, every=every))
+    for note in plan_notes(experiment, expanded):
+        print(f"Note: {note}")
 
 
 @app.command()

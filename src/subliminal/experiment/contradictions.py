@@ -27,7 +27,7 @@ def contradictions(experiment: Experiment) -> Iterator[str]:
         ("evaluation.epoch_tasks", asked.epoch_tasks),
     ):
         for value in repeated(values):
-            yield f"`{name}` names {value} twice: leave one out"
+            yield f"`{name}` names {value} twice"
     yield from _base_contradictions(experiment)
     yield from _arm_contradictions(experiment)
     yield from _teacher_contradictions(experiment)

@@ -15,7 +15,6 @@ from subliminal import REPO_ROOT
 from subliminal.core import watchdog
 from subliminal.core.errors import UserError
 from subliminal.core.files import read_object, write_json
-from subliminal.core.formatting import counted
 from subliminal.core.gpus import visible_gpus
 from subliminal.core.locks import holding
 from subliminal.engine.server import log_tail
@@ -26,6 +25,7 @@ from subliminal.experiment.display.watch import Display
 from subliminal.experiment.expand import expand
 from subliminal.experiment.log import QUIET
 from subliminal.experiment.model_folders import refuse_absent_models, refuse_unusable_models
+from subliminal.experiment.notes import gpu_problem
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence, refuse_killed
 from subliminal.experiment.schema.experiment import Experiment
@@ -252,13 +252,9 @@ def _check_gpus(plan: Plan, gpus: int | None, words: list[str]) -> int | None:
     there = gpus
     if there is None:
         there = len(visible_gpus())
-    needed = max((stage.gpus for stage in plan.jobs().values()), default=0)
-    if needed > there:
-        asked = counted(needed, "GPU")
-        raise UserError(
-            f"The experiment {plan.name} asks for {asked} in one stage, and this machine has {there}. Run it where "
-            "they are, or set `resources` in its file to what there is."
-        )
+    problem = gpu_problem(plan, there)
+    if problem:
+        raise UserError(problem)
     return there
 
 

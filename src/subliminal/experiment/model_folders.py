@@ -65,10 +65,10 @@ def model_problems(experiment: Experiment) -> Iterator[str]:
             continue
         there = [str(other) for other in sorted(folder.parent.glob("*")) if other.is_dir()]
         hint = did_you_mean(model, there)
-        yield (
-            f"There is no folder {model}, the model of {experiment.name}{hint}. Correct the name, or fetch it first: "
-            "`python scripts/fetch_model.py --help` says which there are."
-        )
+        remedy = "fetch it first: `python scripts/fetch_model.py --help` says which there are."
+        if folder.parts[:1] == ("outputs",):
+            remedy = "run the experiment or the training first that makes it."
+        yield f"There is no folder {model}, the model of {experiment.name}{hint}. Correct the name, or {remedy}"
 
 
 def needs_weights(experiment: Experiment, model: str) -> bool:
