@@ -90,6 +90,8 @@ def test_weights_that_are_deleted_are_made_again_though_their_record_is_there(tm
     stage = plan.stages["train-teacher"]
     stage.proof = f"{folder}/manifest.json"
     run_stage(plan, stage.name)
+    # A finished training refuses to go on.
+    stage.resume = "; exit 1"
     stage.mark.unlink()
     run_stage(plan, stage.name)
     assert _ran(tmp_path) == [stage.name], "it was whole"

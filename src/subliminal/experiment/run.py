@@ -168,10 +168,11 @@ def _run(plan: Plan, stage: Stage, held: int) -> None:
     write_json(record_path(stage), now)
     # Its members may all have been brought to their end by a run that was stopped before its own mark.
     served = stage.kind == "serve" and all(is_whole(member) for member in plan.members(stage.name))
-    # Its proof is written last, so what is missing beside it was deleted since, such as weights.
-    ended = same and begun and stage.proof and Path(stage.proof).is_file() and not _not_made(stage)
-    if not served and not ended:
-        _run_commands(plan, stage, held, resume=same)
+    ended = bool(same and begun and stage.proof and Path(stage.proof).is_file())
+    # The proof is written last, so what is missing beside it was deleted since, such as weights: there is no going on.
+    deleted = ended and bool(_not_made(stage))
+    if not served and (deleted or not ended):
+        _run_commands(plan, stage, held, resume=same and not deleted)
     missing = _not_made(stage)
     if missing:
         raise StageFailed(f"The command ended well but did not make {', '.join(missing)}.")
