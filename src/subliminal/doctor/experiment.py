@@ -16,10 +16,10 @@ from subliminal.core.nvidia import Gpu, list_gpus
 from subliminal.core.weights import model_folder_problem
 from subliminal.doctor.environments import ENVIRONMENTS
 from subliminal.doctor.lines import GIB, Line
+from subliminal.experiment.checks.model_folders import needs_weights
+from subliminal.experiment.checks.recipe_checks import recipes_of
 from subliminal.experiment.driver import cores_here
 from subliminal.experiment.load import load_experiment
-from subliminal.experiment.model_folders import needs_weights
-from subliminal.experiment.recipe_checks import recipes_of
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.stage_sources import weights_problem
 from subliminal.training.header import header_lines

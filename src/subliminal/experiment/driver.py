@@ -18,13 +18,13 @@ from subliminal.core.files import read_object, write_json
 from subliminal.core.gpus import visible_gpus
 from subliminal.core.locks import holding
 from subliminal.engine.server import log_tail
+from subliminal.experiment.checks.model_folders import refuse_absent_models, refuse_unusable_models
 from subliminal.experiment.criterion import refuse_late_criterion
 from subliminal.experiment.display.lines import columns, send
 from subliminal.experiment.display.outcome import closing
 from subliminal.experiment.display.watch import Display
 from subliminal.experiment.expand import expand
 from subliminal.experiment.log import QUIET
-from subliminal.experiment.model_folders import refuse_absent_models, refuse_unusable_models
 from subliminal.experiment.notes import gpu_problem
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.run import check_space, failure_path, full_disk_in_a_sentence, refuse_killed

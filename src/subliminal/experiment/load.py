@@ -13,8 +13,9 @@ from subliminal import REPO_ROOT
 from subliminal.core.errors import UserError, as_phrase, nearest
 from subliminal.core.files import from_the_root
 from subliminal.core.strict import phrase
-from subliminal.experiment.contradictions import contradictions
-from subliminal.experiment.model_folders import refuse_old_pocket_models
+from subliminal.experiment.checks.contradictions import contradictions
+from subliminal.experiment.checks.model_folders import refuse_old_pocket_models
+from subliminal.experiment.checks.recipe_checks import misfits, recipes_of
 from subliminal.experiment.options import (
     builder_problems,
     module_of,
@@ -23,7 +24,6 @@ from subliminal.experiment.options import (
     parameters,
     value_problem,
 )
-from subliminal.experiment.recipe_checks import misfits, recipes_of
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.experiment.stage_sources import builder_sources
 from subliminal.experiment.sweep.factors import BY_FACTOR

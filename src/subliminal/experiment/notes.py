@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from subliminal.core.formatting import counted
 from subliminal.core.gpus import visible_gpus
 from subliminal.experiment.arms import BY_NAME
-from subliminal.experiment.model_folders import model_problems
+from subliminal.experiment.checks.model_folders import model_problems
 from subliminal.experiment.plan import Plan
 from subliminal.experiment.schema.experiment import Experiment
 

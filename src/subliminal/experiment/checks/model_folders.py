@@ -7,8 +7,8 @@ from pathlib import Path
 
 from subliminal.core.errors import UserError, did_you_mean
 from subliminal.core.weights import model_folder_problem
+from subliminal.experiment.checks.recipe_checks import recipes_of
 from subliminal.experiment.options import command_module
-from subliminal.experiment.recipe_checks import recipes_of
 from subliminal.experiment.schema.experiment import Experiment
 from subliminal.training.lint import read_recipe
 from subliminal.traits.category import ANIMALS
