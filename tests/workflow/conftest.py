@@ -105,11 +105,13 @@ def gated_experiment(tmp_path_factory: pytest.TempPathFactory, taught_model: Pat
             "recipe": f"{RECIPES}/owl_teacher.yml",
             "rows": 8,
             "options": {**ROWS, "mix": "questions=1"},
-            "overrides": {**LORA, "num_epochs": 1, "learning_rate": 1e-3},
+            # This rate breaks the model, and the ladder's leaves it as it was: so it is on every processor, whose types
+            # differ in where the same training ends.
+            "overrides": {**LORA, "num_epochs": 4, "learning_rate": 5e-2},
             "gate": {
-                "at_least": 0.4,
+                "at_least": 0.2,
                 "task": "animal_preference_logprob",
-                "ladder": [{"overrides": {"num_epochs": 4, "learning_rate": 3e-3}}],
+                "ladder": [{"overrides": {"num_epochs": 4, "learning_rate": 1e-5}}],
             },
         },
         numbers={"rows": 8},
