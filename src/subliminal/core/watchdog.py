@@ -134,7 +134,10 @@ def _end(child: subprocess.Popen[bytes], mark: str) -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     deadline = time.monotonic() + GRACE
     # While its parents live: a program that gives itself a title overwrites the environment that it shows.
-    below = _descendants(child.pid)
+    # Of one that is over and collected nothing is below, and its id may be another's by now.
+    below = set()
+    if child.returncode is None:
+        below = _descendants(child.pid)
     with contextlib.suppress(ProcessLookupError):
         os.killpg(child.pid, signal.SIGTERM)
         while _group_runs(child) and time.monotonic() < deadline:
