@@ -63,7 +63,8 @@ def student_trainings(results: Path) -> list[tuple[Path, datetime]]:
         UserError: a training's manifest has no time of its start.
     """
     found = {}
-    for pattern in ("*/seed-*/manifest.json", "*/*/seed-*/manifest.json"):
+    # Also results that were set aside, as the run's own check has it: `stale-seed-1`.
+    for pattern in ("*/*seed-*/manifest.json", "*/*/*seed-*/manifest.json"):
         for path in results.glob(pattern):
             if not learns_numbers(path.parts[-3]):
                 continue
